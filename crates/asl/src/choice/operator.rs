@@ -1,0 +1,172 @@
+//! Comparison operators of Choice rules: their names, their operands, their meaning.
+use crate::timestamp;
+use serde_json::Value;
+use std::cmp::Ordering;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operator {
+    Is(Is),
+    Order(Kind, Relation),
+    Matches,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Is {
+    Null,
+    Present,
+    String,
+    Numeric,
+    Boolean,
+    Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    String,
+    Numeric,
+    Timestamp,
+    Boolean,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relation {
+    Equals,
+    LessThan,
+    GreaterThan,
+    LessThanEquals,
+    GreaterThanEquals,
+}
+
+impl Operator {
+    /// The operator of a field's name, and whether its operand is a path.
+    pub(super) fn parse(name: &str) -> Option<(Self, bool)> {
+        let is = |is| Some((Self::Is(is), false));
+        match name {
+            "IsNull" => return is(Is::Null),
+            "IsPresent" => return is(Is::Present),
+            "IsString" => return is(Is::String),
+            "IsNumeric" => return is(Is::Numeric),
+            "IsBoolean" => return is(Is::Boolean),
+            "IsTimestamp" => return is(Is::Timestamp),
+            "StringMatches" => return Some((Self::Matches, false)),
+            _ => {}
+        }
+        let (name, path) = match name.strip_suffix("Path") {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        let (kind, relation) = [
+            ("String", Kind::String),
+            ("Numeric", Kind::Numeric),
+            ("Timestamp", Kind::Timestamp),
+            ("Boolean", Kind::Boolean),
+        ]
+        .into_iter()
+        .find_map(|(prefix, kind)| Some((kind, name.strip_prefix(prefix)?)))?;
+        let relation = match relation {
+            "Equals" => Relation::Equals,
+            _ if kind == Kind::Boolean => return None,
+            "LessThan" => Relation::LessThan,
+            "GreaterThan" => Relation::GreaterThan,
+            "LessThanEquals" => Relation::LessThanEquals,
+            "GreaterThanEquals" => Relation::GreaterThanEquals,
+            _ => return None,
+        };
+        Some((Self::Order(kind, relation), path))
+    }
+    /// What is wrong with a literal operand.
+    pub(super) fn refuses(self, operand: &Value) -> Option<&'static str> {
+        let (good, want) = match self {
+            Self::Is(_) | Self::Order(Kind::Boolean, _) => {
+                (operand.is_boolean(), "must be true or false")
+            }
+            Self::Matches | Self::Order(Kind::String, _) => {
+                (operand.is_string(), "must be a string")
+            }
+            Self::Order(Kind::Numeric, _) => (operand.is_number(), "must be a number"),
+            Self::Order(Kind::Timestamp, _) => (
+                operand
+                    .as_str()
+                    .is_some_and(|s| timestamp::parse(s).is_some()),
+                "String does not match RFC3339 timestamp",
+            ),
+        };
+        (!good).then_some(want)
+    }
+}
+
+pub(super) fn test(operator: Operator, left: &Value, right: &Value) -> bool {
+    let time = |v: &Value| v.as_str().and_then(timestamp::parse);
+    let (kind, relation) = match operator {
+        Operator::Is(is) => {
+            let holds = match is {
+                Is::Null => left.is_null(),
+                Is::Present => true,
+                Is::String => left.is_string(),
+                Is::Numeric => left.is_number(),
+                Is::Boolean => left.is_boolean(),
+                Is::Timestamp => time(left).is_some(),
+            };
+            return Some(holds) == right.as_bool();
+        }
+        Operator::Matches => {
+            return left
+                .as_str()
+                .zip(right.as_str())
+                .is_some_and(|(l, r)| matches(r, l));
+        }
+        Operator::Order(kind, relation) => (kind, relation),
+    };
+    let order = match kind {
+        Kind::String => left.as_str().zip(right.as_str()).map(|(l, r)| l.cmp(r)),
+        Kind::Numeric => left
+            .as_f64()
+            .zip(right.as_f64())
+            .and_then(|(l, r)| l.partial_cmp(&r)),
+        Kind::Timestamp => time(left).zip(time(right)).map(|(l, r)| l.cmp(&r)),
+        Kind::Boolean => left.as_bool().zip(right.as_bool()).map(|(l, r)| l.cmp(&r)),
+    };
+    order.is_some_and(|order| match relation {
+        Relation::Equals => order == Ordering::Equal,
+        Relation::LessThan => order == Ordering::Less,
+        Relation::GreaterThan => order == Ordering::Greater,
+        Relation::LessThanEquals => order != Ordering::Greater,
+        Relation::GreaterThanEquals => order != Ordering::Less,
+    })
+}
+
+/// `*` is any run of characters, `\*` a star, `\\` a backslash. Backtracks to the last star only: no worse than the product of lengths.
+fn matches(pattern: &str, text: &str) -> bool {
+    let mut tokens = Vec::new();
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        tokens.push(match c {
+            '*' => None,
+            '\\' => Some(chars.next().unwrap_or('\\')),
+            c => Some(c),
+        });
+    }
+    let text: Vec<char> = text.chars().collect();
+    let (mut t, mut p, mut back) = (0, 0, None);
+    while t < text.len() {
+        match tokens.get(p) {
+            Some(None) => {
+                back = Some((p, t));
+                p += 1;
+            }
+            Some(Some(c)) if *c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => match back {
+                Some((bp, bt)) => {
+                    p = bp + 1;
+                    t = bt + 1;
+                    back = Some((bp, bt + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    tokens[p..].iter().all(Option::is_none)
+}

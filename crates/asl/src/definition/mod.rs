@@ -1,0 +1,214 @@
+//! A definition, parsed once: every path and rule ready to use, every problem found. It does not run anything.
+//!
+//! `model` holds the result; `reader` with `computed` reads fields, `state` with `task`, `choice`, `map` and `retry` states;
+//! `check` looks at the whole graph, `duplicates` at what JSON parsers hide.
+mod check;
+mod choice;
+mod computed;
+mod duplicates;
+mod map;
+pub(crate) mod model;
+mod reader;
+mod retry;
+mod state;
+mod task;
+
+use crate::{Diagnostic, Resource, Severity, execution::Kind as Type};
+use model::{Graph, Kind};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Seconds of a wait, a timeout or an interval.
+pub(crate) const MAX_SECONDS: f64 = 99_999_999.0;
+/// Bytes of a definition's text, as on AWS.
+pub const MAX_DEFINITION: usize = 1_048_576;
+/// Characters of a state's name.
+pub(crate) const MAX_NAME: usize = 80;
+/// Diagnostics of one definition.
+pub(crate) const MAX_DIAGNOSTICS: usize = 100;
+
+/// A parsed, immutable state machine.
+#[derive(Debug)]
+pub struct StateMachine {
+    source: String,
+    comment: Option<String>,
+    pub(crate) timeout: Option<f64>,
+    pub(crate) graph: Arc<Graph>,
+    steps: Vec<StepPlan>,
+    warnings: Vec<Diagnostic>,
+}
+
+/// A top-level state that does work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepPlan {
+    /// The state's name.
+    pub name: String,
+    /// Its type.
+    pub kind: StepKind,
+}
+/// The types of states that do work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of the state types")]
+pub enum StepKind {
+    Task,
+    Map,
+    Parallel,
+    Wait,
+}
+
+impl StateMachine {
+    /// Parses the definition of a Standard machine. `Err` lists every problem found, warnings among them.
+    ///
+    /// # Errors
+    /// When the text is not a definition that AWS would accept.
+    pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        Self::parse_as(text, Type::Standard)
+    }
+    /// Parses the definition of a machine of this type. `Err` lists every problem found, warnings among them.
+    ///
+    /// # Errors
+    /// When the text is not a definition that AWS would accept for the type.
+    pub fn parse_as(text: &str, kind: Type) -> Result<Self, Vec<Diagnostic>> {
+        let root = root(text).map_err(|problem| vec![problem])?;
+        let mut reader = reader::Reader::new(kind);
+        reader.problems.extend(duplicates::find(text));
+        let graph = reader.machine(&root);
+        let problems = reader.finish();
+        if problems.iter().any(|p| p.severity == Severity::Error) {
+            return Err(problems);
+        }
+        Ok(Self {
+            source: text.to_owned(),
+            comment: root
+                .get("Comment")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            timeout: root.get("TimeoutSeconds").and_then(Value::as_f64),
+            steps: steps(&graph),
+            graph: Arc::new(graph),
+            warnings: problems,
+        })
+    }
+    /// Top-level Task, Map, Parallel and Wait states, as a walk from `StartAt` meets them.
+    #[must_use]
+    pub fn steps(&self) -> &[StepPlan] {
+        &self.steps
+    }
+    /// The text it was parsed from.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+    /// The definition's `Comment`.
+    #[must_use]
+    pub fn comment(&self) -> Option<&str> {
+        self.comment.as_deref()
+    }
+    /// What runs, but probably not as meant.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+    /// Every Task's resource with the JSON pointer of its field, nested states too.
+    #[must_use]
+    pub fn resources(&self) -> Vec<(String, Resource)> {
+        let mut found = Vec::new();
+        resources(&self.graph, &mut found);
+        found.sort_by(|a, b| a.0.cmp(&b.0));
+        found
+    }
+    /// One error for each Task whose service this installation does not offer, as `supported` says.
+    #[must_use]
+    pub fn unsupported(&self, supported: impl Fn(&Resource) -> bool) -> Vec<Diagnostic> {
+        self.resources()
+            .into_iter()
+            .filter(|(_, resource)| !supported(resource))
+            .map(|(at, resource)| {
+                Diagnostic::error(
+                    "UNSUPPORTED_RESOURCE",
+                    &at,
+                    format!("The service integration {resource} is not available here"),
+                )
+                .with_hint("call a function that does this work, or run the machine on AWS")
+            })
+            .collect()
+    }
+}
+
+/// Every problem of a Standard machine's definition, errors and warnings; empty when there is nothing to say.
+#[must_use]
+pub fn validate(text: &str) -> Vec<Diagnostic> {
+    validate_as(text, Type::Standard)
+}
+/// Every problem of the definition of a machine of this type, errors and warnings; empty when there is nothing to say.
+#[must_use]
+pub fn validate_as(text: &str, kind: Type) -> Vec<Diagnostic> {
+    match StateMachine::parse_as(text, kind) {
+        Ok(machine) => machine.warnings,
+        Err(problems) => problems,
+    }
+}
+
+fn root(text: &str) -> Result<Value, Diagnostic> {
+    if text.len() > MAX_DEFINITION {
+        return Err(Diagnostic::error(
+            reader::SCHEMA,
+            "",
+            format!(
+                "The definition has {} bytes, but {MAX_DEFINITION} are allowed",
+                text.len()
+            ),
+        ));
+    }
+    if text.trim().is_empty() {
+        return Err(Diagnostic::error(
+            reader::SCHEMA,
+            "",
+            "Definition must be a valid JSON object",
+        ));
+    }
+    let root: Value = serde_json::from_str(text).map_err(|e| {
+        Diagnostic::error("INVALID_JSON_DESCRIPTION", "", e.to_string())
+            .at(e.line(), e.column())
+            .with_hint("the text is not JSON")
+    })?;
+    if !root.is_object() {
+        return Err(Diagnostic::error(
+            reader::SCHEMA,
+            "",
+            "Definition must be a valid JSON object",
+        ));
+    }
+    Ok(root)
+}
+
+fn resources(graph: &Graph, found: &mut Vec<(String, Resource)>) {
+    for state in graph.states.values() {
+        match &state.kind {
+            Kind::Task(task) => {
+                found.push((format!("{}/Resource", state.at), task.resource.clone()))
+            }
+            Kind::Parallel(branches) => branches.iter().for_each(|b| resources(b, found)),
+            Kind::Map(map) => resources(&map.processor, found),
+            _ => {}
+        }
+    }
+}
+fn steps(graph: &Graph) -> Vec<StepPlan> {
+    check::walk(graph)
+        .into_iter()
+        .filter_map(|name| {
+            let kind = match graph.states.get(name)?.kind {
+                Kind::Task(_) => StepKind::Task,
+                Kind::Map(_) => StepKind::Map,
+                Kind::Parallel(_) => StepKind::Parallel,
+                Kind::Wait(_) => StepKind::Wait,
+                _ => return None,
+            };
+            Some(StepPlan {
+                name: name.to_string(),
+                kind,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,349 @@
+//! What a definition holds once it is parsed: every path, template and expression ready to use.
+use crate::{
+    Resource, choice::Rule, fault::Fault, intrinsic::Intrinsic, jsonata::Jsonata, path::Path,
+    scope::Scope, template::Template, timestamp,
+};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::{collections::HashMap, sync::Arc};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Language {
+    JsonPath,
+    Jsonata,
+}
+
+/// States and where they begin: a machine, a branch or a processor.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    pub(crate) start: Arc<str>,
+    pub(crate) states: HashMap<Arc<str>, Arc<State>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) name: Arc<str>,
+    /// JSON pointer.
+    pub(crate) at: String,
+    pub(crate) kind: Kind,
+    pub(crate) language: Language,
+    pub(crate) next: Option<Arc<str>>,
+    pub(crate) input: Option<Path>,
+    pub(crate) output: Option<Path>,
+    pub(crate) result_path: Option<Path>,
+    /// `Parameters` or `Arguments`; of a Map, `ItemSelector`.
+    pub(crate) parameters: Option<Template>,
+    pub(crate) selector: Option<Template>,
+    pub(crate) assign: Option<Template>,
+    /// JSONata's `Output`.
+    pub(crate) result: Option<Template>,
+    pub(crate) retry: Vec<Retrier>,
+    pub(crate) catch: Vec<Catcher>,
+    /// A Pass, Succeed, Choice or Wait that hands its input on untouched.
+    pub(crate) is_plain: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum Kind {
+    Pass(Option<Value>),
+    Succeed,
+    Fail {
+        error: Option<Text>,
+        cause: Option<Text>,
+    },
+    Task(Box<TaskState>),
+    Choice {
+        rules: Vec<Branch>,
+        default: Option<Arc<str>>,
+    },
+    Wait(Delay),
+    Parallel(Vec<Arc<Graph>>),
+    Map(Box<MapState>),
+}
+impl Kind {
+    pub(crate) fn entered(&self) -> &'static str {
+        match self {
+            Self::Pass(_) => "PassStateEntered",
+            Self::Succeed => "SucceedStateEntered",
+            Self::Fail { .. } => "FailStateEntered",
+            Self::Task(_) => "TaskStateEntered",
+            Self::Choice { .. } => "ChoiceStateEntered",
+            Self::Wait(_) => "WaitStateEntered",
+            Self::Parallel(_) => "ParallelStateEntered",
+            Self::Map(_) => "MapStateEntered",
+        }
+    }
+    pub(crate) fn exited(&self) -> &'static str {
+        match self {
+            Self::Pass(_) => "PassStateExited",
+            Self::Succeed => "SucceedStateExited",
+            Self::Fail { .. } => "FailStateExited",
+            Self::Task(_) => "TaskStateExited",
+            Self::Choice { .. } => "ChoiceStateExited",
+            Self::Wait(_) => "WaitStateExited",
+            Self::Parallel(_) => "ParallelStateExited",
+            Self::Map(_) => "MapStateExited",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct TaskState {
+    pub(crate) resource: Resource,
+    pub(crate) arn: String,
+    pub(crate) timeout: Option<Number>,
+    pub(crate) heartbeat: Option<Number>,
+    pub(crate) credentials: Option<Template>,
+}
+
+/// A rule of a Choice state and where it leads.
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) test: Test,
+    pub(crate) next: Arc<str>,
+    pub(crate) assign: Option<Template>,
+    pub(crate) output: Option<Template>,
+}
+#[derive(Debug)]
+pub(crate) enum Test {
+    Rule(Rule),
+    Condition(Jsonata),
+    Constant(bool),
+}
+
+#[derive(Debug)]
+pub(crate) enum Delay {
+    Seconds(Number),
+    Until(Timestamp),
+    UntilPath(Path),
+    UntilJsonata(Jsonata),
+}
+
+#[derive(Debug)]
+pub(crate) struct MapState {
+    pub(crate) items: Items,
+    pub(crate) processor: Arc<Graph>,
+    pub(crate) is_distributed: bool,
+    pub(crate) label: Option<String>,
+    pub(crate) concurrency: Option<Number>,
+    pub(crate) tolerated_count: Option<Number>,
+    pub(crate) tolerated_percentage: Option<Number>,
+    pub(crate) reader: Option<Reader>,
+    pub(crate) batcher: Option<Batcher>,
+    pub(crate) writer: Option<Writer>,
+}
+#[derive(Debug)]
+pub(crate) enum Items {
+    Path(Path),
+    Jsonata(Template),
+    /// JSONata without `Items`: the input itself.
+    Input,
+}
+/// `ItemReader`: what to read, and how to take it apart.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) resource: Resource,
+    pub(crate) arguments: Option<Template>,
+    pub(crate) format: crate::items::Format,
+    pub(crate) max_items: Option<Number>,
+}
+#[derive(Debug)]
+pub(crate) struct Batcher {
+    pub(crate) input: Option<Template>,
+    pub(crate) max_items: Option<Number>,
+    pub(crate) max_bytes: Option<Number>,
+}
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// Without them the results stay in the state's output.
+    pub(crate) arguments: Option<Template>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Retrier {
+    pub(crate) errors: Vec<String>,
+    pub(crate) interval: f64,
+    pub(crate) attempts: u32,
+    pub(crate) backoff: f64,
+    pub(crate) max: f64,
+    pub(crate) jitter: bool,
+}
+#[derive(Debug)]
+pub(crate) struct Catcher {
+    pub(crate) errors: Vec<String>,
+    pub(crate) next: Arc<str>,
+    pub(crate) result_path: Option<Path>,
+    pub(crate) assign: Option<Template>,
+    pub(crate) output: Option<Template>,
+}
+
+/// A number that may be computed; `field` is its name in errors.
+#[derive(Debug)]
+pub(crate) struct Number {
+    pub(crate) field: &'static str,
+    pub(crate) value: NumberValue,
+}
+#[derive(Debug)]
+pub(crate) enum NumberValue {
+    Fixed(f64),
+    Path(Path),
+    Jsonata(Jsonata),
+}
+impl Number {
+    /// Reads it as it stands. `wrong` words the error of a path whose value is no such number.
+    pub(crate) fn read(
+        &self,
+        scope: &Scope<'_>,
+        whole: bool,
+        wrong: impl Fn(&str, &str, &Value) -> String,
+    ) -> Result<f64, Fault> {
+        match &self.value {
+            NumberValue::Fixed(n) => Ok(*n),
+            NumberValue::Jsonata(expression) => Ok(expression
+                .evaluate_as(scope, self.field, "number")?
+                .as_f64()
+                .unwrap_or_default()),
+            NumberValue::Path(path) => {
+                let found = path.read(scope).map_err(|why| {
+                    Fault::runtime(format!("Invalid path '{}' : {why}", path.text))
+                })?;
+                let number = match &*found {
+                    Value::Number(n) => n.as_f64(),
+                    Value::String(s) => s.trim().parse().ok(),
+                    _ => None,
+                };
+                number
+                    .filter(|n: &f64| n.is_finite() && (!whole || n.fract() == 0.0))
+                    .ok_or_else(|| Fault::runtime(wrong(self.field, &path.text, &found)))
+            }
+        }
+    }
+}
+
+/// A text that may be computed; `field` is its name in errors.
+#[derive(Debug)]
+pub(crate) struct Text {
+    pub(crate) field: &'static str,
+    pub(crate) value: TextValue,
+}
+#[derive(Debug)]
+pub(crate) enum TextValue {
+    Fixed(String),
+    Path(Path),
+    Intrinsic(Intrinsic),
+    Jsonata(Jsonata),
+}
+impl Text {
+    pub(crate) fn read(&self, scope: &Scope<'_>) -> Result<String, Fault> {
+        let found = match &self.value {
+            TextValue::Fixed(text) => return Ok(text.clone()),
+            TextValue::Jsonata(expression) => expression.evaluate_as(scope, self.field, "string")?,
+            TextValue::Intrinsic(call) => call.evaluate(scope)?,
+            TextValue::Path(path) => path
+                .read(scope)
+                .map_err(|_| {
+                    Fault::runtime(format!(
+                        "The JSONPath '{}' specified for the field '{}' could not be found in the input '{}'",
+                        path.text, self.field, scope.input
+                    ))
+                })?
+                .into_owned(),
+        };
+        match found {
+            Value::String(text) => Ok(text),
+            other => Err(Fault::runtime(format!(
+                "The field '{}' must be a string, but was {other}",
+                self.field
+            ))),
+        }
+    }
+}
+
+impl Delay {
+    /// When the wait ends, where the definition alone says it.
+    pub(crate) fn fixed(&self, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Until(at) => Some(*at),
+            Self::Seconds(Number {
+                value: NumberValue::Fixed(seconds),
+                ..
+            }) => Some(after(now, *seconds)),
+            _ => None,
+        }
+    }
+    /// When the wait ends.
+    pub(crate) fn until(&self, scope: &Scope<'_>) -> Result<Timestamp, Fault> {
+        match self {
+            Self::Until(at) => Ok(*at),
+            Self::UntilJsonata(expression) => {
+                let found = expression.evaluate_as(scope, "Timestamp", "string")?;
+                let text = found.as_str().unwrap_or_default();
+                timestamp::parse(text).ok_or_else(|| {
+                    Fault::evaluation(
+                        Some("Timestamp".to_owned()),
+                        format!("The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {text}"),
+                    )
+                })
+            }
+            Self::UntilPath(path) => {
+                let found = path.read(scope).map_err(|_| {
+                    Fault::runtime(format!(
+                        "The TimestampPath parameter does not reference an input value: {}",
+                        path.text
+                    ))
+                })?;
+                found.as_str().and_then(timestamp::parse).ok_or_else(|| {
+                    Fault::runtime(format!(
+                        "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: {} == {}",
+                        path.text,
+                        plain(&found)
+                    ))
+                })
+            }
+            Self::Seconds(number) => {
+                let seconds = match &number.value {
+                    NumberValue::Path(path) => {
+                        let found = path.read(scope).map_err(|_| {
+                            Fault::runtime(format!(
+                                "The SecondsPath parameter does not reference an input value: {}",
+                                path.text
+                            ))
+                        })?;
+                        let seconds = match &*found {
+                            Value::String(s) => s.parse::<i64>().ok(),
+                            other => other.as_i64(),
+                        };
+                        seconds.filter(|s| *s >= 0).ok_or_else(|| {
+                            Fault::runtime(format!(
+                                "The SecondsPath parameter cannot be parsed as a long value: {} == {}",
+                                path.text,
+                                plain(&found)
+                            ))
+                        })? as f64
+                    }
+                    _ => number.read(scope, true, |_, _, _| String::new())?,
+                };
+                if !(0.0..=super::MAX_SECONDS).contains(&seconds) {
+                    return Err(Fault::runtime(format!(
+                        "The Seconds of a Wait must be between 0 and {}, but is {seconds}",
+                        super::MAX_SECONDS
+                    )));
+                }
+                Ok(after(scope.now, seconds))
+            }
+        }
+    }
+}
+
+fn after(now: Timestamp, seconds: f64) -> Timestamp {
+    let delay =
+        jiff::SignedDuration::try_from_secs_f64(seconds).unwrap_or(jiff::SignedDuration::ZERO);
+    now.checked_add(delay).unwrap_or(Timestamp::MAX)
+}
+
+/// A text without quotes, anything else as JSON.
+pub(crate) fn plain(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}

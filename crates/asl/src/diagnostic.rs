@@ -1,0 +1,81 @@
+//! What is wrong with a definition, and where. It does not decide what is wrong.
+use serde::Serialize;
+
+/// How bad a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Severity {
+    /// The definition cannot run.
+    Error,
+    /// The definition runs, but probably not as meant.
+    Warning,
+}
+
+/// One problem of a definition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A stable code, as in AWS's `ValidateStateMachineDefinition`.
+    pub code: &'static str,
+    /// JSON pointer of the field.
+    pub location: String,
+    /// Line and column of the text, from 1, where the text is not JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<(usize, usize)>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    fn new(
+        severity: Severity,
+        code: &'static str,
+        location: &str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity,
+            code,
+            location: location.to_owned(),
+            position: None,
+            message: message.into(),
+            hint: None,
+        }
+    }
+    pub(crate) fn error(code: &'static str, location: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Error, code, location, message)
+    }
+    pub(crate) fn warning(code: &'static str, location: &str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Warning, code, location, message)
+    }
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+    pub(crate) fn at(mut self, line: usize, column: usize) -> Self {
+        self.position = Some((line, column));
+        self
+    }
+}
+
+impl std::fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "{}: {} at {}",
+            self.code,
+            self.message,
+            if self.location.is_empty() {
+                "/"
+            } else {
+                &self.location
+            }
+        )?;
+        self.hint
+            .as_ref()
+            .map_or(Ok(()), |hint| write!(f, " ({hint})"))
+    }
+}

@@ -1,0 +1,70 @@
+//! Payloads: a JSON text and, when somebody looks at it, its value; both shared from state to state. And their limits.
+use super::{MAX_DEPTH, MAX_PAYLOAD};
+use crate::fault::Fault;
+use serde_json::Value;
+use std::sync::{Arc, OnceLock};
+
+/// A payload. An execution that waits holds only its text.
+#[derive(Debug)]
+pub(crate) struct Data {
+    pub(super) text: Arc<str>,
+    value: OnceLock<Value>,
+}
+
+impl Data {
+    /// A text that is known to be JSON.
+    pub(super) fn of_text(text: Arc<str>) -> Self {
+        Self {
+            text,
+            value: OnceLock::new(),
+        }
+    }
+    pub(super) fn value(&self) -> &Value {
+        self.value
+            .get_or_init(|| serde_json::from_str(&self.text).expect("the text was parsed before"))
+    }
+    pub(super) fn into_value(self) -> Value {
+        let Self { text, value } = self;
+        value
+            .into_inner()
+            .unwrap_or_else(|| serde_json::from_str(&text).expect("the text was parsed before"))
+    }
+}
+
+/// A value as payload of `what`; `Err` when it is over a limit.
+pub(super) fn data(value: Value, what: &str) -> Result<Arc<Data>, Fault> {
+    if too_deep(&value, MAX_DEPTH) {
+        return Err(Fault::runtime(format!(
+            "The value is nested deeper than {MAX_DEPTH} levels"
+        )));
+    }
+    let text: Arc<str> = value.to_string().into();
+    if text.len() > MAX_PAYLOAD {
+        return Err(Fault::too_large(what));
+    }
+    Ok(Arc::new(Data {
+        text,
+        value: OnceLock::from(value),
+    }))
+}
+
+/// Whether a value nests deeper than `limit`; looks no deeper than that.
+pub(super) fn too_deep(value: &Value, limit: usize) -> bool {
+    match value {
+        Value::Array(items) => limit == 0 || items.iter().any(|v| too_deep(v, limit - 1)),
+        Value::Object(map) => limit == 0 || map.values().any(|v| too_deep(v, limit - 1)),
+        _ => false,
+    }
+}
+
+/// A text of at most `most` bytes, cut between characters.
+pub(super) fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let mut end = most;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+    }
+    text
+}

@@ -1,0 +1,331 @@
+//! What an error does: retry, catch, fail the parent, end the execution.
+use super::{
+    Execution, Status,
+    data::data,
+    enter::{Left, assign, fill},
+    model::{Phase, Purpose, Thread},
+    record::{aborted, fault_fields},
+};
+use crate::{
+    StepChange,
+    definition::model::{Catcher, Kind, Language},
+    fault::{Fault, Origin},
+    path::Path,
+    scope::{Context, Scope},
+};
+use serde_json::{Value, json};
+
+impl Execution {
+    fn located(&self, id: u64, cause: &str) -> String {
+        self.threads.get(&id).map_or_else(String::new, |t| {
+            format!(
+                "An error occurred while executing the state '{}' (entered at the event id #{}). {cause}",
+                t.state.name, t.entered.0
+            )
+        })
+    }
+
+    /// The thread's state failed. `also` is a second name that matches the error.
+    pub(super) fn fail(&mut self, id: u64, fault: Fault, also: Option<&str>) {
+        if self.status != Status::Running {
+            return;
+        }
+        let mut fault = fault;
+        match &fault.origin {
+            Origin::State | Origin::Evaluation(_) => {
+                fault.cause = fault
+                    .cause
+                    .as_deref()
+                    .map(|c| super::cut(self.located(id, c), super::MAX_CAUSE));
+            }
+            Origin::Task | Origin::Plain => {}
+        }
+        if let Origin::Evaluation(location) = fault.origin.clone() {
+            if let Some(thread) = self
+                .threads
+                .get_mut(&id)
+                .filter(|t| !matches!(t.state.kind, Kind::Wait(_)))
+            {
+                thread.previous = thread.before;
+            }
+            let mut fields = fault_fields(&fault);
+            if let Some(location) = location {
+                fields.insert("location".into(), json!(location));
+            }
+            self.record(id, "EvaluationFailed", |t| {
+                fields.insert("state".into(), json!(&*t.state.name));
+                Some(("evaluationFailedEventDetails", Value::Object(fields)))
+            });
+        }
+        self.rise(id, fault, also);
+    }
+
+    /// Looks for somebody who handles the error: the state, then those around it.
+    fn rise(&mut self, id: u64, fault: Fault, also: Option<&str>) {
+        let (mut id, mut fault, mut also) = (id, fault, also);
+        loop {
+            if self.status != Status::Running {
+                return;
+            }
+            if fault.is_final() {
+                match self.child_root(id) {
+                    None => return self.give_up(id, &fault),
+                    Some(root) => id = root,
+                }
+            } else {
+                if self.retry(id, &fault, also) {
+                    return;
+                }
+                self.record_failed(id);
+                if self.caught(id, &fault, also) {
+                    return;
+                }
+            }
+            let Some(thread) = self.threads.get(&id) else {
+                return;
+            };
+            let Some((parent, index)) = thread.parent else {
+                return self.give_up(id, &fault);
+            };
+            let previous = thread.previous;
+            let child = thread.child.clone();
+            let Some(above) = self.threads.get_mut(&parent) else {
+                return;
+            };
+            let run = match &above.phase {
+                Phase::Children(children) => children.run.as_ref().map(|r| r.index),
+                _ => None,
+            };
+            if let Some(run) = run {
+                if let Some(child) = child {
+                    self.report(parent, &child, Err(&fault));
+                }
+                if !self.iteration_failed(parent, id, run) {
+                    return;
+                }
+                fault = Fault::task(
+                    Some("States.ExceedToleratedFailureThreshold"),
+                    Some("The specified tolerated failure threshold was exceeded"),
+                );
+            } else {
+                above.previous = previous;
+                self.branch_failed(parent, id, index);
+                fault.origin = Origin::Task;
+            }
+            (id, also) = (parent, None);
+        }
+    }
+
+    /// A child execution failed; whether that is one too many.
+    fn iteration_failed(&mut self, parent: u64, failed: u64, run: usize) -> bool {
+        self.freeze(failed);
+        self.count(run, false);
+        let Some(thread) = self.threads.get_mut(&parent) else {
+            return false;
+        };
+        let Phase::Children(children) = &mut thread.phase else {
+            return false;
+        };
+        children.open = children.open.saturating_sub(1);
+        children.failed += 1;
+        let finished = children.done + children.failed == children.results.len() as u64;
+        if self.is_over(run) {
+            let fault = Fault::task(
+                Some("States.ExceedToleratedFailureThreshold"),
+                Some("The specified tolerated failure threshold was exceeded"),
+            );
+            let fields = fault_fields(&fault);
+            self.record(parent, "MapRunFailed", |_| {
+                Some(("mapRunFailedEventDetails", Value::Object(fields)))
+            });
+            let now = self.now;
+            if let Some(run) = self.runs.get_mut(run) {
+                (run.status, run.stop) = (Status::Failed, Some(now));
+            }
+            return true;
+        }
+        if finished {
+            self.joined(parent);
+        } else {
+            self.iterate(parent);
+        }
+        false
+    }
+
+    /// Tells of the branch or iteration that failed, and of those that are stopped with it.
+    fn branch_failed(&mut self, parent: u64, failed: u64, index: usize) {
+        let Some(above) = self.threads.get(&parent) else {
+            return;
+        };
+        let name = above.state.name.clone();
+        let is_map = matches!(above.state.kind, Kind::Map(_));
+        if above.child.is_some() {
+            return;
+        }
+        if is_map {
+            let details = json!({"name": &*name, "index": index});
+            self.record_aside(
+                parent,
+                "MapIterationFailed",
+                Some(("mapIterationFailedEventDetails", details)),
+            );
+        }
+        for below in self.below(parent) {
+            let Some(thread) = self.threads.get(&below) else {
+                continue;
+            };
+            if (is_map && below == failed) || matches!(thread.phase, Phase::Enter) {
+                continue;
+            }
+            let direct = thread.parent.filter(|p| p.0 == parent).map(|p| p.1);
+            if let Some(event) = aborted(&thread.state.kind) {
+                self.record_aside(below, event, None);
+            }
+            if let (true, Some(index)) = (is_map, direct) {
+                let details = json!({"name": &*name, "index": index});
+                self.record_aside(
+                    below,
+                    "MapIterationAborted",
+                    Some(("mapIterationAbortedEventDetails", details)),
+                );
+            }
+        }
+    }
+
+    fn record_failed(&mut self, id: u64) {
+        let kind = match self.threads.get(&id).map(|t| &t.state.kind) {
+            Some(Kind::Parallel(_)) => "ParallelStateFailed",
+            Some(Kind::Map(_)) => "MapStateFailed",
+            _ => return,
+        };
+        // A retry would have come before: nobody handles the error within the state.
+        self.record(id, kind, |_| None);
+    }
+
+    /// Nobody handles the error: the execution ends.
+    fn give_up(&mut self, id: u64, fault: &Fault) {
+        let Some(thread) = self.threads.get(&id) else {
+            return;
+        };
+        let previous = thread.previous;
+        let root = self.root(id);
+        self.step(root, |step| StepChange::Failed {
+            step,
+            error: fault.error.clone().unwrap_or_default(),
+            cause: fault.cause.clone().unwrap_or_default(),
+        });
+        let cause = fault.cause.clone().filter(|c| !c.is_empty());
+        self.end_after(previous, Status::Failed, None, fault.error.clone(), cause);
+    }
+    /// Whether a retrier takes the error; then its delay has begun.
+    fn retry(&mut self, id: u64, fault: &Fault, also: Option<&str>) -> bool {
+        let Some(thread) = self.threads.get_mut(&id) else {
+            return false;
+        };
+        let state = thread.state.clone();
+        thread.retries.resize(state.retry.len(), 0);
+        let Some(index) = state
+            .retry
+            .iter()
+            .position(|r| fault.is_named_by(&r.errors, also))
+        else {
+            return false;
+        };
+        let (retrier, tries) = (&state.retry[index], thread.retries[index]);
+        if tries >= retrier.attempts {
+            return false;
+        }
+        thread.retries[index] += 1;
+        thread.attempt += 1;
+        let attempt = thread.attempt;
+        let mut delay =
+            (retrier.interval * retrier.backoff.powf(f64::from(tries))).min(retrier.max);
+        if retrier.jitter {
+            delay *= self.dice.fraction();
+        }
+        self.remove_children(id);
+        let timer = self.arm(delay, Purpose::Thread(id));
+        if let Some(thread) = self.threads.get_mut(&id) {
+            thread.phase = Phase::Backoff(timer);
+        }
+        self.step(id, |step| StepChange::Retrying {
+            step,
+            attempt,
+            error: fault.error.clone().unwrap_or_default(),
+        });
+        true
+    }
+
+    /// Whether a catcher takes the error; then its state is next.
+    fn caught(&mut self, id: u64, fault: &Fault, also: Option<&str>) -> bool {
+        let Some(state) = self.threads.get(&id).map(|t| t.state.clone()) else {
+            return false;
+        };
+        let Some(catcher) = state
+            .catch
+            .iter()
+            .find(|c| fault.is_named_by(&c.errors, also))
+        else {
+            return false;
+        };
+        self.remove_children(id);
+        let Some(thread) = self.threads.get(&id) else {
+            return false;
+        };
+        match self.catch(thread, catcher, fault) {
+            Ok(left) => self.leave(id, left),
+            Err(fault) => self.rise_uncaught(id, fault),
+        }
+        true
+    }
+    /// The catcher's own fields failed: nothing of the state catches that.
+    fn rise_uncaught(&mut self, id: u64, fault: Fault) {
+        let cause = fault.cause.as_deref().map(|c| self.located(id, c));
+        let fault = Fault { cause, ..fault };
+        self.give_up(id, &fault);
+    }
+    fn catch(&self, thread: &Thread, catcher: &Catcher, fault: &Fault) -> Result<Left, Fault> {
+        let state = &*thread.state;
+        let error = json!({"Error": fault.error, "Cause": fault.cause});
+        let context = Context::new(|| self.context_object(thread, None));
+        let name = &*state.name;
+        let left = |output, assigned| Left {
+            output,
+            assigned,
+            next: Some(catcher.next.clone()),
+        };
+        if state.language == Language::Jsonata {
+            let scope = Scope {
+                error: Some(&error),
+                ..self.scope(thread, thread.input.value(), &context)
+            };
+            let assigned = assign(catcher.assign.as_ref(), &scope, name)?;
+            let output = match &catcher.output {
+                Some(template) => fill(template, &scope, "Output", name)?,
+                None => error.clone(),
+            };
+            return Ok(left(data(output, name)?, assigned));
+        }
+        let assigned = assign(
+            catcher.assign.as_ref(),
+            &self.scope(thread, &error, &context),
+            name,
+        )?;
+        let output = match &catcher.result_path {
+            None => return Ok(left(thread.input.clone(), assigned)),
+            Some(path) if Path::is_whole(path) => error,
+            Some(path) => path
+                .write(thread.input.value().clone(), error)
+                .ok_or_else(|| {
+                    Fault::state(
+                        "States.ResultPathMatchFailure",
+                        format!(
+                            "Unable to apply ReferencePath {} to input {}",
+                            path.text, thread.input.text
+                        ),
+                    )
+                })?,
+        };
+        Ok(left(data(output, name)?, assigned))
+    }
+}

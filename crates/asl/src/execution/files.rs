@@ -1,0 +1,292 @@
+//! Files of a distributed Map: items read, results written. Requests and answers only; the driver does the work.
+use super::{
+    Execution,
+    data::Data,
+    distributed::Run,
+    enter::fill,
+    map::Children,
+    model::{Files, FilesRequest, Phase},
+};
+use crate::{
+    Effect, ReadItems, TaskId, WriteResults,
+    definition::model::{Kind, MapState, plain},
+    fault::Fault,
+    items,
+    scope::Context,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+impl Execution {
+    pub(super) fn read_items(
+        &mut self,
+        id: u64,
+        map: &MapState,
+        input: Arc<Data>,
+        concurrency: usize,
+        run: Box<Run>,
+    ) {
+        let (Some(reader), Some(thread)) = (&map.reader, self.threads.get(&id)) else {
+            return;
+        };
+        let state = thread.state.clone();
+        let step = thread.step.to_string();
+        let context = Context::new(|| self.context_object(thread, None));
+        let arguments = match &reader.arguments {
+            None => Ok(json!({})),
+            Some(template) => fill(
+                template,
+                &self.scope(thread, input.value(), &context),
+                "ItemReader/Arguments",
+                &state.name,
+            ),
+        };
+        drop(context);
+        let arguments = match arguments {
+            Ok(arguments) => arguments,
+            Err(fault) => return self.fail(id, fault, None),
+        };
+        let task = self.next_task();
+        let request = FilesRequest::Read(ReadItems {
+            task,
+            state: state.name.to_string(),
+            step,
+            resource: reader.resource.clone(),
+            arguments: arguments.to_string().into(),
+        });
+        let children = Box::new(Children {
+            next: 0,
+            open: 0,
+            done: 0,
+            failed: 0,
+            results: Vec::new(),
+            items: None,
+            concurrency,
+            input,
+            run: Some(run),
+        });
+        self.await_files(id, request, children);
+    }
+
+    pub(super) fn await_files(&mut self, id: u64, request: FilesRequest, children: Box<Children>) {
+        self.tasks.insert(request.task(), id);
+        self.out.push(request.effect());
+        if let Some(thread) = self.threads.get_mut(&id) {
+            thread.phase = Phase::Files(Box::new(Files { request, children }));
+        }
+    }
+
+    pub(super) fn files(&mut self, task: TaskId) -> Option<(u64, Files)> {
+        let id = *self.tasks.get(&task)?;
+        let thread = self.threads.get_mut(&id)?;
+        if !matches!(thread.phase, Phase::Files(_)) {
+            return None;
+        }
+        let Phase::Files(files) = std::mem::replace(&mut thread.phase, Phase::Run) else {
+            return None;
+        };
+        self.tasks.remove(&task);
+        Some((id, *files))
+    }
+
+    pub(super) fn items_read(&mut self, task: TaskId, body: &str) {
+        let reading = self.tasks.get(&task).and_then(|id| self.threads.get(id)).is_some_and(|t| {
+            matches!(&t.phase, Phase::Files(f) if matches!(f.request, FilesRequest::Read(_)))
+        });
+        if !reading {
+            return;
+        }
+        let Some((id, Files { children, .. })) = self.files(task) else {
+            return;
+        };
+        let Children {
+            input,
+            run: Some(run),
+            concurrency,
+            ..
+        } = *children
+        else {
+            return;
+        };
+        match self.items(id, &input, body) {
+            Ok(items) => self.begin_run(id, items, input, concurrency, run),
+            Err(fault) => self.run_failed(id, run.index, fault),
+        }
+    }
+
+    pub(super) fn items(
+        &self,
+        id: u64,
+        input: &Arc<Data>,
+        body: &str,
+    ) -> Result<Vec<Value>, Fault> {
+        let Some(thread) = self.threads.get(&id) else {
+            return Ok(Vec::new());
+        };
+        let Kind::Map(map) = &thread.state.kind else {
+            return Ok(Vec::new());
+        };
+        let Some(reader) = &map.reader else {
+            return Ok(Vec::new());
+        };
+        let context = Context::new(|| self.context_object(thread, None));
+        let scope = self.scope(thread, input.value(), &context);
+        let most = match &reader.max_items {
+            None => None,
+            Some(number) => {
+                let most = number.read(&scope, true, |field, path, value| {
+                    format!("The {field} field refers to value \"{}\" which is not a valid integer: {path}", plain(value))
+                })?;
+                if most < 0.0 {
+                    return Err(Fault::plain(
+                        "States.ItemReaderFailed",
+                        "field MaxItems must be positive",
+                    ));
+                }
+                Some(most as usize).filter(|m| *m > 0)
+            }
+        };
+        items::parse(&reader.format, body, most)
+    }
+
+    /// The files could not be read or written.
+    pub(super) fn files_failed(&mut self, task: TaskId, error: &str, cause: &str) -> bool {
+        let Some((id, files)) = self.files(task) else {
+            return false;
+        };
+        let name = match files.request {
+            FilesRequest::Read(_) => "States.ItemReaderFailed",
+            FilesRequest::Write(..) => "States.ResultWriterFailed",
+        };
+        let cause = if error.is_empty() || error == name {
+            cause.to_owned()
+        } else {
+            format!("{error}: {cause}")
+        };
+        let index = files.children.run.map_or(0, |r| r.index);
+        self.run_failed(id, index, Fault::plain(name, cause));
+        true
+    }
+
+    pub(super) fn write_results(
+        &mut self,
+        id: u64,
+        run: usize,
+        input: &Arc<Data>,
+        (good, bad): (Vec<Value>, Vec<Value>),
+    ) {
+        let Some(thread) = self.threads.get(&id) else {
+            return;
+        };
+        let (state, step) = (thread.state.clone(), thread.step.to_string());
+        let Kind::Map(map) = &state.kind else {
+            return;
+        };
+        let Some(template) = map.writer.as_ref().and_then(|w| w.arguments.as_ref()) else {
+            return;
+        };
+        let context = Context::new(|| self.context_object(thread, None));
+        let arguments = fill(
+            template,
+            &self.scope(thread, input.value(), &context),
+            "ResultWriter/Arguments",
+            &state.name,
+        );
+        drop(context);
+        let arguments = match arguments {
+            Ok(arguments) => arguments,
+            Err(fault) => return self.fail(id, fault, None),
+        };
+        let text = |key: &str| {
+            arguments
+                .get(key)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let (bucket, prefix) = (text("Bucket"), text("Prefix"));
+        let arn = self
+            .runs
+            .get(run)
+            .map_or_else(String::new, |r| r.arn.clone());
+        let uuid = arn.rsplit_once(':').map_or("", |p| p.1);
+        let folder = match prefix.trim_end_matches('/') {
+            "" => uuid.to_owned(),
+            prefix => format!("{prefix}/{uuid}"),
+        };
+        let mut files: Vec<(String, Arc<str>)> = Vec::new();
+        let mut listed = |name: &str, entries: Vec<Value>| -> Value {
+            if entries.is_empty() {
+                return json!([]);
+            }
+            let (key, body): (String, Arc<str>) = (
+                format!("{folder}/{name}_0.json"),
+                Value::Array(entries).to_string().into(),
+            );
+            let listed = json!([{"Key": key, "Size": body.len()}]);
+            files.push((key, body));
+            listed
+        };
+        let manifest = json!({
+            "DestinationBucket": bucket, "MapRunArn": arn,
+            "ResultFiles": {"FAILED": listed("FAILED", bad), "PENDING": [], "SUCCEEDED": listed("SUCCEEDED", good)},
+        });
+        let key = format!("{folder}/manifest.json");
+        files.push((key.clone(), manifest.to_string().into()));
+        let result =
+            json!({"MapRunArn": arn, "ResultWriterDetails": {"Bucket": bucket, "Key": key}});
+        let task = self.next_task();
+        let request = FilesRequest::Write(
+            WriteResults {
+                task,
+                state: state.name.to_string(),
+                step,
+                bucket,
+                files,
+            },
+            Arc::new(result),
+        );
+        let children = Box::new(Children {
+            next: 0,
+            open: 0,
+            done: 0,
+            failed: 0,
+            results: Vec::new(),
+            items: None,
+            concurrency: 0,
+            input: input.clone(),
+            run: Some(Box::new(Run {
+                index: run,
+                reports: None,
+            })),
+        });
+        self.await_files(id, request, children);
+    }
+
+    pub(super) fn results_written(&mut self, task: TaskId) {
+        let writing = self.tasks.get(&task).and_then(|id| self.threads.get(id)).is_some_and(|t| {
+            matches!(&t.phase, Phase::Files(f) if matches!(f.request, FilesRequest::Write(..)))
+        });
+        if !writing {
+            return;
+        }
+        if let Some((
+            id,
+            Files {
+                request: FilesRequest::Write(_, result),
+                children,
+            },
+        )) = self.files(task)
+        {
+            let index = children.run.map_or(0, |r| r.index);
+            self.run_succeeded(id, index, &result);
+        }
+    }
+
+    /// Forgets a request for files that nobody waits for any more.
+    pub(super) fn forget_files(&mut self, files: &Files) {
+        let task = files.request.task();
+        self.tasks.remove(&task);
+        self.out.push(Effect::CancelTask(task));
+    }
+}

@@ -1,0 +1,334 @@
+//! Parallel branches and Map iterations: starting them, counting them, joining their results.
+use super::{
+    Execution, Status,
+    data::{Data, data},
+    distributed::{Child, Run},
+    enter::fill,
+    model::Phase,
+};
+use crate::{
+    StepChange,
+    definition::model::{Graph, Kind},
+    fault::Fault,
+    scope::Context,
+    template::Template,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Iterations of an inline Map at once, when it sets no `MaxConcurrency`.
+const INLINE_CONCURRENCY: usize = 40;
+
+/// The branches or iterations of a state.
+#[derive(Debug)]
+pub(super) struct Children {
+    pub(super) next: usize,
+    pub(super) open: usize,
+    pub(super) done: u64,
+    pub(super) failed: u64,
+    pub(super) results: Vec<Option<Value>>,
+    /// A Map's items that have not begun; a Parallel has none.
+    pub(super) items: Option<Vec<Value>>,
+    pub(super) concurrency: usize,
+    /// What `ItemSelector` sees as `$`.
+    pub(super) input: Arc<Data>,
+    pub(super) run: Option<Box<Run>>,
+}
+
+impl Execution {
+    /// Starts the branches of a Parallel.
+    pub(super) fn split(&mut self, id: u64, branches: &[Arc<Graph>], input: &Arc<Data>) {
+        self.record(id, "ParallelStateStarted", |_| None);
+        let Some(thread) = self.threads.get_mut(&id) else {
+            return;
+        };
+        thread.phase = Phase::Children(Box::new(Children {
+            next: branches.len(),
+            open: branches.len(),
+            done: 0,
+            failed: 0,
+            results: vec![None; branches.len()],
+            items: None,
+            concurrency: 0,
+            input: input.clone(),
+            run: None,
+        }));
+        let (previous, variables, item, child) = (
+            thread.previous,
+            thread.variables.clone(),
+            thread.item.clone(),
+            thread.child.clone(),
+        );
+        let total = branches.len() as u64;
+        self.step(id, |step| StepChange::Items {
+            step,
+            done: 0,
+            total,
+        });
+        for (index, branch) in branches.iter().enumerate() {
+            self.spawn(
+                Some((id, index)),
+                branch,
+                input.clone(),
+                variables.clone(),
+                previous,
+                item.clone(),
+                child.clone(),
+            );
+        }
+    }
+
+    pub(super) fn enter_map(&mut self, id: u64) {
+        let Some(thread) = self.threads.get(&id) else {
+            return;
+        };
+        let state = thread.state.clone();
+        let Kind::Map(map) = &state.kind else {
+            return;
+        };
+        let plan = match self.map_plan(thread, map) {
+            Ok(plan) => plan,
+            Err(fault) => return self.fail(id, fault, None),
+        };
+        let length = plan.items.as_ref().map_or(0, Vec::len);
+        self.record(id, "MapStateStarted", |_| {
+            Some(("mapStateStartedEventDetails", json!({"length": length})))
+        });
+        if map.is_distributed {
+            return self.enter_distributed(id, map, plan);
+        }
+        if let Some(number) = [&map.tolerated_count, &map.tolerated_percentage]
+            .into_iter()
+            .flatten()
+            .next()
+            && let Err(fault) = self.number(id, number)
+        {
+            return self.fail(id, fault, None);
+        }
+        let concurrency = if plan.concurrency == 0 {
+            INLINE_CONCURRENCY
+        } else {
+            plan.concurrency
+        };
+        self.begin_items(
+            id,
+            plan.items.unwrap_or_default(),
+            plan.input,
+            concurrency,
+            None,
+        );
+    }
+    pub(super) fn begin_items(
+        &mut self,
+        id: u64,
+        items: Vec<Value>,
+        input: Arc<Data>,
+        concurrency: usize,
+        run: Option<Box<Run>>,
+    ) {
+        let total = items.len();
+        if let Some(thread) = self.threads.get_mut(&id) {
+            thread.phase = Phase::Children(Box::new(Children {
+                next: 0,
+                open: 0,
+                done: 0,
+                failed: 0,
+                results: vec![None; total],
+                items: Some(items),
+                concurrency,
+                input,
+                run,
+            }));
+        }
+        self.step(id, |step| StepChange::Items {
+            step,
+            done: 0,
+            total: total as u64,
+        });
+        if total == 0 {
+            self.joined(id);
+        } else {
+            self.iterate(id);
+        }
+    }
+
+    /// Starts iterations up to the Map's concurrency.
+    pub(super) fn iterate(&mut self, id: u64) {
+        loop {
+            if self.status != Status::Running {
+                return;
+            }
+            let Some(thread) = self.threads.get_mut(&id) else {
+                return;
+            };
+            let state = thread.state.clone();
+            let (Kind::Map(map), Phase::Children(children)) = (&state.kind, &mut thread.phase)
+            else {
+                return;
+            };
+            let Some(items) = &mut children.items else {
+                return;
+            };
+            if children.next >= items.len() || children.open >= children.concurrency {
+                return;
+            }
+            let index = children.next;
+            let value = items[index].take();
+            children.next += 1;
+            children.open += 1;
+            let batched = map.batcher.is_some();
+            let input = children.input.clone();
+            let run = children.run.as_ref().map(|r| r.index);
+            let selector = state.parameters.as_ref().filter(|_| !batched);
+            let (item, value) = match self.select_item(id, index, value, selector, &input) {
+                Ok(selected) => selected,
+                Err(fault) => return self.fail(id, fault, None),
+            };
+            let item_input = match data(value, &state.name) {
+                Ok(data) => data,
+                Err(fault) => return self.fail(id, fault, None),
+            };
+            let Some(thread) = self.threads.get(&id) else {
+                return;
+            };
+            let (previous, variables) = (thread.previous, thread.variables.clone());
+            if let Some(run) = run {
+                let child = self.child(run, &item_input);
+                self.spawn(
+                    Some((id, index)),
+                    &map.processor,
+                    item_input,
+                    super::no_variables(),
+                    0,
+                    Some(item),
+                    Some(child),
+                );
+                continue;
+            }
+            let child: Option<Arc<Child>> = thread.child.clone();
+            let event = if child.is_some() {
+                previous
+            } else {
+                let details = json!({"name": &*state.name, "index": index});
+                self.record_after(
+                    previous,
+                    "MapIterationStarted",
+                    Some(("mapIterationStartedEventDetails", details)),
+                )
+            };
+            if self.status != Status::Running {
+                return;
+            }
+            self.spawn(
+                Some((id, index)),
+                &map.processor,
+                item_input,
+                variables,
+                event,
+                Some(item),
+                child,
+            );
+        }
+    }
+
+    /// The context's `Map.Item` and the iteration's input.
+    pub(super) fn select_item(
+        &self,
+        id: u64,
+        index: usize,
+        value: Value,
+        selector: Option<&Template>,
+        input: &Arc<Data>,
+    ) -> Result<(Arc<Value>, Value), Fault> {
+        let item = Arc::new(json!({"Index": index, "Value": value}));
+        let (Some(template), Some(thread)) = (selector, self.threads.get(&id)) else {
+            return Ok((item, value));
+        };
+        let context = Context::new(|| {
+            let mut context = self.context_object(thread, None);
+            context["Map"] = json!({"Item": &*item});
+            context
+        });
+        let scope = self.scope(thread, input.value(), &context);
+        let selected = fill(template, &scope, "ItemSelector", &thread.state.name)?;
+        Ok((item.clone(), selected))
+    }
+
+    /// A branch or an iteration ended well.
+    pub(super) fn child_done(
+        &mut self,
+        parent: u64,
+        index: usize,
+        output: Arc<Data>,
+        previous: u64,
+    ) {
+        let Some(above) = self.threads.get_mut(&parent) else {
+            return;
+        };
+        let name = above.state.name.clone();
+        let Phase::Children(children) = &mut above.phase else {
+            return;
+        };
+        if let Some(slot) = children.results.get_mut(index) {
+            *slot = Some(match Arc::try_unwrap(output) {
+                Ok(data) => data.into_value(),
+                Err(shared) => shared.value().clone(),
+            });
+        }
+        children.open = children.open.saturating_sub(1);
+        children.done += 1;
+        let (done, total) = (children.done, children.results.len() as u64);
+        let finished = done + children.failed == total;
+        let is_map = children.items.is_some();
+        if let Some(run) = &children.run {
+            let index = run.index;
+            self.count(index, true);
+        } else {
+            above.previous = previous;
+            if is_map {
+                let details = json!({"name": &*name, "index": index});
+                let details = Some(("mapIterationSucceededEventDetails", details));
+                if finished {
+                    self.record(parent, "MapIterationSucceeded", |_| details);
+                } else {
+                    self.record_aside(parent, "MapIterationSucceeded", details);
+                }
+            }
+        }
+        self.step(parent, |step| StepChange::Items { step, done, total });
+        if finished {
+            self.joined(parent);
+        } else if is_map {
+            self.iterate(parent);
+        }
+    }
+
+    /// Every branch or iteration has ended.
+    pub(super) fn joined(&mut self, id: u64) {
+        if self.status != Status::Running {
+            return;
+        }
+        self.remove_below(id);
+        let Some(thread) = self.threads.get_mut(&id) else {
+            return;
+        };
+        let Phase::Children(children) = std::mem::replace(&mut thread.phase, Phase::Run) else {
+            return;
+        };
+        if children.run.is_some() {
+            return self.run_joined(id, *children);
+        }
+        let kind = if children.items.is_some() {
+            "MapStateSucceeded"
+        } else {
+            "ParallelStateSucceeded"
+        };
+        self.record_aside(id, kind, None);
+        if self.status == Status::Running {
+            self.result(
+                id,
+                Value::Array(children.results.into_iter().flatten().collect()),
+            );
+        }
+    }
+}

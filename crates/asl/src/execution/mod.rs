@@ -1,0 +1,385 @@
+//! The interpreter's state and its door: `handle(event, now)`.
+//!
+//! `enter` begins states, `leave` ends them, `task` follows tasks, `map` and `distributed` follow iterations, `failure`
+//! retries and catches, `redrive` goes on after an end, `record` writes the history. Everything here is a pure function
+//! of the machine, the start and the list of (event, now): replay gives the same effects.
+
+mod data;
+mod distributed;
+mod enter;
+mod failure;
+mod files;
+mod leave;
+mod map;
+mod map_plan;
+mod model;
+mod record;
+mod redrive;
+mod subtree;
+mod table;
+mod task;
+mod view;
+
+pub use distributed::MapRun;
+pub use model::{Kind, MAX_CAUSE, MAX_HISTORY, MAX_PAYLOAD, MAX_TRANSITIONS, Start, Status};
+pub(crate) use model::{MAX_DEPTH, MAX_ERROR};
+
+use crate::{
+    Effect, Event, StateMachine, Task, TaskId, TimerId,
+    definition::model::Graph,
+    scope::{Dice, Variables},
+};
+use data::{Data, cut, too_deep};
+use distributed::Child;
+use jiff::Timestamp;
+use model::{Phase, Purpose, Thread};
+use serde_json::{Value, json};
+use std::{collections::VecDeque, sync::Arc};
+use table::Table;
+
+/// One running execution. Cheap to drop: rebuild it with the same start and events.
+#[derive(Debug)]
+pub struct Execution {
+    machine: Arc<StateMachine>,
+    start: Start,
+    input: Option<Arc<Data>>,
+    status: Status,
+    output: Option<Arc<str>>,
+    error: Option<String>,
+    cause: Option<String>,
+    begun: bool,
+    last: u64,
+    counter: u64,
+    dice: Dice,
+    redrives: u32,
+    redriven: Option<Timestamp>,
+    threads: Table<u64, Box<Thread>>,
+    ready: VecDeque<u64>,
+    tasks: Table<TaskId, u64>,
+    timers: Table<TimerId, (Timestamp, Purpose)>,
+    runs: Vec<MapRun>,
+    now: Timestamp,
+    out: Vec<Effect>,
+}
+
+impl Execution {
+    /// An execution that waits for `Event::Begin`.
+    #[must_use]
+    pub fn new(machine: Arc<StateMachine>, start: Start) -> Self {
+        Self {
+            machine,
+            now: start.start_time,
+            dice: Dice::new(start.seed),
+            start,
+            input: None,
+            status: Status::Running,
+            output: None,
+            error: None,
+            cause: None,
+            begun: false,
+            last: 0,
+            counter: 0,
+            redrives: 0,
+            redriven: None,
+            threads: Table::default(),
+            ready: VecDeque::new(),
+            tasks: Table::default(),
+            timers: Table::default(),
+            runs: Vec::new(),
+            out: Vec::new(),
+        }
+    }
+    /// Where it is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+    /// The result, JSON, once it succeeded.
+    #[must_use]
+    pub fn output(&self) -> Option<&str> {
+        self.output.as_deref()
+    }
+    /// The error's name, once it failed.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+    /// The error's text, once it failed.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        self.cause.as_deref()
+    }
+    /// The requests in flight, in the order of their ids: to schedule again after a rebuild.
+    #[must_use]
+    pub fn open_tasks(&self) -> Vec<&Task> {
+        self.tasks
+            .values()
+            .filter_map(|t| match &self.threads.get(t)?.phase {
+                Phase::Task(open) => Some(&open.request),
+                _ => None,
+            })
+            .collect()
+    }
+    /// The reads and writes of distributed Maps in flight, as effects: to do again after a rebuild.
+    #[must_use]
+    pub fn open_files(&self) -> Vec<Effect> {
+        self.tasks
+            .values()
+            .filter_map(|t| match &self.threads.get(t)?.phase {
+                Phase::Files(files) => Some(files.request.effect()),
+                _ => None,
+            })
+            .collect()
+    }
+    /// The armed timers and their deadlines.
+    #[must_use]
+    pub fn timers(&self) -> Vec<(TimerId, Timestamp)> {
+        self.timers.iter().map(|(id, t)| (*id, t.0)).collect()
+    }
+    /// Whether a `Continue` is due (after a rebuild that ended with `Yield`).
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Takes one event at its time and says what to do. Unknown, late and repeated events have no effects.
+    pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        self.now = now;
+        if self.status != Status::Running {
+            if event == Event::Redrive {
+                self.redrive();
+                self.run();
+            }
+            return std::mem::take(&mut self.out);
+        }
+        if !self.begun
+            && !matches!(
+                event,
+                Event::Begin | Event::Stop { .. } | Event::Abandon { .. }
+            )
+        {
+            return Vec::new();
+        }
+        match event {
+            Event::Begin => self.begin(),
+            Event::Continue | Event::Redrive => {}
+            Event::TaskStarted { task, worker } => self.task_started(task, worker),
+            Event::TaskSubmitted { task, output } => self.task_submitted(task, &output),
+            Event::TaskSucceeded { task, output } => self.task_succeeded(task, &output),
+            Event::TaskFailed { task, error, cause } => self.task_failed(task, &error, &cause),
+            Event::TaskHeartbeat { task } => self.task_heartbeat(task),
+            Event::TimerFired { timer } => self.timer_fired(timer),
+            Event::ItemsRead { task, body } => self.items_read(task, &body),
+            Event::ResultsWritten { task } => self.results_written(task),
+            Event::Stop { error, cause } => self.end(Status::Aborted, None, error, cause),
+            Event::Abandon { error, cause } => {
+                self.end(Status::Failed, None, Some(error), Some(cause))
+            }
+        }
+        self.run();
+        std::mem::take(&mut self.out)
+    }
+
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let text = self.start.input.clone();
+        let role = self.start.role_arn.clone();
+        self.record_after(
+            0,
+            "ExecutionStarted",
+            Some((
+                "executionStartedEventDetails",
+                json!({"input": &*text, "inputDetails": {"truncated": false}, "roleArn": role}),
+            )),
+        );
+        self.set_off(text);
+    }
+    /// Starts the machine's first state.
+    fn set_off(&mut self, text: Arc<str>) {
+        // Only looked at: an execution that waits need not hold what it parsed.
+        let wrong = match serde_json::from_str::<Value>(&text) {
+            Err(error) => Some(format!("The execution's input is not JSON: {error}")),
+            Ok(value) if too_deep(&value, MAX_DEPTH) => Some(format!(
+                "The execution's input is nested deeper than {MAX_DEPTH} levels"
+            )),
+            Ok(_) => None,
+        };
+        if wrong.is_some() {
+            return self.end(
+                Status::Failed,
+                None,
+                Some("States.Runtime".to_owned()),
+                wrong,
+            );
+        }
+        if let Some(seconds) = self.machine.timeout {
+            self.arm(seconds, Purpose::Execution);
+        }
+        let graph = self.machine.graph.clone();
+        let input = Arc::new(Data::of_text(text));
+        self.input = Some(input.clone());
+        self.spawn(None, &graph, input, no_variables(), 0, None, None);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of a new thread")]
+    fn spawn(
+        &mut self,
+        parent: Option<(u64, usize)>,
+        graph: &Arc<Graph>,
+        input: Arc<Data>,
+        variables: Arc<Variables>,
+        previous: u64,
+        item: Option<Arc<Value>>,
+        child: Option<Arc<Child>>,
+    ) {
+        let Some(state) = graph.states.get(&graph.start).cloned() else {
+            return;
+        };
+        self.counter += 1;
+        let step = parent
+            .and_then(|(p, _)| self.threads.get(&p))
+            .map_or_else(|| state.name.clone(), |p| p.step.clone());
+        let thread = Thread {
+            parent,
+            graph: graph.clone(),
+            step,
+            state,
+            input,
+            variables,
+            previous,
+            before: previous,
+            entered: (0, self.now),
+            attempt: 0,
+            retries: Vec::new(),
+            item,
+            child,
+            phase: Phase::Enter,
+        };
+        self.threads.insert(self.counter, Box::new(thread));
+        self.ready.push_back(self.counter);
+    }
+
+    /// Runs what is ready, at most [`MAX_TRANSITIONS`] states.
+    fn run(&mut self) {
+        for _ in 0..MAX_TRANSITIONS {
+            if self.status != Status::Running {
+                return;
+            }
+            let Some(id) = self.ready.pop_front() else {
+                return;
+            };
+            self.enter(id);
+        }
+        if !self.ready.is_empty() {
+            self.out.push(Effect::Yield);
+        }
+    }
+
+    fn timer_fired(&mut self, timer: TimerId) {
+        let Some(fired) = self.timers.remove(&timer) else {
+            return;
+        };
+        match fired.1 {
+            // AWS names no error: the status says it.
+            Purpose::Execution => self.end(Status::TimedOut, None, None, None),
+            Purpose::Timeout(task) => self.task_timed_out(task, false),
+            Purpose::Heartbeat(task) => self.task_timed_out(task, true),
+            Purpose::Thread(id) => {
+                let Some(thread) = self.threads.get_mut(&id) else {
+                    return;
+                };
+                match std::mem::replace(&mut thread.phase, Phase::Run) {
+                    Phase::Backoff(_) => self.ready.push_back(id),
+                    Phase::Wait(_) => self.waited(id),
+                    other => thread.phase = other,
+                }
+            }
+        }
+    }
+
+    fn end(
+        &mut self,
+        status: Status,
+        output: Option<Arc<str>>,
+        error: Option<String>,
+        cause: Option<String>,
+    ) {
+        let previous = self
+            .threads
+            .values()
+            .filter(|t| t.child.is_none())
+            .map(|t| t.previous)
+            .max()
+            .unwrap_or(self.last);
+        self.end_after(previous, status, output, error, cause);
+    }
+    /// Ends the execution. Threads stay as they are, for a redrive; nothing of theirs is in flight any more.
+    fn end_after(
+        &mut self,
+        previous: u64,
+        status: Status,
+        output: Option<Arc<str>>,
+        error: Option<String>,
+        cause: Option<String>,
+    ) {
+        if self.status != Status::Running {
+            return;
+        }
+        self.status = status;
+        self.ready.clear();
+        self.out
+            .extend(self.tasks.take_keys().into_iter().map(Effect::CancelTask));
+        self.out
+            .extend(self.timers.take_keys().into_iter().map(Effect::CancelTimer));
+        let error = error.map(|e| cut(e, MAX_ERROR));
+        let cause = cause.map(|c| cut(c, MAX_CAUSE));
+        self.record_end(
+            previous,
+            status,
+            output.as_ref(),
+            error.as_ref(),
+            cause.as_ref(),
+        );
+        self.end_runs();
+        (self.output, self.error, self.cause) = (output.clone(), error.clone(), cause.clone());
+        self.out.push(Effect::End {
+            status,
+            output,
+            error,
+            cause,
+        });
+    }
+
+    fn arm(&mut self, seconds: f64, purpose: Purpose) -> TimerId {
+        let delay = jiff::SignedDuration::try_from_secs_f64(seconds.clamp(0.0, 1e11))
+            .unwrap_or(jiff::SignedDuration::ZERO);
+        self.arm_at(
+            self.now.checked_add(delay).unwrap_or(Timestamp::MAX),
+            purpose,
+        )
+    }
+    fn arm_at(&mut self, at: Timestamp, purpose: Purpose) -> TimerId {
+        self.counter += 1;
+        let timer = TimerId(self.counter);
+        self.timers.insert(timer, (at, purpose));
+        self.out.push(Effect::SetTimer(timer, at));
+        timer
+    }
+    fn disarm(&mut self, timer: TimerId) {
+        if self.timers.remove(&timer).is_some() {
+            self.out.push(Effect::CancelTimer(timer));
+        }
+    }
+    fn next_task(&mut self) -> TaskId {
+        self.counter += 1;
+        TaskId(self.counter)
+    }
+}
+
+/// The empty set of variables, shared by all that have none.
+fn no_variables() -> Arc<Variables> {
+    static NONE: std::sync::LazyLock<Arc<Variables>> = std::sync::LazyLock::new(Arc::default);
+    NONE.clone()
+}

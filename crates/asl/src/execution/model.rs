@@ -1,0 +1,141 @@
+//! What an execution is made of: its limits, its start, its threads and what each of them waits for.
+use super::{data::Data, distributed::Child, map::Children};
+use crate::{
+    Effect, ReadItems, Task, TaskId, TimerId, WriteResults,
+    definition::model::{Graph, State},
+    scope::Variables,
+};
+use jiff::Timestamp;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Transitions in one call before `Yield`, so that a loop of Pass states starves nobody.
+pub const MAX_TRANSITIONS: usize = 1_000;
+/// Events of a history, the last one being the execution's end.
+pub const MAX_HISTORY: u64 = 25_000;
+/// Bytes of a state's input or output.
+pub const MAX_PAYLOAD: usize = 262_144;
+/// Bytes of a cause; longer ones are cut.
+pub const MAX_CAUSE: usize = 32_768;
+/// Bytes of an error's name; longer ones are cut.
+pub(crate) const MAX_ERROR: usize = 256;
+/// Nesting of a payload; JSON that comes in is bound to the same by its parser.
+pub(crate) const MAX_DEPTH: usize = 127;
+
+/// The type of the state machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// Durable, with a history.
+    #[default]
+    Standard,
+    /// Short, at least once; never redriven.
+    Express,
+}
+
+/// Everything an execution knows of its surroundings.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the fields are those of DescribeExecution")]
+pub struct Start {
+    pub execution_arn: String,
+    pub execution_name: String,
+    pub role_arn: String,
+    pub state_machine_arn: String,
+    pub state_machine_name: String,
+    pub start_time: Timestamp,
+    /// JSON.
+    pub input: Arc<str>,
+    pub kind: Kind,
+    /// The only source of randomness: tokens and jitter.
+    pub seed: u64,
+}
+
+/// Where an execution is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "AWS's own words")]
+#[non_exhaustive]
+pub enum Status {
+    Running,
+    Succeeded,
+    Failed,
+    TimedOut,
+    Aborted,
+}
+
+#[derive(Debug)]
+pub(super) enum Phase {
+    Enter,
+    Run,
+    Task(Box<Open>),
+    Wait(TimerId),
+    Backoff(TimerId),
+    Children(Box<Children>),
+    /// Waits for a distributed Map's items, or for its results to be stored.
+    Files(Box<Files>),
+}
+
+/// A task that has not ended.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) request: Task,
+    pub(super) started: bool,
+    pub(super) timeout: Option<TimerId>,
+    pub(super) heartbeat: Option<(TimerId, f64)>,
+}
+
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) request: FilesRequest,
+    pub(super) children: Box<Children>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum FilesRequest {
+    Read(ReadItems),
+    Write(WriteResults, Arc<Value>),
+}
+
+impl FilesRequest {
+    pub(super) fn task(&self) -> TaskId {
+        match self {
+            Self::Read(request) => request.task,
+            Self::Write(request, _) => request.task,
+        }
+    }
+    pub(super) fn effect(&self) -> Effect {
+        match self {
+            Self::Read(request) => Effect::ReadItems(request.clone()),
+            Self::Write(request, _) => Effect::WriteResults(request.clone()),
+        }
+    }
+}
+
+/// One line of states: the machine itself, a branch, an iteration.
+#[derive(Debug)]
+pub(super) struct Thread {
+    pub(super) parent: Option<(u64, usize)>,
+    pub(super) graph: Arc<Graph>,
+    pub(super) step: Arc<str>,
+    pub(super) state: Arc<State>,
+    pub(super) input: Arc<Data>,
+    pub(super) variables: Arc<Variables>,
+    /// The event that the next one follows.
+    pub(super) previous: u64,
+    /// What `previous` was before the state was entered.
+    pub(super) before: u64,
+    pub(super) entered: (u64, Timestamp),
+    pub(super) attempt: u32,
+    pub(super) retries: Vec<u32>,
+    /// The context object's `Map.Item`.
+    pub(super) item: Option<Arc<Value>>,
+    /// The child execution of a distributed Map that this is part of: it has no events in this history.
+    pub(super) child: Option<Arc<Child>>,
+    pub(super) phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose {
+    Execution,
+    Thread(u64),
+    Timeout(TaskId),
+    Heartbeat(TaskId),
+}

@@ -1,0 +1,101 @@
+//! Redrive: a failed, timed-out or stopped execution goes on from the states that did not succeed.
+//!
+//! Source: AWS Step Functions developer guide, "Restarting state machine executions with redrive". What succeeded keeps
+//! its results, branches and iterations too; states that did not begin again from the start, with fresh retries.
+use super::{
+    Execution, Kind, MAX_HISTORY, Status,
+    model::{Phase, Purpose},
+};
+use crate::StepChange;
+use serde_json::json;
+
+impl Execution {
+    /// Whether `Event::Redrive` would go on with the execution.
+    #[must_use]
+    pub fn is_redrivable(&self) -> bool {
+        self.start.kind == Kind::Standard
+            && matches!(
+                self.status,
+                Status::Failed | Status::TimedOut | Status::Aborted
+            )
+            && self.last + 1 < MAX_HISTORY
+    }
+    /// How often it was redriven.
+    #[must_use]
+    pub fn redrive_count(&self) -> u32 {
+        self.redrives
+    }
+
+    pub(super) fn redrive(&mut self) {
+        if !self.is_redrivable() {
+            return;
+        }
+        self.status = Status::Running;
+        (self.output, self.error, self.cause) = (None, None, None);
+        self.redrives += 1;
+        self.redriven = Some(self.now);
+        if !self.begun {
+            return self.begin();
+        }
+        let count = self.redrives;
+        let event = self.record_after(
+            self.last,
+            "ExecutionRedriven",
+            Some((
+                "executionRedrivenEventDetails",
+                json!({"redriveCount": count}),
+            )),
+        );
+        if self.threads.is_empty() {
+            return self.set_off(self.start.input.clone());
+        }
+        if let Some(seconds) = self.machine.timeout {
+            self.arm(seconds, Purpose::Execution);
+        }
+        let ids: Vec<u64> = self.threads.keys().collect();
+        if let Some(root) = ids.first() {
+            self.step(*root, |step| StepChange::Entered { step });
+        }
+        let mut maps = Vec::new();
+        for id in ids {
+            let Some(thread) = self.threads.get_mut(&id) else {
+                continue;
+            };
+            if thread.child.is_none() {
+                thread.previous = event;
+            }
+            if let Phase::Children(children) = &mut thread.phase {
+                if children.items.is_some() {
+                    maps.push(id);
+                }
+                let again = std::mem::take(&mut children.failed);
+                children.open += usize::try_from(again).unwrap_or_default();
+                if let Some(run) = children
+                    .run
+                    .as_ref()
+                    .and_then(|r| self.runs.get_mut(r.index))
+                {
+                    (run.failed, run.status, run.stop) = (0, Status::Running, None);
+                    run.redrive_count += 1;
+                    let arn = run.arn.clone();
+                    let redrives = run.redrive_count;
+                    self.record(id, "MapRunRedriven", |_| {
+                        Some((
+                            "mapRunRedrivenEventDetails",
+                            json!({"mapRunArn": arn, "redriveCount": redrives}),
+                        ))
+                    });
+                }
+                continue;
+            }
+            (thread.attempt, thread.retries) = (0, Vec::new());
+            if !matches!(thread.phase, Phase::Enter) {
+                thread.phase = Phase::Run;
+            }
+            self.ready.push_back(id);
+        }
+        for id in maps {
+            self.iterate(id);
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Threads below a thread: finding, stopping and removing them.
+use super::{Execution, model::Phase};
+use crate::Effect;
+
+impl Execution {
+    /// The root of the child execution that a thread is part of.
+    pub(super) fn child_root(&self, id: u64) -> Option<u64> {
+        let child = self.threads.get(&id)?.child.as_ref()?;
+        let mut root = id;
+        while let Some((parent, _)) = self.threads.get(&root)?.parent {
+            let above = self.threads.get(&parent)?;
+            if above
+                .child
+                .as_ref()
+                .is_none_or(|c| !std::sync::Arc::ptr_eq(c, child))
+            {
+                break;
+            }
+            root = parent;
+        }
+        Some(root)
+    }
+
+    pub(super) fn root(&self, id: u64) -> u64 {
+        let mut root = id;
+        while let Some((parent, _)) = self.threads.get(&root).and_then(|t| t.parent) {
+            root = parent;
+        }
+        root
+    }
+
+    /// Every thread below one, parents before children.
+    pub(super) fn below(&self, id: u64) -> Vec<u64> {
+        let mut found = vec![id];
+        // Children have higher ids than their parents: one pass in order finds them all.
+        for (child, thread) in self.threads.after(&id) {
+            if thread
+                .parent
+                .is_some_and(|(p, _)| found.binary_search(&p).is_ok())
+            {
+                found.push(*child);
+            }
+        }
+        found.remove(0);
+        found
+    }
+
+    /// Stops what a thread waits for; it stays as it is.
+    pub(super) fn stop(&mut self, id: u64) {
+        let Some(thread) = self.threads.get_mut(&id) else {
+            return;
+        };
+        if matches!(thread.phase, Phase::Enter | Phase::Children(_)) {
+            return;
+        }
+        match std::mem::replace(&mut thread.phase, Phase::Run) {
+            Phase::Task(open) => {
+                self.close(&open);
+                self.out.push(Effect::CancelTask(open.request.task));
+            }
+            Phase::Files(files) => self.forget_files(&files),
+            Phase::Wait(timer) | Phase::Backoff(timer) => self.disarm(timer),
+            _ => {}
+        }
+    }
+
+    /// Stops a thread and all below it; they stay, for a redrive.
+    pub(super) fn freeze(&mut self, id: u64) {
+        let mut all = self.below(id);
+        all.insert(0, id);
+        for thread in &all {
+            self.stop(*thread);
+        }
+        self.ready.retain(|r| all.binary_search(r).is_err());
+    }
+
+    /// Removes every thread below this one, with its tasks and timers.
+    pub(super) fn remove_below(&mut self, id: u64) {
+        if self.threads.after(&id).next().is_none() {
+            return;
+        }
+        let below = self.below(id);
+        if below.is_empty() {
+            return;
+        }
+        for gone in &below {
+            self.stop(*gone);
+        }
+        self.threads.remove_all(&below);
+        self.ready.retain(|r| below.binary_search(r).is_err());
+    }
+
+    /// Removes every thread below this one, and stops its own tasks and timers.
+    pub(super) fn remove_children(&mut self, id: u64) {
+        let Some(thread) = self.threads.get_mut(&id) else {
+            return;
+        };
+        if matches!(thread.phase, Phase::Children(_)) {
+            thread.phase = Phase::Run;
+            self.remove_below(id);
+        } else {
+            self.stop(id);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! JSONPath as AWS reads it: parsed once. `read` walks a value, `filter` decides about elements. It does not build payloads.
+mod filter;
+mod parse;
+mod read;
+
+pub(crate) use read::number;
+
+use filter::Filter;
+use serde_json::{Map, Value};
+
+/// Where a path begins.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Root {
+    /// `$`: the state's input (or result).
+    Input,
+    /// `$$`: the context object.
+    Context,
+    /// `$name`: a variable.
+    Variable(String),
+}
+
+/// One step of a path.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Part {
+    Field(String),
+    Index(i64),
+    Fields(Vec<String>),
+    Indexes(Vec<i64>),
+    Slice(Option<i64>, Option<i64>),
+    Wildcard,
+    /// `..`: every value below, then the next part.
+    Descent,
+    Filter(Filter),
+}
+
+/// A function at a path's end, such as `.length()`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Function {
+    Length,
+    Min,
+    Max,
+    Average,
+    Deviation,
+    Sum,
+    Keys,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Path {
+    pub(crate) root: Root,
+    parts: Vec<Part>,
+    function: Option<Function>,
+    pub(crate) text: String,
+}
+
+impl Path {
+    /// `None` when the text is not a path.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        parse::path(text)
+    }
+    /// A path at the beginning of a text, and what follows it.
+    pub(crate) fn parse_prefix(text: &str) -> Option<(Self, &str)> {
+        parse::prefix(text)
+    }
+    /// A path that may name one place only: no wildcard, slice, filter, descent, function, context or variable.
+    pub(crate) fn parse_reference(text: &str) -> Option<Self> {
+        Self::parse(text).filter(|p| p.root == Root::Input && p.is_reference())
+    }
+    /// Whether every part names exactly one field or element.
+    pub(crate) fn is_reference(&self) -> bool {
+        self.function.is_none()
+            && self
+                .parts
+                .iter()
+                .all(|p| matches!(p, Part::Field(_) | Part::Index(_)))
+    }
+    /// Whether it is `$` itself.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.root == Root::Input && self.parts.is_empty() && self.function.is_none()
+    }
+    /// Puts `value` into `input` where the path points, making objects on the way; `None` where it cannot go.
+    pub(crate) fn write(&self, mut input: Value, value: Value) -> Option<Value> {
+        let mut slot = &mut input;
+        for part in &self.parts {
+            slot = match part {
+                Part::Field(name) => {
+                    if slot.is_null() {
+                        *slot = Value::Object(Map::new());
+                    }
+                    slot.as_object_mut()?
+                        .entry(name.clone())
+                        .or_insert(Value::Null)
+                }
+                Part::Index(index) => {
+                    let list = slot.as_array_mut()?;
+                    let index = read::position(*index, list.len())?;
+                    list.get_mut(index)?
+                }
+                _ => return None,
+            };
+        }
+        *slot = value;
+        Some(input)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::tests::with_scope;
+    use serde_json::json;
+
+    fn read(path: &str, input: &Value) -> Result<Value, String> {
+        let path = Path::parse(path).unwrap_or_else(|| panic!("{path}"));
+        with_scope(input, |scope| path.read(scope).map(|v| v.into_owned()))
+    }
+
+    #[test]
+    fn reads_every_kind_of_part() {
+        let value = json!({"a": [{"b": 1, "c": "x"}, {"b": 5}, {"c": "y", "n": null}], "x y": 2, "o": {"p": [1, 2, 3, 4]}, "s": "text"});
+        for (path, want) in [
+            ("$.a[0].b", json!(1)),
+            ("$['x y']", json!(2)),
+            ("$[\"x y\"]", json!(2)),
+            ("$.a[-1].c", json!("y")),
+            ("$.a[*].b", json!([1, 5])),
+            ("$.a.*.c", json!(["x", "y"])),
+            ("$..b", json!([1, 5])),
+            ("$.o.p[1:3]", json!([2, 3])),
+            ("$.o.p[:2]", json!([1, 2])),
+            ("$.o.p[-2:]", json!([3, 4])),
+            ("$.o.p[0,2]", json!([1, 3])),
+            ("$.a[0]['b','c']", json!({"b": 1, "c": "x"})),
+            ("$.a[?(@.b)].b", json!([1, 5])),
+            ("$.a[?(@.b > 1)].b", json!([5])),
+            ("$.a[?(@.b==1 && @.c == 'x')].c", json!(["x"])),
+            ("$.a[?(@.b > 9 || !(@.b))].c", json!(["y"])),
+            ("$.a[?(@.c in ['y','z'])].c", json!(["y"])),
+            ("$.a[?(@.c nin ['y'])].c", json!(["x"])),
+            ("$.a[?(@.c =~ /X/i)].c", json!(["x"])),
+            ("$.a[?(@.b == $.o.p[0])].b", json!([1])),
+            ("$.o.p[?(@ >= 3)]", json!([3, 4])),
+            ("$.a[?(@.zz)]", json!([])),
+            ("$.a[?(@.c == y)].c", json!(["y"])),
+            ("$.a[(@.length-1)].c", json!("y")),
+            ("$.none[*].b", json!([])),
+            ("$.none.deep[1:]", json!([])),
+            ("$.o.p.length()", json!(4)),
+            ("$.o.p.sum()", json!(10)),
+            ("$.o.p.avg()", json!(2.5)),
+            ("$.o.p.max()", json!(4)),
+            ("$.a[2].n", Value::Null),
+            ("$$.State.Name", json!("S")),
+            ("$v.w", json!(7)),
+        ] {
+            assert_eq!(read(path, &value), Ok(want), "{path}");
+        }
+        for (path, why) in [
+            ("$.z", "No results for path: $['z']"),
+            ("$.z.y", "Missing property in path $['z']"),
+            ("$.a[9]", "No results for path: $['a'][9]"),
+            ("$nothing", "Variable $nothing is not defined"),
+        ] {
+            assert_eq!(read(path, &value), Err(why.to_owned()), "{path}");
+        }
+        assert!(read("$.s.t", &value).is_err() && read("$.s[0]", &value).is_err());
+    }
+
+    #[test]
+    fn refuses_what_is_no_path_and_writes_where_it_can() {
+        for bad in [
+            "a",
+            "$.",
+            "$[",
+            "$.a[",
+            "$['a",
+            "$.a..",
+            "$[?(@.a]",
+            "$[?(@.a==)]",
+            "$.a b",
+            "$[]",
+            "$.a[1:2:3:4]",
+            "",
+            "$.a()",
+            "$[?()]",
+            " $.a",
+            "$.a[?(@.b == 'x)]",
+        ] {
+            assert_eq!(Path::parse(bad), None, "{bad}");
+        }
+        for (path, reference) in [
+            ("$.a[0]['b']", true),
+            ("$.a[*]", false),
+            ("$..a", false),
+            ("$$.a", false),
+        ] {
+            assert_eq!(Path::parse_reference(path).is_some(), reference, "{path}");
+        }
+        let write = |path: &str, into: Value| Path::parse(path).unwrap().write(into, json!(1));
+        assert_eq!(write("$.c.d", json!({})), Some(json!({"c": {"d": 1}})));
+        assert_eq!(
+            write("$.c[0]", json!({"c": [5, 6]})),
+            Some(json!({"c": [1, 6]}))
+        );
+        assert_eq!(write("$.c", json!([1])), None);
+        assert_eq!(write("$.c[7]", json!({"c": []})), None);
+    }
+
+    #[test]
+    fn a_walk_that_multiplies_ends() {
+        let mut value = json!(1);
+        for _ in 0..100 {
+            value = json!({"a": value, "b": 2});
+        }
+        assert!(
+            read(&format!("${}", "..*".repeat(12)), &value).is_err_and(|e| e.contains("too many"))
+        );
+    }
+}

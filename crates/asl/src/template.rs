@@ -1,0 +1,370 @@
+//! Payload templates: `"name.$": path or intrinsic` of JSONPath fields, `"{% … %}"` of JSONata fields, within constants.
+use crate::{
+    fault::Fault,
+    intrinsic::Intrinsic,
+    jsonata::{Jsonata, is_expression},
+    path::{Path, Root},
+    scope::Scope,
+};
+use serde_json::{Map, Value};
+
+#[derive(Debug, Clone)]
+pub(crate) enum Template {
+    Constant(Value),
+    Path(Path),
+    Intrinsic(Intrinsic),
+    Jsonata(Box<Jsonata>),
+    Object(Vec<(String, Template)>),
+    Array(Vec<Template>),
+}
+
+/// What is wrong with a part of a template.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    /// JSON pointer below the template.
+    pub(crate) at: String,
+    pub(crate) message: String,
+    /// It runs, but probably not as meant.
+    pub(crate) warning: bool,
+}
+impl Problem {
+    fn error(at: &str, message: impl Into<String>) -> Self {
+        Self {
+            at: at.to_owned(),
+            message: message.into(),
+            warning: false,
+        }
+    }
+}
+
+/// A field's name within a template, for error texts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    above: Option<&'a Place<'a>>,
+    name: Name<'a>,
+}
+#[derive(Debug, Clone, Copy)]
+enum Name<'a> {
+    Field(&'a str),
+    Index(usize),
+}
+impl<'a> Place<'a> {
+    pub(crate) fn new(field: &'a str) -> Self {
+        Self {
+            above: None,
+            name: Name::Field(field),
+        }
+    }
+    fn below(&'a self, name: Name<'a>) -> Self {
+        Self {
+            above: Some(self),
+            name,
+        }
+    }
+    fn text(&self) -> String {
+        match (self.above, self.name) {
+            (None, Name::Field(name)) => name.to_owned(),
+            (None, Name::Index(index)) => format!("[{index}]"),
+            (Some(above), Name::Field(name)) => format!("{}/{name}", above.text()),
+            (Some(above), Name::Index(index)) => format!("{}[{index}]", above.text()),
+        }
+    }
+}
+
+/// A JSON pointer's token.
+pub(crate) fn token(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+impl Template {
+    /// Parses a JSONPath template; problems are added to the list.
+    pub(crate) fn parse(value: &Value, at: &str, problems: &mut Vec<Problem>) -> Self {
+        match value {
+            Value::Object(map) => {
+                let mut fields = Vec::with_capacity(map.len());
+                for (key, value) in map {
+                    let here = format!("{at}/{}", token(key));
+                    let Some(name) = key.strip_suffix(".$") else {
+                        fields.push((key.clone(), Self::parse(value, &here, problems)));
+                        continue;
+                    };
+                    if map.contains_key(name) {
+                        problems.push(Problem::error(
+                            &here,
+                            format!("The fields '{name}' and '{key}' are in conflict"),
+                        ));
+                    }
+                    match Self::dynamic(value) {
+                        Ok(template) => {
+                            if let Self::Intrinsic(call) = &template {
+                                problems.extend(call.doubts().into_iter().map(|message| Problem {
+                                    at: here.clone(),
+                                    message,
+                                    warning: true,
+                                }));
+                            }
+                            fields.push((name.to_owned(), template));
+                        }
+                        Err(why) => problems.push(Problem::error(
+                            &here,
+                            format!("The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call: {why}"),
+                        )),
+                    }
+                }
+                Self::object(fields)
+            }
+            Value::Array(items) => Self::array(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, item)| Self::parse(item, &format!("{at}/{i}"), problems))
+                    .collect(),
+            ),
+            other => Self::Constant(other.clone()),
+        }
+    }
+    /// A path or an intrinsic function; `Err` says why it is neither.
+    pub(crate) fn dynamic(value: &Value) -> Result<Self, String> {
+        let text = value
+            .as_str()
+            .ok_or_else(|| format!("{value} is not a string"))?;
+        if text.starts_with("States.") {
+            return Intrinsic::parse(text).map(Self::Intrinsic);
+        }
+        Path::parse(text)
+            .map(Self::Path)
+            .ok_or_else(|| format!("'{text}' is not a path"))
+    }
+    /// Parses a JSONata template; problems are added to the list.
+    pub(crate) fn parse_jsonata(value: &Value, at: &str, problems: &mut Vec<Problem>) -> Self {
+        match value {
+            Value::Object(map) => Self::object(
+                map.iter()
+                    .map(|(key, value)| {
+                        let here = format!("{at}/{}", token(key));
+                        if key.ends_with(".$") {
+                            problems.push(Problem {
+                                at: here.clone(),
+                                message: format!("The field '{key}' is not a path in JSONata: it is passed on as it stands"),
+                                warning: true,
+                            });
+                        }
+                        (key.clone(), Self::parse_jsonata(value, &here, problems))
+                    })
+                    .collect(),
+            ),
+            Value::Array(items) => Self::array(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, item)| Self::parse_jsonata(item, &format!("{at}/{i}"), problems))
+                    .collect(),
+            ),
+            Value::String(text) if is_expression(text) => match Jsonata::parse(text) {
+                Ok(expression) => {
+                    if !spaced(text) {
+                        problems.push(Problem {
+                            at: at.to_owned(),
+                            message: "Write a space after {% and before %}: some tools take this text for a constant".to_owned(),
+                            warning: true,
+                        });
+                    }
+                    Self::Jsonata(Box::new(expression))
+                }
+                Err(why) => {
+                    problems.push(Problem {
+                        warning: text.contains("${"),
+                        ..Problem::error(at, format!("Invalid JSONata expression: {why}"))
+                    });
+                    Self::Constant(Value::Null)
+                }
+            },
+            other => Self::Constant(other.clone()),
+        }
+    }
+    fn object(fields: Vec<(String, Self)>) -> Self {
+        if fields.iter().all(|f| matches!(f.1, Self::Constant(_))) {
+            let constant = fields
+                .into_iter()
+                .filter_map(|(name, template)| match template {
+                    Self::Constant(value) => Some((name, value)),
+                    _ => None,
+                });
+            return Self::Constant(Value::Object(constant.collect()));
+        }
+        Self::Object(fields)
+    }
+    fn array(items: Vec<Self>) -> Self {
+        if items.iter().all(|i| matches!(i, Self::Constant(_))) {
+            let constant = items.into_iter().filter_map(|template| match template {
+                Self::Constant(value) => Some(value),
+                _ => None,
+            });
+            return Self::Constant(constant.collect());
+        }
+        Self::Array(items)
+    }
+    /// Fills the template within `budget` bytes, roughly counted, so that many references to one large value cannot exhaust memory.
+    pub(crate) fn fill(
+        &self,
+        scope: &Scope<'_>,
+        place: Place<'_>,
+        budget: &mut usize,
+    ) -> Result<Value, Fill> {
+        let mut charge = |value: &Value| {
+            *budget = budget.checked_sub(weight(value)).ok_or(Fill::TooLarge)?;
+            Ok::<_, Fill>(())
+        };
+        Ok(match self {
+            Self::Constant(value) => value.clone(),
+            Self::Path(path) => {
+                if path.root == Root::Input && scope.input.is_null() {
+                    return Err(Fault::runtime(
+                        "Unable to apply Path transformation to null or empty input.",
+                    )
+                    .into());
+                }
+                let value = path.read(scope).map_err(|_| {
+                    Fill::Fault(Fault::runtime(format!(
+                            "The JSONPath '{}' specified for the field '{}' could not be found in the input '{}'",
+                            path.text,
+                            match place.name {
+                                Name::Field(name) => format!("{name}.$"),
+                                Name::Index(index) => format!("[{index}]"),
+                            },
+                            scope.input
+                        ))) })?;
+                charge(&value)?;
+                value.into_owned()
+            }
+            Self::Intrinsic(call) => {
+                let value = call.evaluate(scope)?;
+                charge(&value)?;
+                value
+            }
+            Self::Jsonata(expression) => {
+                let value = expression.evaluate(scope, &|| place.text())?;
+                charge(&value)?;
+                value
+            }
+            Self::Object(fields) => {
+                let mut map = Map::with_capacity(fields.len());
+                for (name, template) in fields {
+                    let value = template.fill(scope, place.below(Name::Field(name)), budget)?;
+                    map.insert(name.clone(), value);
+                }
+                Value::Object(map)
+            }
+            Self::Array(items) => Value::Array(
+                items
+                    .iter()
+                    .enumerate()
+                    .map(|(i, t)| t.fill(scope, place.below(Name::Index(i)), budget))
+                    .collect::<Result<_, _>>()?,
+            ),
+        })
+    }
+}
+
+/// Whether the delimiters stand apart from the expression.
+fn spaced(text: &str) -> bool {
+    let inside = text
+        .get(2..text.len().saturating_sub(2))
+        .unwrap_or_default();
+    inside.starts_with(char::is_whitespace) && inside.ends_with(char::is_whitespace)
+}
+
+/// Why a template could not be filled.
+#[derive(Debug)]
+pub(crate) enum Fill {
+    Fault(Fault),
+    /// The result would be over the limit.
+    TooLarge,
+}
+impl From<Fault> for Fill {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+fn weight(value: &Value) -> usize {
+    match value {
+        Value::String(s) => s.len() + 2,
+        Value::Array(items) => items.iter().map(weight).sum::<usize>() + 2,
+        Value::Object(map) => {
+            map.iter()
+                .map(|(k, v)| k.len() + 4 + weight(v))
+                .sum::<usize>()
+                + 2
+        }
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::tests::with_scope;
+    use serde_json::json;
+
+    fn parse(value: &Value) -> (Template, Vec<Problem>) {
+        let mut problems = Vec::new();
+        (Template::parse(value, "", &mut problems), problems)
+    }
+
+    #[test]
+    fn fills_within_its_budget() {
+        let (template, problems) = parse(
+            &json!({"a.$": "$.x", "b": [{"c.$": "$$.State.Name"}], "d.$": "States.Array($v.w)"}),
+        );
+        assert_eq!(problems, []);
+        let fill = |budget: usize| {
+            with_scope(&json!({"x": "0123456789"}), |scope| {
+                template.fill(scope, Place::new("Parameters"), &mut { budget })
+            })
+        };
+        assert_eq!(
+            fill(18).unwrap(),
+            json!({"a": "0123456789", "b": [{"c": "S"}], "d": [7]})
+        );
+        assert!(matches!(fill(17), Err(Fill::TooLarge)));
+        let missing = with_scope(&json!({}), |scope| {
+            template.fill(scope, Place::new("Parameters"), &mut 99)
+        });
+        assert!(
+            matches!(missing, Err(Fill::Fault(f)) if f.cause.as_deref() == Some("The JSONPath '$.x' specified for the field 'a.$' could not be found in the input '{}'"))
+        );
+    }
+
+    #[test]
+    fn problems_have_a_place() {
+        for (template, at) in [
+            (json!({"a": [{"b.$": "no"}]}), "/a/0/b.$"),
+            (json!({"a/b.$": 3}), "/a~1b.$"),
+            (json!({"a.$": "$.x", "a": 1}), "/a.$"),
+            (json!({"a.$": "States.Array("}), "/a.$"),
+        ] {
+            assert_eq!(parse(&template).1[0].at, at, "{template}");
+        }
+        let mut problems = Vec::new();
+        let template =
+            Template::parse_jsonata(&json!({"a": ["{% 1 + %}", "{%1%}"]}), "/O", &mut problems);
+        assert_eq!(
+            problems
+                .iter()
+                .map(|p| (p.at.as_str(), p.warning))
+                .collect::<Vec<_>>(),
+            [("/O/a/0", false), ("/O/a/1", true)]
+        );
+        let mut problems = Vec::new();
+        let nested =
+            Template::parse_jsonata(&json!({"a": [1, {"b": "{% $none %}"}]}), "", &mut problems);
+        let fault = with_scope(&json!(1), |scope| {
+            nested.fill(scope, Place::new("Output"), &mut 99)
+        });
+        assert!(
+            matches!(fault, Err(Fill::Fault(f)) if f.cause.as_deref().is_some_and(|c| c.contains("'Output/a[1]/b'")))
+        );
+        assert!(matches!(template, Template::Object(_)));
+    }
+}

@@ -1,0 +1,32 @@
+//! Task tokens: which execution and task a callback answers. Not a secret store: the nonce is the caller's.
+use crate::TaskId;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+/// Makes a token of the execution's name, the task and a nonce.
+#[must_use]
+pub fn encode(execution_name: &str, task: TaskId, nonce: u64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{nonce:016x}.{}.{execution_name}", task.0))
+}
+
+/// The execution's name, the task and the nonce of a token; `None` when it is not one of ours.
+#[must_use]
+pub fn decode(token: &str) -> Option<(String, TaskId, u64)> {
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
+    let mut parts = text.splitn(3, '.');
+    let nonce = u64::from_str_radix(parts.next()?, 16).ok()?;
+    let task = TaskId(parts.next()?.parse().ok()?);
+    Some((parts.next()?.to_owned(), task, nonce))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[test]
+    fn a_token_comes_back_and_rubbish_does_not() {
+        assert_eq!(
+            decode(&encode("a.b", TaskId(7), 9)),
+            Some(("a.b".to_owned(), TaskId(7), 9))
+        );
+        assert_eq!(decode("rubbish"), None);
+    }
+}

@@ -1,0 +1,332 @@
+//! Every bound with one under and one over, and every kind of problem with its place.
+#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod simulation;
+use asl::{
+    Diagnostic, Effect, Event, Execution, Kind, MAX_CAUSE, MAX_DEFINITION, MAX_ITEMS_BYTES,
+    Severity, StateMachine, Task, validate, validate_as,
+};
+use serde_json::{Value, json};
+use simulation::{Answer, Run, start};
+use std::sync::Arc;
+
+fn run(definition: &Value, input: &str, answer: impl FnMut(&Task) -> Answer, body: &str) -> Run {
+    let machine =
+        Arc::new(StateMachine::parse(&definition.to_string()).unwrap_or_else(|p| panic!("{p:?}")));
+    let run = simulation::run(&machine, &start(input), false, answer, |_| {
+        Ok(body.to_owned())
+    });
+    assert!(run.journal.len() < simulation::MAX_EVENTS && !run.history.is_empty());
+    run
+}
+fn of(state: Value) -> Value {
+    json!({"StartAt": "A", "States": {"A": state}})
+}
+fn errors(definition: &Value) -> Vec<Diagnostic> {
+    validate(&definition.to_string())
+        .into_iter()
+        .filter(|d| d.severity == Severity::Error)
+        .collect()
+}
+fn silent(_: &Task) -> Answer {
+    Answer::default()
+}
+
+#[test]
+fn definitions_are_bounded() {
+    let sized = |size: usize| {
+        let frame = of(json!({"Type": "Succeed", "Comment": ""}))
+            .to_string()
+            .len();
+        of(json!({"Type": "Succeed", "Comment": "x".repeat(size - frame)}))
+    };
+    let named = |length: usize| json!({"StartAt": "n".repeat(length), "States": {"n".repeat(length): {"Type": "Succeed"}}});
+    let map = |more: (&str, Value)| {
+        let mut map = json!({"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "I", "States": {"I": {"Type": "Succeed"}}}});
+        map[more.0] = more.1;
+        of(map)
+    };
+    let retry = |field: &str, value: Value| {
+        of(
+            json!({"Type": "Task", "Resource": "f", "End": true, "Retry": [{"ErrorEquals": ["E"], field: value}]}),
+        )
+    };
+    let nested = |depth: usize| {
+        let mut rule = json!({"Variable": "$.a", "IsNull": true});
+        for _ in 0..depth {
+            rule = json!({"Not": rule});
+        }
+        rule["Next"] = json!("B");
+        json!({"StartAt": "A", "States": {"A": {"Type": "Choice", "Choices": [rule]}, "B": {"Type": "Succeed"}}})
+    };
+    for (what, good, bad) in [
+        ("size", sized(MAX_DEFINITION), sized(MAX_DEFINITION + 1)),
+        ("name", named(80), named(81)),
+        (
+            "label",
+            map(("Label", json!("l".repeat(40)))),
+            map(("Label", json!("l".repeat(41)))),
+        ),
+        (
+            "label's characters",
+            map(("Label", json!("a-b"))),
+            map(("Label", json!("a?b"))),
+        ),
+        (
+            "percentage",
+            map(("ToleratedFailurePercentage", json!(100))),
+            map(("ToleratedFailurePercentage", json!(100.5))),
+        ),
+        (
+            "delay",
+            retry("MaxDelaySeconds", json!(31_622_400)),
+            retry("MaxDelaySeconds", json!(31_622_401)),
+        ),
+        (
+            "interval",
+            retry("IntervalSeconds", json!(1)),
+            retry("IntervalSeconds", json!(0)),
+        ),
+        (
+            "attempts",
+            retry("MaxAttempts", json!(0)),
+            retry("MaxAttempts", json!(-1)),
+        ),
+        (
+            "backoff",
+            retry("BackoffRate", json!(1.0)),
+            retry("BackoffRate", json!(0.9)),
+        ),
+        (
+            "seconds",
+            of(json!({"Type": "Wait", "Seconds": 99_999_999, "End": true})),
+            of(json!({"Type": "Wait", "Seconds": 100_000_000, "End": true})),
+        ),
+        ("rules", nested(60), nested(61)),
+        (
+            "variables",
+            of(json!({"Type": "Pass", "Assign": {"v".repeat(80): 1}, "End": true})),
+            of(json!({"Type": "Pass", "Assign": {"v".repeat(81): 1}, "End": true})),
+        ),
+    ] {
+        assert_eq!(errors(&good), [], "{what}");
+        assert!(!errors(&bad).is_empty(), "{what}");
+    }
+    let many: serde_json::Map<String, Value> = (0..150)
+        .map(|i| (format!("Unknown{i}"), json!(1)))
+        .collect();
+    assert_eq!(errors(&Value::Object(many)).len(), 100);
+}
+
+#[test]
+fn every_problem_has_its_place_and_code() {
+    let pass = json!({"Type": "Pass", "End": true});
+    for (definition, place, code) in [
+        (json!({}), "", "SCHEMA_VALIDATION_FAILED"),
+        (
+            json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}}}),
+            "/States/A/Next",
+            "MISSING_TRANSITION_TARGET",
+        ),
+        (
+            json!({"StartAt": "A", "States": {"A": pass, "B": pass}}),
+            "/States/B",
+            "MISSING_TRANSITION_TARGET",
+        ),
+        (
+            json!({"StartAt": "B", "States": {"A": pass}}),
+            "/StartAt",
+            "MISSING_TRANSITION_TARGET",
+        ),
+        (
+            json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}}),
+            "/States",
+            "MISSING_END_STATE",
+        ),
+        (
+            of(json!({"Type": "Pas", "End": true})),
+            "/States/A/Type",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Pass", "End": true, "Foo": 1})),
+            "/States/A/Foo",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Pass", "Next": "A", "End": true})),
+            "/States/A",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Pass", "End": true, "QueryLanguage": "JSONata", "Parameters": {}})),
+            "/States/A/Parameters",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(
+                json!({"Type": "Pass", "End": true, "QueryLanguage": "JSONata", "Output": {"a": ["{% 1 + %}"]}}),
+            ),
+            "/States/A/Output/a/0",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Pass", "End": true, "ResultPath": "$.a[*]"})),
+            "/States/A/ResultPath",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Task", "End": true})),
+            "/States/A",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Task", "End": true, "Resource": "arn:aws:states:::dynamodb:query"})),
+            "/States/A/Resource",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(
+                json!({"Type": "Task", "End": true, "Resource": "f", "TimeoutSeconds": 5, "HeartbeatSeconds": 5}),
+            ),
+            "/States/A/HeartbeatSeconds",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(
+                json!({"Type": "Task", "End": true, "Resource": "f", "Catch": [{"ErrorEquals": ["States.ALL", "E"], "Next": "A"}]}),
+            ),
+            "/States/A/Catch/0/ErrorEquals",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Task", "End": true, "Resource": "f", "Credentials": {}})),
+            "/States/A/Credentials",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Fail", "Error": "E", "ErrorPath": "$.e"})),
+            "/States/A/ErrorPath",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Wait", "Timestamp": "soon", "End": true})),
+            "/States/A/Timestamp",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": true}]})),
+            "/States/A/Choices/0",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(
+                json!({"Type": "Parallel", "End": true, "Branches": [{"StartAt": "A", "States": {"A": pass}}]}),
+            ),
+            "/States/A/Branches/0/States/A",
+            "DUPLICATE_STATE_NAME",
+        ),
+        (
+            of(json!({"Type": "Map", "End": true})),
+            "/States/A",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+        (
+            of(json!({"Type": "Pass", "End": true, "Assign": {"states": 1}})),
+            "/States/A/Assign/states",
+            "SCHEMA_VALIDATION_FAILED",
+        ),
+    ] {
+        let found = errors(&definition);
+        assert!(
+            found.iter().any(|d| d.location == place && d.code == code),
+            "{definition}: {found:?}"
+        );
+    }
+    let broken = validate("{\n \"StartAt\" 1}");
+    assert_eq!(broken[0].position, Some((2, 12)));
+    let token = of(json!({"Type": "Task", "End": true, "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken"})).to_string();
+    assert!(validate(&token).is_empty() && !validate_as(&token, Kind::Express).is_empty());
+    let machine = StateMachine::parse(&token).unwrap();
+    assert_eq!(machine.resources()[0].0, "/States/A/Resource");
+    assert_eq!(
+        machine.unsupported(|_| false)[0].code,
+        "UNSUPPORTED_RESOURCE"
+    );
+    assert!(
+        machine
+            .unsupported(|r| r.to_string() == "sqs:sendMessage.waitForTaskToken")
+            .is_empty()
+    );
+}
+
+#[test]
+fn errors_and_causes_are_cut() {
+    let task = of(json!({"Type": "Task", "Resource": "f", "End": true}));
+    for (length, kept) in [(MAX_CAUSE, MAX_CAUSE), (MAX_CAUSE + 1, MAX_CAUSE)] {
+        let failed = |_: &Task| Answer {
+            outcome: Some(Err(("E".repeat(300), "c".repeat(length)))),
+            ..Answer::default()
+        };
+        let run = run(&task, "1", failed, "");
+        assert_eq!(
+            (
+                run.execution.cause().unwrap().len(),
+                run.execution.error().unwrap().len()
+            ),
+            (kept, 256)
+        );
+    }
+}
+
+#[test]
+fn functions_are_bounded() {
+    let call = |text: &str| of(json!({"Type": "Pass", "End": true, "Parameters": {"r.$": text}}));
+    let text = |length: usize| format!("States.Base64Encode('{}')", "x".repeat(length));
+    for (good, bad) in [
+        (
+            "States.ArrayRange(1, 1000, 1)".to_owned(),
+            "States.ArrayRange(1, 1001, 1)".to_owned(),
+        ),
+        (text(10_000), text(10_001)),
+    ] {
+        assert_eq!(run(&call(&good), "{}", silent, "").execution.error(), None);
+        assert_eq!(
+            run(&call(&bad), "{}", silent, "").execution.error(),
+            Some("States.IntrinsicFailure")
+        );
+    }
+}
+
+#[test]
+fn children_and_files_are_bounded() {
+    for (mode, at_once) in [("INLINE", 40), ("DISTRIBUTED", 1_000)] {
+        let map = of(
+            json!({"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": mode, "ExecutionType": "STANDARD"}, "StartAt": "I", "States": {"I": {"Type": "Task", "Resource": "f", "End": true}}}}),
+        );
+        for (items, open) in [(at_once, at_once), (at_once + 1, at_once)] {
+            let machine = Arc::new(StateMachine::parse(&map.to_string()).unwrap());
+            let begin = start(&json!(vec![1; items]).to_string());
+            let mut execution = Execution::new(machine, begin.clone());
+            let mut event = Event::Begin;
+            while execution.handle(event, begin.start_time).last() == Some(&Effect::Yield) {
+                event = Event::Continue;
+            }
+            assert_eq!(execution.open_tasks().len(), open, "{mode} {items}");
+        }
+    }
+    let reader = of(
+        json!({"Type": "Map", "End": true, "ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "k"}},
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "I", "States": {"I": {"Type": "Succeed"}}}}),
+    );
+    let body = format!("[{}]", " ".repeat(MAX_ITEMS_BYTES - 2));
+    assert_eq!(
+        run(&reader, "{}", silent, &body).execution.output(),
+        Some("[]")
+    );
+    assert_eq!(
+        run(&reader, "{}", silent, &format!("{body} "))
+            .execution
+            .error(),
+        Some("States.ItemReaderFailed")
+    );
+}

@@ -1,0 +1,249 @@
+//! A function's files: up by a signed PUT address that Jobcast hands out, down by any `http(s)` address, streamed.
+//! The report token goes to Jobcast alone, never to a file's address.
+
+use bytes::Bytes;
+use futures_util::Stream;
+use reqwest::header::CONTENT_TYPE;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::client::{Attempt, address, describe, is_transient, retry, shown};
+use crate::error::Error;
+use crate::job::Job;
+
+/// The largest upload, in bytes: what GraphQL's `Int` can say.
+pub const MAX_UPLOAD_BYTES: u64 = i32::MAX as u64;
+
+const CREATE_UPLOAD: &str = "mutation Upload($name: String!, $contentType: String, $size: Int!) { \
+     createUpload(name: $name, contentType: $contentType, size: $size) { id name putUrl getUrl } }";
+
+/// A file that is stored, and where to read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Uploaded {
+    /// The upload's id.
+    pub id: String,
+    /// The name it was given.
+    pub name: String,
+    /// The signed address that a client can open; put it into the result.
+    pub get_url: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Upload {
+    id: String,
+    name: String,
+    put_url: String,
+    get_url: String,
+}
+
+impl Job {
+    /// Stores `bytes` under `name` and returns where to read them. Safe to repeat: a repeat is a new file.
+    ///
+    /// # Errors
+    /// [`Error::Detached`] without a job, [`Error::TooLarge`] over [`MAX_UPLOAD_BYTES`], [`Error::Refused`] when the
+    /// service does not want it, [`Error::Unavailable`] when it cannot be reached.
+    pub async fn upload(
+        &self,
+        name: &str,
+        content_type: &str,
+        bytes: impl Into<Bytes>,
+    ) -> Result<Uploaded, Error> {
+        let bytes = bytes.into();
+        let size = checked_size(bytes.len() as u64)?;
+        let to = self
+            .inner
+            .to
+            .as_ref()
+            .ok_or(Error::Detached { what: "an upload" })?;
+        let client = &self.inner.client;
+        let variables = json!({ "name": name, "contentType": content_type, "size": size });
+        let mut data = client
+            .graphql("an upload", &to.url, &to.token, CREATE_UPLOAD, &variables)
+            .await?;
+        let upload =
+            Upload::deserialize(data["createUpload"].take()).map_err(|error| Error::Refused {
+                what: "an upload",
+                code: "unexpected answer".into(),
+                message: format!("createUpload: {error}"),
+            })?;
+        let put_url = address(&upload.put_url, Some(&to.url))?;
+        retry("an upload", || async {
+            let request = client
+                .http()
+                .put(put_url.clone())
+                .header(CONTENT_TYPE, content_type);
+            let answer = request
+                .body(bytes.clone())
+                .send()
+                .await
+                .map_err(Attempt::transport)?;
+            let status = answer.status();
+            if status.is_success() {
+                Ok(())
+            } else if is_transient(status) {
+                Err(Attempt::Again(format!(
+                    "the file's address answered {status}"
+                )))
+            } else {
+                Err(Attempt::Never(Error::Refused {
+                    what: "an upload",
+                    code: format!("HTTP {}", status.as_u16()),
+                    message: "the signed address did not take the file".into(),
+                }))
+            }
+        })
+        .await?;
+        let get_url = address(&upload.get_url, Some(&to.url))?.to_string();
+        Ok(Uploaded {
+            id: upload.id,
+            name: upload.name,
+            get_url,
+            bytes: bytes.len() as u64,
+        })
+    }
+
+    /// Opens a file by its address, such as the `getUrl` of an upload. Nothing but the answer's head is read yet.
+    ///
+    /// The address comes from whoever submitted the job. Where strangers may submit, run functions where they reach
+    /// nothing that strangers may not reach.
+    ///
+    /// # Errors
+    /// [`Error::InvalidUrl`], [`Error::NotAvailable`] for 4xx, [`Error::Unavailable`] after the retries.
+    pub async fn download(&self, url: &str) -> Result<Download, Error> {
+        let base = self.inner.to.as_ref().map(|to| &to.url);
+        let target = address(url, base.filter(|_| url.starts_with('/')))?;
+        let response = retry("a download", || async {
+            let answer = self
+                .inner
+                .client
+                .http()
+                .get(target.clone())
+                .send()
+                .await
+                .map_err(Attempt::transport)?;
+            let status = answer.status();
+            if status.is_success() {
+                Ok(answer)
+            } else if is_transient(status) {
+                Err(Attempt::Again(format!(
+                    "the file's address answered {status}"
+                )))
+            } else {
+                Err(Attempt::Never(Error::NotAvailable {
+                    url: shown(url),
+                    status: status.as_u16(),
+                }))
+            }
+        })
+        .await?;
+        Ok(Download {
+            size: response.content_length(),
+            received: 0,
+            response,
+        })
+    }
+}
+
+/// A file on its way, chunk by chunk: memory holds one chunk, whatever the file's size.
+#[derive(Debug)]
+pub struct Download {
+    response: reqwest::Response,
+    size: Option<u64>,
+    received: u64,
+}
+
+impl Download {
+    /// The whole size in bytes, if the sender says it.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// The bytes received so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The next chunk, `None` at the end.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] when the transfer breaks off; begin again to try again.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        match self.response.chunk().await {
+            Ok(Some(chunk)) => {
+                self.received += chunk.len() as u64;
+                Ok(Some(chunk))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => Err(Error::Interrupted {
+                received: self.received,
+                reason: describe(error),
+            }),
+        }
+    }
+
+    /// The whole file in memory, if it is at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] as soon as it is known, [`Error::Interrupted`].
+    pub async fn bytes(mut self, limit: u64) -> Result<Bytes, Error> {
+        let too_large = |size| Error::TooLarge {
+            what: "the file",
+            size,
+            limit,
+        };
+        if let Some(size) = self.size.filter(|size| *size > limit) {
+            return Err(too_large(size));
+        }
+        let mut whole = Vec::with_capacity(self.size.unwrap_or(0) as usize);
+        while let Some(chunk) = self.chunk().await? {
+            if self.received > limit {
+                return Err(too_large(self.received));
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.into())
+    }
+
+    /// The chunks as a stream, which ends after the first error.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Error>> + Send + 'static {
+        futures_util::stream::unfold(Some(self), |download| async {
+            let mut download = download?;
+            match download.chunk().await {
+                Ok(Some(chunk)) => Some((Ok(chunk), Some(download))),
+                Ok(None) => None,
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+}
+
+fn checked_size(size: u64) -> Result<u64, Error> {
+    if size > MAX_UPLOAD_BYTES {
+        return Err(Error::TooLarge {
+            what: "the upload",
+            size,
+            limit: MAX_UPLOAD_BYTES,
+        });
+    }
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_has_a_largest_size() {
+        assert_eq!(checked_size(MAX_UPLOAD_BYTES), Ok(MAX_UPLOAD_BYTES));
+        assert_eq!(
+            checked_size(MAX_UPLOAD_BYTES + 1).unwrap_err().name(),
+            "FileTooLarge"
+        );
+    }
+}

@@ -1,0 +1,495 @@
+//! What may be done to a job. [`Job::apply`] is the only place where a job changes; every store calls it and then writes the new job under the
+//! condition that the old one is still there.
+
+use std::sync::Arc;
+
+use crate::limits::{self, OverLimit, check};
+use crate::progress;
+use crate::{Event, Job, JobError, Status, Step, StepStatus, Time, Version};
+
+/// One change of one job: its updates are applied in order and give one version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// What happened, in order.
+    pub updates: Vec<Update>,
+    /// Only if the job is at this version.
+    pub expected: Option<Version>,
+    /// Only if the job is in this attempt: a function of an earlier attempt has nothing to say any more.
+    pub attempt: Option<u32>,
+    /// Where the change comes from, when it is the workflow.
+    pub source: Option<Source>,
+    /// The result that goes with [`Update::Succeed`], as JSON text.
+    pub result: Option<Arc<str>>,
+    /// How long the job is kept when this change finishes it, in milliseconds; `None` keeps it for ever.
+    pub retention_millis: Option<i64>,
+}
+
+/// The event of an execution from which a change comes. It makes repeats and latecomers harmless.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The name of the execution. Events of an earlier execution of the job are ignored.
+    pub execution: String,
+    /// Rises from event to event. Events at or below the job's own position are repeats and are ignored.
+    pub position: u64,
+    /// Whether the updates tell all that happened so far, and not only what is new: what the job knows already is not counted again.
+    pub so_far: bool,
+}
+
+/// One thing that happened to a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// The execution started.
+    Start,
+    /// A step moved. A name that is not among the job's steps says only that the execution runs.
+    Step {
+        /// The state's name.
+        name: String,
+        /// What it did.
+        update: StepUpdate,
+    },
+    /// A function reported.
+    Report(Report),
+    /// The execution succeeded.
+    Succeed,
+    /// The execution failed, or could not be started.
+    Fail(JobError),
+    /// A caller cancelled the job, or the execution was stopped.
+    Cancel(JobError),
+    /// The execution timed out.
+    TimeOut(JobError),
+    /// Another attempt. With the job's own execution it goes on at the failed step (redrive); with another it starts anew.
+    Retry {
+        /// The name of the execution of the next attempt.
+        execution: String,
+    },
+}
+
+/// What a step did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepUpdate {
+    /// The execution entered the state.
+    Entered,
+    /// The state's work is tried again.
+    Retrying {
+        /// The number of the try that follows, from 2.
+        attempt: u32,
+        /// Why the last one failed.
+        error: JobError,
+    },
+    /// The state waits for a time or an answer.
+    Waiting,
+    /// The state goes on.
+    Running,
+    /// Iterations of a Map, or branches of a Parallel.
+    Items {
+        /// How many are done.
+        done: u32,
+        /// How many there are.
+        total: u32,
+    },
+    /// The execution left the state.
+    Exited,
+    /// The state failed. A Catch may still save the execution.
+    Failed(JobError),
+}
+
+/// What a function reports about its step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The step; without one, the step that is at work.
+    pub step: Option<String>,
+    /// Percent, `0..=100`. Less than before is ignored.
+    pub progress: Option<u8>,
+    /// For a person, at most [`limits::MESSAGE_BYTES`].
+    pub message: Option<String>,
+    /// Items done, of a Map or of whatever the function counts.
+    pub items_done: Option<u32>,
+    /// Items in all.
+    pub items_total: Option<u32>,
+}
+
+/// What a change came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// The job at its next version.
+    Changed(Box<Job>),
+    /// Nothing that anybody can see would differ: a repeat. Nothing is to be written.
+    Unchanged,
+}
+
+/// Why a change is not allowed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// [`crate::RULES`] has no line for it.
+    #[error("job {id} is {status}: {}", why(*event))]
+    Rule {
+        /// The job.
+        id: crate::JobId,
+        /// Where it stands.
+        status: Status,
+        /// What was wanted.
+        event: Event,
+    },
+    /// The job has moved on.
+    #[error("job is at version {actual}, not at version {expected}: read it again and decide anew")]
+    Version {
+        /// The version that the caller knew.
+        expected: Version,
+        /// The version of the job.
+        actual: Version,
+    },
+    /// The attempt is over.
+    #[error(
+        "the report is for attempt {attempt}, and the job is in attempt {actual}: this function's result is not wanted any more"
+    )]
+    Attempt {
+        /// The attempt that the caller knew.
+        attempt: u32,
+        /// The attempt of the job.
+        actual: u32,
+    },
+    /// A text or list is over its limit.
+    #[error(transparent)]
+    OverLimit(#[from] OverLimit),
+    /// A number is outside its range.
+    #[error("progress is {0}, and it must be from 0 to 100")]
+    Progress(u8),
+    /// The job has no step of that name.
+    #[error(
+        "the job has no step `{0}`: its steps are the top-level Task, Map, Parallel and Wait states of its state machine"
+    )]
+    UnknownStep(String),
+}
+
+fn why(event: Event) -> &'static str {
+    match event {
+        Event::Retry => "only a job that is FAILED, CANCELLED or TIMED_OUT can be retried",
+        Event::Cancel => "only a job that is not finished can be cancelled",
+        Event::Progress => "only a job that is not finished takes reports",
+        Event::Start
+        | Event::Wait
+        | Event::Resume
+        | Event::Succeed
+        | Event::Fail
+        | Event::TimeOut => "its execution can no longer change it",
+    }
+}
+
+impl Change {
+    /// A change with one update.
+    pub fn of(update: Update) -> Change {
+        Change {
+            updates: vec![update],
+            ..Change::default()
+        }
+    }
+
+    /// The statuses from which every update of this change is refused: none of them needs to be read before a write.
+    pub fn first_event(&self) -> Option<Event> {
+        self.updates.first().map(Update::event)
+    }
+}
+
+impl Update {
+    /// The line of [`crate::RULES`] that decides. (A step's Waiting and Running also move the job; that follows from the step.)
+    pub fn event(&self) -> Event {
+        match self {
+            Update::Start => Event::Start,
+            Update::Step { .. } | Update::Report(_) => Event::Progress,
+            Update::Succeed => Event::Succeed,
+            Update::Fail(_) => Event::Fail,
+            Update::Cancel(_) => Event::Cancel,
+            Update::TimeOut(_) => Event::TimeOut,
+            Update::Retry { .. } => Event::Retry,
+        }
+    }
+}
+
+impl Job {
+    /// The job after `change`, at the next version.
+    ///
+    /// # Errors
+    /// [`Refused`], with the job untouched. A change from the workflow is never refused for the job's status: the job may have been
+    /// cancelled while its execution was still ending, and then the execution's last words change nothing.
+    pub fn apply(&self, change: &Change, now: Time) -> Result<Applied, Refused> {
+        if let Some(expected) = change.expected.filter(|expected| *expected != self.version) {
+            return Err(Refused::Version {
+                expected,
+                actual: self.version,
+            });
+        }
+        if let Some(attempt) = change.attempt.filter(|attempt| *attempt != self.attempt) {
+            return Err(Refused::Attempt {
+                attempt,
+                actual: self.attempt,
+            });
+        }
+        if let Some(source) = &change.source
+            && (source.execution != self.execution
+                || source.position <= self.position
+                || self.status.is_terminal())
+        {
+            return Ok(Applied::Unchanged);
+        }
+        let mut next = self.clone();
+        for update in &change.updates {
+            next.update(update, now)?;
+        }
+        if change.source.as_ref().is_some_and(|source| source.so_far) {
+            next.keep_known_steps(self);
+        }
+        next.settle(self, change, now);
+        if next.shows_the_same(self) {
+            return Ok(Applied::Unchanged);
+        }
+        next.version = self.version.next();
+        // Clocks of several nodes may differ; a job's own time does not run backwards.
+        next.updated_at = now.max(self.updated_at);
+        Ok(Applied::Changed(Box::new(next)))
+    }
+
+    fn update(&mut self, update: &Update, now: Time) -> Result<(), Refused> {
+        match update {
+            Update::Start => self.start(now),
+            Update::Step { name, update } => {
+                self.start(now);
+                self.go(Event::Progress)?;
+                self.move_step(name, update, now);
+                self.wait_as_the_step_does()?;
+            }
+            Update::Report(report) => self.report(report, now)?,
+            Update::Succeed => {
+                self.start(now);
+                self.finish(Event::Succeed, None, now)?;
+            }
+            Update::Fail(error) => self.finish(Event::Fail, Some(error), now)?,
+            Update::Cancel(_) if self.status == Status::Cancelled => {}
+            Update::Cancel(error) => self.finish(Event::Cancel, Some(error), now)?,
+            Update::TimeOut(error) => self.finish(Event::TimeOut, Some(error), now)?,
+            Update::Retry { execution } => self.retry(execution)?,
+        }
+        Ok(())
+    }
+
+    fn go(&mut self, event: Event) -> Result<(), Refused> {
+        let refused = Refused::Rule {
+            id: self.id,
+            status: self.status,
+            event,
+        };
+        self.status = self.status.after(event).ok_or(refused)?;
+        Ok(())
+    }
+
+    /// Whoever hears of a step first has heard that the execution runs: the news of the start may still be on its way.
+    fn start(&mut self, now: Time) {
+        if let Some(status) = self.status.after(Event::Start) {
+            self.status = status;
+            self.started_at = Some(now);
+        }
+    }
+
+    /// After updates that began at the start: a step that stands where it stood is the same step, not another try.
+    fn keep_known_steps(&mut self, before: &Job) {
+        for (step, known) in self.steps.iter_mut().zip(&before.steps) {
+            if step.status == known.status {
+                *step = Step {
+                    items_done: step.items_done.max(known.items_done),
+                    ..known.clone()
+                };
+            } else if known.attempt > 0 {
+                step.attempt = known.attempt;
+                step.started_at = known.started_at;
+                step.progress = step.progress.max(known.progress);
+            }
+        }
+    }
+
+    fn move_step(&mut self, name: &str, update: &StepUpdate, now: Time) {
+        let Some(step) = self.steps.iter_mut().find(|step| step.name == name) else {
+            return;
+        };
+        match update {
+            StepUpdate::Entered => {
+                let attempt = step.attempt + 1;
+                let started_at = step.started_at.or(Some(now));
+                step.reset();
+                step.status = StepStatus::Running;
+                step.attempt = attempt;
+                step.started_at = started_at;
+            }
+            StepUpdate::Retrying { attempt, error } => {
+                step.status = StepStatus::Running;
+                step.attempt = step.attempt.max(*attempt);
+                step.error = Some(error.clone());
+            }
+            StepUpdate::Waiting => step.status = StepStatus::Waiting,
+            StepUpdate::Running => step.status = StepStatus::Running,
+            StepUpdate::Items { done, total } => {
+                step.items_done = Some(*done);
+                step.items_total = Some(*total);
+                step.progress = step.progress.max(progress::of_items(*done, *total));
+            }
+            StepUpdate::Exited => {
+                step.status = StepStatus::Succeeded;
+                step.progress = 100;
+                step.finished_at = Some(now);
+                step.error = None;
+            }
+            StepUpdate::Failed(error) => {
+                step.status = StepStatus::Failed;
+                step.finished_at = Some(now);
+                step.error = Some(JobError {
+                    step: None,
+                    ..error.clone()
+                });
+            }
+        }
+    }
+
+    fn wait_as_the_step_does(&mut self) -> Result<(), Refused> {
+        let waits = self
+            .steps
+            .iter()
+            .any(|step| step.status == StepStatus::Waiting);
+        match self.status {
+            Status::Running if waits => self.go(Event::Wait),
+            Status::Waiting if !waits => self.go(Event::Resume),
+            _ => Ok(()),
+        }
+    }
+
+    fn report(&mut self, report: &Report, now: Time) -> Result<(), Refused> {
+        if let Some(progress) = report.progress.filter(|progress| *progress > 100) {
+            return Err(Refused::Progress(progress));
+        }
+        if let Some(message) = &report.message {
+            check("message", "bytes", message.len(), limits::MESSAGE_BYTES)?;
+        }
+        if let Some(name) = report
+            .step
+            .as_ref()
+            .filter(|name| self.step(name).is_none())
+        {
+            return Err(Refused::UnknownStep(name.clone()));
+        }
+        self.start(now);
+        self.go(Event::Progress)?;
+        let step = self.steps.iter_mut().find(|step| match &report.step {
+            Some(name) => step.name == *name,
+            None => step.status.is_open(),
+        });
+        if let Some(step) = step {
+            // The news that the state was entered may still be on its way.
+            if step.status == StepStatus::Pending {
+                step.status = StepStatus::Running;
+                step.started_at = Some(now);
+            }
+            if step.status.is_open() {
+                step.items_done = report.items_done.or(step.items_done);
+                step.items_total = report.items_total.or(step.items_total);
+                let counted = match (report.items_done, step.items_total) {
+                    (Some(done), Some(total)) => progress::of_items(done, total),
+                    _ => 0,
+                };
+                step.progress = step.progress.max(report.progress.unwrap_or(counted));
+            }
+        } else if let Some(progress) = report.progress {
+            self.progress = self
+                .progress
+                .max(progress.min(progress::MOST_BEFORE_SUCCESS));
+        }
+        if let Some(message) = &report.message {
+            self.message = Some(message.clone());
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, event: Event, error: Option<&JobError>, now: Time) -> Result<(), Refused> {
+        self.go(event)?;
+        self.finished_at = Some(now);
+        let (open, pending) = match event {
+            Event::Succeed => (StepStatus::Succeeded, StepStatus::Skipped),
+            Event::Cancel => (StepStatus::Cancelled, StepStatus::Pending),
+            Event::TimeOut => (StepStatus::TimedOut, StepStatus::Pending),
+            _ => (StepStatus::Failed, StepStatus::Pending),
+        };
+        let failed_in = self
+            .open_step()
+            .or_else(|| self.last_failed_step())
+            .map(|step| step.name.clone());
+        for step in &mut self.steps {
+            if step.status.is_open() {
+                step.status = open;
+                step.finished_at = Some(now);
+                if event == Event::Fail {
+                    step.error = error.map(|error| JobError {
+                        step: None,
+                        ..error.clone()
+                    });
+                }
+            } else if step.status == StepStatus::Pending {
+                step.status = pending;
+            }
+        }
+        self.error = error.map(|error| JobError {
+            step: error.step.clone().or(failed_in),
+            ..JobError::new(&error.name, &error.message)
+        });
+        Ok(())
+    }
+
+    fn last_failed_step(&self) -> Option<&crate::Step> {
+        let failed = self
+            .steps
+            .iter()
+            .filter(|step| step.status == StepStatus::Failed);
+        failed.max_by_key(|step| step.finished_at)
+    }
+
+    fn retry(&mut self, execution: &str) -> Result<(), Refused> {
+        self.go(Event::Retry)?;
+        let anew = self.execution != execution;
+        for step in &mut self.steps {
+            let kept = matches!(step.status, StepStatus::Succeeded | StepStatus::Skipped);
+            if anew || !kept {
+                step.reset();
+            }
+        }
+        if anew {
+            self.position = 0;
+            execution.clone_into(&mut self.execution);
+        }
+        self.attempt += 1;
+        self.progress = 0;
+        self.message = None;
+        self.error = None;
+        self.started_at = None;
+        self.finished_at = None;
+        self.expires_at = None;
+        Ok(())
+    }
+
+    /// What follows from the updates together: position, progress, expiry.
+    fn settle(&mut self, before: &Job, change: &Change, now: Time) {
+        if let Some(source) = &change.source {
+            self.position = source.position;
+        }
+        self.progress = if self.status == Status::Succeeded {
+            100
+        } else {
+            self.progress.max(progress::of_steps(&self.steps))
+        };
+        if self.status.is_terminal() && !before.status.is_terminal() {
+            self.expires_at = change
+                .retention_millis
+                .map(|millis| now.plus_millis(millis));
+        }
+    }
+
+    fn shows_the_same(&self, other: &Job) -> bool {
+        let mut same = self.clone();
+        same.position = other.position;
+        same == *other
+    }
+}

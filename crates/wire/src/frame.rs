@@ -1,0 +1,508 @@
+//! RFC 6455 frames, the server's side, in memory: decoding of masked client frames, encoding of unmasked ones.
+//!
+//! No extensions (so no compression), no handshake, no socket. A message is given out whole.
+
+use crate::session::{close, limits};
+
+/// What the client sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A whole text message.
+    Text(String),
+    /// A whole binary message.
+    Binary(Vec<u8>),
+    /// Must be answered by a pong with the same bytes.
+    Ping(Vec<u8>),
+    /// Answers our ping.
+    Pong,
+    /// The client closes with this code, if it gave one.
+    Close(Option<u16>),
+}
+
+/// A breach of RFC 6455; the connection has to be closed with this code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Violation {
+    /// 1002, 1007 or 1009.
+    pub code: u16,
+    /// For the close frame.
+    pub reason: &'static str,
+}
+
+const CONTINUATION: u8 = 0x0;
+const TEXT: u8 = 0x1;
+const BINARY: u8 = 0x2;
+const CLOSE: u8 = 0x8;
+const PING: u8 = 0x9;
+const PONG: u8 = 0xA;
+
+/// Turns received bytes into events. Holds nothing between messages but unfinished input.
+#[derive(Debug)]
+pub struct Decoder {
+    max_bytes: usize,
+    received: Vec<u8>,
+    /// How much of `received` has been decoded.
+    start: usize,
+    fragments: Option<Fragments>,
+}
+
+/// The message whose end has not come yet.
+#[derive(Debug)]
+struct Fragments {
+    opcode: u8,
+    bytes: Vec<u8>,
+    /// How much of a text is known to be UTF-8.
+    checked: usize,
+}
+
+impl Fragments {
+    /// Adds a frame's payload. A text that cannot become UTF-8 any more is refused at once, not at its end.
+    fn push(&mut self, payload: &[u8]) -> Result<(), Violation> {
+        self.bytes.extend_from_slice(payload);
+        if self.opcode == TEXT {
+            match std::str::from_utf8(&self.bytes[self.checked..]) {
+                Ok(_) => self.checked = self.bytes.len(),
+                Err(error) if error.error_len().is_some() => return Err(not_utf8()),
+                // The last character goes on in the next fragment.
+                Err(error) => self.checked += error.valid_up_to(),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::new(limits::MESSAGE_BYTES)
+    }
+}
+
+struct Header {
+    fin: bool,
+    opcode: u8,
+    mask: [u8; 4],
+    start: usize,
+    length: usize,
+}
+
+impl Decoder {
+    /// A message, or the sum of its fragments, may be `max_bytes` long.
+    pub fn new(max_bytes: usize) -> Self {
+        Self {
+            max_bytes,
+            received: Vec::new(),
+            start: 0,
+            fragments: None,
+        }
+    }
+
+    /// Adds bytes as they came from the socket.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.received.drain(..self.start);
+        self.start = 0;
+        self.received.extend_from_slice(bytes);
+    }
+
+    /// The next whole event, `None` when more bytes are needed. After a violation the decoder must be dropped.
+    pub fn decode(&mut self) -> Result<Option<Event>, Violation> {
+        loop {
+            let Some(header) = self.header()? else {
+                return Ok(None);
+            };
+            let begin = self.start + header.start;
+            let end = begin + header.length;
+            let Some(masked) = self.received.get(begin..end) else {
+                return Ok(None);
+            };
+            let mut payload = masked.to_vec();
+            for (index, byte) in payload.iter_mut().enumerate() {
+                *byte ^= header.mask[index & 3];
+            }
+            self.start = end;
+            if end == self.received.len() {
+                self.received = Vec::new(); // an idle connection keeps no buffer
+                self.start = 0;
+            }
+            if let Some(event) = self.frame(header.fin, header.opcode, payload)? {
+                return Ok(Some(event));
+            }
+        }
+    }
+
+    fn header(&self) -> Result<Option<Header>, Violation> {
+        let [first, second, rest @ ..] = &self.received[self.start..] else {
+            return Ok(None);
+        };
+        if first & 0x70 != 0 {
+            return Err(broken("reserved bits are set"));
+        }
+        if second & 0x80 == 0 {
+            return Err(broken("a client's frame must be masked"));
+        }
+        let (fin, opcode) = (first & 0x80 != 0, first & 0x0F);
+        if opcode >= CLOSE && (!fin || second & 0x7F > 125) {
+            return Err(broken(
+                "a control frame must be whole and at most 125 bytes long",
+            ));
+        }
+        let (length, size) = match second & 0x7F {
+            126 => match rest.first_chunk::<2>() {
+                Some(bytes) => (u64::from(u16::from_be_bytes(*bytes)), 2),
+                None => return Ok(None),
+            },
+            127 => match rest.first_chunk::<8>() {
+                Some(bytes) => (u64::from_be_bytes(*bytes), 8),
+                None => return Ok(None),
+            },
+            short => (u64::from(short), 0),
+        };
+        let held = self.fragments.as_ref().map_or(0, |held| held.bytes.len());
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if opcode < CLOSE && length > self.max_bytes.saturating_sub(held) {
+            return Err(Violation {
+                code: close::TOO_BIG,
+                reason: "message too big",
+            });
+        }
+        let Some(mask) = rest[size..].first_chunk::<4>() else {
+            return Ok(None);
+        };
+        Ok(Some(Header {
+            fin,
+            opcode,
+            mask: *mask,
+            start: 2 + size + 4,
+            length,
+        }))
+    }
+
+    fn frame(
+        &mut self,
+        fin: bool,
+        opcode: u8,
+        payload: Vec<u8>,
+    ) -> Result<Option<Event>, Violation> {
+        match opcode {
+            TEXT | BINARY if self.fragments.is_some() => {
+                Err(broken("a new message inside a fragmented one"))
+            }
+            TEXT | BINARY if fin => message(opcode, payload).map(Some),
+            TEXT | BINARY => {
+                let mut begun = Fragments {
+                    opcode,
+                    bytes: Vec::new(),
+                    checked: 0,
+                };
+                begun.push(&payload)?;
+                self.fragments = Some(begun);
+                Ok(None)
+            }
+            CONTINUATION => {
+                let Some(held) = &mut self.fragments else {
+                    return Err(broken("a continuation of nothing"));
+                };
+                held.push(&payload)?;
+                if !fin {
+                    return Ok(None);
+                }
+                let whole = self.fragments.take();
+                let Fragments { opcode, bytes, .. } = whole.expect("it was there just now");
+                message(opcode, bytes).map(Some)
+            }
+            PING => Ok(Some(Event::Ping(payload))),
+            PONG => Ok(Some(Event::Pong)),
+            CLOSE => closing(&payload).map(Some),
+            _ => Err(broken("unknown opcode")),
+        }
+    }
+}
+
+fn message(opcode: u8, payload: Vec<u8>) -> Result<Event, Violation> {
+    if opcode == BINARY {
+        return Ok(Event::Binary(payload));
+    }
+    String::from_utf8(payload)
+        .map(Event::Text)
+        .map_err(|_| not_utf8())
+}
+
+fn closing(payload: &[u8]) -> Result<Event, Violation> {
+    let Some((code, reason)) = payload.split_first_chunk::<2>() else {
+        return if payload.is_empty() {
+            Ok(Event::Close(None))
+        } else {
+            Err(broken("half a close code"))
+        };
+    };
+    let code = u16::from_be_bytes(*code);
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(broken("a close code that must not be sent"));
+    }
+    std::str::from_utf8(reason).map_err(|_| not_utf8())?;
+    Ok(Event::Close(Some(code)))
+}
+
+fn broken(reason: &'static str) -> Violation {
+    Violation {
+        code: close::PROTOCOL_ERROR,
+        reason,
+    }
+}
+
+fn not_utf8() -> Violation {
+    Violation {
+        code: close::NOT_UTF8,
+        reason: "text is not UTF-8",
+    }
+}
+
+fn head(opcode: u8, length: usize, out: &mut Vec<u8>) {
+    out.push(0x80 | opcode);
+    match length {
+        0..=125 => out.push(length as u8),
+        126..=0xFFFF => {
+            out.push(126);
+            out.extend_from_slice(&(length as u16).to_be_bytes());
+        }
+        _ => {
+            out.push(127);
+            out.extend_from_slice(&(length as u64).to_be_bytes());
+        }
+    }
+}
+
+/// Appends a text frame made of `parts`, so that a shared payload needs no copy before this one.
+pub fn text(parts: &[&[u8]], out: &mut Vec<u8>) {
+    let length = parts.iter().map(|part| part.len()).sum();
+    out.reserve(length + 10);
+    head(TEXT, length, out);
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+}
+
+/// Appends a ping without content.
+pub fn ping(out: &mut Vec<u8>) {
+    head(PING, 0, out);
+}
+
+/// Appends the answer to a ping; `payload` is at most 125 bytes, as the decoder assures.
+pub fn pong(payload: &[u8], out: &mut Vec<u8>) {
+    head(PONG, payload.len(), out);
+    out.extend_from_slice(payload);
+}
+
+/// Appends a close frame; without a code it is empty.
+pub fn closed(code: Option<u16>, reason: &str, out: &mut Vec<u8>) {
+    let Some(code) = code else {
+        return head(CLOSE, 0, out);
+    };
+    head(CLOSE, 2 + reason.len(), out);
+    out.extend_from_slice(&code.to_be_bytes());
+    out.extend_from_slice(reason.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        head(first & 0x0F, payload.len(), &mut out);
+        out[0] = first;
+        out[1] |= 0x80;
+        out.extend_from_slice(&[1, 2, 3, 4]);
+        out.extend(
+            payload
+                .iter()
+                .enumerate()
+                .map(|(index, byte)| byte ^ [1, 2, 3, 4][index & 3]),
+        );
+        out
+    }
+
+    type Outcome = Result<Vec<Event>, u16>;
+
+    fn run(bytes: &[u8], max: usize) -> Outcome {
+        let mut decoder = Decoder::new(max);
+        let mut events = Vec::new();
+        for byte in bytes {
+            decoder.receive(&[*byte]);
+            while let Some(event) = decoder.decode().map_err(|violation| violation.code)? {
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+
+    #[test]
+    fn each_breach_has_its_code() {
+        let fragmented = |second: Vec<u8>| [masked(0x01, b"ab"), second].concat();
+        let table: Vec<(&str, Vec<u8>, Outcome)> = vec![
+            (
+                "text",
+                masked(0x81, b"hi"),
+                Ok(vec![Event::Text("hi".into())]),
+            ),
+            (
+                "fragments",
+                fragmented(masked(0x80, b"cd")),
+                Ok(vec![Event::Text("abcd".into())]),
+            ),
+            (
+                "a ping between fragments",
+                [masked(0x01, b"ab"), masked(0x89, b"p"), masked(0x80, b"c")].concat(),
+                Ok(vec![Event::Ping(b"p".to_vec()), Event::Text("abc".into())]),
+            ),
+            (
+                "at the limit",
+                masked(0x81, &[b'a'; 8]),
+                Ok(vec![Event::Text("aaaaaaaa".into())]),
+            ),
+            ("over the limit", masked(0x81, &[b'a'; 9]), Err(1009)),
+            (
+                "fragments over the limit",
+                fragmented(masked(0x80, &[b'a'; 7])),
+                Err(1009),
+            ),
+            (
+                "a length of 2^63",
+                vec![0x81, 0xFF, 0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4],
+                Err(1009),
+            ),
+            ("not masked", vec![0x81, 0x01, b'a'], Err(1002)),
+            ("reserved bit", masked(0xC1, b"a"), Err(1002)),
+            ("unknown opcode", masked(0x83, b"a"), Err(1002)),
+            ("continuation of nothing", masked(0x80, b"a"), Err(1002)),
+            (
+                "message in a message",
+                fragmented(masked(0x81, b"c")),
+                Err(1002),
+            ),
+            ("fragmented ping", masked(0x09, b"a"), Err(1002)),
+            ("long ping", masked(0x89, &[0; 126]), Err(1002)),
+            ("not UTF-8", masked(0x81, &[0xFF]), Err(1007)),
+            (
+                "a character cut by a fragment",
+                [masked(0x01, &[0xC3]), masked(0x80, &[0xA9])].concat(),
+                Ok(vec![Event::Text("é".into())]),
+            ),
+            (
+                "a fragment that can never be UTF-8",
+                masked(0x01, &[b'a', 0xFF]),
+                Err(1007),
+            ),
+            (
+                "a character that goes on wrongly",
+                [masked(0x01, &[0xC3]), masked(0x00, b"a")].concat(),
+                Err(1007),
+            ),
+            (
+                "a character that never ends",
+                [masked(0x01, &[0xC3]), masked(0x80, b"")].concat(),
+                Err(1007),
+            ),
+            (
+                "binary fragments",
+                [masked(0x02, &[0xFF]), masked(0x80, b"")].concat(),
+                Ok(vec![Event::Binary(vec![0xFF])]),
+            ),
+            (
+                "two messages at once",
+                [masked(0x81, b"a"), masked(0x81, b"b")].concat(),
+                Ok(vec![Event::Text("a".into()), Event::Text("b".into())]),
+            ),
+            (
+                "close",
+                masked(0x88, &1000u16.to_be_bytes()),
+                Ok(vec![Event::Close(Some(1000))]),
+            ),
+            (
+                "empty close",
+                masked(0x88, b""),
+                Ok(vec![Event::Close(None)]),
+            ),
+            ("half a code", masked(0x88, &[3]), Err(1002)),
+            (
+                "close code 1005",
+                masked(0x88, &1005u16.to_be_bytes()),
+                Err(1002),
+            ),
+            (
+                "close reason not UTF-8",
+                masked(0x88, &[3, 232, 0xFF]),
+                Err(1007),
+            ),
+        ];
+        for (name, bytes, expected) in table {
+            assert_eq!(run(&bytes, 8), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn lengths_are_encoded_in_three_forms() {
+        for length in [0, 125, 126, 0xFFFF, 0x10000] {
+            let mut out = Vec::new();
+            text(&[&vec![b'a'; length]], &mut out);
+            let header = out.len() - length;
+            assert_eq!(
+                header,
+                if length < 126 {
+                    2
+                } else if length < 0x10000 {
+                    4
+                } else {
+                    10
+                }
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = run(&bytes, 64);
+        }
+
+        /// Cut in any way, a text is refused exactly when the whole is no UTF-8; in one piece or byte by byte it makes no difference.
+        #[test]
+        fn a_cut_text_is_taken_as_the_whole_would_be(
+            body in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0xC3), Just(0xA9), Just(b'a')], 0..12),
+            cuts in proptest::collection::vec(0usize..12, 0..4),
+        ) {
+            let mut ends: Vec<usize> = cuts.into_iter().map(|cut| cut.min(body.len())).collect();
+            ends.sort_unstable();
+            ends.push(body.len());
+            let (mut sent, mut begin) = (Vec::new(), 0);
+            for (index, end) in ends.iter().enumerate() {
+                let opcode = if index == 0 { TEXT } else { CONTINUATION };
+                let fin = if index + 1 == ends.len() { 0x80 } else { 0 };
+                sent.extend(masked(fin | opcode, &body[begin..*end]));
+                begin = *end;
+            }
+            let expected = String::from_utf8(body).map(|text| vec![Event::Text(text)]).map_err(|_| 1007);
+            prop_assert_eq!(&run(&sent, 1000), &expected);
+            let mut decoder = Decoder::new(1000);
+            decoder.receive(&sent);
+            let mut events = Vec::new();
+            let at_once = loop {
+                match decoder.decode() {
+                    Ok(Some(event)) => events.push(event),
+                    Ok(None) => break Ok(events),
+                    Err(violation) => break Err(violation.code),
+                }
+            };
+            prop_assert_eq!(at_once, expected);
+        }
+
+        #[test]
+        fn a_message_survives_any_cut(body in "\\PC{0,60}", cut in 0usize..60) {
+            let bytes = body.as_bytes();
+            let cut = cut.min(bytes.len());
+            let sent = [masked(0x01, &bytes[..cut]), masked(0x80, &bytes[cut..])].concat();
+            prop_assert_eq!(run(&sent, 1000), Ok(vec![Event::Text(body.clone())]));
+        }
+    }
+}

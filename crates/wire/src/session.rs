@@ -1,0 +1,207 @@
+//! What every sub-protocol has in common: inputs, outputs, limits, close codes. Knows no message of any protocol.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+/// Time since the socket was opened.
+pub type Elapsed = Duration;
+
+/// Bounds that a session enforces. Each is tested on both sides.
+pub mod limits {
+    use std::time::Duration;
+
+    /// Operations that one connection may have open at once (AppSync: 100).
+    pub const SUBSCRIPTIONS: usize = 100;
+    /// Length in bytes of an operation id that a client chooses.
+    pub const ID_BYTES: usize = 128;
+    /// A client has this long to send `connection_init`.
+    pub const INIT_TIMEOUT: Duration = Duration::from_secs(10);
+    /// Size in bytes of one message from a client; inputs may be 256 KiB and are escaped inside it.
+    pub const MESSAGE_BYTES: usize = 1024 * 1024;
+    /// An AppSync client has this long: a close before the acknowledgement hurts it, and its own limit is 15 s.
+    pub const APPSYNC_INIT_TIMEOUT: Duration = Duration::from_secs(30);
+    /// A refused AppSync client closes by itself; after this time the server does. Longer than the 15 s in which
+    /// Amplify waits for an acknowledgement.
+    pub const REFUSED: Duration = Duration::from_secs(20);
+    /// Period of AppSync's `ka`.
+    pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
+    /// What AppSync's ack announces: without a `ka` for so long the client reconnects.
+    pub const CONNECTION_TIMEOUT: Duration = Duration::from_millis(300_000);
+    /// Length of a close frame's reason in bytes (RFC 6455, 5.5: a control frame holds 125 bytes, 2 are the code).
+    pub const CLOSE_REASON_BYTES: usize = 123;
+}
+
+/// Close codes: RFC 6455 section 7.4 and graphql-ws PROTOCOL.md.
+pub mod close {
+    /// The client or the server is done.
+    pub const NORMAL: u16 = 1000;
+    /// A frame breaks RFC 6455.
+    pub const PROTOCOL_ERROR: u16 = 1002;
+    /// A text message is not UTF-8.
+    pub const NOT_UTF8: u16 = 1007;
+    /// A message is over [`super::limits::MESSAGE_BYTES`].
+    pub const TOO_BIG: u16 = 1009;
+    /// The server restarts; clients come back by themselves.
+    pub const RESTART: u16 = 1012;
+    /// Not now; the client may come back.
+    pub const TRY_AGAIN: u16 = 1013;
+    /// The message cannot be understood.
+    pub const BAD_REQUEST: u16 = 4400;
+    /// An operation before the acknowledgement.
+    pub const UNAUTHORIZED: u16 = 4401;
+    /// The credentials of `connection_init` were refused.
+    pub const FORBIDDEN: u16 = 4403;
+    /// None of the offered sub-protocols is served.
+    pub const SUBPROTOCOL: u16 = 4406;
+    /// No `connection_init` in time.
+    pub const INIT_TIMEOUT: u16 = 4408;
+    /// An operation with this id is open.
+    pub const DUPLICATE_ID: u16 = 4409;
+    /// A second `connection_init`, or more operations than allowed.
+    pub const TOO_MANY: u16 = 4429;
+}
+
+/// A GraphQL request as it travels in `subscribe` and `start`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Request {
+    /// The document.
+    pub query: String,
+    /// Which operation of the document, when it has several.
+    #[serde(default)]
+    pub operation_name: Option<String>,
+    /// A JSON object; its text is kept as sent.
+    #[serde(default)]
+    pub variables: Option<Box<RawValue>>,
+    /// A JSON object; AppSync's `authorization` is in it.
+    #[serde(default)]
+    pub extensions: Option<Box<RawValue>>,
+    /// What AppSync's `start` brings to be authorized by; no other protocol has it.
+    #[serde(skip)]
+    pub authorization: Option<Authorization>,
+}
+
+/// The credentials of one AppSync `start`.
+#[derive(Debug, Clone)]
+pub struct Authorization {
+    /// `payload.extensions.authorization`, an object.
+    pub header: Box<RawValue>,
+    /// `payload.data` byte for byte: what an IAM signature is made over.
+    pub data: Box<str>,
+}
+
+/// Why a connection is not served. Each text is for the client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No credentials, or invalid ones: coming back with the same ones is of no use.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The credentials were valid once: the client should come back with new ones.
+    #[error("{0}")]
+    Expired(String),
+    /// Not now: too many connections, or credentials that cannot be checked at the moment.
+    #[error("{0}")]
+    Busy(String),
+}
+
+/// What happened, told to a session.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A whole text message came.
+    Text(&'a str),
+    /// A binary message came; no sub-protocol here has any.
+    Binary,
+    /// The answer to [`Output::Authorize`].
+    Authorized(Result<(), Refusal>),
+    /// The credentials have come to their end.
+    Expired,
+    /// The operation is live: what is published from now on reaches it.
+    Started(&'a str),
+    /// The operation was refused; `errors` is a JSON array of GraphQL errors.
+    Failed {
+        /// The operation.
+        id: &'a str,
+        /// JSON array text.
+        errors: &'a str,
+    },
+    /// The operation has come to its end: nothing more follows.
+    Done(&'a str),
+    /// Time has passed, see [`Output::WakeAt`].
+    Tick,
+}
+
+/// What the driver has to do, in this order.
+#[derive(Debug)]
+pub enum Output {
+    /// Send this text message.
+    Send(String),
+    /// Check the credentials of `connection_init` and answer with [`Input::Authorized`].
+    Authorize(Option<Box<RawValue>>),
+    /// Execute; answer with `Started` or `Failed`, later `Done`.
+    Start {
+        /// The client's id of the operation.
+        id: String,
+        /// What to execute.
+        request: Box<Request>,
+    },
+    /// Forget the operation.
+    Stop(String),
+    /// Give a `Tick` at this time; replaces an earlier one.
+    WakeAt(Elapsed),
+    /// Send a close frame and end; nothing follows.
+    Close {
+        /// One of [`close`].
+        code: u16,
+        /// At most [`limits::CLOSE_REASON_BYTES`] long.
+        reason: String,
+    },
+}
+
+/// One connection's side of a sub-protocol. Every call returns all that has to be done because of it.
+pub trait Session: Send {
+    /// The upgrade is done.
+    fn opened(&mut self) -> Vec<Output>;
+    /// `now` is the time since `opened`.
+    fn handle(&mut self, now: Elapsed, input: Input<'_>) -> Vec<Output>;
+    /// What stands before the payload in a data message of operation `id`; after it stands `}`.
+    ///
+    /// The payload itself is shared by all watchers of a group and never copied into a session.
+    fn data_prefix(&self, id: &str) -> String;
+    /// Whether the server may close: between upgrade and acknowledgement it must not (an Amplify client would later
+    /// give up for good), so a drain waits.
+    fn may_close(&self) -> bool;
+    /// Whether the client understands the end of an operation; else it gets silence.
+    fn completes(&self) -> bool;
+}
+
+/// `{"id":"…","type":"…","payload":`, to be followed by payload and `}`.
+pub fn data_prefix(id: &str, kind: &str) -> String {
+    format!(r#"{{"id":{},"type":"{kind}","payload":"#, quoted(id))
+}
+
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// A close with its reason cut to what a control frame holds, at a character boundary.
+pub(crate) fn close_with(code: u16, reason: impl Into<String>) -> Output {
+    let mut reason = reason.into();
+    let mut end = reason.len().min(limits::CLOSE_REASON_BYTES);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
+    }
+    reason.truncate(end);
+    Output::Close { code, reason }
+}
+
+/// The fields that any message of the sub-protocols has; unknown ones are ignored as the protocols ask.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Message<'a> {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) id: Option<String>,
+    #[serde(borrow)]
+    pub(crate) payload: Option<&'a RawValue>,
+}

@@ -1,0 +1,332 @@
+//! Transcripts: `> ` what the client sends, `! ` an event from within, `< ` each output, in order.
+
+use std::time::Duration;
+
+use crate::appsync::AppSync;
+use crate::transport_ws::TransportWs;
+use crate::{Input, Output, Refusal, Session, limits};
+
+fn show(output: Output) -> String {
+    match output {
+        Output::Send(text) => format!("< {text}"),
+        Output::Authorize(None) => "< authorize".into(),
+        Output::Authorize(Some(payload)) => format!("< authorize {}", payload.get()),
+        Output::Start { id, request } => format!("< start {id} {}", request.query),
+        Output::Stop(id) => format!("< stop {id}"),
+        Output::WakeAt(at) => format!("< wake {}", at.as_secs()),
+        Output::Close { code, reason } => format!("< close {code} {reason}"),
+    }
+}
+
+/// Runs the inputs of a transcript and compares all lines.
+fn check(mut session: impl Session, transcript: &str) {
+    let expected: Vec<&str> = transcript
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let mut seen: Vec<String> = session.opened().into_iter().map(show).collect();
+    for line in expected.iter().filter(|line| !line.starts_with('<')) {
+        seen.push((*line).to_owned());
+        let (mut now, words) = (Duration::ZERO, line[2..].splitn(2, ' ').collect::<Vec<_>>());
+        let input = match (line.as_bytes()[0], words.as_slice()) {
+            (b'>', ["binary"]) => Input::Binary,
+            (b'>', _) => Input::Text(&line[2..]),
+            (_, ["authorized"]) => Input::Authorized(Ok(())),
+            (_, ["refused", why]) => Input::Authorized(Err(Refusal::Unauthorized((*why).into()))),
+            (_, ["stale", why]) => Input::Authorized(Err(Refusal::Expired((*why).into()))),
+            (_, ["busy", why]) => Input::Authorized(Err(Refusal::Busy((*why).into()))),
+            (_, ["expired"]) => Input::Expired,
+            (_, ["started", id]) => Input::Started(id),
+            (_, ["failed", id]) => Input::Failed {
+                id,
+                errors: r#"[{"message":"no"}]"#,
+            },
+            (_, ["done", id]) => Input::Done(id),
+            (_, ["tick", seconds]) => {
+                now = Duration::from_secs(seconds.parse().unwrap());
+                Input::Tick
+            }
+            _ => panic!("what is {line:?}?"),
+        };
+        seen.extend(session.handle(now, input).into_iter().map(show));
+    }
+    assert_eq!(seen, expected);
+}
+
+fn modern(lines: &str) {
+    check(TransportWs::default(), &format!("< wake 10\n{lines}"));
+}
+
+const ACK: &str = "> {\"type\":\"connection_init\"}\n< authorize\n! authorized\n< {\"type\":\"connection_ack\"}\n";
+
+fn modern_acked(lines: &str) {
+    modern(&format!("{ACK}{lines}"));
+}
+
+#[test]
+fn modern_walk() {
+    modern_acked(
+        r#"> {"id":"1","type":"subscribe","payload":{"query":"{a}"}}
+           < start 1 {a}
+           ! started 1
+           > {"id":"1","type":"complete"}
+           < stop 1
+           ! done 1
+           > {"id":"1","type":"subscribe","payload":{"query":"{b}","variables":null,"operationName":null}}
+           < start 1 {b}
+           ! done 1
+           < {"id":"1","type":"complete"}
+           > {"id":"1","type":"complete"}
+           > {"id":"1","type":"subscribe","payload":{"query":"{c}"}}
+           < start 1 {c}
+           ! failed 1
+           < {"id":"1","type":"error","payload":[{"message":"no"}]}"#,
+    );
+}
+
+#[test]
+fn modern_ping_and_pong_at_any_time() {
+    modern(
+        r#"> {"type":"ping","payload":{"a": 1}}
+           < {"type":"pong","payload":{"a": 1}}
+           > {"type":"ping"}
+           < {"type":"pong"}
+           > {"type":"pong","payload":{}}
+           > {"type":"connection_init","payload":{"token":"t"}}
+           < authorize {"token":"t"}"#,
+    );
+}
+
+#[test]
+fn modern_close_codes() {
+    modern("> {\n< close 4400 Invalid message: EOF while parsing an object at line 1 column 1");
+    modern("> binary\n< close 4400 Invalid message: binary, expected text");
+    modern(
+        "> {\"type\":\"x\"}\n< close 4400 Invalid message: unknown type \"x\"\n> {\"type\":\"ping\"}",
+    );
+    modern(
+        "> {\"type\":\"connection_init\",\"payload\":1}\n< close 4400 Invalid message: payload of connection_init must be an object",
+    );
+    modern(
+        r#"> {"id":"1","type":"subscribe","payload":{"query":"{a}"}}
+              < close 4401 Unauthorized"#,
+    );
+    modern(
+        "> {\"type\":\"connection_init\"}\n< authorize\n! refused Forbidden\n< close 4403 Forbidden",
+    );
+    modern("! tick 9\n! tick 10\n< close 4408 Connection initialisation timeout");
+    modern_acked(
+        "! tick 10\n> {\"type\":\"connection_init\"}\n< close 4429 Too many initialisation requests",
+    );
+    modern_acked(
+        r#"> {"id":"1","type":"subscribe","payload":{"query":"{a}"}}
+           < start 1 {a}
+           > {"id":"1","type":"subscribe","payload":{"query":"{a}"}}
+           < close 4409 Subscriber for 1 already exists"#,
+    );
+    modern_acked(
+        r#"> {"type":"subscribe","payload":{"query":"{a}"}}
+           < close 4400 Invalid message: subscribe needs an id, a non-empty string"#,
+    );
+    modern_acked(
+        r#"> {"id":"1","type":"subscribe"}
+           < close 4400 Invalid message: payload: invalid type: null, expected struct Request at line 1 column 4"#,
+    );
+}
+
+#[test]
+fn an_id_has_a_limit() {
+    for (length, starts) in [(limits::ID_BYTES, true), (limits::ID_BYTES + 1, false)] {
+        let id = "i".repeat(length);
+        let mut session = TransportWs::default();
+        session.handle(Duration::ZERO, Input::Text(r#"{"type":"connection_init"}"#));
+        session.handle(Duration::ZERO, Input::Authorized(Ok(())));
+        let text = format!(r#"{{"id":"{id}","type":"subscribe","payload":{{"query":"{{a}}"}}}}"#);
+        let outputs = session.handle(Duration::ZERO, Input::Text(&text));
+        assert_eq!(matches!(outputs[0], Output::Start { .. }), starts);
+    }
+}
+
+#[test]
+fn subscriptions_have_a_limit() {
+    fn fill(mut session: impl Session, start: impl Fn(usize) -> String) -> String {
+        session.handle(Duration::ZERO, Input::Text(r#"{"type":"connection_init"}"#));
+        session.handle(Duration::ZERO, Input::Authorized(Ok(())));
+        for id in 0..limits::SUBSCRIPTIONS {
+            let outputs = session.handle(Duration::ZERO, Input::Text(&start(id)));
+            assert!(matches!(outputs[0], Output::Start { .. }), "{id}");
+        }
+        let outputs = session.handle(Duration::ZERO, Input::Text(&start(limits::SUBSCRIPTIONS)));
+        outputs.into_iter().map(show).collect()
+    }
+    let modern = fill(TransportWs::default(), |id| {
+        format!(r#"{{"id":"{id}","type":"subscribe","payload":{{"query":"{{a}}"}}}}"#)
+    });
+    assert!(
+        modern.starts_with(
+            r#"< {"id":"100","type":"error","payload":[{"message":"Max number of 100"#
+        ),
+        "{modern}"
+    );
+    let appsync = fill(AppSync::new(true), |id| {
+        format!(r#"{{"id":"{id}","type":"start","payload":{{"data":"{{\"query\":\"{{a}}\"}}"}}}}"#)
+    });
+    assert!(
+        appsync.contains("MaxSubscriptionsReachedError"),
+        "{appsync}"
+    );
+}
+
+fn amazon(lines: &str) {
+    check(
+        AppSync::new(false),
+        &format!(
+            r#"< wake 30
+               > {{"type":"connection_init"}}
+               < authorize
+               ! authorized
+               < {{"type":"connection_ack","payload":{{"connectionTimeoutMs":300000}}}}
+               < {{"type":"ka"}}
+               < wake 30
+               {lines}"#
+        ),
+    );
+}
+
+#[test]
+fn appsync_walk() {
+    amazon(
+        r#"> {"id":"1","type":"start","payload":{"data":"{\"query\":\"{a}\"}"}}
+           < start 1 {a}
+           > {"id":"1","type":"start","payload":{"data":"{\"query\":\"{a}\"}"}}
+           ! started 1
+           < {"type":"start_ack","id":"1"}
+           > {"id":"1","type":"start","payload":{"data":"{\"query\":\"{a}\"}"}}
+           < {"type":"start_ack","id":"1"}
+           > {"id":"1","type":"start","payload":{"data":"{\"query\":\"{b}\"}"}}
+           < {"type":"error","id":"1","payload":{"errors":[{"errorType":"DuplicatedOperationError","message":"Duplicated operation with id 1","errorCode":400}]}}
+           ! tick 30
+           < {"type":"ka"}
+           < wake 60
+           ! done 1
+           > {"id":"1","type":"stop"}
+           < stop 1
+           < {"type":"complete","id":"1"}
+           > {"id":"1","type":"stop"}
+           > {"id":"2","type":"publish"}
+           < {"type":"error","id":"2","payload":{"errors":[{"errorType":"UnsupportedOperation","message":"publish not supported through the realtime channel","errorCode":400}]}}"#,
+    );
+}
+
+#[test]
+fn legacy_walk() {
+    amazon(
+        r#"> {"id":"1","type":"start","payload":{"query":"{a}"}}
+           < start 1 {a}
+           ! started 1
+           ! done 1
+           < {"type":"complete","id":"1"}
+           > {"id":"2","type":"start","payload":{"query":"{b}"}}
+           < start 2 {b}
+           ! failed 2
+           < {"id":"2","type":"error","payload":{"message":"no"}}
+           > {"type":"connection_terminate"}
+           < close 1000 Terminated by the client"#,
+    );
+}
+
+#[test]
+fn appsync_before_the_ack() {
+    check(
+        AppSync::new(true),
+        r#"< wake 30
+           ! tick 29
+           > {"id":"1","type":"start","payload":{"data":"{\"query\":\"{a}\"}"}}
+           > {"type":"connection_init"}
+           < authorize
+           ! tick 30
+           ! refused You are not authorized to make this call.
+           < {"type":"connection_error","payload":{"errors":[{"errorType":"UnauthorizedException","message":"You are not authorized to make this call.","errorCode":401}]}}
+           < wake 20
+           > {"id":"1","type":"start","payload":{"data":"{\"query\":\"{a}\"}"}}
+           ! tick 20
+           < close 4403 Unauthorized"#,
+    );
+    check(
+        AppSync::new(true),
+        "< wake 30\n! tick 30\n< close 4408 Connection initialisation timeout",
+    );
+}
+
+const APPSYNC_ACK: &str = r#"< {"type":"connection_ack","payload":{"connectionTimeoutMs":300000}}
+    < {"type":"ka"}
+    < wake 30"#;
+
+#[test]
+fn appsync_is_never_closed_before_the_ack() {
+    let until = "< wake 30\n> {\"type\":\"connection_init\"}\n< authorize\n";
+    let busy = format!("{until}! busy Later\n{APPSYNC_ACK}\n< close 1013 Later");
+    check(AppSync::new(true), &busy);
+    let stale = format!(
+        r#"{until}! stale Token has expired.
+           {APPSYNC_ACK}
+           > {{"id":"1","type":"start","payload":{{"data":"{{\"query\":\"{{a}}\"}}"}}}}
+           < start 1 {{a}}"#
+    );
+    check(AppSync::new(true), &stale);
+}
+
+#[test]
+fn the_end_of_the_credentials_lets_clients_come_back() {
+    amazon("! expired\n< close 1012 Token expired");
+    modern_acked("! expired\n< close 4403 Token expired");
+    let until = "> {\"type\":\"connection_init\"}\n< authorize\n";
+    modern(&format!("{until}! stale Old\n< close 4403 Old"));
+    modern(&format!("{until}! busy Later\n< close 1013 Later"));
+}
+
+#[test]
+fn a_start_brings_its_own_credentials() {
+    let start = |payload: &str| {
+        let mut session = AppSync::new(true);
+        session.handle(Duration::ZERO, Input::Text(r#"{"type":"connection_init"}"#));
+        session.handle(Duration::ZERO, Input::Authorized(Ok(())));
+        let text = format!(r#"{{"id":"1","type":"start","payload":{payload}}}"#);
+        match session.handle(Duration::ZERO, Input::Text(&text)).remove(0) {
+            Output::Start { request, .. } => request
+                .authorization
+                .map(|found| (found.header.get().to_owned(), found.data.into_string())),
+            other => panic!("{other:?}"),
+        }
+    };
+    let data = r#""data":"{ \"query\":\"{a}\"}""#;
+    assert_eq!(
+        start(&format!(
+            r#"{{{data},"extensions":{{"authorization":{{"host": "h"}}}}}}"#
+        )),
+        Some((r#"{"host": "h"}"#.into(), r#"{ "query":"{a}"}"#.into()))
+    );
+    assert_eq!(start(&format!("{{{data}}}")), None);
+    assert_eq!(
+        start(&format!(r#"{{{data},"extensions":{{"authorization":1}}}}"#)),
+        None
+    );
+    // Only AppSync's form has it: elsewhere it is an extension like any other.
+    assert_eq!(
+        start(r#"{"query":"{a}","extensions":{"authorization":{}}}"#),
+        None
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn garbage_never_panics(texts in proptest::collection::vec("\\PC{0,60}|\\{\"type\":\"(start|subscribe|complete|stop|connection_init|ping)\",\"id\":\"?[0-9]\"?,\"payload\":[\\{\\[]?\\PC{0,20}\\}", 0..8)) {
+        let mut modern = TransportWs::default();
+        let mut amazon = AppSync::new(false);
+        for text in &texts {
+            modern.handle(Duration::ZERO, Input::Text(text));
+            amazon.handle(Duration::ZERO, Input::Text(text));
+        }
+    }
+}

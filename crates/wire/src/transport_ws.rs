@@ -1,0 +1,215 @@
+//! graphql-transport-ws, the server's side, as PROTOCOL.md of enisdenjo/graphql-ws says. Nothing of the legacy protocol.
+
+use std::collections::HashSet;
+
+use crate::session::{
+    Elapsed, Input, Message, Output, Refusal, Request, Session, close, close_with, data_prefix,
+    limits, quoted,
+};
+
+/// The sub-protocol's name in `Sec-WebSocket-Protocol`.
+pub const SUBPROTOCOL: &str = "graphql-transport-ws";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Authorizing,
+    Acknowledged,
+    Closed,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct TransportWs {
+    state: State,
+    open: HashSet<String>,
+}
+
+impl Default for TransportWs {
+    fn default() -> Self {
+        Self {
+            state: State::Waiting,
+            open: HashSet::new(),
+        }
+    }
+}
+
+impl TransportWs {
+    fn close(&mut self, code: u16, reason: impl Into<String>) -> Vec<Output> {
+        self.state = State::Closed;
+        self.open.clear();
+        vec![close_with(code, reason)]
+    }
+
+    fn text(&mut self, text: &str) -> Vec<Output> {
+        let message: Message<'_> = match serde_json::from_str(text) {
+            Ok(message) => message,
+            Err(error) => {
+                return self.close(close::BAD_REQUEST, format!("Invalid message: {error}"));
+            }
+        };
+        match message.kind.as_str() {
+            "connection_init" => self.init(&message),
+            "ping" => vec![Output::Send(pong(&message))],
+            "pong" => Vec::new(),
+            "subscribe" => self.subscribe(message),
+            "complete" => self.complete(message),
+            other => self.close(
+                close::BAD_REQUEST,
+                format!("Invalid message: unknown type {}", quoted(other)),
+            ),
+        }
+    }
+
+    fn init(&mut self, message: &Message<'_>) -> Vec<Output> {
+        if self.state != State::Waiting {
+            return self.close(close::TOO_MANY, "Too many initialisation requests");
+        }
+        if message
+            .payload
+            .is_some_and(|payload| !payload.get().starts_with('{') && payload.get() != "null")
+        {
+            return self.close(
+                close::BAD_REQUEST,
+                "Invalid message: payload of connection_init must be an object",
+            );
+        }
+        self.state = State::Authorizing;
+        vec![Output::Authorize(message.payload.map(ToOwned::to_owned))]
+    }
+
+    fn subscribe(&mut self, message: Message<'_>) -> Vec<Output> {
+        if self.state != State::Acknowledged {
+            return self.close(close::UNAUTHORIZED, "Unauthorized");
+        }
+        let Some(id) = message.id.filter(|id| !id.is_empty()) else {
+            return self.close(
+                close::BAD_REQUEST,
+                "Invalid message: subscribe needs an id, a non-empty string",
+            );
+        };
+        if id.len() > limits::ID_BYTES {
+            return self.close(
+                close::BAD_REQUEST,
+                format!(
+                    "Invalid message: id of {} bytes, at most {} are allowed",
+                    id.len(),
+                    limits::ID_BYTES
+                ),
+            );
+        }
+        let payload = message.payload.map_or("null", |payload| payload.get());
+        let request: Request = match serde_json::from_str(payload) {
+            Ok(request) => request,
+            Err(error) => {
+                return self.close(
+                    close::BAD_REQUEST,
+                    format!("Invalid message: payload: {error}"),
+                );
+            }
+        };
+        if self.open.contains(&id) {
+            return self.close(
+                close::DUPLICATE_ID,
+                format!("Subscriber for {id} already exists"),
+            );
+        }
+        if self.open.len() >= limits::SUBSCRIPTIONS {
+            let text = format!(
+                "Max number of {} subscriptions reached",
+                limits::SUBSCRIPTIONS
+            );
+            return vec![Output::Send(error_message(
+                &id,
+                &format!(
+                    r#"[{{"message":"{text}","errorType":"MaxSubscriptionsReachedError","extensions":{{"code":"MaxSubscriptionsReachedError"}}}}]"#
+                ),
+            ))];
+        }
+        self.open.insert(id.clone());
+        vec![Output::Start {
+            id,
+            request: Box::new(request),
+        }]
+    }
+
+    fn complete(&mut self, message: Message<'_>) -> Vec<Output> {
+        if self.state != State::Acknowledged {
+            return self.close(close::UNAUTHORIZED, "Unauthorized");
+        }
+        let Some(id) = message.id else {
+            return self.close(close::BAD_REQUEST, "Invalid message: complete needs an id");
+        };
+        if self.open.remove(&id) {
+            vec![Output::Stop(id)]
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+impl Session for TransportWs {
+    fn opened(&mut self) -> Vec<Output> {
+        vec![Output::WakeAt(limits::INIT_TIMEOUT)]
+    }
+
+    fn handle(&mut self, now: Elapsed, input: Input<'_>) -> Vec<Output> {
+        if self.state == State::Closed {
+            return Vec::new();
+        }
+        match input {
+            Input::Text(text) => self.text(text),
+            Input::Binary => {
+                self.close(close::BAD_REQUEST, "Invalid message: binary, expected text")
+            }
+            Input::Authorized(Ok(())) => {
+                self.state = State::Acknowledged;
+                vec![Output::Send(r#"{"type":"connection_ack"}"#.into())]
+            }
+            Input::Authorized(Err(Refusal::Busy(reason))) => self.close(close::TRY_AGAIN, reason),
+            Input::Authorized(Err(Refusal::Unauthorized(reason) | Refusal::Expired(reason))) => {
+                self.close(close::FORBIDDEN, reason)
+            }
+            // 4401 would be final for graphql-ws clients; after 4403 they come back.
+            Input::Expired => self.close(close::FORBIDDEN, "Token expired"),
+            Input::Started(_) => Vec::new(),
+            Input::Failed { id, errors } if self.open.remove(id) => {
+                vec![Output::Send(error_message(id, errors))]
+            }
+            Input::Done(id) if self.open.remove(id) => {
+                vec![Output::Send(format!(
+                    r#"{{"id":{},"type":"complete"}}"#,
+                    quoted(id)
+                ))]
+            }
+            Input::Failed { .. } | Input::Done(_) => Vec::new(),
+            Input::Tick if self.state == State::Waiting && now >= limits::INIT_TIMEOUT => {
+                self.close(close::INIT_TIMEOUT, "Connection initialisation timeout")
+            }
+            Input::Tick => Vec::new(),
+        }
+    }
+
+    fn data_prefix(&self, id: &str) -> String {
+        data_prefix(id, "next")
+    }
+
+    fn may_close(&self) -> bool {
+        self.state == State::Acknowledged
+    }
+
+    fn completes(&self) -> bool {
+        true
+    }
+}
+
+fn pong(ping: &Message<'_>) -> String {
+    match ping.payload {
+        Some(payload) => format!(r#"{{"type":"pong","payload":{}}}"#, payload.get()),
+        None => r#"{"type":"pong"}"#.into(),
+    }
+}
+
+fn error_message(id: &str, errors: &str) -> String {
+    format!("{}{errors}}}", data_prefix(id, "error"))
+}

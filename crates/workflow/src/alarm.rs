@@ -1,0 +1,126 @@
+//! One ordered set of deadlines for any number of waits: a sleeping execution costs an entry here, not a task.
+//! It does not know what a deadline means; whoever owns it drives [`Alarms::next`].
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+/// The longest sleep before the clock is read again: the wall clock may be set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+/// Entries that are handed out at once.
+const BATCH: usize = 1_024;
+
+/// Deadlines (microseconds since the Unix epoch) with keys.
+#[derive(Debug)]
+pub(crate) struct Alarms<K> {
+    set: Mutex<BTreeSet<(i64, K)>>,
+    earlier: Notify,
+}
+
+impl<K: Ord + Copy> Alarms<K> {
+    pub(crate) fn new() -> Self {
+        Alarms {
+            set: Mutex::new(BTreeSet::new()),
+            earlier: Notify::new(),
+        }
+    }
+
+    pub(crate) fn set(&self, at: i64, key: K) {
+        let is_first = {
+            let mut set = self.set.lock();
+            let before = set.first().map(|first| first.0);
+            set.insert((at, key));
+            before.is_none_or(|before| at < before)
+        };
+        if is_first {
+            self.earlier.notify_one();
+        }
+    }
+
+    pub(crate) fn cancel(&self, at: i64, key: K) {
+        self.set.lock().remove(&(at, key));
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.set.lock().len()
+    }
+
+    /// Waits for the next deadline and takes what is due, at most [`BATCH`] entries.
+    pub(crate) async fn next(&self) -> Vec<K> {
+        loop {
+            let earlier = self.earlier.notified();
+            let now = micros(Timestamp::now());
+            let mut due = Vec::new();
+            let first = {
+                let mut set = self.set.lock();
+                while due.len() < BATCH
+                    && let Some((at, key)) = set.first().copied()
+                    && at <= now
+                {
+                    set.pop_first();
+                    due.push(key);
+                }
+                set.first().map(|first| first.0)
+            };
+            if !due.is_empty() {
+                return due;
+            }
+            let sleep = first.map_or(LONGEST_SLEEP, |at| {
+                Duration::from_micros(at.abs_diff(now)).min(LONGEST_SLEEP)
+            });
+            tokio::select! {
+                () = earlier => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+}
+
+/// A time as the driver keeps it.
+pub(crate) fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+/// The time of a number that the driver kept.
+pub(crate) fn timestamp(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_earliest_comes_first_and_a_cancelled_one_never() {
+        let alarms = Alarms::new();
+        let now = micros(Timestamp::now());
+        alarms.set(now + 3_000, 'c');
+        alarms.set(now + 1_000, 'a');
+        alarms.set(now + 2_000, 'b');
+        alarms.cancel(now + 2_000, 'b');
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            seen.extend(alarms.next().await);
+        }
+        assert_eq!(seen, ['a', 'c']);
+        assert_eq!(alarms.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_earlier_deadline_wakes_a_sleeper() {
+        let alarms = std::sync::Arc::new(Alarms::new());
+        alarms.set(micros(Timestamp::now()) + 3_600_000_000, 1);
+        let sleeper = tokio::spawn({
+            let alarms = alarms.clone();
+            async move { alarms.next().await }
+        });
+        tokio::task::yield_now().await;
+        alarms.set(micros(Timestamp::now()) + 1_000, 2);
+        let woken = tokio::time::timeout(Duration::from_secs(10), sleeper).await;
+        assert_eq!(woken.unwrap().unwrap(), [2]);
+    }
+}

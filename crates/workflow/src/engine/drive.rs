@@ -1,0 +1,635 @@
+//! The durable loop of one execution: take what happened, let the pure engine decide, write, then act. Nothing is acted upon before it is
+//! on disk.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use asl::{Event, Kind, Start, StateMachine};
+use jiff::Timestamp;
+use rusqlite::ErrorCode;
+use sqlite::WriteError;
+
+use super::cell::{Cell, Input, Mail, Posted};
+use super::journal::{self, NewExecution, Record, Stored};
+use super::live::{Act, Broken, Live, Turn};
+use super::model::{End, EngineError, ExecutionEvent, Started, Status, limits};
+use super::{Alarm, Inner};
+use crate::Machine;
+use crate::alarm::{micros, timestamp};
+use crate::task::{Responder, TaskKey, TaskRequest};
+
+pub(super) fn now() -> i64 {
+    micros(Timestamp::now())
+}
+
+impl Inner {
+    /// Hands an event of the engine's own to an execution.
+    pub(crate) fn post(self: &Arc<Self>, execution: i64, event: Event) {
+        self.deliver(
+            execution,
+            Mail {
+                input: Input::Event(event),
+                at: now(),
+                token: None,
+                answer: None,
+            },
+        );
+    }
+
+    /// As [`Self::post`], for an event that may wait a moment for another one.
+    pub(crate) fn post_soon(self: &Arc<Self>, execution: i64, event: Event) {
+        let at = now();
+        let mut mail = Mail {
+            input: Input::Event(event),
+            at,
+            token: None,
+            answer: None,
+        };
+        loop {
+            match self.cell(execution).post_late(mail) {
+                Ok(waits) => {
+                    if waits {
+                        let delay = limits::STARTED_DELAY.as_micros() as i64;
+                        self.alarms.set(at + delay, Alarm::Flush(execution));
+                    }
+                    return;
+                }
+                Err(back) => mail = back,
+            }
+        }
+    }
+
+    pub(super) fn deliver(self: &Arc<Self>, execution: i64, mut mail: Mail) {
+        loop {
+            let cell = self.cell(execution);
+            match cell.post(mail) {
+                Posted::Taken => return,
+                Posted::Idle => return self.run_soon(cell),
+                Posted::Gone(back) => mail = back,
+                Posted::Full(back) => {
+                    if let Some(answer) = back.answer {
+                        let _ = answer.send(Err(EngineError::Busy));
+                    }
+                    return;
+                }
+            }
+        }
+    }
+
+    fn cell(&self, execution: i64) -> Arc<Cell> {
+        self.cells
+            .lock()
+            .entry(execution)
+            .or_insert_with(|| Arc::new(Cell::resting(execution)))
+            .clone()
+    }
+
+    pub(super) fn rung(self: &Arc<Self>, alarm: Alarm) {
+        match alarm {
+            Alarm::Timer(execution, timer) => {
+                let input = if timer == Alarm::ANY {
+                    Input::Wake
+                } else {
+                    Input::Timer(timer)
+                };
+                self.wake(execution, input);
+            }
+            Alarm::Flush(execution) => {
+                let cell = self.cells.lock().get(&execution).cloned();
+                if let Some(cell) = cell
+                    && cell.flush()
+                {
+                    self.run_soon(cell);
+                }
+            }
+        }
+    }
+
+    pub(super) fn wake(self: &Arc<Self>, execution: i64, input: Input) {
+        self.deliver(
+            execution,
+            Mail {
+                input,
+                at: now(),
+                token: None,
+                answer: None,
+            },
+        );
+    }
+
+    fn run_soon(self: &Arc<Self>, cell: Arc<Cell>) {
+        let live = cell.take_live();
+        let engine = self.clone();
+        self.running
+            .spawn_on(async move { engine.run(cell, live).await }, &self.runtime);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Starts an execution: the row and its first turn are one commit.
+    pub(super) async fn begin(
+        self: Arc<Self>,
+        machine: Arc<Machine>,
+        name: Arc<str>,
+        input: Arc<str>,
+        kind: Kind,
+        answer: tokio::sync::oneshot::Sender<Result<Started, EngineError>>,
+    ) {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let started = now();
+        let text = (!self.stored_definitions.lock().contains(machine.hash()))
+            .then(|| machine.definition().clone());
+        let new = NewExecution {
+            id,
+            name: name.clone(),
+            machine: machine.name().clone(),
+            hash: *machine.hash(),
+            text,
+            kind,
+            seed: rand::random(),
+            input: input.clone(),
+            started,
+        };
+        let start = self.start_of(machine.name(), &name, input, kind, new.seed, started);
+        let fresh = || {
+            Box::new(Live::new(
+                id,
+                machine.name().clone(),
+                machine.parsed().clone(),
+                start.clone(),
+            ))
+        };
+        let (mut live, mut turn) = (fresh(), Turn::default());
+        if let Err(broken) = live.turn(Event::Begin, started, &mut turn) {
+            tracing::error!(execution = %name, %broken, "the execution fails at its start");
+            (live, turn) = (fresh(), Turn::default());
+            let _ = live.turn(abandoned(&broken), started, &mut turn);
+        }
+        let (entries, end) = (std::mem::take(&mut turn.entries), turn.end.clone());
+        let hash = new.hash;
+        let written = self
+            .database
+            .write(move |write| -> rusqlite::Result<bool> {
+                let inserted = journal::insert(write.connection(), &new)?;
+                if inserted {
+                    let end = end.as_ref().map(|(end, at)| (end, *at));
+                    journal::append(write.connection(), new.id, &entries, false, end)?;
+                }
+                Ok(inserted)
+            })
+            .await;
+        match written {
+            Ok(true) => {}
+            Ok(false) => {
+                let _ = answer.send(self.earlier(&name, machine.name()).await);
+                return;
+            }
+            Err(error) => {
+                let _ = answer.send(Err(unwritten(error)));
+                return;
+            }
+        }
+        self.stored_definitions.lock().insert(hash);
+        let cell = Arc::new(Cell::running(id));
+        self.cells.lock().insert(id, cell.clone());
+        let _ = answer.send(Ok(Started::New(timestamp(started))));
+        self.act(&live, turn.acts);
+        if turn.end.is_some() {
+            self.close_cell(&cell);
+        } else {
+            self.run(cell, Some(live)).await;
+        }
+    }
+
+    async fn earlier(&self, name: &Arc<str>, machine: &Arc<str>) -> Result<Started, EngineError> {
+        let rows = self.find(name, Some(machine)).await?;
+        let row = rows
+            .into_iter()
+            .next()
+            .ok_or_else(|| EngineError::UnknownExecution(name.to_string()))?;
+        Ok(Started::Already(super::Earlier {
+            status: row.status,
+            input: row.input,
+            started: timestamp(row.started),
+        }))
+    }
+
+    /// Handles an execution's inputs until none are left.
+    async fn run(self: Arc<Self>, cell: Arc<Cell>, mut live: Option<Box<Live>>) {
+        loop {
+            let mails = cell.take(&mut live);
+            if mails.is_empty() {
+                return self.rests(&cell);
+            }
+            if self.is_closed() {
+                return;
+            }
+            let mut current = match live.take() {
+                Some(live) => live,
+                None => match self.load(cell.id, mails.iter().any(Mail::is_redrive)).await {
+                    Loaded::Live(live) => {
+                        self.act(&live, live.resume());
+                        live
+                    }
+                    Loaded::Over => {
+                        mails.into_iter().for_each(Mail::refuse);
+                        return self.close_cell(&cell);
+                    }
+                    Loaded::Broken(row, position, broken) => {
+                        mails.into_iter().for_each(Mail::refuse);
+                        return self.give_up(&cell, row, position, &broken).await;
+                    }
+                    Loaded::Closed => return,
+                },
+            };
+            let mut turn = Turn::default();
+            let (answers, broken) = self.handle(&cell, &mut current, mails, &mut turn);
+            match self.commit(cell.id, &mut turn).await {
+                Written::Yes => {}
+                Written::No => return,
+                Written::Stale => {
+                    cell.put_back(vec![Mail {
+                        input: Input::Wake,
+                        at: now(),
+                        token: None,
+                        answer: None,
+                    }]);
+                    continue;
+                }
+            }
+            self.act(&current, std::mem::take(&mut turn.acts));
+            for answer in answers {
+                let _ = answer.send(Ok(()));
+            }
+            if current.is_over() {
+                return self.close_cell(&cell);
+            }
+            if let Some(broken) = broken {
+                tracing::error!(execution = %current.name, %broken, "the execution fails");
+                cell.put_back(vec![Mail {
+                    input: Input::Event(abandoned(&broken)),
+                    at: now(),
+                    token: None,
+                    answer: None,
+                }]);
+            } else {
+                live = Some(current);
+            }
+        }
+    }
+
+    /// Lets the pure engine take the inputs in order. After a failure of its own the rest goes back.
+    fn handle(
+        &self,
+        cell: &Cell,
+        live: &mut Live,
+        mails: Vec<Mail>,
+        turn: &mut Turn,
+    ) -> (
+        Vec<tokio::sync::oneshot::Sender<Result<(), EngineError>>>,
+        Option<Broken>,
+    ) {
+        let mut answers = Vec::new();
+        let mut mails = mails.into_iter();
+        while let Some(mail) = mails.next() {
+            let unwanted = mail.is_redrive() != live.is_over()
+                || (mail.is_redrive() && !live.is_redrivable())
+                || matches!(
+                    (&mail.input, &mail.token),
+                    (Input::Event(Event::TaskSucceeded { task, .. } | Event::TaskFailed { task, .. } | Event::TaskHeartbeat { task }), Some(token))
+                        if !live.waits_for(*task, token)
+                );
+            if unwanted {
+                mail.refuse();
+                continue;
+            }
+            let at = mail.at;
+            let events = match mail.input {
+                Input::Event(event) => vec![event],
+                Input::Timer(timer) => live.due(Some(timer), at),
+                Input::Wake => live.due(None, at),
+            };
+            for event in events {
+                if let Err(broken) = live.turn(event, at, turn) {
+                    if let Some(answer) = mail.answer {
+                        let _ = answer.send(Err(EngineError::NoSuchTask));
+                    }
+                    cell.put_back(mails.collect());
+                    return (answers, Some(broken));
+                }
+            }
+            answers.extend(mail.answer);
+        }
+        (answers, None)
+    }
+
+    /// Writes a turn, and does not give up while the engine is open: the execution is ahead of its journal until then, and nobody has
+    /// been told.
+    async fn commit(&self, execution: i64, turn: &mut Turn) -> Written {
+        if turn.entries.is_empty() {
+            return Written::Yes;
+        }
+        let (entries, reopened) = (Arc::new(std::mem::take(&mut turn.entries)), turn.reopened);
+        let (mut delay, longest) = limits::WRITE_RETRY;
+        loop {
+            let (entries, end) = (entries.clone(), turn.end.clone());
+            let written = self
+                .database
+                .write(move |write| -> rusqlite::Result<()> {
+                    let end = end.as_ref().map(|(end, at)| (end, *at));
+                    journal::append(write.connection(), execution, &entries, reopened, end)
+                })
+                .await;
+            match written {
+                Ok(()) => return Written::Yes,
+                Err(WriteError::Closed) => return Written::No,
+                Err(WriteError::Refused(error))
+                    if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
+                {
+                    tracing::error!(execution, %error, "the journal of an execution was written by somebody else; it is read again");
+                    return Written::Stale;
+                }
+                Err(error) if self.is_closed() => {
+                    tracing::warn!(%error, "an execution's last turn was not written; it will be done again");
+                    return Written::No;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the journal of executions cannot be written; trying again in {delay:?}");
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(longest);
+                }
+            }
+        }
+    }
+
+    /// Does what was written.
+    fn act(self: &Arc<Self>, live: &Live, acts: Vec<Act>) {
+        for act in acts {
+            if self.is_closed() {
+                return;
+            }
+            match act {
+                Act::Run(task) => {
+                    let key = TaskKey {
+                        execution: live.id,
+                        task: task.task,
+                    };
+                    let request = TaskRequest {
+                        key,
+                        execution: live.name.clone(),
+                        machine: live.machine.clone(),
+                        task,
+                    };
+                    self.tasks.run(request, self.responder(live.id, key.task));
+                }
+                Act::Read(read) => {
+                    let responder = self.responder(live.id, read.task);
+                    self.tasks.read_items(read, responder);
+                }
+                Act::Write(write) => {
+                    let responder = self.responder(live.id, write.task);
+                    self.tasks.write_results(write, responder);
+                }
+                Act::Cancel(task) => self.tasks.cancel(TaskKey {
+                    execution: live.id,
+                    task,
+                }),
+                Act::Arm(at, timer) => self.alarms.set(at, Alarm::Timer(live.id, timer)),
+                Act::Disarm(at, timer) => self.alarms.cancel(at, Alarm::Timer(live.id, timer)),
+                Act::Tell(event) => self.tell(live.id, event),
+                Act::Continue => self.post(live.id, Event::Continue),
+            }
+        }
+    }
+
+    fn responder(self: &Arc<Self>, execution: i64, task: asl::TaskId) -> Responder {
+        Responder::new(Arc::downgrade(self), TaskKey { execution, task })
+    }
+
+    fn tell(&self, execution: i64, event: ExecutionEvent) {
+        if let Some(end) = &event.end {
+            let waiting = self.waiting_for_end.lock().remove(&execution);
+            for one in waiting.into_iter().flatten() {
+                let _ = one.send(end.clone());
+            }
+        }
+        self.listener.notify(event);
+    }
+
+    fn close_cell(&self, cell: &Cell) {
+        self.cells.lock().remove(&cell.id);
+        cell.close().into_iter().for_each(Mail::refuse);
+    }
+
+    /// An execution has nothing to do: keep it, and forget the one that has rested longest when there are too many.
+    fn rests(&self, cell: &Cell) {
+        if !cell.enters_idle_queue() {
+            return;
+        }
+        let oldest = {
+            let mut idle = self.idle.lock();
+            idle.push_back(cell.id);
+            (idle.len() > self.settings.idle_in_memory).then(|| idle.pop_front())
+        };
+        if let Some(oldest) = oldest.flatten() {
+            let mut cells = self.cells.lock();
+            if cells.get(&oldest).is_some_and(|cell| cell.forget()) {
+                cells.remove(&oldest);
+            }
+        }
+    }
+
+    pub(super) fn start_of(
+        &self,
+        machine: &str,
+        name: &str,
+        input: Arc<str>,
+        kind: Kind,
+        seed: u64,
+        started: i64,
+    ) -> Start {
+        let (region, account) = (&self.settings.region, &self.settings.account);
+        Start {
+            execution_arn: format!("arn:aws:states:{region}:{account}:execution:{machine}:{name}"),
+            execution_name: name.to_owned(),
+            role_arn: format!("arn:aws:iam::{account}:role/jobcast"),
+            state_machine_arn: format!("arn:aws:states:{region}:{account}:stateMachine:{machine}"),
+            state_machine_name: machine.to_owned(),
+            start_time: timestamp(started),
+            input,
+            kind,
+            seed,
+        }
+    }
+
+    /// The parsed definition, from memory if it is there.
+    pub(super) fn parsed(
+        &self,
+        hash: &[u8; 32],
+        text: &Arc<str>,
+    ) -> Result<Arc<StateMachine>, Broken> {
+        if let Some(machine) = self.parsed.lock().get(hash) {
+            return Ok(machine.clone());
+        }
+        let machine = StateMachine::parse(text).map_err(|problems| {
+            let first = problems.first().map(ToString::to_string);
+            Broken::Definition(first.unwrap_or_default())
+        })?;
+        let machine = Arc::new(machine);
+        let mut parsed = self.parsed.lock();
+        if parsed.len() >= limits::PARSED_DEFINITIONS {
+            parsed.retain(|_, machine| Arc::strong_count(machine) > 1);
+        }
+        parsed.insert(*hash, machine.clone());
+        Ok(machine)
+    }
+
+    /// An execution as its journal says.
+    pub(super) fn rebuild(
+        &self,
+        record: &Record,
+        watch: impl FnMut(asl::StepChange),
+    ) -> Result<Box<Live>, Broken> {
+        let row = &record.row;
+        let machine = self.parsed(&row.hash, &record.definition)?;
+        let start = self.start_of(
+            &row.machine,
+            &row.name,
+            row.input.clone(),
+            row.kind,
+            row.seed,
+            row.started,
+        );
+        Live::rebuild(record, machine, start, watch).map(Box::new)
+    }
+
+    /// An open execution from its journal; a closed one too when it is to go on.
+    async fn load(&self, execution: i64, closed: bool) -> Loaded {
+        let (mut delay, longest) = limits::WRITE_RETRY;
+        let record = loop {
+            let read = self
+                .database
+                .read(move |connection| -> rusqlite::Result<Option<Record>> {
+                    match journal::by_id(connection, execution)? {
+                        Some(row) if closed || row.status == Status::Running => {
+                            journal::record(connection, row).map(Some)
+                        }
+                        _ => Ok(None),
+                    }
+                })
+                .await;
+            match read {
+                Ok(Some(record)) => break record,
+                Ok(None) => return Loaded::Over,
+                Err(_) if self.is_closed() => return Loaded::Closed,
+                Err(error) => {
+                    tracing::error!(%error, "the journal of executions cannot be read; trying again in {delay:?}");
+                    tokio::time::sleep(delay).await;
+                    delay = (delay * 2).min(longest);
+                }
+            }
+        };
+        match self.rebuild(&record, |_| {}) {
+            Ok(live) => Loaded::Live(live),
+            Err(broken) => Loaded::Broken(Box::new(record.row), record.position, broken),
+        }
+    }
+
+    /// Ends an execution that cannot be rebuilt: it fails alone, with the reason as its cause.
+    async fn give_up(
+        self: &Arc<Self>,
+        cell: &Cell,
+        row: Box<Stored>,
+        position: u64,
+        broken: &Broken,
+    ) {
+        tracing::error!(execution = %row.name, %broken, "the execution cannot be rebuilt and fails");
+        let Event::Abandon { error, cause } = abandoned(broken) else {
+            return;
+        };
+        let (at, id) = (now(), row.id);
+        let end = End {
+            status: Status::Failed,
+            output: None,
+            error: Some(error.clone()),
+            cause: Some(cause.clone()),
+        };
+        let event = asl::HistoryEvent {
+            id: position + 1,
+            previous_event_id: position,
+            timestamp: timestamp(at),
+            kind: "ExecutionFailed".to_owned(),
+            details: Some((
+                "executionFailedEventDetails",
+                serde_json::json!({"error": error, "cause": cause}),
+            )),
+        };
+        let last = self
+            .database
+            .read(move |connection| journal::last_sequence(connection, id))
+            .await;
+        let Ok(sequence) = last else {
+            return self.close_cell(cell);
+        };
+        let mut turn = Turn {
+            entries: vec![journal::Entry {
+                sequence: sequence + 1,
+                at,
+                event: serde_json::to_string(&abandoned(broken)).expect("an event is strings"),
+                history: serde_json::to_string(&[&event]).expect("a history event is JSON"),
+                position: position + 1,
+                wake: None,
+                busy: false,
+            }],
+            end: Some((end.clone(), at)),
+            ..Turn::default()
+        };
+        if self.commit(id, &mut turn).await == Written::Yes && !self.is_closed() {
+            self.tell(
+                id,
+                ExecutionEvent {
+                    execution: row.name,
+                    machine: row.machine,
+                    position: position + 1,
+                    at: timestamp(at),
+                    steps: Vec::new(),
+                    end: Some(end),
+                },
+            );
+        }
+        self.close_cell(cell);
+    }
+}
+
+/// What became of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    Yes,
+    /// The engine closes: whoever opens the database next does it again.
+    No,
+    /// The journal has moved on: what is in memory is worth nothing.
+    Stale,
+}
+
+enum Loaded {
+    Live(Box<Live>),
+    Over,
+    Broken(Box<Stored>, u64, Broken),
+    Closed,
+}
+
+fn abandoned(broken: &Broken) -> Event {
+    Event::Abandon {
+        error: "States.Runtime".to_owned(),
+        cause: format!("The execution cannot go on: {broken}"),
+    }
+}
+
+fn unwritten<E: std::error::Error + Send + Sync + 'static>(error: WriteError<E>) -> EngineError {
+    match error {
+        WriteError::Closed => EngineError::Closed,
+        other => EngineError::Journal(Arc::new(other)),
+    }
+}

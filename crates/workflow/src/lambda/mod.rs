@@ -1,0 +1,379 @@
+//! The Lambda host: functions by name, each with a queue, the processes that work on it, and the deadline of every invocation.
+//!
+//! A process that the host starts gets a listener of its own (`AWS_LAMBDA_RUNTIME_API=127.0.0.1:PORT`, as on AWS, so that every runtime
+//! client works, and so that the host knows who answers). An outside process attaches to the internal listener under
+//! `http://127.0.0.1:PORT/FUNCTION`. Children end with the server: their group is killed when it stops; when it is killed itself, their
+//! Runtime API closes, and `lambda_runtime`, `awslambdaric` and the other runtime clients end on that.
+//!
+//! | module | what |
+//! |---|---|
+//! | `function` | one function: who waits for work, what waits for whom |
+//! | `process` | one child process: start, watch, restart |
+//! | `output` | what a process writes |
+//! | `http` | the Runtime API and the Invoke API |
+
+mod function;
+pub(crate) mod http;
+mod output;
+mod process;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use parking_lot::RwLock;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(crate) use self::function::Function;
+use crate::alarm::{Alarms, micros};
+use crate::task::TaskKey;
+
+/// Every bound of the Lambda host.
+pub mod limits {
+    use std::time::Duration;
+
+    /// Bytes of an invocation's payload and of its response (Lambda quotas, synchronous).
+    pub const PAYLOAD_BYTES: usize = 6 * 1024 * 1024 + 100;
+    /// Invocations of one function that wait. One more is refused with `Lambda.TooManyRequestsException`.
+    pub const QUEUE: usize = 100_000;
+    /// How long an invocation waits for an outside process when none polls for its function.
+    pub const ATTACH_WAIT: Duration = Duration::from_secs(5);
+    /// Waits between starts of a process that keeps ending: the first, doubled up to the last.
+    pub const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+    /// A process that ran this long begins again with the first wait.
+    pub const STEADY: Duration = Duration::from_secs(10);
+    /// Bytes of one line of output; the rest of the line is a line of its own.
+    pub const LINE_BYTES: usize = 16 * 1024;
+    /// Bytes of output kept for an invocation (`LogType=Tail`).
+    pub const TAIL_BYTES: usize = 4 * 1024;
+    /// Functions known by name because a process attached to them.
+    pub const ATTACHED_FUNCTIONS: usize = 1_000;
+    /// The longest timeout of a function (Lambda quotas).
+    pub const TIMEOUT: Duration = Duration::from_secs(900);
+}
+
+/// One `[functions.NAME]` of the configuration.
+#[derive(Clone, Debug)]
+pub struct FunctionConfig {
+    /// Its name.
+    pub name: String,
+    /// Program and arguments; empty when outside processes run it.
+    pub command: Vec<String>,
+    /// Processes at once, each with one invocation at a time.
+    pub concurrency: usize,
+    /// How long an invocation may take, at most [`limits::TIMEOUT`].
+    pub timeout: Duration,
+    /// Added to the server's own environment.
+    pub environment: BTreeMap<String, String>,
+    /// Where it runs; `None` is where the server runs.
+    pub directory: Option<PathBuf>,
+}
+
+impl FunctionConfig {
+    /// A function of one process with a timeout of 30 seconds.
+    #[must_use]
+    pub fn new(name: &str, command: Vec<String>) -> FunctionConfig {
+        FunctionConfig {
+            name: name.to_owned(),
+            command,
+            concurrency: 1,
+            timeout: Duration::from_secs(30),
+            environment: BTreeMap::new(),
+            directory: None,
+        }
+    }
+}
+
+/// How the host runs.
+#[derive(Clone, Debug)]
+pub struct HostSettings {
+    /// The functions of the configuration.
+    pub functions: Vec<FunctionConfig>,
+    /// Whether outside processes may attach to names that are not in the configuration.
+    pub attach_any: bool,
+    /// How long an invocation waits for an outside process when none polls for its function.
+    pub attach_wait: Duration,
+    /// The region in ARNs.
+    pub region: String,
+    /// The account in ARNs.
+    pub account: String,
+}
+
+impl Default for HostSettings {
+    fn default() -> Self {
+        HostSettings {
+            functions: Vec::new(),
+            attach_any: false,
+            attach_wait: limits::ATTACH_WAIT,
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+        }
+    }
+}
+
+/// How an invocation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The function answered.
+    Success {
+        /// The response.
+        payload: Bytes,
+        /// The end of what it wrote.
+        log: Vec<u8>,
+    },
+    /// The function failed, crashed or took too long.
+    Failed {
+        /// The error's name (`errorType`).
+        error: String,
+        /// The error as JSON: `errorType`, `errorMessage`, `stackTrace`.
+        payload: Bytes,
+        /// The end of what it wrote.
+        log: Vec<u8>,
+    },
+    /// The function was not run.
+    Refused {
+        /// The name that Step Functions gives it, such as `Lambda.ResourceNotFoundException`.
+        error: &'static str,
+        /// What is wrong and what to do.
+        message: String,
+    },
+}
+
+/// Who invoked. Called in the host's own loop: it must not block.
+pub trait Caller: Send + fmt::Debug {
+    /// A process has it.
+    fn started(&self) {}
+    /// It is over.
+    fn finished(self: Box<Self>, outcome: Outcome);
+}
+
+/// What rings for an invocation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ring {
+    /// The function's timeout.
+    Timeout(usize, Uuid),
+    /// Nobody polls for the function.
+    Unattended(usize, Uuid),
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    settings: HostSettings,
+    functions: RwLock<Functions>,
+    alarms: Alarms<Ring>,
+    stop: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Functions {
+    all: Vec<Arc<Function>>,
+    by_name: HashMap<Arc<str>, usize>,
+}
+
+/// The Lambda host. Clones are handles; when the last is dropped, its processes end.
+#[derive(Clone, Debug)]
+pub struct Host {
+    pub(crate) shared: Arc<Shared>,
+    _owner: Arc<Owner>,
+}
+
+#[derive(Debug)]
+struct Owner(CancellationToken);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+impl Host {
+    /// A host whose processes start at once, in the background: the first of each function, the others when there is work for them.
+    /// Call it within a Tokio runtime.
+    #[must_use]
+    pub fn new(settings: HostSettings) -> Host {
+        let stop = CancellationToken::new();
+        let shared = Arc::new_cyclic(|weak: &Weak<Shared>| {
+            let mut functions = Functions::default();
+            for config in &settings.functions {
+                let index = functions.all.len();
+                let function = Function::new(
+                    index,
+                    &config.name,
+                    Some(config.clone()),
+                    &settings,
+                    weak.clone(),
+                );
+                functions.by_name.insert(function.name.clone(), index);
+                functions.all.push(Arc::new(function));
+            }
+            Shared {
+                settings,
+                functions: RwLock::new(functions),
+                alarms: Alarms::new(),
+                stop: stop.clone(),
+            }
+        });
+        for function in &shared.functions.read().all {
+            function.start_first();
+        }
+        Handle::current().spawn(ring(Arc::downgrade(&shared), stop.clone()));
+        Host {
+            shared,
+            _owner: Arc::new(Owner(stop)),
+        }
+    }
+
+    /// Invokes a function by name or ARN; the caller hears of it.
+    pub fn invoke(
+        &self,
+        function: &str,
+        payload: Bytes,
+        key: Option<TaskKey>,
+        caller: Box<dyn Caller>,
+    ) -> Uuid {
+        self.shared.invoke(function, payload, key, caller)
+    }
+
+    /// The task's result is no longer wanted: an invocation that waits is forgotten, one that runs goes on for nobody.
+    pub fn cancel(&self, key: TaskKey) {
+        for function in &self.shared.functions.read().all {
+            function.cancel(key);
+        }
+    }
+
+    /// The names of the functions that are known.
+    #[must_use]
+    pub fn functions(&self) -> Vec<Arc<str>> {
+        let functions = self.shared.functions.read();
+        functions.all.iter().map(|one| one.name.clone()).collect()
+    }
+
+    /// Ends all processes.
+    pub fn stop(&self) {
+        self.shared.stop.cancel();
+    }
+}
+
+impl Shared {
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Function>> {
+        let functions = self.functions.read();
+        let index = functions.by_name.get(name)?;
+        functions.all.get(*index).cloned()
+    }
+
+    /// The function, made known by name if that is allowed.
+    pub(crate) fn find_or_attach(self: &Arc<Self>, name: &str) -> Option<Arc<Function>> {
+        if let Some(function) = self.find(name) {
+            return Some(function);
+        }
+        if !self.settings.attach_any || !is_function_name(name) {
+            return None;
+        }
+        let mut functions = self.functions.write();
+        if let Some(index) = functions.by_name.get(name) {
+            return functions.all.get(*index).cloned();
+        }
+        let index = functions.all.len();
+        if index >= self.settings.functions.len() + limits::ATTACHED_FUNCTIONS {
+            return None;
+        }
+        let weak = Arc::downgrade(self);
+        let function = Arc::new(Function::new(index, name, None, &self.settings, weak));
+        functions.by_name.insert(function.name.clone(), index);
+        functions.all.push(function.clone());
+        Some(function)
+    }
+
+    pub(crate) fn invoke(
+        self: &Arc<Self>,
+        function: &str,
+        payload: Bytes,
+        key: Option<TaskKey>,
+        caller: Box<dyn Caller>,
+    ) -> Uuid {
+        let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let name = function_name(function);
+        match self.find_or_attach(name) {
+            Some(function) => function.invoke(id, payload, key, caller),
+            None => caller.finished(not_found(name)),
+        }
+        id
+    }
+
+    fn rung(&self, ring: Ring) {
+        let (Ring::Timeout(index, id) | Ring::Unattended(index, id)) = ring;
+        let function = self.functions.read().all.get(index).cloned();
+        let Some(function) = function else { return };
+        match ring {
+            Ring::Timeout(..) => function.time_out(id),
+            Ring::Unattended(..) => function.unattended(id),
+        }
+    }
+}
+
+fn not_found(name: &str) -> Outcome {
+    Outcome::Refused {
+        error: "Lambda.ResourceNotFoundException",
+        message: format!(
+            "function `{name}` is not configured: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration"
+        ),
+    }
+}
+
+fn is_function_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// The plain name in a name, a partial ARN or an ARN, each with or without a version or alias.
+pub(crate) fn function_name(text: &str) -> &str {
+    let name = match text.split_once(":function:") {
+        Some((_, name)) => name,
+        None => text.strip_prefix("function:").unwrap_or(text),
+    };
+    name.split_once(':').map_or(name, |(name, _)| name)
+}
+
+pub(crate) fn now() -> i64 {
+    micros(Timestamp::now())
+}
+
+async fn ring(shared: Weak<Shared>, stop: CancellationToken) {
+    loop {
+        let Some(host) = shared.upgrade() else { return };
+        let rung = tokio::select! {
+            () = stop.cancelled() => return,
+            rung = tokio::time::timeout(Duration::from_secs(1), host.alarms.next()) => rung,
+        };
+        for ring in rung.unwrap_or_default() {
+            host.rung(ring);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_named_in_many_ways() {
+        for text in [
+            "resize",
+            "resize:1",
+            "function:resize",
+            "arn:aws:lambda:us-east-1:000000000000:function:resize",
+            "arn:aws:lambda:us-east-1:000000000000:function:resize:$LATEST",
+            "000000000000:function:resize",
+        ] {
+            assert_eq!(function_name(text), "resize", "{text}");
+        }
+    }
+}

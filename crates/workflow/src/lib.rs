@@ -1,0 +1,30 @@
+//! The embedded Step Functions: the durable driver of `asl`, the Lambda host, and the wire APIs of the internal listener.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`Engine`] | starts, drives and shows executions; everything is in the journal before it is acted upon |
+//! | [`Machines`] | the directory of `NAME.asl.json` files |
+//! | [`task`] | the boundary to whatever does the work of a Task state |
+//! | [`lambda`] | functions as processes behind the Lambda Runtime API |
+//! | [`runner`] | which resource is done by whom: Lambda, activities, nested executions |
+//! | [`internal`] | the internal listener: Runtime API, Invoke API, Step Functions API |
+//!
+//! It knows no job and no GraphQL: whoever wants to hear of executions gives a [`Listener`].
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
+mod activity;
+mod alarm;
+mod api;
+mod engine;
+pub mod internal;
+pub mod lambda;
+mod machines;
+pub mod runner;
+pub mod task;
+
+pub use engine::{
+    Definition, Description, Earlier, End, Engine, EngineError, ExecutionEvent, History, Listed,
+    Listener, NoListener, OpenError, Settings, Started, Status, limits,
+};
+pub use machines::{Machine, Machines, MachinesError, Problem};

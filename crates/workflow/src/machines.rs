@@ -1,0 +1,305 @@
+//! The directory of state machines: `NAME.asl.json`, with `NAME.input.schema.json` beside it when inputs are checked. It reports every
+//! problem of every file, and it does not watch the directory.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::runner;
+use asl::{Diagnostic, Severity, StateMachine, StepPlan};
+use sha2::{Digest, Sha256};
+
+/// The end of a definition's file name.
+const DEFINITION: &str = ".asl.json";
+/// The end of a schema's file name.
+const INPUT_SCHEMA: &str = ".input.schema.json";
+
+/// A state machine that can be started.
+#[derive(Debug)]
+pub struct Machine {
+    name: Arc<str>,
+    definition: Arc<str>,
+    hash: [u8; 32],
+    parsed: Arc<StateMachine>,
+    input_schema: Option<Arc<str>>,
+}
+
+impl Machine {
+    /// Reads a definition.
+    ///
+    /// # Errors
+    /// Every problem of the definition.
+    pub fn parse(
+        name: &str,
+        definition: Arc<str>,
+        input_schema: Option<Arc<str>>,
+    ) -> Result<Machine, Vec<Diagnostic>> {
+        let parsed = Arc::new(StateMachine::parse(&definition)?);
+        let unsupported = parsed.unsupported(runner::supports);
+        if !unsupported.is_empty() {
+            return Err(unsupported);
+        }
+        Ok(Machine {
+            name: name.into(),
+            hash: Sha256::digest(definition.as_bytes()).into(),
+            definition,
+            parsed,
+            input_schema,
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its definition's text.
+    #[must_use]
+    pub fn definition(&self) -> &Arc<str> {
+        &self.definition
+    }
+
+    /// The definition's `Comment`.
+    #[must_use]
+    pub fn comment(&self) -> Option<&str> {
+        self.parsed.comment()
+    }
+
+    /// Its top-level states that do work, in order.
+    #[must_use]
+    pub fn steps(&self) -> &[StepPlan] {
+        self.parsed.steps()
+    }
+
+    /// The JSON Schema of its input, JSON.
+    #[must_use]
+    pub fn input_schema(&self) -> Option<&Arc<str>> {
+        self.input_schema.as_ref()
+    }
+
+    pub(crate) fn hash(&self) -> &[u8; 32] {
+        &self.hash
+    }
+
+    pub(crate) fn parsed(&self) -> &Arc<StateMachine> {
+        &self.parsed
+    }
+}
+
+/// State machines by name.
+#[derive(Clone, Debug, Default)]
+pub struct Machines(BTreeMap<Arc<str>, Arc<Machine>>);
+
+impl Machines {
+    /// Reads a directory. One that is not there has no state machines.
+    ///
+    /// # Errors
+    /// [`MachinesError`], with every problem of every file.
+    pub fn load(directory: &Path) -> Result<Machines, MachinesError> {
+        let mut files: Vec<PathBuf> = match std::fs::read_dir(directory) {
+            Ok(entries) => entries
+                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+                .collect(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                return Err(MachinesError(vec![Problem::file(directory, &error)]));
+            }
+        };
+        files.sort();
+        let (mut machines, mut problems) = (Machines::default(), Vec::new());
+        for file in &files {
+            let name = file.file_name().and_then(|name| name.to_str());
+            let Some(name) = name.and_then(|name| name.strip_suffix(DEFINITION)) else {
+                continue;
+            };
+            match read(directory, file, name) {
+                Ok(machine) => machines.insert(machine),
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() {
+            Ok(machines)
+        } else {
+            Err(MachinesError(problems))
+        }
+    }
+
+    /// Adds a state machine, in the place of one of the same name.
+    pub fn insert(&mut self, machine: Machine) {
+        self.0.insert(machine.name.clone(), Arc::new(machine));
+    }
+
+    /// Adds all of another directory, each in the place of one of the same name.
+    pub fn extend(&mut self, others: Machines) {
+        self.0.extend(others.0);
+    }
+
+    /// The state machine with this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<Machine>> {
+        self.0.get(name)
+    }
+
+    /// All, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Machine>> {
+        self.0.values()
+    }
+}
+
+fn read(directory: &Path, file: &Path, name: &str) -> Result<Machine, Vec<Problem>> {
+    let text = std::fs::read_to_string(file).map_err(|error| vec![Problem::file(file, &error)])?;
+    let schema_file = directory.join(format!("{name}{INPUT_SCHEMA}"));
+    let schema = match std::fs::read_to_string(&schema_file) {
+        Ok(schema) => {
+            serde_json::from_str::<serde::de::IgnoredAny>(&schema)
+                .map_err(|error| vec![Problem::file(&schema_file, &error)])?;
+            Some(schema.into())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(vec![Problem::file(&schema_file, &error)]),
+    };
+    Machine::parse(name, text.into(), schema).map_err(|diagnostics| {
+        let errors = diagnostics
+            .into_iter()
+            .filter(|diagnostic| diagnostic.severity == Severity::Error);
+        errors
+            .map(|diagnostic| Problem::new(file, &diagnostic))
+            .collect()
+    })
+}
+
+/// One problem of one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file.
+    pub file: PathBuf,
+    /// The innermost state that it is in.
+    pub state: Option<String>,
+    /// The field, as a JSON pointer; empty for the whole file.
+    pub field: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Problem {
+    fn file(file: &Path, error: &dyn fmt::Display) -> Problem {
+        Problem {
+            file: file.to_owned(),
+            state: None,
+            field: String::new(),
+            message: error.to_string(),
+        }
+    }
+
+    fn new(file: &Path, diagnostic: &Diagnostic) -> Problem {
+        let parts: Vec<&str> = diagnostic.location.split('/').collect();
+        let states = parts.iter().rposition(|part| *part == "States");
+        let state = states
+            .and_then(|at| parts.get(at + 1))
+            .map(|name| name.replace("~1", "/").replace("~0", "~"));
+        let hint = diagnostic.hint.as_ref();
+        let message = match hint {
+            Some(hint) => format!("{} ({hint})", diagnostic.message),
+            None => diagnostic.message.clone(),
+        };
+        Problem {
+            file: file.to_owned(),
+            state,
+            field: diagnostic.location.clone(),
+            message,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(state) = &self.state {
+            write!(f, ": state `{state}`")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, ": {}", self.field)?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// Some state machines cannot be run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct MachinesError(pub Vec<Problem>);
+
+impl fmt::Display for MachinesError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the state machines have {} problems:", self.0.len())?;
+        self.0
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_of_every_file_is_named_with_its_place() {
+        let directory = tempfile::tempdir().unwrap();
+        let file =
+            |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        file(
+            "good.asl.json",
+            r#"{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}"#,
+        );
+        file(
+            "bad.asl.json",
+            r#"{"StartAt":"A","States":{"A/b":{"Type":"Wat"}}}"#,
+        );
+        file("worse.asl.json", "{");
+        file("notes.txt", "no definition");
+        let error = Machines::load(directory.path()).unwrap_err();
+        let bad = error
+            .0
+            .iter()
+            .find(|one| one.file.ends_with("bad.asl.json"))
+            .unwrap();
+        assert_eq!(bad.state.as_deref(), Some("A/b"));
+        assert_eq!(bad.field, "/States/A~1b/Type");
+        assert!(
+            error
+                .0
+                .iter()
+                .any(|one| one.file.ends_with("worse.asl.json"))
+        );
+        assert!(error.to_string().contains("state `A/b`"), "{error}");
+    }
+
+    #[test]
+    fn a_schema_belongs_to_its_definition() {
+        let directory = tempfile::tempdir().unwrap();
+        let file =
+            |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+        file(
+            "a.asl.json",
+            r#"{"Comment":"Does","StartAt":"A","States":{"A":{"Type":"Succeed"}}}"#,
+        );
+        file("a.input.schema.json", r#"{"type":"object"}"#);
+        let machines = Machines::load(directory.path()).unwrap();
+        let machine = machines.get("a").unwrap();
+        assert_eq!(machine.comment(), Some("Does"));
+        assert_eq!(
+            machine.input_schema().unwrap().as_ref(),
+            r#"{"type":"object"}"#
+        );
+        file("a.input.schema.json", "{");
+        assert!(Machines::load(directory.path()).is_err());
+        assert!(
+            Machines::load(&directory.path().join("none"))
+                .unwrap()
+                .iter()
+                .next()
+                .is_none()
+        );
+    }
+}

@@ -1,0 +1,15 @@
+//! One sample function as a Lambda binary: `jobcast-functions NAME`. On AWS the name may stand in `_HANDLER` instead.
+//! `jobcast function NAME` does the same from the server's binary.
+
+fn main() -> Result<(), functions::lambda_runtime::Error> {
+    let name = std::env::args()
+        .nth(1)
+        .or_else(|| std::env::var("_HANDLER").ok());
+    let name =
+        name.ok_or_else(|| format!("give a function's name: {}", examples::FUNCTIONS.join(", ")))?;
+    // One invocation at a time: one thread does, and blocking work gets its own.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(examples::run(&name))
+}

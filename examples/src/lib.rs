@@ -1,0 +1,75 @@
+//! The sample job types as Lambda functions: what a user's own functions may look like. They know Jobcast only through
+//! the crate `functions`, and run unchanged under `jobcast serve` and on AWS Lambda.
+//!
+//! | job type | functions | what it shows |
+//! |---|---|---|
+//! | `thumbnails` | [`thumbnails`]: inspect, resize, assemble | Choice, Map, real pictures, errors with a name |
+//! | `csv-report` | [`csv_report`]: analyze, chart | a file of any size in bounded memory, progress by bytes, Catch |
+//! | `approval` | [`approval`]: request, finish | a person answers a waiting task |
+//! | (benchmark) | [`noop`] | what a step costs that does nothing |
+//!
+//! The definitions stand in `state-machines/`, inputs to try in `examples/samples/`.
+
+#![cfg_attr(
+    test,
+    expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")
+)]
+
+pub mod approval;
+pub mod csv_report;
+pub mod noop;
+pub mod thumbnails;
+
+use functions::lambda_runtime::Error;
+
+/// The names that [`run`] knows, as the definitions use them.
+pub const FUNCTIONS: &[&str] = &[
+    "thumbnails-inspect",
+    "thumbnails-resize",
+    "thumbnails-assemble",
+    "csv-report-analyze",
+    "csv-report-chart",
+    "request-approval",
+    "finish-approval",
+    "noop1",
+    "noop2",
+    "noop3",
+];
+
+/// Serves one of [`FUNCTIONS`] over the Lambda Runtime API until its host goes away.
+///
+/// # Errors
+/// An unknown name, a missing variable of the Lambda environment, or the end of the Runtime API.
+pub async fn run(name: &str) -> Result<(), Error> {
+    match name {
+        "thumbnails-inspect" => functions::run(thumbnails::inspect).await,
+        "thumbnails-resize" => functions::run(thumbnails::resize).await,
+        "thumbnails-assemble" => functions::run(thumbnails::assemble).await,
+        "csv-report-analyze" => functions::run(csv_report::analyze).await,
+        "csv-report-chart" => functions::run(csv_report::chart).await,
+        "request-approval" => functions::run(approval::request).await,
+        "finish-approval" => functions::run(approval::finish).await,
+        "noop1" | "noop2" | "noop3" => functions::run(noop::noop).await,
+        _ => Err(format!(
+            "there is no sample function {name:?}; there are {}",
+            FUNCTIONS.join(", ")
+        )
+        .into()),
+    }
+}
+
+/// Runs work that computes for long on a thread of its own, so that progress goes out meanwhile.
+async fn compute<T, F>(work: F) -> Result<T, functions::Failure>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, functions::Failure> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(ended) => match ended.try_into_panic() {
+            // The wrapper around the handler makes an answer of it.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(cancelled) => Err(functions::Failure::new("Cancelled", cancelled.to_string())),
+        },
+    }
+}

@@ -1,0 +1,136 @@
+//! The first step: is this a picture, which one, and which widths make sense? It reads every pixel, so that a damaged
+//! file fails here, once, and not in each of the resizing steps.
+
+use functions::{Failure, Job};
+use serde::{Deserialize, Serialize};
+
+use super::picture::{Format, MAX_FILE_BYTES, Picture};
+use crate::compute;
+
+/// The widths that are made when the input names none.
+pub const DEFAULT_WIDTHS: [u32; 4] = [160, 320, 640, 1024];
+/// The most widths one job may ask for.
+pub const MAX_WIDTHS: usize = 16;
+/// The largest width, in pixels.
+pub const MAX_WIDTH: u32 = 4096;
+
+/// What the state machine passes.
+#[derive(Debug, Deserialize)]
+pub struct Inspect {
+    input: Input,
+}
+
+/// The job's input (`state-machines/thumbnails.input.schema.json`).
+#[derive(Debug, Deserialize)]
+struct Input {
+    image: String,
+    #[serde(default)]
+    widths: Option<Vec<u32>>,
+}
+
+/// What is known about the picture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// Its format.
+    pub format: Format,
+    /// Its width as looked at, in pixels.
+    pub width: u32,
+    /// Its height as looked at, in pixels.
+    pub height: u32,
+    /// Its EXIF orientation, 1 to 8.
+    pub orientation: u8,
+    /// The file's size.
+    pub bytes: u64,
+    /// The widths to make, ascending: those asked for that are not larger than the picture.
+    pub widths: Vec<u32>,
+    /// The widths asked for that would enlarge it.
+    pub skipped: Vec<u32>,
+}
+
+/// Reads the picture and plans the widths.
+///
+/// # Errors
+/// `InvalidInput` for widths out of bounds; `InvalidImage`, `UnsupportedFormat`, `ImageTooLarge`, `FileTooLarge`,
+/// `FileNotAvailable` for the picture: none is worth a retry. `ServiceUnavailable` is.
+pub async fn inspect(event: Inspect, job: Job) -> Result<Source, Failure> {
+    let widths = checked_widths(event.input.widths)?;
+    job.progress(5, "downloading the picture");
+    let file = job
+        .download(&event.input.image)
+        .await?
+        .bytes(MAX_FILE_BYTES)
+        .await?;
+    job.progress(50, "looking at it");
+    let bytes = file.len() as u64;
+    let picture = compute(move || Picture::decode(&file)).await?;
+    let (width, height) = picture.size();
+    let (widths, skipped) = widths.into_iter().partition(|wanted| *wanted <= width);
+    let source = Source {
+        format: picture.format,
+        width,
+        height,
+        orientation: picture.orientation,
+        bytes,
+        widths,
+        skipped,
+    };
+    job.progress(
+        100,
+        format!("{width} × {height} {}", source.format.extension()),
+    );
+    Ok(source)
+}
+
+/// Ascending, each once, within the bounds.
+fn checked_widths(widths: Option<Vec<u32>>) -> Result<Vec<u32>, Failure> {
+    let mut widths = widths.unwrap_or_else(|| DEFAULT_WIDTHS.to_vec());
+    let invalid = |message: String| Err(Failure::new("InvalidInput", message));
+    if widths.is_empty() {
+        return invalid("`widths` is empty: give at least one width, or leave it out".into());
+    }
+    if widths.len() > MAX_WIDTHS {
+        return invalid(format!(
+            "`widths` has {} entries, at most {MAX_WIDTHS} are allowed",
+            widths.len()
+        ));
+    }
+    if let Some(width) = widths
+        .iter()
+        .find(|width| !(1..=MAX_WIDTH).contains(*width))
+    {
+        return invalid(format!(
+            "`widths` contains {width}, a width is 1 to {MAX_WIDTH} pixels"
+        ));
+    }
+    widths.sort_unstable();
+    widths.dedup();
+    Ok(widths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn widths_are_sorted_and_bounded() {
+        assert_eq!(checked_widths(None).unwrap(), DEFAULT_WIDTHS);
+        assert_eq!(
+            checked_widths(Some(vec![300, 100, 300])).unwrap(),
+            [100, 300]
+        );
+        assert!(checked_widths(Some((1..=MAX_WIDTHS as u32).collect())).is_ok());
+        assert!(checked_widths(Some(vec![1, MAX_WIDTH])).is_ok());
+        for bad in [
+            vec![],
+            (1..=MAX_WIDTHS as u32 + 1).collect(),
+            vec![0],
+            vec![MAX_WIDTH + 1],
+        ] {
+            assert_eq!(
+                checked_widths(Some(bad)).unwrap_err().name(),
+                "InvalidInput"
+            );
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The step in the Map: one picture at one width, stored as a file.
+
+use functions::{Failure, Job};
+use serde::{Deserialize, Serialize};
+
+use super::picture::{Format, MAX_FILE_BYTES, Picture};
+use crate::compute;
+
+/// What the state machine passes.
+#[derive(Debug, Deserialize)]
+pub struct Resize {
+    image: String,
+    width: u32,
+}
+
+/// One thumbnail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Thumbnail {
+    /// In pixels.
+    pub width: u32,
+    /// In pixels.
+    pub height: u32,
+    /// The source's format.
+    pub format: Format,
+    /// Where to read it, signed.
+    pub url: String,
+    /// The file's size.
+    pub bytes: u64,
+}
+
+/// Makes one thumbnail. It reports in words only: the Map counts its items by itself.
+///
+/// # Errors
+/// As [`inspect`](super::inspect()), and `Refused` when the file is not taken.
+pub async fn resize(event: Resize, job: Job) -> Result<Thumbnail, Failure> {
+    let width = event.width;
+    if width == 0 {
+        return Err(Failure::new(
+            "InvalidInput",
+            "`width` is 0: a width is at least 1 pixel",
+        ));
+    }
+    let file = job
+        .download(&event.image)
+        .await?
+        .bytes(MAX_FILE_BYTES)
+        .await?;
+    let (small, bytes) = compute(move || {
+        let picture = Picture::decode(&file)?;
+        // Never larger than the picture, whoever calls.
+        let small = picture.resized(width.min(picture.size().0));
+        let bytes = small.encode()?;
+        Ok((small, bytes))
+    })
+    .await?;
+    let (width, height) = small.size();
+    let name = format!("thumbnail-{width}.{}", small.format.extension());
+    let uploaded = job
+        .upload(&name, small.format.content_type(), bytes)
+        .await?;
+    job.message(format!("{width} × {height} made"));
+    Ok(Thumbnail {
+        width,
+        height,
+        format: small.format,
+        url: uploaded.get_url,
+        bytes: uploaded.bytes,
+    })
+}

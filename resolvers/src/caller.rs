@@ -1,0 +1,173 @@
+//! Who asks, and what that allows. Deny by default: every use case names the right it needs.
+
+use job::{Filter, Job, JobId, filter::Condition};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// What a caller may do. Roles add up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Reads the jobs that it owns.
+    Viewer,
+    /// Submits jobs, and cancels, retries and answers its own.
+    Submitter,
+    /// Reads, cancels, retries and answers everybody's jobs.
+    Operator,
+    /// Everything but publishing.
+    Admin,
+    /// Publishes changes and reports progress: the stream's and the functions' role on AWS (`@aws_iam`).
+    Publisher,
+}
+
+/// A caller, after authentication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Its name: the owner of what it submits.
+    pub subject: String,
+    /// What it may do.
+    pub rights: Rights,
+}
+
+/// Where a caller's rights come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rights {
+    /// Roles, given by the configuration or by claims.
+    Roles(Vec<Role>),
+    /// A watch token: reads one job.
+    Watch(JobId),
+    /// A report token: reports on one job in one attempt, and uploads files for it.
+    Report {
+        /// The job.
+        job: JobId,
+        /// The attempt; the token is stale in the next one.
+        attempt: u32,
+    },
+}
+
+impl Caller {
+    /// A caller with these roles.
+    pub fn new(subject: impl Into<String>, roles: &[Role]) -> Caller {
+        Caller {
+            subject: subject.into(),
+            rights: Rights::Roles(roles.to_vec()),
+        }
+    }
+
+    /// The caller of a server that listens on loopback only and has no authentication configured.
+    pub fn dev() -> Caller {
+        Caller::new("dev", &[Role::Admin, Role::Publisher])
+    }
+
+    fn has(&self, roles: &[Role]) -> bool {
+        match &self.rights {
+            Rights::Roles(own) => roles.iter().any(|role| own.contains(role)),
+            Rights::Watch(_) | Rights::Report { .. } => false,
+        }
+    }
+
+    /// Whether it sees everybody's jobs.
+    pub fn sees_all(&self) -> bool {
+        self.has(&[Role::Operator, Role::Admin, Role::Publisher])
+    }
+
+    /// Whether it may see this job.
+    pub fn may_see(&self, job: &Job) -> bool {
+        match &self.rights {
+            Rights::Watch(id) | Rights::Report { job: id, .. } => *id == job.id,
+            Rights::Roles(_) => self.sees_all() || (self.may_list() && job.owner == self.subject),
+        }
+    }
+
+    fn may_list(&self) -> bool {
+        self.has(&[
+            Role::Viewer,
+            Role::Submitter,
+            Role::Operator,
+            Role::Admin,
+            Role::Publisher,
+        ])
+    }
+
+    /// What a list of this caller is narrowed to.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`] for a caller that may not list.
+    pub fn narrow(&self, mut filter: Filter) -> Result<Filter, Error> {
+        match &self.rights {
+            Rights::Watch(id) => filter.id.push(Condition::Eq(Some(*id))),
+            Rights::Roles(_) if self.sees_all() => {}
+            Rights::Roles(_) if self.may_list() => {
+                filter.owner.push(Condition::Eq(Some(self.subject.clone())));
+            }
+            _ => return Err(Error::Unauthorized("list jobs")),
+        }
+        Ok(filter)
+    }
+
+    /// The part of a caller that decides what it sees of a job that it may see: the same text, the same payload.
+    pub fn visible_scope(&self) -> &'static str {
+        match self.rights {
+            Rights::Roles(_) => "roles",
+            Rights::Watch(_) => "watch",
+            Rights::Report { .. } => "report",
+        }
+    }
+
+    pub(crate) fn may_submit(&self) -> Result<(), Error> {
+        self.need(&[Role::Submitter, Role::Admin], "submit jobs")
+    }
+
+    /// Whether it may cancel, retry or answer this job.
+    pub(crate) fn may_steer(&self, job: &Job) -> Result<(), Error> {
+        if job.owner == self.subject && self.has(&[Role::Submitter]) {
+            return Ok(());
+        }
+        self.need(&[Role::Operator, Role::Admin], "change this job")
+    }
+
+    pub(crate) fn may_upload(&self) -> Result<(), Error> {
+        match self.rights {
+            Rights::Report { .. } => Ok(()),
+            _ => self.need(&[Role::Submitter, Role::Admin], "upload files"),
+        }
+    }
+
+    /// The attempt for which it may report on the job: `None` stands for any.
+    pub(crate) fn may_report(&self, id: JobId) -> Result<Option<u32>, Error> {
+        match self.rights {
+            Rights::Report { job, attempt } if job == id => Ok(Some(attempt)),
+            Rights::Report { .. } | Rights::Watch(_) => {
+                Err(Error::Unauthorized("report on this job"))
+            }
+            Rights::Roles(_) => {
+                self.need(&[Role::Publisher, Role::Admin], "report progress")?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether it may publish.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`].
+    pub fn may_publish(&self) -> Result<(), Error> {
+        self.need(&[Role::Publisher], "publish changes")
+    }
+
+    /// Whether it may read job types.
+    pub(crate) fn may_read_types(&self) -> Result<(), Error> {
+        self.need(
+            &[Role::Viewer, Role::Submitter, Role::Operator, Role::Admin],
+            "read job types",
+        )
+    }
+
+    fn need(&self, roles: &[Role], what: &'static str) -> Result<(), Error> {
+        if self.has(roles) {
+            return Ok(());
+        }
+        Err(Error::Unauthorized(what))
+    }
+}

@@ -1,0 +1,136 @@
+//! What can go wrong in a use case. One variant per thing that a caller can do differently; `Display` is safe to show.
+
+use job::change::Refused;
+use job::id::InvalidJobId;
+use job::{JobId, OverLimit};
+
+use crate::store::StoreError;
+use crate::token::TokenError;
+use crate::workflow::WorkflowError;
+
+/// Why a use case was not carried out. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller may not do this.
+    #[error("not authorized to {0}")]
+    Unauthorized(&'static str),
+    /// A token of ours is wrong.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// There is no such job, or the caller may not see it.
+    #[error(
+        "there is no job {0}: it never existed, it has expired, or it belongs to somebody else"
+    )]
+    NotFound(JobId),
+    /// Not a job id at all.
+    #[error(transparent)]
+    InvalidId(#[from] InvalidJobId),
+    /// No state machine has this name.
+    #[error("there is no job type `{name}`; known are: {known}")]
+    UnknownType {
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// An argument is not what it must be.
+    #[error("{argument}: {reason}")]
+    BadInput {
+        /// The argument.
+        argument: &'static str,
+        /// What is wrong with it and what it must be.
+        reason: String,
+    },
+    /// The input does not fit the job type's schema.
+    #[error("input does not fit the schema of job type `{job_type}`: {}", .problems.join("; "))]
+    InvalidInput {
+        /// The job type.
+        job_type: String,
+        /// Every problem, with its JSON pointer.
+        problems: Vec<String>,
+    },
+    /// Something is over its limit.
+    #[error(transparent)]
+    OverLimit(#[from] OverLimit),
+    /// The rules do not allow it in the job's status.
+    #[error(transparent)]
+    Refused(Refused),
+    /// The request token stands for another submission.
+    #[error("{0}")]
+    IdempotencyConflict(String),
+    /// No task of the job waits in this step.
+    #[error(
+        "job {id} has no task that waits in step `{step}`: only a step that is WAITING for an answer can be resumed"
+    )]
+    NotWaiting {
+        /// The job.
+        id: JobId,
+        /// The step.
+        step: String,
+    },
+    /// It may work later.
+    #[error("{what} is not available: {reason}")]
+    Unavailable {
+        /// What is not available.
+        what: &'static str,
+        /// What is wrong.
+        reason: String,
+        /// The cause, for the log.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+impl Error {
+    /// The code that clients see: AppSync's `errorType`, GraphQL's `extensions.code`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Unauthorized(_) | Error::Token(_) => "Unauthorized",
+            Error::NotFound(_) => "NotFound",
+            Error::InvalidId(_) | Error::BadInput { .. } => "BadRequest",
+            Error::UnknownType { .. } => "UnknownJobType",
+            Error::InvalidInput { .. } => "InvalidInput",
+            Error::OverLimit(_) => "LimitExceeded",
+            Error::Refused(Refused::OverLimit(_)) => "LimitExceeded",
+            Error::Refused(Refused::Version { .. }) => "ConflictingVersion",
+            Error::Refused(Refused::Attempt { .. }) => "StaleAttempt",
+            Error::Refused(Refused::Progress(_) | Refused::UnknownStep(_)) => "BadRequest",
+            Error::Refused(Refused::Rule { .. }) => "InvalidStatus",
+            Error::IdempotencyConflict(_) => "IdempotencyConflict",
+            Error::NotWaiting { .. } => "NotWaiting",
+            Error::Unavailable { .. } => "ServiceUnavailable",
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        match error {
+            StoreError::NotFound(id) => Error::NotFound(id),
+            StoreError::Refused(refused) => Error::Refused(refused),
+            StoreError::OverLimit(over) => Error::OverLimit(over),
+            StoreError::IdempotencyConflict { .. } => Error::IdempotencyConflict(error.to_string()),
+            StoreError::PositionLost => Error::Unavailable {
+                what: "the change feed",
+                reason: error.to_string(),
+                source: None,
+            },
+            StoreError::Unavailable { reason, source } => Error::Unavailable {
+                what: "the job store",
+                reason,
+                source,
+            },
+        }
+    }
+}
+
+impl From<WorkflowError> for Error {
+    fn from(error: WorkflowError) -> Error {
+        let reason = error.to_string();
+        Error::Unavailable {
+            what: "the workflow",
+            reason,
+            source: Some(Box::new(error)),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The use cases: one function per GraphQL field, named as it. Arguments and results are plain values.
+//!
+//! | file | fields |
+//! |---|---|
+//! | `submit` | `submitJob`, `submitJobs` |
+//! | `steer` | `cancelJob`, `retryJob`, `resumeJob` |
+//! | `report` | `reportProgress`, `createUpload`, `createWatchToken` |
+//! | `read` | `getJob`, `listJobs`, `listJobTypes`, `Job.input`, `Job.result`, a job's history |
+//! | `stats` | `jobStats` |
+//! | `execution` | no field: what the workflow tells, and bringing jobs and executions together again |
+
+mod execution;
+mod read;
+mod report;
+mod schema;
+mod stats;
+mod steer;
+mod submit;
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use job::Time;
+use tokio_util::task::TaskTracker;
+
+pub use execution::{ExecutionEvents, RECONCILE_AFTER_MILLIS, START_AFTER_MILLIS};
+pub use read::{JobPage, ListJobs};
+pub use report::{ReportProgress, WATCH_TOKEN_SECONDS, WatchToken};
+pub use stats::{DurationStats, JobStats, STATS_JOBS};
+pub use submit::SubmitJob;
+
+use crate::files::Files;
+use crate::store::JobStore;
+use crate::token::Signer;
+use crate::workflow::Workflow;
+
+/// What the use cases need to know besides their ports.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where functions send their reports: `http://127.0.0.1:8080/graphql`.
+    pub report_url: String,
+    /// How long a finished job is kept, in milliseconds; `None`: for ever.
+    pub retention_millis: Option<i64>,
+    /// How long a job's functions may report, in milliseconds from its submission or retry.
+    pub report_life_millis: i64,
+}
+
+/// The use cases over their ports.
+#[derive(Clone, Debug)]
+pub struct Resolvers {
+    parts: Arc<Parts>,
+}
+
+#[derive(Debug)]
+struct Parts {
+    store: Arc<dyn JobStore>,
+    workflow: Arc<dyn Workflow>,
+    files: Files,
+    signer: Signer,
+    settings: Settings,
+    schemas: schema::Schemas,
+    /// The starts that go on after their submit was acknowledged.
+    starts: TaskTracker,
+}
+
+impl Resolvers {
+    /// The use cases over these ports.
+    pub fn new(
+        store: Arc<dyn JobStore>,
+        workflow: Arc<dyn Workflow>,
+        files: Files,
+        signer: Signer,
+        settings: Settings,
+    ) -> Resolvers {
+        Resolvers {
+            parts: Arc::new(Parts {
+                store,
+                workflow,
+                files,
+                signer,
+                settings,
+                schemas: schema::Schemas::default(),
+                starts: TaskTracker::new(),
+            }),
+        }
+    }
+
+    /// The job store.
+    pub fn store(&self) -> &Arc<dyn JobStore> {
+        &self.parts.store
+    }
+
+    /// The workflow.
+    pub fn workflow(&self) -> &Arc<dyn Workflow> {
+        &self.parts.workflow
+    }
+
+    /// The files.
+    pub fn files(&self) -> &Files {
+        &self.parts.files
+    }
+
+    /// The signer of this server's tokens.
+    pub fn signer(&self) -> &Signer {
+        &self.parts.signer
+    }
+
+    /// Waits until every acknowledged submit has been handed to the workflow. What is cut off is started by the next sweep.
+    pub async fn settle(&self) {
+        self.parts.starts.close();
+        self.parts.starts.wait().await;
+    }
+}
+
+/// The time on this machine's clock.
+pub fn now() -> Time {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,113 @@
+//! What functions and watchers need: `reportProgress`, `createUpload`, `createWatchToken`.
+
+use std::sync::Arc;
+
+use job::change::Report;
+use job::{Change, Job, JobId, Time, Update};
+
+use super::{Resolvers, now};
+use crate::Error;
+use crate::caller::Caller;
+use crate::files::{Upload, UploadError};
+
+/// How long a watch token may live, in seconds: from one to 24 hours.
+pub const WATCH_TOKEN_SECONDS: std::ops::RangeInclusive<i64> = 1..=86_400;
+
+/// The arguments of `reportProgress`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportProgress {
+    /// The job.
+    pub id: JobId,
+    /// What is reported.
+    pub report: Report,
+}
+
+/// A token that reads one job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchToken {
+    /// The token.
+    pub token: String,
+    /// Until when it is good.
+    pub expires_at: Time,
+}
+
+impl Resolvers {
+    /// Takes the report of a function. To report the same twice changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::Refused`] when the job is finished or in another attempt,
+    /// [`Error::Unavailable`].
+    pub async fn report_progress(
+        &self,
+        caller: &Caller,
+        report: ReportProgress,
+    ) -> Result<Arc<Job>, Error> {
+        let attempt = caller.may_report(report.id)?;
+        let change = Change {
+            attempt,
+            ..Change::of(Update::Report(report.report))
+        };
+        Ok(Arc::clone(
+            self.parts
+                .store
+                .apply(report.id, change, now())
+                .await?
+                .job(),
+        ))
+    }
+
+    /// A place for one file: an address to PUT it to, and one to GET it from.
+    ///
+    /// # Errors
+    /// [`Error::Unauthorized`], [`Error::BadInput`], [`Error::OverLimit`].
+    pub fn create_upload(
+        &self,
+        caller: &Caller,
+        name: &str,
+        content_type: Option<&str>,
+        size: i64,
+    ) -> Result<Upload, Error> {
+        caller.may_upload()?;
+        self.parts
+            .files
+            .upload(name, content_type, size, rand::random(), now())
+            .map_err(|error| {
+                let argument = match error {
+                    UploadError::OverLimit(over) => return Error::OverLimit(over),
+                    UploadError::Name(_) => "name",
+                    UploadError::ContentType(_) => "contentType",
+                    UploadError::Size(_) => "size",
+                };
+                Error::BadInput {
+                    argument,
+                    reason: error.to_string(),
+                }
+            })
+    }
+
+    /// A token with which somebody without an account may read this one job.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::BadInput`].
+    pub async fn create_watch_token(
+        &self,
+        caller: &Caller,
+        id: JobId,
+        ttl_seconds: i64,
+    ) -> Result<WatchToken, Error> {
+        let job = self.get_job(caller, id).await?.ok_or(Error::NotFound(id))?;
+        caller.may_steer(&job)?;
+        if !WATCH_TOKEN_SECONDS.contains(&ttl_seconds) {
+            let (least, most) = WATCH_TOKEN_SECONDS.into_inner();
+            return Err(Error::BadInput {
+                argument: "ttlSeconds",
+                reason: format!("is {ttl_seconds}, and it must be from {least} to {most}"),
+            });
+        }
+        let expires_at = now().plus_millis(ttl_seconds * 1000);
+        Ok(WatchToken {
+            token: self.parts.signer.watch_token(id, expires_at),
+            expires_at,
+        })
+    }
+}

@@ -1,0 +1,68 @@
+//! Inputs against the JSON Schema of their job type. Schemas are compiled once.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::Error;
+use crate::workflow::JobType;
+
+/// At most so many problems of one input are listed.
+const PROBLEMS: usize = 10;
+
+#[derive(Default)]
+pub(super) struct Schemas {
+    /// By the text of the schema, so that a changed one is compiled anew.
+    compiled: Mutex<HashMap<Arc<str>, Arc<jsonschema::Validator>>>,
+}
+
+impl fmt::Debug for Schemas {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Schemas")
+    }
+}
+
+impl Schemas {
+    /// Refuses an input that does not fit; without a schema everything fits.
+    pub(super) fn check(&self, job_type: &JobType, input: &str) -> Result<(), Error> {
+        let Some(text) = &job_type.input_schema else {
+            return Ok(());
+        };
+        let refuse = |problems: Vec<String>| Error::InvalidInput {
+            job_type: job_type.name.clone(),
+            problems,
+        };
+        let validator = self
+            .validator(text)
+            .map_err(|problem| refuse(vec![problem]))?;
+        let value = serde_json::from_str(input).map_err(|error| refuse(vec![error.to_string()]))?;
+        let problems: Vec<String> = validator
+            .iter_errors(&value)
+            .take(PROBLEMS)
+            .map(|error| match error.instance_path().to_string() {
+                place if place.is_empty() => error.to_string(),
+                place => format!("{place}: {error}"),
+            })
+            .collect();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(refuse(problems))
+    }
+
+    fn validator(&self, text: &Arc<str>) -> Result<Arc<jsonschema::Validator>, String> {
+        if let Some(compiled) = self.compiled.lock().get(text) {
+            return Ok(Arc::clone(compiled));
+        }
+        let bad = |error: &dyn fmt::Display| format!("the schema itself is not valid: {error}");
+        let schema = serde_json::from_str(text).map_err(|error| bad(&error))?;
+        let validator = jsonschema::validator_for(&schema).map_err(|error| bad(&error))?;
+        let validator = Arc::new(validator);
+        self.compiled
+            .lock()
+            .insert(Arc::clone(text), Arc::clone(&validator));
+        Ok(validator)
+    }
+}

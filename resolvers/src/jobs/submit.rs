@@ -1,0 +1,244 @@
+//! `submitJob` and `submitJobs`: the row first, then the execution that is named after it.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use job::limits::{self, check};
+use job::{Change, Job, JobError, JobId, NewJob, Step, Update};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+use tracing::Instrument as _;
+
+use super::{Resolvers, now};
+use crate::Error;
+use crate::caller::Caller;
+use crate::store::{CreateJob, Created, RequestToken};
+use crate::workflow::{JobType, WorkflowError};
+
+/// The arguments of `submitJob`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubmitJob {
+    /// The job type.
+    pub job_type: String,
+    /// The input, as JSON text; without one, `{}`.
+    pub input: Option<Arc<str>>,
+    /// Words to find the job by.
+    pub tags: Vec<String>,
+    /// Makes a repeat of the request return the first job, for 24 hours.
+    pub client_request_token: Option<String>,
+}
+
+impl Resolvers {
+    /// Accepts a job. When this returns, it is durable and will run, once.
+    ///
+    /// # Errors
+    /// Nothing was accepted: [`Error::UnknownType`], [`Error::InvalidInput`], [`Error::OverLimit`],
+    /// [`Error::IdempotencyConflict`], [`Error::Unauthorized`], [`Error::Unavailable`].
+    pub async fn submit_job(&self, caller: &Caller, submit: SubmitJob) -> Result<Arc<Job>, Error> {
+        caller.may_submit()?;
+        let job_type = self.known_type(&submit.job_type)?;
+        let input = submit.input.unwrap_or_else(|| Arc::from("{}"));
+        check("input", "bytes", input.len(), limits::INPUT_BYTES)?;
+        if let Err(error) = serde_json::from_str::<&RawValue>(&input) {
+            return Err(Error::BadInput {
+                argument: "input",
+                reason: format!("not JSON: {error}"),
+            });
+        }
+        self.parts.schemas.check(&job_type, &input)?;
+        let now = now();
+        let request = match submit.client_request_token {
+            Some(token) => {
+                check(
+                    "clientRequestToken",
+                    "bytes",
+                    token.len(),
+                    limits::TOKEN_BYTES,
+                )?;
+                if token.is_empty() {
+                    return Err(Error::BadInput {
+                        argument: "clientRequestToken",
+                        reason:
+                            "must not be empty; leave it out when repeats need not be recognized"
+                                .to_owned(),
+                    });
+                }
+                Some(RequestToken {
+                    token,
+                    digest: digest(&submit.job_type, &input, &submit.tags),
+                    expires_at: now.plus_millis(limits::TOKEN_LIFE_MILLIS),
+                })
+            }
+            None => None,
+        };
+        let job = NewJob {
+            id: JobId::new(now, rand::random()),
+            job_type: submit.job_type,
+            owner: caller.subject.clone(),
+            tags: submit.tags,
+            steps: steps_of(&job_type),
+        }
+        .into_job()?;
+        let create = CreateJob {
+            job,
+            input: Arc::clone(&input),
+            request,
+        };
+        let created = self.parts.store.create(create).await?;
+        if let Created::New(job) = &created {
+            self.start_soon(Arc::clone(job), input);
+        }
+        Ok(Arc::clone(created.job()))
+    }
+
+    /// Accepts up to [`limits::BATCH`] jobs; each succeeds or fails alone, in the order given.
+    ///
+    /// # Errors
+    /// [`Error::OverLimit`] when there are too many; then none is accepted.
+    pub async fn submit_jobs(
+        &self,
+        caller: &Caller,
+        submits: Vec<SubmitJob>,
+    ) -> Result<Vec<Result<Arc<Job>, Error>>, Error> {
+        check("inputs", "jobs", submits.len(), limits::BATCH)?;
+        Ok(join_all(
+            submits
+                .into_iter()
+                .map(|submit| self.submit_job(caller, submit)),
+        )
+        .await)
+    }
+
+    pub(super) fn known_type(&self, name: &str) -> Result<Arc<JobType>, Error> {
+        self.parts.workflow.job_type(name).ok_or_else(|| {
+            let mut known: Vec<_> = self
+                .parts
+                .workflow
+                .job_types()
+                .iter()
+                .map(|known| known.name.clone())
+                .collect();
+            known.sort();
+            Error::UnknownType {
+                name: limits::beginning(name, limits::TYPE_BYTES).to_owned(),
+                known: known.join(", "),
+            }
+        })
+    }
+
+    /// Starts the execution of a durable job without keeping its submitter waiting. The sweep does what is cut off here.
+    fn start_soon(&self, job: Arc<Job>, input: Arc<str>) {
+        let resolvers = self.clone();
+        let span = tracing::info_span!("start", job_id = %job.id);
+        self.parts.starts.spawn(
+            async move {
+                if let Err(error) = resolvers.start_execution(&job, &input).await {
+                    tracing::warn!(%error, "the execution was not started; the next sweep tries again");
+                }
+            }
+            .instrument(span),
+        );
+    }
+
+    /// Starts the execution of a job; to start it twice starts it once. A job whose type is gone fails.
+    pub(super) async fn start_execution(&self, job: &Job, input: &str) -> Result<(), Error> {
+        let input = self.execution_input(job, input);
+        match self
+            .parts
+            .workflow
+            .start(&job.job_type, &job.execution, input)
+            .await
+        {
+            Ok(_) => {}
+            Err(WorkflowError::UnknownType(name)) => {
+                let error = JobError::new(
+                    "UnknownJobType",
+                    &format!("there is no job type `{name}` any more"),
+                );
+                self.parts
+                    .store
+                    .apply(job.id, self.ending(Update::Fail(error)), now())
+                    .await?;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        // It may have been cancelled between the acknowledgement and the start.
+        let current = self.parts.store.get(job.id).await?;
+        if current.is_none_or(|current| {
+            current.status.is_terminal() && current.execution == job.execution
+        }) {
+            self.stop_if_unwanted(job.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn stop_if_unwanted(&self, id: JobId) -> Result<(), Error> {
+        let Some(job) = self.parts.store.get(id).await? else {
+            return Ok(());
+        };
+        if job.status != job::Status::Cancelled {
+            return Ok(());
+        }
+        let reason = job
+            .error
+            .as_ref()
+            .map_or("", |error| error.message.as_str());
+        Ok(self
+            .parts
+            .workflow
+            .stop(&job.execution, super::steer::CANCELLED, reason)
+            .await?)
+    }
+
+    /// A change that may finish the job, with the retention that then begins.
+    pub(super) fn ending(&self, update: Update) -> Change {
+        Change {
+            retention_millis: self.parts.settings.retention_millis,
+            ..Change::of(update)
+        }
+    }
+
+    /// The submitted input with a `job` object in it: where and with what its functions report. An input that is no object
+    /// stands under `input`. The text depends on the job alone, so that a repeated start is the same.
+    fn execution_input(&self, job: &Job, input: &str) -> Arc<str> {
+        let since = if job.attempt == 1 {
+            job.created_at
+        } else {
+            job.updated_at
+        };
+        let expires_at = since.plus_millis(self.parts.settings.report_life_millis);
+        let about = serde_json::json!({
+            "id": job.id,
+            "reportUrl": self.parts.settings.report_url,
+            "reportToken": self.parts.signer.report_token(job.id, job.attempt, expires_at),
+        });
+        let inner = input.trim();
+        match inner.strip_prefix('{').map(str::trim_start) {
+            Some("}") => format!(r#"{{"job":{about}}}"#).into(),
+            Some(fields) => format!(r#"{{"job":{about},{fields}"#).into(),
+            None => format!(r#"{{"job":{about},"input":{inner}}}"#).into(),
+        }
+    }
+}
+
+fn steps_of(job_type: &JobType) -> Vec<Step> {
+    job_type
+        .steps
+        .iter()
+        .zip(0..)
+        .map(|((name, kind), index)| Step::pending(name.as_str(), index, *kind))
+        .collect()
+}
+
+fn digest(job_type: &str, input: &str, tags: &[String]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in [job_type, input]
+        .into_iter()
+        .chain(tags.iter().map(String::as_str))
+    {
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,27 @@
+//! What may be done to a job: the use cases, the two ports they need, and the adapters of the ports.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`jobs`] | [`Resolvers`]: the use cases, one function per GraphQL field |
+//! | [`caller`] | who asks, and what that allows |
+//! | [`token`] | the tokens of a job's functions and watchers |
+//! | [`files`] | signed addresses for files |
+//! | [`store`] | the port [`store::JobStore`] and its adapters |
+//! | [`workflow`] | the port [`workflow::Workflow`] and its adapters |
+//! | [`error`] | [`Error`], with the code that clients see |
+//!
+//! No HTTP, no GraphQL library, no Lambda here. Only this crate writes jobs.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
+
+pub mod caller;
+pub mod error;
+pub mod files;
+pub mod jobs;
+pub mod store;
+pub mod token;
+pub mod workflow;
+
+pub use caller::{Caller, Role};
+pub use error::Error;
+pub use jobs::Resolvers;

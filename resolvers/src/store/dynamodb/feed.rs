@@ -1,0 +1,335 @@
+//! The change feed from the table's stream (NEW_AND_OLD_IMAGES, kept for 24 hours by DynamoDB).
+//!
+//! A stream is a forest of shards: a shard is read after its parent, then the changes of one job come in order. A position says for each
+//! shard how far it was read. A record may come twice after a resume; a consumer goes by the versions.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, SystemTime};
+
+use aws_sdk_dynamodbstreams::Client;
+use aws_sdk_dynamodbstreams::types::{AttributeValue, Record, Shard, ShardIteratorType};
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde::{Deserialize, Serialize};
+
+use super::items;
+use super::unavailable;
+use crate::store::{Feed, FeedEvent, Position, StoreError};
+
+/// The pause after a round over all shards in which nothing came: DynamoDB allows five reads of a shard in a second.
+const QUIET: Duration = Duration::from_millis(220);
+/// How often the list of shards is read anew.
+const SHARDS_READ: Duration = Duration::from_secs(15);
+/// How much two clocks may differ, in seconds, where a shard begins by the time.
+const CLOCKS_DIFFER: i64 = 5;
+
+/// How far a shard was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Reached {
+    /// After this record.
+    #[serde(rename = "after")]
+    After(String),
+    /// Nothing yet; what was written before this time, in seconds since the epoch, is not wanted. `0` wants everything.
+    #[serde(rename = "since")]
+    Since(i64),
+    /// To its end.
+    #[serde(rename = "end")]
+    End,
+}
+
+type Shards = BTreeMap<String, Reached>;
+
+struct Reader {
+    client: Client,
+    stream: String,
+    shards: Shards,
+    /// Where the next read of a shard begins; none after an error.
+    iterators: BTreeMap<String, String>,
+    parents: BTreeMap<String, Option<String>>,
+    listed: tokio::time::Instant,
+    ready: VecDeque<FeedEvent>,
+    /// The shards of this round that have not been read.
+    round: VecDeque<String>,
+    /// Whether something came in this round.
+    busy: bool,
+}
+
+pub(super) async fn follow(
+    client: Client,
+    stream: String,
+    after: Option<Position>,
+) -> Result<Feed, StoreError> {
+    let found = list(&client, &stream).await?;
+    let shards: Shards = match &after {
+        Some(Position(text)) => serde_json::from_str(text).map_err(|_| StoreError::PositionLost)?,
+        None => from_now(&found),
+    };
+    let known = |id: &String| {
+        found
+            .iter()
+            .any(|shard| shard.shard_id.as_ref() == Some(id))
+    };
+    if after.is_some()
+        && (shards.is_empty()
+            || shards
+                .iter()
+                .any(|(id, reached)| *reached != Reached::End && !known(id)))
+    {
+        return Err(StoreError::PositionLost);
+    }
+    let mut reader = Reader {
+        client,
+        stream,
+        shards,
+        iterators: BTreeMap::new(),
+        parents: BTreeMap::new(),
+        listed: tokio::time::Instant::now(),
+        ready: VecDeque::new(),
+        round: VecDeque::new(),
+        busy: true,
+    };
+    reader.know(&found);
+    // The iterators are taken before this returns: from here on every record is seen.
+    let latest = after.is_none();
+    for id in reader.readable() {
+        reader.begin(&id, latest).await?;
+    }
+    let events = stream::unfold(reader, |mut reader| async move {
+        let event = reader.next().await;
+        Some((event, reader))
+    });
+    Ok(events.boxed())
+}
+
+/// Where somebody stands who wants only what comes now: a shard with children takes no more records.
+fn from_now(shards: &[Shard]) -> Shards {
+    let since = seconds_now() - CLOCKS_DIFFER;
+    let ids = shards.iter().filter_map(|shard| shard.shard_id.as_ref());
+    let reached = ids.map(|id| {
+        let closed = shards
+            .iter()
+            .any(|child| child.parent_shard_id.as_ref() == Some(id));
+        let reached = if closed {
+            Reached::End
+        } else {
+            Reached::Since(since)
+        };
+        (id.clone(), reached)
+    });
+    reached.collect()
+}
+
+fn seconds_now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+    })
+}
+
+async fn list(client: &Client, stream: &str) -> Result<Vec<Shard>, StoreError> {
+    let mut shards = Vec::new();
+    let mut start = None;
+    loop {
+        let answer = client
+            .describe_stream()
+            .stream_arn(stream)
+            .set_exclusive_start_shard_id(start)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let Some(description) = answer.stream_description else {
+            return Ok(shards);
+        };
+        shards.extend(description.shards.unwrap_or_default());
+        start = description.last_evaluated_shard_id;
+        if start.is_none() {
+            return Ok(shards);
+        }
+    }
+}
+
+impl Reader {
+    /// Takes new shards in and forgets those that are read to their end and are no more.
+    fn know(&mut self, found: &[Shard]) {
+        self.listed = tokio::time::Instant::now();
+        self.parents.clear();
+        for shard in found {
+            let Some(id) = &shard.shard_id else {
+                continue;
+            };
+            self.parents
+                .insert(id.clone(), shard.parent_shard_id.clone());
+            self.shards.entry(id.clone()).or_insert(Reached::Since(0));
+        }
+        let parents = &self.parents;
+        self.shards
+            .retain(|id, reached| *reached != Reached::End || parents.contains_key(id));
+    }
+
+    /// The shards that are not at their end, but for those whose parent is not.
+    fn readable(&self) -> Vec<String> {
+        let open = |id: &String| {
+            self.shards
+                .get(id)
+                .is_some_and(|reached| *reached != Reached::End)
+        };
+        let waits = |id: &String| {
+            let parent = self.parents.get(id).and_then(Option::as_ref);
+            parent.is_some_and(open)
+        };
+        let ids = self.shards.keys().filter(|id| open(id) && !waits(id));
+        ids.cloned().collect()
+    }
+
+    async fn begin(&mut self, id: &str, latest: bool) -> Result<(), StoreError> {
+        let (kind, sequence_number) = match self.shards.get(id) {
+            Some(Reached::After(number)) => {
+                (ShardIteratorType::AfterSequenceNumber, Some(number.clone()))
+            }
+            _ if latest => (ShardIteratorType::Latest, None),
+            _ => (ShardIteratorType::TrimHorizon, None),
+        };
+        let answer = self
+            .client
+            .get_shard_iterator()
+            .stream_arn(&self.stream)
+            .shard_id(id)
+            .shard_iterator_type(kind)
+            .set_sequence_number(sequence_number)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => {
+                if let Some(iterator) = answer.shard_iterator {
+                    self.iterators.insert(id.to_owned(), iterator);
+                }
+                Ok(())
+            }
+            Err(error) => match error.as_service_error() {
+                Some(e)
+                    if e.is_trimmed_data_access_exception()
+                        || e.is_resource_not_found_exception() =>
+                {
+                    self.shards.insert(id.to_owned(), Reached::Since(0));
+                    Err(StoreError::PositionLost)
+                }
+                // A sequence number that DynamoDB never gave.
+                Some(e) if e.meta().code() == Some("ValidationException") => {
+                    Err(StoreError::PositionLost)
+                }
+                _ => Err(unavailable(error)),
+            },
+        }
+    }
+
+    async fn next(&mut self) -> Result<FeedEvent, StoreError> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(event);
+            }
+            if let Some(id) = self.round.pop_front() {
+                self.read(&id).await?;
+                continue;
+            }
+            if !self.busy {
+                tokio::time::sleep(QUIET).await;
+            }
+            if self.listed.elapsed() >= SHARDS_READ {
+                let found = list(&self.client, &self.stream).await?;
+                self.know(&found);
+            }
+            self.busy = false;
+            self.round = self.readable().into();
+        }
+    }
+
+    /// Reads one shard once.
+    async fn read(&mut self, id: &str) -> Result<(), StoreError> {
+        if !self.iterators.contains_key(id) {
+            self.begin(id, false).await?;
+        }
+        let Some(iterator) = self.iterators.remove(id) else {
+            return Ok(());
+        };
+        let answer = match self
+            .client
+            .get_records()
+            .shard_iterator(&iterator)
+            .send()
+            .await
+        {
+            Ok(answer) => answer,
+            Err(error) => {
+                return match error.as_service_error() {
+                    // It is taken anew in the next round.
+                    Some(e) if e.is_expired_iterator_exception() => Ok(()),
+                    Some(e) if e.is_trimmed_data_access_exception() => {
+                        self.shards.insert(id.to_owned(), Reached::Since(0));
+                        Err(StoreError::PositionLost)
+                    }
+                    _ => {
+                        self.iterators.insert(id.to_owned(), iterator);
+                        Err(unavailable(error))
+                    }
+                };
+            }
+        };
+        for record in answer.records.unwrap_or_default() {
+            self.busy = true;
+            self.take(id, &record)?;
+        }
+        match answer.next_shard_iterator {
+            Some(next) => {
+                self.iterators.insert(id.to_owned(), next);
+            }
+            None => {
+                // Closed: its children come next, which a new list of the shards names.
+                self.shards.insert(id.to_owned(), Reached::End);
+                let found = list(&self.client, &self.stream).await?;
+                self.know(&found);
+                self.busy = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, id: &str, record: &Record) -> Result<(), StoreError> {
+        let Some(change) = &record.dynamodb else {
+            return Ok(());
+        };
+        let since = match self.shards.get(id) {
+            Some(Reached::Since(since)) => *since,
+            _ => 0,
+        };
+        if let Some(number) = &change.sequence_number {
+            self.shards
+                .insert(id.to_owned(), Reached::After(number.clone()));
+        }
+        let created = change
+            .approximate_creation_date_time
+            .map_or(i64::MAX, |time| time.secs());
+        let sk = change.keys.as_ref().and_then(|keys| keys.get("sk"));
+        if created < since {
+            return Ok(());
+        }
+        if let Some(number) = &change.sequence_number {
+            self.shards
+                .insert(id.to_owned(), Reached::After(number.clone()));
+        }
+        if sk != Some(&AttributeValue::S("JOB".to_owned())) {
+            return Ok(());
+        }
+        let job = |image: Option<&std::collections::HashMap<String, AttributeValue>>| {
+            let text = image.map(|image| image.get("job").and_then(|value| value.as_s().ok()));
+            text.map(|text| items::job_from(text.map(String::as_str)))
+                .transpose()
+        };
+        let position = serde_json::to_string(&self.shards).map_err(unavailable)?;
+        self.ready.push_back(FeedEvent {
+            position: Position(position),
+            old: job(change.old_image.as_ref())?,
+            new: job(change.new_image.as_ref())?,
+        });
+        Ok(())
+    }
+}

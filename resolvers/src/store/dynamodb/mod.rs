@@ -1,0 +1,211 @@
+//! The job store in DynamoDB: one table, conditional writes, transactions where two rows must agree, the table's stream as the feed.
+//!
+//! | module | what |
+//! |---|---|
+//! | `table` | the table and its indexes |
+//! | `items` | every kind of row |
+//! | `write` | create, apply, delete |
+//! | `list` | which index a filter is answered from |
+//! | `feed` | the changes, from the stream |
+
+mod feed;
+mod items;
+mod list;
+mod table;
+mod write;
+
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use job::limits::{self, check};
+use job::{Change, Job, JobId, Time};
+use tokio::sync::Mutex;
+
+use self::items::{Item, SHARDS};
+use super::{CreateJob, Created, Feed, JobStore, ListQuery, Outcome, Page, Position, StoreError};
+
+/// Turns that the changes of different jobs may take at once; two jobs may share one.
+const TURNS: usize = 256;
+
+/// The job store in a DynamoDB table.
+#[derive(Clone)]
+pub struct DynamoDbStore {
+    client: Client,
+    streams: aws_sdk_dynamodbstreams::Client,
+    table: String,
+    stream: String,
+    turns: Arc<[Mutex<()>]>,
+}
+
+impl fmt::Debug for DynamoDbStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DynamoDbStore")
+            .field("table", &self.table)
+            .field("stream", &self.stream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DynamoDbStore {
+    /// The store in this table, which must have a stream. Region, credentials and endpoint come from `config`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the table cannot be reached or has no stream.
+    pub async fn open(config: &SdkConfig, table: &str) -> Result<DynamoDbStore, StoreError> {
+        let client = Client::new(config);
+        let answer = client
+            .describe_table()
+            .table_name(table)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        let stream = answer.table.and_then(|table| table.latest_stream_arn);
+        let stream = stream.ok_or_else(|| StoreError::Unavailable {
+            reason: format!("the table {table} has no stream: enable one with NEW_AND_OLD_IMAGES"),
+            source: None,
+        })?;
+        Ok(DynamoDbStore {
+            client,
+            streams: aws_sdk_dynamodbstreams::Client::new(config),
+            table: table.to_owned(),
+            stream,
+            turns: (0..TURNS).map(|_| Mutex::default()).collect(),
+        })
+    }
+
+    /// Makes the table with its indexes, its stream and its time to live: for development and tests.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`], also when the table is there already.
+    pub async fn create_table(config: &SdkConfig, table: &str) -> Result<(), StoreError> {
+        table::create(&Client::new(config), table).await
+    }
+
+    fn turn(&self, id: JobId) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        id.hash(&mut hasher);
+        let place = hasher.finish() % TURNS as u64;
+        &self.turns[usize::try_from(place).expect("it is less than TURNS")]
+    }
+
+    async fn item(&self, key: Item) -> Result<Option<Item>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(key))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        Ok(answer.item)
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError> {
+        let item = self.item(items::key(id, "JOB")).await?;
+        item.as_ref().map(items::job_of).transpose()
+    }
+
+    async fn part(&self, id: JobId, sk: &str) -> Result<Option<Arc<str>>, StoreError> {
+        let item = self.item(items::key(id, sk)).await?;
+        let text = item.as_ref().and_then(|item| item.get("text")?.as_s().ok());
+        Ok(text.map(|text| Arc::from(text.as_str())))
+    }
+}
+
+#[async_trait]
+impl JobStore for DynamoDbStore {
+    async fn create(&self, new: CreateJob) -> Result<Created, StoreError> {
+        self.create_job(new).await
+    }
+
+    async fn apply(&self, id: JobId, change: Change, now: Time) -> Result<Outcome, StoreError> {
+        self.apply_change(id, &change, now).await
+    }
+
+    async fn get(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError> {
+        self.job(id).await
+    }
+
+    async fn get_many(&self, ids: &[JobId]) -> Result<Vec<Arc<Job>>, StoreError> {
+        check("ids", "ids", ids.len(), limits::BATCH)?;
+        let mut ids = ids.to_vec();
+        ids.sort_unstable();
+        ids.dedup();
+        self.jobs(&ids).await
+    }
+
+    async fn input(&self, id: JobId) -> Result<Option<Arc<str>>, StoreError> {
+        self.part(id, "INPUT").await
+    }
+
+    async fn result(&self, id: JobId) -> Result<Option<Arc<str>>, StoreError> {
+        self.part(id, "RESULT").await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        self.list_jobs(query).await
+    }
+
+    async fn changes(&self, after: Option<Position>) -> Result<Feed, StoreError> {
+        feed::follow(self.streams.clone(), self.stream.clone(), after).await
+    }
+
+    /// Jobs are deleted here; tokens by the table's time to live, which deletes a job too when nobody calls this.
+    async fn purge(&self, now: Time, at_most: usize) -> Result<usize, StoreError> {
+        let mut deleted = 0;
+        for shard in 0..SHARDS {
+            while deleted < at_most {
+                let expired = self
+                    .expired(shard, now.as_millis(), at_most - deleted)
+                    .await?;
+                let mut progress = false;
+                for job in &expired {
+                    if self.delete_job(job).await? {
+                        deleted += 1;
+                        progress = true;
+                    }
+                }
+                if !progress {
+                    break;
+                }
+            }
+        }
+        Ok(deleted)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(items::probe()))
+            .send()
+            .await
+            .map_err(unavailable)?;
+        self.item(items::probe()).await.map(drop)
+    }
+}
+
+/// DynamoDB did not answer, or not as it should. The reason is what the error and its causes say of themselves.
+fn unavailable<E>(error: E) -> StoreError
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let mut reason = format!("DynamoDB: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !reason.ends_with(&text) {
+            reason = format!("{reason}: {text}");
+        }
+        cause = error.source();
+    }
+    StoreError::Unavailable {
+        reason,
+        source: Some(Box::new(error)),
+    }
+}

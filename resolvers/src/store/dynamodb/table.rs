@@ -1,0 +1,105 @@
+//! The table: its keys, its indexes, its stream. On AWS the template in `infra/` makes it; here it is made for development and tests.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
+    TimeToLiveSpecification,
+};
+
+use super::unavailable;
+use crate::store::StoreError;
+
+/// An index of keys alone: a write that leaves them as they are does not touch it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Index {
+    pub(super) name: &'static str,
+    pub(super) hash: &'static str,
+    pub(super) range: &'static str,
+}
+
+pub(super) const BY_OWNER: Index = index("by_owner", "owner", "id");
+pub(super) const BY_TYPE: Index = index("by_type", "type", "id");
+/// Jobs that are not finished, by shard.
+pub(super) const OPEN: Index = index("open", "open", "id");
+/// All jobs, by shard.
+pub(super) const ALL: Index = index("all", "shard", "id");
+/// Finished jobs that will be deleted, by shard.
+pub(super) const EXPIRING: Index = index("expiring", "expiring", "expiresAt");
+pub(super) const INDEXES: [Index; 5] = [BY_OWNER, BY_TYPE, OPEN, ALL, EXPIRING];
+
+const fn index(name: &'static str, hash: &'static str, range: &'static str) -> Index {
+    Index { name, hash, range }
+}
+
+pub(super) async fn create(client: &Client, table: &str) -> Result<(), StoreError> {
+    let texts = [
+        "pk", "sk", "owner", "type", "open", "shard", "expiring", "id",
+    ];
+    let mut request = client
+        .create_table()
+        .table_name(table)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_key_schema(Some(key_schema("pk", "sk").map_err(unavailable)?))
+        .stream_specification(
+            StreamSpecification::builder()
+                .stream_enabled(true)
+                .stream_view_type(StreamViewType::NewAndOldImages)
+                .build()
+                .map_err(unavailable)?,
+        )
+        .attribute_definitions(
+            attribute("expiresAt", ScalarAttributeType::N).map_err(unavailable)?,
+        );
+    for name in texts {
+        let definition = attribute(name, ScalarAttributeType::S).map_err(unavailable)?;
+        request = request.attribute_definitions(definition);
+    }
+    for index in INDEXES {
+        let keys = key_schema(index.hash, index.range).map_err(unavailable)?;
+        let projection = Projection::builder()
+            .projection_type(ProjectionType::KeysOnly)
+            .build();
+        let definition = GlobalSecondaryIndex::builder()
+            .index_name(index.name)
+            .set_key_schema(Some(keys))
+            .projection(projection)
+            .build()
+            .map_err(unavailable)?;
+        request = request.global_secondary_indexes(definition);
+    }
+    request.send().await.map_err(unavailable)?;
+    let ttl = TimeToLiveSpecification::builder()
+        .enabled(true)
+        .attribute_name("ttl")
+        .build()
+        .map_err(unavailable)?;
+    client
+        .update_time_to_live()
+        .table_name(table)
+        .time_to_live_specification(ttl)
+        .send()
+        .await
+        .map_err(unavailable)?;
+    Ok(())
+}
+
+fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinition, BuildError> {
+    AttributeDefinition::builder()
+        .attribute_name(name)
+        .attribute_type(kind)
+        .build()
+}
+
+fn key_schema(hash: &str, range: &str) -> Result<Vec<KeySchemaElement>, BuildError> {
+    [(hash, KeyType::Hash), (range, KeyType::Range)]
+        .into_iter()
+        .map(|(name, kind)| {
+            KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(kind)
+                .build()
+        })
+        .collect()
+}

@@ -1,0 +1,134 @@
+//! The jobs that changed last, for the writer: an update of one of them needs no read and no parsing. Only requests inside a group use
+//! it, so it may hold what is not committed yet.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use job::{Job, JobId};
+
+/// Jobs that the cache holds, at most.
+pub(super) const CACHED_JOBS: usize = 4_096;
+
+/// A job with the keys of its row.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) seq: i64,
+    /// The position of its last change.
+    pub(super) change: i64,
+    pub(super) job: Arc<Job>,
+}
+
+/// Two halves: what was used since the newer one began, and what was used before. A full half pushes the other one out.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    newer: HashMap<JobId, Stored>,
+    older: HashMap<JobId, Stored>,
+    group: u64,
+    /// Whether the group wrote something that has not been committed.
+    dirty: bool,
+}
+
+impl Cache {
+    /// To be called by each request first. A group that was undone takes everything with it.
+    pub(super) fn enter(&mut self, group: u64) {
+        if self.group == group {
+            return;
+        }
+        self.group = group;
+        if self.dirty {
+            self.newer.clear();
+            self.older.clear();
+            self.dirty = false;
+        }
+    }
+
+    /// The group is on disk.
+    pub(super) fn committed(&mut self) {
+        self.dirty = false;
+    }
+
+    pub(super) fn get(&mut self, id: JobId) -> Option<Stored> {
+        if let Some(stored) = self.newer.get(&id) {
+            return Some(stored.clone());
+        }
+        let stored = self.older.remove(&id)?;
+        self.keep(stored.clone());
+        Some(stored)
+    }
+
+    /// The request wrote this, and nothing after it in the request can fail.
+    pub(super) fn wrote(&mut self, stored: Stored) {
+        self.dirty = true;
+        self.keep(stored);
+    }
+
+    /// The request deleted this.
+    pub(super) fn deleted(&mut self, id: JobId) {
+        self.dirty = true;
+        self.newer.remove(&id);
+        self.older.remove(&id);
+    }
+
+    fn keep(&mut self, stored: Stored) {
+        if self.newer.len() >= CACHED_JOBS / 2 {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.older.remove(&stored.job.id);
+        self.newer.insert(stored.job.id, stored);
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.newer.len() + self.older.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use job::{NewJob, Time};
+
+    fn stored(n: usize) -> Stored {
+        let new = NewJob {
+            id: JobId::new(Time::from_millis(n as i64), 0),
+            job_type: "test".to_owned(),
+            owner: "ann".to_owned(),
+            tags: vec![],
+            steps: vec![],
+        };
+        Stored {
+            seq: n as i64,
+            change: n as i64,
+            job: Arc::new(new.into_job().unwrap()),
+        }
+    }
+
+    #[test]
+    fn holds_its_limit_and_forgets_the_least_used() {
+        let mut cache = Cache::default();
+        cache.enter(1);
+        for n in 0..CACHED_JOBS * 3 {
+            cache.wrote(stored(n));
+            // One job is always in use.
+            assert!(cache.get(stored(0).job.id).is_some());
+            assert!(cache.len() <= CACHED_JOBS);
+        }
+        assert!(cache.len() > CACHED_JOBS / 2);
+        assert!(cache.get(stored(1).job.id).is_none());
+    }
+
+    #[test]
+    fn forgets_what_was_undone_and_keeps_what_was_committed() {
+        let mut cache = Cache::default();
+        cache.enter(1);
+        cache.wrote(stored(1));
+        assert!(cache.get(stored(1).job.id).is_some(), "within its group");
+        cache.committed();
+        cache.enter(2);
+        assert!(cache.get(stored(1).job.id).is_some());
+        cache.wrote(stored(2));
+        cache.enter(3);
+        assert!(cache.get(stored(2).job.id).is_none());
+        assert!(cache.get(stored(1).job.id).is_none());
+    }
+}

@@ -1,0 +1,254 @@
+//! Lists: the index that a filter allows, walked in the order of the ids, at most [`SCAN_ROWS`] rows for one page.
+
+use std::sync::Arc;
+
+use job::filter::{Condition, equal_to};
+use job::{Filter, Job, JobId, Status};
+use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
+use rusqlite::{Connection, Rows};
+
+use super::rows;
+use crate::store::range::Range;
+use crate::store::{ListQuery, Page, SCAN_ROWS, Sort, StoreError};
+
+/// Rows that are looked at for one page through an index: they lie scattered over the table, so that each costs several times as much as
+/// one of the rows that are read in their own order, of which it is [`SCAN_ROWS`].
+const SCATTERED_ROWS: usize = 400;
+
+/// An index that ends in the id, by the equality of one column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Index {
+    Tag,
+    Owner,
+    Status,
+    Type,
+}
+
+pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Page, StoreError> {
+    let Some(range) = Range::of(query) else {
+        return Ok(Page::default());
+    };
+    if let Some(ids) = equal_to(&query.filter.id) {
+        return by_ids(connection, query, ids, range);
+    }
+    // An index for each value; without one, all jobs.
+    let (from, values, most) = match choose(connection, &query.filter, range)? {
+        Some((index, values)) => (index.from(), values, SCATTERED_ROWS),
+        None => (ALL, vec![None], SCAN_ROWS),
+    };
+    let order = match query.sort {
+        Sort::Newest => "DESC",
+        Sort::Oldest => "ASC",
+    };
+    let by = if from.starts_with("tags") {
+        "tags.id"
+    } else {
+        "jobs.id"
+    };
+    let columns = rows::COLUMNS;
+    let limit = most + 1;
+    // A connection keeps one prepared statement for one text: the number at the end lets it keep one for each value.
+    let mut statements = (0..values.len())
+        .map(|place| {
+            let sql = format!(
+                "SELECT {columns} FROM {from} ORDER BY {by} {order} LIMIT {limit} -- {place}"
+            );
+            connection.prepare_cached(&sql)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let cursors = statements
+        .iter_mut()
+        .zip(&values)
+        .map(|(statement, value)| {
+            statement.query((value, range.least.as_bytes(), range.most.as_bytes()))
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    Walk::new(cursors, query.sort)?.page(query, most)
+}
+
+/// All jobs, in the terms of an index.
+const ALL: &str = "jobs WHERE jobs.id BETWEEN ?2 AND ?3 AND ?1 IS NULL";
+
+impl Index {
+    fn from(self) -> &'static str {
+        match self {
+            Index::Tag => {
+                "tags CROSS JOIN jobs ON jobs.seq = tags.seq WHERE tags.tag = ?1 AND tags.id BETWEEN ?2 AND ?3"
+            }
+            Index::Owner => {
+                "jobs INDEXED BY jobs_by_owner WHERE owner = ?1 AND jobs.id BETWEEN ?2 AND ?3"
+            }
+            Index::Status => {
+                "jobs INDEXED BY jobs_by_status WHERE status = ?1 AND jobs.id BETWEEN ?2 AND ?3"
+            }
+            Index::Type => {
+                "jobs INDEXED BY jobs_by_type WHERE type = ?1 AND jobs.id BETWEEN ?2 AND ?3"
+            }
+        }
+    }
+
+    /// How many entries it has for a value, counted no further than a page looks.
+    fn count_sql(self) -> String {
+        let from = match self {
+            Index::Tag => "tags WHERE tag = ?1 AND id BETWEEN ?2 AND ?3",
+            other => other.from(),
+        };
+        format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT {SCAN_ROWS})")
+    }
+}
+
+/// The values of a column that an index is asked for.
+type Values = Vec<Option<String>>;
+
+/// The index with the fewest entries.
+fn choose(
+    connection: &Connection,
+    filter: &Filter,
+    range: Range,
+) -> Result<Option<(Index, Values)>, StoreError> {
+    let tags = one_of(&filter.tags);
+    let statuses = equal_to(&filter.status).map(|statuses| {
+        let names = statuses.into_iter().map(Status::as_str);
+        names.map(str::to_owned).collect::<Vec<_>>()
+    });
+    let candidates: Vec<(Index, Values)> = [
+        (Index::Tag, tags),
+        (Index::Owner, equal_to(&filter.owner)),
+        (Index::Status, statuses),
+        (Index::Type, equal_to(&filter.job_type)),
+    ]
+    .into_iter()
+    .filter_map(|(index, values)| {
+        let mut values: Values = values?.into_iter().map(Some).collect();
+        values.sort_unstable();
+        values.dedup();
+        Some((index, values))
+    })
+    .collect();
+    if candidates.len() < 2 {
+        return Ok(candidates.into_iter().next());
+    }
+    let mut best: Option<(usize, (Index, Values))> = None;
+    for (index, values) in candidates {
+        let mut statement = connection.prepare_cached(&index.count_sql())?;
+        let mut count = 0;
+        for value in &values {
+            let (least, most) = (range.least.as_bytes(), range.most.as_bytes());
+            count += statement.query_row((value, least, most), |row| row.get::<_, usize>(0))?;
+            if count >= SCAN_ROWS {
+                break;
+            }
+        }
+        if best.as_ref().is_none_or(|(fewest, _)| count < *fewest) {
+            best = Some((count, (index, values)));
+        }
+    }
+    Ok(best.map(|(_, chosen)| chosen))
+}
+
+/// The tags of which a job must have one. Of several such conditions one is enough: a job has many tags, and may meet each with another.
+fn one_of(conditions: &[Condition<String>]) -> Option<Vec<String>> {
+    conditions.iter().find_map(|condition| match condition {
+        Condition::Contains(tag) | Condition::Eq(Some(tag)) => Some(vec![tag.clone()]),
+        Condition::ContainsAny(tags) | Condition::In(tags) => Some(tags.clone()),
+        _ => None,
+    })
+}
+
+/// Jobs that are named one by one.
+fn by_ids(
+    connection: &Connection,
+    query: &ListQuery,
+    mut ids: Vec<JobId>,
+    range: Range,
+) -> Result<Page, StoreError> {
+    ids.retain(|id| range.holds(*id));
+    ids.sort_unstable();
+    ids.dedup();
+    if query.sort == Sort::Newest {
+        ids.reverse();
+    }
+    let mut page = Page::default();
+    let mut last = None;
+    for id in ids {
+        if page.jobs.len() == query.limit {
+            page.next = last;
+            break;
+        }
+        let found = get(connection, id)?.filter(|job| query.filter.matches(job));
+        page.jobs.extend(found);
+        last = Some(id);
+    }
+    Ok(page)
+}
+
+pub(super) fn get(connection: &Connection, id: JobId) -> Result<Option<Arc<Job>>, StoreError> {
+    let mut statement = connection.prepare_cached("SELECT job FROM jobs WHERE id = ?1")?;
+    let mut found = statement.query([id.as_bytes()])?;
+    match found.next()? {
+        Some(row) => rows::job(row.get_ref(0)?).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Several cursors over the same order of ids, walked as one.
+struct Walk<'s> {
+    cursors: Vec<Rows<'s>>,
+    /// The id at which each cursor stands; `None` at its end.
+    heads: Vec<Option<JobId>>,
+    sort: Sort,
+}
+
+impl<'s> Walk<'s> {
+    fn new(cursors: Vec<Rows<'s>>, sort: Sort) -> Result<Walk<'s>, StoreError> {
+        let mut walk = Walk {
+            heads: vec![None; cursors.len()],
+            cursors,
+            sort,
+        };
+        for place in 0..walk.cursors.len() {
+            walk.advance(place)?;
+        }
+        Ok(walk)
+    }
+
+    fn advance(&mut self, place: usize) -> Result<(), StoreError> {
+        let row = self.cursors[place].next()?;
+        self.heads[place] = row.map(|row| rows::id(row.get_ref(0)?)).transpose()?;
+        Ok(())
+    }
+
+    /// The cursor that is next in the order.
+    fn first(&self) -> Option<(JobId, usize)> {
+        let heads = self.heads.iter().zip(0..);
+        let heads = heads.filter_map(|(head, place)| Some(((*head)?, place)));
+        match self.sort {
+            Sort::Newest => heads.max(),
+            Sort::Oldest => heads.min(),
+        }
+    }
+
+    fn page(mut self, query: &ListQuery, most: usize) -> Result<Page, StoreError> {
+        let mut page = Page::default();
+        let mut last = None;
+        let mut looked_at = 0;
+        while let Some((id, place)) = self.first() {
+            // A job with two of the tags stands in both cursors.
+            if last != Some(id) {
+                if page.jobs.len() == query.limit || looked_at == most {
+                    page.next = last;
+                    break;
+                }
+                looked_at += 1;
+                if let Some(row) = self.cursors[place].get()
+                    && query.filter.matches(&rows::outline(row)?)
+                {
+                    page.jobs.push(rows::job(row.get_ref(rows::JOB_COLUMN)?)?);
+                }
+                last = Some(id);
+            }
+            self.advance(place)?;
+        }
+        Ok(page)
+    }
+}

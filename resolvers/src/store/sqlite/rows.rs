@@ -1,0 +1,83 @@
+//! A job as a row, and back.
+
+use std::sync::Arc;
+
+use job::{Job, JobId, Status, Time, Version};
+use rusqlite::Row;
+use rusqlite::types::ValueRef;
+
+use crate::store::StoreError;
+
+/// What a filter asks about, in the order in which [`outline`] reads it; the whole job comes last.
+pub(super) const COLUMNS: &str =
+    "jobs.id, owner, type, status, progress, attempt, updated_at, finished_at, tags, job";
+/// The place of the whole job among [`COLUMNS`].
+pub(super) const JOB_COLUMN: usize = 9;
+
+pub(super) fn text(job: &Job) -> Result<String, StoreError> {
+    serde_json::to_string(job).map_err(unreadable)
+}
+
+/// `None` for no tags.
+pub(super) fn tags_text(tags: &[String]) -> Result<Option<String>, StoreError> {
+    if tags.is_empty() {
+        return Ok(None);
+    }
+    serde_json::to_string(tags).map(Some).map_err(unreadable)
+}
+
+pub(super) fn job(value: ValueRef<'_>) -> Result<Arc<Job>, StoreError> {
+    let text = value.as_bytes().map_err(unreadable)?;
+    serde_json::from_slice(text)
+        .map(Arc::new)
+        .map_err(unreadable)
+}
+
+pub(super) fn id(value: ValueRef<'_>) -> Result<JobId, StoreError> {
+    let bytes = value.as_blob().map_err(unreadable)?;
+    let bytes = <[u8; 16]>::try_from(bytes).map_err(unreadable)?;
+    Ok(JobId::from_bytes(bytes))
+}
+
+/// The job as far as a filter can see: without steps, message and error. It costs a tenth of reading the whole.
+pub(super) fn outline(row: &Row<'_>) -> Result<Job, StoreError> {
+    let id = id(row.get_ref(0)?)?;
+    let status: Status = row
+        .get_ref(3)?
+        .as_str()
+        .map_err(unreadable)?
+        .parse()
+        .map_err(unreadable)?;
+    let tags = match row.get_ref(8)? {
+        ValueRef::Null => Vec::new(),
+        text => serde_json::from_slice(text.as_bytes().map_err(unreadable)?).map_err(unreadable)?,
+    };
+    Ok(Job {
+        id,
+        owner: row.get(1)?,
+        job_type: row.get(2)?,
+        status,
+        progress: row.get(4)?,
+        attempt: row.get(5)?,
+        updated_at: Time::from_millis(row.get(6)?),
+        finished_at: row.get::<_, Option<i64>>(7)?.map(Time::from_millis),
+        tags,
+        created_at: id.created_at(),
+        message: None,
+        error: None,
+        steps: Vec::new(),
+        version: Version::FIRST,
+        started_at: None,
+        expires_at: None,
+        execution: String::new(),
+        position: 0,
+    })
+}
+
+/// A row that this program did not write so.
+fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    StoreError::Unavailable {
+        reason: "a row of the job table cannot be read: the data directory is damaged".to_owned(),
+        source: Some(Box::new(error)),
+    }
+}

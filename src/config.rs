@@ -1,0 +1,340 @@
+//! The configuration of `serve`: a file, then `JOBCAST_*` variables, then flags; the later wins. An unknown key is an error that names it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Deserializer};
+
+use crate::auth::ApiKey;
+
+/// Where the server listens when nothing else is said.
+pub const LISTEN: &str = "127.0.0.1:8080";
+/// Where the data is when nothing else is said.
+pub const DATA: &str = "data";
+/// The configuration that is read when it is there and no other is named.
+pub const FILE: &str = "jobcast.toml";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For a person.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Flags of `serve`, each also a variable.
+#[derive(Clone, Debug, Default, Args)]
+pub struct ServeFlags {
+    /// Address of the public listener [default: 127.0.0.1:8080]; port 0 takes a free one
+    #[arg(long, env = "JOBCAST_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Address of the internal listener (Lambda Runtime API, Step Functions API), loopback only [default: 127.0.0.1:0]
+    #[arg(long, env = "JOBCAST_INTERNAL_LISTEN", value_name = "ADDRESS")]
+    pub internal_listen: Option<SocketAddr>,
+    /// Directory of the database and the files [default: ./data]
+    #[arg(long, env = "JOBCAST_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Configuration file [default: jobcast.toml, when it is there]
+    #[arg(long, env = "JOBCAST_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Directory of the state machines, one NAME.asl.json for each job type [default: ./state-machines, when it is there]
+    #[arg(long, env = "JOBCAST_STATE_MACHINES", value_name = "DIR")]
+    pub state_machines: Option<PathBuf>,
+    /// Address under which clients reach the public listener, for signed addresses [default: http://LISTEN]
+    #[arg(long, env = "JOBCAST_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// What is logged: error, warn, info, debug, trace, or directives such as jobcast=debug [default: info]
+    #[arg(long, env = "JOBCAST_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How it is logged [default: text]
+    #[arg(long, env = "JOBCAST_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// The configuration file. Every key may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    listen: Option<SocketAddr>,
+    internal_listen: Option<SocketAddr>,
+    data: Option<PathBuf>,
+    state_machines: Option<PathBuf>,
+    public_url: Option<String>,
+    log: Option<String>,
+    log_format: Option<LogFormat>,
+    samples: Option<bool>,
+    #[serde(deserialize_with = "duration")]
+    retention: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    report_life: Option<Duration>,
+    allowed_origins: Vec<String>,
+    attach_any_function: bool,
+    auth: Auth,
+    functions: BTreeMap<String, Function>,
+}
+
+/// Who may come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Auth {
+    /// The API keys.
+    pub api_keys: Vec<ApiKey>,
+}
+
+/// A function: `[functions.NAME]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Function {
+    /// Program and arguments; left out when outside processes attach to the Runtime API.
+    pub command: Vec<String>,
+    /// How many processes, and so invocations at once [default: 1].
+    pub concurrency: Option<usize>,
+    /// How long one invocation may take [default: 15m, the longest on AWS].
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Option<Duration>,
+    /// Variables besides those that the server has.
+    pub environment: BTreeMap<String, String>,
+    /// Where it runs [default: where the configuration file is].
+    pub directory: Option<PathBuf>,
+}
+
+/// The whole configuration, with nothing left open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Public listener.
+    pub listen: SocketAddr,
+    /// Internal listener; loopback.
+    pub internal_listen: SocketAddr,
+    /// Database and files.
+    pub data: PathBuf,
+    /// State machines; `None` where there is no such directory.
+    pub state_machines: Option<PathBuf>,
+    /// Under which address clients come; `None`: under that of the listener.
+    pub public_url: Option<String>,
+    /// What is logged.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// Whether the sample job types are served.
+    pub samples: bool,
+    /// How long finished jobs are kept.
+    pub retention: Duration,
+    /// How long the functions of a job may report.
+    pub report_life: Duration,
+    /// Origins of pages that may use the server.
+    pub allowed_origins: Vec<String>,
+    /// Whether outside processes may attach under names that are not configured.
+    pub attach_any_function: bool,
+    /// Who may come.
+    pub auth: Auth,
+    /// The functions.
+    pub functions: BTreeMap<String, Function>,
+}
+
+/// Finished jobs are kept for 30 days.
+const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Functions may report for 7 days.
+const REPORT_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration {} cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it must be.
+    #[error("the configuration {} is not valid: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        source: Box<toml::de::Error>,
+    },
+    /// The internal listener would be open to others.
+    #[error(
+        "internal_listen is {0}, and it must be a loopback address: whoever reaches it runs functions without credentials"
+    )]
+    InternalNotLoopback(SocketAddr),
+    /// The public listener would be open to everybody.
+    #[error(
+        "listen is {0}, which others can reach, and no authentication is configured: add an API key to the configuration\n\n\
+         [[auth.api_keys]]\nsha256 = \"…\"   # printf %s KEY | sha256sum\nsubject = \"my-backend\"\nroles = [\"submitter\"]\n\n\
+         or listen on a loopback address such as {LISTEN}"
+    )]
+    OpenToAll(SocketAddr),
+    /// There is no such directory.
+    #[error("the state machine directory {} does not exist", .0.display())]
+    NoStateMachines(PathBuf),
+}
+
+impl Config {
+    /// Reads the file, if there is one, and puts the flags over it.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn load(flags: ServeFlags) -> Result<Config, ConfigError> {
+        let path = flags
+            .config
+            .clone()
+            .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists()));
+        let mut file = match &path {
+            Some(path) => read(path)?,
+            None => File::default(),
+        };
+        let base = path
+            .as_deref()
+            .and_then(Path::parent)
+            .map(Path::to_path_buf)
+            .unwrap_or_default();
+        for function in file.functions.values_mut() {
+            let directory = function.directory.take().unwrap_or_default();
+            let directory = base.join(directory);
+            function.directory =
+                Some(directory).filter(|directory| !directory.as_os_str().is_empty());
+        }
+        let named = flags
+            .state_machines
+            .or_else(|| file.state_machines.map(|path| base.join(path)));
+        if let Some(missing) = named.as_ref().filter(|path| !path.is_dir()) {
+            return Err(ConfigError::NoStateMachines(missing.clone()));
+        }
+        let default = |text: &str| text.parse().expect("a default address is one");
+        let config = Config {
+            listen: flags
+                .listen
+                .or(file.listen)
+                .unwrap_or_else(|| default(LISTEN)),
+            internal_listen: flags
+                .internal_listen
+                .or(file.internal_listen)
+                .unwrap_or_else(|| default("127.0.0.1:0")),
+            data: flags
+                .data
+                .or_else(|| file.data.map(|path| base.join(path)))
+                .unwrap_or_else(|| DATA.into()),
+            state_machines: named
+                .or_else(|| Some(base.join("state-machines")).filter(|path| path.is_dir())),
+            public_url: flags
+                .public_url
+                .or(file.public_url)
+                .map(|url| url.trim_end_matches('/').to_owned()),
+            log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+            log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+            samples: file.samples.unwrap_or(true),
+            retention: file.retention.unwrap_or(RETENTION),
+            report_life: file.report_life.unwrap_or(REPORT_LIFE),
+            allowed_origins: file.allowed_origins,
+            attach_any_function: file.attach_any_function,
+            auth: file.auth,
+            functions: file.functions,
+        };
+        if !config.internal_listen.ip().is_loopback() {
+            return Err(ConfigError::InternalNotLoopback(config.internal_listen));
+        }
+        if !config.listen.ip().is_loopback() && config.auth.api_keys.is_empty() {
+            return Err(ConfigError::OpenToAll(config.listen));
+        }
+        Ok(config)
+    }
+}
+
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|source| ConfigError::Parse {
+        path: path.to_path_buf(),
+        source: Box::new(source),
+    })
+}
+
+/// `30s`, `15m`, `2h`, `30d`.
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let parsed = humantime::parse_duration(&text);
+    parsed.map(Some).map_err(|error| {
+        serde::de::Error::custom(format!(
+            "`{text}` is not a duration such as 30s, 15m, 2h, 30d: {error}"
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str, flags: ServeFlags) -> Result<Config, String> {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("jobcast.toml");
+        std::fs::write(&path, text).expect("a file");
+        Config::load(ServeFlags {
+            config: Some(path),
+            ..flags
+        })
+        .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let text = "listen = \"127.0.0.1:1\"\nlog = \"debug\"\nretention = \"2h\"\n[functions.resize]\ncommand = [\"python3\", \"resize.py\"]\nconcurrency = 4\ntimeout = \"30s\"\nenvironment = { A = \"b\" }\n";
+        let config = load(
+            text,
+            ServeFlags {
+                listen: Some("127.0.0.1:2".parse().expect("an address")),
+                ..ServeFlags::default()
+            },
+        );
+        let config = config.expect("a configuration");
+        assert_eq!((config.listen.port(), config.log.as_str()), (2, "debug"));
+        assert_eq!(config.retention, Duration::from_secs(7200));
+        let resize = &config.functions["resize"];
+        assert_eq!(
+            (resize.concurrency, resize.timeout),
+            (Some(4), Some(Duration::from_secs(30)))
+        );
+        assert_eq!(resize.command, ["python3", "resize.py"]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, said) in [
+            ("lisen = 1", "unknown field `lisen`"),
+            ("[functions.x]\ncomand = []", "unknown field `comand`"),
+            ("retention = \"soon\"", "`soon` is not a duration"),
+            ("listen = \"0.0.0.0:80\"", "no authentication is configured"),
+            (
+                "internal_listen = \"0.0.0.0:80\"",
+                "must be a loopback address",
+            ),
+            ("state_machines = \"nowhere\"", "does not exist"),
+            (
+                "[[auth.api_keys]]\nsha256 = \"12\"\nsubject = \"a\"\nroles = []",
+                "64 hexadecimal digits",
+            ),
+        ] {
+            let error = load(text, ServeFlags::default()).expect_err(text);
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_key_opens_the_listener() {
+        let sha256 = "0".repeat(64);
+        let text = format!(
+            "listen = \"0.0.0.0:80\"\n[[auth.api_keys]]\nsha256 = \"{sha256}\"\nsubject = \"a\"\nroles = [\"viewer\"]"
+        );
+        assert!(load(&text, ServeFlags::default()).is_ok());
+    }
+}

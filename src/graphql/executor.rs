@@ -1,0 +1,398 @@
+//! Runs GraphQL requests: for HTTP, and for the sessions of the real-time doors.
+
+use std::sync::Arc;
+
+use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType};
+use async_graphql::{Request, Response, Variables};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use job::{Filter, Job};
+use resolvers::jobs::{ListJobs, now};
+use resolvers::{Caller, Resolvers};
+use serde_json::value::RawValue;
+use wire::Refusal;
+
+use super::JobSchema;
+use super::error::{errors_text, response_bytes, response_errors};
+use super::subscription::{Wanted, Wish};
+use crate::auth::{AuthError, Authenticated, Authenticator, Credentials};
+use crate::hub::{Event, GroupKey, Render};
+use crate::session::{self, Authorized, Started, Target, Watch};
+
+/// Executes for everybody.
+#[derive(Clone)]
+pub struct Executor {
+    schema: JobSchema,
+    resolvers: Resolvers,
+    auth: Arc<Authenticator>,
+}
+
+impl std::fmt::Debug for Executor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Executor")
+    }
+}
+
+/// The answer to a request over HTTP.
+#[derive(Clone, Debug)]
+pub struct HttpAnswer {
+    /// The JSON text.
+    pub body: Bytes,
+    /// Whether the request was executed; when not, it was refused before (GraphQL over HTTP, "Status codes").
+    pub executed: bool,
+}
+
+impl Executor {
+    /// Over this schema.
+    pub fn new(schema: JobSchema, resolvers: Resolvers, auth: Arc<Authenticator>) -> Executor {
+        Executor {
+            schema,
+            resolvers,
+            auth,
+        }
+    }
+
+    /// Who asks.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub fn authenticate(&self, credentials: Credentials<'_>) -> Result<Authenticated, AuthError> {
+        self.auth.authenticate(credentials, now())
+    }
+
+    /// Executes a query or, with `mutations`, a mutation. A subscription is refused: it needs a streaming door.
+    pub async fn execute(
+        &self,
+        caller: Caller,
+        request: &wire::Request,
+        mutations: bool,
+    ) -> HttpAnswer {
+        let refuse = |message: &str, code: &str| HttpAnswer {
+            body: format!(r#"{{"errors":{}}}"#, errors_text(message, code)).into(),
+            executed: false,
+        };
+        let document = match parse(request) {
+            Ok(document) => document,
+            Err(errors) => {
+                return HttpAnswer {
+                    body: format!(r#"{{"errors":{errors}}}"#).into(),
+                    executed: false,
+                };
+            }
+        };
+        match operation_type(&document, request.operation_name.as_deref()) {
+            Err(message) => return refuse(message, "BadRequest"),
+            Ok(OperationType::Subscription) => {
+                return refuse(
+                    "a subscription needs a stream: connect with WebSocket, or ask with Accept: text/event-stream",
+                    "OperationNotSupported",
+                );
+            }
+            Ok(OperationType::Mutation) if !mutations => {
+                return refuse("a mutation must be sent with POST", "MutationOverGet");
+            }
+            Ok(_) => {}
+        }
+        let request = match graphql_request(request, document) {
+            Ok(request) => request.data(caller),
+            Err(message) => return refuse(&message, "BadRequest"),
+        };
+        let response = self.schema.execute(request).await;
+        let executed = was_executed(&response);
+        HttpAnswer {
+            body: response_bytes(&response, executed),
+            executed,
+        }
+    }
+
+    /// Starts an operation of any kind.
+    pub async fn begin(&self, found: Authenticated, request: wire::Request) -> Started {
+        let document = match parse(&request) {
+            Ok(document) => document,
+            Err(errors) => return Started::Invalid(errors),
+        };
+        match operation_type(&document, request.operation_name.as_deref()) {
+            Err(message) => return Started::Invalid(errors_text(message, "BadRequest")),
+            Ok(OperationType::Subscription) => {}
+            Ok(OperationType::Query | OperationType::Mutation) => {
+                let answer = match graphql_request(&request, document) {
+                    Ok(request) => self.schema.execute(request.data(found.caller)).await,
+                    Err(message) => return Started::Invalid(errors_text(&message, "BadRequest")),
+                };
+                if !was_executed(&answer) {
+                    return Started::Invalid(response_errors(&answer));
+                }
+                return Started::Single(response_bytes(&answer, true));
+            }
+        }
+        match self.watch(found, &request, document).await {
+            Ok(watch) => Started::Watch(watch),
+            Err(errors) => Started::Invalid(errors),
+        }
+    }
+
+    async fn watch(
+        &self,
+        found: Authenticated,
+        request: &wire::Request,
+        document: ExecutableDocument,
+    ) -> Result<Watch, String> {
+        let refuse = |error: resolvers::Error| errors_text(&error.to_string(), error.code());
+        let wish = Arc::new(Wish::default());
+        let prepared = graphql_request(request, document.clone())
+            .map_err(|message| errors_text(&message, "BadRequest"))?;
+        let probe = prepared.data(Arc::clone(&wish)).data(found.caller.clone());
+        let mut answers = std::pin::pin!(self.schema.execute_stream(probe));
+        while let Some(answer) = answers.next().await {
+            if !answer.errors.is_empty() {
+                return Err(response_errors(&answer));
+            }
+        }
+        let mut wanted = std::mem::take(&mut *wish.0.lock());
+        let wanted = match (wanted.pop(), wanted.is_empty()) {
+            (Some(wanted), true) => wanted,
+            (None, _) => {
+                return Err(errors_text(
+                    "the subscription selects no field: @skip and @include left none",
+                    "BadRequest",
+                ));
+            }
+            (Some(_), false) => {
+                return Err(errors_text(
+                    "a subscription selects exactly one field (GraphQL, section 5.2.3.1); start one for each",
+                    "ValidationError",
+                ));
+            }
+        };
+        let caller = found.caller;
+        let visible = caller.narrow(Filter::default()).ok();
+        let target = match wanted {
+            Wanted::Job { id, after } => Target::Job {
+                id,
+                after,
+                snapshot: self.snapshot(caller.clone(), id),
+            },
+            Wanted::Jobs(filter) => {
+                let visible = caller.narrow(Filter::default()).map_err(refuse)?;
+                let wanted = Arc::new(crate::hub::Wanted {
+                    filter: (*filter).clone(),
+                    visible,
+                });
+                let (resolvers, caller) = (self.resolvers.clone(), caller.clone());
+                Target::Jobs {
+                    wanted,
+                    page: Arc::new(move || {
+                        let list = ListJobs {
+                            filter: (*filter).clone(),
+                            limit: i64::try_from(job::limits::LIST_PAGE).unwrap_or(i64::MAX),
+                            ..ListJobs::default()
+                        };
+                        let (resolvers, caller) = (resolvers.clone(), caller.clone());
+                        Box::pin(async move {
+                            let page = resolvers.list_jobs(&caller, list).await;
+                            page.map(|page| page.items)
+                                .map_err(|error| errors_text(&error.to_string(), error.code()))
+                        })
+                    }),
+                }
+            }
+        };
+        let variables = request
+            .variables
+            .as_ref()
+            .map_or("", |variables| variables.get());
+        // What a caller sees of the payload is its scope's; which jobs it sees is part of the key for lists, and for one job it is
+        // checked before the first payload.
+        let scope = match &target {
+            Target::Job { .. } => caller.visible_scope().to_owned(),
+            Target::Jobs { .. } => serde_json::to_string(&visible).expect("a filter is JSON"),
+        };
+        let operation = request.operation_name.as_deref().unwrap_or("");
+        let key = format!("{scope}\0{operation}\0{variables}\0{}", request.query);
+        Ok(Watch {
+            target,
+            group: GroupKey(key.into()),
+            render: Arc::new(Renderer {
+                schema: self.schema.clone(),
+                document,
+                operation: request.operation_name.clone(),
+                variables: variables_of(request).unwrap_or_default(),
+                caller,
+            }),
+            expires_at: found.expires_at,
+        })
+    }
+
+    fn snapshot(
+        &self,
+        caller: Caller,
+        id: job::JobId,
+    ) -> session::BoxFuture<Result<Arc<Job>, String>> {
+        let resolvers = self.resolvers.clone();
+        Box::pin(async move {
+            let job = resolvers.get_job(&caller, id).await;
+            let job = job.and_then(|job| job.ok_or(resolvers::Error::NotFound(id)));
+            job.map_err(|error| errors_text(&error.to_string(), error.code()))
+        })
+    }
+}
+
+#[async_trait]
+impl session::Executor for Executor {
+    type Caller = Authenticated;
+
+    async fn authorize(
+        &self,
+        credentials: session::Credentials,
+    ) -> Result<Authorized<Authenticated>, Refusal> {
+        let headers = &credentials.parts.headers;
+        let header = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        let mut authorization = header("authorization");
+        let mut api_key = header("x-api-key");
+        for object in [&credentials.appsync, &credentials.init]
+            .into_iter()
+            .flatten()
+        {
+            let (other, key) = carried(object);
+            authorization = other.or(authorization);
+            api_key = key.or(api_key);
+        }
+        let found = self.authenticate(Credentials {
+            authorization: authorization.as_deref(),
+            api_key: api_key.as_deref(),
+        });
+        let found = found.map_err(|error| match error {
+            AuthError::Expired => Refusal::Expired(error.to_string()),
+            AuthError::Missing | AuthError::Invalid => Refusal::Unauthorized(error.to_string()),
+        })?;
+        Ok(Authorized {
+            name: Some(found.caller.subject.as_str().into()),
+            expires_at: found.expires_at,
+            caller: Arc::new(found),
+        })
+    }
+
+    async fn start(&self, caller: Option<Arc<Authenticated>>, request: wire::Request) -> Started {
+        let found = match &request.authorization {
+            Some(authorization) => {
+                let (authorization, api_key) = carried(&authorization.header);
+                self.authenticate(Credentials {
+                    authorization: authorization.as_deref(),
+                    api_key: api_key.as_deref(),
+                })
+            }
+            None => caller
+                .map(|caller| (*caller).clone())
+                .ok_or(AuthError::Expired),
+        };
+        match found {
+            Ok(found) => self.begin(found, request).await,
+            Err(error) => {
+                Started::Invalid(errors_text(&error.to_string(), "UnauthorizedException"))
+            }
+        }
+    }
+}
+
+/// The credentials in an object such as AppSync's header or the payload of `connection_init`; names in any letter case.
+fn carried(object: &RawValue) -> (Option<String>, Option<String>) {
+    let Ok(fields) =
+        serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(object.get())
+    else {
+        return (None, None);
+    };
+    let field = |wanted: &[&str]| {
+        let found = fields.iter().find(|(name, _)| {
+            wanted
+                .iter()
+                .any(|wanted| name.eq_ignore_ascii_case(wanted))
+        });
+        found
+            .and_then(|(_, value)| value.as_str())
+            .map(str::to_owned)
+    };
+    (field(&["authorization"]), field(&["x-api-key", "apiKey"]))
+}
+
+/// Executes one subscription's document on events.
+struct Renderer {
+    schema: JobSchema,
+    document: ExecutableDocument,
+    operation: Option<String>,
+    variables: Variables,
+    caller: Caller,
+}
+
+#[async_trait]
+impl Render for Renderer {
+    async fn render(&self, event: Event) -> Bytes {
+        let mut request = Request::new("")
+            .variables(self.variables.clone())
+            .data(event)
+            .data(self.caller.clone());
+        request.operation_name.clone_from(&self.operation);
+        request.set_parsed_query(self.document.clone());
+        let response = self
+            .schema
+            .execute_stream(request)
+            .next()
+            .map(Option::unwrap_or_default)
+            .await;
+        response_bytes(&response, true)
+    }
+}
+
+fn parse(request: &wire::Request) -> Result<ExecutableDocument, String> {
+    async_graphql::parser::parse_query(&request.query).map_err(|error| {
+        let error = async_graphql::ServerError::from(error);
+        serde_json::Value::from(vec![super::error_json(&error)]).to_string()
+    })
+}
+
+fn operation_type(
+    document: &ExecutableDocument,
+    name: Option<&str>,
+) -> Result<OperationType, &'static str> {
+    let found = match (&document.operations, name) {
+        (DocumentOperations::Single(operation), None) => Some(operation),
+        (DocumentOperations::Single(_), Some(_)) => {
+            return Err("the document has no operation of that name: its only one has none");
+        }
+        (DocumentOperations::Multiple(all), Some(name)) => all.get(name),
+        (DocumentOperations::Multiple(all), None) if all.len() == 1 => all.values().next(),
+        (DocumentOperations::Multiple(_), None) => return Err("Missing operation name."),
+    };
+    found
+        .map(|operation| operation.node.ty)
+        .ok_or("the document has no operation of that name")
+}
+
+fn variables_of(request: &wire::Request) -> Result<Variables, String> {
+    let Some(text) = &request.variables else {
+        return Ok(Variables::default());
+    };
+    serde_json::from_str::<Option<Variables>>(text.get())
+        .map(Option::unwrap_or_default)
+        .map_err(|error| format!("variables must be an object: {error}"))
+}
+
+fn graphql_request(
+    request: &wire::Request,
+    document: ExecutableDocument,
+) -> Result<Request, String> {
+    let mut graphql = Request::new("").variables(variables_of(request)?);
+    graphql.operation_name.clone_from(&request.operation_name);
+    graphql.set_parsed_query(document);
+    Ok(graphql)
+}
+
+/// A response with errors that have no path was refused before execution.
+fn was_executed(response: &Response) -> bool {
+    response.errors.is_empty() || response.errors.iter().any(|error| !error.path.is_empty())
+}

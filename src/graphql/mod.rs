@@ -1,0 +1,56 @@
+//! The GraphQL edge: the schema over the use cases, and its execution for every door.
+//!
+//! | module | what |
+//! |---|---|
+//! | `query`, `mutation`, `subscription` | the root fields |
+//! | `object`, `filter`, `scalar` | the types |
+//! | `error` | errors and responses as clients see them |
+//! | [`executor`] | runs requests for HTTP and for sessions |
+//! | [`sdl`] | the schema as text, as AppSync accepts it |
+
+mod error;
+pub mod executor;
+mod filter;
+mod mutation;
+mod object;
+mod query;
+mod scalar;
+pub mod sdl;
+mod subscription;
+#[cfg(test)]
+mod tests;
+
+use async_graphql::Schema;
+use resolvers::Resolvers;
+
+use crate::publisher::Publisher;
+pub use error::{error_json, errors_text, response_bytes};
+pub use executor::{Executor, HttpAnswer};
+
+/// Our schema.
+pub type JobSchema = Schema<query::Query, mutation::Mutation, subscription::Subscription>;
+
+/// How deep the selections of a document may be nested (AppSync: at most 75).
+pub const DEPTH: usize = 32;
+/// How many fields a document may select in all, lists counted by their length.
+pub const COMPLEXITY: usize = 10_000;
+/// How deep a document's own syntax may be nested.
+pub const RECURSION: usize = 64;
+
+/// The schema without anything behind it: for its text.
+pub fn bare_schema() -> JobSchema {
+    builder().finish()
+}
+
+/// The schema over the use cases.
+pub fn schema(resolvers: Resolvers, publisher: Publisher) -> JobSchema {
+    builder().data(resolvers).data(publisher).finish()
+}
+
+fn builder()
+-> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
+    Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
+        .limit_depth(DEPTH)
+        .limit_complexity(COMPLEXITY)
+        .limit_recursive_depth(RECURSION)
+}

@@ -1,0 +1,485 @@
+//! The schema's object types: jobs and what hangs on them.
+
+use std::sync::Arc;
+
+use async_graphql::{ComplexObject, Context, Enum, Object, SimpleObject};
+use job::{Job, StepKind, StepStatus};
+use resolvers::Resolvers;
+use resolvers::files::Upload;
+use resolvers::jobs::{DurationStats, JobStats, WatchToken};
+use resolvers::workflow::JobType;
+
+use super::error::to_graphql;
+use super::scalar::{AwsDateTime, AwsJson};
+
+/// Where a job stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "job::Status")]
+pub enum JobStatus {
+    /// Accepted and durable; its execution has not started.
+    Queued,
+    /// Its execution runs a state.
+    Running,
+    /// Its execution waits: for a time, or for somebody who answers a task.
+    Waiting,
+    /// It ended well; the result is there.
+    Succeeded,
+    /// It ended with an error.
+    Failed,
+    /// Somebody cancelled it.
+    Cancelled,
+    /// It took longer than its definition allows.
+    TimedOut,
+}
+
+/// Where a step stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(name = "StepStatus", remote = "job::StepStatus")]
+pub enum GraphqlStepStatus {
+    /// Not reached yet.
+    Pending,
+    /// At work.
+    Running,
+    /// Waiting for a time or an answer.
+    Waiting,
+    /// Ended well.
+    Succeeded,
+    /// Ended with an error.
+    Failed,
+    /// Stopped with its job.
+    Cancelled,
+    /// Stopped since its job took too long.
+    TimedOut,
+    /// The job ended well without it.
+    Skipped,
+}
+
+/// What kind of state a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(name = "StepType", remote = "job::StepKind")]
+pub enum StepType {
+    /// A function, a service or an activity.
+    Task,
+    /// The same states for every item of a list.
+    Map,
+    /// Branches side by side.
+    Parallel,
+    /// A pause.
+    Wait,
+}
+
+/// A job: one run of a state machine, from its submission to its end.
+#[derive(Clone, Debug)]
+pub struct JobObject(pub Arc<Job>);
+
+/// A job: one run of a state machine, from its submission to its end.
+#[Object(name = "Job")]
+impl JobObject {
+    /// The id, a UUIDv7: ids sort by the time of submission.
+    async fn id(&self) -> async_graphql::ID {
+        self.0.id.to_string().into()
+    }
+    /// The job type.
+    #[graphql(name = "type")]
+    async fn job_type(&self) -> &str {
+        &self.0.job_type
+    }
+    /// Who submitted it.
+    async fn owner(&self) -> &str {
+        &self.0.owner
+    }
+    /// Where it stands.
+    async fn status(&self) -> JobStatus {
+        self.0.status.into()
+    }
+    /// Percent, from 0 to 100; it never falls within an attempt.
+    async fn progress(&self) -> i32 {
+        self.0.progress.into()
+    }
+    /// What a function said last.
+    async fn message(&self) -> Option<&str> {
+        self.0.message.as_deref()
+    }
+    /// What was submitted.
+    async fn input(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<AwsJson>> {
+        let input = ctx
+            .data::<Resolvers>()?
+            .job_input(self.0.id)
+            .await
+            .map_err(to_graphql)?;
+        Ok(input.map(AwsJson))
+    }
+    /// What came out; there once the job has succeeded.
+    async fn result(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<AwsJson>> {
+        if self.0.status != job::Status::Succeeded {
+            return Ok(None);
+        }
+        let result = ctx
+            .data::<Resolvers>()?
+            .job_result(self.0.id)
+            .await
+            .map_err(to_graphql)?;
+        Ok(result.map(AwsJson))
+    }
+    /// Why it failed, was cancelled or timed out.
+    async fn error(&self) -> Option<JobErrorObject> {
+        self.0.error.as_ref().map(Into::into)
+    }
+    /// The top-level states that do work, in the order of the definition.
+    async fn steps(&self) -> Vec<StepObject> {
+        self.0.steps.iter().map(Into::into).collect()
+    }
+    /// Words of the submitter's, to find the job by.
+    async fn tags(&self) -> &[String] {
+        &self.0.tags
+    }
+    /// 1, and one more for each retry.
+    async fn attempt(&self) -> i32 {
+        int(self.0.attempt)
+    }
+    /// Counts the changes of the job: exactly one more with each.
+    async fn version(&self) -> i32 {
+        int(self.0.version.0)
+    }
+    /// When it was submitted.
+    async fn created_at(&self) -> AwsDateTime {
+        AwsDateTime(self.0.created_at)
+    }
+    /// When its execution started, in this attempt.
+    async fn started_at(&self) -> Option<AwsDateTime> {
+        self.0.started_at.map(AwsDateTime)
+    }
+    /// When it changed last.
+    async fn updated_at(&self) -> AwsDateTime {
+        AwsDateTime(self.0.updated_at)
+    }
+    /// When it ended.
+    async fn finished_at(&self) -> Option<AwsDateTime> {
+        self.0.finished_at.map(AwsDateTime)
+    }
+    /// When it will be deleted.
+    async fn expires_at(&self) -> Option<AwsDateTime> {
+        self.0.expires_at.map(AwsDateTime)
+    }
+    /// The name of its Step Functions execution.
+    async fn execution(&self) -> &str {
+        &self.0.execution
+    }
+    /// What happened in its execution, as Step Functions tells it: at most 1,000 events after the one with the id `after`.
+    async fn history(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 0)] after: i32,
+        #[graphql(default = 100)] limit: i32,
+    ) -> async_graphql::Result<JobHistory> {
+        let bad = |argument: &'static str, reason: &str| {
+            let reason = reason.to_owned();
+            to_graphql(resolvers::Error::BadInput { argument, reason })
+        };
+        let after = u64::try_from(after).map_err(|_| bad("after", "must not be negative"))?;
+        let limit = usize::try_from(limit)
+            .ok()
+            .filter(|limit| (1..=HISTORY_PAGE).contains(limit))
+            .ok_or_else(|| bad("limit", "must be from 1 to 1000"))?;
+        let page = ctx
+            .data::<Resolvers>()?
+            .history_of(&self.0, after, limit)
+            .await
+            .map_err(to_graphql)?;
+        Ok(JobHistory {
+            events: page
+                .events
+                .iter()
+                .map(|event| AwsJson(event.to_string().into()))
+                .collect(),
+            next: page.next.map(int),
+        })
+    }
+}
+
+/// Events of a history in one page (AWS's `GetExecutionHistory`: 1,000).
+pub const HISTORY_PAGE: usize = 1_000;
+
+/// A page of an execution's history.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct JobHistory {
+    /// The events as `GetExecutionHistory` shows them, oldest first.
+    events: Vec<AwsJson>,
+    /// The id of the last of them, when more follow.
+    next: Option<i32>,
+}
+
+/// Why a job or a step failed.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(name = "JobError")]
+pub struct JobErrorObject {
+    /// The error's name, as Retry and Catch match it.
+    name: String,
+    /// What went wrong, for a person.
+    message: String,
+    /// The step in which it happened.
+    step: Option<String>,
+}
+
+impl From<&job::JobError> for JobErrorObject {
+    fn from(error: &job::JobError) -> Self {
+        JobErrorObject {
+            name: error.name.clone(),
+            message: error.message.clone(),
+            step: error.step.clone(),
+        }
+    }
+}
+
+/// One top-level state of the job's state machine.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(name = "Step")]
+pub struct StepObject {
+    /// The state's name.
+    name: String,
+    /// Place among the steps, from 0.
+    index: i32,
+    /// The state's type.
+    #[graphql(name = "type")]
+    kind: StepType,
+    /// Where it stands.
+    status: GraphqlStepStatus,
+    /// Percent, from 0 to 100.
+    progress: i32,
+    /// How many times it was tried; 0 before the first.
+    attempt: i32,
+    /// Iterations of a Map, or branches of a Parallel, that are done.
+    items_done: Option<i32>,
+    /// Iterations of a Map, or branches of a Parallel, in all.
+    items_total: Option<i32>,
+    /// When it was entered.
+    started_at: Option<AwsDateTime>,
+    /// When it ended.
+    finished_at: Option<AwsDateTime>,
+    /// Why it failed, or why its last try did.
+    error: Option<JobErrorObject>,
+}
+
+impl From<&job::Step> for StepObject {
+    fn from(step: &job::Step) -> Self {
+        StepObject {
+            name: step.name.clone(),
+            index: int(step.index),
+            kind: <StepType as From<StepKind>>::from(step.kind),
+            status: <GraphqlStepStatus as From<StepStatus>>::from(step.status),
+            progress: step.progress.into(),
+            attempt: int(step.attempt),
+            items_done: step.items_done.map(int),
+            items_total: step.items_total.map(int),
+            started_at: step.started_at.map(AwsDateTime),
+            finished_at: step.finished_at.map(AwsDateTime),
+            error: step.error.as_ref().map(Into::into),
+        }
+    }
+}
+
+/// GraphQL's Int has 31 bits; a larger count shows the largest.
+fn int(count: impl TryInto<i32>) -> i32 {
+    count.try_into().unwrap_or(i32::MAX)
+}
+
+/// A page of jobs.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(name = "JobPage")]
+pub struct JobPageObject {
+    /// The jobs. A page may be short, even empty, although more follow.
+    pub items: Vec<JobObject>,
+    /// What to ask the next page with; null at the end.
+    pub next_token: Option<String>,
+}
+
+/// A kind of job: a state machine that can be submitted.
+#[derive(Clone, Debug)]
+pub struct JobTypeObject(pub Arc<JobType>);
+
+/// A kind of job: a state machine that can be submitted.
+#[Object(name = "JobType")]
+impl JobTypeObject {
+    /// Its name.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+    /// What it does: the definition's Comment.
+    async fn description(&self) -> Option<&str> {
+        self.0.description.as_deref()
+    }
+    /// The JSON Schema of its input.
+    async fn input_schema(&self) -> Option<AwsJson> {
+        self.0.input_schema.clone().map(AwsJson)
+    }
+    /// The state machine, in Amazon States Language.
+    async fn definition(&self) -> AwsJson {
+        AwsJson(Arc::clone(&self.0.definition))
+    }
+    /// The names of its steps, in the order of the definition.
+    async fn steps(&self) -> Vec<&str> {
+        self.0.steps.iter().map(|(name, _)| name.as_str()).collect()
+    }
+}
+
+/// How many jobs of a status there are.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct StatusCount {
+    /// The status.
+    status: JobStatus,
+    /// How many.
+    count: i32,
+}
+
+/// How long the succeeded jobs of a type took.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct TypeDuration {
+    /// The job type.
+    #[graphql(name = "type")]
+    job_type: String,
+    /// How many jobs succeeded.
+    count: i32,
+    /// Half of them took at most so long, in milliseconds.
+    p50_millis: i32,
+    /// Ninety-five percent of them took at most so long, in milliseconds.
+    p95_millis: i32,
+}
+
+/// Counts and durations of the newest jobs.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(name = "JobStats")]
+pub struct JobStatsObject {
+    /// How many jobs were looked at.
+    total: i32,
+    /// Whether there are more jobs than were looked at (the 10,000 newest).
+    truncated: bool,
+    /// Counts by status; every status is there.
+    by_status: Vec<StatusCount>,
+    /// Durations by type.
+    durations: Vec<TypeDuration>,
+}
+
+impl From<JobStats> for JobStatsObject {
+    fn from(stats: JobStats) -> Self {
+        let duration = |stats: DurationStats| TypeDuration {
+            job_type: stats.job_type,
+            count: int(stats.count),
+            p50_millis: int(stats.p50_millis),
+            p95_millis: int(stats.p95_millis),
+        };
+        let count = |(status, count): (job::Status, usize)| StatusCount {
+            status: status.into(),
+            count: int(count),
+        };
+        JobStatsObject {
+            total: int(stats.total),
+            truncated: stats.truncated,
+            by_status: stats.by_status.into_iter().map(count).collect(),
+            durations: stats.durations.into_iter().map(duration).collect(),
+        }
+    }
+}
+
+/// A place for one file.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(name = "Upload")]
+pub struct UploadObject {
+    /// The file's key.
+    id: async_graphql::ID,
+    /// The file's name.
+    name: String,
+    /// Where to PUT the bytes, once.
+    put_url: String,
+    /// Where anybody who has the address can GET them, for seven days.
+    get_url: String,
+    /// When the PUT address expires.
+    expires_at: AwsDateTime,
+}
+
+impl From<Upload> for UploadObject {
+    fn from(upload: Upload) -> Self {
+        UploadObject {
+            id: upload.id.into(),
+            name: upload.name,
+            put_url: upload.put_url,
+            get_url: upload.get_url,
+            expires_at: AwsDateTime(upload.expires_at),
+        }
+    }
+}
+
+/// A token that reads one job, and nothing else.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(name = "WatchToken")]
+pub struct WatchTokenObject {
+    /// To be sent as `Authorization: Bearer TOKEN`.
+    token: String,
+    /// Until when it is good.
+    expires_at: AwsDateTime,
+}
+
+impl From<WatchToken> for WatchTokenObject {
+    fn from(token: WatchToken) -> Self {
+        WatchTokenObject {
+            token: token.token,
+            expires_at: AwsDateTime(token.expires_at),
+        }
+    }
+}
+
+/// What became of one job of a batch: the job, or the error.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
+pub struct SubmitJobResult {
+    /// The job, when it was accepted.
+    pub job: Option<JobObject>,
+    /// What went wrong, when it was not.
+    #[graphql(skip)]
+    pub failure: Option<(String, &'static str)>,
+}
+
+/// An error of one job of a batch.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct SubmitJobError {
+    /// The code, as `errorType` of other errors.
+    code: String,
+    /// What went wrong.
+    message: String,
+}
+
+#[ComplexObject]
+impl SubmitJobResult {
+    /// What went wrong, when the job was not accepted.
+    async fn error(&self) -> Option<SubmitJobError> {
+        self.failure.as_ref().map(|(message, code)| SubmitJobError {
+            code: (*code).to_owned(),
+            message: message.clone(),
+        })
+    }
+}
+
+/// What happened to a live list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "crate::hub::Kind")]
+pub enum JobChangeKind {
+    /// The job now matches the filter.
+    Enter,
+    /// The job matched before and matches now.
+    Change,
+    /// The job no longer matches; it comes as it is now.
+    Leave,
+    /// The list so far is complete; what follows is news. Without a job.
+    Snapshot,
+    /// Too much happened: forget the list, a new one follows. Without a job.
+    Resync,
+}
+
+/// A change of a live list.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(name = "JobChange")]
+pub struct JobChangeObject {
+    /// What happened.
+    pub kind: JobChangeKind,
+    /// The job.
+    pub job: Option<JobObject>,
+}

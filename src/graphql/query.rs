@@ -1,0 +1,90 @@
+//! The query fields.
+
+use async_graphql::{Context, Enum, ID, Object};
+use resolvers::jobs::ListJobs;
+use resolvers::store::Sort;
+use resolvers::{Caller, Resolvers};
+
+use super::error::to_graphql;
+use super::filter::JobFilter;
+use super::object::{JobObject, JobPageObject, JobStatsObject, JobTypeObject};
+use super::scalar::AwsDateTime;
+
+/// The order of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum JobSort {
+    /// The newest job first.
+    Newest,
+    /// The oldest job first.
+    Oldest,
+}
+
+/// Reading jobs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Query;
+
+#[Object]
+impl Query {
+    /// The job with this id; null where there is none that the caller may see.
+    async fn get_job(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<Option<JobObject>> {
+        let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
+        let id = id
+            .parse()
+            .map_err(|error| to_graphql(resolvers::Error::InvalidId(error)))?;
+        let job = resolvers.get_job(caller, id).await.map_err(to_graphql)?;
+        Ok(job.map(JobObject))
+    }
+
+    /// The jobs that the caller may see, in pages of at most 100.
+    async fn list_jobs(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<JobFilter>,
+        sort: Option<JobSort>,
+        #[graphql(default = 20)] limit: i32,
+        next_token: Option<String>,
+    ) -> async_graphql::Result<JobPageObject> {
+        let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
+        let list = ListJobs {
+            filter: filter
+                .unwrap_or_default()
+                .into_filter()
+                .map_err(to_graphql)?,
+            sort: match sort {
+                Some(JobSort::Oldest) => Sort::Oldest,
+                Some(JobSort::Newest) | None => Sort::Newest,
+            },
+            limit: limit.into(),
+            next_token,
+        };
+        let page = resolvers
+            .list_jobs(caller, list)
+            .await
+            .map_err(to_graphql)?;
+        Ok(JobPageObject {
+            items: page.items.into_iter().map(JobObject).collect(),
+            next_token: page.next_token,
+        })
+    }
+
+    /// What can be submitted.
+    async fn list_job_types(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<JobTypeObject>> {
+        let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
+        let types = resolvers.list_job_types(caller).map_err(to_graphql)?;
+        Ok(types.into_iter().map(JobTypeObject).collect())
+    }
+
+    /// Counts and durations of the jobs that the caller may see, submitted at `since` or later.
+    async fn job_stats(
+        &self,
+        ctx: &Context<'_>,
+        since: Option<AwsDateTime>,
+    ) -> async_graphql::Result<JobStatsObject> {
+        let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
+        let stats = resolvers
+            .job_stats(caller, since.map(|since| since.0))
+            .await
+            .map_err(to_graphql)?;
+        Ok(stats.into())
+    }
+}

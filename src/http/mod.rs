@@ -1,0 +1,61 @@
+//! The public listener: every door of the service on one address.
+//!
+//! | path | file |
+//! |---|---|
+//! | `/graphql`, `/graphql/realtime` | [`graphql`] |
+//! | `/graphql/graphiql.js`, `/graphql/graphiql.css`, `/` | [`graphiql`] |
+//! | `/files/…` | [`files`] |
+//! | `/healthz`, `/readyz`, `/metrics` | [`operations`] |
+
+pub mod files;
+pub mod graphiql;
+pub mod graphql;
+pub mod guard;
+pub mod operations;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware;
+use axum::routing::{any, get};
+use resolvers::Resolvers;
+use tokio_util::sync::CancellationToken;
+
+use crate::graphql::Executor;
+use crate::session::Sessions;
+use guard::Guard;
+
+/// Bytes of one request to `/graphql`: a batch of inputs, escaped.
+pub const BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// What the handlers share.
+#[derive(Clone, Debug)]
+pub struct Doors {
+    /// Executes GraphQL.
+    pub executor: Executor,
+    /// The live connections.
+    pub sessions: Arc<Sessions<Executor>>,
+    /// The use cases.
+    pub resolvers: Resolvers,
+    /// Cancelled when the server stops.
+    pub stopping: CancellationToken,
+}
+
+/// The routes of the public listener.
+pub fn router(doors: Doors, guard: Guard) -> Router {
+    Router::new()
+        .route("/graphql", any(graphql::graphql))
+        .route("/graphql/realtime", any(graphql::realtime))
+        .route("/graphql/graphiql.js", get(graphiql::script))
+        .route("/graphql/graphiql.css", get(graphiql::style))
+        .route("/", get(graphiql::home))
+        .route("/files/{upload}/{name}", get(files::get).put(files::put))
+        .route("/healthz", get(operations::healthz))
+        .route("/readyz", get(operations::readyz))
+        .route("/metrics", get(operations::metrics))
+        .with_state(doors)
+        .layer(middleware::from_fn_with_state(
+            Arc::new(guard),
+            guard::check,
+        ))
+}

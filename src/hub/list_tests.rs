@@ -1,0 +1,386 @@
+//! Random interleavings of everything that can happen to live lists, against the jobs as they are.
+
+use std::collections::BTreeMap;
+
+use job::filter::Condition;
+use job::{Job, Status, Version};
+use proptest::prelude::*;
+use wire::check::{self, Change, list};
+
+use super::tests::{Plain, id, row};
+use super::*;
+
+/// Jobs of the model; more than the small hub has slots.
+const JOBS: u8 = 6;
+const SLOTS: usize = 3;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write(u8, u8),
+    /// Publishes what was written, or an older version, with or without the version before it.
+    Publish(u8, u8, bool),
+    Watch(usize, usize),
+    Page(usize),
+    Take(usize),
+    Unwatch(usize),
+    Leave(usize),
+    Gap,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let (job, mailbox, watch) = (0..JOBS, 0usize..3, 0usize..64);
+    let step = prop_oneof![
+        5 => (job.clone(), any::<u8>()).prop_map(|(job, how)| Step::Write(job, how)),
+        6 => (job, 0u8..4, any::<bool>()).prop_map(|(job, back, old)| Step::Publish(job, back.saturating_sub(1), old)),
+        2 => (mailbox.clone(), 0usize..7).prop_map(|(mailbox, wanted)| Step::Watch(mailbox, wanted)),
+        4 => watch.clone().prop_map(Step::Page),
+        5 => mailbox.clone().prop_map(Step::Take),
+        1 => watch.prop_map(Step::Unwatch),
+        1 => mailbox.prop_map(Step::Leave),
+        1 => Just(Step::Gap),
+    ];
+    proptest::collection::vec(step, 1..100)
+}
+
+/// Filters of every index, and one of none.
+fn wanted(number: usize) -> Arc<Wanted> {
+    let mut wanted = Wanted::default();
+    let Wanted { filter, visible } = &mut wanted;
+    match number {
+        0 => {}
+        1 => filter.status = vec![Condition::In(vec![Status::Running, Status::Waiting])],
+        2 => visible.owner = vec![Condition::Eq(Some("a".into()))],
+        3 => filter.progress = vec![Condition::Ge(50)],
+        4 => filter.id = vec![Condition::Eq(Some(id(1)))],
+        5 => {
+            filter.status = vec![Condition::Eq(Some(Status::Succeeded))];
+            visible.owner = vec![Condition::Eq(Some("b".into()))];
+        }
+        _ => filter.job_type = vec![Condition::Eq(Some("test".into())), Condition::Ne(None)],
+    }
+    Arc::new(wanted)
+}
+
+fn matches(wanted: &Wanted, job: &Job) -> bool {
+    wanted.filter.matches(job) && wanted.visible.matches(job)
+}
+
+struct Watcher {
+    mailbox: usize,
+    watch: WatchId,
+    wanted: Arc<Wanted>,
+    /// A page has to be read.
+    reads: bool,
+    open: bool,
+    seen: Vec<Change<JobId>>,
+}
+
+struct World {
+    hub: Hub,
+    mailboxes: Vec<Arc<Mailbox>>,
+    /// All versions of each job.
+    jobs: Vec<Vec<Arc<Job>>>,
+    watchers: Vec<Watcher>,
+}
+
+impl World {
+    fn new() -> Self {
+        let jobs = (0..JOBS).map(|number| {
+            let mut job = Job::clone(&row(number, 1));
+            job.owner = if number % 2 == 0 { "a" } else { "b" }.into();
+            vec![Arc::new(job)]
+        });
+        Self {
+            hub: Hub::with_list_slots(SLOTS),
+            mailboxes: (0..3).map(|_| Arc::default()).collect(),
+            jobs: jobs.collect(),
+            watchers: Vec::new(),
+        }
+    }
+
+    fn newest(&self, job: usize) -> &Arc<Job> {
+        self.jobs[job].last().unwrap()
+    }
+
+    fn write(&mut self, number: u8, how: u8) {
+        let mut job = Job::clone(self.newest(number.into()));
+        job.version = job.version.next();
+        job.status = Status::ALL[usize::from(how) % Status::ALL.len()];
+        job.progress = how % 101;
+        self.jobs[usize::from(number)].push(Arc::new(job));
+    }
+
+    fn page(&mut self, watcher: usize) {
+        let watcher = &mut self.watchers[watcher];
+        if watcher.reads && watcher.open {
+            let newest = self.jobs.iter().map(|versions| versions.last().unwrap());
+            let page: Vec<Arc<Job>> = newest
+                .filter(|job| matches(&watcher.wanted, job))
+                .cloned()
+                .collect();
+            watcher.reads = !self.mailboxes[watcher.mailbox].page(watcher.watch, &page);
+        }
+    }
+
+    fn take(&mut self, mailbox: usize) -> bool {
+        let Some(delivery) = self.mailboxes[mailbox].take() else {
+            return false;
+        };
+        let watcher = self
+            .watchers
+            .iter_mut()
+            .find(|watcher| watcher.mailbox == mailbox && watcher.watch == delivery.watch)
+            .unwrap();
+        assert!(watcher.open && !watcher.reads, "told without a page");
+        let kind = match delivery.kind.unwrap() {
+            Kind::Enter => check::Kind::Enter,
+            Kind::Change => check::Kind::Change,
+            Kind::Leave => check::Kind::Leave,
+            Kind::Snapshot => check::Kind::Snapshot,
+            Kind::Resync => check::Kind::Resync,
+        };
+        watcher.reads = kind == check::Kind::Resync;
+        let job = delivery.telling.job();
+        if let Some(job) = job {
+            assert!(watcher.wanted.visible.matches(job), "not for this caller");
+            assert_eq!(
+                kind != check::Kind::Leave,
+                watcher.wanted.filter.matches(job)
+            );
+        }
+        let job = job.map(|job| (job.id, job.version.0));
+        watcher.seen.push(Change { kind, job });
+        true
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Write(job, how) => self.write(job, how),
+            Step::Publish(job, back, with_old) => {
+                let versions = &self.jobs[usize::from(job)];
+                let index = versions.len().saturating_sub(1 + usize::from(back));
+                let old = index.checked_sub(1).map(|before| &versions[before]);
+                self.hub.publish(old.filter(|_| with_old), &versions[index]);
+            }
+            Step::Watch(mailbox, number) => {
+                let wanted = wanted(number);
+                let key = GroupKey(number.to_string().into());
+                let (hub, to) = (&self.hub, &self.mailboxes[mailbox]);
+                let watch = hub.watch_list(Arc::clone(&wanted), to, key, || Arc::new(Plain));
+                self.watchers.push(Watcher {
+                    mailbox,
+                    watch,
+                    wanted,
+                    reads: true,
+                    open: true,
+                    seen: Vec::new(),
+                });
+            }
+            Step::Page(index) if !self.watchers.is_empty() => {
+                self.page(index % self.watchers.len());
+            }
+            Step::Unwatch(index) if !self.watchers.is_empty() => {
+                let index = index % self.watchers.len();
+                let watcher = &mut self.watchers[index];
+                watcher.open = false;
+                self.hub
+                    .unwatch(&self.mailboxes[watcher.mailbox], watcher.watch);
+            }
+            Step::Take(mailbox) => {
+                self.take(mailbox);
+            }
+            Step::Leave(mailbox) => {
+                self.hub.leave(&self.mailboxes[mailbox]);
+                let of_it = |watcher: &&mut Watcher| watcher.mailbox == mailbox;
+                let left = self.watchers.iter_mut().filter(of_it);
+                left.for_each(|watcher| watcher.open = false);
+            }
+            Step::Gap => self.hub.resync_lists(),
+            Step::Page(_) | Step::Unwatch(_) => {}
+        }
+    }
+
+    /// All is published, read and taken.
+    fn settle(&mut self) {
+        for job in 0..usize::from(JOBS) {
+            self.hub.publish(None, self.newest(job));
+        }
+        let mut again = true;
+        while again {
+            (0..self.watchers.len()).for_each(|watcher| self.page(watcher));
+            again = self
+                .watchers
+                .iter()
+                .any(|watcher| watcher.open && watcher.reads);
+            for mailbox in 0..self.mailboxes.len() {
+                while self.take(mailbox) {
+                    again = true;
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #[test]
+    fn every_interleaving_ends_with_the_true_list(steps in steps()) {
+        let mut world = World::new();
+        for step in steps {
+            world.step(step);
+        }
+        world.settle();
+        for watcher in world.watchers.iter().filter(|watcher| watcher.open) {
+            let expected: BTreeMap<JobId, u64> = (0..usize::from(JOBS))
+                .map(|job| world.newest(job))
+                .filter(|job| matches(&watcher.wanted, job))
+                .map(|job| (job.id, job.version.0))
+                .collect();
+            prop_assert_eq!(list(&watcher.seen, &expected), Ok(()), "{:?}", watcher.seen);
+        }
+        for mailbox in &world.mailboxes {
+            world.hub.leave(mailbox);
+        }
+        prop_assert!(world.hub.is_empty());
+    }
+}
+
+/// What a mailbox has to tell, as text: `ENTER 1@2` for job 1 in version 2.
+fn told(mailbox: &Mailbox) -> Vec<String> {
+    std::iter::from_fn(|| mailbox.take())
+        .map(|delivery| {
+            let job = delivery.telling.job();
+            let job = job.map(|job| format!(" {}@{}", job.id.as_bytes()[0], job.version));
+            format!(
+                "{}{}",
+                delivery.kind.unwrap().as_str(),
+                job.unwrap_or_default()
+            )
+        })
+        .collect()
+}
+
+fn running(number: u8, version: u64, status: Status) -> Arc<Job> {
+    let mut job = Job::clone(&row(number, version));
+    job.status = status;
+    Arc::new(job)
+}
+
+fn watch_running(hub: &Hub, mailbox: &Arc<Mailbox>) -> WatchId {
+    hub.watch_list(wanted(1), mailbox, GroupKey("1".into()), || Arc::new(Plain))
+}
+
+#[test]
+fn kinds_follow_from_both_images_and_conflate() {
+    use Status::{Failed, Queued, Running};
+    let (hub, mailbox) = (Hub::default(), Arc::default());
+    let watch = watch_running(&hub, &mailbox);
+    let publish = |job, version, from, to| {
+        hub.publish(
+            Some(&running(job, version - 1, from)),
+            &running(job, version, to),
+        )
+    };
+    assert!(mailbox.page(watch, &[running(1, 2, Running)]));
+    assert_eq!(told(&mailbox), ["ENTER 1@2", "SNAPSHOT"]);
+    publish(1, 3, Running, Running);
+    publish(2, 2, Queued, Running);
+    publish(3, 2, Queued, Failed);
+    assert_eq!(told(&mailbox), ["CHANGE 1@3", "ENTER 2@2"]);
+    // Entered and left before it was told: nothing. Left and entered again: changed.
+    publish(4, 2, Queued, Running);
+    publish(4, 3, Running, Failed);
+    publish(1, 4, Running, Failed);
+    publish(1, 5, Failed, Running);
+    publish(2, 3, Running, Running);
+    publish(2, 4, Running, Failed);
+    assert_eq!(told(&mailbox), ["CHANGE 1@5", "LEAVE 2@4"]);
+    // A repeat, and a latecomer.
+    assert_eq!(publish(1, 5, Failed, Running), 0);
+    assert_eq!(publish(1, 4, Running, Failed), 0);
+    assert!(told(&mailbox).is_empty());
+}
+
+#[test]
+fn over_the_slots_the_list_starts_anew() {
+    let (hub, mailbox) = (Hub::with_list_slots(SLOTS), Arc::default());
+    let watch = watch_running(&hub, &mailbox);
+    let enter = |job| hub.publish(None, &running(job, 1, Status::Running));
+    assert!(mailbox.page(watch, &[]));
+    assert_eq!(told(&mailbox), ["SNAPSHOT"]);
+    (0..3).for_each(|job| assert_eq!(enter(job), 1));
+    assert_eq!(told(&mailbox), ["ENTER 0@1", "ENTER 1@1", "ENTER 2@1"]);
+    (3..7).for_each(|job| assert_eq!(enter(job), 1));
+    assert_eq!(told(&mailbox), ["RESYNC"]);
+    // The page is read, and meanwhile too much happens again.
+    (7..10).for_each(|job| assert_eq!(enter(job), 1));
+    assert!(mailbox.page(watch, &[running(1, 1, Status::Running)]));
+    let paged = [
+        "ENTER 1@1",
+        "SNAPSHOT",
+        "ENTER 7@1",
+        "ENTER 8@1",
+        "ENTER 9@1",
+    ];
+    assert_eq!(told(&mailbox), paged);
+    hub.resync_lists();
+    assert_eq!(told(&mailbox), ["RESYNC"]);
+    (10..14).for_each(|job| assert_eq!(enter(job), 1));
+    assert!(!mailbox.page(watch, &[]), "read it again");
+    assert!(mailbox.page(watch, &[]));
+    assert_eq!(told(&mailbox), ["SNAPSHOT"]);
+}
+
+#[test]
+fn an_event_costs_only_the_lists_that_it_may_matter_to() {
+    let hub = Hub::default();
+    let mailboxes: Vec<Arc<Mailbox>> = (0..100).map(|_| Arc::default()).collect();
+    for (number, mailbox) in mailboxes.iter().enumerate() {
+        let mut wanted = Wanted::default();
+        wanted.visible.owner = vec![Condition::Eq(Some(format!("owner {number}")))];
+        let key = GroupKey(number.to_string().into());
+        hub.watch_list(Arc::new(wanted), mailbox, key, || Arc::new(Plain));
+    }
+    let mut job = Job::clone(&row(1, 1));
+    assert_eq!(hub.publish(None, &Arc::new(job.clone())), 0);
+    job.owner = "owner 7".into();
+    job.version = Version(2);
+    assert_eq!(hub.publish(None, &Arc::new(job)), 1);
+}
+
+#[test]
+fn a_filter_over_two_statuses_is_told_once() {
+    let (hub, mailbox) = (Hub::default(), Arc::default());
+    watch_running(&hub, &mailbox);
+    let (old, new) = (
+        running(1, 1, Status::Running),
+        running(1, 2, Status::Waiting),
+    );
+    assert_eq!(hub.publish(Some(&old), &new), 1);
+}
+
+#[test]
+fn recent_versions_are_bounded_and_outlive_so_many_others() {
+    let hub = Hub::default();
+    let mailbox = Arc::default();
+    let watch = hub.watch_list(wanted(0), &mailbox, GroupKey("0".into()), || {
+        Arc::new(Plain)
+    });
+    mailbox.page(watch, &[]);
+    let other = |number: usize| {
+        let mut job = Job::clone(&row(0, 1));
+        let mut bytes = [0xFF; 16];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        job.id = JobId::from_bytes(bytes);
+        Arc::new(job)
+    };
+    hub.publish(None, &row(1, 5));
+    for number in 0..RECENT_JOBS - 1 {
+        hub.publish(None, &other(number));
+    }
+    assert_eq!(hub.publish(None, &row(1, 5)), 0, "still known");
+    for number in 0..RECENT_JOBS * 2 {
+        hub.publish(None, &other(number + RECENT_JOBS));
+    }
+    assert_eq!(hub.publish(None, &row(1, 5)), 1, "forgotten");
+}

@@ -1,0 +1,229 @@
+//! Random interleavings of everything that can happen to the hub, against what a watcher was promised.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use job::{Job, JobId, Version};
+use proptest::prelude::*;
+use wire::check::{Seen, transcript};
+
+use super::*;
+
+const LAST: u64 = 12;
+
+pub(super) struct Plain;
+
+#[async_trait]
+impl Render for Plain {
+    async fn render(&self, event: Event) -> Bytes {
+        match event {
+            Event::Job(job) => Bytes::from(job.version.to_string()),
+            Event::Jobs(change) => Bytes::from(change.kind.as_str()),
+        }
+    }
+}
+
+pub(super) fn id(job: u8) -> JobId {
+    JobId::from_bytes([job; 16])
+}
+
+/// Job number `job`, finished in version [`LAST`].
+pub(crate) fn row(job: u8, version: u64) -> Arc<Job> {
+    let new = job::NewJob {
+        id: id(job),
+        job_type: "test".into(),
+        owner: "me".into(),
+        tags: Vec::new(),
+        steps: Vec::new(),
+    };
+    let mut row = new.into_job().unwrap();
+    row.version = Version(version);
+    if version == LAST {
+        row.status = job::Status::Succeeded;
+    }
+    Arc::new(row)
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Write(u8),
+    /// Publishes what was written, or again an older version.
+    Publish(u8, u8),
+    Watch(usize, u8),
+    /// Comes back with what it has seen: all up to so many versions before the newest.
+    Resume(usize, u8, u8),
+    Snapshot(usize),
+    Take(usize),
+    Unwatch(usize),
+    Leave(usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let (job, mailbox) = (0u8..3, 0usize..4);
+    let step = prop_oneof![
+        4 => job.clone().prop_map(Step::Write),
+        4 => (job.clone(), 0u8..3).prop_map(|(job, back)| Step::Publish(job, back)),
+        2 => (mailbox.clone(), job.clone()).prop_map(|(mailbox, job)| Step::Watch(mailbox, job)),
+        2 => (mailbox.clone(), job, 0u8..3).prop_map(|(mailbox, job, back)| Step::Resume(mailbox, job, back)),
+        3 => (0usize..64).prop_map(Step::Snapshot),
+        4 => mailbox.clone().prop_map(Step::Take),
+        1 => (0usize..64).prop_map(Step::Unwatch),
+        1 => mailbox.prop_map(Step::Leave),
+    ];
+    proptest::collection::vec(step, 1..80)
+}
+
+struct Model {
+    mailbox: usize,
+    watch: WatchId,
+    job: u8,
+    committed: u64,
+    primed: bool,
+    open: bool,
+    seen: Vec<Seen>,
+}
+
+/// With `after` the client has that version already.
+fn watch(
+    hub: &Hub,
+    mailboxes: &[Arc<Mailbox>],
+    mailbox: usize,
+    job: u8,
+    committed: u64,
+    after: Option<u64>,
+) -> Model {
+    let key = GroupKey(format!("{job}").into());
+    let version = after.map(Version);
+    let watch = hub.watch(
+        id(job),
+        &mailboxes[mailbox],
+        key,
+        || Arc::new(Plain),
+        version,
+    );
+    let seen = after.map(|version| Seen {
+        version,
+        terminal: version == LAST,
+    });
+    Model {
+        mailbox,
+        watch,
+        job,
+        committed,
+        primed: false,
+        open: true,
+        seen: seen.into_iter().collect(),
+    }
+}
+
+fn take(mailboxes: &[Arc<Mailbox>], models: &mut [Model], mailbox: usize) -> bool {
+    let Some(delivery) = mailboxes[mailbox].take() else {
+        return false;
+    };
+    let model = models
+        .iter_mut()
+        .find(|model| model.mailbox == mailbox && model.watch == delivery.watch)
+        .unwrap();
+    assert!(
+        model.open && model.primed,
+        "told before its snapshot or after its end"
+    );
+    let job = delivery.telling.job().unwrap();
+    assert_eq!(job.id, id(model.job));
+    model.seen.push(Seen {
+        version: job.version.0,
+        terminal: delivery.is_last(),
+    });
+    true
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #[test]
+    fn every_interleaving_keeps_the_promise(steps in steps()) {
+        let hub = Hub::default();
+        let mailboxes: Vec<Arc<Mailbox>> = (0..4).map(|_| Arc::default()).collect();
+        let mut versions = BTreeMap::from([(0u8, 1u64), (1, 1), (2, 1)]);
+        let mut models: Vec<Model> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Write(job) => {
+                    let version = versions.get_mut(&job).unwrap();
+                    *version = LAST.min(*version + 1);
+                }
+                Step::Publish(job, back) => {
+                    let version = versions[&job].saturating_sub(u64::from(back)).max(1);
+                    let watching = models.iter().filter(|model| model.open && model.job == job).count();
+                    prop_assert_eq!(hub.publish(None, &row(job, version)), watching);
+                }
+                Step::Watch(mailbox, job) => {
+                    models.push(watch(&hub, &mailboxes, mailbox, job, versions[&job], None));
+                }
+                Step::Resume(mailbox, job, back) => {
+                    let after = versions[&job].saturating_sub(u64::from(back)).max(1);
+                    models.push(watch(&hub, &mailboxes, mailbox, job, after, Some(after)));
+                }
+                Step::Snapshot(index) if !models.is_empty() => {
+                    let index = index % models.len();
+                    let model = &mut models[index];
+                    model.primed = true;
+                    mailboxes[model.mailbox].snapshot(model.watch, &row(model.job, versions[&model.job]));
+                }
+                Step::Unwatch(index) if !models.is_empty() => {
+                    let index = index % models.len();
+                    let model = &mut models[index];
+                    model.open = false;
+                    hub.unwatch(&mailboxes[model.mailbox], model.watch);
+                }
+                Step::Take(mailbox) => { take(&mailboxes, &mut models, mailbox); }
+                Step::Leave(mailbox) => {
+                    hub.leave(&mailboxes[mailbox]);
+                    models.iter_mut().filter(|model| model.mailbox == mailbox).for_each(|model| model.open = false);
+                }
+                Step::Snapshot(_) | Step::Unwatch(_) => {}
+            }
+        }
+        for model in models.iter_mut().filter(|model| model.open) {
+            model.primed = true;
+            mailboxes[model.mailbox].snapshot(model.watch, &row(model.job, versions[&model.job]));
+        }
+        for (job, version) in &versions {
+            hub.publish(None, &row(*job, *version));
+        }
+        for mailbox in 0..mailboxes.len() {
+            while take(&mailboxes, &mut models, mailbox) {}
+        }
+        for model in models.iter().filter(|model| model.open) {
+            let newest = versions[&model.job];
+            let end = Seen { version: newest, terminal: newest == LAST };
+            prop_assert_eq!(transcript(&model.seen, model.committed, end), Ok(()));
+        }
+        for mailbox in &mailboxes {
+            hub.leave(mailbox);
+        }
+        prop_assert!(hub.is_empty());
+    }
+}
+
+#[test]
+fn a_client_that_has_the_version_gets_only_newer_ones() {
+    let (hub, mailbox) = (Hub::default(), Arc::default());
+    let watch = hub.watch(
+        id(1),
+        &mailbox,
+        GroupKey("g".into()),
+        || Arc::new(Plain),
+        Some(Version(4)),
+    );
+    mailbox.snapshot(watch, &row(1, 4));
+    assert!(mailbox.take().is_none());
+    hub.publish(None, &row(1, 5));
+    hub.publish(None, &row(1, 6));
+    assert_eq!(
+        mailbox.take().unwrap().telling.job().unwrap().version,
+        Version(6)
+    );
+    assert!(mailbox.take().is_none());
+}

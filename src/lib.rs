@@ -1,0 +1,20 @@
+//! The edges of Jobcast: sockets, handlers, clock, configuration. What may be done to a job is in `resolvers`.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`graphql`] | the schema, and its execution for every door |
+//! | [`auth`] | from credentials to a caller |
+//! | [`publisher`] | from the change feed to the hub |
+//! | [`hub`] | who watches which job, and what each has still to be told |
+//! | [`session`] | the real-time sockets |
+
+pub mod auth;
+pub mod config;
+pub mod data;
+pub mod graphql;
+pub mod http;
+pub mod hub;
+pub mod log;
+pub mod publisher;
+pub mod server;
+pub mod session;

@@ -1,0 +1,362 @@
+//! The driver of one socket: bytes to a `wire` session and back, the mailbox's deliveries to the socket.
+//!
+//! An idle connection owns no buffer: bytes are read into one, and written from one, that the thread's connections
+//! share; a buffer is kept only while the socket takes no more. All that waits for one socket goes out in one write.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use wire::frame::{self, Decoder, Event};
+use wire::{Input, Output, Session, close};
+
+use super::operations::Operations;
+use super::{Admission, Credentials, Executor, limits};
+use crate::hub::Mailbox;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
+    static WRITE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// One socket's state. What belongs to its operations is in [`Operations`].
+pub(super) struct Driver<E: Executor, S> {
+    pub(super) admission: Admission<E>,
+    socket: S,
+    pub(super) protocol: Box<dyn Session>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) operations: Operations<E>,
+    decoder: Decoder,
+    /// What waits for the socket; without capacity when nothing does.
+    pub(super) out: Vec<u8>,
+    written: usize,
+    opened: Instant,
+    /// When the protocol wants a tick.
+    wake: Option<Instant>,
+    /// When the next ping goes out; nothing heard since the last one but one means that the peer is dead.
+    ping: Instant,
+    heard: Instant,
+    /// Since when the socket takes nothing.
+    stalled: Option<Instant>,
+    /// When this socket is closed, by a drain or since it has lived its time.
+    leave: Instant,
+    /// When the credentials end.
+    pub(super) expires: Option<Instant>,
+    ended: Option<End>,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The peer is gone.
+    Gone,
+    /// The peer has said goodbye.
+    Left,
+    /// The peer broke the protocol or has no right to be here.
+    Refused,
+    /// The server ends it.
+    Closed,
+}
+
+/// Serves one upgraded socket to its end.
+pub(crate) async fn serve<E, S>(
+    mut admission: Admission<E>,
+    socket: S,
+    protocol: Box<dyn Session>,
+    credentials: Box<Credentials>,
+) where
+    E: Executor,
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let now = Instant::now();
+    let mailbox = Arc::default();
+    admission.enter(&mailbox);
+    let mut driver = Driver {
+        admission,
+        socket,
+        protocol,
+        mailbox,
+        operations: Operations::new(credentials),
+        decoder: Decoder::default(),
+        out: Vec::new(),
+        written: 0,
+        opened: now,
+        wake: None,
+        // Sockets that were opened together are not pinged together.
+        ping: now + limits::PING - rand::random_range(Duration::ZERO..limits::PING / 2),
+        heard: now,
+        stalled: None,
+        leave: now + limits::LIFETIME - rand::random_range(Duration::ZERO..limits::LIFETIME_JITTER),
+        expires: None,
+        ended: None,
+    };
+    let outputs = driver.protocol.opened();
+    driver.perform(outputs);
+    let end = driver.run().await;
+    let metrics = &driver.admission.sessions.metrics;
+    match end {
+        End::Left => metrics.disconnect_success.increment(1),
+        End::Gone | End::Refused => metrics.disconnect_client_error.increment(1),
+        End::Closed => metrics.disconnect_server_error.increment(1),
+    }
+    metrics.connection_duration.record(now.elapsed());
+}
+
+impl<E: Executor, S> Drop for Driver<E, S> {
+    fn drop(&mut self) {
+        let sessions = &self.admission.sessions;
+        sessions.hub.leave(&self.mailbox);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a connection has few operations"
+        )]
+        let live = self.operations.live() as f64;
+        sessions.metrics.active_subscriptions.decrement(live);
+    }
+}
+
+/// Closes a socket that nobody serves.
+pub(crate) async fn refuse(mut socket: impl AsyncWrite + Unpin, code: u16, reason: &str) {
+    let mut out = Vec::new();
+    frame::closed(Some(code), reason, &mut out);
+    // A peer that is gone already needs no close frame.
+    let _ = timeout(limits::CLOSING, async {
+        socket.write_all(&out).await?;
+        socket.shutdown().await
+    })
+    .await;
+}
+
+impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
+    async fn run(&mut self) -> End {
+        let mut timer = Box::pin(sleep_until(self.deadline()));
+        let end = poll_fn(|context| self.poll(context, &mut timer)).await;
+        drop(timer);
+        if end != End::Gone {
+            let rest = self.out.split_off(self.written);
+            // A peer that does not read is not waited for.
+            let _ = timeout(limits::CLOSING, async {
+                self.socket.write_all(&rest).await?;
+                self.socket.shutdown().await
+            })
+            .await;
+        }
+        end
+    }
+
+    /// Does all that can be done now.
+    fn poll(&mut self, context: &mut Context<'_>, timer: &mut Pin<Box<Sleep>>) -> Poll<End> {
+        loop {
+            self.poll_output(context);
+            let mut progress = self.poll_operations(context);
+            if self.ended.is_none()
+                && self.out.len() - self.written < limits::OUTBOX_BYTES
+                && self.operations.takes_more()
+            {
+                progress |= self.poll_read(context);
+            }
+            if let Some(end) = self.ended {
+                return Poll::Ready(end);
+            }
+            let deadline = self.deadline();
+            if timer.deadline() != deadline {
+                timer.as_mut().reset(deadline);
+            }
+            if timer.as_mut().poll(context).is_ready() {
+                self.time();
+                progress = true;
+            }
+            if !progress {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Deliveries go into the outbox only when it is empty, so that they are conflated while the socket is full.
+    fn poll_output(&mut self, context: &mut Context<'_>) {
+        let mut drained = false;
+        while self.ended.is_none() {
+            self.poll_rendering(context);
+            if self.out.is_empty() {
+                if drained || self.operations.is_rendering() {
+                    return;
+                }
+                drained = self.deliver(context);
+                if self.out.is_empty() {
+                    return;
+                }
+            }
+            if self.poll_write(context).is_pending() {
+                return;
+            }
+        }
+    }
+
+    /// The node drains.
+    pub(super) fn leave(&mut self) {
+        let spread = rand::random_range(Duration::ZERO..limits::DRAIN_SPREAD);
+        self.leave = self.leave.min(Instant::now() + spread);
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match Pin::new(&mut self.socket).poll_write(context, &self.out[self.written..]) {
+            Poll::Pending => {
+                self.stalled.get_or_insert_with(Instant::now);
+                return Poll::Pending;
+            }
+            Poll::Ready(Ok(count)) if count > 0 => {
+                self.stalled = None;
+                self.written += count;
+                if self.written == self.out.len() {
+                    self.written = 0;
+                    give_back(std::mem::take(&mut self.out));
+                }
+            }
+            Poll::Ready(_) => self.ended = Some(End::Gone),
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether something was read.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> bool {
+        let read = READ.with_borrow_mut(|bytes| {
+            let mut buffer = ReadBuf::new(bytes);
+            match Pin::new(&mut self.socket).poll_read(context, &mut buffer) {
+                Poll::Pending => None,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    self.decoder.receive(buffer.filled());
+                    Some(true)
+                }
+                Poll::Ready(_) => Some(false),
+            }
+        });
+        match read {
+            None => return false,
+            Some(false) => self.ended = Some(End::Gone),
+            Some(true) => {
+                self.heard = Instant::now();
+                self.decode();
+            }
+        }
+        true
+    }
+
+    fn deadline(&self) -> Instant {
+        let stalled = self.stalled.map(|since| since + self.stall_limit());
+        [self.wake, stalled, self.expires]
+            .into_iter()
+            .flatten()
+            .fold(self.ping.min(self.leave), Instant::min)
+    }
+
+    fn stall_limit(&self) -> Duration {
+        self.admission.sessions.bounds.stalled
+    }
+
+    fn time(&mut self) {
+        let now = Instant::now();
+        let limit = self.stall_limit();
+        if self.stalled.is_some_and(|since| now >= since + limit) {
+            self.admission.sessions.metrics.stalled_readers.increment(1);
+            return self.close(close::TRY_AGAIN, "Reader takes nothing", End::Closed);
+        }
+        if self.expires.is_some_and(|at| now >= at) {
+            self.expires = None;
+            self.tell(Input::Expired);
+        }
+        // Never between upgrade and acknowledgement: Amplify would not come back.
+        if now >= self.leave {
+            if self.protocol.may_close() {
+                return self.close(close::RESTART, "Server restarts", End::Closed);
+            }
+            self.leave = now + limits::DRAIN_SPREAD / 10;
+        }
+        if now >= self.ping {
+            if now.duration_since(self.heard) > limits::PING * 2 {
+                return self.close(close::TRY_AGAIN, "Peer answers no ping", End::Closed);
+            }
+            frame::ping(self.outbox());
+            self.ping = now + limits::PING;
+        }
+        if self.wake.is_some_and(|at| now >= at) {
+            self.wake = None;
+            self.tell(Input::Tick);
+        }
+    }
+
+    fn decode(&mut self) {
+        while self.ended.is_none() {
+            match self.decoder.decode() {
+                Ok(None) => return,
+                Ok(Some(Event::Text(text))) => self.tell(Input::Text(&text)),
+                Ok(Some(Event::Binary(_))) => self.tell(Input::Binary),
+                Ok(Some(Event::Ping(payload))) => frame::pong(&payload, self.outbox()),
+                Ok(Some(Event::Pong)) => {}
+                Ok(Some(Event::Close(code))) => {
+                    frame::closed(code, "", self.outbox());
+                    self.ended = Some(End::Left);
+                }
+                Err(violation) => self.close(violation.code, violation.reason, End::Refused),
+            }
+        }
+    }
+
+    pub(super) fn tell(&mut self, input: Input<'_>) {
+        let outputs = self.protocol.handle(self.opened.elapsed(), input);
+        self.perform(outputs);
+    }
+
+    fn perform(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Send(text) => frame::text(&[text.as_bytes()], self.outbox()),
+                Output::WakeAt(at) => self.wake = Some(self.opened + at),
+                Output::Close { code, reason } => self.close(code, &reason, End::Refused),
+                Output::Stop(id) => {
+                    self.admission
+                        .sessions
+                        .metrics
+                        .unsubscribe_success
+                        .increment(1);
+                    self.stop(&id);
+                }
+                Output::Authorize(init) => self.authorize(init),
+                Output::Start { id, request } => self.start(id, *request),
+            }
+        }
+    }
+
+    fn close(&mut self, code: u16, reason: &str, end: End) {
+        frame::closed(Some(code), reason, self.outbox());
+        self.ended = Some(end);
+    }
+
+    /// Where to write: the thread's buffer, as long as this connection has something to send.
+    pub(super) fn outbox(&mut self) -> &mut Vec<u8> {
+        if self.out.capacity() == 0 {
+            self.out = take_buffer();
+        }
+        &mut self.out
+    }
+}
+
+/// The thread's buffer.
+pub(super) fn take_buffer() -> Vec<u8> {
+    WRITE.take()
+}
+
+/// The buffer serves the thread's next connection, unless it has grown beyond what usually waits for one.
+fn give_back(mut buffer: Vec<u8>) {
+    if buffer.capacity() <= limits::OUTBOX_BYTES * 2 {
+        buffer.clear();
+        WRITE.set(buffer);
+    }
+}

@@ -1,0 +1,93 @@
+//! What is counted, under AppSync's metric names in snake case. Which exporter shows it is decided elsewhere: the
+//! recorder has to be installed before [`super::Sessions::new`].
+
+use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use crate::hub::Delivery;
+
+/// Of the deliveries of one event so many are measured each …
+const MEASURED: u32 = 16;
+/// … and after that one of so many: a histogram entry costs more than a small part of a delivery.
+const MEASURED_OF: u32 = 16;
+
+/// Handles, made once: a look-up by name would cost more than a delivery may.
+pub(crate) struct Metrics {
+    pub(crate) connect_success: Counter,
+    pub(crate) connect_client_error: Counter,
+    pub(crate) connect_server_error: Counter,
+    pub(crate) disconnect_success: Counter,
+    pub(crate) disconnect_client_error: Counter,
+    pub(crate) disconnect_server_error: Counter,
+    pub(crate) subscribe_success: Counter,
+    pub(crate) subscribe_client_error: Counter,
+    pub(crate) unsubscribe_success: Counter,
+    pub(crate) publish_data_message_success: Counter,
+    pub(crate) publish_data_message_client_error: Counter,
+    pub(crate) publish_data_message_size: Counter,
+    pub(crate) resync: Counter,
+    pub(crate) stalled_readers: Counter,
+    pub(crate) active_connections: Gauge,
+    pub(crate) active_subscriptions: Gauge,
+    pub(crate) connection_duration: Histogram,
+    commit_to_socket: Histogram,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            connect_success: counter!("connect_success"),
+            connect_client_error: counter!("connect_client_error"),
+            connect_server_error: counter!("connect_server_error"),
+            disconnect_success: counter!("disconnect_success"),
+            disconnect_client_error: counter!("disconnect_client_error"),
+            disconnect_server_error: counter!("disconnect_server_error"),
+            subscribe_success: counter!("subscribe_success"),
+            subscribe_client_error: counter!("subscribe_client_error"),
+            unsubscribe_success: counter!("unsubscribe_success"),
+            publish_data_message_success: counter!("publish_data_message_success"),
+            publish_data_message_client_error: counter!("publish_data_message_client_error"),
+            publish_data_message_size: counter!("publish_data_message_size_bytes"),
+            resync: counter!("resync_total"),
+            stalled_readers: counter!("stalled_readers_closed_total"),
+            active_connections: gauge!("active_connections"),
+            active_subscriptions: gauge!("active_subscriptions"),
+            connection_duration: histogram!("connection_duration_seconds"),
+            commit_to_socket: histogram!("commit_to_socket_seconds"),
+        }
+    }
+}
+
+/// Milliseconds since the epoch.
+pub(crate) fn now_millis() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Metrics {
+    /// Measures from the commit (`updatedAt`) to now, when the bytes go to the socket.
+    pub(crate) fn delivered(&self, delivery: &Delivery) {
+        let Some(job) = delivery.telling.job().filter(|_| delivery.live) else {
+            return;
+        };
+        let before = delivery.telling.count_delivery();
+        if before < MEASURED || before.is_multiple_of(MEASURED_OF) {
+            let lag = (now_millis() - job.updated_at.as_millis()).max(0);
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a lag has far fewer than 52 bits"
+            )]
+            self.commit_to_socket.record(lag as f64 / 1_000.0);
+        }
+    }
+}

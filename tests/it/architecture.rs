@@ -1,0 +1,159 @@
+//! The absences of ARCHITECTURE.md: what is deliberately nowhere stays nowhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The code of every Rust file below a folder, without comments and without what only tests have.
+fn code(folder: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    walk(&root().join(folder), &mut files);
+    assert!(!files.is_empty(), "{folder} has no Rust files");
+    files
+        .into_iter()
+        .filter(|path| !path.to_string_lossy().contains("/tests") && !path.ends_with("tests.rs"))
+        .map(|path| {
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text
+                .split("#[cfg(test)]\nmod tests {")
+                .next()
+                .unwrap()
+                .to_owned();
+            let code = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with("//"));
+            let name = path.strip_prefix(root()).unwrap().display().to_string();
+            (name, code.collect::<Vec<_>>().join("\n"))
+        })
+        .collect()
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            walk(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+/// Asserts that no file below `folder` but the `allowed` ones holds one of the `words`.
+fn nowhere(folder: &str, words: &[&str], allowed: &[&str]) {
+    for (file, code) in code(folder) {
+        if allowed.iter().any(|allowed| file.starts_with(allowed)) {
+            continue;
+        }
+        for word in words {
+            let found = code.lines().find(|line| line.contains(word));
+            assert!(
+                found.is_none(),
+                "{file} must not have `{word}`: {}",
+                found.unwrap_or_default().trim()
+            );
+        }
+    }
+}
+
+fn dependencies(manifest: &str) -> String {
+    let text = fs::read_to_string(root().join(manifest)).unwrap();
+    let section = text.split("\n[dependencies]\n").nth(1).unwrap();
+    section.split("\n[").next().unwrap().to_owned()
+}
+
+#[test]
+fn pure_crates_stay_pure() {
+    for name in ["job", "wire", "asl"] {
+        let folder = format!("crates/{name}/src");
+        nowhere(
+            &folder,
+            &[
+                "async fn",
+                ".await;",
+                ".await?",
+                ".await)",
+                "SystemTime",
+                "Instant::now",
+                "Timestamp::now",
+                "std::net",
+                "std::fs",
+                "std::thread",
+                "println!",
+            ],
+            &[],
+        );
+        let dependencies = dependencies(&format!("crates/{name}/Cargo.toml"));
+        for heavy in [
+            "tokio",
+            "axum",
+            "hyper",
+            "rusqlite",
+            "reqwest",
+            "async-graphql",
+        ] {
+            assert!(
+                !dependencies.contains(heavy),
+                "crates/{name} must not depend on {heavy}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_use_cases_know_no_edge() {
+    let dependencies = dependencies("resolvers/Cargo.toml");
+    for edge in [
+        "axum",
+        "hyper",
+        "async-graphql",
+        "tungstenite",
+        "lambda_runtime",
+        "\nwire",
+        "\njobcast",
+    ] {
+        assert!(
+            !dependencies.contains(edge),
+            "resolvers must not depend on {edge}"
+        );
+    }
+}
+
+#[test]
+fn databases_are_spoken_to_in_their_adapters_only() {
+    nowhere(
+        "resolvers/src",
+        &["rusqlite", "SELECT "],
+        &["resolvers/src/store/sqlite"],
+    );
+    nowhere(
+        "resolvers/src",
+        &["aws_sdk_dynamodb"],
+        &["resolvers/src/store/dynamodb"],
+    );
+    nowhere("src", &["rusqlite", "aws_sdk"], &[]);
+}
+
+#[test]
+fn only_the_use_cases_change_jobs() {
+    nowhere("src", &[".apply(", "store.create("], &["src/cli/bench"]);
+}
+
+#[test]
+fn only_the_publisher_feeds_the_hub() {
+    nowhere("src", &["hub.publish("], &["src/publisher.rs", "src/hub"]);
+}
+
+#[test]
+fn nobody_asks_where_the_program_runs() {
+    for folder in ["src", "resolvers/src"] {
+        nowhere(
+            folder,
+            &["is_local", "is_aws", "is_embedded", "AWS_EXECUTION_ENV"],
+            &[],
+        );
+    }
+}
