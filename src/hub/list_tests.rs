@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use checker::{Change, Item, ListTranscript};
 use job::filter::Condition;
 use job::{Job, Status, Version};
 use proptest::prelude::*;
-use wire::check::{self, Change, list};
 
 use super::tests::{Plain, id, row};
 use super::*;
@@ -72,7 +72,7 @@ struct Watcher {
     /// A page has to be read.
     reads: bool,
     open: bool,
-    seen: Vec<Change<JobId>>,
+    seen: ListTranscript<JobId>,
 }
 
 struct World {
@@ -133,23 +133,22 @@ impl World {
             .unwrap();
         assert!(watcher.open && !watcher.reads, "told without a page");
         let kind = match delivery.kind.unwrap() {
-            Kind::Enter => check::Kind::Enter,
-            Kind::Change => check::Kind::Change,
-            Kind::Leave => check::Kind::Leave,
-            Kind::Snapshot => check::Kind::Snapshot,
-            Kind::Resync => check::Kind::Resync,
+            Kind::Enter => checker::Kind::Enter,
+            Kind::Change => checker::Kind::Change,
+            Kind::Leave => checker::Kind::Leave,
+            Kind::Snapshot => checker::Kind::Snapshot,
+            Kind::Resync => checker::Kind::Resync,
         };
-        watcher.reads = kind == check::Kind::Resync;
-        let job = delivery.telling.job();
-        if let Some(job) = job {
+        watcher.reads = kind == checker::Kind::Resync;
+        let job = delivery.telling.job().map(|job| {
             assert!(watcher.wanted.visible.matches(job), "not for this caller");
-            assert_eq!(
-                kind != check::Kind::Leave,
-                watcher.wanted.filter.matches(job)
-            );
-        }
-        let job = job.map(|job| (job.id, job.version.0));
-        watcher.seen.push(Change { kind, job });
+            Item {
+                id: job.id,
+                version: job.version.0,
+                wanted: Some(watcher.wanted.filter.matches(job)),
+            }
+        });
+        watcher.seen.event(Change { kind, job });
         true
     }
 
@@ -167,13 +166,15 @@ impl World {
                 let key = GroupKey(number.to_string().into());
                 let (hub, to) = (&self.hub, &self.mailboxes[mailbox]);
                 let watch = hub.watch_list(Arc::clone(&wanted), to, key, || Arc::new(Plain));
+                let mut seen = ListTranscript::default();
+                seen.subscribed();
                 self.watchers.push(Watcher {
                     mailbox,
                     watch,
                     wanted,
                     reads: true,
                     open: true,
-                    seen: Vec::new(),
+                    seen,
                 });
             }
             Step::Page(index) if !self.watchers.is_empty() => {
@@ -230,13 +231,13 @@ proptest! {
             world.step(step);
         }
         world.settle();
-        for watcher in world.watchers.iter().filter(|watcher| watcher.open) {
+        for watcher in std::mem::take(&mut world.watchers).into_iter().filter(|watcher| watcher.open) {
             let expected: BTreeMap<JobId, u64> = (0..usize::from(JOBS))
                 .map(|job| world.newest(job))
                 .filter(|job| matches(&watcher.wanted, job))
                 .map(|job| (job.id, job.version.0))
                 .collect();
-            prop_assert_eq!(list(&watcher.seen, &expected), Ok(()), "{:?}", watcher.seen);
+            prop_assert_eq!(watcher.seen.finish(&expected), Ok(()));
         }
         for mailbox in &world.mailboxes {
             world.hub.leave(mailbox);

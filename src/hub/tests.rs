@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use checker::{JobTranscript, Seen};
 use job::{Job, JobId, Version};
 use proptest::prelude::*;
-use wire::check::{Seen, transcript};
 
 use super::*;
 
@@ -79,10 +79,9 @@ struct Model {
     mailbox: usize,
     watch: WatchId,
     job: u8,
-    committed: u64,
     primed: bool,
     open: bool,
-    seen: Vec<Seen>,
+    seen: JobTranscript,
 }
 
 /// With `after` the client has that version already.
@@ -103,18 +102,15 @@ fn watch(
         || Arc::new(Plain),
         version,
     );
-    let seen = after.map(|version| Seen {
-        version,
-        terminal: version == LAST,
-    });
+    let mut seen = JobTranscript::default();
+    seen.subscribed(committed, after);
     Model {
         mailbox,
         watch,
         job,
-        committed,
         primed: false,
         open: true,
-        seen: seen.into_iter().collect(),
+        seen,
     }
 }
 
@@ -132,10 +128,8 @@ fn take(mailboxes: &[Arc<Mailbox>], models: &mut [Model], mailbox: usize) -> boo
     );
     let job = delivery.telling.job().unwrap();
     assert_eq!(job.id, id(model.job));
-    model.seen.push(Seen {
-        version: job.version.0,
-        terminal: delivery.is_last(),
-    });
+    assert_eq!(delivery.is_last(), job.status.is_terminal());
+    model.seen.event(Seen::from(&**job));
     true
 }
 
@@ -195,10 +189,9 @@ proptest! {
         for mailbox in 0..mailboxes.len() {
             while take(&mailboxes, &mut models, mailbox) {}
         }
-        for model in models.iter().filter(|model| model.open) {
-            let newest = versions[&model.job];
-            let end = Seen { version: newest, terminal: newest == LAST };
-            prop_assert_eq!(transcript(&model.seen, model.committed, end), Ok(()));
+        for model in models.into_iter().filter(|model| model.open) {
+            let newest = row(model.job, versions[&model.job]);
+            prop_assert_eq!(model.seen.finish(Seen::from(&*newest)), Ok(()));
         }
         for mailbox in &mailboxes {
             hub.leave(mailbox);

@@ -6,7 +6,6 @@
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 
 pub mod appsync;
-pub mod check;
 pub mod frame;
 mod session;
 pub mod sse;

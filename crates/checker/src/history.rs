@@ -1,0 +1,164 @@
+//! Every change of every job, as the change feed tells them: nothing may be missing. What watchers saw can be held against it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use job::RULES;
+
+use crate::seen::{Contradiction, Seen};
+
+/// What is wrong with the changes of a job.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenHistory<Id: fmt::Debug> {
+    /// The first change is not version 1.
+    #[error("the first change of {id:?} is {got}: a job begins with version 1")]
+    Beginning {
+        /// The job.
+        id: Id,
+        /// Its first change.
+        got: Seen,
+    },
+    /// A version is missing, or came twice.
+    #[error("{got} of {id:?} came after {before}: each change is exactly one version")]
+    Skipped {
+        /// The job.
+        id: Id,
+        /// The change before.
+        before: Seen,
+        /// The change then.
+        got: Seen,
+    },
+    /// No rule leads from one status to the other.
+    #[error("{got} of {id:?} came after {before}: no rule leads there")]
+    NoRule {
+        /// The job.
+        id: Id,
+        /// The change before.
+        before: Seen,
+        /// The change then.
+        got: Seen,
+    },
+    /// Two versions that cannot both be true.
+    #[error("{got} of {id:?} came after {before}: {why}")]
+    Contradiction {
+        /// The job.
+        id: Id,
+        /// The change before.
+        before: Seen,
+        /// The change then.
+        got: Seen,
+        /// The rule between the two.
+        why: Contradiction,
+    },
+}
+
+/// All changes of all jobs.
+#[derive(Clone, Debug)]
+pub struct History<Id> {
+    jobs: BTreeMap<Id, Vec<Seen>>,
+}
+
+impl<Id> Default for History<Id> {
+    fn default() -> Self {
+        History {
+            jobs: BTreeMap::new(),
+        }
+    }
+}
+
+impl<Id: Ord + Clone + fmt::Debug> History<Id> {
+    /// A change, in the order of the feed.
+    ///
+    /// # Errors
+    /// [`BrokenHistory`], when it does not follow from the job's change before.
+    pub fn change(&mut self, id: Id, got: Seen) -> Result<(), BrokenHistory<Id>> {
+        let changes = self.jobs.entry(id.clone()).or_default();
+        let before = changes.last().copied();
+        changes.push(got);
+        let Some(before) = before else {
+            return if got.version == 1 {
+                Ok(())
+            } else {
+                Err(BrokenHistory::Beginning { id, got })
+            };
+        };
+        if got.version != before.version + 1 {
+            return Err(BrokenHistory::Skipped { id, before, got });
+        }
+        if let Some(why) = before.contradicted_by(&got) {
+            return Err(BrokenHistory::Contradiction {
+                id,
+                before,
+                got,
+                why,
+            });
+        }
+        let rule = |(from, _, to): &(_, _, _)| *from == before.status && *to == got.status;
+        if !RULES.iter().any(rule) {
+            return Err(BrokenHistory::NoRule { id, before, got });
+        }
+        Ok(())
+    }
+
+    /// The jobs, each with all its versions, oldest first.
+    pub fn jobs(&self) -> impl Iterator<Item = (&Id, &[Seen])> {
+        self.jobs
+            .iter()
+            .map(|(id, changes)| (id, changes.as_slice()))
+    }
+
+    /// The newest version of a job.
+    pub fn newest(&self, id: &Id) -> Option<Seen> {
+        self.jobs.get(id)?.last().copied()
+    }
+
+    /// Whether a job was so: what a watcher saw must have been.
+    pub fn has(&self, id: &Id, seen: &Seen) -> bool {
+        let changes = self.jobs.get(id).map_or(&[][..], Vec::as_slice);
+        let there = changes.iter().find(|there| there.version == seen.version);
+        there.is_some_and(|there| there.contradicted_by(seen).is_none())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use job::Status::{Failed, Queued, Running, Succeeded, Waiting};
+
+    fn check(changes: &[(u64, job::Status, u8, u32)]) -> Result<(), String> {
+        let mut history = History::default();
+        for (version, status, progress, attempt) in changes {
+            let seen = Seen {
+                version: *version,
+                status: *status,
+                progress: Some(*progress),
+                attempt: Some(*attempt),
+            };
+            history.change('a', seen).map_err(|broken| {
+                let text = format!("{broken:?}");
+                text.split(' ').next().unwrap().to_owned()
+            })?;
+            assert!(history.has(&'a', &seen));
+            assert!(!history.has(&'b', &seen));
+            assert!(!history.has(&'a', &Seen::new(*version, Waiting)));
+            assert_eq!(history.newest(&'a'), Some(seen));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn what_does_not_follow_is_named() {
+        let begun = [(1, Queued, 0, 1), (2, Running, 0, 1), (3, Running, 50, 1)];
+        let with = |last| check(&[begun.as_slice(), &[last]].concat());
+        assert_eq!(with((4, Succeeded, 100, 1)), Ok(()));
+        assert_eq!(with((5, Succeeded, 100, 1)), Err("Skipped".into()));
+        assert_eq!(with((3, Succeeded, 100, 1)), Err("Skipped".into()));
+        assert_eq!(with((4, Queued, 50, 1)), Err("NoRule".into()));
+        assert_eq!(with((4, Running, 40, 1)), Err("Contradiction".into()));
+        assert_eq!(check(&[(2, Running, 0, 1)]), Err("Beginning".into()));
+        let retried = [(1, Queued, 0, 1), (2, Failed, 0, 1), (3, Queued, 0, 2)];
+        assert_eq!(check(&retried), Ok(()));
+        let again = [(1, Queued, 0, 1), (2, Failed, 0, 1), (3, Queued, 0, 1)];
+        assert_eq!(check(&again), Err("Contradiction".into()));
+    }
+}
