@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use job::change::{Source, StepUpdate};
 use job::filter::Condition;
@@ -34,8 +34,21 @@ const WAITS: [Duration; 4] = [
 pub const START_AFTER_MILLIS: i64 = 2_000;
 /// An open job is compared with its execution when it has not changed for this long, in milliseconds.
 pub const RECONCILE_AFTER_MILLIS: i64 = 60_000;
-/// How often the sweep looks.
+/// How often the sweep looks for jobs that were not started.
 const SWEEP: Duration = Duration::from_secs(2);
+/// How often it looks at the other open jobs: a job may wait for days, and each look asks the workflow.
+const SWEEP_OPEN: Duration = Duration::from_secs(60);
+
+/// Which jobs a sweep looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweep {
+    /// Those that were not started for [`START_AFTER_MILLIS`].
+    Queued,
+    /// Also the open ones that have not changed for [`RECONCILE_AFTER_MILLIS`].
+    Still,
+    /// All open ones: after a start of the server.
+    Open,
+}
 
 /// Takes the events of executions and applies them to their jobs.
 #[derive(Debug)]
@@ -156,7 +169,8 @@ fn job_of(execution: &str) -> Option<JobId> {
 }
 
 async fn sweep(resolvers: Resolvers, missed: Arc<Mutex<HashSet<String>>>) {
-    let mut everything = true;
+    let mut next = Sweep::Open;
+    let mut looked = Instant::now();
     loop {
         let mended = std::mem::take(&mut *missed.lock());
         for execution in mended {
@@ -167,28 +181,33 @@ async fn sweep(resolvers: Resolvers, missed: Arc<Mutex<HashSet<String>>>) {
                 missed.lock().insert(execution);
             }
         }
-        match resolvers.sweep_once(everything).await {
-            Ok(()) => everything = false,
+        match resolvers.sweep_once(next).await {
+            Ok(()) => next = Sweep::Queued,
             Err(error) => tracing::warn!(%error, "the sweep was cut short; the next one goes on"),
         }
         tokio::time::sleep(SWEEP).await;
+        if next == Sweep::Queued && looked.elapsed() >= SWEEP_OPEN {
+            (next, looked) = (Sweep::Still, Instant::now());
+        }
     }
 }
 
 impl Resolvers {
-    /// Looks at every open job once: starts what was not started, and compares with their executions those that have not changed for
-    /// long, or all of them (`everything`: after a start of the server).
+    /// Looks at jobs once: starts what was not started, and compares others with their executions.
     ///
     /// # Errors
     /// [`Error::Unavailable`]; what was done is done.
-    pub async fn sweep_once(&self, everything: bool) -> Result<(), Error> {
-        let open: Vec<Status> = Status::ALL
-            .into_iter()
-            .filter(|status| !status.is_terminal())
-            .collect();
+    pub async fn sweep_once(&self, sweep: Sweep) -> Result<(), Error> {
+        let statuses = match sweep {
+            Sweep::Queued => vec![Status::Queued],
+            Sweep::Still | Sweep::Open => {
+                let open = Status::ALL.into_iter();
+                open.filter(|status| !status.is_terminal()).collect()
+            }
+        };
         let mut query = ListQuery {
             filter: Filter {
-                status: vec![Condition::In(open)],
+                status: vec![Condition::In(statuses)],
                 ..Filter::default()
             },
             sort: Sort::Oldest,
@@ -205,7 +224,7 @@ impl Resolvers {
                 } else {
                     RECONCILE_AFTER_MILLIS
                 };
-                if everything || still >= patience {
+                if sweep == Sweep::Open || still >= patience {
                     self.reconcile(&job).await?;
                 }
             }

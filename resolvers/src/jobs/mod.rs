@@ -23,7 +23,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use job::Time;
 use tokio_util::task::TaskTracker;
 
-pub use execution::{ExecutionEvents, RECONCILE_AFTER_MILLIS, START_AFTER_MILLIS};
+pub use execution::{ExecutionEvents, RECONCILE_AFTER_MILLIS, START_AFTER_MILLIS, Sweep};
 pub use read::{JobPage, ListJobs};
 pub use report::{ReportProgress, WATCH_TOKEN_SECONDS, WatchToken};
 pub use stats::{DurationStats, JobStats, STATS_JOBS};

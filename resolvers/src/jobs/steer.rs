@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::{Resolvers, now};
 use crate::Error;
 use crate::caller::Caller;
-use crate::workflow::WorkflowError;
+use crate::workflow::{ExecutionStatus, WorkflowError};
 
 /// The error name of a cancelled job.
 pub(super) const CANCELLED: &str = "Cancelled";
@@ -62,29 +62,44 @@ impl Resolvers {
         job.apply(&retry(anew.clone()), now())
             .map_err(Error::Refused)?;
         self.known_type(&job.job_type)?;
-        match self.parts.workflow.redrive(&job.execution).await {
-            Ok(()) => {
-                let outcome = self
-                    .parts
-                    .store
-                    .apply(id, retry(job.execution.clone()), now())
-                    .await?;
-                // What the execution did before the row was ready for it.
-                self.reconcile(outcome.job()).await?;
-            }
-            Err(WorkflowError::NotRedrivable { .. } | WorkflowError::UnknownExecution(_)) => {
-                let outcome = self.parts.store.apply(id, retry(anew), now()).await?;
-                let input = self
-                    .parts
-                    .store
-                    .input(id)
-                    .await?
-                    .ok_or(Error::NotFound(id))?;
-                self.start_execution(outcome.job(), &input).await?;
-            }
-            Err(error) => return Err(error.into()),
+        if self.goes_on(&job.execution).await? {
+            let outcome = self
+                .parts
+                .store
+                .apply(id, retry(job.execution.clone()), now())
+                .await?;
+            // What the execution did before the row was ready for it.
+            self.reconcile(outcome.job()).await?;
+        } else {
+            let outcome = self.parts.store.apply(id, retry(anew), now()).await?;
+            let input = self
+                .parts
+                .store
+                .input(id)
+                .await?
+                .ok_or(Error::NotFound(id))?;
+            self.start_execution(outcome.job(), &input).await?;
         }
         self.parts.store.get(id).await?.ok_or(Error::NotFound(id))
+    }
+
+    /// Redrives an execution; whether it goes on. It does too when it was redriven before and the row did not hear of it: a retry that a
+    /// crash cut in two is finished by the next one, and nothing runs twice.
+    async fn goes_on(&self, execution: &str) -> Result<bool, Error> {
+        match self.parts.workflow.redrive(execution).await {
+            Ok(()) => Ok(true),
+            Err(WorkflowError::UnknownExecution(_)) => Ok(false),
+            Err(WorkflowError::NotRedrivable { .. }) => {
+                let found = self.parts.workflow.describe(execution).await?;
+                Ok(found.is_some_and(|found| {
+                    matches!(
+                        found.status,
+                        ExecutionStatus::Running | ExecutionStatus::Succeeded
+                    )
+                }))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Answers the task that waits in a step: with its output, as JSON text, or with an error's name.

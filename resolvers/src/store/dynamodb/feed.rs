@@ -301,10 +301,6 @@ impl Reader {
             Some(Reached::Since(since)) => *since,
             _ => 0,
         };
-        if let Some(number) = &change.sequence_number {
-            self.shards
-                .insert(id.to_owned(), Reached::After(number.clone()));
-        }
         let created = change
             .approximate_creation_date_time
             .map_or(i64::MAX, |time| time.secs());
