@@ -17,6 +17,31 @@ pub const DATA: &str = "data";
 /// The configuration that is read when it is there and no other is named.
 pub const FILE: &str = "jobcast.toml";
 
+/// What `serve --help` says about the file, below the flags.
+pub const SETTINGS: &str = r#"Configuration:
+  A flag wins over its variable, and both win over the file. Every key of the file may be left out; a key that is not known is an error.
+  Paths in the file begin where the file is. The flags' names are keys, with `_` for `-`; besides them there are:
+
+    samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
+    retention = "30d"               # how long finished jobs are kept
+    report_life = "7d"              # how long the functions of a job may report
+    allowed_origins = []            # web pages of these origins may use the server, besides its own
+    attach_any_function = false     # whether processes may attach to the Runtime API under names that are not configured
+
+    [functions.resize]              # `resize`, or arn:aws:lambda:…:function:resize, in a state machine
+    command = ["python3", "resize.py"]   # left out: outside processes attach to the Runtime API
+    concurrency = 1                 # processes, and so invocations at once
+    timeout = "15m"                 # for one invocation
+    environment = { LEVEL = "9" }   # besides the variables of the server
+    directory = "."                 # where it runs
+
+    [[auth.api_keys]]               # needed as soon as `listen` is not a loopback address
+    sha256 = "…"                    # printf %s KEY | sha256sum
+    subject = "my-backend"          # the owner of what it submits
+    roles = ["submitter"]           # viewer, submitter, operator, admin, publisher
+
+  A job type is a file NAME.asl.json in the directory of the state machines, with NAME.input.schema.json beside it to check inputs."#;
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -188,7 +213,7 @@ impl Config {
             .config
             .clone()
             .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists()));
-        let mut file = match &path {
+        let file = match &path {
             Some(path) => read(path)?,
             None => File::default(),
         };
@@ -197,6 +222,28 @@ impl Config {
             .and_then(Path::parent)
             .map(Path::to_path_buf)
             .unwrap_or_default();
+        let machines = Some(base.join("state-machines")).filter(|path| path.is_dir());
+        Config::resolve(flags, file, &base, machines)
+    }
+
+    /// The sample job types and nothing else, on a free port, whatever files and variables there are.
+    pub fn samples_only(data: PathBuf) -> Config {
+        let flags = ServeFlags {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            data: Some(data),
+            ..ServeFlags::default()
+        };
+        Config::resolve(flags, File::default(), Path::new(""), None)
+            .expect("nothing is said that could be wrong")
+    }
+
+    /// Puts the flags over the file, whose paths begin at `base`.
+    fn resolve(
+        flags: ServeFlags,
+        mut file: File,
+        base: &Path,
+        machines: Option<PathBuf>,
+    ) -> Result<Config, ConfigError> {
         for function in file.functions.values_mut() {
             let directory = function.directory.take().unwrap_or_default();
             let directory = base.join(directory);
@@ -223,8 +270,7 @@ impl Config {
                 .data
                 .or_else(|| file.data.map(|path| base.join(path)))
                 .unwrap_or_else(|| DATA.into()),
-            state_machines: named
-                .or_else(|| Some(base.join("state-machines")).filter(|path| path.is_dir())),
+            state_machines: named.or(machines),
             public_url: flags
                 .public_url
                 .or(file.public_url)

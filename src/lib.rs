@@ -7,8 +7,10 @@
 //! | [`publisher`] | from the change feed to the hub |
 //! | [`hub`] | who watches which job, and what each has still to be told |
 //! | [`session`] | the real-time sockets |
+//! | [`cli`] | the command line |
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod data;
 pub mod graphql;

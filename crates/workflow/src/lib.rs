@@ -23,8 +23,9 @@ mod machines;
 pub mod runner;
 pub mod task;
 
+pub use asl::Severity;
 pub use engine::{
     Definition, Description, Earlier, End, Engine, EngineError, ExecutionEvent, History, Listed,
     Listener, NoListener, OpenError, Settings, Started, Status, limits,
 };
-pub use machines::{Machine, Machines, MachinesError, Problem};
+pub use machines::{Checked, Machine, Machines, MachinesError, Problem};

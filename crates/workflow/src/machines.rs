@@ -98,32 +98,47 @@ impl Machines {
     /// # Errors
     /// [`MachinesError`], with every problem of every file.
     pub fn load(directory: &Path) -> Result<Machines, MachinesError> {
-        let mut files: Vec<PathBuf> = match std::fs::read_dir(directory) {
-            Ok(entries) => entries
-                .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-                .collect(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => {
-                return Err(MachinesError(vec![Problem::file(directory, &error)]));
-            }
-        };
-        files.sort();
         let (mut machines, mut problems) = (Machines::default(), Vec::new());
-        for file in &files {
-            let name = file.file_name().and_then(|name| name.to_str());
-            let Some(name) = name.and_then(|name| name.strip_suffix(DEFINITION)) else {
-                continue;
-            };
-            match read(directory, file, name) {
+        for (file, name) in
+            definitions(directory).map_err(|problem| MachinesError(vec![*problem]))?
+        {
+            match read(directory, &file, &name) {
                 Ok(machine) => machines.insert(machine),
                 Err(found) => problems.extend(found),
             }
         }
+        problems.retain(|problem| problem.severity == Severity::Error);
         if problems.is_empty() {
             Ok(machines)
         } else {
             Err(MachinesError(problems))
         }
+    }
+
+    /// Every problem of a directory, warnings too.
+    #[must_use]
+    pub fn check(directory: &Path) -> Checked {
+        let mut checked = Checked::default();
+        let files = definitions(directory).unwrap_or_else(|problem| {
+            checked.problems.push(*problem);
+            Vec::new()
+        });
+        checked.files = files.len();
+        for (file, name) in &files {
+            match read(directory, file, name) {
+                Ok(machine) => {
+                    let warnings = asl::validate(&machine.definition);
+                    let warnings = warnings.iter().map(|found| Problem::new(file, found));
+                    checked.problems.extend(warnings);
+                    let schema = machine
+                        .input_schema
+                        .map(|schema| (schema_file(directory, name), schema));
+                    checked.schemas.extend(schema);
+                }
+                Err(found) => checked.problems.extend(found),
+            }
+        }
+        checked
     }
 
     /// Adds a state machine, in the place of one of the same name.
@@ -148,24 +163,59 @@ impl Machines {
     }
 }
 
+/// What a check of a directory found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// How many definitions there are.
+    pub files: usize,
+    /// What is wrong with them.
+    pub problems: Vec<Problem>,
+    /// The schemas of those that can be read: the file and its text. Whether they are JSON Schemas is not checked here.
+    pub schemas: Vec<(PathBuf, Arc<str>)>,
+}
+
+/// The definitions of a directory with their names, in order. One that is not there has none.
+fn definitions(directory: &Path) -> Result<Vec<(PathBuf, String)>, Box<Problem>> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Box::new(Problem::of_file(directory, &error))),
+    };
+    let named = entries.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        let name = path
+            .file_name()?
+            .to_str()?
+            .strip_suffix(DEFINITION)?
+            .to_owned();
+        Some((path, name))
+    });
+    let mut files: Vec<_> = named.collect();
+    files.sort();
+    Ok(files)
+}
+
+fn schema_file(directory: &Path, name: &str) -> PathBuf {
+    directory.join(format!("{name}{INPUT_SCHEMA}"))
+}
+
 fn read(directory: &Path, file: &Path, name: &str) -> Result<Machine, Vec<Problem>> {
-    let text = std::fs::read_to_string(file).map_err(|error| vec![Problem::file(file, &error)])?;
-    let schema_file = directory.join(format!("{name}{INPUT_SCHEMA}"));
+    let text =
+        std::fs::read_to_string(file).map_err(|error| vec![Problem::of_file(file, &error)])?;
+    let schema_file = schema_file(directory, name);
     let schema = match std::fs::read_to_string(&schema_file) {
         Ok(schema) => {
             serde_json::from_str::<serde::de::IgnoredAny>(&schema)
-                .map_err(|error| vec![Problem::file(&schema_file, &error)])?;
+                .map_err(|error| vec![Problem::of_file(&schema_file, &error)])?;
             Some(schema.into())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(vec![Problem::file(&schema_file, &error)]),
+        Err(error) => return Err(vec![Problem::of_file(&schema_file, &error)]),
     };
     Machine::parse(name, text.into(), schema).map_err(|diagnostics| {
-        let errors = diagnostics
-            .into_iter()
-            .filter(|diagnostic| diagnostic.severity == Severity::Error);
-        errors
-            .map(|diagnostic| Problem::new(file, &diagnostic))
+        let problems = diagnostics.iter();
+        problems
+            .map(|diagnostic| Problem::new(file, diagnostic))
             .collect()
     })
 }
@@ -179,17 +229,30 @@ pub struct Problem {
     pub state: Option<String>,
     /// The field, as a JSON pointer; empty for the whole file.
     pub field: String,
-    /// What is wrong and what to do.
+    /// Line and column from 1, where the file is not JSON.
+    pub position: Option<(usize, usize)>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// A stable code, as in AWS's `ValidateStateMachineDefinition`; empty for the whole file.
+    pub code: &'static str,
+    /// What is wrong.
     pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
 }
 
 impl Problem {
-    fn file(file: &Path, error: &dyn fmt::Display) -> Problem {
+    /// The whole file cannot be used.
+    pub fn of_file(file: &Path, error: &dyn fmt::Display) -> Problem {
         Problem {
             file: file.to_owned(),
             state: None,
             field: String::new(),
+            position: None,
+            severity: Severity::Error,
+            code: "",
             message: error.to_string(),
+            hint: None,
         }
     }
 
@@ -199,16 +262,15 @@ impl Problem {
         let state = states
             .and_then(|at| parts.get(at + 1))
             .map(|name| name.replace("~1", "/").replace("~0", "~"));
-        let hint = diagnostic.hint.as_ref();
-        let message = match hint {
-            Some(hint) => format!("{} ({hint})", diagnostic.message),
-            None => diagnostic.message.clone(),
-        };
         Problem {
             file: file.to_owned(),
             state,
             field: diagnostic.location.clone(),
-            message,
+            position: diagnostic.position,
+            severity: diagnostic.severity,
+            code: diagnostic.code,
+            message: diagnostic.message.clone(),
+            hint: diagnostic.hint.clone(),
         }
     }
 }
@@ -222,7 +284,14 @@ impl fmt::Display for Problem {
         if !self.field.is_empty() {
             write!(f, ": {}", self.field)?;
         }
-        write!(f, ": {}", self.message)
+        if let Some((line, column)) = self.position {
+            write!(f, ": line {line}, column {column}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -232,7 +301,10 @@ pub struct MachinesError(pub Vec<Problem>);
 
 impl fmt::Display for MachinesError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the state machines have {} problems:", self.0.len())?;
+        match self.0.len() {
+            1 => f.write_str("the state machines have a problem:")?,
+            count => write!(f, "the state machines have {count} problems:")?,
+        }
         self.0
             .iter()
             .try_for_each(|problem| write!(f, "\n  {problem}"))

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 pub use execution::{ExecutionEvents, RECONCILE_AFTER_MILLIS, START_AFTER_MILLIS, Sweep};
 pub use read::{JobPage, ListJobs};
 pub use report::{ReportProgress, WATCH_TOKEN_SECONDS, WatchToken};
+pub use schema::check_schema;
 pub use stats::{DurationStats, JobStats, STATS_JOBS};
 pub use submit::SubmitJob;
 

@@ -56,13 +56,24 @@ impl Schemas {
         if let Some(compiled) = self.compiled.lock().get(text) {
             return Ok(Arc::clone(compiled));
         }
-        let bad = |error: &dyn fmt::Display| format!("the schema itself is not valid: {error}");
-        let schema = serde_json::from_str(text).map_err(|error| bad(&error))?;
-        let validator = jsonschema::validator_for(&schema).map_err(|error| bad(&error))?;
-        let validator = Arc::new(validator);
+        let validator = Arc::new(compile(text)?);
         self.compiled
             .lock()
             .insert(Arc::clone(text), Arc::clone(&validator));
         Ok(validator)
     }
+}
+
+fn compile(text: &str) -> Result<jsonschema::Validator, String> {
+    let bad = |error: &dyn fmt::Display| format!("the schema itself is not valid: {error}");
+    let schema = serde_json::from_str(text).map_err(|error| bad(&error))?;
+    jsonschema::validator_for(&schema).map_err(|error| bad(&error))
+}
+
+/// Whether inputs can be checked against a JSON Schema.
+///
+/// # Errors
+/// What is wrong with the schema.
+pub fn check_schema(text: &str) -> Result<(), String> {
+    compile(text).map(drop)
 }

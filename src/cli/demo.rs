@@ -1,0 +1,289 @@
+//! `demo`: the main job on sample files, from the upload to the result, in one process: a server with a data directory of its own, and a
+//! client that talks to it over HTTP and WebSocket as any other does.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use futures_util::future::try_join_all;
+use indicatif::MultiProgress;
+use job::Status;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::Outcome;
+use super::bars::Bars;
+use super::client::{Client, Server};
+use super::error::CliError;
+use super::follow::follow;
+use super::job::Seen;
+use super::lines::Lines;
+use super::output::{BOLD, DIM, is_interactive, paint, print, print_json};
+use super::samples::{SAMPLES, Sample};
+use super::submit::{random_token, submit};
+use super::upload::upload;
+use super::watch::{headline, until_interrupted};
+use crate::config::Config;
+use crate::server::{ServeError, serve};
+
+/// Runs the sample job types on sample photographs and a table, and says where the results are
+///
+/// It needs nothing else: a server is started inside, on a free port of this machine. One photograph is damaged; its job is expected to fail.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Directory of the database and the files [default: a fresh one among the temporary files]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Goes on serving afterwards, until Ctrl-C
+    #[arg(long)]
+    serve: bool,
+    /// Prints each finished job as JSON, one document a line, and nothing else
+    #[arg(long)]
+    json: bool,
+    /// What the server inside logs
+    #[arg(
+        long,
+        env = "JOBCAST_LOG",
+        value_name = "FILTER",
+        default_value = "error",
+        hide_env_values = true
+    )]
+    log: String,
+}
+
+/// The server inside.
+struct Inside {
+    address: SocketAddr,
+    data: PathBuf,
+    stop: CancellationToken,
+    serving: JoinHandle<Result<(), ServeError>>,
+}
+
+impl Demo {
+    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+        let data = match &self.data {
+            Some(data) => std::path::absolute(data).map_err(CliError::Runtime)?,
+            None => fresh_directory(),
+        };
+        let config = Config::samples_only(data);
+        crate::log::init(&self.log, config.log_format).map_err(|source| CliError::Log {
+            filter: self.log.clone(),
+            source,
+        })?;
+        let inside = Inside::start(config).await?;
+        let interrupted = || {
+            format!(
+                "interrupted; what there is so far is in {}",
+                inside.data.display()
+            )
+        };
+        let ran = until_interrupted(self.show(&inside), interrupted).await;
+        let ran = match ran {
+            Ok(outcome) if self.serve => until_interrupted(std::future::pending(), String::new)
+                .await
+                .or_else(|_: CliError| Ok(outcome)),
+            ran => ran,
+        };
+        inside.stop().await?;
+        ran
+    }
+
+    async fn show(&self, inside: &Inside) -> Result<Outcome, CliError> {
+        let client = Server::at(format!("http://{}", inside.address), self.json).client()?;
+        if !self.json {
+            print(format_args!(
+                "serving on http://{} with the data in {}",
+                inside.address,
+                inside.data.display()
+            ));
+        }
+        let multi = (is_interactive() && !self.json).then(MultiProgress::new);
+        let width = SAMPLES
+            .iter()
+            .map(|sample| sample.name.len())
+            .max()
+            .unwrap_or(0);
+        let jobs = SAMPLES
+            .iter()
+            .map(|sample| run_one(&client, sample, multi.as_ref(), width, self.json));
+        let jobs = try_join_all(jobs).await?;
+        let mut unexpected = Vec::new();
+        for (sample, seen) in SAMPLES.iter().zip(&jobs) {
+            if !is_expected(sample, seen) {
+                unexpected.push(format!("{} is {}", sample.name, seen.job.status));
+            }
+            if self.json {
+                print_json(&seen.json);
+            } else {
+                report(inside, sample, seen);
+            }
+        }
+        if !unexpected.is_empty() {
+            return Err(CliError::Demo(format!(
+                "the demo did not go as it should: {}; the log says more: jobcast demo --log debug",
+                unexpected.join(", ")
+            )));
+        }
+        if !self.json {
+            self.what_next(inside, &jobs[0]);
+        }
+        Ok(Outcome::Succeeded)
+    }
+
+    fn what_next(&self, inside: &Inside, first: &Seen) {
+        let program = std::env::args()
+            .next()
+            .unwrap_or_else(|| "jobcast".to_owned());
+        let (address, data, id) = (inside.address, inside.data.display(), first.job.id);
+        let heading = |text: &str| print(format_args!("\n{}", paint(BOLD, text)));
+        if self.serve {
+            heading("The results and GraphiQL are served until Ctrl-C");
+            print(format_args!("  http://{address}/"));
+        } else {
+            heading("To open the addresses above, and GraphiQL, serve them again");
+            print(format_args!(
+                "  {program} serve --listen {address} --data {data}"
+            ));
+        }
+        heading("Where to go next, in another terminal");
+        print(format_args!("  export JOBCAST_URL=http://{address}"));
+        print(format_args!("  {program} list"));
+        print(format_args!("  {program} get {id}"));
+        print(format_args!("  {program} history {id}"));
+        print(format_args!(
+            "  {program} submit thumbnails --file PHOTO.jpg --watch"
+        ));
+        print(format_args!(
+            "  {program} submit approval --input '{{\"subject\": \"Publish?\", \"approver\": \"you\"}}' --watch"
+        ));
+    }
+}
+
+impl Inside {
+    async fn start(config: Config) -> Result<Inside, CliError> {
+        let (data, stop) = (config.data.clone(), CancellationToken::new());
+        let (tell, told) = oneshot::channel();
+        let ready = move |addresses| {
+            // Nobody asks any more after Ctrl-C.
+            let _ = tell.send(addresses);
+        };
+        let serving = tokio::spawn(serve(config, ready, stop.clone()));
+        match told.await {
+            Ok(addresses) => Ok(Inside {
+                address: addresses.public,
+                data,
+                stop,
+                serving,
+            }),
+            Err(_) => Err(joined(serving).await.err().unwrap_or_else(|| {
+                CliError::Demo("the server stopped before it was ready".to_owned())
+            })),
+        }
+    }
+
+    async fn stop(self) -> Result<(), CliError> {
+        self.stop.cancel();
+        joined(self.serving).await
+    }
+}
+
+async fn joined(serving: JoinHandle<Result<(), ServeError>>) -> Result<(), CliError> {
+    match serving.await {
+        Ok(served) => Ok(served?),
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    }
+}
+
+fn fresh_directory() -> PathBuf {
+    let unique = random_token();
+    std::env::temp_dir().join(format!("jobcast-demo-{}", &unique[..8]))
+}
+
+async fn run_one(
+    client: &Client,
+    sample: &Sample,
+    multi: Option<&MultiProgress>,
+    width: usize,
+    json: bool,
+) -> Result<Seen, CliError> {
+    let bars = multi.map(|multi| Bars::among(multi, sample.name, width));
+    let size = sample.bytes.len() as u64;
+    let url = upload(client, Path::new(sample.name), size, sample.bytes.into()).await?;
+    let input = json!({ sample.field: url }).to_string();
+    let tags = ["demo".to_owned()];
+    let id = submit(client, sample.job_type, &input, &tags, &random_token())
+        .await?
+        .job
+        .id;
+    match bars {
+        Some(mut bars) => follow(client, id, &mut bars).await,
+        None if json => follow(client, id, &mut Silence).await,
+        None => {
+            follow(
+                client,
+                id,
+                &mut Lines::named(&format!("{:<width$}", sample.name)),
+            )
+            .await
+        }
+    }
+}
+
+/// For scripts, which want the end only.
+struct Silence;
+
+impl super::follow::Show for Silence {
+    fn job(&mut self, _: &Seen) {}
+    fn lost(&mut self, _: &CliError) {}
+    fn back(&mut self) {}
+}
+
+fn is_expected(sample: &Sample, seen: &Seen) -> bool {
+    match (sample.error, &seen.job.error) {
+        (None, _) => seen.job.status == Status::Succeeded,
+        (Some(name), Some(error)) => seen.job.status == Status::Failed && error.name == name,
+        (Some(_), None) => false,
+    }
+}
+
+fn report(inside: &Inside, sample: &Sample, seen: &Seen) {
+    print(format_args!(
+        "\n{}  {}",
+        paint(BOLD, sample.name),
+        headline(&seen.job)
+    ));
+    if sample.error.is_some() && is_expected(sample, seen) {
+        print(paint(
+            DIM,
+            "  as expected: this photograph is damaged on purpose",
+        ));
+    }
+    for (field, value) in seen
+        .result()
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
+        let single = value.get("url").unwrap_or(value);
+        if let Some(path) = single.as_str().and_then(|url| on_disk(inside, url)) {
+            print(format_args!("  {field}"));
+            print(format_args!("    {}", single.as_str().unwrap_or_default()));
+            print(format_args!("    {}", path.display()));
+        } else if let Some(files) = value.as_array() {
+            let urls = files.iter().filter_map(|file| file["url"].as_str());
+            let count = urls.filter(|url| on_disk(inside, url).is_some()).count();
+            if count > 0 {
+                print(format_args!("  {field}: {count} files"));
+            }
+        }
+    }
+}
+
+/// Where the file behind one of the server's addresses is.
+fn on_disk(inside: &Inside, url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix(&format!("http://{}/files/", inside.address))?;
+    let path = path.split('?').next()?;
+    Some(inside.data.join("files").join(path))
+}

@@ -1,0 +1,183 @@
+//! `history`: what happened in a job's execution, in the columns of the console of Step Functions.
+
+use std::collections::HashMap;
+
+use anstyle::Style;
+use clap::Args;
+use job::JobId;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::client::{Client, Server};
+use super::error::CliError;
+use super::output::{DIM, GREEN, RED, Table, note, paint, print, print_json, shorten};
+
+/// Events that are asked for at a time.
+const PAGE: usize = 1_000;
+/// Characters of an error's cause in the table.
+const CAUSE_CHARACTERS: usize = 100;
+
+/// Prints what happened in a job's execution, as the console of Step Functions does
+///
+/// With --json, each event as GetExecutionHistory has it.
+#[derive(Debug, Args)]
+pub(super) struct History {
+    /// The job
+    #[arg(value_name = "ID")]
+    id: JobId,
+    /// Prints each event's details below it
+    #[arg(long, short)]
+    verbose: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl History {
+    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+        let client = self.server.client()?;
+        let events = fetch(&client, self.id).await?;
+        if self.server.json {
+            events.iter().for_each(print_json);
+        } else if events.is_empty() {
+            note("nothing has happened yet: the execution has not started");
+        } else {
+            show(&events, self.verbose);
+        }
+        Ok(Outcome::Succeeded)
+    }
+}
+
+async fn fetch(client: &Client, id: JobId) -> Result<Vec<Value>, CliError> {
+    let document = "query History($id: ID!, $after: Int!, $limit: Int!) { getJob(id: $id) { history(after: $after, limit: $limit) { events next } } }";
+    let (mut events, mut after) = (Vec::new(), json!(0));
+    loop {
+        let data = client
+            .ask(document, json!({ "id": id, "after": after, "limit": PAGE }))
+            .await?;
+        let Some(job) = data["getJob"].as_object() else {
+            return Err(CliError::Refused {
+                code: "NotFound".to_owned(),
+                message: resolvers::Error::NotFound(id).to_string(),
+            });
+        };
+        let page = &job["history"];
+        for event in page["events"].as_array().into_iter().flatten() {
+            let event = serde_json::from_str(event.as_str().unwrap_or_default());
+            events.push(event.map_err(|error| client.unexpected(error))?);
+        }
+        after = page["next"].clone();
+        if after.is_null() {
+            return Ok(events);
+        }
+    }
+}
+
+fn show(events: &[Value], verbose: bool) {
+    let mut table = Table::new(&[
+        "ID",
+        "TYPE",
+        "STEP",
+        "RESOURCE",
+        "STARTED AFTER",
+        "TIME",
+        "ERROR",
+    ]);
+    let began = millis(events.first());
+    // The state that an event belongs to is the one of the event that led to it.
+    let mut states: HashMap<u64, String> = HashMap::new();
+    let plain = Style::new();
+    for event in events {
+        let details = details(event);
+        let kind = event["type"].as_str().unwrap_or_default();
+        let named = kind.ends_with("StateEntered") || kind.ends_with("StateExited");
+        let own = details
+            .and_then(|details| details["name"].as_str())
+            .filter(|_| named);
+        let previous = event["previousEventId"].as_u64().unwrap_or(0);
+        let state = own
+            .map(str::to_owned)
+            .or_else(|| states.get(&previous).cloned());
+        let state = state
+            .filter(|_| !kind.starts_with("Execution"))
+            .unwrap_or_default();
+        states.insert(event["id"].as_u64().unwrap_or(0), state.clone());
+        let at = millis(Some(event));
+        table.row([
+            (DIM, event["id"].to_string()),
+            (look(kind), kind.to_owned()),
+            (plain, state),
+            (plain, details.map(resource).unwrap_or_default()),
+            (plain, elapsed(at - began)),
+            (DIM, time(at)),
+            (RED, details.map(error).unwrap_or_default()),
+        ]);
+    }
+    let mut lines = table.lines();
+    lines.next().into_iter().for_each(print);
+    for (line, event) in lines.zip(events) {
+        print(line);
+        if let (true, Some(details)) = (verbose, details(event)) {
+            for line in format!("{details:#}").lines() {
+                print(format_args!("     {}", paint(DIM, line)));
+            }
+        }
+    }
+}
+
+/// The only field of an event that is an object: `taskScheduledEventDetails` and its like.
+fn details(event: &Value) -> Option<&Value> {
+    event.as_object()?.values().find(|value| value.is_object())
+}
+
+fn look(kind: &str) -> Style {
+    let ends = |words: &[&str]| words.iter().any(|word| kind.ends_with(word));
+    if ends(&["Failed", "TimedOut", "Aborted"]) {
+        RED
+    } else if ends(&["Succeeded"]) {
+        GREEN
+    } else {
+        Style::new()
+    }
+}
+
+/// `lambda:thumbnails-inspect`, `states:lambda:invoke`.
+fn resource(details: &Value) -> String {
+    let text = |name: &str| details[name].as_str().unwrap_or_default();
+    let arn = text("resource");
+    match (text("resourceType"), arn) {
+        (_, "") => String::new(),
+        ("", arn) => arn.rsplit(':').next().unwrap_or(arn).to_owned(),
+        (kind, name) => format!("{kind}:{}", name.rsplit(':').next().unwrap_or(name)),
+    }
+}
+
+fn error(details: &Value) -> String {
+    let text = |name: &str| details[name].as_str().unwrap_or_default();
+    match (text("error"), text("cause")) {
+        ("", "") => String::new(),
+        (error, "") => error.to_owned(),
+        (error, cause) => format!("{error}: {}", shorten(cause, CAUSE_CHARACTERS)),
+    }
+}
+
+fn millis(event: Option<&Value>) -> i64 {
+    let seconds = event.and_then(|event| event["timestamp"].as_f64());
+    // Milliseconds of our time are far below 2^53.
+    seconds.map_or(0, |seconds| (seconds * 1_000.0).round() as i64)
+}
+
+/// `00:00:01.250`.
+fn elapsed(millis: i64) -> String {
+    let seconds = millis / 1_000;
+    format!(
+        "{:02}:{:02}:{:02}.{:03}",
+        seconds / 3_600,
+        seconds / 60 % 60,
+        seconds % 60,
+        millis % 1_000
+    )
+}
+
+fn time(millis: i64) -> String {
+    job::Time::from_millis(millis).to_string()
+}

@@ -1,0 +1,121 @@
+//! Jobs as the commands ask for them and show them. What a job is stands in the crate `job`, whose JSON has the schema's names.
+
+use anstyle::Style;
+use job::{Job, Status, Step, StepStatus, Time};
+use serde_json::Value;
+
+use super::output::{CYAN, DIM, GREEN, RED, YELLOW};
+
+/// The fields of a job, as a fragment `Job` of a document.
+pub(super) const FRAGMENT: &str = "fragment Job on Job { id type owner status progress message tags attempt version createdAt startedAt \
+    updatedAt finishedAt expiresAt execution error { name message step } steps { name index type status progress attempt itemsDone \
+    itemsTotal startedAt finishedAt error { name message step } } }";
+
+/// A job that came in an answer, with the JSON for scripts.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) job: Job,
+    /// As the server sent it, but `input` and `result` are values and no longer text.
+    pub(super) json: Value,
+}
+
+impl Seen {
+    /// Reads a job of the fields of [`FRAGMENT`], and maybe more.
+    pub(super) fn read(mut json: Value) -> Result<Seen, serde_json::Error> {
+        let job = serde::Deserialize::deserialize(&json)?;
+        for name in ["input", "result"] {
+            if let Some(value) = json.get_mut(name)
+                && let Value::String(text) = value
+            {
+                *value = serde_json::from_str(text)?;
+            }
+        }
+        Ok(Seen { job, json })
+    }
+
+    /// The result of a job that succeeded, where it was asked for.
+    pub(super) fn result(&self) -> Option<&Value> {
+        self.json.get("result").filter(|value| !value.is_null())
+    }
+
+    /// What was submitted, where it was asked for.
+    pub(super) fn input(&self) -> Option<&Value> {
+        self.json.get("input").filter(|value| !value.is_null())
+    }
+}
+
+/// How a status looks.
+pub(super) trait Look {
+    fn style(self) -> Style;
+    /// One character for it.
+    fn mark(self) -> &'static str;
+}
+
+impl Look for Status {
+    fn style(self) -> Style {
+        match self {
+            Status::Queued => DIM,
+            Status::Running => CYAN,
+            Status::Waiting | Status::Cancelled => YELLOW,
+            Status::Succeeded => GREEN,
+            Status::Failed | Status::TimedOut => RED,
+        }
+    }
+
+    fn mark(self) -> &'static str {
+        match self {
+            Status::Queued => "·",
+            Status::Running => "▸",
+            Status::Waiting => "…",
+            Status::Succeeded => "✔",
+            Status::Failed | Status::TimedOut => "✘",
+            Status::Cancelled => "■",
+        }
+    }
+}
+
+impl Look for StepStatus {
+    fn style(self) -> Style {
+        match self {
+            StepStatus::Pending | StepStatus::Skipped => DIM,
+            StepStatus::Running => CYAN,
+            StepStatus::Waiting | StepStatus::Cancelled => YELLOW,
+            StepStatus::Succeeded => GREEN,
+            StepStatus::Failed | StepStatus::TimedOut => RED,
+        }
+    }
+
+    fn mark(self) -> &'static str {
+        match self {
+            StepStatus::Pending => "·",
+            StepStatus::Running => "▸",
+            StepStatus::Waiting => "…",
+            StepStatus::Succeeded => "✔",
+            StepStatus::Failed | StepStatus::TimedOut => "✘",
+            StepStatus::Cancelled => "■",
+            StepStatus::Skipped => "-",
+        }
+    }
+}
+
+/// `2/4` of a Map or Parallel.
+pub(super) fn items(step: &Step) -> Option<String> {
+    let total = step.items_total?;
+    Some(format!("{}/{total}", step.items_done.unwrap_or(0)))
+}
+
+/// How long a step took, once it ended.
+pub(super) fn step_millis(step: &Step) -> Option<i64> {
+    Some(step.finished_at?.as_millis() - step.started_at?.as_millis())
+}
+
+/// How long a job took from its start, once it ended.
+pub(super) fn millis(job: &Job) -> Option<i64> {
+    let began = job.started_at.unwrap_or(job.created_at);
+    Some(job.finished_at?.as_millis() - began.as_millis())
+}
+
+/// Milliseconds since a time.
+pub(super) fn age(time: Time) -> i64 {
+    resolvers::jobs::now().as_millis() - time.as_millis()
+}

@@ -1,0 +1,96 @@
+//! A running job where nobody looks at a terminal: a line whenever what it says changes, as text or as JSON.
+
+use job::{Job, StepStatus};
+
+use super::error::CliError;
+use super::follow::Show;
+use super::job::{Look, Seen, items, millis};
+use super::output::{duration, note, paint, print, print_json};
+
+/// Plain lines.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// Before each line, where several jobs share the output.
+    name: Option<String>,
+    last: String,
+}
+
+impl Lines {
+    /// Each line begins with `name`.
+    pub(super) fn named(name: &str) -> Lines {
+        Lines {
+            name: Some(name.to_owned()),
+            last: String::new(),
+        }
+    }
+}
+
+impl Show for Lines {
+    fn job(&mut self, seen: &Seen) {
+        let line = words(&seen.job);
+        if line != self.last {
+            match &self.name {
+                Some(name) => print(format_args!("{name}  {line}")),
+                None => print(&line),
+            }
+            self.last = line;
+        }
+    }
+
+    fn lost(&mut self, why: &CliError) {
+        tell_lost(why);
+    }
+
+    fn back(&mut self) {
+        note("connected again");
+    }
+}
+
+/// One JSON document a line: the job at each version that comes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct JsonLines;
+
+impl Show for JsonLines {
+    fn job(&mut self, seen: &Seen) {
+        print_json(&seen.json);
+    }
+
+    fn lost(&mut self, why: &CliError) {
+        tell_lost(why);
+    }
+
+    fn back(&mut self) {
+        note("connected again");
+    }
+}
+
+fn tell_lost(why: &CliError) {
+    let text = why.to_string();
+    let text = text.lines().next().unwrap_or_default();
+    note(format_args!("{text}; trying again"));
+}
+
+fn words(job: &Job) -> String {
+    let status = paint(
+        job.status.style(),
+        format_args!("{:<9}", job.status.as_str()),
+    );
+    let mut line = format!("{status} {:>3}%", job.progress);
+    if let Some(error) = &job.error {
+        line.push_str(&format!("  {}: {}", error.name, error.message));
+    } else if let Some(millis) = millis(job) {
+        line.push_str(&format!("  in {}", duration(millis)));
+    } else if let Some(step) = job.steps.iter().find(|step| step.status.is_open()) {
+        let items = items(step).unwrap_or_else(|| format!("{}%", step.progress));
+        let waits = if step.status == StepStatus::Waiting {
+            " waits"
+        } else {
+            ""
+        };
+        line.push_str(&format!("  {}{waits} {items}", step.name));
+        if let Some(message) = &job.message {
+            line.push_str(&format!("  {message}"));
+        }
+    }
+    line
+}

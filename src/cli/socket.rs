@@ -1,0 +1,252 @@
+//! One subscription over one WebSocket, graphql-transport-ws, the client's side (PROTOCOL.md of enisdenjo/graphql-ws). When the socket ends,
+//! this ends: `follow` comes back.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use http::HeaderValue;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use wire::close;
+use wire::transport_ws::SUBPROTOCOL;
+
+use super::client::{Client, Problem, innermost};
+use super::error::CliError;
+
+/// From the connection to the server's `connection_ack`.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// After so much silence the server is asked whether it is there.
+const SILENCE: Duration = Duration::from_secs(10);
+/// It has so long to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// The only subscription's id.
+const ID: &str = "1";
+
+/// What the server says about the subscription.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// An event's `data`.
+    Next(Value),
+    /// The subscription is over, and the server had no more to say.
+    Complete,
+}
+
+/// Why a socket is of no more use.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// It may work with another one.
+    Lost(CliError),
+    /// It will not.
+    Refused(CliError),
+}
+
+#[derive(Deserialize)]
+struct Frame {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    payload: Value,
+}
+
+#[derive(Deserialize)]
+struct Event {
+    data: Option<Value>,
+    #[serde(default)]
+    errors: Vec<Problem>,
+}
+
+/// A subscription.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    url: String,
+}
+
+impl Subscription {
+    /// Connects and subscribes.
+    pub(super) async fn open(
+        client: &Client,
+        document: &str,
+        variables: Value,
+    ) -> Result<Subscription, Ended> {
+        let url = client.url().to_owned();
+        let late = {
+            let (url, reason) = (url.clone(), format!("no answer within {OPEN_TIMEOUT:?}"));
+            Ended::Lost(CliError::Lost { url, reason })
+        };
+        let opening = async {
+            let socket = connect(client).await?;
+            let mut subscription = Subscription { socket, url };
+            subscription
+                .send(json!({ "type": "connection_init" }))
+                .await?;
+            loop {
+                let frame = subscription.frame().await?;
+                match frame.kind.as_str() {
+                    "connection_ack" => break,
+                    _ => subscription.mind(&frame).await?,
+                }
+            }
+            let payload = json!({ "query": document, "variables": variables });
+            subscription
+                .send(json!({ "type": "subscribe", "id": ID, "payload": payload }))
+                .await?;
+            Ok(subscription)
+        };
+        timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(late))
+    }
+
+    /// What the server says next. A server that says nothing is asked whether it is there.
+    pub(super) async fn next(&mut self) -> Result<Said, Ended> {
+        let mut asked = false;
+        loop {
+            let patience = if asked { ANSWER_TIMEOUT } else { SILENCE };
+            let Ok(frame) = timeout(patience, self.frame()).await else {
+                if asked {
+                    return Err(self.lost(format!(
+                        "the server is silent for {:?}",
+                        SILENCE + ANSWER_TIMEOUT
+                    )));
+                }
+                self.send(json!({ "type": "ping" })).await?;
+                asked = true;
+                continue;
+            };
+            let frame = frame?;
+            asked = false;
+            match frame.kind.as_str() {
+                "next" => return self.event(frame.payload).map(Said::Next),
+                "error" => {
+                    let problems: Vec<Problem> =
+                        serde_json::from_value(frame.payload).unwrap_or_default();
+                    return Err(match problems.into_iter().next() {
+                        Some(problem) => refused(problem.into()),
+                        None => {
+                            self.lost("the server ended the subscription with an error".to_owned())
+                        }
+                    });
+                }
+                "complete" => return Ok(Said::Complete),
+                _ => self.mind(&frame).await?,
+            }
+        }
+    }
+
+    /// Says goodbye, as far as the server still listens.
+    pub(super) async fn close(mut self) {
+        let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
+    }
+
+    fn event(&self, payload: Value) -> Result<Value, Ended> {
+        let event: Event = serde_json::from_value(payload)
+            .map_err(|error| self.lost(format!("an event that is none: {error}")))?;
+        if let Some(problem) = event.errors.into_iter().next() {
+            return Err(refused(problem.into()));
+        }
+        event
+            .data
+            .ok_or_else(|| self.lost("an event without data".to_owned()))
+    }
+
+    /// Frames that belong to the connection.
+    async fn mind(&mut self, frame: &Frame) -> Result<(), Ended> {
+        match frame.kind.as_str() {
+            "ping" => self.send(json!({ "type": "pong" })).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn send(&mut self, frame: Value) -> Result<(), Ended> {
+        let sent = self.socket.send(Message::text(frame.to_string())).await;
+        sent.map_err(|error| self.lost(innermost(&error)))
+    }
+
+    /// Cancel-safe: a frame is taken whole or not at all.
+    async fn frame(&mut self) -> Result<Frame, Ended> {
+        loop {
+            return match self.socket.next().await {
+                Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
+                    .map_err(|error| self.lost(format!("a frame that is none: {error}"))),
+                Some(Ok(Message::Close(why))) => {
+                    Err(self.closed(why.map(|why| (why.code.into(), why.reason.to_string()))))
+                }
+                // Answered by the library; they show that the server is there.
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => Err(self.lost(innermost(&error))),
+                None => Err(self.closed(None)),
+            };
+        }
+    }
+
+    fn closed(&self, why: Option<(u16, String)>) -> Ended {
+        match why {
+            Some((code @ (close::UNAUTHORIZED | close::FORBIDDEN), reason)) => {
+                Ended::Refused(CliError::Refused {
+                    code: "UnauthorizedException".to_owned(),
+                    message: format!("the server closed the connection ({code}): {reason}"),
+                })
+            }
+            Some((code @ (close::BAD_REQUEST | close::SUBPROTOCOL), reason)) => {
+                Ended::Refused(CliError::NotJobcast {
+                    url: self.url.clone(),
+                    reason: format!("it closed the connection ({code}): {reason}"),
+                })
+            }
+            Some((code, reason)) => self.lost(format!(
+                "the server closed the connection ({code} {reason})"
+            )),
+            None => self.lost("the server closed the connection".to_owned()),
+        }
+    }
+
+    fn lost(&self, reason: String) -> Ended {
+        let url = self.url.clone();
+        Ended::Lost(CliError::Lost { url, reason })
+    }
+}
+
+/// What the server refuses is refused again, unless it only could not do it now.
+fn refused(error: CliError) -> Ended {
+    match &error {
+        CliError::Refused { code, .. } if code == "ServiceUnavailable" => Ended::Lost(error),
+        _ => Ended::Refused(error),
+    }
+}
+
+async fn connect(client: &Client) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Ended> {
+    let url = client.url().to_owned();
+    let request = client.socket_url().into_client_request();
+    let mut request = request.map_err(|error| Ended::Refused(client.unexpected(error)))?;
+    let headers = request.headers_mut();
+    headers.insert(
+        SEC_WEBSOCKET_PROTOCOL,
+        HeaderValue::from_static(SUBPROTOCOL),
+    );
+    if let Some(key) = client.key() {
+        let mut key =
+            HeaderValue::from_str(key).map_err(|error| Ended::Refused(client.unexpected(error)))?;
+        key.set_sensitive(true);
+        headers.insert("x-api-key", key);
+    }
+    match connect_async(request).await {
+        Ok((socket, _)) => Ok(socket),
+        Err(SocketError::Http(response)) if response.status().is_server_error() => {
+            let reason = format!("it says {}", response.status());
+            Err(Ended::Lost(CliError::Lost { url, reason }))
+        }
+        Err(SocketError::Http(response)) => {
+            let reason = format!("it says {} to a WebSocket", response.status());
+            Err(Ended::Refused(CliError::NotJobcast { url, reason }))
+        }
+        Err(error) => {
+            let reason = innermost(&error);
+            Err(Ended::Lost(CliError::Unreachable { url, reason }))
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `cancel`, `retry`, `resume`: what can be done to a job that was submitted.
+
+use clap::Args;
+use job::{Job, JobId, StepStatus};
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::client::{Client, Server};
+use super::error::CliError;
+use super::follow::read;
+use super::job::{FRAGMENT, Seen};
+use super::output::{print, print_json};
+use super::submit::read_json;
+use super::watch::{headline, watch};
+
+/// Ends a job that is not finished
+#[derive(Debug, Args)]
+pub(super) struct Cancel {
+    /// The job
+    #[arg(value_name = "ID")]
+    id: JobId,
+    /// Why, for whoever looks at the job later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Runs a failed, cancelled or timed-out job again, from the step that failed where it can
+#[derive(Debug, Args)]
+pub(super) struct Retry {
+    /// The job
+    #[arg(value_name = "ID")]
+    id: JobId,
+    /// Watches it until it ends
+    #[arg(long, short)]
+    watch: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+/// Answers the step of a job that waits for somebody, such as an approval
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("answer").required(true))]
+pub(super) struct Resume {
+    /// The job
+    #[arg(value_name = "ID")]
+    id: JobId,
+    /// The step that waits [default: the only one that does]
+    #[arg(long, value_name = "NAME")]
+    step: Option<String>,
+    /// The step's output: JSON, @FILE, or - for standard input
+    #[arg(long, value_name = "JSON", group = "answer")]
+    output: Option<String>,
+    /// Fails the step with an error of this name, as Retry and Catch match it
+    #[arg(long, value_name = "NAME", group = "answer")]
+    error: Option<String>,
+    /// Watches the job until it ends
+    #[arg(long, short)]
+    watch: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Cancel {
+    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+        let client = self.server.client()?;
+        let document = format!(
+            "mutation Cancel($id: ID!, $reason: String) {{ cancelJob(id: $id, reason: $reason) {{ ...Job }} }} {FRAGMENT}"
+        );
+        let variables = json!({ "id": self.id, "reason": self.reason });
+        let seen = steer(&client, "cancelJob", &document, variables).await?;
+        show(&seen, self.server.json);
+        Ok(Outcome::Succeeded)
+    }
+}
+
+impl Retry {
+    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+        let client = self.server.client()?;
+        let document =
+            format!("mutation Retry($id: ID!) {{ retryJob(id: $id) {{ ...Job }} }} {FRAGMENT}");
+        let seen = steer(&client, "retryJob", &document, json!({ "id": self.id })).await?;
+        go_on(&client, &seen, self.watch, self.server.json).await
+    }
+}
+
+impl Resume {
+    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+        let client = self.server.client()?;
+        let output = match &self.output {
+            Some(output) => Some(read_json("--output", output).await?),
+            None => None,
+        };
+        let step = match self.step {
+            Some(step) => step,
+            None => the_step_that_waits(&read(&client, self.id).await?.job)?,
+        };
+        let document = format!(
+            "mutation Resume($id: ID!, $step: String!, $output: AWSJSON, $error: String) {{ resumeJob(id: $id, step: $step, output: $output, \
+             error: $error) {{ ...Job }} }} {FRAGMENT}"
+        );
+        let variables =
+            json!({ "id": self.id, "step": step, "output": output, "error": self.error });
+        let seen = steer(&client, "resumeJob", &document, variables).await?;
+        go_on(&client, &seen, self.watch, self.server.json).await
+    }
+}
+
+fn the_step_that_waits(job: &Job) -> Result<String, CliError> {
+    let waiting = job
+        .steps
+        .iter()
+        .filter(|step| step.status == StepStatus::Waiting);
+    let names: Vec<&str> = waiting.map(|step| step.name.as_str()).collect();
+    match names[..] {
+        [name] => Ok(name.to_owned()),
+        [] => Err(CliError::Refused {
+            code: "NotWaiting".to_owned(),
+            message: format!(
+                "job {} is {}, and none of its steps waits for an answer",
+                job.id, job.status
+            ),
+        }),
+        _ => Err(CliError::Usage(format!(
+            "several steps wait: say which with --step ({})",
+            names.join(", ")
+        ))),
+    }
+}
+
+/// Each of these mutations is sent once: a second one would be answered with an error although the first one did it.
+async fn steer(
+    client: &Client,
+    field: &str,
+    document: &str,
+    variables: Value,
+) -> Result<Seen, CliError> {
+    let mut data = client.ask_once(document, variables).await?;
+    Seen::read(data[field].take()).map_err(|error| client.unexpected(error))
+}
+
+fn show(seen: &Seen, json: bool) {
+    if json {
+        print_json(&seen.json);
+    } else {
+        print(headline(&seen.job));
+    }
+}
+
+async fn go_on(
+    client: &Client,
+    seen: &Seen,
+    and_watch: bool,
+    json: bool,
+) -> Result<Outcome, CliError> {
+    if and_watch {
+        return watch(client, seen.job.id, Some(&seen.job.job_type), json).await;
+    }
+    show(seen, json);
+    Ok(Outcome::Succeeded)
+}

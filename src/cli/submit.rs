@@ -1,0 +1,126 @@
+//! `submit`: one job, with files uploaded first. It is accepted once however often the request has to be sent.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Outcome;
+use super::client::{Client, Server};
+use super::error::CliError;
+use super::job::{FRAGMENT, Seen};
+use super::output::{is_interactive, note, print, print_json};
+use super::upload::{FileArgument, put_files};
+use super::watch::watch;
+
+/// Submits a job and prints its id
+///
+/// When it answers, the job is durable and will run, once.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  jobcast submit approval --input '{\"subject\": \"Publish?\", \"approver\": \"you\"}' --watch\n  \
+    jobcast submit thumbnails --file sunset.jpg --watch\n  jobcast submit csv-report --file csv=orders.csv --input '{\"delimiter\": \";\"}'"
+)]
+pub(super) struct Submit {
+    /// The job type, one of `jobcast types`
+    #[arg(value_name = "TYPE")]
+    job_type: String,
+    /// The input: JSON, @FILE, or - for standard input [default: {}]
+    #[arg(long, short, value_name = "JSON")]
+    input: Option<String>,
+    /// A file to upload; its address goes into the field of the input that takes one, or into FIELD. May be repeated
+    #[arg(long, short, value_name = "[FIELD=]PATH")]
+    file: Vec<FileArgument>,
+    /// A word to find the job by, such as team=web. May be repeated
+    #[arg(long, short, value_name = "TAG")]
+    tag: Vec<String>,
+    /// A text of your choice: the same submission with it again gives the first job, for 24 hours [default: a random one]
+    #[arg(long, value_name = "TEXT", conflicts_with = "file")]
+    token: Option<String>,
+    /// Watches the job until it ends; the exit status is the job's
+    #[arg(long, short)]
+    watch: bool,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Submit {
+    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+        let client = self.server.client()?;
+        let input = match &self.input {
+            Some(input) => read_json("--input", input).await?,
+            None => "{}".to_owned(),
+        };
+        let input = if self.file.is_empty() {
+            input
+        } else {
+            put_files(&client, &self.job_type, &input, &self.file).await?
+        };
+        let token = self.token.unwrap_or_else(random_token);
+        let seen = submit(&client, &self.job_type, &input, &self.tag, &token).await?;
+        if self.watch {
+            return watch(&client, seen.job.id, Some(&self.job_type), self.server.json).await;
+        }
+        if self.server.json {
+            print_json(&seen.json);
+            return Ok(Outcome::Succeeded);
+        }
+        print(seen.job.id);
+        if is_interactive() {
+            note(format_args!("to watch it: jobcast watch {}", seen.job.id));
+        }
+        Ok(Outcome::Succeeded)
+    }
+}
+
+/// Submits a job. The token makes it safe to send the request again when no answer came.
+pub(super) async fn submit(
+    client: &Client,
+    job_type: &str,
+    input: &str,
+    tags: &[String],
+    token: &str,
+) -> Result<Seen, CliError> {
+    let document = format!(
+        "mutation Submit($input: SubmitJobInput!) {{ submitJob(input: $input) {{ ...Job }} }} {FRAGMENT}"
+    );
+    let variables = json!({ "input": { "type": job_type, "input": input, "tags": tags, "clientRequestToken": token } });
+    let mut data = client.ask(&document, variables).await?;
+    Seen::read(data["submitJob"].take()).map_err(|error| client.unexpected(error))
+}
+
+/// A token that nobody else has.
+pub(super) fn random_token() -> String {
+    uuid::Builder::from_random_bytes(rand::random())
+        .into_uuid()
+        .to_string()
+}
+
+/// The text of a JSON document: the argument itself, `@FILE`, or `-`.
+pub(super) async fn read_json(flag: &str, argument: &str) -> Result<String, CliError> {
+    let (text, whence) = match (argument, argument.strip_prefix('@')) {
+        ("-", _) => {
+            let read = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
+            let read = read.await.unwrap_or_else(|ended| Err(ended.into()));
+            let text = read.map_err(|source| file_error(Path::new("standard input"), source))?;
+            (text, "standard input".to_owned())
+        }
+        (_, Some(path)) => {
+            let text = tokio::fs::read_to_string(path).await;
+            let text = text.map_err(|source| file_error(Path::new(path), source))?;
+            (text, path.to_owned())
+        }
+        (text, None) => (text.to_owned(), flag.to_owned()),
+    };
+    match serde_json::from_str::<Value>(&text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(CliError::Usage(format!(
+            "{whence} is not JSON: {error}; {flag} takes a JSON document such as '{{\"name\": \"Ada\"}}', @FILE, or - for standard input"
+        ))),
+    }
+}
+
+pub(super) fn file_error(path: &Path, source: std::io::Error) -> CliError {
+    let path = PathBuf::from(path);
+    CliError::File { path, source }
+}
