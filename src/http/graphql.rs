@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, UPGRADE, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::value::RawValue;
 
 use super::{BODY_BYTES, Doors, graphiql};
@@ -216,10 +216,27 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<wire::Request, (StatusC
     if bytes.is_empty() {
         return Err((StatusCode::BAD_REQUEST, "Request body is empty.".to_owned()));
     }
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let request = serde_json::from_slice(&bytes).map_err(|error| {
         let text = format!("Unable to parse GraphQL query: the body must be {{\"query\": \"…\", \"variables\": {{…}}}}: {error}");
         (StatusCode::BAD_REQUEST, text)
-    })
+    })?;
+    objects(request).map_err(|text| (StatusCode::BAD_REQUEST, text))
+}
+
+/// `variables` and `extensions` are maps (GraphQL over HTTP, "Request Parameters").
+fn objects(request: wire::Request) -> Result<wire::Request, String> {
+    for (name, value) in [
+        ("variables", &request.variables),
+        ("extensions", &request.extensions),
+    ] {
+        if value
+            .as_ref()
+            .is_some_and(|value| !value.get().starts_with('{'))
+        {
+            return Err(format!("{name} must be an object: {{\"name\": value}}"));
+        }
+    }
+    Ok(request)
 }
 
 async fn collect(body: Body) -> Result<Bytes, (StatusCode, String)> {
@@ -275,7 +292,7 @@ fn from_query(query: &str) -> Result<wire::Request, String> {
         }
     }
     if found {
-        return Ok(request);
+        return objects(request);
     }
     Err("the parameter `query` is missing: /graphql?query=…".to_owned())
 }
@@ -300,11 +317,14 @@ fn decode(text: &str) -> Option<String> {
 }
 
 fn refuse(wants: Wants, status: StatusCode, message: &str, code: &str) -> Response {
-    json(
-        wants,
-        status,
-        format!(r#"{{"errors":{}}}"#, errors_text(message, code)).into(),
-    )
+    let body = format!(r#"{{"errors":{}}}"#, errors_text(message, code));
+    let mut response = json(wants, status, body.into());
+    // Amplify looks for the error's name here, as AppSync sends it.
+    if let Ok(code) = HeaderValue::from_str(code) {
+        let name = HeaderName::from_static("x-amzn-errortype");
+        response.headers_mut().insert(name, code);
+    }
+    response
 }
 
 fn json(wants: Wants, status: StatusCode, body: Bytes) -> Response {
@@ -367,6 +387,8 @@ mod tests {
             "variables={}",
             "query=%zz",
             "query=a&variables=%7B",
+            "query=a&variables=1",
+            "query=a&extensions=%5B%5D",
             "query=%ff",
         ] {
             assert!(from_query(bad).is_err(), "{bad}");

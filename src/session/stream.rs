@@ -50,7 +50,7 @@ pub fn sse<E: Executor>(
     respond(sessions, name, Door::Sse, started)
 }
 
-/// Answers with a multipart subscription (`multipart/mixed;subscriptionSpec=1.0`). Arguments and limits as for [`sse`].
+/// Answers with a multipart subscription (`multipart/mixed;subscriptionSpec=1.0`). Arguments and limits as for [`sse()`].
 pub fn multipart<E: Executor>(
     sessions: &Arc<Sessions<E>>,
     name: Option<&Arc<str>>,

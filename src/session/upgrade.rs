@@ -101,12 +101,17 @@ enum Choice {
     Amazon,
 }
 
+/// The first that is served here, in the client's order, which is its preference (RFC 6455, section 4.1). Python's gql depends on that:
+/// it does not find the answer in a header whose name is in lower case, and then speaks what it offered first.
 fn choose(headers: &HeaderMap) -> Option<(&'static str, Choice)> {
-    if has_token(headers, &SEC_WEBSOCKET_PROTOCOL, transport_ws::SUBPROTOCOL) {
-        return Some((transport_ws::SUBPROTOCOL, Choice::Modern));
-    }
-    has_token(headers, &SEC_WEBSOCKET_PROTOCOL, appsync::SUBPROTOCOL)
-        .then_some((appsync::SUBPROTOCOL, Choice::Amazon))
+    tokens(headers, &SEC_WEBSOCKET_PROTOCOL).find_map(|offered| {
+        if offered.eq_ignore_ascii_case(transport_ws::SUBPROTOCOL) {
+            return Some((transport_ws::SUBPROTOCOL, Choice::Modern));
+        }
+        offered
+            .eq_ignore_ascii_case(appsync::SUBPROTOCOL)
+            .then_some((appsync::SUBPROTOCOL, Choice::Amazon))
+    })
 }
 
 /// AppSync's authorization object from the sub-protocols or from the query. An unreadable one counts as an empty one: the
@@ -158,4 +163,31 @@ fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clients_order_decides() {
+        for (offered, chosen) in [
+            ("graphql-transport-ws", Some("graphql-transport-ws")),
+            ("graphql-ws", Some("graphql-ws")),
+            ("graphql-ws, header-e30", Some("graphql-ws")),
+            ("header-e30, graphql-ws", Some("graphql-ws")),
+            (
+                "graphql-transport-ws, graphql-ws",
+                Some("graphql-transport-ws"),
+            ),
+            ("graphql-ws, graphql-transport-ws", Some("graphql-ws")),
+            ("mqtt, graphql-transport-ws", Some("graphql-transport-ws")),
+            ("mqtt", None),
+            ("", None),
+        ] {
+            let offer = offered.parse().expect("a header");
+            let headers = HeaderMap::from_iter([(SEC_WEBSOCKET_PROTOCOL, offer)]);
+            assert_eq!(choose(&headers).map(|(name, _)| name), chosen, "{offered}");
+        }
+    }
 }

@@ -1,0 +1,96 @@
+"""Takes the files of the README's job type out of the README, and runs it: started by the server, and attached to it by hand."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+from server import KEY, KEYS, Server
+
+WITHIN = 60
+WATCH = "query($id: ID!) { getJob(id: $id) { version status progress message result error { name message } } }"
+SUBMIT = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id status } }"
+VENV = os.path.dirname(os.path.abspath(sys.executable))
+
+
+def block(readme, name, language):
+    """The first code block of the language after the file's name."""
+    found = re.search(re.escape(f"`{name}`") + r".*?```" + language + r"\n(.*?)```", readme, re.DOTALL)
+    assert found, f"the README has no {language} block after `{name}`"
+    return found[1]
+
+
+def folder(readme):
+    path = tempfile.mkdtemp(prefix="jobcast-greet-")
+    os.mkdir(os.path.join(path, "state-machines"))
+    for name, language in {"state-machines/greet.asl.json": "json", "greet.py": "python", "jobcast.toml": "toml"}.items():
+        with open(os.path.join(path, name), "w") as file:
+            file.write(block(readme, name, language))
+    return path
+
+
+def greet(server, name, subject="greet"):
+    """Submits, and gives the job at its end."""
+    variables = {"input": {"type": subject, "input": json.dumps({"name": name})}}
+    id = server.query(SUBMIT, variables)["submitJob"]["id"]
+    deadline = time.monotonic() + WITHIN
+    last = None
+    while time.monotonic() < deadline:
+        job = server.query(WATCH, {"id": id})["getJob"]
+        assert last is None or job["version"] >= last["version"], f"versions fall: {last} {job}"
+        last = job
+        if job["status"] in ("SUCCEEDED", "FAILED", "CANCELLED", "TIMED_OUT"):
+            return job
+        time.sleep(0.1)
+    raise AssertionError(f"{subject} did not end in time: {last}")
+
+
+def started_by_the_server(readme):
+    path = folder(readme)
+    try:
+        # `python3` of the README's command is the one that has awslambdaric.
+        environment = {"PATH": f"{VENV}:{os.environ['PATH']}"}
+        with Server(config="\n" + KEYS, folder=path, environment=environment) as server:
+            for name in ("Ada", "Grace", "Barbara"):
+                job = greet(server, name)
+                assert job["status"] == "SUCCEEDED", job
+                assert json.loads(job["result"]) == {"greeting": f"Hello, {name}"}, job
+                assert job["message"] == f"thinking about {name}", job
+            print(f"ok   awslambdaric, started by the server: {job['result']}")
+            failed = greet(server, 7)
+            assert (failed["status"], failed["error"]["name"]) == ("FAILED", "TypeError"), failed
+            print(f"ok   a Python exception is the job's error: {failed['error']}")
+    finally:
+        shutil.rmtree(path)
+
+
+def attached(readme):
+    """A function without a command: a process from outside polls for it."""
+    path = folder(readme)
+    try:
+        with open(os.path.join(path, "jobcast.toml"), "w") as file:
+            file.write("[functions.greet]\n")
+        with Server(config=KEYS, folder=path) as server:
+            environment = {**os.environ, "AWS_LAMBDA_RUNTIME_API": f"{server.internal}/greet"}
+            command = [sys.executable, "-m", "awslambdaric", "greet.handler"]
+            function = subprocess.Popen(command, cwd=path, env=environment)
+            try:
+                job = greet(server, "Ada")
+                assert (job["status"], json.loads(job["result"])) == ("SUCCEEDED", {"greeting": "Hello, Ada"}), job
+                assert function.poll() is None, "the function ended by itself"
+                print(f"ok   awslambdaric, attached from outside: {job['result']}")
+            finally:
+                function.kill()
+                function.wait()
+    finally:
+        shutil.rmtree(path)
+
+
+with open("README.md") as file:
+    text = file.read()
+started_by_the_server(text)
+attached(text)

@@ -1,0 +1,108 @@
+"""gql's transports, each on the same journey."""
+
+import asyncio
+
+from gql import Client, gql
+from gql.transport.aiohttp import AIOHTTPTransport
+from gql.transport.aiohttp_websockets import AIOHTTPWebsocketsTransport
+from gql.transport.appsync_auth import AppSyncApiKeyAuthentication
+from gql.transport.appsync_websockets import AppSyncWebsocketsTransport
+from gql.transport.exceptions import TransportError, TransportQueryError, TransportServerError
+from gql.transport.websockets import WebsocketsTransport
+
+from journey import ANSWER, SUBMIT, WATCH, WITHIN, approval, check, yes
+from server import KEY, Server
+
+
+def transports(server, key):
+    """Everything with which gql can subscribe, by name."""
+    appsync = AppSyncApiKeyAuthentication(host=server.listen, api_key=key)
+    init = {"init_payload": {"x-api-key": key}}
+    modern, legacy = [WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL], [WebsocketsTransport.APOLLO_SUBPROTOCOL]
+    return {
+        "as it is": lambda: WebsocketsTransport(url=server.ws, **init),
+        "as it is, over aiohttp": lambda: AIOHTTPWebsocketsTransport(url=server.ws, **init),
+        "graphql-transport-ws": lambda: WebsocketsTransport(url=server.ws, subprotocols=modern, **init),
+        "subscriptions-transport-ws": lambda: WebsocketsTransport(url=server.ws, subprotocols=legacy, **init),
+        "AppSync": lambda: AppSyncWebsocketsTransport(url=server.ws, auth=appsync),
+    }
+
+
+async def run(server, document, variables):
+    """A mutation, over gql's HTTP transport."""
+    transport = AIOHTTPTransport(url=server.http, headers={"x-api-key": KEY})
+    async with Client(transport=transport) as session:
+        query = gql(document)
+        query.variable_values = variables
+        return await session.execute(query)
+
+
+def watching(session, id):
+    document = gql(WATCH)
+    document.variable_values = {"id": id}
+    return session.subscribe(document)
+
+
+async def journey(server, name, transport):
+    submitted = (await run(server, SUBMIT, approval(name)))["submitJob"]
+    events, answered = [], False
+    async with Client(transport=transport) as session:
+        async for answer in watching(session, submitted["id"]):
+            events.append(answer["onJob"])
+            status = events[-1]["status"]
+            if status == "WAITING" and not answered:
+                answered = True
+                await run(server, ANSWER, yes(submitted["id"]))
+            # AppSync ends no subscription: the client does. The others are ended by the server.
+            if status == "SUCCEEDED" and name == "AppSync":
+                break
+    check(f"gql, {name}", submitted, events)
+
+
+async def survives(server, name, make):
+    """The server is killed while the client watches. gql leaves the subscribing anew to the application."""
+    submitted = (await run(server, SUBMIT, approval(name)))["submitJob"]
+    events, restarted = [], False
+    while not events or events[-1]["status"] != "SUCCEEDED":
+        try:
+            async with Client(transport=make()) as session:
+                async for answer in watching(session, submitted["id"]):
+                    if not events or answer["onJob"]["version"] != events[-1]["version"]:
+                        events.append(answer["onJob"])
+                    status = events[-1]["status"]
+                    if status == "SUCCEEDED":
+                        break
+                    if status == "WAITING" and not restarted:
+                        server.kill()
+        except (TransportError, OSError):
+            assert not restarted, "the connection broke a second time"
+            server.start()
+            restarted = True
+            await run(server, ANSWER, yes(submitted["id"]))
+    assert restarted
+    check(f"gql, {name}, over kill -9 and restart", submitted, events)
+
+
+async def refused(server, name, make):
+    try:
+        async with Client(transport=make()) as session:
+            async for _ in watching(session, "019a0000-0000-7000-8000-000000000000"):
+                raise AssertionError(f"{name}: a stranger got an event")
+    except (TransportQueryError, TransportServerError, TransportError) as error:
+        text = repr(error) + repr(error.__cause__)
+        assert any(word in text for word in ("nauthorized", "not valid", "4403", "Forbidden")), f"{name}: {text}"
+        print(f"ok   gql, {name}: a wrong key is refused: {error}")
+        return
+    raise AssertionError(f"{name}: a stranger was not refused")
+
+
+async def main():
+    with Server() as server:
+        for name, make in transports(server, KEY).items():
+            await asyncio.wait_for(journey(server, name, make()), WITHIN)
+            await asyncio.wait_for(survives(server, name, make), WITHIN)
+        for name, make in transports(server, "da2-wrong").items():
+            await asyncio.wait_for(refused(server, name, make), WITHIN)
+
+
+asyncio.run(main())
