@@ -107,6 +107,8 @@ pub enum Effect {
     CancelTimer(TimerId),
     /// Tell the job.
     Step(StepChange),
+    /// Nothing is to be done, but the event changed the execution: a journal keeps it.
+    Changed,
     /// Send `Continue`: the bound of transitions per call was reached.
     Yield,
     /// The execution is over.

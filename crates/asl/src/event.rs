@@ -51,6 +51,13 @@ pub enum Event {
     ItemsRead { task: TaskId, body: Arc<str> },
     /// The files of [`crate::Effect::WriteResults`] are stored.
     ResultsWritten { task: TaskId },
+    /// A user changes a map run that goes on; what is `None` stays. Failures so far count against the new bounds with the next one.
+    MapRunUpdated {
+        run: String,
+        max_concurrency: Option<u64>,
+        tolerated_failure_count: Option<u64>,
+        tolerated_failure_percentage: Option<serde_json::Number>,
+    },
     /// Go on from where the execution failed, timed out or was stopped; see [`crate::Execution::is_redrivable`].
     Redrive,
 }

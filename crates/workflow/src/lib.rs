@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Engine`] | starts, drives and shows executions; everything is in the journal before it is acted upon |
 //! | [`Machines`] | the directory of `NAME.asl.json` files |
+//! | `catalog` | state machines, activities and tags that the API created |
 //! | [`task`] | the boundary to whatever does the work of a Task state |
 //! | [`lambda`] | functions as processes behind the Lambda Runtime API |
 //! | [`runner`] | which resource is done by whom: Lambda, activities, nested executions |
@@ -16,6 +17,7 @@
 mod activity;
 mod alarm;
 mod api;
+mod catalog;
 mod engine;
 pub mod internal;
 pub mod lambda;

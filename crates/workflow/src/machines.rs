@@ -42,11 +42,27 @@ impl Machine {
         }
         Ok(Machine {
             name: name.into(),
-            hash: Sha256::digest(definition.as_bytes()).into(),
+            hash: hash(&definition),
             definition,
             parsed,
             input_schema,
         })
+    }
+
+    /// One whose definition was looked at before.
+    pub(crate) fn known(
+        name: &str,
+        definition: Arc<str>,
+        hash: [u8; 32],
+        parsed: Arc<StateMachine>,
+    ) -> Machine {
+        Machine {
+            name: name.into(),
+            definition,
+            hash,
+            parsed,
+            input_schema: None,
+        }
     }
 
     /// Its name.
@@ -86,6 +102,11 @@ impl Machine {
     pub(crate) fn parsed(&self) -> &Arc<StateMachine> {
         &self.parsed
     }
+}
+
+/// What names a definition's text in the journal.
+pub(crate) fn hash(definition: &str) -> [u8; 32] {
+    Sha256::digest(definition.as_bytes()).into()
 }
 
 /// State machines by name.

@@ -64,25 +64,25 @@ impl Reader {
             return None;
         };
         let waits = match &resource {
-            Resource::Activity { .. } => Some("activity".to_owned()),
+            Resource::Activity { .. } => Some("Activity ARN"),
             Resource::Service {
                 pattern: Pattern::WaitForTaskToken,
                 ..
-            } => Some(".waitForTaskToken".to_owned()),
+            } => Some("'.waitForTaskToken' service integration "),
             Resource::Service {
                 pattern: Pattern::Sync,
                 ..
-            } => Some(".sync".to_owned()),
+            } => Some("'.sync' service integration "),
             Resource::Service {
                 pattern: Pattern::Sync2,
                 ..
-            } => Some(".sync:2".to_owned()),
+            } => Some("'.sync:2' service integration "),
             _ => None,
         };
         if let (Type::Express, Some(pattern)) = (self.kind, waits) {
             self.bad(
                 &here,
-                format!("Express state machine does not support '{pattern}' service integration "),
+                format!("Express state machine does not support {pattern}"),
             );
         }
         if arn.contains("${") {

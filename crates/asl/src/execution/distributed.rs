@@ -88,7 +88,91 @@ impl MapRun {
     }
 }
 
+/// A child execution that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of ListExecutions")]
+pub struct MapRunChild {
+    pub arn: String,
+    pub name: String,
+    pub started: Timestamp,
+}
+
+/// The executions at once that a `MaxConcurrency` means; 0 is no bound of its own.
+fn at_once(concurrency: usize) -> usize {
+    if concurrency == 0 {
+        CONCURRENCY
+    } else {
+        concurrency.min(CONCURRENCY)
+    }
+}
+
 impl Execution {
+    /// The child executions of a map run that have not ended, in the order in which they began.
+    #[must_use]
+    pub fn map_run_children(&self, arn: &str) -> Vec<MapRunChild> {
+        let Some(run) = self.runs.iter().position(|run| run.arn == arn) else {
+            return Vec::new();
+        };
+        let Some(above) = self.thread_of_run(run) else {
+            return Vec::new();
+        };
+        let children = self
+            .threads
+            .values()
+            .filter(|thread| thread.parent.is_some_and(|(parent, _)| parent == above));
+        children
+            .filter_map(|thread| thread.child.as_ref())
+            .map(|child| MapRunChild {
+                arn: child.arn.clone(),
+                name: child.name.clone(),
+                started: child.started,
+            })
+            .collect()
+    }
+
+    /// The Map whose run goes on.
+    fn thread_of_run(&self, index: usize) -> Option<u64> {
+        let runs = |phase: &Phase| match phase {
+            Phase::Children(children) => children.run.as_ref().map(|run| run.index),
+            _ => None,
+        };
+        let found = self
+            .threads
+            .iter()
+            .find(|(_, thread)| runs(&thread.phase) == Some(index));
+        found.map(|(id, _)| *id)
+    }
+
+    /// Changes a map run while it goes on.
+    pub(super) fn update_run(
+        &mut self,
+        arn: &str,
+        max_concurrency: Option<u64>,
+        tolerated_failure_count: Option<u64>,
+        tolerated_failure_percentage: Option<f64>,
+    ) {
+        let going_on = |run: &MapRun| run.arn == arn && run.status == Status::Running;
+        let Some(index) = self.runs.iter().position(going_on) else {
+            return;
+        };
+        let run = &mut self.runs[index];
+        run.max_concurrency = max_concurrency.unwrap_or(run.max_concurrency);
+        run.tolerated_failure_count = tolerated_failure_count.or(run.tolerated_failure_count);
+        run.tolerated_failure_percentage =
+            tolerated_failure_percentage.or(run.tolerated_failure_percentage);
+        let concurrency = at_once(usize::try_from(run.max_concurrency).unwrap_or(usize::MAX));
+        self.out.push(crate::Effect::Changed);
+        let Some(id) = self.thread_of_run(index) else {
+            return;
+        };
+        if let Some(thread) = self.threads.get_mut(&id)
+            && let Phase::Children(children) = &mut thread.phase
+        {
+            children.concurrency = concurrency;
+        }
+        self.iterate(id);
+    }
+
     /// The map runs that began, in that order.
     #[must_use]
     pub fn map_runs(&self) -> &[MapRun] {
@@ -114,11 +198,7 @@ impl Execution {
             self.start.state_machine_name,
             self.dice.uuid()
         );
-        let concurrency = if plan.concurrency == 0 {
-            CONCURRENCY
-        } else {
-            plan.concurrency.min(CONCURRENCY)
-        };
+        let concurrency = at_once(plan.concurrency);
         self.runs.push(MapRun {
             arn: arn.clone(),
             state: state.name.to_string(),

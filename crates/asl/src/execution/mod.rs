@@ -20,7 +20,7 @@ mod table;
 mod task;
 mod view;
 
-pub use distributed::MapRun;
+pub use distributed::{MapRun, MapRunChild};
 pub use model::{Kind, MAX_CAUSE, MAX_HISTORY, MAX_PAYLOAD, MAX_TRANSITIONS, Start, Status};
 pub(crate) use model::{MAX_DEPTH, MAX_ERROR};
 
@@ -171,6 +171,17 @@ impl Execution {
             Event::TimerFired { timer } => self.timer_fired(timer),
             Event::ItemsRead { task, body } => self.items_read(task, &body),
             Event::ResultsWritten { task } => self.results_written(task),
+            Event::MapRunUpdated {
+                run,
+                max_concurrency,
+                tolerated_failure_count,
+                tolerated_failure_percentage,
+            } => self.update_run(
+                &run,
+                max_concurrency,
+                tolerated_failure_count,
+                tolerated_failure_percentage.and_then(|share| share.as_f64()),
+            ),
             Event::Stop { error, cause } => self.end(Status::Aborted, None, error, cause),
             Event::Abandon { error, cause } => {
                 self.end(Status::Failed, None, Some(error), Some(cause))

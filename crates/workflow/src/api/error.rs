@@ -1,11 +1,12 @@
 //! The API's errors, and the one place where the engine's become them.
 
-use http::Response;
+use std::fmt;
+
 use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
 
-use super::status_of;
 use crate::EngineError;
 use crate::lambda::http::Answer;
 
@@ -16,11 +17,19 @@ pub(super) struct ApiError {
     message: String,
 }
 
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind, self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
 impl ApiError {
-    pub(super) fn new(kind: &'static str, message: &str) -> ApiError {
+    pub(super) fn new(kind: &'static str, message: impl Into<String>) -> ApiError {
         ApiError {
             kind,
-            message: message.to_owned(),
+            message: message.into(),
         }
     }
 
@@ -28,24 +37,100 @@ impl ApiError {
         ApiError::new("UnknownOperationException", message)
     }
 
-    /// One constraint of a request's shape does not hold.
-    pub(super) fn validation(detail: &str) -> ApiError {
-        let message = format!("1 validation error detected: {detail}");
-        ApiError {
-            kind: "ValidationException",
-            message,
-        }
+    /// A rule of an operation that AWS calls a validation.
+    pub(super) fn invalid(message: impl Into<String>) -> ApiError {
+        ApiError::new("ValidationException", message)
+    }
+
+    /// Constraints of a request's shape do not hold.
+    pub(super) fn validation(problems: &[String]) -> ApiError {
+        let (count, s) = (problems.len(), if problems.len() == 1 { "" } else { "s" });
+        ApiError::invalid(format!(
+            "{count} validation error{s} detected: {}",
+            problems.join("; ")
+        ))
+    }
+
+    pub(super) fn invalid_name(name: &str) -> ApiError {
+        ApiError::new("InvalidName", format!("Invalid Name: '{name}'"))
+    }
+
+    pub(super) fn invalid_token() -> ApiError {
+        ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'")
+    }
+
+    pub(super) fn no_machine(arn: &str) -> ApiError {
+        ApiError::new(
+            "StateMachineDoesNotExist",
+            format!("State Machine Does Not Exist: '{arn}'"),
+        )
+    }
+
+    pub(super) fn no_execution(arn: &str) -> ApiError {
+        ApiError::new(
+            "ExecutionDoesNotExist",
+            format!("Execution Does Not Exist: '{arn}'"),
+        )
+    }
+
+    pub(super) fn no_resource(arn: &str) -> ApiError {
+        ApiError::new("ResourceNotFound", format!("Resource not found: '{arn}'"))
+    }
+
+    /// A state machine of the other type is needed.
+    pub(super) fn wrong_type() -> ApiError {
+        ApiError::new(
+            "StateMachineTypeNotSupported",
+            "This operation is not supported by this type of state machine",
+        )
+    }
+
+    /// The catalog could not be read or written.
+    fn service(error: &dyn fmt::Display) -> ApiError {
+        tracing::error!(%error, "the catalog of state machines cannot be used");
+        ApiError::new(
+            "ServiceException",
+            format!("the database cannot be used: {error}"),
+        )
     }
 
     pub(super) fn answer(self) -> Answer {
         let body = json!({"__type": self.kind, "message": self.message});
         let mut answer = Response::new(Full::new(body.to_string().into()));
-        *answer.status_mut() = status_of(self.kind);
+        *answer.status_mut() = match self.kind {
+            "ServiceException" => StatusCode::INTERNAL_SERVER_ERROR,
+            "UnknownOperationException" => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_REQUEST,
+        };
         let headers = answer.headers_mut();
         let json = HeaderValue::from_static("application/x-amz-json-1.0");
         headers.insert(CONTENT_TYPE, json);
         headers.insert("x-amzn-errortype", HeaderValue::from_static(self.kind));
         answer
+    }
+}
+
+impl From<rusqlite::Error> for ApiError {
+    fn from(error: rusqlite::Error) -> ApiError {
+        ApiError::service(&error)
+    }
+}
+
+impl From<sqlite::WriteError<ApiError>> for ApiError {
+    fn from(error: sqlite::WriteError<ApiError>) -> ApiError {
+        match error {
+            sqlite::WriteError::Refused(error) => error,
+            other => ApiError::service(&other),
+        }
+    }
+}
+
+impl From<sqlite::ReadError<ApiError>> for ApiError {
+    fn from(error: sqlite::ReadError<ApiError>) -> ApiError {
+        match error {
+            sqlite::ReadError::Refused(error) => error,
+            other => ApiError::service(&other),
+        }
     }
 }
 
@@ -60,13 +145,11 @@ impl From<EngineError> for ApiError {
                     "Task Timed Out: 'Provided task does not exist anymore'",
                 );
             }
-            EngineError::InvalidToken => {
-                return ApiError::new("InvalidToken", "Invalid Token: 'Invalid token'");
+            EngineError::InvalidToken => return ApiError::invalid_token(),
+            EngineError::NotRedrivable { reason, .. } => {
+                return ApiError::new("ExecutionNotRedrivable", reason.clone());
             }
-            EngineError::NotRedrivable { .. } => "ExecutionNotRedrivable",
-            EngineError::InvalidName(name) => {
-                return ApiError::new("InvalidName", &format!("Invalid Name: '{name}'"));
-            }
+            EngineError::InvalidName(name) => return ApiError::invalid_name(name),
             EngineError::NotJson { what, reason } => {
                 let (kind, words) = if *what == "input" {
                     (
@@ -76,13 +159,13 @@ impl From<EngineError> for ApiError {
                 } else {
                     ("InvalidOutput", "Invalid Output")
                 };
-                return ApiError::new(kind, &format!("{words}: '{reason}'"));
+                return ApiError::new(kind, format!("{words}: '{reason}'"));
             }
             EngineError::TooLarge { what, .. } if *what == "input" => "InvalidExecutionInput",
             EngineError::TooLarge { .. } => "InvalidOutput",
             EngineError::Busy => "ThrottlingException",
             EngineError::Closed | EngineError::Journal(_) => "ServiceException",
         };
-        ApiError::new(kind, &error.to_string())
+        ApiError::new(kind, error.to_string())
     }
 }

@@ -1,240 +1,426 @@
-//! Executions: start, stop, describe, list, history, redrive.
+//! Executions: start, stop, describe, list, redrive.
 
+use asl::Kind;
 use serde_json::{Value, json};
 
+use super::arn::{self, MachineArn, Qualifier};
 use super::error::ApiError;
-use super::{Api, Reply, optional, page, page_token, position, seconds, text};
+use super::machine::Target;
+use super::shape::{ARN, CAUSE, DATA, ERROR, EXECUTIONS_PAGE_TOKEN, NAME, Shape};
+use super::{Api, Call, Reply, numbered, page_token, seconds, stored_seconds, uuid, with_next};
 use crate::alarm::timestamp;
-use crate::engine::{Started, Status, Stored};
+use crate::engine::{Filter, Started, Status, Stored, is_name};
 
-/// The state machine and the name in an execution's ARN.
-pub(super) fn parse_arn(arn: &str) -> Result<(&str, &str), ApiError> {
-    let parts: Vec<&str> = arn.split(':').collect();
-    match parts.as_slice() {
-        ["arn", _, "states", _, _, "execution", machine, name] => Ok((machine, name)),
-        _ => Err(ApiError::new(
-            "InvalidArn",
-            &format!(
-                "Invalid Arn: 'Resource type not valid in this context: {}'",
-                parts.get(5).unwrap_or(&"")
-            ),
+/// The filter of executions that wait for a redrive of their own: there are none here.
+const PENDING: &str = "PENDING_REDRIVE";
+const STATUSES: &[&str] = &[
+    PENDING,
+    "SUCCEEDED",
+    "ABORTED",
+    "FAILED",
+    "TIMED_OUT",
+    "RUNNING",
+];
+
+fn status_of(word: &str) -> Option<Status> {
+    [
+        Status::Running,
+        Status::Succeeded,
+        Status::Failed,
+        Status::TimedOut,
+        Status::Aborted,
+    ]
+    .into_iter()
+    .find(|status| status.name() == word)
+}
+
+/// What is wrong with a text that should be JSON, in the words of AWS's parser where it can be said so shortly.
+pub(super) fn check_json(text: &str) -> Result<(), String> {
+    let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) else {
+        return Ok(());
+    };
+    if text.trim().is_empty() {
+        return Err("Invalid execution input.".to_owned());
+    }
+    let at = offset(text, error.line(), error.column());
+    let rest = text.get(at..).unwrap_or_default();
+    let word = |from: &str| -> String {
+        from.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_' || *c == '$')
+            .collect()
+    };
+    // serde tells where it stopped: the word that is no JSON began before.
+    let start = text[..at.min(text.len())]
+        .rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+        .map_or(0, |index| {
+            index + text[index..].chars().next().map_or(1, char::len_utf8)
+        });
+    let begun = word(&text[start..]);
+    let kind = error.to_string();
+    if kind.starts_with("EOF") {
+        return Err("Unexpected end-of-input".to_owned());
+    }
+    if kind.starts_with("key must be a string") {
+        if let Some(found) = rest.chars().next() {
+            return Err(format!(
+                "Unexpected character ('{found}' (code {})): was expecting double-quote to start field name",
+                u32::from(found)
+            ));
+        }
+    }
+    if begun.starts_with(char::is_alphabetic) {
+        return Err(format!(
+            "Unrecognized token '{begun}': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+        ));
+    }
+    match rest.chars().next() {
+        Some(found) => Err(format!(
+            "Unexpected character ('{found}' (code {})): expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' \
+             or 'false')",
+            u32::from(found)
         )),
+        None => Err(kind),
+    }
+}
+
+/// The byte that a line and a column name.
+fn offset(text: &str, line: usize, column: usize) -> usize {
+    let begin: usize = text
+        .split_inclusive('\n')
+        .take(line.saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let mut at = (begin + column.saturating_sub(1)).min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// The members that start an execution.
+pub(super) struct Order<'a> {
+    pub(super) machine: &'a str,
+    pub(super) name: Option<&'a str>,
+    pub(super) input: &'a str,
+}
+
+impl<'a> Order<'a> {
+    pub(super) fn read(shape: &mut Shape<'a>) -> Result<Order<'a>, ApiError> {
+        let machine = shape.arn("stateMachineArn");
+        let name = shape.optional("name", NAME);
+        let input = shape.secret("input", DATA).unwrap_or("{}");
+        shape.optional("traceHeader", 0..=256);
+        shape.check()?;
+        if let Some(name) = name.filter(|name| !is_name(name)) {
+            return Err(ApiError::invalid_name(name));
+        }
+        check_json(input).map_err(|told| {
+            ApiError::new(
+                "InvalidExecutionInput",
+                format!("Invalid State Machine Execution Input: '{told}'"),
+            )
+        })?;
+        Ok(Order {
+            machine,
+            name,
+            input,
+        })
     }
 }
 
 impl Api {
-    pub(super) async fn stored(&self, parameters: &Value) -> Result<Stored, ApiError> {
-        let arn = text(parameters, "executionArn")?;
-        let (machine, name) = parse_arn(arn)?;
+    /// The account in an execution's ARN.
+    pub(super) fn account_of<'a>(&'a self, row: &'a Stored) -> &'a str {
+        let own = &self.engine.settings().account;
+        row.origin.account.as_deref().unwrap_or(own)
+    }
+
+    pub(super) fn execution_arn(&self, row: &Stored) -> String {
+        let name = format!("{}:{}", row.machine, row.name);
+        self.arn(self.account_of(row), "execution", &name)
+    }
+
+    /// The execution that an ARN names.
+    pub(super) async fn stored(&self, arn: &str) -> Result<Stored, ApiError> {
+        let (machine, name) = arn::execution(arn)?;
         self.engine
             .row(name, machine)
             .await
             .map_err(|error| match error {
-                crate::EngineError::UnknownExecution(_) => ApiError::new(
-                    "ExecutionDoesNotExist",
-                    &format!("Execution Does Not Exist: '{arn}'"),
-                ),
+                crate::EngineError::UnknownExecution(_) => ApiError::no_execution(arn),
                 other => other.into(),
             })
     }
 
-    pub(super) async fn start_execution(&self, parameters: &Value) -> Reply {
-        let arn = text(parameters, "stateMachineArn")?;
-        let machine = self.machine(arn)?;
-        let input = optional(parameters, "input").unwrap_or("{}");
-        let name = optional(parameters, "name").map_or_else(
-            || {
-                uuid::Builder::from_random_bytes(rand::random())
-                    .into_uuid()
-                    .to_string()
-            },
-            str::to_owned,
-        );
-        let arn = self.engine.execution_arn(machine.name(), &name);
-        let started = self
-            .engine
-            .start(machine.name(), &name, input.into())
-            .await?;
-        let at = match started {
-            Started::New(at) => at,
-            Started::Already(earlier)
-                if earlier.status == Status::Running && &*earlier.input == input =>
-            {
-                earlier.started
-            }
-            Started::Already(_) => {
-                return Err(ApiError::new(
-                    "ExecutionAlreadyExists",
-                    &format!("Execution Already Exists: '{arn}'"),
-                ));
-            }
-        };
+    pub(super) async fn start_execution(&self, call: &Call) -> Reply {
+        let order = Order::read(&mut call.shape())?;
+        let target = self.target(order.machine).await?;
+        let name = order.name.map_or_else(uuid, str::to_owned);
+        let (arn, at) = self.begin(target, &name, order.input).await?;
         Ok(json!({"executionArn": arn, "startDate": seconds(at)}))
     }
 
-    pub(super) async fn stop_execution(&self, parameters: &Value) -> Reply {
-        let row = self.stored(parameters).await?;
-        let [error, cause] =
-            ["error", "cause"].map(|name| optional(parameters, name).map(str::to_owned));
+    /// Starts an execution: its ARN and when it began.
+    pub(super) async fn begin(
+        &self,
+        target: Target,
+        name: &str,
+        input: &str,
+    ) -> Result<(String, jiff::Timestamp), ApiError> {
+        let Target {
+            machine,
+            kind,
+            account,
+            origin,
+        } = target;
+        let (resource, row_name) = match kind {
+            Kind::Standard => ("execution", name.to_owned()),
+            Kind::Express => ("express", format!("{name}:{}", uuid())),
+        };
+        let arn = self.arn(
+            &account,
+            resource,
+            &format!("{}:{row_name}", machine.name()),
+        );
+        let started = self
+            .engine
+            .start_machine(machine, &row_name, input.into(), kind, origin)
+            .await?;
+        match started {
+            Started::New(at) => Ok((arn, at)),
+            Started::Already(earlier)
+                if earlier.status == Status::Running && &*earlier.input == input =>
+            {
+                Ok((arn, earlier.started))
+            }
+            Started::Already(_) => Err(ApiError::new(
+                "ExecutionAlreadyExists",
+                format!("Execution Already Exists: '{arn}'"),
+            )),
+        }
+    }
+
+    pub(super) async fn stop_execution(&self, call: &Call) -> Reply {
+        let mut shape = call.shape();
+        let arn = shape.arn("executionArn");
+        let [error, cause] = [("error", ERROR), ("cause", CAUSE)]
+            .map(|(at, limits)| shape.secret(at, limits).map(str::to_owned));
+        shape.check()?;
+        let row = self.stored(arn).await?;
         self.engine.stop_stored(&row, error, cause).await?;
-        let row = self.stored(parameters).await?;
+        let row = self.stored(arn).await?;
         let stopped = row.stopped.map_or_else(jiff::Timestamp::now, timestamp);
         Ok(json!({"stopDate": seconds(stopped)}))
     }
 
-    pub(super) async fn describe_execution(&self, parameters: &Value) -> Reply {
-        let row = self.stored(parameters).await?;
+    /// The version and the alias that an execution was started by.
+    fn show_origin(&self, row: &Stored, shown: &mut Value) {
+        let arn = self.arn(self.account_of(row), "stateMachine", &row.machine);
+        if let Some(version) = row.origin.version {
+            shown["stateMachineVersionArn"] = json!(format!("{arn}:{version}"));
+        }
+        if let Some(alias) = &row.origin.alias {
+            shown["stateMachineAliasArn"] = json!(format!("{arn}:{alias}"));
+        }
+        shown["stateMachineArn"] = json!(arn);
+    }
+
+    pub(super) async fn describe_execution(&self, call: &Call) -> Reply {
+        let mut shape = call.shape();
+        let arn = shape.arn("executionArn");
+        let included = shape.word("includedData", &["ALL_DATA", "METADATA_ONLY"]);
+        shape.check()?;
+        let row = self.stored(arn).await?;
+        let with_data = included != Some("METADATA_ONLY");
         let mut reply = json!({
-            "executionArn": self.engine.execution_arn(&row.machine, &row.name),
-            "stateMachineArn": self.engine.machine_arn(&row.machine),
+            "executionArn": self.execution_arn(&row),
             "name": row.name,
             "status": row.status.name(),
-            "startDate": seconds(timestamp(row.started)),
-            "input": row.input,
-            "inputDetails": {"included": true},
+            "startDate": stored_seconds(row.started),
             "redriveCount": row.redrives,
         });
+        self.show_origin(&row, &mut reply);
         if let Some(stopped) = row.stopped {
-            reply["stopDate"] = seconds(timestamp(stopped));
+            reply["stopDate"] = stored_seconds(stopped);
         }
-        if let Some(output) = &row.output {
-            reply["output"] = json!(output);
-            reply["outputDetails"] = json!({"included": true});
+        if let Some(redriven) = self.redriven(&row).await? {
+            reply["redriveDate"] = redriven;
         }
-        if let Some(error) = &row.error {
-            reply["error"] = json!(error);
-        }
-        if let Some(cause) = &row.cause {
-            reply["cause"] = json!(cause);
+        if with_data {
+            reply["input"] = json!(row.input);
+            reply["inputDetails"] = json!({"included": true});
+            if let Some(output) = &row.output {
+                reply["output"] = json!(output);
+                reply["outputDetails"] = json!({"included": true});
+            }
+            if let Some(error) = &row.error {
+                reply["error"] = json!(error);
+            }
+            if let Some(cause) = &row.cause {
+                reply["cause"] = json!(cause);
+            }
         }
         let why_not = match row.status {
             Status::Running => Some("Execution is RUNNING and cannot be redriven"),
             Status::Succeeded => Some("Execution is SUCCEEDED and cannot be redriven"),
             _ => None,
         };
-        let redrive = if why_not.is_none() {
-            "REDRIVABLE"
-        } else {
-            "NOT_REDRIVABLE"
-        };
-        reply["redriveStatus"] = json!(redrive);
+        reply["redriveStatus"] = json!(match why_not {
+            None => "REDRIVABLE",
+            Some(_) => "NOT_REDRIVABLE",
+        });
         if let Some(reason) = why_not {
             reply["redriveStatusReason"] = json!(reason);
         }
         Ok(reply)
     }
 
-    pub(super) async fn list_executions(&self, parameters: &Value) -> Reply {
-        let machine = self.machine(text(parameters, "stateMachineArn")?)?;
-        let status = match optional(parameters, "statusFilter") {
-            None => None,
-            Some("RUNNING") => Some(Status::Running),
-            Some("SUCCEEDED") => Some(Status::Succeeded),
-            Some("FAILED") => Some(Status::Failed),
-            Some("TIMED_OUT") => Some(Status::TimedOut),
-            Some("ABORTED") => Some(Status::Aborted),
-            Some("PENDING_REDRIVE") => return Ok(json!({"executions": []})),
-            Some(other) => {
-                return Err(ApiError::validation(&format!(
-                    "Value '{other}' at 'statusFilter' failed to satisfy constraint: Member must satisfy enum value set: [PENDING_REDRIVE, \
-                     SUCCEEDED, ABORTED, FAILED, TIMED_OUT, RUNNING]"
-                )));
+    pub(super) async fn list_executions(&self, call: &Call) -> Reply {
+        let mut shape = call.shape();
+        let machine = shape.optional("stateMachineArn", ARN);
+        let map_run = shape.optional("mapRunArn", 1..=2_000);
+        let status = shape.word("statusFilter", STATUSES);
+        let redriven = shape.word("redriveFilter", &["REDRIVEN", "NOT_REDRIVEN"]);
+        let limit = shape.page();
+        let token = shape.optional("nextToken", EXECUTIONS_PAGE_TOKEN);
+        shape.check()?;
+        let before = numbered(token)?;
+        let arn = match (machine, map_run) {
+            (Some(arn), None) => arn,
+            (None, Some(arn)) => return self.list_children(arn, status, limit, before).await,
+            _ => {
+                return Err(ApiError::invalid(
+                    "Must specify exactly one of stateMachineArn and mapRunArn",
+                ));
             }
         };
-        let limit = page(parameters, 1_000, 100)?;
-        let before = position(parameters)?.map(|before| before.cast_signed());
-        let listed = self
-            .engine
-            .list(Some(machine.name()), status, before, limit)
-            .await?;
-        let next = (listed.len() == limit)
-            .then(|| {
-                listed
-                    .last()
-                    .map(|last| page_token(last.id.cast_unsigned()))
-            })
-            .flatten();
-        let executions: Vec<Value> = listed
+        let filter = self.filter(arn).await?;
+        if status == Some(PENDING) {
+            return Ok(json!({"executions": []}));
+        }
+        let filter = Filter {
+            status: status.and_then(status_of),
+            redriven: redriven.map(|word| word == "REDRIVEN"),
+            ..filter
+        };
+        let mut rows = self.engine.rows(filter, before, limit + 1).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let last = rows.last().filter(|_| more);
+        let next = last.map(|row| page_token(&row.id.to_string()));
+        let executions: Vec<Value> = rows
             .iter()
-            .map(|one| {
+            .map(|row| {
                 let mut line = json!({
-                    "executionArn": self.engine.execution_arn(&one.machine, &one.name),
-                    "stateMachineArn": self.engine.machine_arn(&one.machine),
-                    "name": one.name,
-                    "status": one.status.name(),
-                    "startDate": seconds(one.started),
-                    "redriveCount": 0,
+                    "executionArn": self.execution_arn(row),
+                    "name": row.name,
+                    "status": row.status.name(),
+                    "startDate": stored_seconds(row.started),
+                    "redriveCount": row.redrives,
                 });
-                if let Some(stopped) = one.stopped {
-                    line["stopDate"] = seconds(stopped);
+                self.show_origin(row, &mut line);
+                if let Some(stopped) = row.stopped {
+                    line["stopDate"] = stored_seconds(stopped);
                 }
                 line
             })
             .collect();
-        let mut reply = json!({"executions": executions});
-        if let Some(next) = next {
-            reply["nextToken"] = json!(next);
-        }
-        Ok(reply)
+        Ok(with_next(json!({"executions": executions}), next))
     }
 
-    pub(super) async fn get_execution_history(&self, parameters: &Value) -> Reply {
-        let row = self.stored(parameters).await?;
-        let limit = page(parameters, 1_000, 100)?;
-        let reverse = parameters.get("reverseOrder") == Some(&Value::Bool(true));
-        let at = position(parameters)?;
-        let (mut events, next) = if reverse {
-            let all = self.whole_history(&row).await?;
-            let before = at.unwrap_or(u64::MAX);
-            let page: Vec<Value> = all
-                .into_iter()
-                .rev()
-                .filter(|event| event["id"].as_u64().is_some_and(|id| id < before))
-                .take(limit)
-                .collect();
-            let last = page.last().and_then(|event| event["id"].as_u64());
-            (page, last.filter(|last| *last > 1))
-        } else {
-            let history = self.engine.history_of(&row, at.unwrap_or(0), limit).await?;
-            (history.events, history.next)
+    /// The executions of a state machine, of one of its versions, or those that one of its aliases started.
+    async fn filter(&self, arn: &str) -> Result<Filter, ApiError> {
+        let parsed = MachineArn::parse(arn)?;
+        let machine = Some(parsed.name.to_owned());
+        if self.engine.machines().get(parsed.name).is_some() {
+            return match parsed.qualifier {
+                None => Ok(Filter {
+                    machine,
+                    ..Filter::default()
+                }),
+                Some(_) => Err(ApiError::no_machine(arn)),
+            };
+        }
+        let (name, whole) = (parsed.name.to_owned(), arn.to_owned());
+        let (version, alias) = match parsed.qualifier {
+            None => (None, None),
+            Some(Qualifier::Version(number)) => (Some(number), None),
+            Some(Qualifier::Alias(alias)) => (None, Some(alias.to_owned())),
         };
-        if parameters.get("includeExecutionData") == Some(&Value::Bool(false)) {
-            events.iter_mut().for_each(without_data);
-        }
-        let mut reply = json!({"events": events});
-        if let Some(next) = next {
-            reply["nextToken"] = json!(page_token(next));
-        }
-        Ok(reply)
-    }
-
-    async fn whole_history(&self, row: &Stored) -> Result<Vec<Value>, ApiError> {
-        let (mut all, mut after) = (Vec::new(), 0);
-        loop {
-            let page = self.engine.history_of(row, after, 1_000).await?;
-            all.extend(page.events);
-            match page.next {
-                Some(next) => after = next,
-                None => return Ok(all),
+        let wanted = alias.clone();
+        self.read(move |tables| {
+            let none = || ApiError::no_machine(&whole);
+            let record = tables.machine(&name)?.ok_or_else(none)?;
+            if record.kind == Kind::Express {
+                return Err(ApiError::wrong_type());
             }
-        }
+            if let Some(number) = version {
+                tables.version(&name, number)?.ok_or_else(none)?;
+            }
+            if let Some(alias) = &wanted {
+                tables.alias(&name, alias)?.ok_or_else(none)?;
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(Filter {
+            machine,
+            version,
+            alias,
+            ..Filter::default()
+        })
     }
 
-    pub(super) async fn redrive_execution(&self, parameters: &Value) -> Reply {
-        let row = self.stored(parameters).await?;
+    pub(super) async fn redrive_execution(&self, call: &Call) -> Reply {
+        let mut shape = call.shape();
+        let arn = shape.arn("executionArn");
+        shape.optional("clientToken", 1..=64);
+        shape.check()?;
+        let row = self.stored(arn).await?;
         self.engine.redrive_stored(&row).await?;
         Ok(json!({"redriveDate": seconds(jiff::Timestamp::now())}))
     }
+
+    /// When an execution was last redriven.
+    async fn redriven(&self, row: &Stored) -> Result<Option<Value>, ApiError> {
+        if row.redrives == 0 {
+            return Ok(None);
+        }
+        let history = self.whole_history(row).await?;
+        let last = history
+            .into_iter()
+            .rev()
+            .find(|event| event["type"] == "ExecutionRedriven");
+        Ok(last.map(|mut event| event["timestamp"].take()))
+    }
 }
 
-/// Removes inputs and outputs from an event's details.
-fn without_data(event: &mut Value) {
-    let Some(fields) = event.as_object_mut() else {
-        return;
-    };
-    for details in fields.values_mut().filter_map(Value::as_object_mut) {
-        for name in ["input", "output", "parameters", "cause"] {
-            details.shift_remove(name);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broken_json_is_told_in_the_parser_s_words() {
+        for (text, want) in [
+            ("{}", ""),
+            ("2", ""),
+            ("", "Invalid execution input."),
+            (
+                "not some json",
+                "Unrecognized token 'not': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')",
+            ),
+            (
+                "{'not': 'json'",
+                "Unexpected character (''' (code 39)): was expecting double-quote to start field name",
+            ),
+            ("[1, ", "Unexpected end-of-input"),
+            (
+                "{\"a\": nul}",
+                "Unrecognized token 'nul': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')",
+            ),
+        ] {
+            let told = check_json(text).err().unwrap_or_default();
+            assert_eq!(told, want, "{text}");
         }
     }
 }

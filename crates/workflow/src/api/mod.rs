@@ -1,19 +1,42 @@
-//! The Step Functions API (AWS JSON 1.0): one operation per `X-Amz-Target`. Requests and responses only; what they mean is the engine's.
+//! The Step Functions API (AWS JSON 1.0): one operation per `X-Amz-Target`. Requests and responses only; what executions do is the
+//! engine's, and what was created is in the catalog.
+//!
+//! State machines of the directory are here beside those that the API created; only their files change them.
+//! Requests are not authenticated. A caller whose access key is a twelve-digit number works under that account, as with other emulators;
+//! names exist once, whatever the account is.
 
+mod activity;
+mod alias;
+mod arn;
+mod configuration;
+mod definition;
 mod error;
 mod execution;
+mod express;
+mod history;
 mod machine;
+mod map_run;
+mod shape;
+mod tag;
 mod task;
+mod variables;
+mod version;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use http::request::Parts;
+use http::{Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use self::error::ApiError;
+use self::shape::Shape;
 use crate::Engine;
+use crate::alarm::micros;
+use crate::catalog::Tables;
 use crate::lambda::http::{Answer, collect};
 use crate::runner::Runner;
 
@@ -25,6 +48,20 @@ pub(crate) const REQUEST_BYTES: usize = 4 * 1024 * 1024;
 pub(crate) struct Api {
     pub(crate) engine: Engine,
     pub(crate) runner: Runner,
+}
+
+/// A request.
+#[derive(Debug)]
+struct Call {
+    parameters: Value,
+    /// The account that new ARNs have.
+    account: String,
+}
+
+impl Call {
+    fn shape(&self) -> Shape<'_> {
+        Shape::of(&self.parameters)
+    }
 }
 
 type Reply = Result<Value, ApiError>;
@@ -42,6 +79,7 @@ impl Api {
         else {
             return ApiError::unknown_operation("the header X-Amz-Target is missing").answer();
         };
+        let account = account_of(&parts).unwrap_or_else(|| self.engine.settings().account.clone());
         let Ok(body) = collect(body, REQUEST_BYTES).await else {
             return ApiError::new(
                 "SerializationException",
@@ -52,9 +90,16 @@ impl Api {
         let parameters = match serde_json::from_slice::<Value>(&body) {
             Ok(parameters @ Value::Object(_)) => parameters,
             _ if body.is_empty() => json!({}),
-            _ => return ApiError::new("SerializationException", "").answer(),
+            _ => {
+                let told = "the request's body must be a JSON object";
+                return ApiError::new("SerializationException", told).answer();
+            }
         };
-        match self.operate(operation, &parameters).await {
+        let call = Call {
+            parameters,
+            account,
+        };
+        match self.operate(operation, &call).await {
             Ok(reply) => {
                 let mut answer = Response::new(Full::new(Bytes::from(reply.to_string())));
                 let json = HeaderValue::from_static("application/x-amz-json-1.0");
@@ -65,63 +110,89 @@ impl Api {
         }
     }
 
-    async fn operate(&self, operation: &str, parameters: &Value) -> Reply {
+    async fn operate(&self, operation: &str, call: &Call) -> Reply {
         match operation {
-            "StartExecution" => self.start_execution(parameters).await,
-            "StopExecution" => self.stop_execution(parameters).await,
-            "DescribeExecution" => self.describe_execution(parameters).await,
-            "ListExecutions" => self.list_executions(parameters).await,
-            "GetExecutionHistory" => self.get_execution_history(parameters).await,
-            "RedriveExecution" => self.redrive_execution(parameters).await,
-            "SendTaskSuccess" => self.send_task_success(parameters).await,
-            "SendTaskFailure" => self.send_task_failure(parameters).await,
-            "SendTaskHeartbeat" => self.send_task_heartbeat(parameters).await,
-            "GetActivityTask" => self.get_activity_task(parameters).await,
-            "ListStateMachines" => self.list_state_machines(parameters),
-            "DescribeStateMachine" => self.describe_state_machine(parameters),
+            "CreateActivity" => self.create_activity(call).await,
+            "CreateStateMachine" => self.create_state_machine(call).await,
+            "CreateStateMachineAlias" => self.create_state_machine_alias(call).await,
+            "DeleteActivity" => self.delete_activity(call).await,
+            "DeleteStateMachine" => self.delete_state_machine(call).await,
+            "DeleteStateMachineAlias" => self.delete_state_machine_alias(call).await,
+            "DeleteStateMachineVersion" => self.delete_state_machine_version(call).await,
+            "DescribeActivity" => self.describe_activity(call).await,
+            "DescribeExecution" => self.describe_execution(call).await,
+            "DescribeMapRun" => self.describe_map_run(call).await,
+            "DescribeStateMachine" => self.describe_state_machine(call).await,
+            "DescribeStateMachineAlias" => self.describe_state_machine_alias(call).await,
             "DescribeStateMachineForExecution" => {
-                self.describe_state_machine_for_execution(parameters).await
+                self.describe_state_machine_for_execution(call).await
             }
-            "ValidateStateMachineDefinition" => validate(parameters),
+            "GetActivityTask" => self.get_activity_task(call).await,
+            "GetExecutionHistory" => self.get_execution_history(call).await,
+            "ListActivities" => self.list_activities(call).await,
+            "ListExecutions" => self.list_executions(call).await,
+            "ListMapRuns" => self.list_map_runs(call).await,
+            "ListStateMachineAliases" => self.list_state_machine_aliases(call).await,
+            "ListStateMachineVersions" => self.list_state_machine_versions(call).await,
+            "ListStateMachines" => self.list_state_machines(call).await,
+            "ListTagsForResource" => self.list_tags_for_resource(call).await,
+            "PublishStateMachineVersion" => self.publish_state_machine_version(call).await,
+            "RedriveExecution" => self.redrive_execution(call).await,
+            "SendTaskFailure" => self.send_task_failure(call).await,
+            "SendTaskHeartbeat" => self.send_task_heartbeat(call).await,
+            "SendTaskSuccess" => self.send_task_success(call).await,
+            "StartExecution" => self.start_execution(call).await,
+            "StartSyncExecution" => self.start_sync_execution(call).await,
+            "StopExecution" => self.stop_execution(call).await,
+            "TagResource" => self.tag_resource(call).await,
+            "UntagResource" => self.untag_resource(call).await,
+            "UpdateMapRun" => self.update_map_run(call).await,
+            "UpdateStateMachine" => self.update_state_machine(call).await,
+            "UpdateStateMachineAlias" => self.update_state_machine_alias(call).await,
+            "ValidateStateMachineDefinition" => definition::validate(call),
             other => Err(ApiError::unknown_operation(&format!(
                 "the embedded Step Functions has no operation `{other}`"
             ))),
         }
     }
+
+    /// Looks into the catalog.
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(Tables<'_>) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let read = self
+            .engine
+            .database()
+            .read_row(move |connection| look(Tables(connection)));
+        Ok(read.await?)
+    }
+
+    /// Changes the catalog: all of `change`, or nothing of it.
+    async fn write<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(Tables<'_>) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let written = self
+            .engine
+            .database()
+            .write(move |write| change(Tables(write.connection())));
+        Ok(written.await?)
+    }
+
+    /// An ARN of a resource of the service.
+    fn arn(&self, account: &str, kind: &str, name: &str) -> String {
+        let region = &self.engine.settings().region;
+        format!("arn:aws:states:{region}:{account}:{kind}:{name}")
+    }
 }
 
-fn validate(parameters: &Value) -> Reply {
-    let definition = text(parameters, "definition")?;
-    let diagnostics = asl::validate(definition);
-    let failed = diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.severity == asl::Severity::Error);
-    let diagnostics: Vec<Value> = diagnostics
-        .iter()
-        .map(|diagnostic| {
-            json!({
-                "severity": diagnostic.severity,
-                "code": diagnostic.code,
-                "location": diagnostic.location,
-                "message": diagnostic.message,
-            })
-        })
-        .collect();
-    let result = if failed { "FAIL" } else { "OK" };
-    Ok(json!({"result": result, "diagnostics": diagnostics, "truncated": false}))
-}
-
-/// A text that must be there.
-fn text<'a>(parameters: &'a Value, name: &str) -> Result<&'a str, ApiError> {
-    parameters.get(name).and_then(Value::as_str).ok_or_else(|| {
-        ApiError::validation(&format!(
-            "Value null at '{name}' failed to satisfy constraint: Member must not be null"
-        ))
-    })
-}
-
-fn optional<'a>(parameters: &'a Value, name: &str) -> Option<&'a str> {
-    parameters.get(name).and_then(Value::as_str)
+/// The account that the request's access key names.
+fn account_of(parts: &Parts) -> Option<String> {
+    let header = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let key = header.split_once("Credential=")?.1.split('/').next()?;
+    let is_account = key.len() == 12 && key.bytes().all(|byte| byte.is_ascii_digit());
+    is_account.then(|| key.to_owned())
 }
 
 /// Seconds since the Unix epoch with milliseconds, as AWS JSON writes times.
@@ -129,45 +200,49 @@ fn seconds(at: jiff::Timestamp) -> Value {
     json!(at.as_millisecond() as f64 / 1_000.0)
 }
 
-/// How many a page may have: 0 is the most.
-fn page(parameters: &Value, most: usize, usual: usize) -> Result<usize, ApiError> {
-    match parameters.get("maxResults").and_then(Value::as_u64) {
-        None | Some(0) => Ok(usual),
-        Some(count) if count <= most as u64 => Ok(count as usize),
-        Some(count) => Err(ApiError::validation(&format!(
-            "Value '{count}' at 'maxResults' failed to satisfy constraint: Member must have value less than or equal to {most}"
-        ))),
-    }
+/// As [`seconds`], of a time as the tables hold it.
+fn stored_seconds(at: i64) -> Value {
+    seconds(crate::alarm::timestamp(at))
 }
 
-/// Position tokens of pages: opaque to callers.
-fn page_token(position: u64) -> String {
-    use base64::Engine as _;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(position.to_string())
+fn now() -> i64 {
+    micros(jiff::Timestamp::now())
 }
 
-fn position(parameters: &Value) -> Result<Option<u64>, ApiError> {
-    use base64::Engine as _;
-    let Some(token) = optional(parameters, "nextToken") else {
-        return Ok(None);
-    };
-    base64::engine::general_purpose::URL_SAFE_NO_PAD
-        .decode(token)
-        .ok()
-        .and_then(|bytes| String::from_utf8(bytes).ok()?.parse().ok())
-        .map(Some)
-        .ok_or_else(|| {
-            ApiError::new(
-                "InvalidToken",
-                &format!("Invalid Token: 'Invalid token: {token}'"),
-            )
+fn uuid() -> String {
+    uuid::Builder::from_random_bytes(rand::random())
+        .into_uuid()
+        .to_string()
+}
+
+/// The token of the page that follows a position: opaque to callers.
+fn page_token(position: &str) -> String {
+    URL_SAFE_NO_PAD.encode(position)
+}
+
+/// The position of a page's token.
+fn position(token: Option<&str>) -> Result<Option<String>, ApiError> {
+    token
+        .map(|token| {
+            let bytes = URL_SAFE_NO_PAD.decode(token).ok();
+            bytes
+                .and_then(|bytes| String::from_utf8(bytes).ok())
+                .ok_or_else(ApiError::invalid_token)
         })
+        .transpose()
 }
 
-fn status_of(kind: &str) -> StatusCode {
-    match kind {
-        "ServiceException" | "InternalServerError" => StatusCode::INTERNAL_SERVER_ERROR,
-        "UnknownOperationException" => StatusCode::NOT_FOUND,
-        _ => StatusCode::BAD_REQUEST,
+/// As [`position`], a number.
+fn numbered(token: Option<&str>) -> Result<Option<i64>, ApiError> {
+    position(token)?
+        .map(|position| position.parse().map_err(|_| ApiError::invalid_token()))
+        .transpose()
+}
+
+/// Sets the token when there is another page.
+fn with_next(mut reply: Value, next: Option<String>) -> Value {
+    if let Some(next) = next {
+        reply["nextToken"] = json!(next);
     }
+    reply
 }

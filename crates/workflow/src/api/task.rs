@@ -1,39 +1,42 @@
-//! Tasks that somebody outside answers: by token, and as activities.
+//! Tasks that somebody outside answers by their token.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Api, Reply, optional, text};
+use super::error::ApiError;
+use super::shape::{CAUSE, DATA, ERROR, TASK_TOKEN};
+use super::{Api, Call, Reply, execution};
 
 impl Api {
-    pub(super) async fn send_task_success(&self, parameters: &Value) -> Reply {
-        let token = text(parameters, "taskToken")?;
-        let output = text(parameters, "output")?;
+    pub(super) async fn send_task_success(&self, call: &Call) -> Reply {
+        let mut shape = call.shape();
+        let token = shape.text("taskToken", TASK_TOKEN);
+        let output = shape.required_secret("output", DATA);
+        shape.check()?;
+        if let Err(told) = execution::check_json(output) {
+            return Err(ApiError::new(
+                "InvalidOutput",
+                format!("Invalid Output: '{told}'"),
+            ));
+        }
         self.engine.task_success(token, output.into()).await?;
         Ok(json!({}))
     }
 
-    pub(super) async fn send_task_failure(&self, parameters: &Value) -> Reply {
-        let token = text(parameters, "taskToken")?;
-        let [error, cause] =
-            ["error", "cause"].map(|name| optional(parameters, name).unwrap_or(""));
+    pub(super) async fn send_task_failure(&self, call: &Call) -> Reply {
+        let mut shape = call.shape();
+        let token = shape.text("taskToken", TASK_TOKEN);
+        let error = shape.secret("error", ERROR).unwrap_or_default();
+        let cause = shape.secret("cause", CAUSE).unwrap_or_default();
+        shape.check()?;
         self.engine.task_failure(token, error, cause).await?;
         Ok(json!({}))
     }
 
-    pub(super) async fn send_task_heartbeat(&self, parameters: &Value) -> Reply {
-        self.engine
-            .task_heartbeat(text(parameters, "taskToken")?)
-            .await?;
+    pub(super) async fn send_task_heartbeat(&self, call: &Call) -> Reply {
+        let mut shape = call.shape();
+        let token = shape.text("taskToken", TASK_TOKEN);
+        shape.check()?;
+        self.engine.task_heartbeat(token).await?;
         Ok(json!({}))
-    }
-
-    pub(super) async fn get_activity_task(&self, parameters: &Value) -> Reply {
-        let arn = text(parameters, "activityArn")?;
-        let worker = optional(parameters, "workerName").map(str::to_owned);
-        let task = self.runner.activities.poll(arn, worker).await;
-        Ok(match task {
-            Some(task) => json!({"taskToken": task.token, "input": task.input}),
-            None => json!({}),
-        })
     }
 }

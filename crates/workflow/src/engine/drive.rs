@@ -10,7 +10,7 @@ use rusqlite::ErrorCode;
 use sqlite::WriteError;
 
 use super::cell::{Cell, Input, Mail, Posted};
-use super::journal::{self, NewExecution, Record, Stored};
+use super::journal::{self, NewExecution, Origin, Record, Stored};
 use super::live::{Act, Broken, Live, Turn};
 use super::model::{End, EngineError, ExecutionEvent, Started, Status, limits};
 use super::{Alarm, Inner};
@@ -135,6 +135,7 @@ impl Inner {
         name: Arc<str>,
         input: Arc<str>,
         kind: Kind,
+        origin: Origin,
         answer: tokio::sync::oneshot::Sender<Result<Started, EngineError>>,
     ) {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
@@ -151,8 +152,17 @@ impl Inner {
             seed: rand::random(),
             input: input.clone(),
             started,
+            origin: origin.clone(),
         };
-        let start = self.start_of(machine.name(), &name, input, kind, new.seed, started);
+        let start = self.start_of(
+            machine.name(),
+            &name,
+            input,
+            kind,
+            new.seed,
+            started,
+            &origin,
+        );
         let fresh = || {
             Box::new(Live::new(
                 id,
@@ -441,6 +451,7 @@ impl Inner {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of a start")]
     pub(super) fn start_of(
         &self,
         machine: &str,
@@ -449,12 +460,22 @@ impl Inner {
         kind: Kind,
         seed: u64,
         started: i64,
+        origin: &Origin,
     ) -> Start {
-        let (region, account) = (&self.settings.region, &self.settings.account);
+        let region = &self.settings.region;
+        let account = origin.account.as_deref().unwrap_or(&self.settings.account);
+        let (resource, shown) = match kind {
+            Kind::Standard => ("execution", name),
+            // Its row's name is made unique by what follows the colon.
+            Kind::Express => ("express", name.split(':').next().unwrap_or(name)),
+        };
         Start {
-            execution_arn: format!("arn:aws:states:{region}:{account}:execution:{machine}:{name}"),
-            execution_name: name.to_owned(),
-            role_arn: format!("arn:aws:iam::{account}:role/jobcast"),
+            execution_arn: format!("arn:aws:states:{region}:{account}:{resource}:{machine}:{name}"),
+            execution_name: shown.to_owned(),
+            role_arn: origin
+                .role
+                .as_deref()
+                .map_or_else(|| self.settings.role_arn(), str::to_owned),
             state_machine_arn: format!("arn:aws:states:{region}:{account}:stateMachine:{machine}"),
             state_machine_name: machine.to_owned(),
             start_time: timestamp(started),
@@ -501,6 +522,7 @@ impl Inner {
             row.kind,
             row.seed,
             row.started,
+            &row.origin,
         );
         Live::rebuild(record, machine, start, watch).map(Box::new)
     }
@@ -582,6 +604,7 @@ impl Inner {
                 position: position + 1,
                 wake: None,
                 busy: false,
+                map_runs: Vec::new(),
             }],
             end: Some((end.clone(), at)),
             ..Turn::default()

@@ -43,7 +43,27 @@ CREATE TABLE workflow_journal (
     wake INTEGER,                   -- the earliest timer that is armed now
     busy INTEGER NOT NULL           -- 1 when a task or a turn is to be run again after a crash
 );
+", "
+ALTER TABLE workflow_execution ADD COLUMN account TEXT;     -- these are null where they are as for the directory
+ALTER TABLE workflow_execution ADD COLUMN role TEXT;
+ALTER TABLE workflow_execution ADD COLUMN version INTEGER;
+ALTER TABLE workflow_execution ADD COLUMN alias TEXT;
+CREATE TABLE workflow_map_run (
+    arn TEXT PRIMARY KEY,
+    execution INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX workflow_map_run_execution ON workflow_map_run (execution);
 "];
+
+/// What an execution has of the record that it was started from. All empty for a state machine of the directory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The account in its ARNs.
+    pub(crate) account: Option<Arc<str>>,
+    pub(crate) role: Option<Arc<str>>,
+    pub(crate) version: Option<u32>,
+    pub(crate) alias: Option<Arc<str>>,
+}
 
 /// A new execution's row.
 #[derive(Clone, Debug)]
@@ -58,6 +78,7 @@ pub(super) struct NewExecution {
     pub(super) seed: u64,
     pub(super) input: Arc<str>,
     pub(super) started: i64,
+    pub(super) origin: Origin,
 }
 
 /// One call of `handle`.
@@ -70,6 +91,8 @@ pub(super) struct Entry {
     pub(super) position: u64,
     pub(super) wake: Option<i64>,
     pub(super) busy: bool,
+    /// ARNs of the map runs that began.
+    pub(super) map_runs: Vec<String>,
 }
 
 /// An execution's row.
@@ -89,6 +112,7 @@ pub(crate) struct Stored {
     pub(crate) error: Option<String>,
     pub(crate) cause: Option<String>,
     pub(crate) redrives: u32,
+    pub(crate) origin: Origin,
 }
 
 impl Stored {
@@ -125,8 +149,8 @@ pub(super) fn insert(connection: &Connection, new: &NewExecution) -> rusqlite::R
     let kind = i64::from(new.kind == asl::Kind::Express);
     let inserted = connection
         .prepare_cached(
-            "INSERT INTO workflow_execution (id, name, machine, definition, kind, seed, input, started, status)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0) ON CONFLICT (name, machine) DO NOTHING",
+            "INSERT INTO workflow_execution (id, name, machine, definition, kind, seed, input, started, status, account, role, version, alias)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0, ?9, ?10, ?11, ?12) ON CONFLICT (name, machine) DO NOTHING",
         )?
         .execute(params![
             new.id,
@@ -136,7 +160,11 @@ pub(super) fn insert(connection: &Connection, new: &NewExecution) -> rusqlite::R
             kind,
             new.seed as i64,
             new.input,
-            new.started
+            new.started,
+            new.origin.account,
+            new.origin.role,
+            new.origin.version,
+            new.origin.alias,
         ])?;
     if inserted == 1
         && let Some(text) = &new.text
@@ -178,6 +206,11 @@ pub(super) fn append(
             entry.wake,
             entry.busy
         ])?;
+        for arn in &entry.map_runs {
+            connection
+                .prepare_cached("INSERT INTO workflow_map_run (arn, execution) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                .execute(params![arn, execution])?;
+        }
     }
     if let Some((end, at)) = end {
         connection
@@ -189,7 +222,8 @@ pub(super) fn append(
     Ok(())
 }
 
-const COLUMNS: &str = "id, name, machine, definition, kind, seed, input, started, status, stopped, output, error, cause, redrives";
+const COLUMNS: &str = "id, name, machine, definition, kind, seed, input, started, status, stopped, output, error, cause, redrives, \
+                       account, role, version, alias";
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     Ok(Stored {
@@ -211,6 +245,12 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         error: row.get(11)?,
         cause: row.get(12)?,
         redrives: row.get(13)?,
+        origin: Origin {
+            account: row.get(14)?,
+            role: row.get(15)?,
+            version: row.get(16)?,
+            alias: row.get(17)?,
+        },
     })
 }
 
@@ -332,25 +372,54 @@ pub(super) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
     )
 }
 
+/// Which executions a list shows. What is empty does not matter.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    pub(crate) machine: Option<String>,
+    pub(crate) status: Option<Status>,
+    pub(crate) version: Option<u32>,
+    pub(crate) alias: Option<String>,
+    pub(crate) redriven: Option<bool>,
+}
+
 /// A page of executions, the newest first, with ids below `before`.
 pub(super) fn list(
     connection: &Connection,
-    machine: Option<&str>,
-    status: Option<Status>,
+    filter: &Filter,
     before: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<Stored>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM workflow_execution WHERE id < ?1 AND (?2 IS NULL OR machine = ?2) AND (?3 IS NULL OR status = ?3)
+         AND (?5 IS NULL OR version = ?5) AND (?6 IS NULL OR alias = ?6) AND (?7 IS NULL OR (redrives > 0) = ?7)
          ORDER BY id DESC LIMIT ?4"
     );
     connection
         .prepare_cached(&sql)?
         .query_map(
-            params![before, machine, status.map(Status::code), limit as i64],
+            params![
+                before,
+                filter.machine,
+                filter.status.map(Status::code),
+                limit as i64,
+                filter.version,
+                filter.alias,
+                filter.redriven,
+            ],
             stored,
         )?
         .collect()
+}
+
+/// The execution that a map run belongs to.
+pub(super) fn by_map_run(connection: &Connection, arn: &str) -> rusqlite::Result<Option<Stored>> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM workflow_execution WHERE id = (SELECT execution FROM workflow_map_run WHERE arn = ?1)"
+    );
+    connection
+        .prepare_cached(&sql)?
+        .query_row([arn], stored)
+        .optional()
 }
 
 /// Forgets at most `limit` executions that were closed before `before`; how many it forgot.
@@ -366,6 +435,9 @@ pub(super) fn purge(connection: &Connection, before: i64, limit: usize) -> rusql
         connection
             .prepare_cached("DELETE FROM workflow_journal WHERE key BETWEEN ?1 AND ?2")?
             .execute([first, last])?;
+        connection
+            .prepare_cached("DELETE FROM workflow_map_run WHERE execution = ?1")?
+            .execute([id])?;
         connection
             .prepare_cached("DELETE FROM workflow_execution WHERE id = ?1")?
             .execute([id])?;

@@ -154,7 +154,7 @@ impl Live {
         }
         let mut history = Vec::with_capacity(1_024);
         history.push(b'[');
-        let mut steps = Vec::new();
+        let (mut steps, mut map_runs) = (Vec::new(), Vec::new());
         let mut end = None;
         for effect in effects {
             match effect {
@@ -165,6 +165,7 @@ impl Live {
                     serde_json::to_writer(&mut history, &event)
                         .expect("a history event is JSON, and memory takes it");
                     self.position = event.id;
+                    map_runs.extend(map_run(&event));
                 }
                 Effect::Step(change) => steps.push(change),
                 Effect::End {
@@ -202,6 +203,7 @@ impl Live {
             position: self.position,
             wake: self.deadlines.first().map(|first| first.0),
             busy: self.is_busy(),
+            map_runs,
         });
         if !steps.is_empty() || end.is_some() {
             turn.acts.push(Act::Tell(ExecutionEvent {
@@ -309,6 +311,14 @@ impl Live {
         self.execution.is_redrivable()
     }
 
+    pub(super) fn map_runs(&self) -> &[asl::MapRun] {
+        self.execution.map_runs()
+    }
+
+    pub(super) fn map_run_children(&self, arn: &str) -> Vec<asl::MapRunChild> {
+        self.execution.map_run_children(arn)
+    }
+
     pub(super) fn position(&self) -> u64 {
         self.position
     }
@@ -380,6 +390,15 @@ impl Live {
         }
         acts
     }
+}
+
+/// The ARN of the map run that the event begins.
+fn map_run(event: &asl::HistoryEvent) -> Option<String> {
+    let (_, details) = event
+        .details
+        .as_ref()
+        .filter(|(name, _)| *name == "mapRunStartedEventDetails")?;
+    details["mapRunArn"].as_str().map(str::to_owned)
 }
 
 /// The last known state of each step, in the order in which they were entered.

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use self::cell::{Cell, Input, Mail};
 use self::drive::now;
-pub(crate) use self::journal::Stored;
+pub(crate) use self::journal::{Filter, Origin, Stored};
 use self::live::Steps;
 pub use self::model::{
     Definition, Description, Earlier, End, EngineError, ExecutionEvent, History, Listed, Listener,
@@ -108,6 +108,7 @@ impl Engine {
         listener: Arc<dyn Listener>,
     ) -> Result<Engine, OpenError> {
         database.migrate("workflow", journal::MIGRATIONS)?;
+        database.migrate("catalog", crate::catalog::MIGRATIONS)?;
         let (last_id, open) = database
             .read(|connection| -> rusqlite::Result<_> {
                 Ok((
@@ -200,18 +201,24 @@ impl Engine {
             .get(machine)
             .ok_or_else(|| EngineError::UnknownMachine(machine.to_owned()))?
             .clone();
-        self.start_machine(machine, name, input, Kind::Standard)
+        self.start_machine(machine, name, input, Kind::Standard, Origin::default())
             .await
     }
 
+    /// Starts an execution. An Express one may have a `:` in its name, with what makes it unique behind it.
     pub(crate) async fn start_machine(
         &self,
         machine: Arc<Machine>,
         name: &str,
         input: Arc<str>,
         kind: Kind,
+        origin: Origin,
     ) -> Result<Started, EngineError> {
-        if !is_name(name) {
+        let shown = match kind {
+            Kind::Standard => name,
+            Kind::Express => name.split(':').next().unwrap_or(name),
+        };
+        if !is_name(shown) {
             return Err(EngineError::InvalidName(name.to_owned()));
         }
         check_json("input", &input)?;
@@ -223,7 +230,7 @@ impl Engine {
         let begin = self
             .inner
             .clone()
-            .begin(machine, name.into(), input, kind, answer);
+            .begin(machine, name.into(), input, kind, origin, answer);
         self.inner.running.spawn_on(begin, &self.inner.runtime);
         answered.await.unwrap_or(Err(EngineError::Closed))
     }
@@ -376,16 +383,12 @@ impl Engine {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Vec<Listed>, EngineError> {
-        let (machine, before) = (machine.map(str::to_owned), before.unwrap_or(i64::MAX));
-        let limit = limit.min(limits::LIST_PAGE);
-        let rows = self
-            .inner
-            .database
-            .read(move |connection| {
-                journal::list(connection, machine.as_deref(), status, before, limit)
-            })
-            .await
-            .map_err(unread)?;
+        let filter = Filter {
+            machine: machine.map(str::to_owned),
+            status,
+            ..Filter::default()
+        };
+        let rows = self.rows(filter, before, limit).await?;
         let listed = rows.into_iter().map(|row| Listed {
             id: row.id,
             name: row.name,
@@ -518,7 +521,80 @@ impl Engine {
     /// The ARN of the role that executions show.
     #[must_use]
     pub fn role_arn(&self) -> String {
-        format!("arn:aws:iam::{}:role/jobcast", self.inner.settings.account)
+        self.inner.settings.role_arn()
+    }
+
+    pub(crate) async fn rows(
+        &self,
+        filter: Filter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<Stored>, EngineError> {
+        let (before, limit) = (before.unwrap_or(i64::MAX), limit.min(limits::LIST_PAGE));
+        self.inner
+            .database
+            .read(move |connection| journal::list(connection, &filter, before, limit))
+            .await
+            .map_err(unread)
+    }
+
+    /// The execution that a map run belongs to.
+    pub(crate) async fn row_of_map_run(&self, arn: &str) -> Result<Option<Stored>, EngineError> {
+        let arn = arn.to_owned();
+        self.inner
+            .database
+            .read_row(move |connection| journal::by_map_run(connection, &arn))
+            .await
+            .map_err(unread)
+    }
+
+    /// The map runs of an execution, in the order in which they began.
+    pub(crate) async fn map_runs(&self, row: Stored) -> Result<Vec<asl::MapRun>, EngineError> {
+        let live = self.rebuilt(row).await?;
+        Ok(live.map_or_else(Vec::new, |live| live.map_runs().to_vec()))
+    }
+
+    /// The child executions of a map run that have not ended.
+    pub(crate) async fn map_run_children(
+        &self,
+        row: Stored,
+        arn: &str,
+    ) -> Result<Vec<asl::MapRunChild>, EngineError> {
+        let live = self.rebuilt(row).await?;
+        Ok(live.map_or_else(Vec::new, |live| live.map_run_children(arn)))
+    }
+
+    /// Hands an open execution an event of its user's.
+    pub(crate) async fn tell(&self, row: &Stored, event: Event) -> Result<(), EngineError> {
+        self.ask(row.id, event, None).await
+    }
+
+    async fn rebuilt(&self, row: Stored) -> Result<Option<Box<live::Live>>, EngineError> {
+        let record = self
+            .inner
+            .database
+            .read(move |connection| journal::record(connection, row))
+            .await
+            .map_err(unread)?;
+        Ok(self.inner.rebuild(&record, |_| {}).ok())
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.inner.database
+    }
+
+    /// A state machine that is in no directory.
+    pub(crate) fn machine_of(
+        &self,
+        name: &str,
+        definition: Arc<str>,
+    ) -> Result<Arc<Machine>, EngineError> {
+        let hash = crate::machines::hash(&definition);
+        let parsed = self
+            .inner
+            .parsed(&hash, &definition)
+            .map_err(|broken| EngineError::Journal(Arc::new(broken)))?;
+        Ok(Arc::new(Machine::known(name, definition, hash, parsed)))
     }
 
     pub(crate) async fn row(&self, name: &str, machine: &str) -> Result<Stored, EngineError> {

@@ -53,6 +53,13 @@ pub struct Settings {
     pub account: String,
 }
 
+impl Settings {
+    /// The ARN of the role that executions show when their state machine names none.
+    pub(crate) fn role_arn(&self) -> String {
+        format!("arn:aws:iam::{}:role/jobcast", self.account)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Settings {

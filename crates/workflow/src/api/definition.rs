@@ -1,0 +1,206 @@
+//! Definitions: what `CreateStateMachine` says of a wrong one, and `ValidateStateMachineDefinition`. The language is `asl`'s.
+
+use asl::{Diagnostic, Kind, Severity, StateMachine};
+use serde_json::{Value, json};
+
+use super::error::ApiError;
+use super::shape::DEFINITION;
+use super::{Call, Reply};
+
+/// The types of state machines.
+pub(super) const TYPES: &[&str] = &["STANDARD", "EXPRESS"];
+/// Diagnostics of one answer.
+const DIAGNOSTICS: i64 = 100;
+
+pub(super) fn kind_of(word: Option<&str>) -> Kind {
+    if word == Some("EXPRESS") {
+        Kind::Express
+    } else {
+        Kind::Standard
+    }
+}
+
+pub(super) fn type_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Standard => "STANDARD",
+        Kind::Express => "EXPRESS",
+    }
+}
+
+/// Parses a definition. A service that is not available here is no error: the state fails when it is reached.
+pub(super) fn parse(text: &str, kind: Kind) -> Result<StateMachine, ApiError> {
+    StateMachine::parse_as(text, kind).map_err(|problems| {
+        let first = problems
+            .iter()
+            .find(|problem| problem.severity == Severity::Error);
+        let message = first.map_or_else(String::new, |problem| told(problem, text));
+        ApiError::new("InvalidDefinition", message)
+    })
+}
+
+fn told(problem: &Diagnostic, text: &str) -> String {
+    if problem.location.ends_with("/Label") && problem.message.starts_with("Label ") {
+        return label(&problem.message, text);
+    }
+    let location = match problem.location.as_str() {
+        "" => " at /".to_owned(),
+        location => format!(" at {location}"),
+    };
+    let location = if problem.code == "INVALID_JSON_DESCRIPTION" {
+        String::new()
+    } else {
+        location
+    };
+    format!(
+        "Invalid State Machine Definition: '{}: {}{location}'",
+        problem.code, problem.message
+    )
+}
+
+/// A Map's label is refused by another part of the service, with words of its own, as it was recorded.
+fn label(message: &str, text: &str) -> String {
+    let message = match message.split_once(": '") {
+        Some((told, escaped)) => {
+            let character = unescaped(escaped.trim_end_matches('\''));
+            format!("{told}: {}", literal(&character.to_string()))
+        }
+        None => message.to_owned(),
+    };
+    let quoted = literal(&message);
+    format!("Error=ValueError Args=[{quoted}] in definition '{text}'.")
+}
+
+/// The character that `char::escape_default` wrote.
+fn unescaped(text: &str) -> char {
+    let code = text
+        .strip_prefix("\\u{")
+        .and_then(|text| text.strip_suffix('}'))
+        .and_then(|code| u32::from_str_radix(code, 16).ok())
+        .and_then(char::from_u32);
+    let named = |text: &str| match text {
+        "\\n" => Some('\n'),
+        "\\r" => Some('\r'),
+        "\\t" => Some('\t'),
+        _ => text.chars().last(),
+    };
+    code.or_else(|| named(text)).unwrap_or('?')
+}
+
+/// A text as a quoted literal: single quotes, double ones when it has single ones only.
+fn literal(text: &str) -> String {
+    let quote = if text.contains('\'') && !text.contains('"') {
+        '"'
+    } else {
+        '\''
+    };
+    let mut literal = String::from(quote);
+    for c in text.chars() {
+        match c {
+            '\\' => literal.push_str("\\\\"),
+            '\n' => literal.push_str("\\n"),
+            '\r' => literal.push_str("\\r"),
+            '\t' => literal.push_str("\\t"),
+            _ if c == quote => literal.extend(['\\', c]),
+            _ if c.is_control() => literal.push_str(&format!("\\x{:02x}", u32::from(c))),
+            _ => literal.push(c),
+        }
+    }
+    literal.push(quote);
+    literal
+}
+
+pub(super) fn validate(call: &Call) -> Reply {
+    let mut shape = call.shape();
+    let text = shape.text("definition", DEFINITION);
+    let kind = kind_of(shape.word("type", TYPES));
+    let severity = shape.word("severity", &["ERROR", "WARNING"]);
+    let most = shape.number("maxResults", 0..=DIAGNOSTICS);
+    shape.check()?;
+    let most = match most {
+        None | Some(0) => DIAGNOSTICS as usize,
+        Some(most) => most as usize,
+    };
+    let mut found = asl::validate_as(text, kind);
+    if let Ok(machine) = StateMachine::parse_as(text, kind) {
+        let missing = machine.unsupported(crate::runner::supports);
+        found.extend(missing.into_iter().map(|problem| Diagnostic {
+            severity: Severity::Warning,
+            ..problem
+        }));
+    }
+    let failed = found
+        .iter()
+        .any(|problem| problem.severity == Severity::Error);
+    found.retain(|problem| problem.severity == Severity::Error || severity == Some("WARNING"));
+    let truncated = found.len() > most;
+    let diagnostics: Vec<Value> = found.iter().take(most).map(shown).collect();
+    let result = if failed { "FAIL" } else { "OK" };
+    Ok(json!({"result": result, "diagnostics": diagnostics, "truncated": truncated}))
+}
+
+fn shown(problem: &Diagnostic) -> Value {
+    let mut shown = json!({
+        "severity": problem.severity,
+        "code": problem.code,
+        "message": problem.message,
+    });
+    // A text that is no object has no place in itself.
+    let whole = problem.message.starts_with("Definition must be");
+    if !whole {
+        let location = match problem.location.as_str() {
+            "" => "/",
+            location => location,
+        };
+        shown["location"] = json!(location);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_refused_in_the_recorded_words() {
+        for (label, want) in [
+            ("", "Args=['Label cannot be empty']"),
+            ("a>", r#"Args=["Label contains invalid character: '>'"]"#),
+            (
+                "a\u{8f}",
+                r#"Args=["Label contains invalid character: '\\x8f'"]"#,
+            ),
+            (
+                "a\u{1}",
+                r#"Args=["Label contains invalid character: '\\x01'"]"#,
+            ),
+            ("a\"", r#"Args=['Label contains invalid character: \'"\'']"#),
+            (
+                "a\\",
+                r#"Args=["Label contains invalid character: '\\\\'"]"#,
+            ),
+        ] {
+            let text = json!({"StartAt": "M", "States": {"M": {"Type": "Map", "Label": label, "End": true, "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}}}})
+            .to_string();
+            let told = parse(&text, Kind::Standard).unwrap_err().to_string();
+            assert!(told.contains(want), "{label:?}: {told}");
+            assert!(
+                told.ends_with(&format!(" in definition '{text}'.")),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_problem_is_told_with_its_place() {
+        let told = |text: &str| parse(text, Kind::Standard).unwrap_err().to_string();
+        assert_eq!(
+            told(r#"{"StartAt": "A"}"#),
+            "InvalidDefinition: Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: These fields are required: [States] at /'"
+        );
+        assert!(told("{").starts_with(
+            "InvalidDefinition: Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION: "
+        ));
+    }
+}

@@ -1,0 +1,88 @@
+//! `StartSyncExecution`: an Express execution, answered at its end.
+
+use std::time::Duration;
+
+use asl::Kind;
+use serde_json::json;
+
+use super::error::ApiError;
+use super::execution::Order;
+use super::{Api, Call, Reply, seconds, uuid};
+use crate::engine::Status;
+
+/// How long an Express execution may take.
+pub(crate) const EXPRESS: Duration = Duration::from_secs(300);
+
+/// Memory that is billed, in MiB; AWS bills in steps of as much.
+const BILLED_MEMORY: u64 = 64;
+/// AWS bills in steps of as many milliseconds.
+const BILLED_MILLIS: u64 = 100;
+
+impl Api {
+    pub(super) async fn start_sync_execution(&self, call: &Call) -> Reply {
+        let mut shape = call.shape();
+        let included = shape.word("includedData", &["ALL_DATA", "METADATA_ONLY"]);
+        let order = Order::read(&mut shape)?;
+        let target = self.target(order.machine).await?;
+        if target.kind != Kind::Express {
+            return Err(ApiError::wrong_type());
+        }
+        let name = order.name.map_or_else(uuid, str::to_owned);
+        let machine = target.machine.name().clone();
+        let machine_arn = self.arn(&target.account, "stateMachine", &machine);
+        let (arn, started) = self.begin(target, &name, order.input).await?;
+        let row_name = arn.splitn(8, ':').nth(7).unwrap_or_default().to_owned();
+        let ended = self.engine.end(Some(&machine), &row_name);
+        let (end, in_time) = match tokio::time::timeout(EXPRESS, ended).await {
+            Ok(end) => (end?, true),
+            Err(_) => {
+                let row = self.engine.row(&row_name, &machine).await?;
+                self.engine.stop_stored(&row, None, None).await?;
+                (self.engine.end(Some(&machine), &row_name).await?, false)
+            }
+        };
+        let row = self.engine.row(&row_name, &machine).await?;
+        let stopped = row
+            .stopped
+            .map_or_else(jiff::Timestamp::now, crate::alarm::timestamp);
+        let took = stopped
+            .duration_since(started)
+            .as_millis()
+            .max(1)
+            .unsigned_abs();
+        let took = u64::try_from(took).unwrap_or(u64::MAX);
+        let status = if in_time {
+            end.status
+        } else {
+            Status::TimedOut
+        };
+        let mut reply = json!({
+            "executionArn": arn,
+            "stateMachineArn": machine_arn,
+            "name": name,
+            "startDate": seconds(started),
+            "stopDate": seconds(stopped),
+            "status": status.name(),
+            "billingDetails": {
+                "billedDurationInMilliseconds": took.div_ceil(BILLED_MILLIS) * BILLED_MILLIS,
+                "billedMemoryUsedInMB": BILLED_MEMORY,
+            },
+        });
+        if included == Some("METADATA_ONLY") {
+            return Ok(reply);
+        }
+        reply["input"] = json!(order.input);
+        reply["inputDetails"] = json!({"included": true});
+        if let Some(output) = &end.output {
+            reply["output"] = json!(output);
+            reply["outputDetails"] = json!({"included": true});
+        }
+        if let Some(error) = &end.error {
+            reply["error"] = json!(error);
+        }
+        if let Some(cause) = &end.cause {
+            reply["cause"] = json!(cause);
+        }
+        Ok(reply)
+    }
+}
