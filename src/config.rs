@@ -10,6 +10,10 @@ use serde::{Deserialize, Deserializer};
 
 use crate::auth::ApiKey;
 
+mod services;
+
+pub use services::{Address, HttpConnection, Services, UPLOADS};
+
 /// Where the server listens when nothing else is said.
 pub const LISTEN: &str = "127.0.0.1:8080";
 /// Where the data is when nothing else is said.
@@ -102,6 +106,7 @@ struct File {
     attach_any_function: bool,
     auth: Auth,
     functions: BTreeMap<String, Function>,
+    services: Services,
 }
 
 /// Who may come.
@@ -160,6 +165,8 @@ pub struct Config {
     pub auth: Auth,
     /// The functions.
     pub functions: BTreeMap<String, Function>,
+    /// Services that state machines call.
+    pub services: Services,
 }
 
 /// Finished jobs are kept for 30 days.
@@ -250,6 +257,7 @@ impl Config {
             function.directory =
                 Some(directory).filter(|directory| !directory.as_os_str().is_empty());
         }
+        file.services.below(&base);
         let named = flags
             .state_machines
             .or_else(|| file.state_machines.map(|path| base.join(path)));
@@ -284,6 +292,7 @@ impl Config {
             attach_any_function: file.attach_any_function,
             auth: file.auth,
             functions: file.functions,
+            services: file.services,
         };
         if !config.internal_listen.ip().is_loopback() {
             return Err(ConfigError::InternalNotLoopback(config.internal_listen));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt as _;
+use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use resolvers::Resolvers;
 use resolvers::files::Files;
@@ -124,11 +125,15 @@ pub async fn serve(
             what: "the directory of the files cannot be opened",
             source: std::io::Error::other(error),
         })?;
-    let files = Files::new(
-        Arc::new(files.with_automatic_cleanup(true)),
-        signer.clone(),
-        base,
-    );
+    let files: Arc<dyn ObjectStore> = Arc::new(files.with_automatic_cleanup(true));
+    let services = config
+        .services
+        .settings(Arc::clone(&files))
+        .map_err(|source| ServeError::Io {
+            what: "a bucket cannot be used",
+            source,
+        })?;
+    let files = Files::new(files, signer.clone(), base);
 
     let host = Host::new(HostSettings {
         functions: functions(&config),
@@ -136,7 +141,7 @@ pub async fn serve(
         ..HostSettings::default()
     });
     let events = Arc::new(ExecutionEvents::default());
-    let runner = Runner::new(host.clone());
+    let runner = Runner::with_services(host.clone(), services);
     let engine = Engine::open(
         database,
         workflow::Settings {

@@ -7,7 +7,8 @@
 //! | `catalog` | state machines, activities and tags that the API created |
 //! | [`task`] | the boundary to whatever does the work of a Task state |
 //! | [`lambda`] | functions as processes behind the Lambda Runtime API |
-//! | [`runner`] | which resource is done by whom: Lambda, activities, nested executions |
+//! | [`runner`] | which resource is done by whom: Lambda, activities, nested executions, services |
+//! | [`services`] | DynamoDB, SQS, HTTP endpoints, buckets |
 //! | [`internal`] | the internal listener: Runtime API, Invoke API, Step Functions API |
 //!
 //! It knows no job and no GraphQL: whoever wants to hear of executions gives a [`Listener`].
@@ -23,6 +24,7 @@ pub mod internal;
 pub mod lambda;
 mod machines;
 pub mod runner;
+pub mod services;
 pub mod task;
 
 pub use asl::Severity;

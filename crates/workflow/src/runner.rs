@@ -1,5 +1,5 @@
-//! Which resource is done by whom: Lambda functions by the host, activities by whoever polls, nested executions by the engine itself.
-//! Anything else fails at once with an error that says so. It does no work itself.
+//! Which resource is done by whom: Lambda functions by the host, activities by whoever polls, nested executions by the engine itself, the
+//! rest by `services`. Anything else fails at once with an error that says so. It does no work itself.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 pub(crate) use crate::activity::Activities;
 use crate::engine::{EngineError, Started, Status};
 use crate::lambda::{Caller, Host, Outcome};
+use crate::services::{self, ServiceSettings, Services};
 use crate::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 
 /// The runner of the server.
@@ -20,15 +21,23 @@ use crate::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 pub struct Runner {
     lambda: Host,
     pub(crate) activities: Arc<Activities>,
+    services: Services,
 }
 
 impl Runner {
-    /// Runs functions on `lambda`.
+    /// Runs functions on `lambda`; no other service is configured.
     #[must_use]
     pub fn new(lambda: Host) -> Runner {
+        Runner::with_services(lambda, ServiceSettings::default())
+    }
+
+    /// Runs functions on `lambda` and calls services as configured.
+    #[must_use]
+    pub fn with_services(lambda: Host, services: ServiceSettings) -> Runner {
         Runner {
             lambda,
             activities: Arc::default(),
+            services: Services::new(services),
         }
     }
 
@@ -44,11 +53,19 @@ pub(crate) fn supports(resource: &Resource) -> bool {
     match resource {
         Resource::Lambda { .. } | Resource::Activity { .. } => true,
         Resource::Service {
-            service, action, ..
-        } => matches!(
-            (service.as_str(), action.as_str()),
-            ("lambda", "invoke") | ("states", "startExecution")
-        ),
+            service,
+            action,
+            pattern,
+        } => match (service.as_str(), action.as_str()) {
+            ("lambda", "invoke") => {
+                matches!(
+                    pattern,
+                    Pattern::RequestResponse | Pattern::WaitForTaskToken
+                )
+            }
+            ("states", "startExecution") => true,
+            _ => services::knows(resource),
+        },
     }
 }
 
@@ -72,20 +89,23 @@ impl TaskRunner for Runner {
                 ("states", "startExecution") => {
                     tokio::spawn(start_execution(request.clone(), responder, *pattern));
                 }
-                _ => responder.failed(
-                    "States.Runtime",
-                    format!(
-                        "the embedded engine has no integration `{service}:{action}`: use a Lambda function, an activity, \
-                         states:startExecution or lambda:invoke"
-                    ),
-                ),
+                _ => self.services.run(&request, responder),
             },
         }
+    }
+
+    fn read_items(&self, request: asl::ReadItems, responder: Responder) {
+        self.services.read_items(request, responder);
+    }
+
+    fn write_results(&self, request: asl::WriteResults, responder: Responder) {
+        self.services.write_results(request, responder);
     }
 
     fn cancel(&self, key: TaskKey) {
         self.lambda.cancel(key);
         self.activities.cancel(key);
+        self.services.cancel(key);
     }
 }
 

@@ -6,4 +6,5 @@ mod function;
 mod http;
 mod lambda;
 mod recovery;
+mod services;
 mod world;

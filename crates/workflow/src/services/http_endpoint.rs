@@ -1,0 +1,349 @@
+//! `http:invoke`: one bounded request to an address that a configured connection allows, and its response as the result.
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, Url};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::{Connection, Failure, ServiceSettings, Unread, body, reason};
+
+/// Headers that a definition may not set (Step Functions, "Call HTTPS APIs"), besides those that begin with `x-amz`, `x-amzn` or
+/// `x-forwarded`.
+const RESERVED: &[&str] = &[
+    "a-im",
+    "accept-charset",
+    "accept-datetime",
+    "accept-encoding",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-md5",
+    "date",
+    "expect",
+    "forwarded",
+    "from",
+    "host",
+    "http2-settings",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "keep-alive",
+    "max-forwards",
+    "origin",
+    "pragma",
+    "proxy-authorization",
+    "range",
+    "referer",
+    "server",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "warning",
+];
+const METHODS: &[&str] = &["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"];
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Arguments {
+    api_endpoint: String,
+    method: String,
+    #[serde(default)]
+    headers: Map<String, Value>,
+    #[serde(default)]
+    query_parameters: Map<String, Value>,
+    #[serde(default)]
+    request_body: Option<Value>,
+    #[serde(default)]
+    transform: Transform,
+    #[serde(default)]
+    invocation_config: Option<Authentication>,
+    #[serde(default)]
+    authentication: Option<Authentication>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Authentication {
+    connection_arn: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Transform {
+    request_body_encoding: BodyEncoding,
+    request_encoding_options: EncodingOptions,
+}
+#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum BodyEncoding {
+    #[default]
+    None,
+    UrlEncoded,
+}
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct EncodingOptions {
+    array_format: ArrayFormat,
+}
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum ArrayFormat {
+    #[default]
+    Indices,
+    Repeat,
+    Commas,
+    Brackets,
+}
+
+fn runtime(cause: impl Into<String>) -> Failure {
+    ("States.Runtime".to_owned(), cause.into())
+}
+
+/// Sends the request that the arguments describe.
+pub(super) async fn invoke(
+    client: &Client,
+    settings: &ServiceSettings,
+    arguments: Map<String, Value>,
+) -> Result<Value, Failure> {
+    let arguments: Arguments =
+        serde_json::from_value(Value::Object(arguments)).map_err(|error| {
+            runtime(format!(
+                "the arguments of http:invoke cannot be read: {error}"
+            ))
+        })?;
+    let (request, url) = request(client, settings, &arguments)?;
+    let socket = |error: reqwest::Error| ("States.Http.Socket".to_owned(), reason(error));
+    let response = request.send().await.map_err(socket)?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let answer = match body(response).await {
+        Ok(answer) => answer,
+        Err(Unread::Broken(error)) => return Err(socket(error)),
+        Err(Unread::TooLarge) => {
+            return Err((
+                "States.DataLimitExceeded".to_owned(),
+                format!(
+                    "the response of {} is too large",
+                    url.host_str().unwrap_or_default()
+                ),
+            ));
+        }
+    };
+    let mut shown = Map::new();
+    for (name, value) in &headers {
+        let values = shown.entry(name.as_str()).or_insert_with(|| json!([]));
+        if let Some(values) = values.as_array_mut() {
+            values.push(json!(String::from_utf8_lossy(value.as_bytes())));
+        }
+    }
+    let text = || String::from_utf8_lossy(&answer).into_owned();
+    let result = json!({
+        "Headers": shown,
+        "ResponseBody": serde_json::from_slice(&answer).unwrap_or_else(|_| Value::from(text())),
+        "StatusCode": status.as_u16(),
+        "StatusText": status.canonical_reason().unwrap_or_default(),
+    });
+    if status.is_success() {
+        return Ok(result);
+    }
+    Err((
+        format!("States.Http.StatusCode.{}", status.as_u16()),
+        result.to_string(),
+    ))
+}
+
+fn request(
+    client: &Client,
+    settings: &ServiceSettings,
+    arguments: &Arguments,
+) -> Result<(reqwest::RequestBuilder, Url), Failure> {
+    let authentication = arguments
+        .authentication
+        .as_ref()
+        .or(arguments.invocation_config.as_ref())
+        .ok_or_else(|| runtime("http:invoke needs Authentication with a ConnectionArn"))?;
+    let connection = connection(settings, &authentication.connection_arn)?;
+    let mut url = Url::parse(&arguments.api_endpoint).map_err(|error| {
+        runtime(format!(
+            "the ApiEndpoint {:?} is not an address: {error}",
+            arguments.api_endpoint
+        ))
+    })?;
+    if !connection.allows(&url) {
+        return Err((
+            "States.Permissions".to_owned(),
+            format!(
+                "the connection may not be used for {}: add the address to its `allow` in the configuration",
+                arguments.api_endpoint
+            ),
+        ));
+    }
+    if !METHODS.contains(&arguments.method.as_str()) {
+        return Err(runtime(format!(
+            "Method must be one of {}, not {:?}",
+            METHODS.join(", "),
+            arguments.method
+        )));
+    }
+    {
+        let mut query = url.query_pairs_mut();
+        for (name, value) in pairs(&arguments.query_parameters, ArrayFormat::Repeat)? {
+            query.append_pair(&name, &value);
+        }
+        query.extend_pairs(&connection.query);
+    }
+    if url.query() == Some("") {
+        url.set_query(None);
+    }
+    let method = Method::from_bytes(arguments.method.as_bytes())
+        .expect("each of the known methods is a token");
+    let mut headers = headers(&arguments.headers)?;
+    let mut builder = client.request(method, url.clone());
+    if let Some(body) = &arguments.request_body {
+        let encoded = match (arguments.transform.request_body_encoding, body) {
+            (BodyEncoding::UrlEncoded, Value::Object(fields)) => {
+                let format = arguments.transform.request_encoding_options.array_format;
+                let mut form = Url::parse("form:").expect("it is an address");
+                form.query_pairs_mut().extend_pairs(pairs(fields, format)?);
+                form.query().unwrap_or_default().to_owned()
+            }
+            (BodyEncoding::UrlEncoded, _) => {
+                return Err(runtime(
+                    "RequestBody must be an object when it is to be URL_ENCODED",
+                ));
+            }
+            (BodyEncoding::None, Value::String(text)) => text.clone(),
+            (BodyEncoding::None, value) => value.to_string(),
+        };
+        let kind = match arguments.transform.request_body_encoding {
+            BodyEncoding::UrlEncoded => "application/x-www-form-urlencoded",
+            BodyEncoding::None => "application/json",
+        };
+        headers
+            .entry("content-type")
+            .or_insert(HeaderValue::from_static(kind));
+        builder = builder.body(encoded);
+    }
+    for (name, value) in &connection.headers {
+        let (Ok(name), Ok(mut value)) = (
+            HeaderName::from_bytes(name.as_bytes()),
+            HeaderValue::from_str(value),
+        ) else {
+            return Err(runtime(format!(
+                "the header {name:?} of the connection is not valid: mend the configuration"
+            )));
+        };
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok((builder.headers(headers), url))
+}
+
+/// `arn:aws:events:REGION:ACCOUNT:connection/NAME/UUID`, or the plain name.
+fn connection<'a>(settings: &'a ServiceSettings, arn: &str) -> Result<&'a Connection, Failure> {
+    let name = match arn.split_once(":connection/") {
+        Some((_, path)) => path.split('/').next().unwrap_or(path),
+        None => arn,
+    };
+    settings.connections.get(name).ok_or_else(|| {
+        runtime(format!(
+            "there is no connection {name:?}: add [services.connections.{name}] with `allow` and its `headers` to the configuration"
+        ))
+    })
+}
+
+fn headers(given: &Map<String, Value>) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
+        let lower = name.to_ascii_lowercase();
+        let reserved = RESERVED.contains(&lower.as_str())
+            || ["x-amz", "x-forwarded"]
+                .iter()
+                .any(|prefix| lower.starts_with(prefix));
+        if reserved {
+            return Err(runtime(format!(
+                "the header {name:?} cannot be set here; what authorizes the request belongs to the connection"
+            )));
+        }
+        let values = match value {
+            Value::Array(values) => values.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        for value in values {
+            let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(lower.as_bytes()),
+                HeaderValue::from_str(&plain(value)),
+            ) else {
+                return Err(runtime(format!("the header {name:?} is not valid")));
+            };
+            headers.append(name, value);
+        }
+    }
+    Ok(headers)
+}
+
+/// Fields as names and values of a form; a list becomes several pairs or one, as the format says.
+fn pairs(
+    fields: &Map<String, Value>,
+    format: ArrayFormat,
+) -> Result<Vec<(String, String)>, Failure> {
+    let mut all = Vec::new();
+    for (name, value) in fields {
+        let Value::Array(values) = value else {
+            if value.is_object() {
+                return Err(runtime(format!(
+                    "the field {name:?} must not be an object here"
+                )));
+            }
+            all.push((name.clone(), plain(value)));
+            continue;
+        };
+        let values = values.iter().map(plain);
+        match format {
+            ArrayFormat::Repeat => all.extend(values.map(|value| (name.clone(), value))),
+            ArrayFormat::Brackets => all.extend(values.map(|value| (format!("{name}[]"), value))),
+            ArrayFormat::Commas => {
+                all.push((name.clone(), values.collect::<Vec<_>>().join(",")));
+            }
+            ArrayFormat::Indices => all.extend(
+                values
+                    .enumerate()
+                    .map(|(index, value)| (format!("{name}[{index}]"), value)),
+            ),
+        }
+    }
+    Ok(all)
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_take_each_format() {
+        let fields = json!({"a": [1, "b"], "c": true});
+        let fields = fields.as_object().unwrap();
+        let names = |format| -> Vec<String> {
+            let pairs = pairs(fields, format).unwrap();
+            pairs.iter().map(|(n, v)| format!("{n}={v}")).collect()
+        };
+        assert_eq!(names(ArrayFormat::Indices), ["a[0]=1", "a[1]=b", "c=true"]);
+        assert_eq!(names(ArrayFormat::Repeat), ["a=1", "a=b", "c=true"]);
+        assert_eq!(names(ArrayFormat::Commas), ["a=1,b", "c=true"]);
+        assert_eq!(names(ArrayFormat::Brackets), ["a[]=1", "a[]=b", "c=true"]);
+    }
+}

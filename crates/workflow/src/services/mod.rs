@@ -1,0 +1,294 @@
+//! Services that Task states call besides functions and nested executions: DynamoDB and SQS over their JSON protocols, HTTP endpoints, and
+//! the buckets of distributed Maps. Each is there when it is configured. It keeps nothing of its own and retries nothing: `Retry` does.
+//!
+//! | module | what |
+//! |---|---|
+//! | `aws_json` | one call of a service that speaks AWS JSON 1.0 |
+//! | `http_endpoint` | `http:invoke` |
+//! | `buckets` | items read from objects, results written to them |
+//! | `sigv4` | the signature of a request |
+//!
+//! A call whose answer was lost in a crash is made again: a put or an update should carry a condition, a message may come twice.
+
+mod aws_json;
+mod buckets;
+mod http_endpoint;
+mod settings;
+mod sigv4;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use asl::{Pattern, ReadItems, Resource, WriteResults};
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
+
+pub use settings::{Connection, Credentials, ServiceSettings};
+
+use crate::task::{Responder, TaskKey, TaskRequest};
+
+/// Calls that are under way at once; more wait for their turn.
+pub const CONCURRENT_CALLS: usize = 64;
+/// How long one call may take (Step Functions' own bound for HTTP endpoints).
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of an answer that are read. A result over 256 KiB fails the task, so more is of no use.
+pub const ANSWER_BYTES: usize = 1024 * 1024;
+
+/// The error's name and cause, as the history shows them.
+type Failure = (String, String);
+
+/// The services, and the calls that are under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: ServiceSettings,
+    client: OnceLock<reqwest::Client>,
+    turns: Arc<Semaphore>,
+    calls: Arc<Mutex<HashMap<TaskKey, AbortHandle>>>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for (_, call) in self.calls.lock().drain() {
+            call.abort();
+        }
+    }
+}
+
+/// Which service a resource is, when it is one of those here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Service {
+    DynamoDb,
+    Sqs,
+    HttpEndpoint,
+}
+
+fn service(resource: &Resource) -> Option<(Service, &str, Pattern)> {
+    let Resource::Service {
+        service,
+        action,
+        pattern,
+    } = resource
+    else {
+        return None;
+    };
+    let found = match (service.as_str(), action.as_str(), pattern) {
+        (
+            "dynamodb",
+            "getItem" | "putItem" | "updateItem" | "deleteItem",
+            Pattern::RequestResponse,
+        ) => Service::DynamoDb,
+        ("sqs", "sendMessage", Pattern::RequestResponse | Pattern::WaitForTaskToken) => {
+            Service::Sqs
+        }
+        ("http", "invoke", Pattern::RequestResponse) => Service::HttpEndpoint,
+        _ => return None,
+    };
+    Some((found, action, *pattern))
+}
+
+/// Whether the resource is one of these services; it may still want configuration.
+pub(crate) fn knows(resource: &Resource) -> bool {
+    service(resource).is_some()
+}
+
+impl Services {
+    pub(crate) fn new(settings: ServiceSettings) -> Services {
+        Services {
+            shared: Arc::new(Shared {
+                settings,
+                client: OnceLock::new(),
+                turns: Arc::new(Semaphore::new(CONCURRENT_CALLS)),
+                calls: Arc::default(),
+            }),
+        }
+    }
+
+    /// Calls the service of a task. The caller knows that it is one of these.
+    pub(crate) fn run(&self, request: &TaskRequest, responder: Responder) {
+        let Some((service, action, pattern)) = service(&request.task.resource) else {
+            return responder.failed(
+                "States.Runtime",
+                format!("there is no integration {}", request.task.resource),
+            );
+        };
+        let arguments = match serde_json::from_str::<Value>(&request.task.payload) {
+            Ok(Value::Object(arguments)) => arguments,
+            Ok(Value::Null) => Map::new(),
+            _ => {
+                return responder.failed(
+                    "States.Runtime",
+                    format!(
+                        "the parameters of {} must be an object",
+                        request.task.resource
+                    ),
+                );
+            }
+        };
+        let (services, action) = (self.clone(), action.to_owned());
+        let task = async move {
+            let answered = services.call(service, &action, arguments).await;
+            match answered {
+                Ok(result) if pattern == Pattern::WaitForTaskToken => {
+                    responder.started(None);
+                    responder.submitted(result.to_string().into());
+                }
+                Ok(result) => {
+                    responder.started(None);
+                    responder.succeeded(result.to_string().into());
+                }
+                Err((error, cause)) => {
+                    responder.started(None);
+                    responder.failed(error, cause);
+                }
+            }
+        };
+        self.spawn(request.key, task);
+    }
+
+    async fn call(
+        &self,
+        service: Service,
+        action: &str,
+        arguments: Map<String, Value>,
+    ) -> Result<Value, Failure> {
+        let shared = &self.shared;
+        let call = async {
+            match service {
+                Service::DynamoDb => {
+                    aws_json::DYNAMODB
+                        .call(shared.client(), &shared.settings, action, arguments)
+                        .await
+                }
+                Service::Sqs => {
+                    aws_json::SQS
+                        .call(shared.client(), &shared.settings, action, arguments)
+                        .await
+                }
+                Service::HttpEndpoint => {
+                    http_endpoint::invoke(shared.client(), &shared.settings, arguments).await
+                }
+            }
+        };
+        tokio::time::timeout(CALL_TIMEOUT, call)
+            .await
+            .unwrap_or_else(|_| {
+                let error = match service {
+                    Service::DynamoDb => "DynamoDB.SdkClientException",
+                    Service::Sqs => "SQS.SdkClientException",
+                    Service::HttpEndpoint => "States.Http.Socket",
+                };
+                Err((
+                    error.to_owned(),
+                    format!("no answer came within {} seconds", CALL_TIMEOUT.as_secs()),
+                ))
+            })
+    }
+
+    /// Reads the items of a distributed Map.
+    pub(crate) fn read_items(&self, request: ReadItems, responder: Responder) {
+        let (key, services) = (responder.key(), self.clone());
+        self.spawn(key, async move {
+            match buckets::read(&services.shared.settings, &request).await {
+                Ok(body) => responder.items_read(body.into()),
+                Err(cause) => responder.failed("States.ItemReaderFailed", cause),
+            }
+        });
+    }
+
+    /// Stores the results of a distributed Map.
+    pub(crate) fn write_results(&self, request: WriteResults, responder: Responder) {
+        let (key, services) = (responder.key(), self.clone());
+        self.spawn(key, async move {
+            match buckets::write(&services.shared.settings, &request).await {
+                Ok(()) => responder.results_written(),
+                Err(cause) => responder.failed("States.ResultWriterFailed", cause),
+            }
+        });
+    }
+
+    fn spawn(&self, key: TaskKey, task: impl Future<Output = ()> + Send + 'static) {
+        let (turns, calls) = (
+            self.shared.turns.clone(),
+            Arc::downgrade(&self.shared.calls),
+        );
+        // Held while the call is entered: it must not leave the table before it is in it.
+        let mut entered = self.shared.calls.lock();
+        let call = tokio::spawn(async move {
+            let turn = turns.acquire().await;
+            task.await;
+            drop(turn);
+            if let Some(calls) = calls.upgrade() {
+                calls.lock().remove(&key);
+            }
+        });
+        entered.insert(key, call.abort_handle());
+    }
+
+    /// Lets go of a call that nobody waits for. The service may have done it.
+    pub(crate) fn cancel(&self, key: TaskKey) {
+        if let Some(call) = self.shared.calls.lock().remove(&key) {
+            call.abort();
+        }
+    }
+}
+
+impl Shared {
+    /// Made when it is first needed: most servers call no service.
+    fn client(&self) -> &reqwest::Client {
+        self.client.get_or_init(|| {
+            // A second installation fails, and then the first one is as good.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let builder = || {
+                reqwest::Client::builder()
+                    .redirect(reqwest::redirect::Policy::none())
+                    .user_agent(concat!("jobcast/", env!("CARGO_PKG_VERSION")))
+            };
+            builder().build().unwrap_or_else(|error| {
+                tracing::warn!(%error, "no TLS roots found: https addresses will not be trusted");
+                builder()
+                    .tls_certs_only([])
+                    .build()
+                    .expect("a client without certificates of the system needs nothing")
+            })
+        })
+    }
+}
+
+/// The body of an answer, bounded.
+async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, Unread> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
+        if body.len() + chunk.len() > ANSWER_BYTES {
+            return Err(Unread::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Why a body was not read.
+enum Unread {
+    Broken(reqwest::Error),
+    TooLarge,
+}
+
+/// An error of the client with what it comes from, which it does not say itself. It never holds the address, which may hold a secret.
+fn reason(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
