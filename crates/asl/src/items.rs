@@ -10,9 +10,10 @@ const MAX_ITEM: usize = crate::execution::MAX_PAYLOAD;
 /// How a text is taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Format {
-    Json,
+    /// With the JSON pointer of the list, when it is not the whole text.
+    Json(Option<String>),
     JsonLines,
-    /// A type that AWS has and this engine has not.
+    /// What AWS has and this engine has not.
     Unavailable(String),
     Csv {
         header: Header,
@@ -40,14 +41,27 @@ pub(crate) fn parse(format: &Format, body: &str, most: Option<usize>) -> Result<
     }
     let most = most.unwrap_or(usize::MAX);
     let items = match format {
-        Format::Json => match serde_json::from_str(body) {
-            Ok(Value::Array(mut items)) => {
-                items.truncate(most);
-                items
+        Format::Json(pointer) => {
+            let mut whole: Value = serde_json::from_str(body)
+                .map_err(|e| failed(format!("The object is not JSON: {e}")))?;
+            let found = match pointer {
+                None => Some(&mut whole),
+                Some(pointer) => whole.pointer_mut(pointer),
+            };
+            match found.map(Value::take) {
+                Some(Value::Array(mut items)) => {
+                    items.truncate(most);
+                    items
+                }
+                Some(_) => return Err(failed("Attempting to map over non-iterable node.")),
+                None => {
+                    return Err(failed(format!(
+                        "The ItemsPointer {} points to nothing in the object",
+                        pointer.as_deref().unwrap_or_default()
+                    )));
+                }
             }
-            Ok(_) => return Err(failed("Attempting to map over non-iterable node.")),
-            Err(e) => return Err(failed(format!("The object is not JSON: {e}"))),
-        },
+        }
         Format::JsonLines => body
             .lines()
             .enumerate()
@@ -59,9 +73,7 @@ pub(crate) fn parse(format: &Format, body: &str, most: Option<usize>) -> Result<
             })
             .collect::<Result<_, _>>()?,
         Format::Unavailable(name) => {
-            return Err(failed(format!(
-                "The input type {name} is not available here"
-            )));
+            return Err(failed(format!("{name} is not available here")));
         }
         Format::Csv { header, delimiter } => csv(header, *delimiter, body, most)?,
     };
@@ -162,8 +174,19 @@ mod tests {
             delimiter: b',',
         };
         for (format, body, most, want) in [
-            (Format::Json, "[1,{\"a\":2}]", None, json!([1, {"a": 2}])),
-            (Format::Json, "[1,2,3]", Some(2), json!([1, 2])),
+            (
+                Format::Json(None),
+                "[1,{\"a\":2}]",
+                None,
+                json!([1, {"a": 2}]),
+            ),
+            (Format::Json(None), "[1,2,3]", Some(2), json!([1, 2])),
+            (
+                Format::Json(Some("/a~1b/0".into())),
+                "{\"a/b\":[[1,2]]}",
+                Some(1),
+                json!([1]),
+            ),
             (
                 Format::JsonLines,
                 "1\n\n{\"a\":2}\n",
@@ -190,8 +213,13 @@ mod tests {
             );
         }
         for (format, body, why) in [
-            (Format::Json, "{}", "non-iterable"),
-            (Format::Json, "[", "not JSON"),
+            (Format::Json(None), "{}", "non-iterable"),
+            (Format::Json(None), "[", "not JSON"),
+            (
+                Format::Json(Some("/a".into())),
+                "{\"b\":[]}",
+                "points to nothing",
+            ),
             (Format::JsonLines, "1\n{", "Line 2"),
             (csv(Header::FirstRow), "a,a\n1,2\n", "duplicates"),
         ] {

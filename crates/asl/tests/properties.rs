@@ -1,156 +1,19 @@
 //! Random machines of all state types, in both languages: the same end straight through, rebuilt from the journal at
 //! every event, and redriven; and no text makes the parser or the interpreter panic or hang.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+mod generator;
 mod simulation;
 use asl::{Event, Execution, StateMachine, Status, Task};
+use generator::{BOOM, Clock, INPUT};
 use proptest::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use simulation::{Answer, Run, start};
 use std::sync::Arc;
-
-/// Choices of a machine's shape, one after the other (a linear congruential generator).
-struct Dice(u64);
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
-    }
-    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
-        from[self.roll(from.len() as u64) as usize].clone()
-    }
-}
-
-/// Builds machines; names differ within the whole machine.
-struct Builder {
-    dice: Dice,
-    names: usize,
-}
-impl Builder {
-    fn machine(seed: u64) -> Value {
-        let mut builder = Self {
-            dice: Dice(seed),
-            names: 0,
-        };
-        let mut graph = builder.graph(2);
-        if builder.dice.roll(3) == 0 {
-            graph["TimeoutSeconds"] = json!(500);
-        }
-        graph
-    }
-    /// A chain of states; `depth` bounds the nesting.
-    fn graph(&mut self, depth: u64) -> Value {
-        let count = 1 + self.dice.roll(4) as usize;
-        let names: Vec<String> = (0..count).map(|i| format!("S{}", self.names + i)).collect();
-        self.names += count;
-        let mut states = serde_json::Map::new();
-        for (i, name) in names.iter().enumerate() {
-            states.insert(name.clone(), self.state(names.get(i + 1), depth));
-        }
-        json!({"StartAt": names[0], "States": states})
-    }
-    fn state(&mut self, next: Option<&String>, depth: u64) -> Value {
-        let jsonata = self.dice.roll(3) == 0;
-        let kinds = if depth > 0 { 9 } else { 6 };
-        let mut state = match self.dice.roll(kinds) {
-            0 => json!({"Type": "Pass"}),
-            1 if jsonata => {
-                json!({"Type": "Pass", "Output": {"n": "{% $random() < 2 ? 1 : 2 %}", "all": "{% $states.input %}"}})
-            }
-            1 => json!({"Type": "Pass", "Result": {"n": 1, "l": [1, 2]}, "ResultPath": "$.r"}),
-            2 if jsonata => {
-                json!({"Type": "Pass", "Assign": {"v": "{% $states.context.State.Name %}"}})
-            }
-            2 => {
-                json!({"Type": "Pass", "Parameters": {"u.$": "States.UUID()", "all.$": "$"}, "Assign": {"v.$": "$"}})
-            }
-            3 => json!({"Type": "Wait", "Seconds": self.dice.roll(300)}),
-            4 | 5 => self.task(jsonata, next),
-            6 => {
-                let branches: Vec<Value> = (0..=self.dice.roll(3))
-                    .map(|_| self.graph(depth - 1))
-                    .collect();
-                json!({"Type": "Parallel", "Branches": branches})
-            }
-            _ => self.map(jsonata, depth),
-        };
-        if jsonata {
-            state["QueryLanguage"] = json!("JSONata");
-        }
-        if matches!(state["Type"].as_str(), Some("Parallel" | "Map")) {
-            if self.dice.roll(3) == 0 {
-                state["Retry"] = json!([{"ErrorEquals": ["States.ALL"], "MaxAttempts": 1, "JitterStrategy": "FULL"}]);
-            }
-            if let (0, Some(next)) = (self.dice.roll(3), next) {
-                state["Catch"] = json!([{"ErrorEquals": ["States.ALL"], "Next": next}]);
-            }
-        }
-        match next {
-            Some(next) => state["Next"] = json!(next),
-            None => state["End"] = json!(true),
-        }
-        state
-    }
-    fn task(&mut self, jsonata: bool, next: Option<&String>) -> Value {
-        let resource = self.dice.pick(&[
-            "echo",
-            "boom",
-            "flaky",
-            "silent",
-            "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
-        ]);
-        let mut task = json!({"Type": "Task", "Resource": resource, "TimeoutSeconds": 20});
-        if jsonata {
-            task["Arguments"] = json!({"x": "{% $states.input %}"});
-        } else {
-            task["Parameters"] = json!({"x.$": "$", "t.$": "$$.State.EnteredTime"});
-        }
-        if self.dice.roll(2) == 0 {
-            task["HeartbeatSeconds"] = json!(9);
-        }
-        if self.dice.roll(2) == 0 {
-            task["Retry"] = json!([
-                {"ErrorEquals": ["Boom"], "MaxAttempts": self.dice.roll(4), "JitterStrategy": "FULL"},
-                {"ErrorEquals": ["States.ALL"], "MaxAttempts": 1},
-            ]);
-        }
-        if let (true, Some(next)) = (self.dice.roll(4) > 0, next) {
-            task["Catch"] = json!([{"ErrorEquals": ["States.HeartbeatTimeout", "Boom", "States.Timeout"], "Next": next}]);
-        }
-        task
-    }
-    fn map(&mut self, jsonata: bool, depth: u64) -> Value {
-        let mut map = json!({"Type": "Map", "ItemProcessor": self.graph(depth - 1), "MaxConcurrency": self.dice.roll(4)});
-        if jsonata {
-            map["Items"] = json!("{% [1..3] %}");
-        } else {
-            map["InputPath"] = json!("$$.Execution.Input");
-            map["ItemsPath"] = json!("$.items");
-            map["ItemSelector"] = json!({"i.$": "$$.Map.Item.Index", "v.$": "$$.Map.Item.Value"});
-        }
-        if self.dice.roll(2) == 0 {
-            map["ItemProcessor"]["ProcessorConfig"] =
-                json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"});
-            map["ToleratedFailureCount"] = json!(self.dice.roll(3));
-            match self.dice.roll(3) {
-                0 => map["ItemBatcher"] = json!({"MaxItemsPerBatch": 2}),
-                1 if !jsonata => {
-                    map["ItemReader"] = json!({"Resource": "arn:aws:states:::s3:getObject", "Parameters": {"Bucket": "b", "Key": "items.json"}});
-                    map["ResultWriter"] = json!({"Resource": "arn:aws:states:::s3:putObject", "Parameters": {"Bucket": "b", "Prefix": "p"}});
-                }
-                _ => {}
-            }
-        }
-        map
-    }
-}
 
 /// `echo` returns its payload, `boom` fails, `flaky` fails twice, `silent` and callbacks never answer.
 fn answer(task: &Task) -> Answer {
     let name = format!("{:?}", task.resource);
-    let failed = Some(Err(("Boom".to_owned(), "as asked".to_owned())));
+    let failed = Some(Err((BOOM.0.to_owned(), BOOM.1.to_owned())));
     Answer {
         worker: None,
         submitted: name.contains("sqs").then(|| "{}".to_owned()),
@@ -163,7 +26,6 @@ fn answer(task: &Task) -> Answer {
         },
     }
 }
-const INPUT: &str = r#"{"items": [5, {"k": "v"}, "x"], "n": 1}"#;
 fn run(machine: &Arc<StateMachine>, input: &str, rebuild: bool) -> Run {
     simulation::run(machine, &start(input), rebuild, answer, |_| {
         Ok("[1, 2, 3, 4]".to_owned())
@@ -182,7 +44,7 @@ proptest! {
 
     #[test]
     fn random_machines_reach_the_same_end(seed in any::<u64>()) {
-        let definition = Builder::machine(seed);
+        let definition = generator::machine(seed, Clock::Virtual);
         let machine = Arc::new(StateMachine::parse(&definition.to_string()).unwrap_or_else(|p| panic!("{definition}: {p:?}")));
         let (straight, again) = (run(&machine, INPUT, false), run(&machine, INPUT, true));
         prop_assert_eq!(&straight.journal, &again.journal, "{}", definition);
@@ -219,7 +81,7 @@ proptest! {
 
     #[test]
     fn a_damaged_definition_is_refused_or_runs(seed in any::<u64>(), at in any::<prop::sample::Index>(), with in "[\"{}\\[\\]:,a0$% .]{0,3}") {
-        let mut text = Builder::machine(seed).to_string();
+        let mut text = generator::machine(seed, Clock::Virtual).to_string();
         let mut place = at.index(text.len());
         while !text.is_char_boundary(place) { place -= 1; }
         text.replace_range(place..=place, &with);
@@ -249,6 +111,20 @@ fn deep_texts_are_refused_in_time() {
         let definition = json!({"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Output": format!("{{% {query} %}}"), "End": true}}});
         if let Ok(machine) = StateMachine::parse(&definition.to_string()) {
             run(&Arc::new(machine), "{}", false);
+        }
+    }
+}
+
+#[test]
+fn every_state_type_is_generated() {
+    for clock in [Clock::Virtual, Clock::Real] {
+        let all: String = (0..200)
+            .map(|seed| generator::machine(seed, clock).to_string())
+            .collect();
+        for kind in [
+            "Pass", "Task", "Choice", "Wait", "Succeed", "Fail", "Parallel", "Map",
+        ] {
+            assert!(all.contains(&format!("\"Type\":\"{kind}\"")), "{kind}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The own fields of Choice and Wait: rules with their targets, and delays.
 use super::{
     MAX_SECONDS,
-    model::{Branch, Delay, Kind, Language, Test},
+    model::{Branch, Delay, Kind, Language, Number, NumberValue, Test},
     reader::Reader,
 };
 use crate::{choice::Rule, jsonata::is_expression, timestamp};
@@ -33,11 +33,14 @@ impl Reader {
             let test = match language {
                 Language::JsonPath => {
                     let mut wrong = Vec::new();
-                    let rule = Rule::parse(rule, &["Next", "Comment", "Assign"], &mut wrong);
+                    let parsed = Rule::parse(rule, &["Next", "Comment", "Assign"], &mut wrong);
                     for (below, why) in wrong {
-                        self.bad(&format!("{here}{below}"), why);
+                        let (place, found) = (format!("{here}{below}"), rule.pointer(&below));
+                        if !found.is_some_and(|found| self.unresolved(found, &place)) {
+                            self.bad(&place, why);
+                        }
                     }
-                    rule.map(Test::Rule)
+                    parsed.map(Test::Rule)
                 }
                 Language::Jsonata => {
                     self.known(
@@ -113,6 +116,12 @@ impl Reader {
             return self.expression(&text, &here).map(Delay::UntilJsonata);
         }
         let stamp = timestamp::parse(&text);
+        if stamp.is_none() && self.unresolved(&Value::from(text.as_str()), &here) {
+            return Some(Delay::Seconds(Number {
+                field: "Seconds",
+                value: NumberValue::Fixed(0.0),
+            }));
+        }
         if stamp.is_none() {
             self.bad(&here, "String does not match RFC3339 timestamp");
         }

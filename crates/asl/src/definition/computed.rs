@@ -118,6 +118,9 @@ impl Reader {
                 let number = other
                     .as_f64()
                     .filter(|n| (least..=most).contains(n) && (!whole || n.fract() == 0.0));
+                if number.is_none() && self.unresolved(other, &here) {
+                    return None;
+                }
                 if number.is_none() {
                     let kind = if whole { "an integer" } else { "a number" };
                     self.bad(

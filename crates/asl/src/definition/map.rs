@@ -1,6 +1,6 @@
 //! Map states: processor, items, limits, and what a distributed one reads, batches and writes.
 use super::{
-    model::{Batcher, Items, Language, MapState, Reader as ItemReader, Writer},
+    model::{Batcher, Items, Language, MapState, Reader as ItemReader, Transformation, Writer},
     reader::Reader,
 };
 use crate::{
@@ -122,24 +122,10 @@ impl Reader {
         };
         let here = format!("{at}/ProcessorConfig");
         self.known(config, &["Mode", "ExecutionType"], &here);
-        let distributed = match config.get("Mode").map(|m| m.as_str()) {
-            None | Some(Some("INLINE")) => false,
-            Some(Some("DISTRIBUTED")) => true,
-            Some(_) => {
-                self.bad(
-                    &format!("{here}/Mode"),
-                    "Mode must be INLINE or DISTRIBUTED",
-                );
-                false
-            }
-        };
-        match config.get("ExecutionType").map(|m| m.as_str()) {
-            None | Some(Some("STANDARD" | "EXPRESS")) => {}
-            Some(_) => self.bad(
-                &format!("{here}/ExecutionType"),
-                "ExecutionType must be STANDARD or EXPRESS",
-            ),
-        }
+        let modes = [("INLINE", false), ("DISTRIBUTED", true)];
+        let distributed = self.one_of(config, "Mode", &here, &modes).unwrap_or(false);
+        let types = [("STANDARD", ()), ("EXPRESS", ())];
+        self.one_of(config, "ExecutionType", &here, &types);
         if distributed && !config.contains_key("ExecutionType") {
             self.warn(
                 &here,
@@ -224,11 +210,29 @@ impl Reader {
             ],
             &place,
         );
+        let loads = [("NONE", false), ("LOAD_AND_FLATTEN", true)];
+        let loads = self.one_of(config, "Transformation", &place, &loads) == Some(true);
+        if loads {
+            self.warn(
+                &format!("{place}/Transformation"),
+                "LOAD_AND_FLATTEN is not available here: read one object, or let the iterations read those that are listed",
+            );
+        }
+        let pointer = self.string(config, "ItemsPointer", &place);
+        if let Some(text) = &pointer
+            && (!text.starts_with('/') || config.get("InputType").is_some_and(|t| t != "JSON"))
+        {
+            self.bad(
+                &format!("{place}/ItemsPointer"),
+                "ItemsPointer must be a JSON pointer such as /a/b, of an object of the InputType JSON",
+            );
+        }
         let lists =
             matches!(&resource, Resource::Service { action, .. } if action == "listObjectsV2");
         let format = match config.get("InputType").map(|t| t.as_str()) {
-            _ if lists => Format::Json,
-            None | Some(Some("JSON")) => Format::Json,
+            _ if loads => Format::Unavailable("LOAD_AND_FLATTEN".to_owned()),
+            _ if lists => Format::Json(None),
+            None | Some(Some("JSON")) => Format::Json(pointer),
             Some(Some("JSONL")) => Format::JsonLines,
             Some(Some("CSV")) => self.csv(config, &place)?,
             Some(Some(other @ ("MANIFEST" | "PARQUET"))) => {
@@ -240,10 +244,13 @@ impl Reader {
                 );
                 Format::Unavailable(other.to_owned())
             }
+            Some(_) if self.unresolved(&config["InputType"], &format!("{place}/InputType")) => {
+                Format::Json(None)
+            }
             Some(_) => {
                 self.bad(
                     &format!("{place}/InputType"),
-                    "InputType must be one of CSV, JSON, JSONL and MANIFEST",
+                    "InputType must be one of CSV, JSON, JSONL, MANIFEST and PARQUET",
                 );
                 return None;
             }
@@ -264,20 +271,16 @@ impl Reader {
     }
 
     fn csv(&mut self, config: &Map<String, Value>, at: &str) -> Option<Format> {
-        let delimiter = match config.get("CSVDelimiter").map(|d| d.as_str()) {
-            None | Some(Some("COMMA")) => b',',
-            Some(Some("PIPE")) => b'|',
-            Some(Some("SEMICOLON")) => b';',
-            Some(Some("SPACE")) => b' ',
-            Some(Some("TAB")) => b'\t',
-            Some(_) => {
-                self.bad(
-                    &format!("{at}/CSVDelimiter"),
-                    "CSVDelimiter must be one of COMMA, PIPE, SEMICOLON, SPACE and TAB",
-                );
-                b','
-            }
-        };
+        let delimiters = [
+            ("COMMA", b','),
+            ("PIPE", b'|'),
+            ("SEMICOLON", b';'),
+            ("SPACE", b' '),
+            ("TAB", b'\t'),
+        ];
+        let delimiter = self
+            .one_of(config, "CSVDelimiter", at, &delimiters)
+            .unwrap_or(b',');
         let header = match config.get("CSVHeaderLocation").map(|l| l.as_str()) {
             Some(Some("FIRST_ROW")) => Header::FirstRow,
             Some(Some("GIVEN")) => {
@@ -358,15 +361,63 @@ impl Reader {
         let here = format!("{at}/ResultWriter");
         let arguments = Self::arguments(language);
         self.known(writer, &["Resource", "WriterConfig", arguments], &here);
-        if let Some(config) = self.object(writer, "WriterConfig", &here) {
-            self.known(
-                config,
-                &["Transformation", "OutputType"],
-                &format!("{here}/WriterConfig"),
+        if !writer.contains_key("Resource") && !writer.contains_key("WriterConfig") {
+            self.bad(
+                &here,
+                "These fields are required: one of [Resource, WriterConfig]",
             );
+        }
+        let (mut transformation, mut json_lines) = (None, false);
+        if let Some(config) = self.object(writer, "WriterConfig", &here) {
+            let here = format!("{here}/WriterConfig");
+            self.known(config, &["Transformation", "OutputType"], &here);
+            transformation = self.one_of(
+                config,
+                "Transformation",
+                &here,
+                &[
+                    ("NONE", Transformation::None),
+                    ("COMPACT", Transformation::Compact),
+                    ("FLATTEN", Transformation::Flatten),
+                ],
+            );
+            let kinds = [("JSON", false), ("JSONL", true)];
+            json_lines = self
+                .one_of(config, "OutputType", &here, &kinds)
+                .unwrap_or(false);
+            if json_lines && !writer.contains_key("Resource") {
+                self.warn(
+                    &format!("{here}/OutputType"),
+                    "Only files can be JSON Lines: the state's output stays JSON",
+                );
+            }
         }
         let resource = self.service(writer, &here);
         let arguments = self.template(writer, arguments, &here, language);
-        (resource.is_some() || !writer.contains_key("Resource")).then_some(Writer { arguments })
+        (resource.is_some() || !writer.contains_key("Resource")).then_some(Writer {
+            arguments,
+            transformation,
+            json_lines,
+        })
+    }
+
+    /// The value that a text stands for; another text is a problem.
+    fn one_of<T: Copy>(
+        &mut self,
+        map: &Map<String, Value>,
+        key: &str,
+        at: &str,
+        values: &[(&str, T)],
+    ) -> Option<T> {
+        let found = map.get(key)?;
+        let value = values.iter().find(|(name, _)| found == name);
+        if value.is_none() && !self.unresolved(found, &format!("{at}/{key}")) {
+            let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
+            self.bad(
+                &format!("{at}/{key}"),
+                format!("{key} must be one of {}, not {found}", names.join(", ")),
+            );
+        }
+        value.map(|(_, value)| *value)
     }
 }

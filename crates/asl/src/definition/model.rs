@@ -157,6 +157,21 @@ pub(crate) struct Batcher {
 pub(crate) struct Writer {
     /// Without them the results stay in the state's output.
     pub(crate) arguments: Option<Template>,
+    /// `None` where the definition does not say.
+    pub(crate) transformation: Option<Transformation>,
+    /// JSON Lines instead of JSON, in files.
+    pub(crate) json_lines: bool,
+}
+
+/// What becomes of the results of child executions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transformation {
+    /// Each is told of with its input, its times and its status.
+    None,
+    /// Only the outputs.
+    Compact,
+    /// Only the outputs, those that are lists one level flatter.
+    Flatten,
 }
 
 #[derive(Debug)]

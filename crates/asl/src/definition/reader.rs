@@ -8,6 +8,8 @@ use std::{
 };
 
 pub(super) const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
+/// A placeholder of a deployment tool, such as `${Name}`: nothing is wrong with the definition, but it cannot be meant to run yet.
+const UNRESOLVED: &str = "UNRESOLVED_SUBSTITUTION";
 
 pub(super) struct Reader {
     pub(super) problems: Vec<Diagnostic>,
@@ -179,6 +181,7 @@ impl Reader {
                 }
                 Language::JsonPath
             }
+            Some(other) if self.unresolved(other, &format!("{at}/QueryLanguage")) => default,
             Some(other) => {
                 self.bad(
                     &format!("{at}/QueryLanguage"),
@@ -197,11 +200,7 @@ impl Reader {
     ) -> Option<String> {
         match map.get(key)? {
             Value::String(s) => Some(s.clone()),
-            Value::Object(call) if is_template_call(call) => {
-                self.warn(
-                    &format!("{at}/{key}"),
-                    "The field holds a template function that nobody has resolved",
-                );
+            other if self.unresolved(other, &format!("{at}/{key}")) => {
                 Some("${unresolved}".to_owned())
             }
             other => {
@@ -213,6 +212,20 @@ impl Reader {
             }
         }
     }
+    /// Whether a value of the wrong kind is a placeholder, which a deployment tool will fill: then that is only worth a warning.
+    pub(super) fn unresolved(&mut self, found: &Value, at: &str) -> bool {
+        let what = match found {
+            Value::String(text) if text.contains("${") => "substitution",
+            Value::Object(call) if is_template_call(call) => "template function",
+            _ => return false,
+        };
+        let message = format!("The field holds a {what} that nobody has resolved: {found}");
+        self.problems.push(
+            Diagnostic::warning(UNRESOLVED, at, message)
+                .with_hint("the tool that deploys the definition fills it"),
+        );
+        true
+    }
     /// The value of an object field; something else is a problem.
     pub(super) fn object<'a>(
         &mut self,
@@ -222,7 +235,7 @@ impl Reader {
     ) -> Option<&'a Map<String, Value>> {
         let found = map.get(key)?;
         let object = found.as_object();
-        if object.is_none() {
+        if object.is_none() && !self.unresolved(found, &format!("{at}/{key}")) {
             self.bad(
                 &format!("{at}/{key}"),
                 format!("Expected value of type Object, but was {found}"),
@@ -239,6 +252,7 @@ impl Reader {
         match map.get(key) {
             None => &[],
             Some(Value::Array(list)) => list,
+            Some(other) if self.unresolved(other, &format!("{at}/{key}")) => &[],
             Some(other) => {
                 self.bad(
                     &format!("{at}/{key}"),
@@ -262,7 +276,7 @@ impl Reader {
             .as_f64()
             .filter(|n| n.fract() == 0.0 && !found.is_f64() || *n == n.trunc());
         let number = number.filter(|n| (least..=most).contains(n));
-        if number.is_none() {
+        if number.is_none() && !self.unresolved(found, &format!("{at}/{key}")) {
             self.bad(
                 &format!("{at}/{key}"),
                 format!("{key} must be an integer of {least} to {most}, but was {found}"),
@@ -290,6 +304,9 @@ impl Reader {
         } else {
             Path::parse
         });
+        if path.is_none() && self.unresolved(found, at) {
+            return Path::parse("$");
+        }
         if path.is_none() {
             self.bad(
                 at,

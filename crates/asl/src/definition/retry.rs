@@ -39,10 +39,15 @@ impl Reader {
             let backoff = match map.get("BackoffRate") {
                 None => 2.0,
                 Some(found) => found.as_f64().filter(|b| *b >= 1.0).unwrap_or_else(|| {
-                    self.bad(
-                        &format!("{here}/BackoffRate"),
-                        format!("BackoffRate must be a number of at least 1.0, but was {found}"),
-                    );
+                    let place = format!("{here}/BackoffRate");
+                    if !self.unresolved(found, &place) {
+                        self.bad(
+                            &place,
+                            format!(
+                                "BackoffRate must be a number of at least 1.0, but was {found}"
+                            ),
+                        );
+                    }
                     2.0
                 }),
             };

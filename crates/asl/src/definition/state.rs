@@ -118,7 +118,15 @@ impl Reader {
             return None;
         };
         self.required(map, &["Type"], at);
-        let kind = self.string(map, "Type", at)?;
+        let mut kind = self.string(map, "Type", at)?;
+        if kind.contains("${") {
+            let taken = inferred(map);
+            self.warn(
+                &format!("{at}/Type"),
+                format!("The type holds a substitution that nobody has resolved; by its fields the state is taken for a {taken}"),
+            );
+            kind = taken.to_owned();
+        }
         let Some((both, path_only, jsonata_only)) = fields(&kind) else {
             self.bad(
                 &format!("{at}/Type"),
@@ -203,6 +211,7 @@ impl Reader {
         let end = match map.get("End") {
             None => false,
             Some(Value::Bool(end)) => *end,
+            Some(other) if self.unresolved(other, &format!("{at}/End")) => true,
             Some(other) => {
                 self.bad(
                     &format!("{at}/End"),
@@ -280,6 +289,21 @@ impl Reader {
             }
             _ => Kind::Map(Box::new(self.map(map, at, language)?)),
         })
+    }
+}
+
+/// The type that a state's fields belong to.
+fn inferred(map: &Map<String, Value>) -> &'static str {
+    let has = |names: &[&str]| names.iter().any(|name| map.contains_key(*name));
+    match () {
+        () if has(&["Choices"]) => "Choice",
+        () if has(&["Branches"]) => "Parallel",
+        () if has(&["ItemProcessor", "Iterator"]) => "Map",
+        () if has(&["Resource"]) => "Task",
+        () if has(&["Seconds", "SecondsPath", "Timestamp", "TimestampPath"]) => "Wait",
+        () if has(&["Error", "ErrorPath", "Cause", "CausePath"]) => "Fail",
+        () if has(&["Next", "End"]) => "Pass",
+        () => "Succeed",
     }
 }
 

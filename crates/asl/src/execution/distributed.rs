@@ -9,7 +9,7 @@ use super::{
     record::fault_fields,
 };
 use crate::{
-    definition::model::{Kind, MapState},
+    definition::model::{Kind, MapState, Transformation},
     fault::Fault,
     history, items,
     scope::Context,
@@ -218,11 +218,7 @@ impl Execution {
         });
         let run = Box::new(Run {
             index: self.runs.len() - 1,
-            reports: map
-                .writer
-                .as_ref()
-                .filter(|w| w.arguments.is_some())
-                .map(|_| Default::default()),
+            reports: map.writer.as_ref().map(|_| Default::default()),
         });
         match plan.items {
             Some(items) => self.begin_run(id, items, plan.input, concurrency, run),
@@ -423,11 +419,29 @@ impl Execution {
         else {
             return;
         };
-        if let Some(reports) = run.reports {
-            return self.write_results(id, run.index, &input, reports);
-        }
-        let result = Arc::new(Value::Array(results.into_iter().flatten().collect()));
-        self.run_succeeded(id, run.index, &result);
+        let state = self.threads.get(&id).map(|t| t.state.clone());
+        let writer = state.as_ref().and_then(|s| match &s.kind {
+            Kind::Map(map) => map.writer.as_ref(),
+            _ => None,
+        });
+        let results = results.into_iter().flatten().collect();
+        let result = match (writer, run.reports) {
+            (Some(writer), Some(reports)) if writer.arguments.is_some() => {
+                return self.write_results(id, run.index, &input, writer, reports);
+            }
+            (Some(writer), Some((good, bad))) => {
+                let mut entries = match writer.transformation {
+                    Some(Transformation::None) => good,
+                    Some(Transformation::Flatten) => flattened(results),
+                    Some(Transformation::Compact) | None => results,
+                };
+                // A failure is always told of whole.
+                entries.extend(bad);
+                entries
+            }
+            _ => results,
+        };
+        self.run_succeeded(id, run.index, &Arc::new(Value::Array(result)));
     }
     pub(super) fn run_succeeded(&mut self, id: u64, run: usize, result: &Arc<Value>) {
         self.close_run(run, Status::Succeeded);
@@ -437,4 +451,16 @@ impl Execution {
             self.result(id, (**result).clone());
         }
     }
+}
+
+/// Lists among the values give way to their items.
+pub(super) fn flattened(values: Vec<Value>) -> Vec<Value> {
+    let mut flat = Vec::with_capacity(values.len());
+    for value in values {
+        match value {
+            Value::Array(items) => flat.extend(items),
+            other => flat.push(other),
+        }
+    }
+    flat
 }

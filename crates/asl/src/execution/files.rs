@@ -2,14 +2,14 @@
 use super::{
     Execution,
     data::Data,
-    distributed::Run,
+    distributed::{Run, flattened},
     enter::fill,
     map::Children,
     model::{Files, FilesRequest, Phase},
 };
 use crate::{
     Effect, ReadItems, TaskId, WriteResults,
-    definition::model::{Kind, MapState, plain},
+    definition::model::{Kind, MapState, Transformation, Writer, plain},
     fault::Fault,
     items,
     scope::Context,
@@ -173,18 +173,19 @@ impl Execution {
         id: u64,
         run: usize,
         input: &Arc<Data>,
+        writer: &Writer,
         (good, bad): (Vec<Value>, Vec<Value>),
     ) {
-        let Some(thread) = self.threads.get(&id) else {
+        let (Some(thread), Some(template)) = (self.threads.get(&id), &writer.arguments) else {
             return;
         };
         let (state, step) = (thread.state.clone(), thread.step.to_string());
-        let Kind::Map(map) = &state.kind else {
-            return;
+        let good = match writer.transformation {
+            None | Some(Transformation::None) => good,
+            Some(Transformation::Compact) => good.iter().map(output).collect(),
+            Some(Transformation::Flatten) => flattened(good.iter().map(output).collect()),
         };
-        let Some(template) = map.writer.as_ref().and_then(|w| w.arguments.as_ref()) else {
-            return;
-        };
+        let ending = if writer.json_lines { "jsonl" } else { "json" };
         let context = Context::new(|| self.context_object(thread, None));
         let arguments = fill(
             template,
@@ -219,10 +220,13 @@ impl Execution {
             if entries.is_empty() {
                 return json!([]);
             }
-            let (key, body): (String, Arc<str>) = (
-                format!("{folder}/{name}_0.json"),
-                Value::Array(entries).to_string().into(),
-            );
+            let body = if writer.json_lines {
+                entries.iter().map(|entry| format!("{entry}\n")).collect()
+            } else {
+                Value::Array(entries).to_string()
+            };
+            let (key, body): (String, Arc<str>) =
+                (format!("{folder}/{name}_0.{ending}"), body.into());
             let listed = json!([{"Key": key, "Size": body.len()}]);
             files.push((key, body));
             listed
@@ -289,4 +293,11 @@ impl Execution {
         self.tasks.remove(&task);
         self.out.push(Effect::CancelTask(task));
     }
+}
+
+/// The output that an entry tells of.
+fn output(entry: &Value) -> Value {
+    let text = entry["Output"].as_str();
+    text.and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default()
 }

@@ -4,6 +4,8 @@
 //! values. `$eval` is refused as on AWS. The language itself is `jsonata-core`'s;
 //! `functions` adds AWS's.
 mod functions;
+#[cfg(test)]
+mod suite;
 
 use crate::{fault::Fault, path::number, scope::Scope};
 use jsonata_core::{
@@ -150,15 +152,19 @@ impl Jsonata {
                 context.bind(name.clone(), jvalue(known));
             }
         }
-        let options = EvaluatorOptions {
-            timeout_ms: Some(MAX_MILLISECONDS),
-            max_stack_depth: Some(MAX_STACK),
-            max_sequence_length: Some(MAX_SEQUENCE),
-            ..EvaluatorOptions::default()
-        };
-        let mut evaluator = Evaluator::with_options(context, options);
+        let mut evaluator = Evaluator::with_options(context, options());
         functions::register(&mut evaluator, scope)?;
         evaluator.evaluate(&self.ast, &JValue::Undefined)
+    }
+}
+
+/// The bounds of one evaluation.
+fn options() -> EvaluatorOptions {
+    EvaluatorOptions {
+        timeout_ms: Some(MAX_MILLISECONDS),
+        max_stack_depth: Some(MAX_STACK),
+        max_sequence_length: Some(MAX_SEQUENCE),
+        ..EvaluatorOptions::default()
     }
 }
 

@@ -138,7 +138,7 @@ pub(crate) fn run(
         journal,
     }
 }
-fn records(effects: &[Effect]) -> Vec<HistoryEvent> {
+pub(crate) fn records(effects: &[Effect]) -> Vec<HistoryEvent> {
     effects
         .iter()
         .filter_map(|e| match e {

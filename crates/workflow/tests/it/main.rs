@@ -3,8 +3,11 @@
 
 mod engine;
 mod function;
+#[path = "../../../asl/tests/generator/mod.rs"]
+mod generator;
 mod http;
 mod lambda;
+mod random;
 mod recovery;
 mod services;
 mod world;

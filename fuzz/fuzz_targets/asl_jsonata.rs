@@ -1,0 +1,10 @@
+//! A JSONata expression: see `fuzzing` in the tests of `asl`, which says what must hold.
+#![no_main]
+#![allow(dead_code, reason = "each target takes one check out of the tests' modules")]
+
+#[path = "../../crates/asl/tests/fuzzing/mod.rs"]
+mod fuzzing;
+#[path = "../../crates/asl/tests/simulation/mod.rs"]
+mod simulation;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::jsonata(data));
