@@ -10,9 +10,11 @@
 //! | `submit`, `upload` | `submit`, and where the address of a file goes |
 //! | `list`, `get`, `steer`, `types`, `history` | the commands of these names; `steer` has `cancel`, `retry`, `resume` |
 //! | `demo`, `samples` | `demo` |
+//! | `bench` | `bench`: the published figures |
 //! | `job`, `output` | a job as a client sees it; text, colours, tables, JSON |
 
 mod bars;
+mod bench;
 mod check;
 mod client;
 mod demo;
@@ -72,6 +74,7 @@ enum Command {
     Resume(steer::Resume),
     Types(types::Types),
     History(history::History),
+    Bench(bench::BenchArgs),
     /// Runs one of the sample functions under the Lambda Runtime API; `serve` does it by itself
     #[command(hide = true)]
     Function {
@@ -120,6 +123,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         Command::Resume(resume) => on_one_thread(resume.run()),
         Command::Types(types) => on_one_thread(types.run()),
         Command::History(history) => on_one_thread(history.run()),
+        Command::Bench(bench) => Ok(bench::run(&bench)),
         // One invocation at a time: one thread does, and blocking work gets its own.
         Command::Function { name } => on_one_thread(async move {
             examples::run(&name).await.map_err(CliError::Function)?;

@@ -45,7 +45,7 @@ impl<'a> Write<'a> {
         self.group
     }
 
-    /// The connection. A savepoint around the request is open on it: do not begin, commit or roll back. Use `prepare_cached`.
+    /// The connection, inside the group's transaction: do not begin, commit or roll back. Use `prepare_cached`.
     pub fn connection(&self) -> &Connection {
         self.connection
     }
@@ -66,6 +66,8 @@ pub(crate) enum Ran {
 
 /// A request whose types are forgotten.
 pub(crate) trait WriteRequest: Send {
+    /// Whether it gets a savepoint of its own.
+    fn may_fail_half_way(&self) -> bool;
     /// Runs the closure, once.
     fn run(&mut self, write: &mut Write<'_>) -> Ran;
     /// Tells the caller: the commit is on disk, or it failed.
@@ -84,14 +86,20 @@ pub(crate) enum Request {
 pub(crate) type Answer<T, E> = Result<Result<T, WriteError<E>>, Box<dyn Any + Send>>;
 
 pub(crate) struct Pending<T, E, F> {
+    may_fail_half_way: bool,
     closure: Option<F>,
     result: Option<Result<Result<T, E>, Box<dyn Any + Send>>>,
     caller: oneshot::Sender<Answer<T, E>>,
 }
 
 impl<T, E, F> Pending<T, E, F> {
-    pub(crate) fn new(closure: F, caller: oneshot::Sender<Answer<T, E>>) -> Pending<T, E, F> {
+    pub(crate) fn new(
+        may_fail_half_way: bool,
+        closure: F,
+        caller: oneshot::Sender<Answer<T, E>>,
+    ) -> Pending<T, E, F> {
         Pending {
+            may_fail_half_way,
             closure: Some(closure),
             result: None,
             caller,
@@ -105,6 +113,10 @@ where
     E: Send + 'static,
     F: FnOnce(&mut Write<'_>) -> Result<T, E> + Send,
 {
+    fn may_fail_half_way(&self) -> bool {
+        self.may_fail_half_way
+    }
+
     fn run(&mut self, write: &mut Write<'_>) -> Ran {
         let Some(closure) = self.closure.take() else {
             return Ran::Refused;

@@ -120,14 +120,17 @@ impl Group {
         begin
     }
 
-    /// One request in its own savepoint. An error is the whole group's.
+    /// One request. An error is the whole group's.
     fn one(
         &mut self,
         connection: &Connection,
         request: &mut dyn WriteRequest,
     ) -> rusqlite::Result<()> {
-        let callbacks = self.after.len();
-        execute(connection, "SAVEPOINT request")?;
+        let (callbacks, changes) = (self.after.len(), connection.total_changes());
+        let savepoint = request.may_fail_half_way();
+        if savepoint {
+            execute(connection, "SAVEPOINT request")?;
+        }
         let ran = request.run(&mut Write::new(connection, &mut self.after, self.number));
         if connection.is_autocommit() {
             // SQLite answers some errors (no room, no memory, I/O) by undoing the whole transaction.
@@ -138,9 +141,19 @@ impl Group {
         }
         if ran == Ran::Refused {
             self.after.truncate(callbacks);
-            execute(connection, "ROLLBACK TO request")?;
+            if savepoint {
+                execute(connection, "ROLLBACK TO request")?;
+            } else if connection.total_changes() != changes {
+                return Err(failure(
+                    rusqlite::ffi::SQLITE_ABORT_ROLLBACK,
+                    "another write of the same commit failed half-way; the commit was undone: try again",
+                ));
+            }
         }
-        execute(connection, "RELEASE request")
+        if savepoint {
+            execute(connection, "RELEASE request")?;
+        }
+        Ok(())
     }
 }
 

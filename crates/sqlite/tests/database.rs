@@ -145,6 +145,62 @@ async fn a_refused_request_leaves_nothing_and_hurts_nobody_in_its_group() {
     assert_eq!(heard.load(Ordering::SeqCst), 0);
 }
 
+#[tokio::test]
+async fn a_decided_request_is_refused_alone_before_it_writes_and_with_its_group_after() {
+    let database = in_memory();
+    let heard = Arc::new(AtomicUsize::new(0));
+    let put_decided = |n| {
+        let heard = Arc::clone(&heard);
+        database.write_decided(move |write| {
+            write.after_commit(move || {
+                heard.fetch_add(1, Ordering::SeqCst);
+            });
+            insert(write.connection(), n, "")
+        })
+    };
+    let release = hold(&database).await;
+    let first = put_decided(1);
+    // The key is taken: the row is not written.
+    let taken = put_decided(1);
+    let last = put_decided(2);
+    release.send(()).unwrap();
+    first.await.unwrap();
+    assert!(matches!(
+        taken.await,
+        Err(WriteError::Refused(Failure::Sqlite(_)))
+    ));
+    last.await.unwrap();
+    assert_eq!(database.read(all).await.unwrap(), [1, 2]);
+    assert_eq!(heard.load(Ordering::SeqCst), 2);
+
+    for panics in [false, true] {
+        let release = hold(&database).await;
+        let before = put_decided(3);
+        let half_way = database.write_decided(move |write| {
+            insert(write.connection(), 4, "")?;
+            assert!(!panics, "after a write");
+            Err::<(), _>(Failure::No)
+        });
+        let after = put_decided(5);
+        release.send(()).unwrap();
+        assert!(matches!(before.await, Err(WriteError::Failed(_))));
+        if panics {
+            tokio::spawn(half_way).await.unwrap_err().into_panic();
+        } else {
+            assert!(matches!(half_way.await, Err(WriteError::Failed(_))));
+        }
+        // It was not in the group any more.
+        after.await.unwrap();
+        assert_eq!(database.read(all).await.unwrap(), [1, 2, 5]);
+        let removed = database.write(|write| {
+            let sql = "DELETE FROM numbers WHERE n = 5";
+            write.connection().execute(sql, [])?;
+            Ok::<_, Failure>(())
+        });
+        removed.await.unwrap();
+    }
+}
+
 /// Leaves room for a few pages more than the database has.
 async fn leave_pages(database: &Database, pages: i64) {
     database

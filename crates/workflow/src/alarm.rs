@@ -16,37 +16,46 @@ const BATCH: usize = 1_024;
 /// Deadlines (microseconds since the Unix epoch) with keys.
 #[derive(Debug)]
 pub(crate) struct Alarms<K> {
-    set: Mutex<BTreeSet<(i64, K)>>,
+    state: Mutex<State<K>>,
     earlier: Notify,
+}
+
+#[derive(Debug)]
+struct State<K> {
+    set: BTreeSet<(i64, K)>,
+    /// When the owner looks again by itself: a later deadline need not wake it, and most are cancelled before.
+    looks_at: i64,
 }
 
 impl<K: Ord + Copy> Alarms<K> {
     pub(crate) fn new() -> Self {
         Alarms {
-            set: Mutex::new(BTreeSet::new()),
+            state: Mutex::new(State {
+                set: BTreeSet::new(),
+                looks_at: i64::MIN,
+            }),
             earlier: Notify::new(),
         }
     }
 
     pub(crate) fn set(&self, at: i64, key: K) {
-        let is_first = {
-            let mut set = self.set.lock();
-            let before = set.first().map(|first| first.0);
-            set.insert((at, key));
-            before.is_none_or(|before| at < before)
+        let too_late = {
+            let mut state = self.state.lock();
+            state.set.insert((at, key));
+            at < state.looks_at
         };
-        if is_first {
+        if too_late {
             self.earlier.notify_one();
         }
     }
 
     pub(crate) fn cancel(&self, at: i64, key: K) {
-        self.set.lock().remove(&(at, key));
+        self.state.lock().set.remove(&(at, key));
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.set.lock().len()
+        self.state.lock().set.len()
     }
 
     /// Waits for the next deadline and takes what is due, at most [`BATCH`] entries.
@@ -55,29 +64,37 @@ impl<K: Ord + Copy> Alarms<K> {
             let earlier = self.earlier.notified();
             let now = micros(Timestamp::now());
             let mut due = Vec::new();
-            let first = {
-                let mut set = self.set.lock();
+            let sleep = {
+                let mut state = self.state.lock();
                 while due.len() < BATCH
-                    && let Some((at, key)) = set.first().copied()
+                    && let Some((at, key)) = state.set.first().copied()
                     && at <= now
                 {
-                    set.pop_first();
+                    state.set.pop_first();
                     due.push(key);
                 }
-                set.first().map(|first| first.0)
+                if !due.is_empty() {
+                    // It looks again before it sleeps.
+                    state.looks_at = i64::MIN;
+                    return due;
+                }
+                let first = state.set.first().map(|first| first.0);
+                let sleep = first.map_or(LONGEST_SLEEP, |at| {
+                    Duration::from_micros(at.abs_diff(now)).min(LONGEST_SLEEP)
+                });
+                state.looks_at = now.saturating_add(micros_of(sleep));
+                sleep
             };
-            if !due.is_empty() {
-                return due;
-            }
-            let sleep = first.map_or(LONGEST_SLEEP, |at| {
-                Duration::from_micros(at.abs_diff(now)).min(LONGEST_SLEEP)
-            });
             tokio::select! {
                 () = earlier => {}
                 () = tokio::time::sleep(sleep) => {}
             }
         }
     }
+}
+
+fn micros_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A time as the driver keeps it.

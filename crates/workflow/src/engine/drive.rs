@@ -49,8 +49,10 @@ impl Inner {
             match self.cell(execution).post_late(mail) {
                 Ok(waits) => {
                     if waits {
+                        // To a whole delay: what begins together rings together, once for each execution.
                         let delay = limits::STARTED_DELAY.as_micros() as i64;
-                        self.alarms.set(at + delay, Alarm::Flush(execution));
+                        let whole = (at / delay + 2) * delay;
+                        self.alarms.set(whole, Alarm::Flush(execution));
                     }
                     return;
                 }
@@ -181,7 +183,7 @@ impl Inner {
         let hash = new.hash;
         let written = self
             .database
-            .write(move |write| -> rusqlite::Result<bool> {
+            .write_decided(move |write| -> rusqlite::Result<bool> {
                 let inserted = journal::insert(write.connection(), &new)?;
                 if inserted {
                     let end = end.as_ref().map(|(end, at)| (end, *at));
@@ -347,7 +349,7 @@ impl Inner {
             let (entries, end) = (entries.clone(), turn.end.clone());
             let written = self
                 .database
-                .write(move |write| -> rusqlite::Result<()> {
+                .write_decided(move |write| -> rusqlite::Result<()> {
                     let end = end.as_ref().map(|(end, at)| (end, *at));
                     journal::append(write.connection(), execution, &entries, reopened, end)
                 })

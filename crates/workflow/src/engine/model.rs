@@ -21,7 +21,8 @@ pub mod limits {
     pub const EVENTS_PER_COMMIT: usize = 256;
     /// Bytes of events that wait for one execution's turn, after which callers are refused. The engine's own events always pass.
     pub const MAILBOX_EVENTS: usize = 65_536;
-    /// How long the news that a worker took a task waits for the task's result to be written together with it.
+    /// How long, at least, the news that a worker took a task waits for the task's result to be written together with it; at most twice
+    /// as long.
     pub const STARTED_DELAY: Duration = Duration::from_millis(100);
     /// Waits between tries to write when the disk refuses: the first, doubled up to the last.
     pub const WRITE_RETRY: (Duration, Duration) =

@@ -60,7 +60,9 @@ impl JobStore for SqliteStore {
     async fn create(&self, new: CreateJob) -> Result<Created, StoreError> {
         check("input", "bytes", new.input.len(), limits::INPUT_BYTES)?;
         let shared = Arc::clone(&self.shared);
-        let created = self.database.write(move |write| shared.create(write, new));
+        let created = self
+            .database
+            .write_decided(move |write| shared.create(write, new));
         Ok(created.await?)
     }
 
@@ -68,7 +70,7 @@ impl JobStore for SqliteStore {
         let shared = Arc::clone(&self.shared);
         let outcome = self
             .database
-            .write(move |write| shared.apply(write, id, &change, now));
+            .write_decided(move |write| shared.apply(write, id, &change, now));
         Ok(outcome.await?)
     }
 

@@ -1,0 +1,298 @@
+//! Figures next to their goals, as text, as Markdown and as JSON. It measures nothing.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// How the figures are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Text,
+    Markdown,
+    Json,
+}
+
+/// What a figure should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Goal {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+/// One measured number.
+#[derive(Debug, Serialize)]
+pub(super) struct Figure {
+    what: String,
+    value: f64,
+    unit: &'static str,
+    goal: Option<String>,
+    met: Option<bool>,
+}
+
+impl Figure {
+    fn new(what: impl Into<String>, value: f64, unit: &'static str, goal: Option<Goal>) -> Figure {
+        let met = goal.map(|goal| match goal {
+            Goal::AtLeast(least) => value >= least,
+            Goal::AtMost(most) => value <= most,
+        });
+        let goal = goal.map(|goal| match goal {
+            Goal::AtLeast(least) => format!("≥ {}", number(least)),
+            Goal::AtMost(most) => format!("≤ {}", number(most)),
+        });
+        Figure {
+            what: what.into(),
+            value,
+            unit,
+            goal,
+            met,
+        }
+    }
+}
+
+/// What one benchmark found.
+#[derive(Debug, Serialize)]
+pub(super) struct Section {
+    name: &'static str,
+    /// What was run, in one sentence.
+    about: String,
+    figures: Vec<Figure>,
+}
+
+impl Section {
+    pub(super) fn new(name: &'static str, about: impl Into<String>) -> Section {
+        Section {
+            name,
+            about: about.into(),
+            figures: Vec::new(),
+        }
+    }
+
+    /// A number without a goal: a baseline, or what explains another one.
+    pub(super) fn plain(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
+        self.figures.push(Figure::new(what, value, unit, None));
+    }
+
+    pub(super) fn at_least(
+        &mut self,
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        goal: f64,
+    ) {
+        self.figures
+            .push(Figure::new(what, value, unit, Some(Goal::AtLeast(goal))));
+    }
+
+    pub(super) fn at_most(
+        &mut self,
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+        goal: f64,
+    ) {
+        self.figures
+            .push(Figure::new(what, value, unit, Some(Goal::AtMost(goal))));
+    }
+
+    /// p50 and p99 in milliseconds, each next to its goal.
+    pub(super) fn latency(&mut self, what: &str, times: &mut Times, goals: Option<(f64, f64)>) {
+        for (name, share, goal) in [
+            ("p50", 0.5, goals.map(|goals| goals.0)),
+            ("p99", 0.99, goals.map(|goals| goals.1)),
+        ] {
+            self.figures.push(Figure::new(
+                format!("{what}, {name}"),
+                times.millis(share),
+                "ms",
+                goal.map(Goal::AtMost),
+            ));
+        }
+    }
+}
+
+/// Measured times.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Times {
+    micros: Vec<u64>,
+    sorted: bool,
+}
+
+impl Times {
+    pub(super) fn add(&mut self, time: Duration) {
+        self.sorted = false;
+        self.micros
+            .push(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn extend(&mut self, other: Times) {
+        self.sorted = false;
+        self.micros.extend(other.micros);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.micros.len()
+    }
+
+    /// The time that this share of them does not exceed, in milliseconds (nearest rank); 0 without any.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts and times of a benchmark are far below 2^52"
+    )]
+    pub(super) fn millis(&mut self, share: f64) -> f64 {
+        if !self.sorted {
+            self.micros.sort_unstable();
+            self.sorted = true;
+        }
+        let rank = (self.micros.len() as f64 * share).ceil() as usize;
+        let micros = self.micros.get(rank.saturating_sub(1)).copied();
+        micros.unwrap_or(0) as f64 / 1_000.0
+    }
+}
+
+/// Prints each section as it comes; JSON at the end.
+#[derive(Debug)]
+pub(super) struct Report {
+    format: Format,
+    sections: Vec<Section>,
+}
+
+impl Report {
+    pub(super) fn new(format: Format) -> Report {
+        let report = Report {
+            format,
+            sections: Vec::new(),
+        };
+        if format == Format::Markdown {
+            println!("| benchmark | figure | value | goal | met |\n|---|---|---:|---|---|");
+        }
+        report
+    }
+
+    pub(super) fn add(&mut self, section: Section) {
+        match self.format {
+            Format::Text => text(&section),
+            Format::Markdown => markdown(&section),
+            Format::Json => {}
+        }
+        self.sections.push(section);
+    }
+
+    pub(super) fn end(&self) {
+        if self.format == Format::Json {
+            let text = serde_json::to_string_pretty(&self.sections);
+            println!("{}", text.expect("figures are JSON"));
+        }
+    }
+}
+
+fn text(section: &Section) {
+    println!("\n{}: {}", section.name, section.about);
+    let width = |of: fn(&Figure) -> usize| section.figures.iter().map(of).max().unwrap_or(0);
+    let names = width(|figure| figure.what.chars().count());
+    let values = width(|figure| number(figure.value).chars().count());
+    for figure in &section.figures {
+        let goal = match (&figure.goal, figure.met) {
+            (Some(goal), Some(true)) => format!("   goal {goal}: met"),
+            (Some(goal), _) => format!("   goal {goal}: MISSED"),
+            _ => String::new(),
+        };
+        println!(
+            "  {:names$}  {:>values$} {}{goal}",
+            figure.what,
+            number(figure.value),
+            figure.unit,
+        );
+    }
+}
+
+fn markdown(section: &Section) {
+    for figure in &section.figures {
+        println!(
+            "| {} | {} | {} {} | {} | {} |",
+            section.name,
+            figure.what,
+            number(figure.value),
+            figure.unit,
+            figure.goal.as_deref().unwrap_or(""),
+            match figure.met {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "",
+            }
+        );
+    }
+}
+
+/// Three significant places below a thousand, groups of three above.
+fn number(value: f64) -> String {
+    let size = value.abs();
+    if size >= 1_000.0 {
+        let digits = format!("{:.0}", size);
+        let mut grouped = String::new();
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place).is_multiple_of(3) {
+                grouped.push(',');
+            }
+            grouped.push(digit);
+        }
+        return if value < 0.0 {
+            format!("-{grouped}")
+        } else {
+            grouped
+        };
+    }
+    let places = match size {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 1.0 => 2,
+        _ => 3,
+    };
+    let text = format!("{value:.places$}");
+    if text.contains('.') {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.1234, "0.123"),
+            (2.5, "2.5"),
+            (12.34, "12.3"),
+            (345.6, "346"),
+            (1_300.4, "1,300"),
+            (1_234_567.0, "1,234,567"),
+            (-4.0, "-4"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+    }
+
+    #[test]
+    fn a_share_is_the_nearest_rank() {
+        let mut times = Times::default();
+        assert_eq!(times.millis(0.5), 0.0);
+        for millis in (1..=100).rev() {
+            times.add(Duration::from_millis(millis));
+        }
+        assert_eq!((times.millis(0.5), times.millis(0.99)), (50.0, 99.0));
+        assert_eq!(times.millis(1.0), 100.0);
+    }
+
+    #[test]
+    fn a_goal_is_met_at_its_bound() {
+        let figure = |value, goal| Figure::new("", value, "", Some(goal)).met;
+        assert_eq!(figure(5.0, Goal::AtMost(5.0)), Some(true));
+        assert_eq!(figure(5.1, Goal::AtMost(5.0)), Some(false));
+        assert_eq!(figure(5.0, Goal::AtLeast(5.0)), Some(true));
+        assert_eq!(figure(4.9, Goal::AtLeast(5.0)), Some(false));
+    }
+}

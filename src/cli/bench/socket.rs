@@ -1,0 +1,160 @@
+//! The load client's WebSocket: graphql-transport-ws, many subscriptions on one socket.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::client_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+
+use super::Result;
+
+/// Messages that wait to be sent, or to be taken by the owner of a subscription.
+const WAITING: usize = 1_024;
+
+/// What the server says about a subscription.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// The `payload` of a `next`.
+    Next(String),
+    /// The subscription ended.
+    Complete,
+    /// The server refused it.
+    Error(String),
+}
+
+/// One socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    out: mpsc::Sender<Message>,
+    subscriptions: Arc<Mutex<HashMap<String, mpsc::Sender<Told>>>>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+#[derive(Deserialize)]
+struct Incoming<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(default)]
+    id: Option<&'a str>,
+    #[serde(borrow, default)]
+    payload: Option<&'a RawValue>,
+}
+
+impl Socket {
+    /// Connects and waits for the acknowledgement.
+    pub(super) async fn connect(address: &str) -> Result<Socket> {
+        let mut request = format!("ws://{address}/graphql").into_client_request()?;
+        let protocol = HeaderValue::from_static("graphql-transport-ws");
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", protocol);
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (mut socket, _) = client_async(request, stream).await?;
+        socket
+            .send(Message::text(r#"{"type":"connection_init"}"#))
+            .await?;
+        match socket.next().await {
+            Some(Ok(Message::Text(text))) if text.contains("connection_ack") => {}
+            other => return Err(format!("no acknowledgement but {other:?}").into()),
+        }
+        let (mut sink, mut stream) = socket.split();
+        let (out, mut waiting) = mpsc::channel::<Message>(WAITING);
+        let subscriptions: Arc<Mutex<HashMap<String, mpsc::Sender<Told>>>> = Arc::default();
+        let writing = tokio::spawn(async move {
+            while let Some(message) = waiting.recv().await {
+                if sink.feed(message).await.is_err() {
+                    return;
+                }
+                while let Ok(message) = waiting.try_recv() {
+                    if sink.feed(message).await.is_err() {
+                        return;
+                    }
+                }
+                if sink.flush().await.is_err() {
+                    return;
+                }
+            }
+        });
+        let (of, answers) = (Arc::clone(&subscriptions), out.clone());
+        let reading = tokio::spawn(async move {
+            while let Some(Ok(message)) = stream.next().await {
+                if let Message::Text(text) = message {
+                    read(&of, &answers, &text).await;
+                }
+            }
+            // Whoever still waits hears that nothing will come.
+            if let Ok(mut all) = of.lock() {
+                all.clear();
+            }
+        });
+        Ok(Socket {
+            out,
+            subscriptions,
+            tasks: [writing, reading],
+        })
+    }
+
+    /// Starts a subscription under `id`.
+    pub(super) async fn subscribe(
+        &self,
+        id: &str,
+        query: &str,
+        variables: &serde_json::Value,
+    ) -> Result<mpsc::Receiver<Told>> {
+        let (told, tells) = mpsc::channel(WAITING);
+        self.subscriptions
+            .lock()
+            .map_err(|_| "the reader panicked")?
+            .insert(id.to_owned(), told);
+        let payload = serde_json::json!({"query": query, "variables": variables});
+        let message = serde_json::json!({"type": "subscribe", "id": id, "payload": payload});
+        self.out.send(Message::text(message.to_string())).await?;
+        Ok(tells)
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// To whom a message goes, and what it says.
+fn route(
+    subscriptions: &Mutex<HashMap<String, mpsc::Sender<Told>>>,
+    incoming: &Incoming<'_>,
+) -> Option<(mpsc::Sender<Told>, Told)> {
+    let (id, mut all) = (incoming.id?, subscriptions.lock().ok()?);
+    let payload = || incoming.payload.map_or("", RawValue::get).to_owned();
+    Some(match incoming.kind {
+        "next" => (all.get(id)?.clone(), Told::Next(payload())),
+        "complete" => (all.remove(id)?, Told::Complete),
+        "error" => (all.remove(id)?, Told::Error(payload())),
+        _ => return None,
+    })
+}
+
+async fn read(
+    subscriptions: &Mutex<HashMap<String, mpsc::Sender<Told>>>,
+    answers: &mpsc::Sender<Message>,
+    text: &str,
+) {
+    let Ok(incoming) = serde_json::from_str::<Incoming<'_>>(text) else {
+        return;
+    };
+    if incoming.kind == "ping" {
+        let _ = answers.send(Message::text(r#"{"type":"pong"}"#)).await;
+    } else if let Some((to, told)) = route(subscriptions, &incoming) {
+        // Nobody waits any more: nothing to tell.
+        let _ = to.send(told).await;
+    }
+}

@@ -1,0 +1,110 @@
+//! `start`: how long `serve` takes until it answers, with 100,000 finished jobs in the store. The jobs were run by a server before, so that
+//! their executions and histories are there too.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::http::Client;
+use super::report::{Section, Times};
+use super::server::Setting;
+use super::{BenchArgs, Result};
+
+const MACHINE: &str = r#"{"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": true}}}"#;
+const SUBMIT: &str = "mutation($inputs: [SubmitJobInput!]!) { submitJobs(inputs: $inputs) { job { id } error { message } } }";
+const OPEN: &str = "query($status: [JobStatus!]!) { listJobs(filter: {status: {in: $status}}, limit: 1) { items { id } } }";
+/// Jobs in one request: the server's limit.
+const BATCH: usize = job::limits::BATCH;
+/// Requests at once.
+const REQUESTS: usize = 4;
+/// How often it is looked whether jobs are where they should be.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long jobs may take to get there, for each thousand of them.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Starts that are measured.
+const STARTS: usize = 5;
+const GOAL: f64 = 200.0;
+
+pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+    let place = args.place("start")?;
+    let count = args.finished;
+    let mut section = Section::new(
+        "start",
+        format!(
+            "from the start of the process until /readyz answers, {count} finished jobs in the store"
+        ),
+    );
+    let setting = Setting::new(place.path())?.machine("pass", MACHINE)?;
+    let server = setting.start().await?;
+    submit(&server.address, "pass", count).await?;
+    leave(&server.address, count, &["QUEUED", "RUNNING"]).await?;
+    server.stop().await?;
+    let (mut listens, mut ready) = (Times::default(), Times::default());
+    for _ in 0..STARTS {
+        let begun = Instant::now();
+        let server = setting.start().await?;
+        Client::new(&server.address, 1)
+            .request("GET", "/readyz", None, "")
+            .await?;
+        ready.add(begun.elapsed());
+        listens.add(server.ready_after);
+        server.stop().await?;
+    }
+    section.at_most(
+        format!("ready, median of {STARTS}"),
+        ready.millis(0.5),
+        "ms",
+        GOAL,
+    );
+    section.plain("ready, slowest", ready.millis(1.0), "ms");
+    section.plain("listening, median", listens.millis(0.5), "ms");
+    Ok(section)
+}
+
+/// Submits so many jobs.
+pub(super) async fn submit(address: &str, job_type: &str, count: usize) -> Result<()> {
+    let client = Client::new(address, REQUESTS);
+    let one = json!({"type": job_type, "input": "{\"n\": 0}"});
+    let batches = (0..count)
+        .step_by(BATCH)
+        .map(|first| BATCH.min(count - first));
+    let requests = batches.map(|size| {
+        let (client, one) = (&client, &one);
+        async move {
+            let answer = client
+                .graphql(SUBMIT, &json!({"inputs": vec![one; size]}))
+                .await?;
+            if answer.matches("\"id\":").count() != size {
+                return Err(format!("some jobs were not accepted: {answer}").into());
+            }
+            Ok::<_, super::Error>(())
+        }
+    });
+    let mut waiting = futures_util::stream::StreamExt::buffer_unordered(
+        futures_util::stream::iter(requests),
+        REQUESTS,
+    );
+    while let Some(done) = futures_util::StreamExt::next(&mut waiting).await {
+        done?;
+    }
+    Ok(())
+}
+
+/// Waits until no job is in one of these statuses any more.
+pub(super) async fn leave(address: &str, count: usize, statuses: &[&str]) -> Result<()> {
+    let client = Client::new(address, 1);
+    let thousands = u32::try_from(count.div_ceil(1_000))?;
+    let deadline = Instant::now() + PATIENCE * thousands;
+    let variables = json!({"status": statuses});
+    while !client
+        .graphql(OPEN, &variables)
+        .await?
+        .contains("\"items\":[]")
+    {
+        if Instant::now() > deadline {
+            return Err(format!("jobs are still {statuses:?}").into());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
+}

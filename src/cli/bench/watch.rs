@@ -1,0 +1,181 @@
+//! `watch`: from the commit of a change to the frame in one watcher's hands. The rooms of the server stand in this process, so that the
+//! moment of the commit is known; the watcher is a client on a socket.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::auth::Authenticator;
+use crate::graphql::{Executor, schema};
+use crate::http::guard::Guard;
+use crate::http::{Doors, router};
+use crate::hub::Hub;
+use crate::publisher::Publisher;
+use crate::session::Sessions;
+use job::change::Report;
+use job::{Change, JobId, Update};
+use object_store::local::LocalFileSystem;
+use resolvers::Resolvers;
+use resolvers::files::Files;
+use resolvers::jobs::{Settings, now};
+use resolvers::store::JobStore;
+use resolvers::store::sqlite::SqliteStore;
+use resolvers::token::Signer;
+use resolvers::workflow::embedded::EmbeddedWorkflow;
+use serde_json::json;
+use sqlite::{Database, Location};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+use workflow::lambda::{Host, HostSettings};
+use workflow::runner::Runner;
+use workflow::{Engine, NoListener};
+
+use super::report::{Section, Times};
+use super::socket::{Socket, Told};
+use super::threads::Threads;
+use super::updates::open_job;
+use super::{BenchArgs, Error, Result};
+
+const WATCH: &str = "subscription($id: ID!) { onJob(id: $id) { version status progress message steps { name status progress } } }";
+const GOAL: (f64, f64) = (0.5, 3.0);
+/// Between two changes.
+const PAUSE: Duration = Duration::from_millis(5);
+/// Changes that are not measured.
+const WARM_UP: u32 = 50;
+/// An event that takes longer is lost.
+const LOST: Duration = Duration::from_secs(10);
+
+pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+    let place = args.place("watch")?;
+    let mut section = Section::new(
+        "watch",
+        format!("one onJob subscription over WebSocket, a change every {PAUSE:?}"),
+    );
+    let rooms = Threads::new()?;
+    let served = rooms.spawn(serve(place.path().to_path_buf())).await?;
+    let (address, job, mut changes) = served?;
+    let socket = Socket::connect(&address).await?;
+    let mut tells = socket.subscribe("job", WATCH, &json!({"id": job})).await?;
+    expect(&mut tells, 2).await?;
+    let mut times = Times::default();
+    let end = Instant::now() + args.phase();
+    let mut version = 2;
+    while Instant::now() < end {
+        version += 1;
+        let committed = changes.make(version);
+        expect(&mut tells, version).await?;
+        let seen = Instant::now();
+        let committed = committed.await?;
+        if version > WARM_UP {
+            times.add(seen.saturating_duration_since(committed));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    section.latency("commit → watcher's socket", &mut times, Some(GOAL));
+    Ok(section)
+}
+
+/// Takes the event with this version.
+async fn expect(tells: &mut tokio::sync::mpsc::Receiver<Told>, version: u32) -> Result<()> {
+    let wanted = format!("\"version\":{version},");
+    match tokio::time::timeout(LOST, tells.recv()).await? {
+        Some(Told::Next(payload)) if payload.contains(&wanted) => Ok(()),
+        other => {
+            Err(format!("version {version} was awaited, and the watcher was told {other:?}").into())
+        }
+    }
+}
+
+/// Changes the job on the server's side.
+struct Changes {
+    store: Arc<dyn JobStore>,
+    database: Database,
+    job: JobId,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Changes {
+    /// Makes a change. What is returned tells when its commit was on disk, or a moment before: the mark goes to the writer first, and is
+    /// made when its commit is.
+    fn make(&mut self, number: u32) -> oneshot::Receiver<Instant> {
+        let (told, committed) = oneshot::channel();
+        let (store, database, job) = (Arc::clone(&self.store), self.database.clone(), self.job);
+        self.runtime.spawn(async move {
+            let mark = database.write(move |write| {
+                write.after_commit(move || {
+                    let _ = told.send(Instant::now());
+                });
+                Ok::<_, sqlite::rusqlite::Error>(())
+            });
+            let change = Change::of(Update::Report(Report {
+                message: Some(format!("item {number}")),
+                ..Report::default()
+            }));
+            let (marked, applied) = tokio::join!(mark, store.apply(job, change, now()));
+            if let Err(error) = applied {
+                eprintln!("the change was not made: {error}");
+            }
+            if let Err(error) = marked {
+                eprintln!("the commit was not marked: {error}");
+            }
+        });
+        committed
+    }
+}
+
+/// The rooms from the job store to the socket, put together as in the server.
+async fn serve(place: std::path::PathBuf) -> Result<(String, JobId, Changes)> {
+    let signer = Signer::new(rand::random());
+    let database = Database::open(&Location::File(place.join("jobcast.db")))?;
+    let store: Arc<dyn JobStore> = Arc::new(SqliteStore::open(database.clone())?);
+    let files = Arc::new(LocalFileSystem::new_with_prefix(&place)?);
+    let engine = Engine::open(
+        database.clone(),
+        workflow::Settings::default(),
+        Arc::new(Runner::new(Host::new(HostSettings::default()))),
+        Arc::new(NoListener),
+    )
+    .await?;
+    let resolvers = Resolvers::new(
+        Arc::clone(&store),
+        Arc::new(EmbeddedWorkflow::new(engine)),
+        Files::new(files, signer.clone(), "http://127.0.0.1"),
+        signer.clone(),
+        Settings {
+            report_url: String::new(),
+            retention_millis: None,
+            report_life_millis: 60_000,
+        },
+    );
+    let hub = Arc::new(Hub::default());
+    let publisher = Publisher::new(Arc::clone(&hub));
+    let feed = store.changes(None).await?;
+    tokio::spawn(publisher.clone().run(Arc::clone(&store), feed));
+    let executor = Executor::new(
+        schema(resolvers.clone(), publisher),
+        resolvers.clone(),
+        Arc::new(Authenticator::new(Vec::new(), signer)),
+    );
+    let stopping = CancellationToken::new();
+    let doors = Doors {
+        sessions: Sessions::new(hub, executor.clone(), stopping.child_token()),
+        executor,
+        resolvers,
+        stopping,
+    };
+    let guard = Guard {
+        loopback_only: true,
+        origins: Vec::new(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?.to_string();
+    tokio::spawn(axum::serve(listener, router(doors, guard)).into_future());
+    let job = open_job(&*store, "dev").await?.id;
+    let changes = Changes {
+        store,
+        database,
+        job,
+        runtime: tokio::runtime::Handle::current(),
+    };
+    Ok::<_, Error>((address, job, changes))
+}

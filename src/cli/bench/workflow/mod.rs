@@ -1,0 +1,55 @@
+//! `workflow`: the engine by itself, durable, in this process or, where memory and crashes are the matter, in a child.
+//!
+//! | module | what |
+//! |---|---|
+//! | `rates` | transitions, executions, a large Map |
+//! | `waiting` | memory of executions that wait |
+//! | `recovery` | a crash with many open executions |
+//! | `child` | this program as a process of its own |
+
+pub(super) mod child;
+mod rates;
+mod recovery;
+mod waiting;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use sqlite::{Database, Location};
+use workflow::task::TaskRunner;
+use workflow::{Engine, Listener, Machine, Machines, Settings};
+
+use super::report::Section;
+use super::{BenchArgs, Result};
+
+pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+    let mut section = Section::new(
+        "workflow",
+        "the engine alone, every history event on disk before its effect",
+    );
+    rates::transitions(args, &mut section).await?;
+    rates::executions(args, &mut section).await?;
+    rates::map(args, &mut section).await?;
+    waiting::run(args, &mut section).await?;
+    recovery::run(args, &mut section).await?;
+    Ok(section)
+}
+
+/// An engine with one state machine, in this directory.
+async fn open(
+    place: &Path,
+    name: &str,
+    definition: &str,
+    tasks: Arc<dyn TaskRunner>,
+    listener: Arc<dyn Listener>,
+) -> Result<Engine> {
+    let mut machines = Machines::default();
+    let machine = Machine::parse(name, definition.into(), None);
+    machines.insert(machine.map_err(|problems| format!("{problems:?}"))?);
+    let database = Database::open(&Location::File(place.join("jobcast.db")))?;
+    let settings = Settings {
+        machines,
+        ..Settings::default()
+    };
+    Ok(Engine::open(database, settings, tasks, listener).await?)
+}

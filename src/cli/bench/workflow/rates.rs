@@ -1,0 +1,215 @@
+//! How much the engine does in a second.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::oneshot;
+use workflow::task::{Responder, TaskKey, TaskRequest, TaskRunner};
+use workflow::{End, Engine, ExecutionEvent, Listener, Status};
+
+use super::super::report::Section;
+use super::super::threads::Threads;
+use super::super::usage::{Cpu, processors};
+use super::super::{BenchArgs, Error, Result};
+use super::open;
+
+/// States of the chain.
+const CHAIN: u32 = 20;
+const GOAL_TRANSITIONS: f64 = 50_000.0;
+const GOAL_EXECUTIONS: f64 = 5_000.0;
+const GOAL_MAP: f64 = 1_000.0;
+/// Before anything is measured.
+const WARM_UP: Duration = Duration::from_millis(1_000);
+
+/// Pass states one after another.
+pub(super) async fn transitions(args: &BenchArgs, section: &mut Section) -> Result<()> {
+    let definition = chain(CHAIN, &json!({"Type": "Pass"}));
+    let (rate, cpu) = closed_loop(args, &definition, args.executions).await?;
+    let states = f64::from(CHAIN);
+    let what = format!(
+        "transitions, {} executions of {CHAIN} Pass states at once",
+        args.executions
+    );
+    section.at_least(what, rate * states, "/s", GOAL_TRANSITIONS);
+    section.plain("CPU for a transition", cpu / states, "µs");
+    section.plain(
+        "transitions if all processors did nothing else",
+        processors() * 1_000_000.0 / (cpu / states),
+        "/s",
+    );
+    Ok(())
+}
+
+/// Three tasks, answered at once.
+pub(super) async fn executions(args: &BenchArgs, section: &mut Section) -> Result<()> {
+    let definition = chain(3, &json!({"Type": "Task", "Resource": "echo"}));
+    let (rate, cpu) = closed_loop(args, &definition, args.executions).await?;
+    let what = format!(
+        "executions of three tasks answered in-process, {} at once",
+        args.executions
+    );
+    section.at_least(what, rate, "/s", GOAL_EXECUTIONS);
+    section.plain("CPU for an execution of three tasks", cpu, "µs");
+    section.plain(
+        "executions if all processors did nothing else",
+        processors() * 1_000_000.0 / cpu,
+        "/s",
+    );
+    Ok(())
+}
+
+/// One Map over many items.
+pub(super) async fn map(args: &BenchArgs, section: &mut Section) -> Result<()> {
+    let definition = json!({"StartAt": "Map", "States": {"Map": {
+        "Type": "Map", "ItemsPath": "$.items", "End": true,
+        "ItemProcessor": {"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": true}}},
+    }}});
+    let place = args.place("map")?;
+    let ends = Arc::new(Ends::default());
+    let engine = open(
+        place.path(),
+        "bench",
+        &definition.to_string(),
+        Arc::new(Echo),
+        ends.clone(),
+    )
+    .await?;
+    let items: Vec<usize> = (0..args.items).collect();
+    let input: Arc<str> = json!({"items": items}).to_string().into();
+    let begun = Instant::now();
+    let end = ends.of("map");
+    engine.start("bench", "map", input).await?;
+    let end = end.await?;
+    let taken = begun.elapsed();
+    let same = end.output.as_deref() == Some(json!(items).to_string().as_str());
+    engine.shutdown().await;
+    if !same {
+        return Err(format!("the Map ended {:?}: {:?}", end.status, end.cause).into());
+    }
+    let what = format!("Map over {} items, inline Pass processor", args.items);
+    section.at_most(what, taken.as_secs_f64() * 1_000.0, "ms", GOAL_MAP);
+    Ok(())
+}
+
+fn chain(length: u32, state: &Value) -> String {
+    let states: Map<String, Value> = (1..=length)
+        .map(|n| {
+            let mut state = state.clone();
+            if n == length {
+                state["End"] = true.into();
+            } else {
+                state["Next"] = format!("S{}", n + 1).into();
+            }
+            (format!("S{n}"), state)
+        })
+        .collect();
+    json!({"StartAt": "S1", "States": states}).to_string()
+}
+
+/// So many executions are open; each end starts the next. Executions per second, and CPU microseconds for one.
+#[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 executions")]
+async fn closed_loop(
+    args: &BenchArgs,
+    definition: &str,
+    open_at_once: usize,
+) -> Result<(f64, f64)> {
+    let place = args.place("workflow")?;
+    let length = args.phase();
+    // The engine runs on a server's threads, not on this one.
+    let threads = Threads::new()?;
+    let (path, definition) = (place.path().to_path_buf(), definition.to_owned());
+    let measured = threads.spawn(async move {
+        let ends = Arc::new(Ends::default());
+        let engine = open(&path, "bench", &definition, Arc::new(Echo), ends.clone()).await?;
+        let begin = Instant::now() + WARM_UP;
+        let end = begin + length;
+        let counted = Arc::new(AtomicU64::new(0));
+        let mut loops = tokio::task::JoinSet::new();
+        for number in 0..open_at_once {
+            let (engine, ends, counted) = (engine.clone(), Arc::clone(&ends), Arc::clone(&counted));
+            loops.spawn(one_after_another(engine, ends, counted, number, end));
+        }
+        tokio::time::sleep_until(begin.into()).await;
+        let (before, first) = (Cpu::now(None), counted.load(Ordering::Relaxed));
+        tokio::time::sleep_until(end.into()).await;
+        let count = (counted.load(Ordering::Relaxed) - first) as f64;
+        let cpu = Cpu::now(None).since(before);
+        while let Some(ended) = loops.join_next().await {
+            ended??;
+        }
+        engine.shutdown().await;
+        Ok::<_, Error>((
+            count / length.as_secs_f64(),
+            cpu.client * 1_000_000.0 / count,
+        ))
+    });
+    measured.await?
+}
+
+async fn one_after_another(
+    engine: Engine,
+    ends: Arc<Ends>,
+    counted: Arc<AtomicU64>,
+    number: usize,
+    until: Instant,
+) -> Result<()> {
+    let input: Arc<str> = json!({"n": 0, "pad": "x".repeat(150)}).to_string().into();
+    for count in 0u64.. {
+        if Instant::now() >= until {
+            break;
+        }
+        let name = format!("{number}-{count}");
+        let end = ends.of(&name);
+        engine.start("bench", &name, input.clone()).await?;
+        let end = end.await?;
+        if end.status != Status::Succeeded {
+            return Err(format!("{name} ended {:?}: {:?}", end.status, end.cause).into());
+        }
+        counted.fetch_add(1, Ordering::Relaxed);
+    }
+    Ok(())
+}
+
+/// Answers each task with its input, at once.
+#[derive(Debug)]
+struct Echo;
+
+impl TaskRunner for Echo {
+    fn run(&self, request: TaskRequest, responder: Responder) {
+        responder.succeeded(request.task.payload);
+    }
+
+    fn cancel(&self, _: TaskKey) {}
+}
+
+/// Tells who waits for an execution that it ended.
+#[derive(Debug, Default)]
+struct Ends(Mutex<HashMap<String, oneshot::Sender<End>>>);
+
+impl Ends {
+    /// To be called before the start.
+    fn of(&self, name: &str) -> oneshot::Receiver<End> {
+        let (told, end) = oneshot::channel();
+        if let Ok(mut all) = self.0.lock() {
+            all.insert(name.to_owned(), told);
+        }
+        end
+    }
+}
+
+impl Listener for Ends {
+    fn notify(&self, event: ExecutionEvent) {
+        let Some(end) = event.end else { return };
+        let told = self
+            .0
+            .lock()
+            .ok()
+            .and_then(|mut all| all.remove(&*event.execution));
+        if let Some(told) = told {
+            let _ = told.send(end);
+        }
+    }
+}
