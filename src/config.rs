@@ -9,6 +9,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 
 use crate::auth::ApiKey;
+use crate::{broker, chaos};
 
 mod services;
 
@@ -84,10 +85,58 @@ pub struct ServeFlags {
     /// How it is logged [default: text]
     #[arg(long, env = "JOBCAST_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
+    /// Address of the Valkey or Redis that several nodes share: redis://HOST:PORT, rediss:// for TLS; passwords belong in the variable
+    #[arg(
+        long,
+        env = "JOBCAST_BROKER_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub broker_url: Option<Secret>,
+    /// Break deliveries on purpose, for tests: drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7
+    #[arg(long, env = "JOBCAST_CHAOS", value_name = "SPEC")]
+    pub chaos: Option<chaos::Spec>,
+}
+
+/// A text that is not shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Secret(text.to_owned())
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// Several nodes: `[broker]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Broker {
+    /// Where it is: `redis://[USER:PASSWORD@]HOST[:PORT]`, `rediss://…` with TLS.
+    pub url: Option<Secret>,
+    /// What the names of its channels begin with [default: jobcast]: nodes with another prefix are strangers.
+    pub prefix: Option<String>,
+}
+
+/// How many may be connected: `[limits]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Sockets and streams in all.
+    pub connections: Option<usize>,
+    /// Sockets and streams of one caller.
+    pub connections_per_caller: Option<usize>,
 }
 
 /// The configuration file. Every key may be left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
     listen: Option<SocketAddr>,
@@ -104,7 +153,12 @@ struct File {
     report_life: Option<Duration>,
     allowed_origins: Vec<String>,
     attach_any_function: bool,
+    chaos: Option<chaos::Spec>,
+    #[serde(deserialize_with = "duration")]
+    repair_every: Option<Duration>,
     auth: Auth,
+    broker: Broker,
+    limits: Limits,
     functions: BTreeMap<String, Function>,
     services: Services,
 }
@@ -135,7 +189,7 @@ pub struct Function {
 }
 
 /// The whole configuration, with nothing left open.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Public listener.
     pub listen: SocketAddr,
@@ -161,8 +215,16 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Whether outside processes may attach under names that are not configured.
     pub attach_any_function: bool,
+    /// What goes wrong on purpose.
+    pub chaos: Option<chaos::Spec>,
+    /// How often the watched jobs are read again without a known gap; `None`: as usual.
+    pub repair_every: Option<Duration>,
     /// Who may come.
     pub auth: Auth,
+    /// Several nodes.
+    pub broker: Broker,
+    /// How many may be connected.
+    pub limits: Limits,
     /// The functions.
     pub functions: BTreeMap<String, Function>,
     /// Services that state machines call.
@@ -205,6 +267,14 @@ pub enum ConfigError {
          or listen on a loopback address such as {LISTEN}"
     )]
     OpenToAll(SocketAddr),
+    /// The watched jobs would never be read again.
+    #[error(
+        "repair_every must be longer than nothing: it is how a watcher hears of what got lost, such as 30s"
+    )]
+    NoRepair,
+    /// The broker's address is none.
+    #[error("the url of [broker] is not like redis://HOST:PORT or rediss://HOST:PORT: {}", .0.reason)]
+    Broker(broker::BrokerError),
     /// There is no such directory.
     #[error("the state machine directory {} does not exist", .0.display())]
     NoStateMachines(PathBuf),
@@ -290,12 +360,26 @@ impl Config {
             report_life: file.report_life.unwrap_or(REPORT_LIFE),
             allowed_origins: file.allowed_origins,
             attach_any_function: file.attach_any_function,
+            chaos: flags.chaos.or(file.chaos),
+            repair_every: file.repair_every,
             auth: file.auth,
+            broker: Broker {
+                url: flags.broker_url.or(file.broker.url),
+                ..file.broker
+            },
+            limits: file.limits,
             functions: file.functions,
             services: file.services,
         };
         if !config.internal_listen.ip().is_loopback() {
             return Err(ConfigError::InternalNotLoopback(config.internal_listen));
+        }
+        if config.repair_every.is_some_and(|every| every.is_zero()) {
+            return Err(ConfigError::NoRepair);
+        }
+        if let Some(url) = &config.broker.url {
+            broker::valkey::Valkey::new(&url.0, broker::valkey::PREFIX)
+                .map_err(ConfigError::Broker)?;
         }
         if !config.listen.ip().is_loopback() && config.auth.api_keys.is_empty() {
             return Err(ConfigError::OpenToAll(config.listen));
@@ -368,6 +452,11 @@ mod tests {
             ("lisen = 1", "unknown field `lisen`"),
             ("[functions.x]\ncomand = []", "unknown field `comand`"),
             ("retention = \"soon\"", "`soon` is not a duration"),
+            ("chaos = \"drop=2\"", "`drop=2` is not a part of a chaos"),
+            ("repair_every = \"0s\"", "must be longer than nothing"),
+            ("[broker]\nurl = \"http://x\"", "not like redis://HOST:PORT"),
+            ("[broker]\nurll = \"\"", "unknown field `urll`"),
+            ("[limits]\nsockets = 1", "unknown field `sockets`"),
             ("listen = \"0.0.0.0:80\"", "no authentication is configured"),
             (
                 "internal_listen = \"0.0.0.0:80\"",

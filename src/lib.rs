@@ -5,11 +5,16 @@
 //! | [`graphql`] | the schema, and its execution for every door |
 //! | [`auth`] | from credentials to a caller |
 //! | [`publisher`] | from the change feed to the hub |
+//! | [`broker`] | from node to node |
 //! | [`hub`] | who watches which job, and what each has still to be told |
 //! | [`session`] | the real-time sockets |
+//! | [`realtime`] | hub, publisher and broker, put together |
+//! | [`chaos`] | breaking things on purpose |
 //! | [`cli`] | the command line |
 
 pub mod auth;
+pub mod broker;
+pub mod chaos;
 pub mod cli;
 pub mod config;
 pub mod data;
@@ -18,5 +23,6 @@ pub mod http;
 pub mod hub;
 pub mod log;
 pub mod publisher;
+pub mod realtime;
 pub mod server;
 pub mod session;

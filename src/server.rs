@@ -24,14 +24,16 @@ use workflow::runner::Runner;
 use workflow::{Engine, Machine, Machines};
 
 use crate::auth::Authenticator;
+use crate::broker::valkey::{self, Valkey};
+use crate::broker::{Broker, BrokerError};
+use crate::chaos::Chaos;
 use crate::config::Config;
 use crate::data::{DataDirectory, DataError};
 use crate::graphql::{Executor, schema};
 use crate::http::guard::Guard;
 use crate::http::{Doors, operations, router};
-use crate::hub::Hub;
-use crate::publisher::Publisher;
-use crate::session::Sessions;
+use crate::realtime::Realtime;
+use crate::session::{self, Sessions};
 
 /// Where the server can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +82,9 @@ pub enum ServeError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
     /// The change feed.
     #[error(transparent)]
     Store(#[from] resolvers::store::StoreError),
@@ -166,14 +171,16 @@ pub async fn serve(
         settings,
     );
 
-    let hub = Arc::new(Hub::default());
-    let publisher = Publisher::new(Arc::clone(&hub));
     let feed = store.changes(None).await?;
     let background = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let publishing = publisher.clone().run(Arc::clone(&store), feed);
-    let stop = background.clone();
-    tasks.spawn(async move { stop.run_until_cancelled(publishing).await });
+    let chaos = config.chaos.map(Chaos::new);
+    let realtime = Realtime {
+        broker: broker(&config)?,
+        chaos: chaos.clone(),
+        repair_every: config.repair_every,
+    };
+    let (hub, publisher) = realtime.start(&store, Some(feed), &tasks, &background);
     events.run(&resolvers, &tasks, &background);
     let (stop, purging) = (background.clone(), purge(Arc::clone(&store)));
     tasks.spawn(async move { stop.run_until_cancelled(purging).await });
@@ -184,8 +191,18 @@ pub async fn serve(
         resolvers.clone(),
         auth,
     );
+    let usual = session::Settings::default();
+    let settings = session::Settings {
+        connections: config.limits.connections.unwrap_or(usual.connections),
+        per_caller: config
+            .limits
+            .connections_per_caller
+            .unwrap_or(usual.per_caller),
+        chaos,
+        ..usual
+    };
     let doors = Doors {
-        sessions: Sessions::new(hub, executor.clone(), shutdown.child_token()),
+        sessions: Sessions::new(hub, executor.clone(), shutdown.child_token(), settings),
         executor,
         resolvers: resolvers.clone(),
         stopping: shutdown.clone(),
@@ -239,6 +256,13 @@ pub async fn serve(
         what: "the public listener broke",
         source,
     })
+}
+
+fn broker(config: &Config) -> Result<Option<Arc<dyn Broker>>, BrokerError> {
+    let prefix = config.broker.prefix.as_deref().unwrap_or(valkey::PREFIX);
+    let url = config.broker.url.as_ref();
+    let broker = url.map(|url| Valkey::new(&url.0, prefix)).transpose()?;
+    Ok(broker.map(|broker| Arc::new(broker) as Arc<dyn Broker>))
 }
 
 async fn stopped(shutdown: &CancellationToken) {

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use wire::Refusal;
 
 use super::JobSchema;
+use super::document;
 use super::error::{errors_text, response_bytes, response_errors};
 use super::subscription::{Wanted, Wish};
 use crate::auth::{AuthError, Authenticated, Authenticator, Credentials};
@@ -136,10 +137,13 @@ impl Executor {
         &self,
         found: Authenticated,
         request: &wire::Request,
-        document: ExecutableDocument,
+        mut document: ExecutableDocument,
     ) -> Result<Watch, String> {
         let refuse = |error: resolvers::Error| errors_text(&error.to_string(), error.code());
         let wish = Arc::new(Wish::default());
+        let variables = variables_of(request).unwrap_or_default();
+        document::one_root_field(&mut document, request.operation_name.as_deref(), &variables)
+            .map_err(|message| errors_text(message, "ValidationError"))?;
         let prepared = graphql_request(request, document.clone())
             .map_err(|message| errors_text(&message, "BadRequest"))?;
         let probe = prepared.data(Arc::clone(&wish)).data(found.caller.clone());
@@ -152,18 +156,8 @@ impl Executor {
         let mut wanted = std::mem::take(&mut *wish.0.lock());
         let wanted = match (wanted.pop(), wanted.is_empty()) {
             (Some(wanted), true) => wanted,
-            (None, _) => {
-                return Err(errors_text(
-                    "the subscription selects no field: @skip and @include left none",
-                    "BadRequest",
-                ));
-            }
-            (Some(_), false) => {
-                return Err(errors_text(
-                    "a subscription selects exactly one field (GraphQL, section 5.2.3.1); start one for each",
-                    "ValidationError",
-                ));
-            }
+            (None, _) => return Err(errors_text(document::NO_FIELD, "ValidationError")),
+            (Some(_), false) => return Err(errors_text(document::ONE_FIELD, "ValidationError")),
         };
         let caller = found.caller;
         let visible = caller.narrow(Filter::default()).ok();
@@ -198,7 +192,7 @@ impl Executor {
                 }
             }
         };
-        let variables = request
+        let said = request
             .variables
             .as_ref()
             .map_or("", |variables| variables.get());
@@ -209,7 +203,7 @@ impl Executor {
             Target::Jobs { .. } => serde_json::to_string(&visible).expect("a filter is JSON"),
         };
         let operation = request.operation_name.as_deref().unwrap_or("");
-        let key = format!("{scope}\0{operation}\0{variables}\0{}", request.query);
+        let key = format!("{scope}\0{operation}\0{said}\0{}", request.query);
         Ok(Watch {
             target,
             group: GroupKey(key.into()),
@@ -217,7 +211,7 @@ impl Executor {
                 schema: self.schema.clone(),
                 document,
                 operation: request.operation_name.clone(),
-                variables: variables_of(request).unwrap_or_default(),
+                variables,
                 caller,
             }),
             expires_at: found.expires_at,
@@ -272,7 +266,7 @@ impl session::Executor for Executor {
             AuthError::Missing | AuthError::Invalid => Refusal::Unauthorized(error.to_string()),
         })?;
         Ok(Authorized {
-            name: Some(found.caller.subject.as_str().into()),
+            name: connections_of(&found.caller),
             expires_at: found.expires_at,
             caller: Arc::new(found),
         })
@@ -298,6 +292,11 @@ impl session::Executor for Executor {
             }
         }
     }
+}
+
+/// Whose connections are counted together. Without authentication everybody is the same `dev`, whom nothing is kept from.
+pub fn connections_of(caller: &Caller) -> Option<Arc<str>> {
+    (*caller != Caller::dev()).then(|| caller.subject.as_str().into())
 }
 
 /// The credentials in an object such as AppSync's header or the payload of `connection_init`; names in any letter case.
@@ -349,10 +348,16 @@ impl Render for Renderer {
 }
 
 fn parse(request: &wire::Request) -> Result<ExecutableDocument, String> {
-    async_graphql::parser::parse_query(&request.query).map_err(|error| {
+    let parsed = async_graphql::parser::parse_query(&request.query);
+    let mut document = parsed.map_err(|error| {
         let error = async_graphql::ServerError::from(error);
         serde_json::Value::from(vec![super::error_json(&error)]).to_string()
-    })
+    })?;
+    // Variables that cannot be read are an error later on.
+    if let Ok(variables) = variables_of(request) {
+        document::omit_unsupplied(&mut document, request.operation_name.as_deref(), &variables);
+    }
+    Ok(document)
 }
 
 fn operation_type(

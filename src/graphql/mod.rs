@@ -4,10 +4,12 @@
 //! |---|---|
 //! | `query`, `mutation`, `subscription` | the root fields |
 //! | `object`, `filter`, `scalar` | the types |
+//! | `document` | what the specification asks of a document, and the library does not do |
 //! | `error` | errors and responses as clients see them |
 //! | [`executor`] | runs requests for HTTP and for sessions |
 //! | [`sdl`] | the schema as text, as AppSync accepts it |
 
+mod document;
 mod error;
 pub mod executor;
 mod filter;

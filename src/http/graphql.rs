@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::{BODY_BYTES, Doors, graphiql};
 use crate::auth::{AuthError, Authenticated, Credentials};
 use crate::graphql::errors_text;
+use crate::graphql::executor::connections_of;
 use crate::session;
 
 const JSON: &str = "application/json; charset=utf-8";
@@ -103,12 +104,12 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
     };
     match wants {
         Wants::EventStream | Wants::Multipart => {
-            let name = found.caller.subject.as_str().into();
+            let name = connections_of(&found.caller);
             let started = doors.executor.begin(found, graphql).await;
             if wants == Wants::EventStream {
-                session::sse(&doors.sessions, Some(&name), &parts, started)
+                session::sse(&doors.sessions, name.as_ref(), &parts, started)
             } else {
-                session::multipart(&doors.sessions, Some(&name), started)
+                session::multipart(&doors.sessions, name.as_ref(), started)
             }
         }
         Wants::Json | Wants::GraphqlResponse | Wants::Html => {

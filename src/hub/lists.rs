@@ -12,6 +12,7 @@ use slab::Slab;
 
 use super::circle::{Circle, Member, STEP};
 use super::group::{Group, GroupKey, Render};
+use super::interest::{Told, topics_for};
 use super::mailbox::{Mailbox, Place, WatchId};
 use super::recent::{Before, Recent};
 
@@ -33,6 +34,7 @@ pub(super) struct Lists {
     registry: Mutex<Registry>,
     /// Watches, so that a publish need not look when there are none.
     watches: AtomicUsize,
+    interest: Told,
 }
 
 #[derive(Default)]
@@ -143,9 +145,10 @@ fn erase<T: Eq + std::hash::Hash>(
 }
 
 impl Lists {
-    pub(super) fn new(slots: usize) -> Self {
+    pub(super) fn new(slots: usize, interest: Told) -> Self {
         Self {
             slots,
+            interest,
             recent: Mutex::default(),
             registry: Mutex::default(),
             watches: AtomicUsize::new(0),
@@ -169,6 +172,10 @@ impl Lists {
                     members: Slab::new(),
                 };
                 let index = index(&wanted);
+                if let Some(interest) = &self.interest {
+                    let topics = topics_for(&wanted).into_iter();
+                    topics.for_each(|topic| interest.joined(topic));
+                }
                 let number = registry.circles.insert((circle, wanted));
                 registry.by_key.insert(key, number);
                 registry.enter(index, number);
@@ -197,6 +204,10 @@ impl Lists {
             let (gone, wanted) = registry.circles.remove(circle);
             registry.by_key.remove(&gone.key);
             registry.erase(&index(&wanted), circle);
+            if let Some(interest) = &self.interest {
+                let topics = topics_for(&wanted).into_iter();
+                topics.for_each(|topic| interest.left(topic));
+            }
         }
         drop(registry);
         if self.watches.fetch_sub(1, Ordering::SeqCst) == 1 {

@@ -190,14 +190,18 @@ impl Mailbox {
         state.watches.drain().map(|watch| watch.place).collect()
     }
 
-    /// Puts a version in the watch's slot unless a newer one was told or is waiting.
-    pub(super) fn offer(&self, watch: WatchId, telling: &Arc<Telling>) {
+    /// Puts a version in the watch's slot unless a newer one was told or is waiting. `true`: the watch has its snapshot, and
+    /// this version is newer than all that it was given.
+    pub(super) fn offer(&self, watch: WatchId, telling: &Arc<Telling>) -> bool {
         let mut state = self.state.lock();
-        if let Some(entry) = state.watch(watch)
-            && entry.put(telling, true)
-        {
+        let Some(entry) = state.watch(watch) else {
+            return false;
+        };
+        let newer = entry.put(telling, true) && entry.is_primed();
+        if newer {
             Self::announce(state, watch);
         }
+        newer
     }
 
     /// The same for a watch of a list, see [`LiveList::offer`].
@@ -376,15 +380,21 @@ impl State {
 }
 
 impl Watch {
-    /// Whether there is now something to tell.
+    /// Whether it was newer than what waits and what was told.
     fn put(&mut self, telling: &Arc<Telling>, live: bool) -> bool {
-        let Waiting::Job { told, slot, primed } = &mut self.waiting else {
+        let Waiting::Job { told, slot, .. } = &mut self.waiting else {
             return false;
         };
         let newest = slot.as_ref().map_or(*told, |(waiting, _)| version(waiting));
-        if version(telling) > newest {
+        let newer = version(telling) > newest;
+        if newer {
             *slot = Some((Arc::clone(telling), live));
         }
-        *primed && slot.is_some()
+        newer
+    }
+
+    /// Whether its snapshot is there.
+    fn is_primed(&self) -> bool {
+        matches!(self.waiting, Waiting::Job { primed: true, .. })
     }
 }

@@ -10,6 +10,7 @@
 //! | `circle` | the watches of a group, walked in short steps |
 //! | `rooms` | who watches which job |
 //! | `lists` | who watches which list, indexed by what the filter wants equal |
+//! | `interest` | what this node has to hear from the others |
 //! | `recent` | what was published last |
 //! | `mailbox` | the slots of one connection |
 //! | `live_list` | the slots of one watched list |
@@ -17,6 +18,7 @@
 mod circle;
 mod event;
 mod group;
+mod interest;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod list_tests;
@@ -32,15 +34,18 @@ pub(crate) mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use job::{Job, JobId, Version};
 
 pub use event::{Event, JobChange, Kind};
 pub use group::{Group, GroupKey, Render, Telling};
+pub use interest::{Interest, LIST_PARTS, Topic, list_part, topics_of};
 pub use lists::Wanted;
 pub use live_list::LIST_SLOTS;
 pub use mailbox::{Delivery, Mail, Mailbox, Snapshot, WatchId};
 pub use recent::RECENT_JOBS;
 
+use interest::Told;
 use lists::Lists;
 use mailbox::Place;
 use rooms::Rooms;
@@ -49,11 +54,12 @@ use rooms::Rooms;
 pub struct Hub {
     rooms: Rooms,
     lists: Lists,
+    interest: Told,
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        Self::with_list_slots(LIST_SLOTS)
+        Self::new(LIST_SLOTS, None)
     }
 }
 
@@ -66,11 +72,35 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    pub(crate) fn with_list_slots(slots: usize) -> Self {
+    fn new(slots: usize, interest: Told) -> Self {
         Self {
-            rooms: Rooms::default(),
-            lists: Lists::new(slots),
+            rooms: Rooms::new(interest.clone()),
+            lists: Lists::new(slots, interest.clone()),
+            interest,
         }
+    }
+
+    /// One node of several: `interest` is told what has to come from the others.
+    pub fn with_interest(interest: Arc<dyn Interest>) -> Self {
+        Self::new(LIST_SLOTS, Some(interest))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_list_slots(slots: usize) -> Self {
+        Self::new(slots, None)
+    }
+
+    /// Ready when what other nodes publish of the job arrives here; `None` where there are none. To be awaited after
+    /// [`Hub::watch`] and before the job is read.
+    pub fn live_job(&self, job: JobId) -> Option<BoxFuture<'static, ()>> {
+        let interest = self.interest.as_ref()?;
+        Some(interest.live(vec![Topic::Job(job)]))
+    }
+
+    /// The same for a list, after [`Hub::watch_list`] and before its first page is read.
+    pub fn live_list(&self, wanted: &Wanted) -> Option<BoxFuture<'static, ()>> {
+        let interest = self.interest.as_ref()?;
+        Some(interest.live(interest::topics_for(wanted)))
     }
 
     /// Registers a watch of a job: from the return on, every publish of the job reaches the mailbox.
@@ -135,7 +165,12 @@ impl Hub {
         self.rooms.publish(new) + self.lists.publish(old, new)
     }
 
-    /// The jobs that someone watches, for read repair after a gap: publish each as the store has it.
+    /// Publishes a job as the store has it, and returns how many watches were behind: what was published last has not come.
+    pub fn repair(&self, job: &Arc<Job>) -> usize {
+        self.rooms.repair(job) + self.lists.publish(None, job)
+    }
+
+    /// The jobs that someone watches, for read repair: hand each to [`Hub::repair`] as the store has it.
     pub fn watched(&self) -> Vec<JobId> {
         self.rooms.watched()
     }

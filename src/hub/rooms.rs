@@ -9,6 +9,7 @@ use slab::Slab;
 
 use super::circle::{Circle, Member, walk_all};
 use super::group::{Group, GroupKey, Render, Telling};
+use super::interest::{Told, Topic};
 use super::mailbox::{Mailbox, Place, WatchId};
 
 /// Parts that are locked on their own, so that subscribes to different jobs do not meet.
@@ -18,6 +19,7 @@ type Shard = Mutex<HashMap<JobId, Arc<Mutex<Room>>>>;
 
 pub(super) struct Rooms {
     shards: Vec<Shard>,
+    interest: Told,
 }
 
 #[derive(Default)]
@@ -26,15 +28,14 @@ struct Room {
     by_key: HashMap<GroupKey, usize>,
 }
 
-impl Default for Rooms {
-    fn default() -> Self {
+impl Rooms {
+    pub(super) fn new(interest: Told) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            interest,
         }
     }
-}
 
-impl Rooms {
     /// The last byte of a UUIDv7 is random.
     fn shard(&self, job: JobId) -> &Shard {
         &self.shards[usize::from(job.as_bytes()[15]) % SHARDS]
@@ -49,7 +50,13 @@ impl Rooms {
         after: Version,
     ) -> WatchId {
         let mut shard = self.shard(job).lock();
-        let mut room = shard.entry(job).or_default().lock();
+        let room = shard.entry(job).or_insert_with(|| {
+            if let Some(interest) = &self.interest {
+                interest.joined(Topic::Job(job));
+            }
+            Arc::default()
+        });
+        let mut room = room.lock();
         let Room { circles, by_key } = &mut *room;
         let number = *by_key.entry(key).or_insert_with_key(|key| {
             circles.insert(Circle {
@@ -85,11 +92,25 @@ impl Rooms {
         if held.circles.is_empty() {
             drop(held);
             shard.remove(&job);
+            if let Some(interest) = &self.interest {
+                interest.left(Topic::Job(job));
+            }
         }
     }
 
     /// Tells everyone who watches the job, and returns how many.
     pub(super) fn publish(&self, job: &Arc<Job>) -> usize {
+        self.tell(job, |_| {})
+    }
+
+    /// The same, and returns for how many it was new.
+    pub(super) fn repair(&self, job: &Arc<Job>) -> usize {
+        let mut behind = 0;
+        self.tell(job, |new| behind += usize::from(new));
+        behind
+    }
+
+    fn tell(&self, job: &Arc<Job>, mut offered: impl FnMut(bool)) -> usize {
         let Some(room) = self.shard(job.id).lock().get(&job.id).cloned() else {
             return 0;
         };
@@ -105,7 +126,7 @@ impl Rooms {
                         &current.insert((Arc::clone(&circle.group), telling)).1
                     }
                 };
-                member.mailbox.offer(member.watch, telling);
+                offered(member.mailbox.offer(member.watch, telling));
             },
         )
     }

@@ -13,7 +13,7 @@ use super::*;
 
 const LAST: u64 = 12;
 
-pub(super) struct Plain;
+pub(crate) struct Plain;
 
 #[async_trait]
 impl Render for Plain {

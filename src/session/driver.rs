@@ -258,7 +258,7 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
     }
 
     fn stall_limit(&self) -> Duration {
-        self.admission.sessions.bounds.stalled
+        self.admission.sessions.settings.stalled
     }
 
     fn time(&mut self) {
@@ -332,6 +332,11 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
                 Output::Start { id, request } => self.start(id, *request),
             }
         }
+    }
+
+    /// The connection breaks, without a word.
+    pub(super) fn cut(&mut self) {
+        self.ended = Some(End::Gone);
     }
 
     fn close(&mut self, code: u16, reason: &str, end: End) {

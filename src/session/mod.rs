@@ -27,6 +27,7 @@ use slab::Slab;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::chaos::Chaos;
 use crate::hub::{Hub, Mailbox};
 use metrics::Metrics;
 
@@ -141,7 +142,7 @@ pub struct Sessions<E: Executor> {
     pub(crate) hub: Arc<Hub>,
     pub(crate) executor: E,
     drain: CancellationToken,
-    pub(crate) bounds: Bounds,
+    pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
     open: Mutex<Open>,
     /// Lets the open connections know when the drain begins.
@@ -155,20 +156,26 @@ struct Open {
     by_caller: HashMap<Arc<str>, usize>,
 }
 
-/// Bounds of a node that a test makes small.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
-    pub(crate) connections: usize,
-    pub(crate) per_caller: usize,
-    pub(crate) stalled: Duration,
+/// What a node may be told to do otherwise than usual.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// See [`limits::CONNECTIONS`].
+    pub connections: usize,
+    /// See [`limits::CONNECTIONS_PER_CALLER`].
+    pub per_caller: usize,
+    /// See [`limits::STALLED`].
+    pub stalled: Duration,
+    /// Cuts connections on purpose.
+    pub chaos: Option<Chaos>,
 }
 
-impl Default for Bounds {
+impl Default for Settings {
     fn default() -> Self {
         Self {
             connections: limits::CONNECTIONS,
             per_caller: limits::CONNECTIONS_PER_CALLER,
             stalled: limits::STALLED,
+            chaos: None,
         }
     }
 }
@@ -176,21 +183,17 @@ impl Default for Bounds {
 impl<E: Executor> Sessions<E> {
     /// `drain` is cancelled when the node stops: new upgrades get 503, open sockets close 1012. The metrics' recorder
     /// has to be installed before.
-    pub fn new(hub: Arc<Hub>, executor: E, drain: CancellationToken) -> Arc<Self> {
-        Self::bounded(hub, executor, drain, Bounds::default())
-    }
-
-    pub(crate) fn bounded(
+    pub fn new(
         hub: Arc<Hub>,
         executor: E,
         drain: CancellationToken,
-        bounds: Bounds,
+        settings: Settings,
     ) -> Arc<Self> {
         Arc::new(Self {
             hub,
             executor,
             drain,
-            bounds,
+            settings,
             metrics: Metrics::default(),
             open: Mutex::default(),
             drainer: OnceLock::new(),
@@ -208,7 +211,7 @@ impl<E: Executor> Sessions<E> {
             return None;
         }
         let mut open = self.open.lock();
-        if open.connections.len() >= self.bounds.connections {
+        if open.connections.len() >= self.settings.connections {
             return None;
         }
         let place = open.connections.insert(None);
@@ -228,6 +231,12 @@ impl<E: Executor> Sessions<E> {
             place,
             name: None,
         })
+    }
+
+    /// Whether this delivery is to be replaced by a cut of its connection.
+    pub(crate) fn cuts(&self) -> bool {
+        let chaos = self.settings.chaos.as_ref();
+        chaos.is_some_and(Chaos::cuts)
     }
 
     fn leave(&self) {
@@ -261,7 +270,7 @@ impl<E: Executor> Admission<E> {
         let Some(name) = name else { return true };
         let mut open = self.sessions.open.lock();
         let count = open.by_caller.entry(Arc::clone(name)).or_default();
-        if *count >= self.sessions.bounds.per_caller {
+        if *count >= self.sessions.settings.per_caller {
             return false;
         }
         *count += 1;

@@ -167,7 +167,7 @@ where
 
     fn authorized(&mut self, authorized: Authorized<E::Caller>) {
         if !self.admission.name(authorized.name.as_ref()) {
-            let limit = self.admission.sessions.bounds.per_caller;
+            let limit = self.admission.sessions.settings.per_caller;
             let text = format!("This caller has {limit} connections open, which is the limit");
             return self.refused(Refusal::Busy(text));
         }
@@ -315,6 +315,9 @@ where
         let Some(payload) = delivery.ready() else {
             return;
         };
+        if self.admission.sessions.cuts() {
+            return self.cut();
+        }
         let metrics = &self.admission.sessions.metrics;
         if payload.len() > limits::EVENT_BYTES {
             metrics.publish_data_message_client_error.increment(1);

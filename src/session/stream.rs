@@ -1,7 +1,7 @@
 //! The HTTP doors of a subscription: one response per operation, as server-sent events or as multipart parts. Same
 //! mailbox, same conflation and same bounds as a socket; who may ask, and for what, is decided before.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -109,6 +109,7 @@ struct Streaming<E: Executor> {
     /// When the client has to come back.
     ends: Instant,
     done: bool,
+    cut: bool,
 }
 
 impl<E: Executor> Drop for Streaming<E> {
@@ -142,6 +143,7 @@ impl<E: Executor> Streaming<E> {
             beat: now + limits::STREAM_KEEP_ALIVE,
             ends: now + limits::LIFETIME - jitter,
             done: false,
+            cut: false,
         };
         streaming.begin(started);
         streaming
@@ -206,6 +208,10 @@ impl<E: Executor> Streaming<E> {
         let Some(payload) = delivery.ready().cloned() else {
             return;
         };
+        if self.admission.sessions.cuts() {
+            (self.cut, self.done) = (true, true);
+            return;
+        }
         let metrics = &self.admission.sessions.metrics;
         if payload.len() > limits::EVENT_BYTES {
             metrics.publish_data_message_client_error.increment(1);
@@ -281,13 +287,18 @@ impl<E: Executor> Streaming<E> {
 }
 
 impl<E: Executor> Stream for Streaming<E> {
-    type Item = Result<Bytes, Infallible>;
+    /// The error is a cut on purpose.
+    type Item = Result<Bytes, io::Error>;
 
     /// Asked only when the socket takes more: what comes meanwhile is conflated in the mailbox.
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
             while !this.done && this.out.len() < limits::OUTBOX_BYTES && this.advance(context) {}
+            if std::mem::take(&mut this.cut) {
+                this.out.clear();
+                return Poll::Ready(Some(Err(io::ErrorKind::ConnectionAborted.into())));
+            }
             if !this.out.is_empty() {
                 this.beat = Instant::now() + limits::STREAM_KEEP_ALIVE;
                 return Poll::Ready(Some(Ok(std::mem::take(&mut this.out).into())));

@@ -150,16 +150,14 @@ struct Server {
 
 async fn server(max_connections: usize, stalled: Duration) -> Server {
     let drain = CancellationToken::new();
-    let sessions = Sessions::bounded(
-        Arc::default(),
-        OneJob::default(),
-        drain.clone(),
-        Bounds {
-            connections: max_connections,
-            per_caller: PER_CALLER,
-            stalled,
-        },
-    );
+    let settings = Settings {
+        connections: max_connections,
+        per_caller: PER_CALLER,
+        stalled,
+        chaos: None,
+    };
+    let executor = OneJob::default();
+    let sessions = Sessions::new(Arc::default(), executor, drain.clone(), settings);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("ws://{}/", listener.local_addr().unwrap());
     let shared = Arc::clone(&sessions);
@@ -713,7 +711,8 @@ async fn what_happens_is_counted_and_the_lag_measured() {
     let shown = recorder.handle();
     let sessions = ::metrics::with_local_recorder(&recorder, || {
         let executor = OneJob::default();
-        Sessions::new(Arc::default(), executor, CancellationToken::new())
+        let drain = CancellationToken::new();
+        Sessions::new(Arc::default(), executor, drain, Settings::default())
     });
     let started = sessions.executor.start(None, request("watch")).await;
     let mut stream = sse(&sessions, None, &parts(None), started)

@@ -98,15 +98,37 @@ pub(super) fn register(
             id,
             after,
             snapshot,
-        } => Registered {
-            watch: hub.watch(id, mailbox, group, || render, after),
-            read: Box::pin(async move { Read::Snapshot(snapshot.await) }),
-            page: None,
-        },
-        Target::Jobs { wanted, page } => Registered {
-            watch: hub.watch_list(wanted, mailbox, group, || render),
-            read: read_page(&page),
-            page: Some(page),
-        },
+        } => {
+            let watch = hub.watch(id, mailbox, group, || render, after);
+            let live = hub.live_job(id);
+            Registered {
+                watch,
+                read: Box::pin(async move {
+                    wait(live).await;
+                    Read::Snapshot(snapshot.await)
+                }),
+                page: None,
+            }
+        }
+        Target::Jobs { wanted, page } => {
+            let watch = hub.watch_list(Arc::clone(&wanted), mailbox, group, || render);
+            let live = hub.live_list(&wanted);
+            let first = Arc::clone(&page);
+            Registered {
+                watch,
+                read: Box::pin(async move {
+                    wait(live).await;
+                    Read::Page(first().await)
+                }),
+                page: Some(page),
+            }
+        }
+    }
+}
+
+/// What other nodes publish has to arrive before the store is read: else a change may fall between the two.
+async fn wait(live: Option<futures_util::future::BoxFuture<'static, ()>>) {
+    if let Some(live) = live {
+        live.await;
     }
 }

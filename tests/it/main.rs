@@ -3,3 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod architecture;
+mod chaos;
+mod delivery;
+mod nodes;

@@ -1,0 +1,90 @@
+//! What travels between nodes, as JSON.
+
+use std::sync::Arc;
+
+use job::Job;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{Channel, Message};
+use crate::hub::{LIST_PARTS, Topic, topics_of};
+
+/// A running node: a new one with every start.
+pub(super) type Node = Uuid;
+
+/// Which of its messages to each part of the lists a node has sent last; the first has number 0.
+pub(super) type Sent = [u64; LIST_PARTS as usize];
+
+/// A change of a job.
+#[derive(Debug, Deserialize)]
+pub(super) struct Change {
+    pub(super) node: Node,
+    /// Counts what this node sent to this part of the lists.
+    #[serde(default)]
+    pub(super) number: Option<u64>,
+    #[serde(default)]
+    pub(super) old: Option<Arc<Job>>,
+    pub(super) new: Arc<Job>,
+}
+
+#[derive(Serialize)]
+struct ChangeOut<'a> {
+    node: Node,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    number: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old: Option<&'a Job>,
+    new: &'a RawValue,
+}
+
+/// What a node says of itself, to all.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Beat {
+    pub(super) node: Node,
+    /// How many messages it has sent to each part of the lists.
+    pub(super) sent: Sent,
+    /// How many changes it could not send at all.
+    pub(super) dropped: u64,
+    /// It stops, and everything that it had to send is sent.
+    #[serde(default)]
+    pub(super) leaves: bool,
+}
+
+impl Beat {
+    pub(super) fn message(&self) -> Message {
+        let bytes = serde_json::to_vec(self).expect("numbers are JSON");
+        Message {
+            channel: Channel::Nodes,
+            bytes: bytes.into(),
+        }
+    }
+}
+
+/// The messages of one change: who watches the job needs the new image only, who watches lists needs both.
+pub(super) fn change(
+    node: Node,
+    sent: &mut Sent,
+    old: Option<&Arc<Job>>,
+    new: &Arc<Job>,
+) -> [Message; 2] {
+    let image = serde_json::value::to_raw_value(new).expect("a job is JSON");
+    topics_of(new).map(|topic| {
+        let mut out = ChangeOut {
+            node,
+            number: None,
+            old: None,
+            new: &image,
+        };
+        if let Topic::List(part) = topic {
+            let sent = &mut sent[usize::from(part)];
+            (out.number, out.old) = (Some(*sent), old.map(|old| &**old));
+            *sent += 1;
+        }
+        let bytes = serde_json::to_vec(&out).expect("a job is JSON");
+        Message {
+            channel: Channel::Topic(topic),
+            bytes: bytes.into(),
+        }
+    })
+}

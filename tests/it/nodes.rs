@@ -1,0 +1,238 @@
+//! Three nodes over one job store and one broker, fed through `publishJob` on any of them, while the broker dies and comes back.
+//!
+//! With `JOBCAST_TEST_REDIS_SERVER=/usr/bin/redis-server` (or a Valkey) the broker is that program, killed with `kill -9`; else it
+//! is the in-process one. `tests/clients/valkey/run` does the first.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use jobcast::broker::Broker;
+use jobcast::broker::memory::Memory;
+use jobcast::broker::valkey::{PREFIX, Valkey};
+use jobcast::chaos::Chaos;
+use jobcast::realtime::Realtime;
+use jobcast::session::Settings;
+use resolvers::store::JobStore;
+use resolvers::store::sqlite::SqliteStore;
+use serde_json::json;
+use sqlite::{Database, Location};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::delivery::{Client, DEADLINE, Door, Jobs, Node, http, publish_job, watch_list};
+
+/// A broker that can be killed.
+enum Bus {
+    Memory(Memory),
+    Program {
+        program: String,
+        port: u16,
+        child: Child,
+    },
+}
+
+impl Bus {
+    async fn start() -> Self {
+        match std::env::var("JOBCAST_TEST_REDIS_SERVER") {
+            Err(_) => Self::Memory(Memory::default()),
+            Ok(program) => {
+                let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+                let port = free.local_addr().unwrap().port();
+                drop(free);
+                let child = Self::spawn(&program, port).await;
+                Self::Program {
+                    program,
+                    port,
+                    child,
+                }
+            }
+        }
+    }
+
+    /// Returns when it answers.
+    async fn spawn(program: &str, port: u16) -> Child {
+        let child = Command::new(program)
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--save", "", "--appendonly", "no"])
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let answers = async {
+            while tokio::net::TcpStream::connect(("127.0.0.1", port))
+                .await
+                .is_err()
+            {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        timeout(DEADLINE, answers).await.expect("the broker starts");
+        child
+    }
+
+    fn broker(&self) -> Arc<dyn Broker> {
+        match self {
+            Self::Memory(memory) => Arc::new(memory.clone()),
+            Self::Program { port, .. } => {
+                let url = format!("redis://127.0.0.1:{port}");
+                Arc::new(Valkey::new(&url, PREFIX).unwrap())
+            }
+        }
+    }
+
+    fn kill(&mut self) {
+        match self {
+            Self::Memory(memory) => memory.down(),
+            Self::Program { child, .. } => {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+        }
+    }
+
+    async fn revive(&mut self) {
+        match self {
+            Self::Memory(memory) => memory.up(),
+            Self::Program {
+                program,
+                port,
+                child,
+            } => *child = Self::spawn(program, *port).await,
+        }
+    }
+}
+
+impl Drop for Bus {
+    fn drop(&mut self) {
+        if let Self::Program { child, .. } = self {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+struct Three {
+    nodes: Vec<Node>,
+    addresses: Arc<[String]>,
+    store: Arc<dyn JobStore>,
+    _directory: tempfile::TempDir,
+}
+
+async fn three(bus: &Bus, chaos: Option<&str>, repair_every: Duration) -> Three {
+    let directory = tempfile::tempdir().unwrap();
+    let file = Location::File(directory.path().join("jobs.db"));
+    let store = SqliteStore::open(Database::open(&file).unwrap()).unwrap();
+    let store: Arc<dyn JobStore> = Arc::new(store);
+    let mut nodes = Vec::new();
+    for _ in 0..3 {
+        let realtime = Realtime {
+            broker: Some(bus.broker()),
+            chaos: chaos.map(|spec| Chaos::new(spec.parse().unwrap())),
+            repair_every: Some(repair_every),
+        };
+        nodes.push(Node::start(&store, false, realtime, Settings::default()).await);
+    }
+    Three {
+        addresses: nodes.iter().map(|node| node.address.clone()).collect(),
+        nodes,
+        store,
+        _directory: directory,
+    }
+}
+
+/// Watchers on every node, and lists on every node.
+fn watch(three: &Three, jobs: &Arc<Jobs>) -> JoinSet<usize> {
+    let mut clients = JoinSet::new();
+    for number in 0..60 {
+        let mut addresses = three.addresses.to_vec();
+        addresses.rotate_left(number % 3);
+        let door = [Door::Modern, Door::Amplify, Door::Sse][number / 3 % 3];
+        let count = if door == Door::Sse { 1 } else { 4 };
+        let ids = jobs.ids();
+        let watched = (0..count).map(|one| ids[(number * 3 + one * 11) % ids.len()]);
+        let client = Client {
+            addresses: addresses.into(),
+            door,
+            jobs: Arc::clone(jobs),
+            watched: watched.collect(),
+            resumes: number % 2 == 0,
+            pace: Duration::ZERO,
+        };
+        clients.spawn(client.watch());
+    }
+    for address in &*three.addresses {
+        for filter in [json!({}), json!({ "eq": "owner 2" })] {
+            let filter = json!({ "status": { "in": ["RUNNING", "WAITING"] }, "owner": filter });
+            clients.spawn(watch_list(address.clone(), Arc::clone(jobs), filter));
+        }
+    }
+    clients
+}
+
+async fn all(mut clients: JoinSet<usize>) {
+    while let Some(client) = clients.join_next().await {
+        client.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_any_node_publishes_every_watcher_sees_while_the_broker_dies() {
+    let mut bus = Bus::start().await;
+    // Nothing is read again without a known gap: the broker has to be what carries it.
+    let three = three(&bus, None, Duration::from_secs(3_600)).await;
+    let jobs = Jobs::create(Arc::clone(&three.store), 40).await;
+    let clients = watch(&three, &jobs);
+    let (http, turn) = (http(), AtomicUsize::new(0));
+    let published = tokio::sync::watch::Sender::new(0);
+    let load = jobs.run(12, 20, async |old, new| {
+        let turn = turn.fetch_add(1, Ordering::Relaxed);
+        let address = &three.addresses[turn % 3];
+        publish_job(&http, address, Some(&old), &new).await.unwrap();
+        published.send_replace(turn + 1);
+    });
+    let breaking = async {
+        let mut published = published.subscribe();
+        for (dies, lives) in [(60, 140), (300, 340)] {
+            published.wait_for(|count| *count >= dies).await.unwrap();
+            bus.kill();
+            // The load goes on without it.
+            published.wait_for(|count| *count >= lives).await.unwrap();
+            bus.revive().await;
+        }
+    };
+    let everything = async {
+        tokio::join!(load, breaking);
+        all(clients).await;
+    };
+    timeout(DEADLINE, everything)
+        .await
+        .expect("all is seen in time");
+    for node in three.nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_loses_is_read_from_the_store() {
+    let bus = Bus::start().await;
+    let chaos = "drop=0.05,duplicate=0.05,delay=10ms,lose=0.1,seed=11";
+    let three = three(&bus, Some(chaos), Duration::from_millis(200)).await;
+    let jobs = Jobs::create(Arc::clone(&three.store), 40).await;
+    let clients = watch(&three, &jobs);
+    let (http, turn) = (http(), AtomicUsize::new(0));
+    let load = jobs.run(6, 20, async |old, new| {
+        let address = &three.addresses[turn.fetch_add(1, Ordering::Relaxed) % 3];
+        publish_job(&http, address, Some(&old), &new).await.unwrap();
+    });
+    let everything = async {
+        load.await;
+        all(clients).await;
+    };
+    timeout(DEADLINE, everything)
+        .await
+        .expect("all is seen in time");
+    for node in three.nodes {
+        node.stop().await;
+    }
+}
