@@ -224,25 +224,23 @@ pub async fn serve(
         }
     });
     ready(addresses);
+    let close = CancellationToken::new();
     let graceful = axum::serve(listener, app)
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
+        .with_graceful_shutdown(close.clone().cancelled_owned())
         .into_future();
     let mut graceful = std::pin::pin!(graceful);
     let served = tokio::select! {
         served = &mut graceful => served,
-        () = stopped(&shutdown) => {
-            tracing::info!("stopping: requests finish, live connections are told to come back");
+        () = drained(&shutdown, &sessions) => {
+            close.cancel();
             tokio::time::timeout(FINISH_WITHIN, &mut graceful).await.unwrap_or(Ok(()))
         }
     };
-    let drained = async {
-        while sessions.connections() > 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        resolvers.settle().await;
-    };
-    if tokio::time::timeout(FINISH_WITHIN, drained).await.is_err() {
-        tracing::warn!("some connections did not close in time");
+    if tokio::time::timeout(FINISH_WITHIN, resolvers.settle())
+        .await
+        .is_err()
+    {
+        tracing::warn!("some work behind the requests did not end in time");
     }
     engine.shutdown().await;
     host.stop();
@@ -265,8 +263,19 @@ fn broker(config: &Config) -> Result<Option<Arc<dyn Broker>>, BrokerError> {
     Ok(broker.map(|broker| Arc::new(broker) as Arc<dyn Broker>))
 }
 
-async fn stopped(shutdown: &CancellationToken) {
+/// Ready when the server was asked to stop and the live connections are gone, or have had their time. Meanwhile the listener
+/// goes on: who comes now hears 503 and comes back later, rather than finding nobody.
+async fn drained(shutdown: &CancellationToken, sessions: &Sessions<Executor>) {
     shutdown.cancelled().await;
+    tracing::info!("stopping: requests finish, live connections are told to come back");
+    let gone = async {
+        while sessions.connections() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(FINISH_WITHIN, gone).await.is_err() {
+        tracing::warn!("some connections did not close in time");
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {

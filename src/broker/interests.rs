@@ -89,7 +89,7 @@ impl Interests {
     }
 
     /// What to say to the broker, at most so many topics; then [`Interests::done`].
-    pub(super) fn to_do(&mut self, at_most: usize) -> ToDo {
+    pub(super) fn next(&mut self, at_most: usize) -> ToDo {
         let mut todo = ToDo::default();
         let some: Vec<Topic> = self.changed.iter().take(at_most).copied().collect();
         for topic in some {
@@ -171,23 +171,23 @@ mod tests {
         interests.joined(A);
         interests.joined(A);
         assert!(!interests.is_settled(&[A]));
-        let listen = interests.to_do(9);
+        let listen = interests.next(9);
         assert_eq!(listen, todo(&[A], &[]));
         assert!(!interests.done(&listen), "nobody was too early");
         assert!(interests.is_settled(&[A]) && interests.hears(A));
         interests.left(A);
         assert!(!interests.has_to_do());
         interests.left(A);
-        let ignore = interests.to_do(9);
+        let ignore = interests.next(9);
         assert_eq!(ignore, todo(&[], &[A]));
         // Joined again while the broker is being told.
         interests.joined(A);
         interests.done(&ignore);
-        let again = interests.to_do(9);
+        let again = interests.next(9);
         assert_eq!(again, todo(&[A], &[]));
         interests.left(A);
         interests.done(&again);
-        assert_eq!(interests.to_do(9), todo(&[], &[A]));
+        assert_eq!(interests.next(9), todo(&[], &[A]));
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
         interests.go_on(&[A]);
         interests.begin();
         interests.joined(B);
-        let listen = interests.to_do(9);
+        let listen = interests.next(9);
         assert!(interests.done(&listen));
         interests.connect();
         assert!(interests.is_settled(&[A, B]));
@@ -209,8 +209,8 @@ mod tests {
         interests.begin();
         interests.connect();
         assert!(!interests.is_settled(&[A]));
-        assert_eq!(interests.to_do(1).listen.len(), 1);
-        assert_eq!(interests.to_do(1).listen.len(), 1);
+        assert_eq!(interests.next(1).listen.len(), 1);
+        assert_eq!(interests.next(1).listen.len(), 1);
         assert!(!interests.has_to_do());
     }
 }

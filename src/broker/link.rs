@@ -254,7 +254,7 @@ impl<'a> Served<'a> {
 
 /// Brings what the broker was told up to what the hub wants.
 async fn listen(shared: &Shared, listener: &mut dyn Listener) -> Result<bool, BrokerError> {
-    let todo = shared.interests.lock().to_do(limits::TOPICS);
+    let todo = shared.interests.lock().next(limits::TOPICS);
     let channels = |topics: &[Topic]| -> Vec<Channel> {
         topics.iter().map(|topic| Channel::Topic(*topic)).collect()
     };

@@ -185,8 +185,7 @@ impl Executor {
                         let (resolvers, caller) = (resolvers.clone(), caller.clone());
                         Box::pin(async move {
                             let page = resolvers.list_jobs(&caller, list).await;
-                            page.map(|page| page.items)
-                                .map_err(|error| errors_text(&error.to_string(), error.code()))
+                            page.map(|page| page.items).map_err(unread)
                         })
                     }),
                 }
@@ -222,12 +221,12 @@ impl Executor {
         &self,
         caller: Caller,
         id: job::JobId,
-    ) -> session::BoxFuture<Result<Arc<Job>, String>> {
+    ) -> session::BoxFuture<session::ReadResult<Arc<Job>>> {
         let resolvers = self.resolvers.clone();
         Box::pin(async move {
             let job = resolvers.get_job(&caller, id).await;
             let job = job.and_then(|job| job.ok_or(resolvers::Error::NotFound(id)));
-            job.map_err(|error| errors_text(&error.to_string(), error.code()))
+            job.map_err(unread)
         })
     }
 }
@@ -291,6 +290,13 @@ impl session::Executor for Executor {
                 Started::Invalid(errors_text(&error.to_string(), "UnauthorizedException"))
             }
         }
+    }
+}
+
+fn unread(error: resolvers::Error) -> session::Unread {
+    session::Unread {
+        errors: errors_text(&error.to_string(), error.code()),
+        unavailable: matches!(error, resolvers::Error::Unavailable { .. }),
     }
 }
 

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `/graphql`, `/graphql/realtime` | [`graphql`] |
 //! | `/graphql/graphiql.js`, `/graphql/graphiql.css`, `/` | [`graphiql`] |
+//! | the same, counted | `counted` |
 //! | `/files/…` | [`files`] |
 //! | `/healthz`, `/readyz`, `/metrics` | [`operations`] |
 
+mod counted;
 pub mod files;
 pub mod graphiql;
 pub mod graphql;
@@ -46,6 +48,7 @@ pub fn router(doors: Doors, guard: Guard) -> Router {
     Router::new()
         .route("/graphql", any(graphql::graphql))
         .route("/graphql/realtime", any(graphql::realtime))
+        .layer(middleware::from_fn(counted::count))
         .route("/graphql/graphiql.js", get(graphiql::script))
         .route("/graphql/graphiql.css", get(graphiql::style))
         .route("/", get(graphiql::home))

@@ -13,6 +13,9 @@ const MEASURED: u32 = 16;
 /// … and after that one of so many: a histogram entry costs more than a small part of a delivery.
 const MEASURED_OF: u32 = 16;
 
+/// A message is counted once for each so many bytes (AppSync: 5 kB).
+const OUTBOUND_BYTES: usize = 5_000;
+
 /// Handles, made once: a look-up by name would cost more than a delivery may.
 pub(crate) struct Metrics {
     pub(crate) connect_success: Counter,
@@ -23,10 +26,12 @@ pub(crate) struct Metrics {
     pub(crate) disconnect_server_error: Counter,
     pub(crate) subscribe_success: Counter,
     pub(crate) subscribe_client_error: Counter,
+    pub(crate) subscribe_server_error: Counter,
     pub(crate) unsubscribe_success: Counter,
     pub(crate) publish_data_message_success: Counter,
     pub(crate) publish_data_message_client_error: Counter,
     pub(crate) publish_data_message_size: Counter,
+    outbound_messages: Counter,
     pub(crate) resync: Counter,
     pub(crate) stalled_readers: Counter,
     pub(crate) active_connections: Gauge,
@@ -52,10 +57,12 @@ impl Default for Metrics {
             disconnect_server_error: counter!("disconnect_server_error"),
             subscribe_success: counter!("subscribe_success"),
             subscribe_client_error: counter!("subscribe_client_error"),
+            subscribe_server_error: counter!("subscribe_server_error"),
             unsubscribe_success: counter!("unsubscribe_success"),
             publish_data_message_success: counter!("publish_data_message_success"),
             publish_data_message_client_error: counter!("publish_data_message_client_error"),
             publish_data_message_size: counter!("publish_data_message_size_bytes"),
+            outbound_messages: counter!("outbound_messages"),
             resync: counter!("resync_total"),
             stalled_readers: counter!("stalled_readers_closed_total"),
             active_connections: gauge!("active_connections"),
@@ -75,8 +82,12 @@ pub(crate) fn now_millis() -> i64 {
 }
 
 impl Metrics {
-    /// Measures from the commit (`updatedAt`) to now, when the bytes go to the socket.
-    pub(crate) fn delivered(&self, delivery: &Delivery) {
+    /// Counts a delivery of so many bytes, and measures from the commit (`updatedAt`) to now, when they go to the socket.
+    pub(crate) fn delivered(&self, delivery: &Delivery, bytes: usize) {
+        self.publish_data_message_success.increment(1);
+        self.publish_data_message_size.increment(bytes as u64);
+        self.outbound_messages
+            .increment(bytes.div_ceil(OUTBOUND_BYTES).max(1) as u64);
         let Some(job) = delivery.telling.job().filter(|_| delivery.live) else {
             return;
         };

@@ -2,6 +2,9 @@
 //! [`Executor`] through which it asks for GraphQL. No GraphQL in here, and no rule of a protocol.
 
 mod driver;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod garbage_tests;
 mod metrics;
 mod operations;
 mod stream;
@@ -33,7 +36,7 @@ use metrics::Metrics;
 
 pub use stream::{multipart, sse};
 pub use upgrade::upgrade;
-pub use watch::{ReadPage, ReadResult, Target, Watch};
+pub use watch::{ReadPage, ReadResult, Target, Unread, Watch};
 pub use wire::{Authorization, Refusal, Request};
 
 /// Bounds of the driver; those of the protocols are in [`wire::limits`].
@@ -207,6 +210,14 @@ impl<E: Executor> Sessions<E> {
 
     /// A place among the connections; `None` when there is none, or the node drains.
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Admission<E>> {
+        let admission = self.place();
+        if admission.is_none() {
+            self.metrics.connect_server_error.increment(1);
+        }
+        admission
+    }
+
+    fn place(self: &Arc<Self>) -> Option<Admission<E>> {
         if self.drain.is_cancelled() {
             return None;
         }

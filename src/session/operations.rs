@@ -266,9 +266,15 @@ where
                     self.read_page(watch);
                 }
             }
-            Read::Snapshot(Err(errors)) | Read::Page(Err(errors)) => {
+            Read::Snapshot(Err(unread)) | Read::Page(Err(unread)) => {
                 self.stop(&id);
-                self.fail(&id, &errors);
+                if unread.unavailable {
+                    let metrics = &self.admission.sessions.metrics;
+                    metrics.subscribe_server_error.increment(1);
+                    let (id, errors) = (&id, &unread.errors);
+                    return self.tell(Input::Failed { id, errors });
+                }
+                self.fail(&id, &unread.errors);
             }
         }
     }
@@ -325,11 +331,7 @@ where
             self.stop(&id);
             return self.fail(&id, &errors);
         }
-        metrics.publish_data_message_success.increment(1);
-        metrics
-            .publish_data_message_size
-            .increment(payload.len() as u64);
-        metrics.delivered(delivery);
+        metrics.delivered(delivery, payload.len());
         if self.out.capacity() == 0 {
             self.out = super::driver::take_buffer();
         }

@@ -190,6 +190,10 @@ impl<E: Executor> Streaming<E> {
     fn fail(&mut self, errors: &str) {
         let metrics = &self.admission.sessions.metrics;
         metrics.subscribe_client_error.increment(1);
+        self.end_with(errors);
+    }
+
+    fn end_with(&mut self, errors: &str) {
         self.write(None, format!(r#"{{"errors":{errors}}}"#).as_bytes());
         self.complete();
     }
@@ -217,11 +221,7 @@ impl<E: Executor> Streaming<E> {
             metrics.publish_data_message_client_error.increment(1);
             return self.fail(&too_big(payload.len()));
         }
-        metrics.publish_data_message_success.increment(1);
-        metrics
-            .publish_data_message_size
-            .increment(payload.len() as u64);
-        metrics.delivered(delivery);
+        metrics.delivered(delivery, payload.len());
         let job = delivery.telling.job().filter(|_| delivery.kind.is_none());
         self.write(job.map(|job| job.version.0), &payload);
         if delivery.kind == Some(Kind::Resync) {
@@ -245,7 +245,12 @@ impl<E: Executor> Streaming<E> {
                     self.reading = self.page.as_ref().map(read_page);
                 }
             }
-            Read::Snapshot(Err(errors)) | Read::Page(Err(errors)) => self.fail(&errors),
+            Read::Snapshot(Err(unread)) | Read::Page(Err(unread)) if unread.unavailable => {
+                let metrics = &self.admission.sessions.metrics;
+                metrics.subscribe_server_error.increment(1);
+                self.end_with(&unread.errors);
+            }
+            Read::Snapshot(Err(unread)) | Read::Page(Err(unread)) => self.fail(&unread.errors),
         }
     }
 

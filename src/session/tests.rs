@@ -19,7 +19,7 @@ use crate::hub::tests::row;
 use crate::hub::{Event, GroupKey, Render};
 use job::{Job, Version};
 
-const DEADLINE: Duration = Duration::from_secs(5);
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 struct Plain;
 
@@ -56,7 +56,7 @@ impl Render for Sized {
 
 /// Knows one job, in version 1, and one secret.
 #[derive(Default)]
-struct OneJob {
+pub(super) struct OneJob {
     renders: Arc<AtomicU64>,
     let_render: Arc<tokio::sync::Notify>,
 }
@@ -89,7 +89,7 @@ impl Executor for OneJob {
 
     async fn start(&self, caller: Option<Arc<String>>, request: Request) -> Started {
         let counting = || Counting(Arc::clone(&self.renders));
-        let watch = |number, snapshot: Result<Arc<Job>, String>| {
+        let watch = |number, snapshot: ReadResult<Arc<Job>>| {
             let query = request.query.as_str();
             Started::Watch(Watch {
                 target: Target::Job {
@@ -131,9 +131,17 @@ impl Executor for OneJob {
             ))),
             "slow" | "watch" | "fits" | "too big" | "counted" => watch(1, Ok(row(1, 1))),
             "finished" | "finished after 12" => watch(1, Ok(row(1, 12))),
-            "missing" => watch(2, Err(r#"[{"message":"no such job"}]"#.into())),
+            "missing" => watch(2, Err(unread("no such job", false))),
+            "down" => watch(2, Err(unread("the store is down", true))),
             _ => Started::Invalid(r#"[{"message":"bad"}]"#.into()),
         }
+    }
+}
+
+fn unread(message: &str, unavailable: bool) -> Unread {
+    Unread {
+        errors: format!(r#"[{{"message":"{message}"}}]"#),
+        unavailable,
     }
 }
 
@@ -142,13 +150,13 @@ fn soon() -> Time {
     Time::from_millis(i64::try_from(now).unwrap() + 300)
 }
 
-struct Server {
-    address: String,
-    sessions: Arc<Sessions<OneJob>>,
+pub(super) struct Server {
+    pub(super) address: String,
+    pub(super) sessions: Arc<Sessions<OneJob>>,
     drain: CancellationToken,
 }
 
-async fn server(max_connections: usize, stalled: Duration) -> Server {
+pub(super) async fn server(max_connections: usize, stalled: Duration) -> Server {
     let drain = CancellationToken::new();
     let settings = Settings {
         connections: max_connections,
@@ -456,10 +464,10 @@ async fn cut_after(server: &Server) {
     }
 }
 
-type Chunks = axum::body::BodyDataStream;
+pub(super) type Chunks = axum::body::BodyDataStream;
 
 /// Reads what the stream has written by now, and compares.
-async fn expect(stream: &mut Chunks, expected: &str) {
+pub(super) async fn expect(stream: &mut Chunks, expected: &str) {
     let mut seen = String::new();
     while seen.len() < expected.len() {
         let chunk = tokio::time::timeout(DEADLINE, stream.next()).await;
@@ -474,7 +482,7 @@ async fn expect_end(stream: &mut Chunks) {
     assert!(end.expect("the end in time").is_none());
 }
 
-fn parts(last: Option<&str>) -> http::request::Parts {
+pub(super) fn parts(last: Option<&str>) -> http::request::Parts {
     let mut request = http::Request::new(());
     if let Some(last) = last {
         let headers = request.headers_mut();
@@ -483,11 +491,11 @@ fn parts(last: Option<&str>) -> http::request::Parts {
     request.into_parts().0
 }
 
-fn request(query: &str) -> Request {
+pub(super) fn request(query: &str) -> Request {
     serde_json::from_value(serde_json::json!({ "query": query })).unwrap()
 }
 
-async fn events(server: &Server, query: &str, last: Option<&str>) -> Chunks {
+pub(super) async fn events(server: &Server, query: &str, last: Option<&str>) -> Chunks {
     let sessions = &server.sessions;
     let started = sessions.executor.start(None, request(query)).await;
     let response = sse(sessions, None, &parts(last), started);

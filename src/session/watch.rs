@@ -8,9 +8,17 @@ use job::{Job, JobId, Time, Version};
 use super::BoxFuture;
 use crate::hub::{GroupKey, Hub, Mailbox, Render, Wanted, WatchId};
 
-/// What a read of the store gives; the error is a JSON array of GraphQL errors and ends the operation: no such job, or not
-/// for this caller.
-pub type ReadResult<T> = Result<T, String>;
+/// What a read of the store gives; an error ends the operation.
+pub type ReadResult<T> = Result<T, Unread>;
+
+/// Why there is nothing to begin with.
+#[derive(Debug, Clone)]
+pub struct Unread {
+    /// A JSON array of GraphQL errors.
+    pub errors: String,
+    /// Whether it is the server's fault, and not that there is no such job or that it is not for this caller.
+    pub unavailable: bool,
+}
 
 /// Reads the first page of a list: what matches now, in the list's order, at most [`job::limits::LIST_PAGE`] jobs.
 pub type ReadPage = Arc<dyn Fn() -> BoxFuture<ReadResult<Vec<Arc<Job>>>> + Send + Sync>;

@@ -1,0 +1,47 @@
+//! Counts the requests to `/graphql`, under AppSync's metric names in snake case. Sockets and streams are counted by the
+//! sessions; of an upgrade or a stream only the beginning is measured here.
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use metrics::{Counter, Histogram, counter, histogram};
+
+/// Handles, made once.
+struct Metrics {
+    requests: Counter,
+    /// AppSync's `4XXError`.
+    client_error: Counter,
+    /// AppSync's `5XXError`.
+    server_error: Counter,
+    latency: Histogram,
+}
+
+fn metrics() -> &'static Metrics {
+    static METRICS: OnceLock<Metrics> = OnceLock::new();
+    METRICS.get_or_init(|| Metrics {
+        requests: counter!("requests"),
+        client_error: counter!("_4xx_error"),
+        server_error: counter!("_5xx_error"),
+        latency: histogram!("latency_seconds"),
+    })
+}
+
+/// The layer around the GraphQL routes.
+pub async fn count(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let response = next.run(request).await;
+    let metrics = metrics();
+    metrics.requests.increment(1);
+    metrics.latency.record(began.elapsed());
+    match response.status() {
+        status if status.is_server_error() => metrics.server_error.increment(1),
+        status if status.is_client_error() => {
+            metrics.client_error.increment(1);
+        }
+        _ => {}
+    }
+    response
+}
