@@ -10,7 +10,7 @@ use crate::http::guard::Guard;
 use crate::http::{Doors, router};
 use crate::hub::Hub;
 use crate::publisher::Publisher;
-use crate::session::Sessions;
+use crate::session::{self, Sessions};
 use job::change::Report;
 use job::{Change, JobId, Update};
 use object_store::local::LocalFileSystem;
@@ -148,7 +148,7 @@ async fn serve(place: std::path::PathBuf) -> Result<(String, JobId, Changes)> {
         },
     );
     let hub = Arc::new(Hub::default());
-    let publisher = Publisher::new(Arc::clone(&hub));
+    let publisher = Publisher::new(Arc::clone(&hub), None, None);
     let feed = store.changes(None).await?;
     tokio::spawn(publisher.clone().run(Arc::clone(&store), feed));
     let executor = Executor::new(
@@ -158,7 +158,12 @@ async fn serve(place: std::path::PathBuf) -> Result<(String, JobId, Changes)> {
     );
     let stopping = CancellationToken::new();
     let doors = Doors {
-        sessions: Sessions::new(hub, executor.clone(), stopping.child_token()),
+        sessions: Sessions::new(
+            hub,
+            executor.clone(),
+            stopping.child_token(),
+            session::Settings::default(),
+        ),
         executor,
         resolvers,
         stopping,
