@@ -11,8 +11,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
+
+/// How long a directory that is in use is waited for. A killed server holds it a little longer than it lives: through a function's process
+/// that it was starting at that moment.
+const LOCK_WITHIN: Duration = Duration::from_secs(1);
+/// How often it is tried meanwhile.
+const LOCK_EVERY: Duration = Duration::from_millis(10);
 
 /// A data directory that belongs to this process until it is dropped.
 #[derive(Debug)]
@@ -69,9 +76,14 @@ impl DataDirectory {
             .truncate(false)
             .open(&lock_path);
         let mut lock = opened.map_err(failed(&lock_path))?;
-        if let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        let tried_until = Instant::now() + LOCK_WITHIN;
+        while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             if error != rustix::io::Errno::WOULDBLOCK {
                 return Err(failed(&lock_path)(error.into()));
+            }
+            if Instant::now() < tried_until {
+                std::thread::sleep(LOCK_EVERY);
+                continue;
             }
             let mut pid = String::new();
             // It is only told to the person who reads the error.
@@ -164,6 +176,16 @@ mod tests {
         );
         drop(first);
         DataDirectory::open(&path).expect("free again");
+    }
+
+    #[test]
+    fn is_waited_for_while_its_last_server_ends() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().to_path_buf();
+        let first = DataDirectory::open(&path).expect("free");
+        let second = std::thread::spawn(move || DataDirectory::open(&path));
+        drop(first);
+        second.join().expect("no panic").expect("free soon");
     }
 
     #[test]
