@@ -2,6 +2,7 @@
 //!
 //! A token is `jc1.` + base64url(claims) + `.` + base64url(signature over what stands before it).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -118,9 +119,74 @@ impl Signer {
     }
 }
 
+/// What stands in the place of a hidden token.
+pub const HIDDEN: &str = "hidden";
+
+/// The text without the tokens that stand in it. The input of an execution carries the job's report token, and so may whatever comes of it:
+/// who may only read must not find it there.
+pub fn hide(text: &str) -> Cow<'_, str> {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(PREFIX) {
+        let end = at + token_bytes(&rest[at..]);
+        if end == at {
+            let after = at + PREFIX.len();
+            shown.push_str(&rest[..after]);
+            rest = &rest[after..];
+            continue;
+        }
+        shown.push_str(&rest[..at]);
+        shown.push_str(HIDDEN);
+        rest = &rest[end..];
+    }
+    if shown.is_empty() {
+        return text.into();
+    }
+    shown.push_str(rest);
+    shown.into()
+}
+
+/// How long the token is with which the text begins; 0 when it is none.
+fn token_bytes(text: &str) -> usize {
+    let word = |text: &str| {
+        let other = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        text.find(other).unwrap_or(text.len())
+    };
+    let claims = word(&text[PREFIX.len()..]);
+    let dot = PREFIX.len() + claims;
+    if claims == 0 || text.as_bytes().get(dot) != Some(&b'.') {
+        return 0;
+    }
+    match word(&text[dot + 1..]) {
+        0 => 0,
+        signature => dot + 1 + signature,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tokens_are_hidden_and_nothing_else_is() {
+        let job = JobId::new(Time::from_millis(1), 1);
+        let token = Signer::new([7; 32]).report_token(job, 1, Time::from_millis(9));
+        for (text, shown) in [
+            ("", ""),
+            (
+                "nothing to hide, jc1. and jc1.x and jc1.x.",
+                "nothing to hide, jc1. and jc1.x and jc1.x.",
+            ),
+            ("TOKEN", "hidden"),
+            (
+                r#"{"a":"TOKEN","b":"{\"c\":\"TOKEN\"}"}"#,
+                r#"{"a":"hidden","b":"{\"c\":\"hidden\"}"}"#,
+            ),
+            ("jc1.TOKEN TOKEN ü", "jc1.hidden hidden ü"),
+        ] {
+            assert_eq!(hide(&text.replace("TOKEN", &token)), shown);
+        }
+    }
 
     #[test]
     fn a_token_stands_for_its_caller_until_it_expires_or_is_changed() {

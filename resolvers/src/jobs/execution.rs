@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::{Resolvers, now};
 use crate::Error;
 use crate::store::{ListQuery, Sort, StoreError};
+use crate::token::hide;
 use crate::workflow::{End, ExecutionEvent, ExecutionStatus, Listener};
 
 /// Events of one job are applied in order, those of different jobs side by side: so many at a time.
@@ -274,7 +275,7 @@ impl Resolvers {
             name: name.clone(),
             update: match update {
                 StepUpdate::Failed(error) => {
-                    StepUpdate::Failed(JobError::new(&error.name, &readable(&error.message)))
+                    StepUpdate::Failed(JobError::new(&error.name, &hide(&readable(&error.message))))
                 }
                 other => other.clone(),
             },
@@ -301,7 +302,7 @@ impl Resolvers {
     fn ending_of(&self, end: &End) -> (Option<Update>, Option<Arc<str>>) {
         let error = || {
             let name = end.error.as_deref().unwrap_or("Error");
-            JobError::new(name, &readable(end.cause.as_deref().unwrap_or("")))
+            JobError::new(name, &hide(&readable(end.cause.as_deref().unwrap_or(""))))
         };
         match end.status {
             ExecutionStatus::Running => (None, None),

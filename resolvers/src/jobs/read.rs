@@ -1,16 +1,19 @@
 //! Reading: `getJob`, `listJobs`, `listJobTypes`, the input and the result of a job, its history.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use job::limits;
 use job::{Filter, Job, JobId};
+use serde_json::Value;
 
 use super::Resolvers;
 use crate::Error;
 use crate::caller::Caller;
 use crate::store::{ListQuery, Sort};
+use crate::token::hide;
 use crate::workflow::{HistoryPage, JobType, WorkflowError};
 
 /// The arguments of `listJobs`.
@@ -60,12 +63,16 @@ impl Resolvers {
         Ok(self.parts.store.input(id).await?)
     }
 
-    /// The result of a job that the caller may see, as JSON text; `None` until it has succeeded.
+    /// The result of a job that the caller may see, as JSON text without tokens; `None` until it has succeeded.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn job_result(&self, id: JobId) -> Result<Option<Arc<str>>, Error> {
-        Ok(self.parts.store.result(id).await?)
+        let result = self.parts.store.result(id).await?;
+        Ok(result.map(|result| match hide(&result) {
+            Cow::Borrowed(_) => result,
+            Cow::Owned(shown) => shown.into(),
+        }))
     }
 
     /// One page of the jobs that the caller may see.
@@ -115,7 +122,7 @@ impl Resolvers {
         Ok(types)
     }
 
-    /// One page of the history of the execution of a job that the caller may see, as Step Functions shows it.
+    /// One page of the history of the execution of a job that the caller may see, as Step Functions shows it, without tokens.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -131,10 +138,26 @@ impl Resolvers {
             .history(&job.execution, after, limit)
             .await
         {
-            Ok(page) => Ok(page),
+            Ok(mut page) => {
+                page.events.iter_mut().for_each(hide_in);
+                Ok(page)
+            }
             Err(WorkflowError::UnknownExecution(_)) => Ok(HistoryPage::default()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+fn hide_in(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(shown) = hide(text) {
+                *text = shown;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(hide_in),
+        Value::Object(fields) => fields.values_mut().for_each(hide_in),
+        _ => {}
     }
 }
 
