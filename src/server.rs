@@ -10,7 +10,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use resolvers::Resolvers;
 use resolvers::files::Files;
-use resolvers::jobs::{ExecutionEvents, Settings, now};
+use resolvers::jobs::{ExecutionEvents, Settings, check_schema, now};
 use resolvers::store::JobStore;
 use resolvers::store::sqlite::SqliteStore;
 use resolvers::token::Signer;
@@ -68,6 +68,16 @@ pub enum ServeError {
     /// A sample's state machine.
     #[error("the sample {0} is not valid: {1:?}")]
     Sample(&'static str, Vec<asl::Diagnostic>),
+    /// The schema of a job type's input.
+    #[error(
+        "{job_type}.input.schema.json: {problem}; mend the file, or remove it when inputs need no check"
+    )]
+    Schema {
+        /// The job type.
+        job_type: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The workflow engine.
     #[error(transparent)]
     Engine(#[from] workflow::OpenError),
@@ -327,6 +337,15 @@ fn machines(config: &Config) -> Result<Machines, ServeError> {
     }
     if let Some(directory) = &config.state_machines {
         machines.extend(Machines::load(directory)?);
+    }
+    for machine in machines.iter() {
+        let checked = machine
+            .input_schema()
+            .map_or(Ok(()), |schema| check_schema(schema));
+        checked.map_err(|problem| ServeError::Schema {
+            job_type: machine.name().to_string(),
+            problem,
+        })?;
     }
     Ok(machines)
 }
