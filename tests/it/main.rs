@@ -2,7 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod access;
 mod architecture;
+mod bad_input;
 mod chaos;
+mod crash;
 mod delivery;
+mod doors;
+mod files;
+mod kit;
 mod nodes;
+mod operations;
+mod startup;

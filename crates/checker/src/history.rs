@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use job::RULES;
+use job::{RULES, Status};
 
 use crate::seen::{Contradiction, Seen};
 
@@ -93,8 +93,7 @@ impl<Id: Ord + Clone + fmt::Debug> History<Id> {
                 why,
             });
         }
-        let rule = |(from, _, to): &(_, _, _)| *from == before.status && *to == got.status;
-        if !RULES.iter().any(rule) {
+        if !leads(before.status, got.status) {
             return Err(BrokenHistory::NoRule { id, before, got });
         }
         Ok(())
@@ -117,6 +116,23 @@ impl<Id: Ord + Clone + fmt::Debug> History<Id> {
         let changes = self.jobs.get(id).map_or(&[][..], Vec::as_slice);
         let there = changes.iter().find(|there| there.version == seen.version);
         there.is_some_and(|there| there.contradicted_by(seen).is_none())
+    }
+}
+
+/// Whether rules lead from one status to the other. What happens at once is one change, so there may be several.
+fn leads(from: Status, to: Status) -> bool {
+    let next = |from: &[Status]| -> Vec<Status> {
+        let rules = RULES.iter().filter(|(before, ..)| from.contains(before));
+        rules.map(|(_, _, after)| *after).collect()
+    };
+    let mut reached = next(&[from]);
+    loop {
+        let more: Vec<Status> = next(&reached);
+        let new = more.into_iter().find(|status| !reached.contains(status));
+        match new {
+            Some(status) => reached.push(status),
+            None => return reached.contains(&to),
+        }
     }
 }
 
@@ -153,6 +169,7 @@ mod tests {
         assert_eq!(with((4, Succeeded, 100, 1)), Ok(()));
         assert_eq!(with((5, Succeeded, 100, 1)), Err("Skipped".into()));
         assert_eq!(with((3, Succeeded, 100, 1)), Err("Skipped".into()));
+        assert_eq!(check(&[(1, Queued, 0, 1), (2, Waiting, 0, 1)]), Ok(()));
         assert_eq!(with((4, Queued, 50, 1)), Err("NoRule".into()));
         assert_eq!(with((4, Running, 40, 1)), Err("Contradiction".into()));
         assert_eq!(check(&[(2, Running, 0, 1)]), Err("Beginning".into()));

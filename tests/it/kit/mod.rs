@@ -1,0 +1,37 @@
+//! The kit of the integration tests: real servers in processes of their own, and clients of every door. It judges nothing.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`server`] | [`Home`]: a fresh directory with configuration, job types and data; [`Server`]: the built binary, serving it |
+//! | [`client`] | [`Client`]: GraphQL over HTTP |
+//! | [`watch`] | [`Watch`]: a subscription through one of the four [`Door`]s |
+
+mod client;
+mod server;
+mod watch;
+
+pub use client::{Client, code_of};
+pub use server::{Home, json_file};
+pub use watch::{Door, Said, Watch};
+
+use std::future::Future;
+use std::time::Duration;
+
+/// How long a test waits for what must come. Only a failing test waits so long; machines may be slow.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits for what must come.
+pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(DEADLINE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {DEADLINE:?} in vain for {what}"),
+    }
+}
+
+/// What a watcher selects.
+pub const JOB: &str = "id type owner status progress message attempt version execution error { name message step } steps { name status progress attempt itemsDone itemsTotal }";
+
+/// `onJob` with [`JOB`].
+pub fn on_job() -> String {
+    format!("subscription($id: ID!, $after: Int) {{ onJob(id: $id, after: $after) {{ {JOB} }} }}")
+}
