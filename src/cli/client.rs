@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{StatusCode, Url};
+use resolvers::token::PREFIX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -146,7 +148,7 @@ impl Client {
             ));
         }
         Ok(Client {
-            http: http(is_loopback(&base)),
+            http: connections(is_loopback(&base)),
             base,
             key,
         })
@@ -163,9 +165,18 @@ impl Client {
         format!("ws{rest}/graphql")
     }
 
-    /// The credentials.
-    pub(super) fn key(&self) -> Option<&str> {
-        self.key.as_deref()
+    /// The header that says who asks: a token of the server's own, or an API key.
+    pub(super) fn credentials(&self) -> Option<(HeaderName, HeaderValue)> {
+        let key = self.key.as_deref()?;
+        let (name, value) = if key.starts_with(PREFIX) {
+            (AUTHORIZATION, format!("Bearer {key}"))
+        } else {
+            (HeaderName::from_static("x-api-key"), key.to_owned())
+        };
+        let mut value =
+            HeaderValue::try_from(value).expect("the key was checked to be visible ASCII");
+        value.set_sensitive(true);
+        Some((name, value))
     }
 
     /// Executes a query, or a mutation that may be carried out twice; gives its `data`.
@@ -216,8 +227,8 @@ impl Client {
                 "application/graphql-response+json, application/json;q=0.9",
             )
             .json(&json!({ "query": document, "variables": variables }));
-        if let Some(key) = &self.key {
-            request = request.header("x-api-key", key);
+        if let Some((name, value)) = self.credentials() {
+            request = request.header(name, value);
         }
         let response = request
             .send()
@@ -317,7 +328,7 @@ fn is_loopback(url: &Url) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-fn http(loopback: bool) -> reqwest::Client {
+fn connections(loopback: bool) -> reqwest::Client {
     // A second installation fails, and then the first one is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {

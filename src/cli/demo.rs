@@ -136,7 +136,7 @@ impl Demo {
         let program = std::env::args()
             .next()
             .unwrap_or_else(|| "jobcast".to_owned());
-        let (address, data, id) = (inside.address, inside.data.display(), first.job.id);
+        let (address, data, id) = (inside.address, quoted(&inside.data), first.job.id);
         let heading = |text: &str| print(format_args!("\n{}", paint(BOLD, text)));
         if self.serve {
             heading("The results and GraphiQL are served until Ctrl-C");
@@ -185,7 +185,7 @@ impl Inside {
 
     async fn stop(self) -> Result<(), CliError> {
         self.stop.cancel();
-        joined(self.serving).await
+        until_interrupted(joined(self.serving), String::new).await
     }
 }
 
@@ -194,6 +194,16 @@ async fn joined(serving: JoinHandle<Result<(), ServeError>>) -> Result<(), CliEr
         Ok(served) => Ok(served?),
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
+}
+
+/// As a shell takes it.
+fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
+    if path.chars().all(plain) {
+        return path;
+    }
+    format!("'{}'", path.replace('\'', r"'\''"))
 }
 
 fn fresh_directory() -> PathBuf {

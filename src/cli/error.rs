@@ -93,6 +93,14 @@ pub(super) enum CliError {
 }
 
 impl CliError {
+    /// What happened, in a few words.
+    pub(super) fn brief(&self) -> String {
+        match self {
+            CliError::Unreachable { reason, .. } | CliError::Lost { reason, .. } => reason.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// The exit status.
     pub(super) fn status(&self) -> u8 {
         match self {

@@ -10,12 +10,10 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::client::{Client, Server};
 use super::error::CliError;
-use super::output::{DIM, GREEN, RED, Table, note, paint, print, print_json, shorten};
+use super::output::{DIM, GREEN, RED, Table, columns, note, paint, print, print_json, shorten};
 
 /// Events that are asked for at a time.
 const PAGE: usize = 1_000;
-/// Characters of an error's cause in the table.
-const CAUSE_CHARACTERS: usize = 100;
 
 /// Prints what happened in a job's execution, as the console of Step Functions does
 ///
@@ -89,7 +87,10 @@ fn show(events: &[Value], verbose: bool) {
     for event in events {
         let details = details(event);
         let kind = event["type"].as_str().unwrap_or_default();
-        let named = kind.ends_with("StateEntered") || kind.ends_with("StateExited");
+        let named = ["StateEntered", "StateExited"]
+            .iter()
+            .any(|end| kind.ends_with(end))
+            || kind.starts_with("MapIteration");
         let own = details
             .and_then(|details| details["name"].as_str())
             .filter(|_| named);
@@ -112,7 +113,7 @@ fn show(events: &[Value], verbose: bool) {
             (RED, details.map(error).unwrap_or_default()),
         ]);
     }
-    let mut lines = table.lines();
+    let mut lines = table.lines(columns());
     lines.next().into_iter().for_each(print);
     for (line, event) in lines.zip(events) {
         print(line);
@@ -156,7 +157,7 @@ fn error(details: &Value) -> String {
     match (text("error"), text("cause")) {
         ("", "") => String::new(),
         (error, "") => error.to_owned(),
-        (error, cause) => format!("{error}: {}", shorten(cause, CAUSE_CHARACTERS)),
+        (error, cause) => format!("{error}: {}", shorten(cause, usize::MAX)),
     }
 }
 

@@ -5,7 +5,7 @@ use job::{Job, StepStatus};
 use super::error::CliError;
 use super::follow::Show;
 use super::job::{Look, Seen, items, millis};
-use super::output::{duration, note, paint, print, print_json};
+use super::output::{duration, note, paint, print, print_json, shorten};
 
 /// Plain lines.
 #[derive(Debug, Default)]
@@ -65,9 +65,10 @@ impl Show for JsonLines {
 }
 
 fn tell_lost(why: &CliError) {
-    let text = why.to_string();
-    let text = text.lines().next().unwrap_or_default();
-    note(format_args!("{text}; trying again"));
+    let reason = why.brief();
+    note(format_args!(
+        "the connection was lost, trying again: {reason}"
+    ));
 }
 
 fn words(job: &Job) -> String {
@@ -77,17 +78,20 @@ fn words(job: &Job) -> String {
     );
     let mut line = format!("{status} {:>3}%", job.progress);
     if let Some(error) = &job.error {
-        line.push_str(&format!("  {}: {}", error.name, error.message));
+        line.push_str(&format!(
+            "  {}: {}",
+            error.name,
+            shorten(&error.message, usize::MAX)
+        ));
     } else if let Some(millis) = millis(job) {
         line.push_str(&format!("  in {}", duration(millis)));
     } else if let Some(step) = job.steps.iter().find(|step| step.status.is_open()) {
-        let items = items(step).unwrap_or_else(|| format!("{}%", step.progress));
-        let waits = if step.status == StepStatus::Waiting {
-            " waits"
-        } else {
-            ""
+        let how = match (items(step), step.status) {
+            (Some(items), _) => items,
+            (None, StepStatus::Waiting) => "waits".to_owned(),
+            (None, _) => format!("{}%", step.progress),
         };
-        line.push_str(&format!("  {}{waits} {items}", step.name));
+        line.push_str(&format!("  {} {how}", step.name));
         if let Some(message) = &job.message {
             line.push_str(&format!("  {message}"));
         }

@@ -12,9 +12,6 @@ use super::error::CliError;
 use super::job::{FRAGMENT, Look, Seen, age};
 use super::output::{DIM, Table, duration, note, print_json, shorten};
 
-/// Characters of a message in the table.
-const MESSAGE_CHARACTERS: usize = 60;
-
 /// Lists jobs, the newest first
 #[derive(Debug, Args)]
 pub(super) struct List {
@@ -125,7 +122,7 @@ fn table(jobs: &[Seen]) -> Table {
             (plain, format!("{:>3}%", job.progress)),
             (DIM, duration(age(job.created_at))),
             (plain, job.tags.join(",")),
-            (DIM, shorten(&told, MESSAGE_CHARACTERS)),
+            (DIM, shorten(&told, usize::MAX)),
         ]);
     }
     table

@@ -16,6 +16,9 @@ pub(super) const RED: Style = AnsiColor::Red.on_default();
 pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
 pub(super) const CYAN: Style = AnsiColor::Cyan.on_default();
 
+/// Characters that the last column of a table has in any case.
+const LEAST_ROOM: usize = 20;
+
 /// Text in a style; the style goes away where it cannot be shown.
 pub(super) fn paint(style: Style, text: impl Display) -> String {
     format!("{style}{text}{style:#}")
@@ -24,6 +27,12 @@ pub(super) fn paint(style: Style, text: impl Display) -> String {
 /// Whether a person looks at both outputs: then there are live bars.
 pub(super) fn is_interactive() -> bool {
     std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Columns of the terminal that standard output is; `None` where it is none.
+pub(super) fn columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
 }
 
 /// Prints lines of a result.
@@ -66,7 +75,7 @@ fn finish(written: std::io::Result<()>) {
     }
 }
 
-/// A table: columns as wide as their widest cell, the last one as it is.
+/// A table: columns as wide as their widest cell. On a terminal the last one ends where the line does.
 #[derive(Debug)]
 pub(super) struct Table {
     rows: Vec<Vec<(Style, String)>>,
@@ -86,8 +95,8 @@ impl Table {
         self.rows.push(cells.into());
     }
 
-    /// The lines.
-    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+    /// The lines, at most `most` characters long as far as the last column can help it.
+    pub(super) fn lines(&self, most: Option<usize>) -> impl Iterator<Item = String> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
             .map(|column| {
@@ -98,10 +107,18 @@ impl Table {
                     .unwrap_or(0)
             })
             .collect();
+        let before: usize = widths.iter().rev().skip(1).map(|width| width + 2).sum();
+        let room = most.map_or(usize::MAX, |most| {
+            most.saturating_sub(before).max(LEAST_ROOM)
+        });
         self.rows.iter().map(move |row| {
             let mut line = String::new();
             for (column, (style, text)) in row.iter().enumerate() {
                 let last = row[column + 1..].iter().all(|(_, text)| text.is_empty());
+                if column + 1 == columns {
+                    line.push_str(&paint(*style, shorten(text, room)));
+                    break;
+                }
                 line.push_str(&paint(*style, text));
                 if last {
                     break;
@@ -115,7 +132,7 @@ impl Table {
 
     /// Prints them.
     pub(super) fn print(&self) {
-        self.lines().for_each(print);
+        self.lines(columns()).for_each(print);
     }
 }
 
@@ -134,13 +151,11 @@ pub(super) fn duration(millis: i64) -> String {
 /// At most `most` characters on one line.
 pub(super) fn shorten(text: &str, most: usize) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(most) {
-        None => line,
-        Some(_) => {
-            let kept: String = line.chars().take(most.saturating_sub(1)).collect();
-            format!("{}…", kept.trim_end())
-        }
+    if line.chars().nth(most).is_none() {
+        return line;
     }
+    let kept: String = line.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
 }
 
 #[cfg(test)]
@@ -174,14 +189,20 @@ mod tests {
         let mut table = Table::new(&["ID", "STATUS", "MESSAGE"]);
         let plain = |text: &str| (Style::new(), text.to_owned());
         table.row([plain("1"), plain("QUEUED"), plain("")]);
-        table.row([plain("234"), plain("OK"), plain("done")]);
-        let lines: Vec<String> = table
-            .lines()
-            .map(|line| anstream::adapter::strip_str(&line).to_string())
-            .collect();
-        assert_eq!(
-            lines,
-            ["ID   STATUS  MESSAGE", "1    QUEUED", "234  OK      done"]
-        );
+        table.row([plain("234"), plain("OK"), plain(&"done ".repeat(9))]);
+        let lines = |most| -> Vec<String> {
+            let lines = table.lines(most);
+            lines
+                .map(|line| anstream::adapter::strip_str(&line).to_string())
+                .collect()
+        };
+        let whole = format!("234  OK      {}", "done ".repeat(9).trim_end());
+        assert_eq!(lines(None), ["ID   STATUS  MESSAGE", "1    QUEUED", &whole]);
+        for (most, end) in [
+            (39, "done done done done done…"),
+            (5, "done done done done…"),
+        ] {
+            assert_eq!(lines(Some(most))[2], format!("234  OK      {end}"));
+        }
     }
 }

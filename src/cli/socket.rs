@@ -228,11 +228,8 @@ async fn connect(client: &Client) -> Result<WebSocketStream<MaybeTlsStream<TcpSt
         SEC_WEBSOCKET_PROTOCOL,
         HeaderValue::from_static(SUBPROTOCOL),
     );
-    if let Some(key) = client.key() {
-        let mut key =
-            HeaderValue::from_str(key).map_err(|error| Ended::Refused(client.unexpected(error)))?;
-        key.set_sensitive(true);
-        headers.insert("x-api-key", key);
+    if let Some((name, value)) = client.credentials() {
+        headers.insert(name, value);
     }
     match connect_async(request).await {
         Ok((socket, _)) => Ok(socket),

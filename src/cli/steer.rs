@@ -155,7 +155,7 @@ async fn go_on(
     json: bool,
 ) -> Result<Outcome, CliError> {
     if and_watch {
-        return watch(client, seen.job.id, Some(&seen.job.job_type), json).await;
+        return watch(client, seen.job.id, json).await;
     }
     show(seen, json);
     Ok(Outcome::Succeeded)

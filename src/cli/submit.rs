@@ -59,7 +59,7 @@ impl Submit {
         let token = self.token.unwrap_or_else(random_token);
         let seen = submit(&client, &self.job_type, &input, &self.tag, &token).await?;
         if self.watch {
-            return watch(&client, seen.job.id, Some(&self.job_type), self.server.json).await;
+            return watch(&client, seen.job.id, self.server.json).await;
         }
         if self.server.json {
             print_json(&seen.json);

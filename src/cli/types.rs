@@ -66,6 +66,23 @@ pub(super) async fn fetch(client: &Client) -> Result<Vec<JobType>, CliError> {
     serde_json::from_value(data["listJobTypes"].take()).map_err(|error| client.unexpected(error))
 }
 
+/// The type of this name.
+pub(super) fn find<'a>(types: &'a [JobType], name: &str) -> Result<&'a JobType, CliError> {
+    let known = || types.iter().map(|known| known.name.as_str());
+    let unknown = || {
+        let (name, known) = (name.to_owned(), known().collect::<Vec<_>>().join(", "));
+        let error = resolvers::Error::UnknownType { name, known };
+        CliError::Refused {
+            code: error.code().to_owned(),
+            message: error.to_string(),
+        }
+    };
+    types
+        .iter()
+        .find(|found| found.name == name)
+        .ok_or_else(unknown)
+}
+
 impl Types {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         if let Some(directory) = &self.check {
@@ -82,17 +99,7 @@ impl Types {
     }
 
     fn one(&self, name: &str, types: &[JobType]) -> Result<Outcome, CliError> {
-        let Some(found) = types.iter().find(|found| found.name == name) else {
-            let known: Vec<&str> = types.iter().map(|known| known.name.as_str()).collect();
-            let error = resolvers::Error::UnknownType {
-                name: name.to_owned(),
-                known: known.join(", "),
-            };
-            return Err(CliError::Refused {
-                code: String::new(),
-                message: error.to_string(),
-            });
-        };
+        let found = find(types, name)?;
         if self.server.json {
             print_json(&found.json());
             return Ok(Outcome::Succeeded);

@@ -10,7 +10,7 @@ use tokio_util::io::ReaderStream;
 use super::client::Client;
 use super::error::CliError;
 use super::submit::file_error;
-use super::types::{JobType, fetch};
+use super::types::{JobType, fetch, find};
 
 /// `PATH` or `FIELD=PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,11 +66,8 @@ pub(super) async fn put_files(
             "--file needs an input that is a JSON object".to_owned(),
         ));
     };
-    let found = fetch(client)
-        .await?
-        .into_iter()
-        .find(|found| found.name == job_type);
-    let fields = found.as_ref().map(address_fields).unwrap_or_default();
+    let types = fetch(client).await?;
+    let fields = address_fields(find(&types, job_type)?);
     let places = places(job_type, &fields, &input, files)?;
     for (file, (field, takes)) in files.iter().zip(places) {
         let bytes = read(&file.path).await?;

@@ -15,6 +15,9 @@ use super::job::{Look, Seen, millis};
 use super::lines::{JsonLines, Lines};
 use super::output::{BOLD, DIM, RED, duration, is_interactive, paint, print};
 
+/// Lines of a result that a terminal shows below the bars; a longer one would push them away.
+const RESULT_LINES: usize = 20;
+
 /// Shows a job live until it ends: bars on a terminal, lines elsewhere
 ///
 /// Exits with 0 when the job succeeded and with 1 when it did not. A lost connection is told and taken up again.
@@ -29,17 +32,12 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
-        watch(&self.server.client()?, self.id, None, self.server.json).await
+        watch(&self.server.client()?, self.id, self.server.json).await
     }
 }
 
 /// Watches a job in the way that fits the output, and says how it ended.
-pub(super) async fn watch(
-    client: &Client,
-    id: JobId,
-    title: Option<&str>,
-    json: bool,
-) -> Result<Outcome, CliError> {
+pub(super) async fn watch(client: &Client, id: JobId, json: bool) -> Result<Outcome, CliError> {
     let seen = if json {
         let mut lines = JsonLines;
         let following = follow(client, id, &mut lines);
@@ -47,7 +45,7 @@ pub(super) async fn watch(
     } else {
         let following = async {
             if is_interactive() {
-                follow(client, id, &mut Bars::new(title.unwrap_or("job"))).await
+                follow(client, id, &mut Bars::new()).await
             } else {
                 follow(client, id, &mut Lines::default()).await
             }
@@ -109,7 +107,15 @@ pub(super) fn headline(job: &Job) -> String {
 
 fn report(seen: &Seen) {
     print(headline(&seen.job));
-    if let Some(result) = seen.result() {
-        print(format_args!("{}\n{result:#}", paint(DIM, "result")));
+    let Some(result) = seen.result() else { return };
+    let text = format!("{result:#}");
+    if is_interactive() && text.lines().count() > RESULT_LINES {
+        print(format_args!(
+            "{} jobcast get {}",
+            paint(DIM, "result"),
+            seen.job.id
+        ));
+    } else {
+        print(format_args!("{}\n{text}", paint(DIM, "result")));
     }
 }
