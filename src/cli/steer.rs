@@ -69,7 +69,9 @@ impl Cancel {
             "mutation Cancel($id: ID!, $reason: String) {{ cancelJob(id: $id, reason: $reason) {{ ...Job }} }} {FRAGMENT}"
         );
         let variables = json!({ "id": self.id, "reason": self.reason });
-        let seen = steer(&client, "cancelJob", &document, variables).await?;
+        // To cancel twice is to cancel once.
+        let mut data = client.ask(&document, variables).await?;
+        let seen = read_job(&client, data["cancelJob"].take())?;
         show(&seen, self.server.json);
         Ok(Outcome::Succeeded)
     }
@@ -129,7 +131,7 @@ fn the_step_that_waits(job: &Job) -> Result<String, CliError> {
     }
 }
 
-/// Each of these mutations is sent once: a second one would be answered with an error although the first one did it.
+/// Retrying and resuming are sent once: a second request would be answered with an error although the first one did it.
 async fn steer(
     client: &Client,
     field: &str,
@@ -137,7 +139,11 @@ async fn steer(
     variables: Value,
 ) -> Result<Seen, CliError> {
     let mut data = client.ask_once(document, variables).await?;
-    Seen::read(data[field].take()).map_err(|error| client.unexpected(error))
+    read_job(client, data[field].take())
+}
+
+fn read_job(client: &Client, json: Value) -> Result<Seen, CliError> {
+    Seen::read(json).map_err(|error| client.unexpected(error))
 }
 
 fn show(seen: &Seen, json: bool) {
