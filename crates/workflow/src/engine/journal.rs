@@ -304,6 +304,22 @@ pub(super) fn record(connection: &Connection, row: Stored) -> rusqlite::Result<R
     })
 }
 
+/// The newest execution with this name and its whole journal, both of one moment.
+pub(super) fn newest_record(
+    connection: &Connection,
+    name: &str,
+) -> rusqlite::Result<Option<Record>> {
+    // Where the database is in memory the writer reads, and nobody writes meanwhile.
+    let moment = connection
+        .is_autocommit()
+        .then(|| connection.unchecked_transaction())
+        .transpose()?;
+    let row = find(connection, name, None)?.into_iter().next();
+    let found = row.map(|row| record(connection, row)).transpose();
+    drop(moment);
+    found
+}
+
 pub(super) fn last_sequence(connection: &Connection, execution: i64) -> rusqlite::Result<i64> {
     let (first, last) = keys(execution);
     connection

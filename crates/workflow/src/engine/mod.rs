@@ -320,15 +320,16 @@ impl Engine {
     /// # Errors
     /// [`EngineError`].
     pub async fn describe(&self, name: &str) -> Result<Option<Description>, EngineError> {
-        let Some(row) = self.inner.find(name, None).await?.into_iter().next() else {
-            return Ok(None);
-        };
+        let name = name.to_owned();
         let record = self
             .inner
             .database
-            .read(move |connection| journal::record(connection, row))
+            .read(move |connection| journal::newest_record(connection, &name))
             .await
             .map_err(unread)?;
+        let Some(record) = record else {
+            return Ok(None);
+        };
         let mut steps = Steps::default();
         let rebuilt = self.inner.rebuild(&record, |change| steps.add(change));
         let (position, at) = match &rebuilt {

@@ -76,6 +76,41 @@ async fn an_execution_tells_its_steps_and_its_end_after_each_commit() {
     assert!(engine.describe("other").await.unwrap().is_none());
 }
 
+/// A description that had the position of the end without the end would make its reader take the end for a repeat.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_description_is_of_one_moment() {
+    let world = World::new(&[("m", &chain(3))]);
+    let engine = open(&world).await;
+    for number in 0..100 {
+        let name = format!("e{number}");
+        engine.start("m", &name, "1".into()).await.unwrap();
+        let readers = (0..2).map(|_| {
+            let (engine, name) = (engine.clone(), name.clone());
+            tokio::spawn(async move {
+                let mut seen = Vec::new();
+                loop {
+                    let so_far = described(&engine, &name).await.so_far;
+                    seen.push((so_far.position, so_far.end.is_some()));
+                    if so_far.end.is_some() {
+                        return seen;
+                    }
+                }
+            })
+        });
+        for reader in readers.collect::<Vec<_>>() {
+            let seen = reader.await.unwrap();
+            let last = seen.last().unwrap().0;
+            for (position, ended) in seen {
+                assert_eq!(
+                    position == last,
+                    ended,
+                    "{name}: event {position} of {last}"
+                );
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_name_starts_once() {
     let world = World::new(&[("m", &chain(1)), ("n", &chain(1))]);
