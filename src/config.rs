@@ -327,7 +327,7 @@ impl Config {
             function.directory =
                 Some(directory).filter(|directory| !directory.as_os_str().is_empty());
         }
-        file.services.below(&base);
+        file.services.below(base);
         let named = flags
             .state_machines
             .or_else(|| file.state_machines.map(|path| base.join(path)));

@@ -1,11 +1,13 @@
 //! `/files/UPLOAD/NAME`: signed PUT and GET over the object store of the embedded mode. The signature is the permission; there is no other.
 
-use axum::body::Body;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, StatusCode, Uri};
 use object_store::{ObjectStore, ObjectStoreExt, PutMultipartOptions};
 use resolvers::files::{AddressError, Grant};
 use resolvers::jobs::now;
@@ -15,28 +17,60 @@ use super::Doors;
 /// Bytes that are held before they are written as one part.
 const PART_BYTES: usize = 1024 * 1024;
 
+/// Bytes of a refused upload that are read all the same, so that its sender gets to read the answer.
+const READ_ON_BYTES: usize = 16 * 1024 * 1024;
+/// How long they are waited for.
+const READ_ON_WITHIN: Duration = Duration::from_secs(5);
+
 /// PUT: stores exactly as many bytes as the address was asked for with.
 pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
-    let grant = match grant(&doors, "PUT", &request) {
-        Ok(Grant::Put { key, size, .. }) => (key, size),
-        Ok(Grant::Get { .. }) => {
-            return text(StatusCode::FORBIDDEN, AddressError::Invalid.to_string());
+    let (parts, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let written = match grant(&doors, "PUT", &parts.uri) {
+        Ok(Grant::Put { key, size, .. }) => {
+            let store = doors.resolvers.files().objects();
+            write(&**store, &key, size, &mut body).await
         }
-        Err(error) => return text(StatusCode::FORBIDDEN, error.to_string()),
+        Ok(Grant::Get { .. }) => Err(text(
+            StatusCode::FORBIDDEN,
+            AddressError::Invalid.to_string(),
+        )),
+        Err(error) => Err(text(StatusCode::FORBIDDEN, error.to_string())),
     };
-    let (key, size) = grant;
-    let store = doors.resolvers.files().objects();
-    match write(&**store, &key, size, request.into_body()).await {
+    match written {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(response) => response,
+        Err(mut response) => {
+            if !read_on(body).await {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(CONNECTION, close);
+            }
+            response
+        }
     }
+}
+
+/// Reads what is left of a body, within bounds; whether it came to its end.
+async fn read_on(mut body: BodyDataStream) -> bool {
+    let reading = async {
+        let mut left = READ_ON_BYTES;
+        while let Some(Ok(chunk)) = body.next().await {
+            let Some(less) = left.checked_sub(chunk.len()) else {
+                return false;
+            };
+            left = less;
+        }
+        true
+    };
+    tokio::time::timeout(READ_ON_WITHIN, reading)
+        .await
+        .unwrap_or(false)
 }
 
 async fn write(
     store: &dyn ObjectStore,
     key: &object_store::path::Path,
     size: u64,
-    body: Body,
+    chunks: &mut BodyDataStream,
 ) -> Result<(), Response> {
     let failed = |error: object_store::Error| {
         tracing::error!(%error, "a file could not be written");
@@ -49,7 +83,6 @@ async fn write(
         .put_multipart_opts(key, PutMultipartOptions::default())
         .await
         .map_err(failed)?;
-    let mut chunks = body.into_data_stream();
     let (mut held, mut written) = (Vec::new(), 0_u64);
     let result = loop {
         let chunk = match chunks.next().await {
@@ -89,7 +122,7 @@ async fn write(
 
 /// GET: the bytes, as a stream.
 pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
-    let (key, content_type) = match grant(&doors, "GET", &request) {
+    let (key, content_type) = match grant(&doors, "GET", request.uri()) {
         Ok(Grant::Get { key, content_type }) => (key, content_type),
         Ok(Grant::Put { .. }) => {
             return text(StatusCode::FORBIDDEN, AddressError::Invalid.to_string());
@@ -134,13 +167,9 @@ pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
     }
 }
 
-fn grant(doors: &Doors, method: &str, request: &Request) -> Result<Grant, AddressError> {
-    let id = request
-        .uri()
-        .path()
-        .strip_prefix("/files/")
-        .unwrap_or_default();
-    let query = request.uri().query().unwrap_or_default();
+fn grant(doors: &Doors, method: &str, uri: &Uri) -> Result<Grant, AddressError> {
+    let id = uri.path().strip_prefix("/files/").unwrap_or_default();
+    let query = uri.query().unwrap_or_default();
     doors.resolvers.files().grant(method, id, query, now())
 }
 
