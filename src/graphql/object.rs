@@ -388,7 +388,7 @@ pub struct UploadObject {
     id: async_graphql::ID,
     /// The file's name.
     name: String,
-    /// Where to PUT the bytes, once.
+    /// Where to PUT the bytes, until `expiresAt`.
     put_url: String,
     /// Where anybody who has the address can GET them, for seven days.
     get_url: String,

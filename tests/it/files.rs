@@ -164,3 +164,27 @@ async fn an_expired_address_says_so() {
         "the key is the server's"
     );
 }
+
+#[tokio::test]
+async fn an_upload_may_be_repeated() {
+    let home = Home::simple();
+    let server = home.start().await;
+    let client = server.client();
+    let place = upload(&client, "a", "text/plain", 3).await;
+    let (put, get) = (
+        place["putUrl"].as_str().unwrap(),
+        place["getUrl"].as_str().unwrap(),
+    );
+    for _ in 0..2 {
+        assert_eq!(
+            send(&client, Method::PUT, put, b"abc".to_vec()).await.0,
+            204
+        );
+    }
+    // A repeat that breaks off leaves what was there.
+    assert_eq!(send(&client, Method::PUT, put, b"ab".to_vec()).await.0, 400);
+    assert_eq!(
+        send(&client, Method::GET, get, vec![]).await,
+        (200, "abc".to_owned())
+    );
+}

@@ -11,7 +11,7 @@ mod server;
 mod watch;
 
 pub use client::{Client, code_of};
-pub use server::{Home, json_file};
+pub use server::{Home, Server, json_file};
 pub use watch::{Door, Said, Watch};
 
 use std::future::Future;

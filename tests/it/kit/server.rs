@@ -17,6 +17,7 @@ pub struct Home {
     directory: TempDir,
     config: String,
     functions: String,
+    ignores_size_signals: bool,
 }
 
 impl Home {
@@ -28,6 +29,7 @@ impl Home {
             directory,
             config: String::new(),
             functions: String::new(),
+            ignores_size_signals: false,
         }
     }
 
@@ -97,6 +99,13 @@ impl Home {
         self
     }
 
+    /// Its servers are not ended by SIGXFSZ when a file may not grow: as on a full disk, the write fails.
+    #[cfg(target_os = "linux")]
+    pub fn ignoring_size_signals(mut self) -> Home {
+        self.ignores_size_signals = true;
+        self
+    }
+
     /// A path below the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
@@ -115,7 +124,15 @@ impl Home {
         };
         let text = format!("{samples}{}{}", self.config, self.functions);
         fs::write(self.path("jobcast.toml"), text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_jobcast"));
+        let program = env!("CARGO_BIN_EXE_jobcast");
+        let mut command = Command::new(if self.ignores_size_signals {
+            "sh"
+        } else {
+            program
+        });
+        if self.ignores_size_signals {
+            command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", program]);
+        }
         command
             .arg("serve")
             .arg("--data")
