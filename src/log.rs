@@ -15,6 +15,8 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), ParseError> {
     let filter: EnvFilter = filter.parse()?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // A line that cannot be written is lost: to complain of it where it cannot be written either is a panic, in whatever was at work.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Json => builder.json().flatten_event(true).init(),
