@@ -104,6 +104,8 @@ async fn a_full_disk() {
         acknowledged.len() + 1,
         "nothing else is there"
     );
+    // Not a byte more, for the log neither.
+    limit(&server, Some(1));
     let (status, text) = client.get("/readyz").await;
     assert_eq!(status, 503, "{text}");
     assert_eq!(client.get("/healthz").await.0, 200);

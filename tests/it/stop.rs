@@ -1,5 +1,7 @@
 //! SIGTERM and SIGINT: requests finish, watchers are told to come back, and what runs goes on at the next start.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use reqwest::Method;
 use rustix::process::Signal;
@@ -25,9 +27,18 @@ async fn a_request_in_flight_finishes() {
             .body(reqwest::Body::wrap_stream(parts.boxed()));
         let put = tokio::spawn(put.send());
         body.send(Ok("123")).await.unwrap();
-        // The channel holds one part: that the second is taken shows that the request is under way.
+        // The file is there under another name as soon as the server has begun to read.
+        soon("the upload to begin", async {
+            let begun = || {
+                std::fs::read_dir(home.path("data/files"))
+                    .is_ok_and(|mut files| files.next().is_some())
+            };
+            while !begun() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
         body.send(Ok("45")).await.unwrap();
-        soon("the body to be read", body.reserve()).await.unwrap();
         server.signal(signal);
         // New connections are not taken any more.
         soon("the listener's end", async {
