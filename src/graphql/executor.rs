@@ -13,10 +13,11 @@ use resolvers::{Caller, Resolvers};
 use serde_json::value::RawValue;
 use wire::Refusal;
 
-use super::JobSchema;
 use super::document;
+use super::documents::Documents;
 use super::error::{errors_text, response_bytes, response_errors};
 use super::subscription::{Wanted, Wish};
+use super::{JobSchema, Schemas};
 use crate::auth::{AuthError, Authenticated, Authenticator, Credentials};
 use crate::hub::{Event, GroupKey, Render};
 use crate::session::{self, Authorized, Started, Target, Watch};
@@ -24,7 +25,8 @@ use crate::session::{self, Authorized, Started, Target, Watch};
 /// Executes for everybody.
 #[derive(Clone)]
 pub struct Executor {
-    schema: JobSchema,
+    schemas: Schemas,
+    documents: Arc<Documents>,
     resolvers: Resolvers,
     auth: Arc<Authenticator>,
 }
@@ -46,9 +48,10 @@ pub struct HttpAnswer {
 
 impl Executor {
     /// Over this schema.
-    pub fn new(schema: JobSchema, resolvers: Resolvers, auth: Arc<Authenticator>) -> Executor {
+    pub fn new(schemas: Schemas, resolvers: Resolvers, auth: Arc<Authenticator>) -> Executor {
         Executor {
-            schema,
+            schemas,
+            documents: Arc::default(),
             resolvers,
             auth,
         }
@@ -73,7 +76,7 @@ impl Executor {
             body: format!(r#"{{"errors":{}}}"#, errors_text(message, code)).into(),
             executed: false,
         };
-        let document = match parse(request) {
+        let document = match self.parse(request) {
             Ok(document) => document,
             Err(errors) => {
                 return HttpAnswer {
@@ -99,7 +102,7 @@ impl Executor {
             Ok(request) => request.data(caller),
             Err(message) => return refuse(&message, "BadRequest"),
         };
-        let response = self.schema.execute(request).await;
+        let response = self.schemas.requests.execute(request).await;
         let executed = was_executed(&response);
         HttpAnswer {
             body: response_bytes(&response, executed),
@@ -109,7 +112,7 @@ impl Executor {
 
     /// Starts an operation of any kind.
     pub async fn begin(&self, found: Authenticated, request: wire::Request) -> Started {
-        let document = match parse(&request) {
+        let document = match self.parse(&request) {
             Ok(document) => document,
             Err(errors) => return Started::Invalid(errors),
         };
@@ -118,7 +121,10 @@ impl Executor {
             Ok(OperationType::Subscription) => {}
             Ok(OperationType::Query | OperationType::Mutation) => {
                 let answer = match graphql_request(&request, document) {
-                    Ok(request) => self.schema.execute(request.data(found.caller)).await,
+                    Ok(request) => {
+                        let request = request.data(found.caller);
+                        self.schemas.requests.execute(request).await
+                    }
                     Err(message) => return Started::Invalid(errors_text(&message, "BadRequest")),
                 };
                 if !was_executed(&answer) {
@@ -131,6 +137,19 @@ impl Executor {
             Ok(watch) => Started::Watch(watch),
             Err(errors) => Started::Invalid(errors),
         }
+    }
+
+    fn parse(&self, request: &wire::Request) -> Result<ExecutableDocument, String> {
+        let parsed = self.documents.parse(&request.query);
+        let mut document = parsed.map_err(|error| {
+            let error = async_graphql::ServerError::from(error);
+            serde_json::Value::from(vec![super::error_json(&error)]).to_string()
+        })?;
+        // Variables that cannot be read are an error later on.
+        if let Ok(variables) = variables_of(request) {
+            document::omit_unsupplied(&mut document, request.operation_name.as_deref(), &variables);
+        }
+        Ok(document)
     }
 
     async fn watch(
@@ -147,7 +166,7 @@ impl Executor {
         let prepared = graphql_request(request, document.clone())
             .map_err(|message| errors_text(&message, "BadRequest"))?;
         let probe = prepared.data(Arc::clone(&wish)).data(found.caller.clone());
-        let mut answers = std::pin::pin!(self.schema.execute_stream(probe));
+        let mut answers = std::pin::pin!(self.schemas.requests.execute_stream(probe));
         while let Some(answer) = answers.next().await {
             if !answer.errors.is_empty() {
                 return Err(response_errors(&answer));
@@ -207,7 +226,7 @@ impl Executor {
             target,
             group: GroupKey(key.into()),
             render: Arc::new(Renderer {
-                schema: self.schema.clone(),
+                schema: self.schemas.events.clone(),
                 document,
                 operation: request.operation_name.clone(),
                 variables,
@@ -351,19 +370,6 @@ impl Render for Renderer {
             .await;
         response_bytes(&response, true)
     }
-}
-
-fn parse(request: &wire::Request) -> Result<ExecutableDocument, String> {
-    let parsed = async_graphql::parser::parse_query(&request.query);
-    let mut document = parsed.map_err(|error| {
-        let error = async_graphql::ServerError::from(error);
-        serde_json::Value::from(vec![super::error_json(&error)]).to_string()
-    })?;
-    // Variables that cannot be read are an error later on.
-    if let Ok(variables) = variables_of(request) {
-        document::omit_unsupplied(&mut document, request.operation_name.as_deref(), &variables);
-    }
-    Ok(document)
 }
 
 fn operation_type(

@@ -7,9 +7,11 @@
 //! | `document` | what the specification asks of a document, and the library does not do |
 //! | `error` | errors and responses as clients see them |
 //! | [`executor`] | runs requests for HTTP and for sessions |
+//! | `documents` | what was parsed lately |
 //! | [`sdl`] | the schema as text, as AppSync accepts it |
 
 mod document;
+mod documents;
 mod error;
 pub mod executor;
 mod filter;
@@ -22,7 +24,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
-use async_graphql::Schema;
+use async_graphql::{Schema, ValidationMode};
 use resolvers::Resolvers;
 
 use crate::publisher::Publisher;
@@ -45,8 +47,30 @@ pub fn bare_schema() -> JobSchema {
 }
 
 /// The schema over the use cases.
-pub fn schema(resolvers: Resolvers, publisher: Publisher) -> JobSchema {
-    builder().data(resolvers).data(publisher).finish()
+#[derive(Clone)]
+pub struct Schemas {
+    /// Takes requests.
+    requests: JobSchema,
+    /// Executes a subscription's document on an event. The document was validated when the subscription began, with the same variables.
+    events: JobSchema,
+}
+
+impl std::fmt::Debug for Schemas {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Schemas")
+    }
+}
+
+/// The schema over the use cases.
+pub fn schema(resolvers: Resolvers, publisher: Publisher) -> Schemas {
+    let with_data = || {
+        let builder = builder().data(resolvers.clone());
+        builder.data(publisher.clone())
+    };
+    Schemas {
+        requests: with_data().finish(),
+        events: with_data().validation_mode(ValidationMode::Fast).finish(),
+    }
 }
 
 fn builder()

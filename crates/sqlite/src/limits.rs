@@ -11,9 +11,9 @@ pub const GROUP_TIME: Duration = Duration::from_millis(10);
 /// Connections that read, opened as they are needed. More reads wait for a free one.
 pub const READERS: usize = 4;
 /// Pages of the write-ahead log (4 KiB each) after which they are copied into the database file.
-pub const CHECKPOINT_PAGES: u32 = 4_000;
+pub const CHECKPOINT_PAGES: u32 = 8_000;
 /// Pages of the write-ahead log after which the writer waits for readers so that the log can begin anew.
-pub const LOG_PAGES: u32 = 16 * CHECKPOINT_PAGES;
+pub const LOG_PAGES: u32 = 8 * CHECKPOINT_PAGES;
 /// How long a connection waits for a lock of another one (a reader that holds the log back, a copy being made).
 pub const LOCK_WAIT: Duration = Duration::from_millis(250);
 /// Memory for pages of the writing connection, in KiB.

@@ -57,7 +57,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
                 return Err(format!("{filter}: {answer}").into());
             }
         }
-        slowest.push((times.millis(0.99), filter));
+        slowest.push((times.millis(0.99), times.millis(0.5), filter));
         all.extend(times);
     }
     let filters = slowest.len();
@@ -81,8 +81,12 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
         "",
         0.0,
     );
-    for (millis, filter) in slowest.iter().take(5) {
-        section.plain(format!("p99 of {filter}"), *millis, "ms");
+    for (p99, _, filter) in slowest.iter().take(3) {
+        section.plain(format!("p99 of {filter}"), *p99, "ms");
+    }
+    slowest.sort_by(|one, other| other.1.total_cmp(&one.1));
+    for (_, p50, filter) in slowest.iter().take(3) {
+        section.plain(format!("p50 of {filter}"), *p50, "ms");
     }
     server.stop().await?;
     Ok(section)

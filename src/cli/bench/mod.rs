@@ -63,7 +63,7 @@ pub(super) struct BenchArgs {
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// Jobs outstanding at once (chain3)
-    #[arg(long, value_delimiter = ',', default_values_t = [64, 256])]
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256], value_parser = outstanding)]
     outstanding: Vec<usize>,
     /// How chain3 learns of an end: one subscription for each job, or one live list for all
     #[arg(long, value_enum, default_value_t)]
@@ -97,6 +97,14 @@ pub(super) struct BenchArgs {
     role: Option<workflow::child::Role>,
     #[arg(long, hide = true)]
     count: Option<usize>,
+}
+
+fn outstanding(text: &str) -> std::result::Result<usize, String> {
+    let count: usize = text.parse().map_err(|_| format!("`{text}` is no count"))?;
+    (1..=10_000)
+        .contains(&count)
+        .then_some(count)
+        .ok_or_else(|| format!("{count} is not from 1 to 10000"))
 }
 
 impl BenchArgs {

@@ -1,5 +1,5 @@
-//! The jobs that changed last, for the writer: an update of one of them needs no read and no parsing. Only requests inside a group use
-//! it, so it may hold what is not committed yet.
+//! The jobs that changed last. [`Cache`] is the writer's: an update of one of them needs no read and no parsing; only requests inside a
+//! group use it, so it may hold what is not committed yet. Readers have [`Halves`] of what is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,11 +18,61 @@ pub(super) struct Stored {
     pub(super) job: Arc<Job>,
 }
 
-/// Two halves: what was used since the newer one began, and what was used before. A full half pushes the other one out.
+/// Jobs by id, at most [`CACHED_JOBS`], in two halves: what was used since the newer one began, and what was used before. A full half
+/// pushes the other one out.
+#[derive(Debug)]
+pub(super) struct Halves<V> {
+    newer: HashMap<JobId, V>,
+    older: HashMap<JobId, V>,
+}
+
+impl<V> Default for Halves<V> {
+    fn default() -> Self {
+        Halves {
+            newer: HashMap::new(),
+            older: HashMap::new(),
+        }
+    }
+}
+
+impl<V: Clone> Halves<V> {
+    pub(super) fn get(&mut self, id: JobId) -> Option<V> {
+        if let Some(found) = self.newer.get(&id) {
+            return Some(found.clone());
+        }
+        let found = self.older.remove(&id)?;
+        self.keep(id, found.clone());
+        Some(found)
+    }
+
+    pub(super) fn keep(&mut self, id: JobId, value: V) {
+        if self.newer.len() >= CACHED_JOBS / 2 {
+            self.older = std::mem::take(&mut self.newer);
+        }
+        self.older.remove(&id);
+        self.newer.insert(id, value);
+    }
+
+    pub(super) fn forget(&mut self, id: JobId) {
+        self.newer.remove(&id);
+        self.older.remove(&id);
+    }
+
+    fn clear(&mut self) {
+        self.newer.clear();
+        self.older.clear();
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.newer.len() + self.older.len()
+    }
+}
+
+/// What the writer knows of jobs without reading.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    newer: HashMap<JobId, Stored>,
-    older: HashMap<JobId, Stored>,
+    jobs: Halves<Stored>,
     group: u64,
     /// Whether the group wrote something that has not been committed.
     dirty: bool,
@@ -36,8 +86,7 @@ impl Cache {
         }
         self.group = group;
         if self.dirty {
-            self.newer.clear();
-            self.older.clear();
+            self.jobs.clear();
             self.dirty = false;
         }
     }
@@ -48,38 +97,24 @@ impl Cache {
     }
 
     pub(super) fn get(&mut self, id: JobId) -> Option<Stored> {
-        if let Some(stored) = self.newer.get(&id) {
-            return Some(stored.clone());
-        }
-        let stored = self.older.remove(&id)?;
-        self.keep(stored.clone());
-        Some(stored)
+        self.jobs.get(id)
     }
 
     /// The request wrote this, and nothing after it in the request can fail.
     pub(super) fn wrote(&mut self, stored: Stored) {
         self.dirty = true;
-        self.keep(stored);
+        self.jobs.keep(stored.job.id, stored);
     }
 
     /// The request deleted this.
     pub(super) fn deleted(&mut self, id: JobId) {
         self.dirty = true;
-        self.newer.remove(&id);
-        self.older.remove(&id);
-    }
-
-    fn keep(&mut self, stored: Stored) {
-        if self.newer.len() >= CACHED_JOBS / 2 {
-            self.older = std::mem::take(&mut self.newer);
-        }
-        self.older.remove(&stored.job.id);
-        self.newer.insert(stored.job.id, stored);
+        self.jobs.forget(id);
     }
 
     #[cfg(test)]
     fn len(&self) -> usize {
-        self.newer.len() + self.older.len()
+        self.jobs.len()
     }
 }
 

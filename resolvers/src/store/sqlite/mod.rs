@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `schema` | the tables |
 //! | `write` | create, apply, purge on the writer thread |
-//! | `cache` | the jobs that changed last, for the writer |
+//! | `cache` | the jobs that changed last |
 //! | `list` | which index a filter is answered from |
 //! | `feed` | the changes, live and from the table |
 //! | `rows` | a job as a row |
@@ -75,6 +75,9 @@ impl JobStore for SqliteStore {
     }
 
     async fn get(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError> {
+        if let Some(job) = self.shared.committed(id) {
+            return Ok(Some(job));
+        }
         Ok(self.database.read_row(move |c| list::get(c, id)).await?)
     }
 

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sqlite::Write;
 use tokio::sync::broadcast;
 
-use super::cache::{Cache, Stored};
+use super::cache::{Cache, Halves, Stored};
 use super::feed::Live;
 use super::rows;
 use crate::store::{CreateJob, Created, Outcome, RequestToken, StoreError};
@@ -18,10 +18,12 @@ pub(super) const PURGE_JOBS: usize = 64;
 /// Tokens and changes deleted in one request.
 pub(super) const PURGE_ROWS: usize = 1_000;
 
-/// What the requests share: the cache of the writer and the way to the subscribers.
+/// What the requests share: the cache of the writer, what readers need not read, and the way to the subscribers.
 #[derive(Debug)]
 pub(super) struct Shared {
     cache: Mutex<Cache>,
+    /// As the last commit left them.
+    committed: Mutex<Halves<Arc<Job>>>,
     pub(super) live: broadcast::Sender<Live>,
 }
 
@@ -29,12 +31,22 @@ impl Shared {
     pub(super) fn new(live: broadcast::Sender<Live>) -> Shared {
         Shared {
             cache: Mutex::default(),
+            committed: Mutex::default(),
             live,
         }
     }
 
     fn cache(&self) -> MutexGuard<'_, Cache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The job as the last commit left it, if it changed lately.
+    pub(super) fn committed(&self, id: JobId) -> Option<Arc<Job>> {
+        let mut committed = self
+            .committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        committed.get(id)
     }
 
     fn enter(&self, write: &Write<'_>) {
@@ -46,9 +58,22 @@ impl Shared {
         let shared = Arc::clone(self);
         write.after_commit(move || {
             shared.cache().committed();
+            shared.keep_committed(&live);
             // Nobody listening is no error: who comes later reads the table.
             let _ = shared.live.send(live);
         });
+    }
+
+    fn keep_committed(&self, live: &Live) {
+        let mut committed = self
+            .committed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match (&live.new, &live.old) {
+            (Some(new), _) => committed.keep(new.id, Arc::clone(new)),
+            (None, Some(old)) => committed.forget(old.id),
+            (None, None) => {}
+        }
     }
 
     fn stored(&self, connection: &Connection, id: JobId) -> Result<Option<Stored>, StoreError> {
