@@ -152,7 +152,12 @@ fn token_bytes(text: &str) -> usize {
         let other = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
         text.find(other).unwrap_or(text.len())
     };
-    let claims = word(&text[PREFIX.len()..]);
+    let after = &text[PREFIX.len()..];
+    if after.starts_with(PREFIX) {
+        // The token begins at the second one.
+        return 0;
+    }
+    let claims = word(after);
     let dot = PREFIX.len() + claims;
     if claims == 0 || text.as_bytes().get(dot) != Some(&b'.') {
         return 0;
