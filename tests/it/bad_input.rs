@@ -546,3 +546,36 @@ async fn documents_that_ask_for_too_much() {
     let (code, _) = code_of(&client.ask("{ nothing }", json!({})).await).unwrap();
     assert_eq!(code, "ValidationError");
 }
+
+#[tokio::test]
+async fn a_job_shows_so_many_steps_and_runs_them_all() {
+    let chain = |states: usize| {
+        let state = |number: usize| {
+            let wait = json!({ "Type": "Wait", "Seconds": 0 });
+            let mut state = wait.as_object().unwrap().clone();
+            if number + 1 == states {
+                state.insert("End".into(), json!(true));
+            } else {
+                state.insert("Next".into(), json!(format!("S{}", number + 1)));
+            }
+            (format!("S{number}"), Value::Object(state))
+        };
+        json!({ "StartAt": "S0", "States": (0..states).map(state).collect::<serde_json::Map<_, _>>() })
+    };
+    let home = Home::simple()
+        .machine("most", &chain(limits::STEPS))
+        .machine("more", &chain(limits::STEPS + 1));
+    let server = home.start().await;
+    let client = server.client();
+    for job_type in ["most", "more"] {
+        let id = client.submit(job_type, &json!({})).await;
+        let done = client.until_status(&id, "SUCCEEDED").await;
+        let steps = done["steps"].as_array().unwrap();
+        assert_eq!(steps.len(), limits::STEPS, "{job_type}");
+        assert!(
+            steps.iter().all(|step| step["status"] == "SUCCEEDED"),
+            "{job_type}: {done}"
+        );
+        assert_eq!(done["progress"], 100);
+    }
+}

@@ -343,7 +343,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_again_and_again(
             client.unwrap();
         }
     };
-    let watched = tokio::time::timeout(DEADLINE, finished).await;
+    let watched = tokio::time::timeout(2 * DEADLINE, finished).await;
     if watched.is_err() {
         unfinished(&world, &server.client(), &home.log()).await;
     }

@@ -133,3 +133,56 @@ async fn a_picture_that_is_none_fails_by_name() {
     let failed = client.until_status(&id, "FAILED").await;
     assert_ne!(failed["error"]["name"], "InvalidImage", "{failed}");
 }
+
+#[tokio::test]
+async fn what_a_function_gives_is_bounded() {
+    let definition = json!({ "StartAt": "Call", "States": { "Call": { "Type": "Task", "Resource": "outside", "End": true } } });
+    let home = Home::simple()
+        .config("attach_any_function = true")
+        .machine("outside", &definition);
+    let server = home.start().await;
+    let client = server.client();
+    // A JSON text of exactly so many bytes has two quotes.
+    let answer = |event: Value| match (event["bytes"].as_u64(), event["cause"].as_u64()) {
+        (Some(bytes), _) => Ok(json!("x".repeat(bytes as usize - 2))),
+        (_, cause) => {
+            Err(json!({ "errorType": "Long", "errorMessage": "m".repeat(cause.unwrap() as usize) }))
+        }
+    };
+    let runtime = attach(server.internal.clone(), "outside", answer);
+    let jobs = async {
+        let most = job::limits::RESULT_BYTES;
+        let id = client.submit("outside", &json!({ "bytes": most })).await;
+        client.until_status(&id, "SUCCEEDED").await;
+        assert_eq!(
+            client.job(&id).await["result"].as_str().unwrap().len(),
+            most
+        );
+        let id = client
+            .submit("outside", &json!({ "bytes": most + 1 }))
+            .await;
+        let failed = client.until_status(&id, "FAILED").await;
+        assert_eq!(
+            failed["error"]["name"], "States.DataLimitExceeded",
+            "{failed}"
+        );
+        // An error that is too long is shown as far as it fits.
+        let id = client
+            .submit(
+                "outside",
+                &json!({ "cause": job::limits::ERROR_MESSAGE_BYTES + 1 }),
+            )
+            .await;
+        let failed = client.until_status(&id, "FAILED").await;
+        assert_eq!(failed["error"]["name"], "Long", "{failed}");
+        let shown = failed["error"]["message"].as_str().unwrap().len();
+        assert!(
+            (1000..=job::limits::ERROR_MESSAGE_BYTES).contains(&shown),
+            "{shown}"
+        );
+    };
+    tokio::select! {
+        () = runtime => unreachable!("a runtime does not end"),
+        () = soon("the jobs", jobs) => {}
+    }
+}
