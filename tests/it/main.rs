@@ -5,6 +5,7 @@
 mod access;
 mod architecture;
 mod bad_input;
+mod bench;
 mod chaos;
 mod cli;
 mod crash;

@@ -29,8 +29,6 @@ const RESULT: &str = "query($id: ID!) { getJob(id: $id) { status result steps { 
 const CONNECTIONS: usize = 16;
 /// Subscriptions on one socket, below the server's limit.
 const ON_SOCKET: usize = 64;
-/// Before anything is measured.
-const WARM_UP: Duration = Duration::from_millis(1_500);
 /// A job that takes longer is lost.
 const LOST: Duration = Duration::from_secs(30);
 /// Jobs one after another, at most.
@@ -61,7 +59,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     );
     for outstanding in &args.outstanding {
         let phase = Phase::start(args, *outstanding).await?;
-        let measured = phase.load(args.phase()).await?;
+        let measured = phase.load(args).await?;
         phase.end().await?;
         if *outstanding == 1 {
             measured.tell_alone(&mut section);
@@ -118,8 +116,9 @@ impl Phase {
         })
     }
 
-    async fn load(&self, length: Duration) -> Result<Measured> {
-        let begin = Instant::now() + WARM_UP;
+    async fn load(&self, args: &BenchArgs) -> Result<Measured> {
+        let length = args.phase();
+        let begin = Instant::now() + args.warm_up();
         let end = begin + length;
         let mut workers = JoinSet::new();
         for number in 0..self.outstanding {
@@ -345,7 +344,7 @@ impl Measured {
 
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 jobs")]
     fn tell(mut self, section: &mut Section, outstanding: usize) {
-        let jobs = self.ends.len() as f64;
+        let jobs = self.ends.len().max(1) as f64;
         let rate = jobs / self.seconds;
         let at = |what: &str| format!("{outstanding} outstanding, {what}");
         match GOALS.iter().find(|goal| goal.0 == outstanding) {

@@ -20,8 +20,6 @@ use super::{BenchArgs, Result};
 const GOAL: f64 = 5.0;
 /// Writers that fill the store at once.
 const WRITERS: usize = 256;
-/// Requests for each filter.
-const REQUESTS: usize = 60;
 /// The jobs were submitted within so long before now.
 const SPREAD_MILLIS: i64 = 30 * 24 * 3_600 * 1_000;
 
@@ -30,7 +28,10 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     let count = args.jobs;
     let mut section = Section::new(
         "list",
-        format!("listJobs over HTTP, limit 20, {count} jobs, {REQUESTS} requests for each filter"),
+        format!(
+            "listJobs over HTTP, limit 20, {count} jobs, {} requests for each filter",
+            args.requests
+        ),
     );
     let setting = Setting::new(place.path())?;
     std::fs::create_dir_all(setting.data())?;
@@ -49,7 +50,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
             "{{ listJobs(limit: 20, filter: {filter}) {{ items {{ id type owner status progress createdAt tags }} nextToken }} }}"
         );
         let mut times = Times::default();
-        for _ in 0..REQUESTS {
+        for _ in 0..args.requests {
             let begun = Instant::now();
             let answer = client.graphql(&query, &json!({})).await?;
             times.add(begun.elapsed());

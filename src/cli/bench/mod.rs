@@ -80,6 +80,9 @@ pub(super) struct BenchArgs {
     /// Open jobs (memory) and open executions (recovery in workflow)
     #[arg(long, default_value_t = 10_000)]
     open: usize,
+    /// Requests for each filter (list)
+    #[arg(long, default_value_t = 60)]
+    requests: usize,
     /// Jobs in the store (list)
     #[arg(long, default_value_t = 1_000_000)]
     jobs: usize,
@@ -110,6 +113,11 @@ fn outstanding(text: &str) -> std::result::Result<usize, String> {
 impl BenchArgs {
     fn phase(&self) -> Duration {
         Duration::from_secs(self.seconds)
+    }
+
+    /// Before anything is measured.
+    fn warm_up(&self) -> Duration {
+        self.phase() / 4
     }
 
     fn place(&self, name: &str) -> Result<Place> {

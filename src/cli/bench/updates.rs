@@ -18,8 +18,6 @@ use super::usage::{Cpu, processors};
 use super::{BenchArgs, Result, disk};
 
 const GOAL: f64 = 30_000.0;
-/// Before anything is measured.
-const WARM_UP: Duration = Duration::from_millis(500);
 
 pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("updates")?;
@@ -34,13 +32,13 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
         place.path().join("jobcast.db"),
     ))?)?;
     let store: Arc<dyn JobStore> = Arc::new(store);
-    let length = args.phase();
+    let (length, warm_up) = (args.phase(), args.warm_up());
     let (count, times, cpu) = {
         let store = Arc::clone(&store);
         let writers = args.writers;
         // The port's callers are tasks of a server's threads, not of this one.
         let threads = Threads::new()?;
-        let measured = threads.spawn(async move { load(store, writers, length).await });
+        let measured = threads.spawn(async move { load(store, writers, warm_up, length).await });
         measured.await??
     };
     let rate = count / length.as_secs_f64();
@@ -75,9 +73,10 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
 async fn load(
     store: Arc<dyn JobStore>,
     writers: usize,
+    warm_up: Duration,
     length: Duration,
 ) -> Result<(f64, Times, Cpu)> {
-    let begin = Instant::now() + WARM_UP;
+    let begin = Instant::now() + warm_up;
     let end = begin + length;
     let counted = Arc::new(AtomicU64::new(0));
     let mut tasks = tokio::task::JoinSet::new();
@@ -111,7 +110,7 @@ async fn load(
     while let Some(one) = tasks.join_next().await {
         times.extend(one??);
     }
-    Ok((counted.load(Ordering::Relaxed) as f64, times, cpu))
+    Ok((counted.load(Ordering::Relaxed).max(1) as f64, times, cpu))
 }
 
 /// A running job with one step.

@@ -42,6 +42,8 @@ const GOAL: (f64, f64) = (0.5, 3.0);
 const PAUSE: Duration = Duration::from_millis(5);
 /// Changes that are not measured.
 const WARM_UP: u32 = 50;
+/// Changes that are measured at least, however long they take.
+const LEAST: usize = 10;
 /// An event that takes longer is lost.
 const LOST: Duration = Duration::from_secs(10);
 
@@ -60,7 +62,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     let mut times = Times::default();
     let end = Instant::now() + args.phase();
     let mut version = 2;
-    while Instant::now() < end {
+    while Instant::now() < end || times.len() < LEAST {
         version += 1;
         let committed = changes.make(version);
         expect(&mut tells, version).await?;

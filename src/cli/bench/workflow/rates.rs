@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
@@ -21,8 +21,6 @@ const CHAIN: u32 = 20;
 const GOAL_TRANSITIONS: f64 = 50_000.0;
 const GOAL_EXECUTIONS: f64 = 5_000.0;
 const GOAL_MAP: f64 = 1_000.0;
-/// Before anything is measured.
-const WARM_UP: Duration = Duration::from_millis(1_000);
 
 /// Pass states one after another.
 pub(super) async fn transitions(args: &BenchArgs, section: &mut Section) -> Result<()> {
@@ -121,14 +119,14 @@ async fn closed_loop(
     open_at_once: usize,
 ) -> Result<(f64, f64)> {
     let place = args.place("workflow")?;
-    let length = args.phase();
+    let (length, warm_up) = (args.phase(), args.warm_up());
     // The engine runs on a server's threads, not on this one.
     let threads = Threads::new()?;
     let (path, definition) = (place.path().to_path_buf(), definition.to_owned());
     let measured = threads.spawn(async move {
         let ends = Arc::new(Ends::default());
         let engine = open(&path, "bench", &definition, Arc::new(Echo), ends.clone()).await?;
-        let begin = Instant::now() + WARM_UP;
+        let begin = Instant::now() + warm_up;
         let end = begin + length;
         let counted = Arc::new(AtomicU64::new(0));
         let mut loops = tokio::task::JoinSet::new();
@@ -139,7 +137,7 @@ async fn closed_loop(
         tokio::time::sleep_until(begin.into()).await;
         let (before, first) = (Cpu::now(None), counted.load(Ordering::Relaxed));
         tokio::time::sleep_until(end.into()).await;
-        let count = (counted.load(Ordering::Relaxed) - first) as f64;
+        let count = (counted.load(Ordering::Relaxed) - first).max(1) as f64;
         let cpu = Cpu::now(None).since(before);
         while let Some(ended) = loops.join_next().await {
             ended??;

@@ -1,0 +1,76 @@
+//! `jobcast bench`: each benchmark runs to its end on small sizes and says what it found. The figures themselves are not looked at.
+
+use std::process::Command;
+
+fn figures(arguments: &[&str]) -> Vec<serde_json::Value> {
+    let data = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_jobcast"))
+        .args(["bench", "--json", "--seconds", "1", "--data"])
+        .arg(data.path())
+        .args(arguments)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    let left = std::fs::read_dir(data.path()).unwrap().count();
+    assert_eq!(left, 0, "{arguments:?}: what it made is removed");
+    let mut sections: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(sections.len(), 1, "{arguments:?}");
+    let figures = sections[0]["figures"].take();
+    figures.as_array().unwrap().clone()
+}
+
+#[test]
+fn every_benchmark_runs_to_its_end() {
+    for arguments in [
+        &["chain3", "--outstanding", "1,4"][..],
+        &["chain3", "--outstanding", "4", "--learn", "list"],
+        &["submit"],
+        &["updates", "--writers", "8"],
+        &["watch"],
+        &["start", "--finished", "150"],
+        &["list", "--jobs", "300", "--requests", "1"],
+        &[
+            "workflow",
+            "--executions",
+            "4",
+            "--items",
+            "100",
+            "--waiting",
+            "50",
+            "--open",
+            "20",
+        ],
+    ] {
+        let figures = figures(arguments);
+        assert!(!figures.is_empty(), "{arguments:?}");
+        for figure in figures {
+            assert!(figure["value"].is_number(), "{arguments:?}: {figure}");
+            // A goal is met or missed, and nothing else has an opinion about that.
+            let judged = figure["met"].is_boolean();
+            assert_eq!(figure["goal"].is_string(), judged, "{figure}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_measured_is_a_clear_error() {
+    for (arguments, status, said) in [
+        (&["bench", "nothing"][..], 2, "nothing"),
+        (&["bench", "--outstanding", "0"], 2, "from 1 to 10000"),
+        (&["bench", "--json", "--markdown"], 2, "--markdown"),
+        (
+            &["bench", "updates", "--data", "/proc/none"],
+            1,
+            "another directory with --data",
+        ),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_jobcast"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(status), "{errors}");
+        assert!(errors.contains(said), "{errors}");
+    }
+}
