@@ -199,21 +199,6 @@ impl Engine {
             .await
     }
 
-    /// As [`Self::start`], for an Express execution: its history has no limit, and it is not redriven.
-    ///
-    /// # Errors
-    /// [`EngineError`].
-    pub async fn start_express(
-        &self,
-        machine: &str,
-        name: &str,
-        input: Arc<str>,
-    ) -> Result<Started, EngineError> {
-        let machine = self.machine(machine)?;
-        self.start_machine(machine, name, input, Kind::Express, Origin::default())
-            .await
-    }
-
     fn machine(&self, name: &str) -> Result<Arc<Machine>, EngineError> {
         let machine = self.inner.settings.machines.get(name);
         let unknown = || EngineError::UnknownMachine(name.to_owned());
