@@ -12,8 +12,10 @@ use crate::auth::ApiKey;
 use crate::{broker, chaos};
 
 mod services;
+mod settings;
 
 pub use services::{Address, HttpConnection, Services, UPLOADS};
+pub use settings::SETTINGS;
 
 /// Where the server listens when nothing else is said.
 pub const LISTEN: &str = "127.0.0.1:8080";
@@ -21,31 +23,6 @@ pub const LISTEN: &str = "127.0.0.1:8080";
 pub const DATA: &str = "data";
 /// The configuration that is read when it is there and no other is named.
 pub const FILE: &str = "jobcast.toml";
-
-/// What `serve --help` says about the file, below the flags.
-pub const SETTINGS: &str = r#"Configuration:
-  A flag wins over its variable, and both win over the file. Every key of the file may be left out; a key that is not known is an error.
-  Paths in the file begin where the file is. The flags' names are keys, with `_` for `-`; besides them there are:
-
-    samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
-    retention = "30d"               # how long finished jobs are kept
-    report_life = "7d"              # how long the functions of a job may report
-    allowed_origins = []            # web pages of these origins may use the server, besides its own
-    attach_any_function = false     # whether processes may attach to the Runtime API under names that are not configured
-
-    [functions.resize]              # `resize`, or arn:aws:lambda:…:function:resize, in a state machine
-    command = ["python3", "resize.py"]   # left out: outside processes attach to the Runtime API
-    concurrency = 1                 # processes, and so invocations at once
-    timeout = "15m"                 # for one invocation
-    environment = { LEVEL = "9" }   # besides the variables of the server
-    directory = "."                 # where it runs
-
-    [[auth.api_keys]]               # needed as soon as `listen` is not a loopback address
-    sha256 = "…"                    # printf %s KEY | sha256sum
-    subject = "my-backend"          # the owner of what it submits
-    roles = ["submitter"]           # viewer, submitter, operator, admin, publisher
-
-  A job type is a file NAME.asl.json in the directory of the state machines, with NAME.input.schema.json beside it to check inputs."#;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]

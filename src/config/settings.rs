@@ -1,0 +1,105 @@
+//! What `serve --help` says about the file. It is itself such a file, which a test reads: no key is missing, and each means what it says.
+
+/// Every key of the file, below the flags.
+pub const SETTINGS: &str = r#"Configuration:
+  A flag wins over its variable, and both win over the file. Every key of the file may be left out; a key that is not known is an error.
+  Paths in the file begin where the file is.
+
+    # the flags' names, with their values from above
+    listen = "127.0.0.1:8080"
+    internal_listen = "127.0.0.1:0"
+    data = "data"
+    state_machines = "state-machines"
+    public_url = "https://jobs.example.com"
+    log = "info"
+    log_format = "text"
+    chaos = "drop=0.05"
+
+    samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
+    retention = "30d"               # how long finished jobs are kept
+    report_life = "7d"              # how long the functions of a job may report
+    allowed_origins = []            # web pages of these origins may use the server, besides its own
+    attach_any_function = false     # whether processes may attach to the Runtime API under names that are not configured
+    repair_every = "30s"            # how often watched jobs are read again, in case news of them got lost
+
+    [functions.resize]              # `resize`, or arn:aws:lambda:…:function:resize, in a state machine
+    command = ["python3", "resize.py"]   # left out: outside processes attach to the Runtime API
+    concurrency = 1                 # processes, and so invocations at once
+    timeout = "15m"                 # for one invocation
+    environment = { LEVEL = "9" }   # besides the variables of the server
+    directory = "."                 # where it runs
+
+    [[auth.api_keys]]               # needed as soon as `listen` is not a loopback address
+    sha256 = "0000000000000000000000000000000000000000000000000000000000000000"   # printf %s KEY | sha256sum
+    subject = "my-backend"          # the owner of what it submits
+    roles = ["submitter"]           # viewer, submitter, operator, admin, publisher
+
+    [limits]
+    connections = 100000            # sockets and streams in all
+    connections_per_caller = 1000   # those of one caller
+
+    [broker]                        # for several nodes: what they tell each other about changes goes through it
+    url = "redis://127.0.0.1:6379"  # Valkey or Redis; rediss:// for TLS
+    prefix = "jobcast"              # of its channels' names
+
+    [services]                      # what Task states may call besides functions
+    region = "us-east-1"
+    access_key_id = "…"             # else AWS_ACCESS_KEY_ID and its like
+    secret_access_key = "…"
+    dynamodb = "http://127.0.0.1:8000"
+    sqs = "http://127.0.0.1:9324"
+    buckets.reports = "reports"     # a directory that state machines know as a bucket
+
+    [services.connections.billing]  # arn:aws:events:…:connection/billing/… in a state machine
+    allow = ["https://api.example.com/v1"]   # it may call nothing else
+    headers = { authorization = "Bearer …" }
+    query = { version = "2" }
+
+  A job type is a file NAME.asl.json in the directory of the state machines, with NAME.input.schema.json beside it to check inputs."#;
+
+#[cfg(test)]
+mod tests {
+    use super::super::File;
+    use super::SETTINGS;
+
+    /// The indented lines.
+    fn example() -> String {
+        let lines = SETTINGS
+            .lines()
+            .filter_map(|line| line.strip_prefix("    "));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_help_is_a_configuration() {
+        let file: File = toml::from_str(&example()).expect("what the help shows is valid");
+        assert!(file.samples.is_some() && file.functions.contains_key("resize"));
+    }
+
+    #[test]
+    fn the_help_has_every_key() {
+        let tables = [
+            "",
+            "[functions.a]",
+            "[[auth.api_keys]]",
+            "[limits]",
+            "[broker]",
+            "[services]",
+            "[services.connections.a]",
+        ];
+        for table in tables {
+            // An unknown key is answered with the known ones.
+            let error = toml::from_str::<File>(&format!("{table}\nunknown = 1"));
+            let error = error.expect_err(table).to_string();
+            let known = error.split("expected").nth(1).expect("the known ones");
+            let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
+            assert!(names.len() > 1, "{error}");
+            for name in names {
+                let there = ["{} = ", "[{}]", "[{}.", "[[{}.", "{}.", ".{}."]
+                    .iter()
+                    .any(|form| example().contains(&form.replace("{}", name)));
+                assert!(there, "{table} {name} is not in the help");
+            }
+        }
+    }
+}
