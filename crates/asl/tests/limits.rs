@@ -237,6 +237,7 @@ fn every_problem_has_its_place_and_code() {
         ),
     ] {
         let found = errors(&definition);
+        assert!(found.iter().all(|d| d.hint.is_some()), "{found:?}");
         assert!(
             found.iter().any(|d| d.location == place && d.code == code),
             "{definition}: {found:?}"

@@ -23,6 +23,7 @@ mod engine;
 pub mod internal;
 pub mod lambda;
 mod machines;
+mod nested;
 pub mod runner;
 pub mod services;
 pub mod task;

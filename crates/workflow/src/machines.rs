@@ -36,9 +36,10 @@ impl Machine {
         input_schema: Option<Arc<str>>,
     ) -> Result<Machine, Vec<Diagnostic>> {
         let parsed = Arc::new(StateMachine::parse(&definition)?);
-        let unsupported = parsed.unsupported(runner::supports);
-        if !unsupported.is_empty() {
-            return Err(unsupported);
+        let mut problems = parsed.unresolved();
+        problems.extend(parsed.unsupported(runner::supports));
+        if !problems.is_empty() {
+            return Err(problems);
         }
         Ok(Machine {
             name: name.into(),

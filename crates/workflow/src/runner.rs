@@ -8,11 +8,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 pub(crate) use crate::activity::Activities;
-use crate::engine::{EngineError, Started, Status};
 use crate::lambda::{Caller, Host, Outcome};
+use crate::nested::Nested;
 use crate::services::{self, ServiceSettings, Services};
 use crate::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 
@@ -22,6 +21,7 @@ pub struct Runner {
     lambda: Host,
     pub(crate) activities: Arc<Activities>,
     services: Services,
+    nested: Nested,
 }
 
 impl Runner {
@@ -38,6 +38,7 @@ impl Runner {
             lambda,
             activities: Arc::default(),
             services: Services::new(services),
+            nested: Nested::default(),
         }
     }
 
@@ -87,7 +88,8 @@ impl TaskRunner for Runner {
             } => match (service.as_str(), action.as_str()) {
                 ("lambda", "invoke") => self.invoke(&request, responder, *pattern),
                 ("states", "startExecution") => {
-                    tokio::spawn(start_execution(request.clone(), responder, *pattern));
+                    self.nested
+                        .start(self.clone(), request.clone(), responder, *pattern);
                 }
                 _ => self.services.run(&request, responder),
             },
@@ -106,6 +108,7 @@ impl TaskRunner for Runner {
         self.lambda.cancel(key);
         self.activities.cancel(key);
         self.services.cancel(key);
+        self.nested.cancel(key);
     }
 }
 
@@ -249,129 +252,4 @@ impl Caller for Service {
             Outcome::Refused { error, message } => self.responder.failed(error, message),
         }
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct StartParameters {
-    state_machine_arn: String,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    input: Option<Value>,
-}
-
-/// `states:startExecution`, plain or waiting for the end. Done again after a crash it finds the execution that it started before.
-async fn start_execution(request: TaskRequest, responder: Responder, pattern: Pattern) {
-    let Some(engine) = responder.engine() else {
-        return;
-    };
-    let parameters: StartParameters = match serde_json::from_str(&request.task.payload) {
-        Ok(parameters) => parameters,
-        Err(error) => {
-            return responder.failed(
-                "States.Runtime",
-                format!("the parameters of states:startExecution cannot be read: {error}"),
-            );
-        }
-    };
-    let machine = parameters
-        .state_machine_arn
-        .rsplit(':')
-        .next()
-        .unwrap_or_default()
-        .to_owned();
-    let own_name = parameters.name.is_none();
-    let name = parameters.name.unwrap_or_else(|| nested_name(&request));
-    let input: Arc<str> = match parameters.input {
-        None => "{}".into(),
-        Some(Value::String(text)) => text.into(),
-        Some(value) => value.to_string().into(),
-    };
-    let started = engine.start(&machine, &name, input.clone()).await;
-    let at = match started {
-        Ok(Started::New(at)) => at,
-        Ok(Started::Already(earlier))
-            if own_name || (earlier.input == input && earlier.status == Status::Running) =>
-        {
-            earlier.started
-        }
-        Ok(Started::Already(_)) => {
-            return responder.failed(
-                "StepFunctions.ExecutionAlreadyExistsException",
-                format!("Execution Already Exists: '{name}'"),
-            );
-        }
-        Err(EngineError::UnknownMachine(_)) => {
-            return responder.failed(
-                "StepFunctions.StateMachineDoesNotExistException",
-                format!(
-                    "State Machine Does Not Exist: '{}'",
-                    parameters.state_machine_arn
-                ),
-            );
-        }
-        Err(EngineError::Closed) => return,
-        Err(error) => {
-            return responder.failed("StepFunctions.AWSStepFunctionsException", error.to_string());
-        }
-    };
-    responder.started(None);
-    let arn = engine.execution_arn(&machine, &name);
-    let submitted: Arc<str> = json!({"ExecutionArn": arn, "StartDate": at.as_millisecond()})
-        .to_string()
-        .into();
-    match pattern {
-        Pattern::RequestResponse => return responder.succeeded(submitted),
-        Pattern::WaitForTaskToken => return responder.submitted(submitted),
-        Pattern::Sync | Pattern::Sync2 => {}
-    }
-    let Ok(end) = engine.end(Some(&machine), &name).await else {
-        return;
-    };
-    let value = |text: &str| match pattern {
-        Pattern::Sync2 => serde_json::from_str(text).unwrap_or_default(),
-        _ => Value::from(text),
-    };
-    let mut result = json!({
-        "ExecutionArn": arn,
-        "Input": value(&input),
-        "InputDetails": {"Included": true},
-        "Name": name,
-        "StartDate": at.as_millisecond(),
-        "StateMachineArn": engine.machine_arn(&machine),
-        "Status": end.status.name(),
-        "StopDate": jiff::Timestamp::now().as_millisecond(),
-    });
-    if let Some(output) = &end.output {
-        result["Output"] = value(output);
-        result["OutputDetails"] = json!({"Included": true});
-    }
-    if let Some(error) = &end.error {
-        result["Error"] = json!(error);
-    }
-    if let Some(cause) = &end.cause {
-        result["Cause"] = json!(cause);
-    }
-    if end.status == Status::Succeeded {
-        responder.succeeded(result.to_string().into());
-    } else {
-        responder.failed("States.TaskFailed", result.to_string());
-    }
-}
-
-/// The same task attempt always names the same execution.
-fn nested_name(request: &TaskRequest) -> String {
-    let mut hash = Sha256::new();
-    hash.update(request.machine.as_bytes());
-    hash.update([0]);
-    hash.update(request.execution.as_bytes());
-    hash.update(request.key.execution.to_be_bytes());
-    hash.update(request.key.task.0.to_be_bytes());
-    let hash = hash.finalize();
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&hash[..16]);
-    uuid::Builder::from_custom_bytes(bytes)
-        .into_uuid()
-        .to_string()
 }

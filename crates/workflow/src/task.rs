@@ -25,6 +25,8 @@ pub struct TaskRequest {
     pub machine: Arc<str>,
     /// What to do.
     pub task: asl::Task,
+    /// It was asked for before a restart already, and may have been done then.
+    pub again: bool,
 }
 
 /// Does the work of Task states. Called in the driver's own loop: it must not block.

@@ -1,7 +1,8 @@
 //! A definition, parsed once: every path and rule ready to use, every problem found. It does not run anything.
 //!
 //! `model` holds the result; `reader` with `computed` reads fields, `state` with `task`, `choice`, `map` and `retry` states;
-//! `check` looks at the whole graph, `duplicates` at what JSON parsers hide.
+//! `check` looks at the whole graph, `duplicates` at what JSON parsers hide, `advice` says what to do.
+mod advice;
 mod check;
 mod choice;
 mod computed;
@@ -117,6 +118,20 @@ impl StateMachine {
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found
     }
+    /// One error for each placeholder that the tool which deploys the definition should have filled: it cannot run as it is.
+    #[must_use]
+    pub fn unresolved(&self) -> Vec<Diagnostic> {
+        let placeholders = self
+            .warnings
+            .iter()
+            .filter(|problem| problem.code == reader::UNRESOLVED);
+        placeholders
+            .map(|problem| Diagnostic {
+                severity: Severity::Error,
+                ..problem.clone()
+            })
+            .collect()
+    }
     /// One error for each Task whose service this installation does not offer, as `supported` says.
     #[must_use]
     pub fn unsupported(&self, supported: impl Fn(&Resource) -> bool) -> Vec<Diagnostic> {
@@ -158,6 +173,9 @@ fn root(text: &str) -> Result<Value, Diagnostic> {
                 "The definition has {} bytes, but {MAX_DEFINITION} are allowed",
                 text.len()
             ),
+        )
+        .with_hint(
+            "move parts into state machines of their own and start them with states:startExecution",
         ));
     }
     if text.trim().is_empty() {
@@ -165,7 +183,8 @@ fn root(text: &str) -> Result<Value, Diagnostic> {
             reader::SCHEMA,
             "",
             "Definition must be a valid JSON object",
-        ));
+        )
+        .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
     }
     let root: Value = serde_json::from_str(text).map_err(|e| {
         Diagnostic::error("INVALID_JSON_DESCRIPTION", "", e.to_string())
@@ -177,7 +196,8 @@ fn root(text: &str) -> Result<Value, Diagnostic> {
             reader::SCHEMA,
             "",
             "Definition must be a valid JSON object",
-        ));
+        )
+        .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
     }
     Ok(root)
 }

@@ -9,7 +9,7 @@ use std::{
 
 pub(super) const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 /// A placeholder of a deployment tool, such as `${Name}`: nothing is wrong with the definition, but it cannot be meant to run yet.
-const UNRESOLVED: &str = "UNRESOLVED_SUBSTITUTION";
+pub(super) const UNRESOLVED: &str = "UNRESOLVED_SUBSTITUTION";
 
 pub(super) struct Reader {
     pub(super) problems: Vec<Diagnostic>,
@@ -31,6 +31,12 @@ impl Reader {
     }
     /// The problems, errors first, as many as a caller can use.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
+        for problem in &mut self.problems {
+            if problem.hint.is_none() {
+                let hint = super::advice::advice(&problem.location, &problem.message);
+                problem.hint = Some(hint.to_owned());
+            }
+        }
         self.problems
             .sort_by_key(|p| p.severity != crate::Severity::Error);
         self.problems.truncate(super::MAX_DIAGNOSTICS);

@@ -120,12 +120,9 @@ impl Reader {
         self.required(map, &["Type"], at);
         let mut kind = self.string(map, "Type", at)?;
         if kind.contains("${") {
-            let taken = inferred(map);
-            self.warn(
-                &format!("{at}/Type"),
-                format!("The type holds a substitution that nobody has resolved; by its fields the state is taken for a {taken}"),
-            );
-            kind = taken.to_owned();
+            // What it is to be can be seen by its fields.
+            self.unresolved(&map["Type"], &format!("{at}/Type"));
+            kind = inferred(map).to_owned();
         }
         let Some((both, path_only, jsonata_only)) = fields(&kind) else {
             self.bad(

@@ -85,11 +85,8 @@ impl Reader {
                 format!("Express state machine does not support {pattern}"),
             );
         }
-        if arn.contains("${") {
-            self.warn(
-                &here,
-                format!("The resource {arn} holds a substitution that nobody has resolved"),
-            );
+        if map["Resource"].is_string() {
+            self.unresolved(&map["Resource"], &here);
         }
         Some(TaskState {
             resource,

@@ -78,6 +78,7 @@ pub(super) enum Phase {
 pub(super) struct Open {
     pub(super) request: Task,
     pub(super) started: bool,
+    pub(super) submitted: bool,
     pub(super) timeout: Option<TimerId>,
     pub(super) heartbeat: Option<(TimerId, f64)>,
 }

@@ -161,6 +161,7 @@ impl Execution {
             thread.phase = Phase::Task(Box::new(Open {
                 request,
                 started: false,
+                submitted: false,
                 timeout,
                 heartbeat,
             }));
@@ -204,11 +205,14 @@ impl Execution {
         let Some((id, thread)) = self.open(task) else {
             return;
         };
-        let Phase::Task(open) = &thread.phase else {
+        let Phase::Task(open) = &mut thread.phase else {
             return;
         };
         let resource = open.request.resource.clone();
-        if !matches!(resource, Resource::Service { .. }) {
+        // A driver that does a request again after a crash says it again.
+        if !matches!(resource, Resource::Service { .. })
+            || std::mem::replace(&mut open.submitted, true)
+        {
             return;
         }
         let (kind, details) = event(&resource, Verb::Submitted);

@@ -33,6 +33,15 @@ impl ApiError {
         }
     }
 
+    /// AWS's name and the message.
+    pub(super) fn parts(&self) -> (&'static str, &str) {
+        (self.kind, &self.message)
+    }
+
+    pub(super) fn is(&self, kind: &str) -> bool {
+        self.kind == kind
+    }
+
     pub(super) fn unknown_operation(message: &str) -> ApiError {
         ApiError::new("UnknownOperationException", message)
     }

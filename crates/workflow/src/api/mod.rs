@@ -16,6 +16,7 @@ mod express;
 mod history;
 mod machine;
 mod map_run;
+mod nested;
 mod shape;
 mod tag;
 mod task;
@@ -33,6 +34,7 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use self::error::ApiError;
+pub(crate) use self::nested::NestedOrder;
 use self::shape::Shape;
 use crate::Engine;
 use crate::alarm::micros;

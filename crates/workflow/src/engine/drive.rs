@@ -383,7 +383,7 @@ impl Inner {
                 return;
             }
             match act {
-                Act::Run(task) => {
+                Act::Run(task, again) => {
                     let key = TaskKey {
                         execution: live.id,
                         task: task.task,
@@ -393,6 +393,7 @@ impl Inner {
                         execution: live.name.clone(),
                         machine: live.machine.clone(),
                         task,
+                        again,
                     };
                     self.tasks.run(request, self.responder(live.id, key.task));
                 }

@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use asl::{Effect, Event, Execution, Resource, Start, StateMachine, StepChange, TaskId, TimerId};
+use asl::{
+    Effect, Event, Execution, Pattern, Resource, Start, StateMachine, StepChange, TaskId, TimerId,
+};
 
 use super::journal::{Entry, Record};
 use super::model::{End, ExecutionEvent, Status};
@@ -18,6 +20,8 @@ struct OpenTask {
     /// Somebody outside has it: it is not run again after a crash.
     handed_over: bool,
     activity: bool,
+    /// The runner itself waits for the end of what it started: accepted is not handed over.
+    sync: bool,
     token: Option<String>,
     step: String,
 }
@@ -42,7 +46,8 @@ pub(super) struct Live {
 /// What the driver does after the commit.
 #[derive(Debug)]
 pub(super) enum Act {
-    Run(asl::Task),
+    /// With whether it was done before, as far as the journal knows: before a crash.
+    Run(asl::Task, bool),
     Read(asl::ReadItems),
     Write(asl::WriteResults),
     Cancel(TaskId),
@@ -184,7 +189,7 @@ impl Live {
                 other => {
                     let act = self.note(&other);
                     turn.acts.extend(match other {
-                        Effect::Schedule(task) => Some(Act::Run(task)),
+                        Effect::Schedule(task) => Some(Act::Run(task, false)),
                         Effect::ReadItems(read) => Some(Act::Read(read)),
                         Effect::WriteResults(write) => Some(Act::Write(write)),
                         _ => act,
@@ -247,7 +252,7 @@ impl Live {
 
     fn hand_over(&mut self, task: TaskId, only_activity: bool) {
         if let Some(open) = self.tasks.get_mut(&task) {
-            open.handed_over |= open.activity || !only_activity;
+            open.handed_over |= open.activity || !(only_activity || open.sync);
         }
     }
 
@@ -258,6 +263,13 @@ impl Live {
                 let open = OpenTask {
                     handed_over: false,
                     activity: matches!(task.resource, Resource::Activity { .. }),
+                    sync: matches!(
+                        task.resource,
+                        Resource::Service {
+                            pattern: Pattern::Sync | Pattern::Sync2,
+                            ..
+                        }
+                    ),
                     token: task.token.clone(),
                     step: task.step.clone(),
                 };
@@ -269,6 +281,7 @@ impl Live {
                 let open = OpenTask {
                     handed_over: false,
                     activity: false,
+                    sync: false,
                     token: None,
                     step: step.clone(),
                 };
@@ -375,7 +388,7 @@ impl Live {
                 .get(&task.task)
                 .is_some_and(|open| !open.handed_over)
             {
-                acts.push(Act::Run(task.clone()));
+                acts.push(Act::Run(task.clone(), true));
             }
         }
         for effect in self.execution.open_files() {

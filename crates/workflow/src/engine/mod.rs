@@ -580,6 +580,10 @@ impl Engine {
         Ok(self.inner.rebuild(&record, |_| {}).ok())
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.inner.is_closed()
+    }
+
     pub(crate) fn database(&self) -> &Database {
         &self.inner.database
     }

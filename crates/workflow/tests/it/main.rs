@@ -7,6 +7,7 @@ mod function;
 mod generator;
 mod http;
 mod lambda;
+mod nested;
 mod random;
 mod recovery;
 mod services;

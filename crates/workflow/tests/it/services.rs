@@ -549,6 +549,7 @@ fn a_service_that_is_not_here_is_refused_before_it_runs() {
         ("arn:aws:states:::sqs:sendMessage", true),
         ("arn:aws:states:::sqs:sendMessage.waitForTaskToken", true),
         ("arn:aws:states:::http:invoke", true),
+        ("${FunctionArn}", false),
         ("arn:aws:states:::sns:publish", false),
         ("arn:aws:states:::ecs:runTask.sync", false),
         ("arn:aws:states:::aws-sdk:s3:getObject", false),
@@ -561,9 +562,14 @@ fn a_service_that_is_not_here_is_refused_before_it_runs() {
                 assert!(!supported, "{resource}: {problems:?}");
                 assert_eq!(problems.len(), 1);
                 let problem = &problems[0];
+                let code = if resource.contains("${") {
+                    "UNRESOLVED_SUBSTITUTION"
+                } else {
+                    "UNSUPPORTED_RESOURCE"
+                };
                 assert_eq!(
                     (problem.code, problem.location.as_str()),
-                    ("UNSUPPORTED_RESOURCE", "/States/S/Resource")
+                    (code, "/States/S/Resource")
                 );
                 assert!(problem.hint.is_some());
             }

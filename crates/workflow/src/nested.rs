@@ -1,0 +1,136 @@
+//! Executions that Task states start: begun, waited for, and stopped when nobody waits for them any more. What starting means is the API's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use asl::Pattern;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use crate::api::{Api, NestedOrder};
+use crate::runner::Runner;
+use crate::task::{Responder, TaskKey, TaskRequest};
+
+/// The tasks that wait for an execution, with its ARN once it is known.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Nested(Arc<Mutex<HashMap<TaskKey, Waiting>>>);
+
+#[derive(Debug)]
+struct Waiting {
+    responder: Responder,
+    runner: Runner,
+    arn: Option<String>,
+}
+
+impl Nested {
+    /// Starts the execution of a task, and waits for its end when the pattern says so.
+    pub(crate) fn start(
+        &self,
+        runner: Runner,
+        request: TaskRequest,
+        responder: Responder,
+        pattern: Pattern,
+    ) {
+        let waits = matches!(pattern, Pattern::Sync | Pattern::Sync2);
+        if waits {
+            let waiting = Waiting {
+                responder: responder.clone(),
+                runner: runner.clone(),
+                arn: None,
+            };
+            self.0.lock().insert(request.key, waiting);
+        }
+        let nested = self.clone();
+        tokio::spawn(async move {
+            nested.run(runner, &request, &responder, pattern).await;
+            nested.0.lock().remove(&request.key);
+        });
+    }
+
+    async fn run(
+        &self,
+        runner: Runner,
+        request: &TaskRequest,
+        responder: &Responder,
+        pattern: Pattern,
+    ) {
+        let Some(engine) = responder.engine() else {
+            return;
+        };
+        let api = Api::new(engine, runner);
+        let order: NestedOrder = match serde_json::from_str(&request.task.payload) {
+            Ok(order) => order,
+            Err(error) => {
+                return responder.failed(
+                    "States.Runtime",
+                    format!("the parameters of states:startExecution cannot be read: {error}"),
+                );
+            }
+        };
+        let started = api
+            .nested_start(&order, &own_name(request), request.again)
+            .await;
+        let execution = match started {
+            Ok(execution) => execution,
+            // The task is done again after the start.
+            Err(_) if api.engine.is_closed() => return,
+            Err((error, cause)) => {
+                responder.started(None);
+                return responder.failed(error, cause);
+            }
+        };
+        responder.started(None);
+        let accepted = execution.accepted.to_string().into();
+        let parsed = match pattern {
+            Pattern::RequestResponse => return responder.succeeded(accepted),
+            Pattern::WaitForTaskToken => return responder.submitted(accepted),
+            Pattern::Sync => false,
+            Pattern::Sync2 => true,
+        };
+        responder.submitted(accepted);
+        let waits = match self.0.lock().get_mut(&request.key) {
+            Some(waiting) => {
+                waiting.arn = Some(execution.arn.clone());
+                true
+            }
+            None => false,
+        };
+        if !waits {
+            // Cancelled while it was being started.
+            return api.nested_stop(&execution.arn).await;
+        }
+        match api.nested_end(&execution.arn, parsed).await {
+            Ok(Ok(result)) => responder.succeeded(result.to_string().into()),
+            Ok(Err((error, cause))) => responder.failed(error, cause),
+            // The engine stops: the task is done again after the start.
+            Err(_) => {}
+        }
+    }
+
+    /// Stops the execution that a task waited for.
+    pub(crate) fn cancel(&self, key: TaskKey) {
+        let Some(waiting) = self.0.lock().remove(&key) else {
+            return;
+        };
+        let (Some(arn), Some(engine)) = (waiting.arn, waiting.responder.engine()) else {
+            return;
+        };
+        tokio::spawn(async move { Api::new(engine, waiting.runner).nested_stop(&arn).await });
+    }
+}
+
+/// The same task attempt always names the same execution.
+fn own_name(request: &TaskRequest) -> String {
+    let mut hash = Sha256::new();
+    hash.update(request.machine.as_bytes());
+    hash.update([0]);
+    hash.update(request.execution.as_bytes());
+    hash.update(request.key.execution.to_be_bytes());
+    hash.update(request.key.task.0.to_be_bytes());
+    let hash = hash.finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    uuid::Builder::from_custom_bytes(bytes)
+        .into_uuid()
+        .to_string()
+}
