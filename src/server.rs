@@ -16,7 +16,7 @@ use resolvers::store::sqlite::SqliteStore;
 use resolvers::token::Signer;
 use resolvers::workflow::embedded::{self, EmbeddedWorkflow};
 use sqlite::{Database, Location};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workflow::lambda::{FunctionConfig, Host, HostSettings};
@@ -46,6 +46,9 @@ pub struct Addresses {
 
 /// Requests in flight have this long to finish after a stop was asked for.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
+/// Connections that wait to be accepted: after a restart everybody comes back at once, and whom the system turns away waits a
+/// whole second. The system's own bound (`net.core.somaxconn`) holds too.
+const BACKLOG: u32 = 16_384;
 /// How often expired jobs are looked for.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// Expired jobs deleted at a time.
@@ -289,9 +292,16 @@ async fn drained(shutdown: &CancellationToken, sessions: &Sessions<Executor>) {
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| ServeError::Listen { address, source })
+    let listening = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listening().map_err(|source| ServeError::Listen { address, source })
 }
 
 fn local(listener: &TcpListener) -> Result<SocketAddr, ServeError> {

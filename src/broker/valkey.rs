@@ -1,5 +1,8 @@
 //! The adapter for Valkey and Redis: classic publish and subscribe, which works on one server, with replicas and in cluster
 //! mode. Nothing is stored there. Whoever can write to it can tell watchers anything: keep it private to the nodes.
+//!
+//! The library's queue of received messages has no bound. The link gives it one: it ends a connection on which its own beat
+//! is older than [`limits::SILENT`], which is what happens when the queue is not emptied in that time.
 
 use std::fmt;
 
@@ -50,6 +53,8 @@ impl Valkey {
     /// # Errors
     /// [`BrokerError`]: the address cannot be understood.
     pub fn new(url: &str, prefix: &str) -> Result<Self, BrokerError> {
+        // Another part of the process may have installed one.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
             client: Client::open(url)?,
             names: Names {

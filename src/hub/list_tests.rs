@@ -19,6 +19,8 @@ enum Step {
     Write(u8, u8),
     /// Publishes what was written, or an older version, with or without the version before it.
     Publish(u8, u8, bool),
+    /// Reads it from the store again.
+    Repair(u8),
     Watch(usize, usize),
     Page(usize),
     Take(usize),
@@ -31,6 +33,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (job, mailbox, watch) = (0..JOBS, 0usize..3, 0usize..64);
     let step = prop_oneof![
         5 => (job.clone(), any::<u8>()).prop_map(|(job, how)| Step::Write(job, how)),
+        1 => job.clone().prop_map(Step::Repair),
         6 => (job, 0u8..4, any::<bool>()).prop_map(|(job, back, old)| Step::Publish(job, back.saturating_sub(1), old)),
         2 => (mailbox.clone(), 0usize..7).prop_map(|(mailbox, wanted)| Step::Watch(mailbox, wanted)),
         4 => watch.clone().prop_map(Step::Page),
@@ -160,6 +163,11 @@ impl World {
                 let index = versions.len().saturating_sub(1 + usize::from(back));
                 let old = index.checked_sub(1).map(|before| &versions[before]);
                 self.hub.publish(old.filter(|_| with_old), &versions[index]);
+            }
+            Step::Repair(job) => {
+                let newest = Arc::clone(self.newest(job.into()));
+                self.hub.repair(&newest);
+                assert_eq!(self.hub.repair(&newest), 0, "nobody is behind any more");
             }
             Step::Watch(mailbox, number) => {
                 let wanted = wanted(number);

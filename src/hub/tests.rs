@@ -51,6 +51,8 @@ enum Step {
     Write(u8),
     /// Publishes what was written, or again an older version.
     Publish(u8, u8),
+    /// Reads it from the store again.
+    Repair(u8),
     Watch(usize, u8),
     /// Comes back with what it has seen: all up to so many versions before the newest.
     Resume(usize, u8, u8),
@@ -65,6 +67,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => job.clone().prop_map(Step::Write),
         4 => (job.clone(), 0u8..3).prop_map(|(job, back)| Step::Publish(job, back)),
+        1 => job.clone().prop_map(Step::Repair),
         2 => (mailbox.clone(), job.clone()).prop_map(|(mailbox, job)| Step::Watch(mailbox, job)),
         2 => (mailbox.clone(), job, 0u8..3).prop_map(|(mailbox, job, back)| Step::Resume(mailbox, job, back)),
         3 => (0usize..64).prop_map(Step::Snapshot),
@@ -152,6 +155,12 @@ proptest! {
                     let watching = models.iter().filter(|model| model.open && model.job == job).count();
                     prop_assert_eq!(hub.publish(None, &row(job, version)), watching);
                 }
+                Step::Repair(job) => {
+                    let watching = models.iter().filter(|model| model.open && model.job == job).count();
+                    let newest = row(job, versions[&job]);
+                    prop_assert!(hub.repair(&newest) <= watching);
+                    prop_assert_eq!(hub.repair(&newest), 0, "nobody is behind any more");
+                }
                 Step::Watch(mailbox, job) => {
                     models.push(watch(&hub, &mailboxes, mailbox, job, versions[&job], None));
                 }
@@ -219,4 +228,23 @@ fn a_client_that_has_the_version_gets_only_newer_ones() {
         Version(6)
     );
     assert!(mailbox.take().is_none());
+}
+
+#[test]
+fn a_repair_counts_who_was_behind() {
+    let hub = Hub::default();
+    let mailboxes: [Arc<Mailbox>; 2] = Default::default();
+    let watches = mailboxes.each_ref().map(|mailbox| {
+        let key = GroupKey("g".into());
+        hub.watch(id(1), mailbox, key, || Arc::new(Plain), None)
+    });
+    // Without their snapshots they are not behind: they have yet to read.
+    assert_eq!(hub.repair(&row(1, 3)), 0);
+    mailboxes[0].snapshot(watches[0], &row(1, 3));
+    mailboxes[1].snapshot(watches[1], &row(1, 4));
+    assert_eq!(hub.repair(&row(1, 4)), 1);
+    assert_eq!(hub.repair(&row(1, 4)), 0);
+    assert_eq!(hub.repair(&row(1, 2)), 0);
+    let told = mailboxes[0].take().unwrap();
+    assert_eq!(told.telling.job().unwrap().version, Version(4));
 }

@@ -115,11 +115,16 @@ impl Node {
     }
 }
 
-/// The one client of the tests over HTTP.
+/// The one client over HTTP. To make one is slow, and it keeps no connections, which would belong to one test's runtime.
 pub fn http() -> reqwest::Client {
-    // Whoever is first installs it; the others find it.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::new()
+    static CLIENT: std::sync::OnceLock<reqwest::Client> = std::sync::OnceLock::new();
+    let client = CLIENT.get_or_init(|| {
+        // Whoever is first installs it; the others find it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+        client.build().unwrap()
+    });
+    client.clone()
 }
 
 /// Publishes through a node's `publishJob`, as the stream of a job table does.
@@ -259,10 +264,10 @@ pub enum Door {
     Sse,
 }
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+pub type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// An open socket, acknowledged; `None` when it broke.
-async fn open(address: &str, door: Door) -> Option<Socket> {
+pub async fn open(address: &str, door: Door) -> Option<Socket> {
     let mut request = format!("ws://{address}/graphql")
         .into_client_request()
         .unwrap();
@@ -281,7 +286,7 @@ async fn open(address: &str, door: Door) -> Option<Socket> {
 }
 
 /// The next message; `None` when the connection broke.
-async fn read(socket: &mut Socket) -> Option<Value> {
+pub async fn read(socket: &mut Socket) -> Option<Value> {
     loop {
         match socket.next().await? {
             Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).unwrap()),
@@ -291,7 +296,7 @@ async fn read(socket: &mut Socket) -> Option<Value> {
     }
 }
 
-fn subscribe(door: Door, id: &str, query: &str, variables: Value) -> Message {
+pub fn subscribe(door: Door, id: &str, query: &str, variables: Value) -> Message {
     let request = json!({ "query": query, "variables": variables });
     let message = match door {
         Door::Modern => json!({ "id": id, "type": "subscribe", "payload": request }),
