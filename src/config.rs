@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 
-use crate::auth::ApiKey;
+use crate::auth::{ApiKey, OidcConfig, oidc::OidcError};
 use crate::{broker, chaos};
 
 mod services;
@@ -146,6 +146,27 @@ struct File {
 pub struct Auth {
     /// The API keys.
     pub api_keys: Vec<ApiKey>,
+    /// The identity providers.
+    #[serde(deserialize_with = "tables")]
+    pub oidc: Vec<OidcConfig>,
+}
+
+impl Auth {
+    /// Whether strangers are kept out.
+    fn is_configured(&self) -> bool {
+        !self.api_keys.is_empty() || !self.oidc.is_empty()
+    }
+}
+
+/// One table, or an array of tables.
+fn tables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OidcConfig>, D::Error> {
+    let value = toml::Value::deserialize(deserializer)?;
+    let tables = match value {
+        toml::Value::Array(tables) => tables,
+        table => vec![table],
+    };
+    let read = |table: toml::Value| table.try_into().map_err(serde::de::Error::custom);
+    tables.into_iter().map(read).collect()
 }
 
 /// A function: `[functions.NAME]`.
@@ -239,7 +260,7 @@ pub enum ConfigError {
     InternalNotLoopback(SocketAddr),
     /// The public listener would be open to everybody.
     #[error(
-        "listen is {0}, which others can reach, and no authentication is configured: add an API key to the configuration\n\n\
+        "listen is {0}, which others can reach, and no authentication is configured: add an API key or [auth.oidc] to the configuration\n\n\
          [[auth.api_keys]]\nsha256 = \"…\"   # printf %s KEY | sha256sum\nsubject = \"my-backend\"\nroles = [\"submitter\"]\n\n\
          or listen on a loopback address such as {LISTEN}"
     )]
@@ -252,6 +273,9 @@ pub enum ConfigError {
     /// The broker's address is none.
     #[error("the url of [broker] is not like redis://HOST:PORT or rediss://HOST:PORT: {}", .0.reason)]
     Broker(broker::BrokerError),
+    /// An identity provider could never be served.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
     /// There is no such directory.
     #[error("the state machine directory {} does not exist", .0.display())]
     NoStateMachines(PathBuf),
@@ -305,6 +329,10 @@ impl Config {
                 Some(directory).filter(|directory| !directory.as_os_str().is_empty());
         }
         file.services.below(base);
+        for provider in &mut file.auth.oidc {
+            provider.jwks_file = provider.jwks_file.take().map(|path| base.join(path));
+            provider.check()?;
+        }
         let named = flags
             .state_machines
             .or_else(|| file.state_machines.map(|path| base.join(path)));
@@ -358,7 +386,7 @@ impl Config {
             broker::valkey::Valkey::new(&url.0, broker::valkey::PREFIX)
                 .map_err(ConfigError::Broker)?;
         }
-        if !config.listen.ip().is_loopback() && config.auth.api_keys.is_empty() {
+        if !config.listen.ip().is_loopback() && !config.auth.is_configured() {
             return Err(ConfigError::OpenToAll(config.listen));
         }
         Ok(config)
@@ -444,6 +472,28 @@ mod tests {
                 "[[auth.api_keys]]\nsha256 = \"12\"\nsubject = \"a\"\nroles = []",
                 "64 hexadecimal digits",
             ),
+            ("[auth.oidc]\nisuer = \"x\"", "unknown field `isuer`"),
+            ("[auth.oidc]\nissuer = \"x\"", "missing field `audience`"),
+            (
+                "[auth.oidc]\nissuer = \"x\"\naudience = []\njwks_file = \"k\"",
+                "audience is empty",
+            ),
+            (
+                "[auth.oidc]\nissuer = \"x\"\naudience = \"a\"",
+                "exactly one of jwks_url and jwks_file",
+            ),
+            (
+                "[auth.oidc]\nissuer = \"x\"\naudience = \"a\"\njwks_url = \"http://id.example/k\"",
+                "jwks_url must begin with https://",
+            ),
+            (
+                "[auth.oidc]\nissuer = \"x\"\naudience = \"a\"\njwks_url = \"https://id.example/k\"",
+                "no token may do anything",
+            ),
+            (
+                "[auth.oidc]\nissuer = \"x\"\naudience = \"a\"\njwks_file = \"k\"\neverybody = [\"king\"]",
+                "unknown variant `king`",
+            ),
         ] {
             let error = load(text, ServeFlags::default()).expect_err(text);
             assert!(error.contains(said), "{text}: {error}");
@@ -451,7 +501,24 @@ mod tests {
     }
 
     #[test]
-    fn a_key_opens_the_listener() {
+    fn authentication_opens_the_listener() {
+        let oidc = "[auth.oidc]\nissuer = \"https://id.example\"\naudience = \"app\"\njwks_file = \"keys.json\"\neverybody = [\"viewer\"]\n";
+        let text = format!("listen = \"0.0.0.0:80\"\n{oidc}");
+        let config = load(&text, ServeFlags::default()).expect("a configuration");
+        let file = config.auth.oidc[0].jwks_file.clone().expect("a file");
+        assert!(
+            file.is_absolute() && file.ends_with("keys.json"),
+            "{file:?}"
+        );
+        let two = format!("{oidc}{oidc}").replace("[auth.oidc]", "[[auth.oidc]]");
+        assert_eq!(
+            load(&two, ServeFlags::default())
+                .expect("two")
+                .auth
+                .oidc
+                .len(),
+            2
+        );
         let sha256 = "0".repeat(64);
         let text = format!(
             "listen = \"0.0.0.0:80\"\n[[auth.api_keys]]\nsha256 = \"{sha256}\"\nsubject = \"a\"\nroles = [\"viewer\"]"

@@ -23,7 +23,7 @@ use workflow::lambda::{FunctionConfig, Host, HostSettings};
 use workflow::runner::Runner;
 use workflow::{Engine, Machine, Machines};
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Oidc, oidc::OidcError};
 use crate::broker::valkey::{self, Valkey};
 use crate::broker::{Broker, BrokerError};
 use crate::chaos::Chaos;
@@ -59,6 +59,9 @@ const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
 /// Why the server does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// An identity provider.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
     /// The data directory.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -123,6 +126,10 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     operations::recorder();
     let machines = machines(&config)?;
+    let issuers = config.auth.oidc.iter().cloned();
+    let issuers = issuers
+        .map(|issuer| Oidc::open(issuer, now()))
+        .collect::<Result<_, _>>()?;
     let data = DataDirectory::open(&config.data)?;
     let public = listen(config.listen).await?;
     let internal = listen(config.internal_listen).await?;
@@ -198,7 +205,11 @@ pub async fn serve(
     let (stop, purging) = (background.clone(), purge(Arc::clone(&store)));
     tasks.spawn(async move { stop.run_until_cancelled(purging).await });
 
-    let auth = Arc::new(Authenticator::new(config.auth.api_keys.clone(), signer));
+    let auth = Arc::new(Authenticator::new(
+        config.auth.api_keys.clone(),
+        issuers,
+        signer,
+    ));
     let executor = Executor::new(
         schema(resolvers.clone(), publisher),
         resolvers.clone(),

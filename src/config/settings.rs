@@ -34,6 +34,15 @@ pub const SETTINGS: &str = r#"Configuration:
     subject = "my-backend"          # the owner of what it submits
     roles = ["submitter"]           # viewer, submitter, operator, admin, publisher
 
+    [auth.oidc]                     # or several [[auth.oidc]]: who brings a token of this identity provider
+    issuer = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_EXAMPLE"
+    audience = "CLIENT ID"          # one of `aud`, or `client_id` where a token has no `aud`
+    jwks_url = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_EXAMPLE/.well-known/jwks.json"   # or jwks_file = "keys.json"
+    subject_claim = "sub"           # the owner of what it submits
+    everybody = ["submitter"]       # roles of all who bring one
+    groups_claim = "cognito:groups" # or a JSON pointer, such as "/realm_access/roles"
+    groups = { support = ["operator"] }   # roles of those in a group
+
     [limits]
     connections = 100000            # sockets and streams in all
     connections_per_caller = 1000   # those of one caller
@@ -82,6 +91,7 @@ mod tests {
             "",
             "[functions.a]",
             "[[auth.api_keys]]",
+            "[auth.oidc]",
             "[limits]",
             "[broker]",
             "[services]",

@@ -61,8 +61,11 @@ impl Executor {
     ///
     /// # Errors
     /// [`AuthError`].
-    pub fn authenticate(&self, credentials: Credentials<'_>) -> Result<Authenticated, AuthError> {
-        self.auth.authenticate(credentials, now())
+    pub async fn authenticate(
+        &self,
+        credentials: Credentials<'_>,
+    ) -> Result<Authenticated, AuthError> {
+        self.auth.authenticate(credentials, now()).await
     }
 
     /// Executes a query or, with `mutations`, a mutation. A subscription is refused: it needs a streaming door.
@@ -279,9 +282,11 @@ impl session::Executor for Executor {
             authorization: authorization.as_deref(),
             api_key: api_key.as_deref(),
         });
+        let found = found.await;
         let found = found.map_err(|error| match error {
             AuthError::Expired => Refusal::Expired(error.to_string()),
             AuthError::Missing | AuthError::Invalid => Refusal::Unauthorized(error.to_string()),
+            AuthError::Unavailable => Refusal::Busy(error.to_string()),
         })?;
         Ok(Authorized {
             name: connections_of(&found.caller),
@@ -298,6 +303,7 @@ impl session::Executor for Executor {
                     authorization: authorization.as_deref(),
                     api_key: api_key.as_deref(),
                 })
+                .await
             }
             None => caller
                 .map(|caller| (*caller).clone())
@@ -305,9 +311,7 @@ impl session::Executor for Executor {
         };
         match found {
             Ok(found) => self.begin(found, request).await,
-            Err(error) => {
-                Started::Invalid(errors_text(&error.to_string(), "UnauthorizedException"))
-            }
+            Err(error) => Started::Invalid(errors_text(&error.to_string(), error.code())),
         }
     }
 }

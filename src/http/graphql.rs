@@ -6,7 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, UPGRADE, WWW_AUTHENTICATE};
+use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::value::RawValue;
 
@@ -65,7 +65,7 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
         );
     };
     let (parts, body) = request.into_parts();
-    let found = match authenticate(&doors, &parts.headers) {
+    let found = match authenticate(&doors, &parts.headers).await {
         Ok(found) => found,
         Err(error) => return unauthorized(error),
     };
@@ -138,25 +138,24 @@ pub async fn realtime(State(doors): State<Doors>, request: Request) -> Response 
     session::upgrade(&doors.sessions, request)
 }
 
-fn authenticate(doors: &Doors, headers: &HeaderMap) -> Result<Authenticated, AuthError> {
+async fn authenticate(doors: &Doors, headers: &HeaderMap) -> Result<Authenticated, AuthError> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    doors.executor.authenticate(Credentials {
+    let credentials = Credentials {
         authorization: header("authorization"),
         api_key: header("x-api-key"),
-    })
+    };
+    doors.executor.authenticate(credentials).await
 }
 
 fn unauthorized(error: AuthError) -> Response {
-    let text = error.to_string();
-    let mut response = refuse(
-        Wants::Json,
-        StatusCode::UNAUTHORIZED,
-        &text,
-        "UnauthorizedException",
-    );
+    let (status, header, value) = match error {
+        AuthError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER, "5"),
+        _ => (StatusCode::UNAUTHORIZED, WWW_AUTHENTICATE, "Bearer"),
+    };
+    let mut response = refuse(Wants::Json, status, &error.to_string(), error.code());
     response
         .headers_mut()
-        .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        .insert(header, HeaderValue::from_static(value));
     response
 }
 

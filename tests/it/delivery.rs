@@ -86,7 +86,7 @@ impl Node {
         let executor = Executor::new(
             schema(resolvers.clone(), publisher),
             resolvers.clone(),
-            Arc::new(Authenticator::new(Vec::new(), signer)),
+            Arc::new(Authenticator::new(Vec::new(), Vec::new(), signer)),
         );
         let stopping = CancellationToken::new();
         let doors = Doors {

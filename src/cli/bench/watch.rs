@@ -156,7 +156,7 @@ async fn serve(place: std::path::PathBuf) -> Result<(String, JobId, Changes)> {
     let executor = Executor::new(
         schema(resolvers.clone(), publisher),
         resolvers.clone(),
-        Arc::new(Authenticator::new(Vec::new(), signer)),
+        Arc::new(Authenticator::new(Vec::new(), Vec::new(), signer)),
     );
     let stopping = CancellationToken::new();
     let doors = Doors {

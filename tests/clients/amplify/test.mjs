@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import { WebSocket } from "ws";
-import { check, journey, suite, survives, text, Watch, WATCH } from "./kit/journey.mjs";
+import { Identity } from "./kit/identity.mjs";
+import { ANSWER, approval, check, journey, suite, SUBMIT, survives, text, Watch, WATCH, yes } from "./kit/journey.mjs";
 import { KEY, Server } from "./kit/server.mjs";
 
 // What Amplify needs of a browser.
 globalThis.WebSocket = WebSocket;
 const { Amplify } = await import("aws-amplify");
 const { generateClient } = await import("aws-amplify/api");
+const { decodeJWT } = await import("aws-amplify/auth");
 
 /** Subscriptions go to `endpoint`, all else to `customEndpoint`: so Amplify talks to a server without TLS. */
 const configuration = (server, more) => ({
@@ -32,8 +34,15 @@ const watch = (client) => async (variables, seen) => {
   return () => subscription.unsubscribe();
 };
 
+/** Amplify signed in with the tokens that `token` gives; it asks for one whenever it needs one. */
+const signIn = (server, token) =>
+  Amplify.configure(configuration(server, { defaultAuthMode: "oidc" }), {
+    Auth: { tokenProvider: { getTokens: async () => ({ accessToken: decodeJWT(token()) }) } },
+  });
+
 suite(async () => {
-  const server = await Server.start();
+  const identity = new Identity();
+  const server = await Server.start({ config: identity.config });
 
   Amplify.configure(configuration(server, { apiKey: KEY }));
   const client = generateClient();
@@ -51,6 +60,49 @@ suite(async () => {
     await watch(stranger)({ id: "019a0000-0000-7000-8000-000000000000" }, seen);
     await seen.until("refusal", ({ failure }) => failure);
     assert.match(text(seen.failure), /UnauthorizedException/);
+  });
+
+  signIn(server, () => identity.token("bea"));
+  const signedIn = generateClient();
+  const bea = { run: run(signedIn), watch: watch(signedIn), completes: false };
+  await journey("amplify with a JWT", bea);
+  const answers = { authorization: `Bearer ${identity.token("bea")}` };
+  await survives("amplify with a JWT", server, bea, { headers: answers });
+
+  await check("amplify keeps its watches over the end of a token, with a new key of the provider's", async () => {
+    let given = 0;
+    signIn(server, () => identity.token("bea", { seconds: (given += 1) && 8 }));
+    const client = generateClient();
+    const { submitJob: submitted } = await run(client)(SUBMIT, approval("short tokens"));
+    const seen = new Watch("short tokens");
+    const stop = await watch(client)({ id: submitted.id }, seen);
+    await seen.status("WAITING");
+    const before = given;
+    identity.rotate();
+    // The socket is closed when its token ends; Amplify comes back with a new one.
+    while (given === before && !seen.failure) await new Promise((later) => setTimeout(later, 200));
+    await run(client)(ANSWER, yes(submitted.id));
+    await seen.status("SUCCEEDED");
+    seen.check(submitted, { reconnected: true });
+    assert.equal(seen.failure, undefined);
+    stop();
+  });
+
+  await check("amplify is told when its token does not allow something, is over, or is not its own", async () => {
+    const { submitJob: submitted } = await run(signedIn)(SUBMIT, approval("not for everybody"));
+    const denied = async (token, type) => {
+      signIn(server, token);
+      const failed = await run(generateClient())(SUBMIT, approval("denied")).then(assert.fail, (error) => error);
+      assert.equal(failed.errors[0].errorType ?? failed.errors[0].message, type);
+    };
+    await denied(() => identity.token("cid", { groups: [] }), "Unauthorized");
+    await denied(() => identity.token("cid", { seconds: -1 }), "Unauthorized");
+    signIn(server, () => identity.token("cid"));
+    const seen = new Watch("somebody else's job");
+    await watch(generateClient())({ id: submitted.id }, seen);
+    await seen.until("refusal", ({ failure }) => failure);
+    assert.match(text(seen.failure), /no job/);
+    assert.equal(seen.events.length, 0);
   });
 
   await server.stop();

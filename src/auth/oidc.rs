@@ -1,0 +1,279 @@
+//! Tokens of an identity provider (OpenID Connect, Amazon Cognito): signed JWTs become callers. Nobody signs in here; clients bring the
+//! token that their provider gave them.
+//!
+//! Deny by default: a token is good when its signature, issuer, audience and times are, and what it may do is only what the configuration
+//! gives to its groups, or to everybody.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use job::Time;
+use jsonwebtoken::dangerous::insecure_decode_claims;
+use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+use resolvers::{Caller, Role};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+
+use super::jwks::{Jwks, JwksError, Source};
+use super::{AuthError, Authenticated, signature};
+
+/// Bytes of a token; identity providers stay far below, since it must fit into a header.
+pub const TOKEN_BYTES: usize = 16 * 1024;
+/// How far the provider's clock may be ahead of ours. A token's end is taken as it is: nobody is kept longer than the provider said.
+pub const CLOCK_SKEW_MILLIS: i64 = 60_000;
+
+/// One identity provider: `[auth.oidc]`, or several `[[auth.oidc]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcConfig {
+    /// The claim `iss`, letter by letter.
+    pub issuer: String,
+    /// Which of these `aud` must name; where a token has no `aud`, as an access token of Cognito, `client_id` counts.
+    #[serde(deserialize_with = "one_or_many")]
+    pub audience: Vec<String>,
+    /// Where the provider publishes its keys.
+    pub jwks_url: Option<String>,
+    /// A file with its keys, instead.
+    pub jwks_file: Option<PathBuf>,
+    /// The claim that is the caller's name, and so the owner of what it submits.
+    #[serde(default = "sub")]
+    pub subject_claim: String,
+    /// The claim with the caller's groups: a list of texts, or one text of words. One that begins with `/` is a JSON pointer into the claims.
+    #[serde(default = "cognito_groups")]
+    pub groups_claim: String,
+    /// What the members of a group may do.
+    #[serde(default)]
+    pub groups: BTreeMap<String, Vec<Role>>,
+    /// What everybody with a good token may do.
+    #[serde(default)]
+    pub everybody: Vec<Role>,
+}
+
+fn sub() -> String {
+    "sub".to_owned()
+}
+
+fn cognito_groups() -> String {
+    "cognito:groups".to_owned()
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a text, or a list of texts")]
+    enum Texts {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match Texts::deserialize(deserializer)? {
+        Texts::One(text) => vec![text],
+        Texts::Many(texts) => texts,
+    })
+}
+
+/// Why a provider cannot be served as it is configured.
+#[derive(Debug, thiserror::Error)]
+pub enum OidcError {
+    /// A value that can never be right.
+    #[error("auth.oidc of the issuer `{issuer}`: {problem}")]
+    Invalid {
+        /// The issuer as configured.
+        issuer: String,
+        /// What is wrong, and what to do.
+        problem: &'static str,
+    },
+    /// Its keys.
+    #[error("auth.oidc of the issuer `{issuer}`: {source}")]
+    Keys {
+        /// The issuer as configured.
+        issuer: String,
+        /// What is wrong with them.
+        source: JwksError,
+    },
+}
+
+impl OidcConfig {
+    /// Whether a token of this provider could ever be good.
+    ///
+    /// # Errors
+    /// [`OidcError::Invalid`].
+    pub fn check(&self) -> Result<(), OidcError> {
+        let empty = |texts: &[String]| texts.is_empty() || texts.iter().any(String::is_empty);
+        let problem = if self.issuer.is_empty() {
+            "issuer is empty, and it must be the claim `iss` of the tokens"
+        } else if empty(&self.audience) {
+            "audience is empty, and it must be what the provider knows this application by, else tokens for others would be good here"
+        } else if self.source().is_none() {
+            "exactly one of jwks_url and jwks_file is needed"
+        } else if self.jwks_url.as_deref().is_some_and(|url| !is_safe(url)) {
+            "jwks_url must begin with https:// (http:// only for a loopback address): who can change the keys on their way can sign any token"
+        } else if self.everybody.is_empty() && self.groups.values().all(Vec::is_empty) {
+            "no token may do anything: give roles to everybody, or to groups"
+        } else {
+            return Ok(());
+        };
+        Err(OidcError::Invalid {
+            issuer: self.issuer.clone(),
+            problem,
+        })
+    }
+
+    fn source(&self) -> Option<Source> {
+        match (&self.jwks_url, &self.jwks_file) {
+            (Some(url), None) => Some(Source::Url(url.clone())),
+            (None, Some(file)) => Some(Source::File(file.clone())),
+            _ => None,
+        }
+    }
+}
+
+fn is_safe(url: &str) -> bool {
+    let Ok(url) = reqwest::Url::parse(url) else {
+        return false;
+    };
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let address = host.parse::<std::net::IpAddr>();
+    let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    url.scheme() == "https" && !host.is_empty() || url.scheme() == "http" && loopback
+}
+
+/// A provider, with its keys.
+#[derive(Clone, Debug)]
+pub struct Oidc {
+    config: OidcConfig,
+    keys: Jwks,
+}
+
+impl Oidc {
+    /// Serves this provider. Keys in a file are read now, those at an address when the first token comes.
+    ///
+    /// # Errors
+    /// [`OidcError`].
+    pub fn open(config: OidcConfig, now: Time) -> Result<Oidc, OidcError> {
+        config.check()?;
+        signature::install();
+        let source = config.source().expect("check asked for exactly one");
+        let keys = Jwks::open(source, now).map_err(|source| OidcError::Keys {
+            issuer: config.issuer.clone(),
+            source,
+        })?;
+        Ok(Oidc { config, keys })
+    }
+
+    /// Whether a token says that it is this provider's; that is to be proven yet.
+    pub(super) fn issued(&self, token: &str) -> bool {
+        token.len() <= TOKEN_BYTES
+            && insecure_decode_claims::<Map<String, Value>>(token)
+                .is_ok_and(|claims| text(&claims, "iss") == Some(&self.config.issuer))
+    }
+
+    /// The caller that a token stands for.
+    ///
+    /// # Errors
+    /// [`AuthError`].
+    pub(super) async fn authenticate(
+        &self,
+        token: &str,
+        now: Time,
+    ) -> Result<Authenticated, AuthError> {
+        let header = decode_header(token).map_err(|_| AuthError::Invalid)?;
+        // RFC 7515, 4.1.11: who does not understand what is critical must refuse; nothing is understood here.
+        if header.crit.is_some() || !signature::ALGORITHMS.contains(&header.alg) {
+            return Err(AuthError::Invalid);
+        }
+        let keys = self
+            .keys
+            .find(header.kid.as_deref(), header.alg, now)
+            .await?;
+        // The claims are checked below, against `now` and with the provider's peculiarities.
+        let mut validation = Validation::new(header.alg);
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        let claims = keys
+            .iter()
+            .find_map(|key: &DecodingKey| {
+                decode::<Map<String, Value>>(token, key, &validation).ok()
+            })
+            .ok_or(AuthError::Invalid)?
+            .claims;
+        self.caller(&claims, now)
+    }
+
+    /// The caller of claims whose signature is good.
+    fn caller(&self, claims: &Map<String, Value>, now: Time) -> Result<Authenticated, AuthError> {
+        let config = &self.config;
+        if text(claims, "iss") != Some(&config.issuer) || !self.is_for_us(claims) {
+            return Err(AuthError::Invalid);
+        }
+        let begins = time(claims, "nbf")?;
+        let ends = time(claims, "exp")?.ok_or(AuthError::Invalid)?;
+        if begins.is_some_and(|begins| begins.as_millis() > now.as_millis() + CLOCK_SKEW_MILLIS) {
+            return Err(AuthError::Invalid);
+        }
+        if ends <= now {
+            return Err(AuthError::Expired);
+        }
+        let subject = text(claims, &config.subject_claim)
+            .filter(|subject| !subject.is_empty() && subject.len() <= job::limits::OWNER_BYTES)
+            .ok_or(AuthError::Invalid)?;
+        let mut roles = config.everybody.clone();
+        for group in groups(claims, &config.groups_claim) {
+            roles.extend(config.groups.get(group).into_iter().flatten());
+        }
+        Ok(Authenticated {
+            caller: Caller::new(subject, &roles),
+            expires_at: Some(ends),
+        })
+    }
+
+    fn is_for_us(&self, claims: &Map<String, Value>) -> bool {
+        let is_ours = |name: &Value| {
+            name.as_str()
+                .is_some_and(|name| self.config.audience.iter().any(|ours| ours == name))
+        };
+        match claims.get("aud") {
+            Some(Value::Array(names)) => names.iter().any(is_ours),
+            Some(name) => is_ours(name),
+            None => claims.get("client_id").is_some_and(is_ours),
+        }
+    }
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a String> {
+    match claims.get(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// A NumericDate (RFC 7519, section 2): seconds, with a fraction perhaps.
+fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<Time>, AuthError> {
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
+    };
+    let seconds = value.as_f64().ok_or(AuthError::Invalid)?;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a cast from a float saturates, and Time::from_millis clamps"
+    )]
+    Ok(Some(Time::from_millis((seconds * 1000.0) as i64)))
+}
+
+fn groups<'a>(claims: &'a Map<String, Value>, name: &str) -> Vec<&'a str> {
+    let found = match name.strip_prefix('/') {
+        // JSON pointer begins at the whole; the first of its names is a claim.
+        Some(path) => {
+            let (first, rest) = path
+                .find('/')
+                .map_or((path, ""), |slash| path.split_at(slash));
+            let first = first.replace("~1", "/").replace("~0", "~");
+            claims.get(&first).and_then(|claim| claim.pointer(rest))
+        }
+        None => claims.get(name),
+    };
+    match found {
+        Some(Value::String(words)) => words.split_ascii_whitespace().collect(),
+        Some(Value::Array(values)) => values.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}

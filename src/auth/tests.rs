@@ -1,0 +1,632 @@
+//! Credentials and who they stand for: each mode, several at once, every claim on both sides of what is good.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::StatusCode;
+use job::Time;
+use parking_lot::Mutex;
+use resolvers::token::Signer;
+use resolvers::{Caller, Role};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::jwks::{FRESH_MILLIS, JWKS_BYTES, KEYS, READ_EVERY_MILLIS, STALE_MILLIS};
+use super::oidc::{CLOCK_SKEW_MILLIS, TOKEN_BYTES};
+use super::{ApiKey, AuthError, Authenticated, Authenticator, Credentials, Oidc, OidcConfig};
+
+/// When the tests are, in milliseconds; tokens say it in seconds.
+const NOW: i64 = 1_500_000;
+
+fn api_key(text: &str) -> ApiKey {
+    ApiKey {
+        sha256: Sha256::digest(text).into(),
+        subject: "backend".into(),
+        roles: vec![Role::Submitter],
+    }
+}
+
+fn signer() -> Signer {
+    Signer::new([3; 32])
+}
+
+async fn subject(
+    auth: &Authenticator,
+    authorization: Option<&str>,
+    api_key: Option<&str>,
+) -> Result<String, AuthError> {
+    let credentials = Credentials {
+        authorization,
+        api_key,
+    };
+    let answer = auth.authenticate(credentials, Time::from_millis(NOW)).await;
+    answer.map(|found| found.caller.subject)
+}
+
+/// A key of an identity provider.
+struct Provider {
+    id: String,
+    pair: EcdsaKeyPair,
+}
+
+impl Provider {
+    fn new(id: &str) -> Provider {
+        let (algorithm, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+        let document = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+        Provider {
+            id: id.to_owned(),
+            pair: EcdsaKeyPair::from_pkcs8(algorithm, document.as_ref(), &random).unwrap(),
+        }
+    }
+
+    fn jwk(&self) -> Value {
+        let point = self.pair.public_key().as_ref();
+        let (x, y) = (
+            URL_SAFE_NO_PAD.encode(&point[1..33]),
+            URL_SAFE_NO_PAD.encode(&point[33..]),
+        );
+        json!({ "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.id, "x": x, "y": y })
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        self.sign_with(&json!({ "alg": "ES256", "kid": self.id }), claims)
+    }
+
+    fn sign_with(&self, header: &Value, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(header), part(claims));
+        let signature = self.pair.sign(&SystemRandom::new(), signed.as_bytes());
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.unwrap()))
+    }
+}
+
+fn claims() -> Value {
+    json!({ "iss": "https://id.example", "aud": "app", "sub": "ann", "exp": 2000, "cognito:groups": ["support"] })
+}
+
+/// The claims with one of them other, or, with null, without it.
+fn with(name: &str, value: Value) -> Value {
+    let mut claims = claims();
+    if value.is_null() {
+        claims.as_object_mut().unwrap().remove(name);
+    } else {
+        claims[name] = value;
+    }
+    claims
+}
+
+fn config(jwks_url: &str) -> OidcConfig {
+    serde_json::from_value(json!({
+        "issuer": "https://id.example",
+        "audience": ["app", "other-app"],
+        "jwks_url": jwks_url,
+        "everybody": ["viewer"],
+        "groups": { "support": ["operator"], "users": ["submitter"] },
+    }))
+    .unwrap()
+}
+
+/// With the keys in a file.
+fn provided(keys: &[Value], change: impl FnOnce(&mut OidcConfig)) -> Authenticator {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), json!({ "keys": keys }).to_string()).unwrap();
+    let mut config = config("");
+    (config.jwks_url, config.jwks_file) = (None, Some(file.path().to_owned()));
+    change(&mut config);
+    let issuer = Oidc::open(config, Time::from_millis(NOW)).unwrap();
+    Authenticator::new(vec![], vec![issuer], signer())
+}
+
+async fn token_at(auth: &Authenticator, token: &str, now: i64) -> Result<Authenticated, AuthError> {
+    let authorization = format!("Bearer {token}");
+    let credentials = Credentials {
+        authorization: Some(&authorization),
+        api_key: None,
+    };
+    auth.authenticate(credentials, Time::from_millis(now)).await
+}
+
+async fn token(auth: &Authenticator, token: &str) -> Result<Authenticated, AuthError> {
+    token_at(auth, token, NOW).await
+}
+
+#[tokio::test]
+async fn api_keys_and_our_own_tokens() {
+    let now = Time::from_millis(NOW);
+    let job = job::JobId::new(now, 1);
+    let own = signer().watch_token(job, Time::from_millis(NOW + 1));
+    let (own, old) = (format!("bearer {own}"), signer().watch_token(job, now));
+    let closed = Authenticator::new(vec![api_key("other"), api_key("secret")], vec![], signer());
+    for (authorization, key, expected) in [
+        (None, None, Err(AuthError::Missing)),
+        (None, Some("wrong"), Err(AuthError::Invalid)),
+        (None, Some(""), Err(AuthError::Invalid)),
+        (Some("Bearer wrong"), None, Err(AuthError::Invalid)),
+        (None, Some("secret"), Ok("backend".into())),
+        (Some("Bearer secret"), None, Ok("backend".into())),
+        (Some("secret"), None, Ok("backend".into())),
+    ] {
+        assert_eq!(subject(&closed, authorization, key).await, expected);
+    }
+    let open = Authenticator::new(vec![], vec![], signer());
+    assert_eq!(subject(&open, None, None).await, Ok("dev".into()));
+    assert_eq!(subject(&open, None, Some("any")).await, Ok("dev".into()));
+    for auth in [&open, &closed] {
+        let watcher = Ok(format!("watch:{job}"));
+        assert_eq!(subject(auth, Some(&own), None).await, watcher);
+        assert_eq!(
+            subject(auth, Some(&old), None).await,
+            Err(AuthError::Expired)
+        );
+        let forged = subject(auth, Some("Bearer jc1.forged.x"), None).await;
+        assert_eq!(forged, Err(AuthError::Invalid));
+    }
+}
+
+#[tokio::test]
+async fn several_modes_at_once() {
+    let provider = Provider::new("1");
+    let good = provider.sign(&claims());
+    let Authenticator { issuers, .. } = provided(&[provider.jwk()], |_| {});
+    let both = Authenticator::new(vec![api_key("secret")], issuers.clone(), signer());
+    assert_eq!(subject(&both, Some(&good), None).await, Ok("ann".into()));
+    assert_eq!(
+        subject(&both, None, Some("secret")).await,
+        Ok("backend".into())
+    );
+    assert_eq!(
+        subject(&both, Some("secret"), None).await,
+        Ok("backend".into())
+    );
+    // As with AppSync a key is looked at before a token, and a bad one does not fall back to it.
+    assert_eq!(
+        subject(&both, Some(&good), Some("wrong")).await,
+        Err(AuthError::Invalid)
+    );
+    assert_eq!(subject(&both, None, None).await, Err(AuthError::Missing));
+    // An identity provider alone keeps strangers out.
+    let only = Authenticator::new(vec![], issuers, signer());
+    assert_eq!(subject(&only, None, None).await, Err(AuthError::Missing));
+    assert_eq!(
+        subject(&only, None, Some("any")).await,
+        Err(AuthError::Invalid)
+    );
+    // Without the provider its tokens are worth nothing.
+    let keys = Authenticator::new(vec![api_key("secret")], vec![], signer());
+    assert_eq!(
+        subject(&keys, Some(&good), None).await,
+        Err(AuthError::Invalid)
+    );
+}
+
+#[tokio::test]
+async fn a_token_stands_for_its_subject_until_it_expires() {
+    let provider = Provider::new("1");
+    let auth = provided(&[provider.jwk()], |_| {});
+    let found = token(&auth, &provider.sign(&claims())).await.unwrap();
+    assert_eq!(
+        found.caller,
+        Caller::new("ann", &[Role::Viewer, Role::Operator])
+    );
+    assert_eq!(found.expires_at, Some(Time::from_millis(2_000_000)));
+    let same = subject(&auth, Some(&provider.sign(&claims())), None).await;
+    assert_eq!(same, Ok("ann".into()));
+}
+
+#[tokio::test]
+async fn every_claim_on_both_sides() {
+    let provider = Provider::new("1");
+    let auth = provided(&[provider.jwk()], |_| {});
+    let owner = |bytes| Value::from("a".repeat(bytes));
+    let (skew, most) = (CLOCK_SKEW_MILLIS / 1000, job::limits::OWNER_BYTES);
+    let mut access = with("aud", Value::Null);
+    access["client_id"] = "app".into();
+    let mut foreign = with("aud", json!("foreign"));
+    foreign["client_id"] = "app".into();
+    for (claims, expected) in [
+        (claims(), Ok(())),
+        (
+            with("iss", json!("https://id.example/")),
+            Err(AuthError::Invalid),
+        ),
+        (with("iss", Value::Null), Err(AuthError::Invalid)),
+        (with("aud", json!("other-app")), Ok(())),
+        (with("aud", json!(["foreign", "app"])), Ok(())),
+        (with("aud", json!(["foreign"])), Err(AuthError::Invalid)),
+        (with("aud", json!([])), Err(AuthError::Invalid)),
+        (with("aud", Value::Null), Err(AuthError::Invalid)),
+        // Cognito's access tokens have no audience; but where there is one, it decides.
+        (access, Ok(())),
+        (foreign, Err(AuthError::Invalid)),
+        (with("exp", json!(1500.001)), Ok(())),
+        (with("exp", json!(1500)), Err(AuthError::Expired)),
+        (with("exp", json!("2000")), Err(AuthError::Invalid)),
+        (with("exp", json!(1e300)), Ok(())),
+        (with("exp", Value::Null), Err(AuthError::Invalid)),
+        (with("nbf", json!(1500 + skew)), Ok(())),
+        (with("nbf", json!(1501 + skew)), Err(AuthError::Invalid)),
+        (with("nbf", json!("soon")), Err(AuthError::Invalid)),
+        (with("sub", Value::Null), Err(AuthError::Invalid)),
+        (with("sub", json!("")), Err(AuthError::Invalid)),
+        (with("sub", json!(7)), Err(AuthError::Invalid)),
+        (with("sub", owner(most)), Ok(())),
+        (with("sub", owner(most + 1)), Err(AuthError::Invalid)),
+    ] {
+        let answer = token(&auth, &provider.sign(&claims)).await;
+        assert_eq!(answer.map(|_| ()), expected, "{claims}");
+    }
+}
+
+#[tokio::test]
+async fn roles_come_from_the_configured_groups_only() {
+    let provider = Provider::new("1");
+    let operator = vec![Role::Viewer, Role::Operator];
+    let both = vec![Role::Viewer, Role::Submitter, Role::Operator];
+    for (claim, groups, roles) in [
+        ("cognito:groups", json!(["support"]), operator.clone()),
+        ("cognito:groups", json!(["users", "support"]), both.clone()),
+        (
+            "cognito:groups",
+            json!(["admin", "operator"]),
+            vec![Role::Viewer],
+        ),
+        (
+            "cognito:groups",
+            json!({ "support": true }),
+            vec![Role::Viewer],
+        ),
+        ("cognito:groups", Value::Null, vec![Role::Viewer]),
+        ("scope", json!("users support"), both),
+        (
+            "https://id.example/groups",
+            json!(["support"]),
+            operator.clone(),
+        ),
+        ("/realm/roles", json!(["support"]), vec![Role::Viewer]),
+    ] {
+        let auth = provided(&[provider.jwk()], |config| {
+            config.groups_claim = claim.into()
+        });
+        let mut claims = with("cognito:groups", Value::Null);
+        claims[claim] = groups;
+        let found = token(&auth, &provider.sign(&claims)).await.unwrap();
+        assert_eq!(found.caller, Caller::new("ann", &roles), "{claims}");
+    }
+    let nested = provided(&[provider.jwk()], |config| {
+        config.groups_claim = "/realm/roles".into()
+    });
+    let claims = with("realm", json!({ "roles": ["support"] }));
+    let found = token(&nested, &provider.sign(&claims)).await.unwrap();
+    assert_eq!(found.caller, Caller::new("ann", &operator));
+    let other = provided(&[provider.jwk()], |config| {
+        config.subject_claim = "email".into()
+    });
+    let claims = with("email", json!("ann@example.com"));
+    let found = token(&other, &provider.sign(&claims)).await.unwrap();
+    assert_eq!(found.caller.subject, "ann@example.com");
+}
+
+#[tokio::test]
+async fn only_the_providers_own_signature_counts() {
+    let (provider, stranger) = (Provider::new("1"), Provider::new("1"));
+    let jwk = provider.jwk();
+    let auth = provided(std::slice::from_ref(&jwk), |_| {});
+    let good = provider.sign(&claims());
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let payload = part(claims());
+    // The public key as the secret of an HMAC: an old confusion.
+    let hmac = {
+        use hmac::{Hmac, KeyInit, Mac};
+        let signed = format!("{}.{payload}", part(json!({ "alg": "HS256", "kid": "1" })));
+        let mut mac = Hmac::<Sha256>::new_from_slice(provider.pair.public_key().as_ref()).unwrap();
+        mac.update(signed.as_bytes());
+        format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+        )
+    };
+    for (what, bad) in [
+        ("another key", stranger.sign(&claims())),
+        (
+            "another key's id",
+            provider.sign_with(&json!({ "alg": "ES256", "kid": "2" }), &claims()),
+        ),
+        (
+            "other claims",
+            format!(
+                "{}.{}.{signature}",
+                good.split('.').next().unwrap(),
+                part(with("sub", json!("eve")))
+            ),
+        ),
+        (
+            "a shorter signature",
+            format!("{signed}.{}", &signature[..signature.len() - 4]),
+        ),
+        ("no signature", format!("{signed}.")),
+        (
+            "alg none",
+            format!("{}.{payload}.", part(json!({ "alg": "none" }))),
+        ),
+        ("alg HS256", hmac),
+        (
+            "alg RS256",
+            provider.sign_with(&json!({ "alg": "RS256", "kid": "1" }), &claims()),
+        ),
+        (
+            "alg ES384",
+            provider.sign_with(&json!({ "alg": "ES384", "kid": "1" }), &claims()),
+        ),
+        (
+            "crit",
+            provider.sign_with(
+                &json!({ "alg": "ES256", "kid": "1", "crit": ["b64"], "b64": false }),
+                &claims(),
+            ),
+        ),
+        (
+            "its own key",
+            provider.sign_with(
+                &json!({ "alg": "ES256", "kid": "2", "jwk": jwk }),
+                &claims(),
+            ),
+        ),
+        ("four parts", format!("{good}.x")),
+        ("two parts", signed.to_owned()),
+    ] {
+        assert_eq!(token(&auth, &bad).await, Err(AuthError::Invalid), "{what}");
+    }
+    assert!(token(&auth, &good).await.is_ok());
+    // Without an id every key that fits is tried.
+    let nameless = provider.sign_with(&json!({ "alg": "ES256" }), &claims());
+    assert!(token(&auth, &nameless).await.is_ok());
+}
+
+#[tokio::test]
+async fn rs256() {
+    // Signed once; the private key is gone.
+    const N: &str = "u6hBQ1KVMpfj2lIBgSY-tcRujsXf5uWJCzrqOPIKvW5z0jVB2PvGg3fgcbXE4HqroN8oC8pLy5fs5nfi5x5SUUZo1Ai3MSYVzpLK-_iegdeOXskcBbJDbPVVBUeRj2O-JGlRsBAOqDPJLE8AW4hbTmYabjmBuIztO8AaLZzFBjyM5kGlfezrJTpqkIZXX2iaXhuQlDEd81OAA0w3EvWgGyvamf0K6Le5BlwHrmiLOoQ4vJdbHrSJXxuaCLWfrKTwUb0uT33HFL7ycaD3wU86j6-cSuVZnF_putqFdqcpa85HIcxfmF0i4VoHOoFzD_sSEFnzw-NXO19kKjEBwq9zFw";
+    const HEADER: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6InJzYS0xIiwidHlwIjoiSldUIn0";
+    const CLAIMS: &str = "eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJhdWQiOiJhcHAiLCJzdWIiOiJhbm4iLCJleHAiOjIwMDAsImlhdCI6MTAwMCwiY29nbml0bzpncm91cHMiOlsic3VwcG9ydCJdfQ";
+    const SIGNATURE: &str = "eFLuM7dkCCp_eltKa9CqvKrXZktNPNJWsVq-J1X-2IPNaY3wB-QGOmNl0Fk3uCjGaAfouQHgwBZAmM7k4zdaNVMbMOrXKV0HlX95hZROgn8myGQHAig0mtlq8bZUVUpk-x_Ss2lz3fP98e9AvRHWerO4iZ7q8CMGKtl2nyj0iwtYBoexa_kJDDCAYFzbZVTS7VVHlOpbSsOgvzH_ux4uRPEa9kjirUPHfXH-JX0CtODdwH-54QBFejMimtDmC6cm0AG2xT-6Cyr3kwegwHACbJ-_GxjOF_RYZAxRlsc3bC3QDjPotdAj2ILGOzpDHgbaJxBZOK3_OTiqwkkqM4iygw";
+    let key =
+        json!({ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": "rsa-1", "n": N, "e": "AQAB" });
+    let auth = provided(&[Provider::new("ec-1").jwk(), key], |_| {});
+    let found = token(&auth, &format!("{HEADER}.{CLAIMS}.{SIGNATURE}"))
+        .await
+        .unwrap();
+    assert_eq!(
+        found.caller,
+        Caller::new("ann", &[Role::Viewer, Role::Operator])
+    );
+    let other = URL_SAFE_NO_PAD.encode(with("sub", json!("eve")).to_string());
+    let forged = token(&auth, &format!("{HEADER}.{other}.{SIGNATURE}")).await;
+    assert_eq!(forged, Err(AuthError::Invalid));
+}
+
+#[tokio::test]
+async fn tokens_up_to_their_limit() {
+    let provider = Provider::new("1");
+    let auth = provided(&[provider.jwk()], |_| {});
+    let padded = |bytes| provider.sign(&with("pad", Value::from("a".repeat(bytes))));
+    // Base64 makes four characters of three bytes: some padding gives the limit exactly.
+    let mut bytes = (TOKEN_BYTES - padded(1).len()) / 4 * 3;
+    while padded(bytes + 1).len() <= TOKEN_BYTES {
+        bytes += 1;
+    }
+    assert_eq!(padded(bytes).len(), TOKEN_BYTES);
+    assert!(token(&auth, &padded(bytes)).await.is_ok());
+    assert_eq!(
+        token(&auth, &padded(bytes + 1)).await,
+        Err(AuthError::Invalid)
+    );
+}
+
+/// A provider that publishes what it is told to, and counts how often it was asked.
+struct Published {
+    url: String,
+    answer: Arc<Mutex<(StatusCode, String)>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Published {
+    async fn start() -> Published {
+        let answer = Arc::new(Mutex::new((StatusCode::OK, String::new())));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
+        let (answers, counter) = (Arc::clone(&answer), Arc::clone(&asked));
+        let route = get(async move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            answers.lock().clone()
+        });
+        let app = Router::new().route("/jwks.json", route);
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Published { url, answer, asked }
+    }
+
+    fn publish(&self, keys: &[&Provider]) {
+        let keys: Vec<Value> = keys.iter().map(|key| key.jwk()).collect();
+        *self.answer.lock() = (StatusCode::OK, json!({ "keys": keys }).to_string());
+    }
+
+    fn fail(&self) {
+        *self.answer.lock() = (StatusCode::INTERNAL_SERVER_ERROR, "no keys today".into());
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    fn served(&self) -> Authenticator {
+        let issuer = Oidc::open(config(&self.url), Time::from_millis(NOW)).unwrap();
+        Authenticator::new(vec![], vec![issuer], signer())
+    }
+}
+
+/// A token of this key that is good for ever.
+fn lasting(key: &Provider) -> String {
+    key.sign(&with("exp", json!(1e12)))
+}
+
+#[tokio::test]
+async fn keys_rotate() {
+    let (old, new) = (Provider::new("old"), Provider::new("new"));
+    let published = Published::start().await;
+    published.publish(&[&old]);
+    let auth = published.served();
+    assert_eq!(
+        published.asked(),
+        0,
+        "nobody waits for the provider at the start"
+    );
+    for _ in 0..3 {
+        assert!(token(&auth, &lasting(&old)).await.is_ok());
+    }
+    assert_eq!(published.asked(), 1);
+    // The provider takes a new key: the first token that it signs with it makes us look, but not more often than allowed.
+    published.publish(&[&old, &new]);
+    let soon = NOW + READ_EVERY_MILLIS;
+    assert_eq!(
+        token_at(&auth, &lasting(&new), soon - 1).await,
+        Err(AuthError::Invalid)
+    );
+    assert_eq!(published.asked(), 1);
+    assert!(token_at(&auth, &lasting(&new), soon).await.is_ok());
+    assert_eq!(published.asked(), 2);
+    for id in 0..5 {
+        let invented = Provider::new(&id.to_string());
+        let answer = token_at(&auth, &lasting(&invented), soon + 1).await;
+        assert_eq!(answer, Err(AuthError::Invalid));
+    }
+    assert_eq!(
+        published.asked(),
+        2,
+        "invented ids ask the provider for nothing"
+    );
+    // It withdraws the old one: that ends here when the set is no longer fresh.
+    published.publish(&[&new]);
+    assert!(
+        token_at(&auth, &lasting(&old), soon + FRESH_MILLIS - 1)
+            .await
+            .is_ok()
+    );
+    let later = soon + FRESH_MILLIS;
+    assert_eq!(
+        token_at(&auth, &lasting(&old), later).await,
+        Err(AuthError::Invalid)
+    );
+    assert!(token_at(&auth, &lasting(&new), later).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away() {
+    let key = Provider::new("1");
+    let published = Published::start().await;
+    published.fail();
+    let auth = published.served();
+    assert_eq!(
+        token(&auth, &lasting(&key)).await,
+        Err(AuthError::Unavailable)
+    );
+    published.publish(&[&key]);
+    let read_at = NOW + READ_EVERY_MILLIS;
+    assert!(token_at(&auth, &lasting(&key), read_at).await.is_ok());
+    // What was read last is good for a while; then nobody can say any more who is who.
+    published.fail();
+    assert!(
+        token_at(&auth, &lasting(&key), read_at + STALE_MILLIS - 1)
+            .await
+            .is_ok()
+    );
+    let over = token_at(&auth, &lasting(&key), read_at + STALE_MILLIS).await;
+    assert_eq!(over, Err(AuthError::Unavailable));
+}
+
+#[tokio::test]
+async fn key_sets_up_to_their_limits() {
+    let key = Provider::new("last");
+    let passed_over = [
+        json!({ "kty": "RSA", "kid": "enc", "use": "enc", "n": "AQAB", "e": "AQAB" }),
+        json!({ "kty": "EC", "crv": "P-384", "kid": "long", "x": "AQAB", "y": "AQAB" }),
+        json!({ "kty": "oct", "kid": "secret", "k": "AQAB" }),
+        json!({ "kty": "OKP", "crv": "Ed25519", "kid": "ed", "x": "AQAB" }),
+        json!({ "kty": "of tomorrow" }),
+        json!("no key at all"),
+    ];
+    for (before, found) in [(KEYS - 1, true), (KEYS, false)] {
+        let mut keys: Vec<Value> = passed_over.iter().cycle().take(before).cloned().collect();
+        keys[0] = Provider::new("first").jwk();
+        keys.push(key.jwk());
+        let auth = provided(&keys, |_| {});
+        assert_eq!(
+            token(&auth, &key.sign(&claims())).await.is_ok(),
+            found,
+            "{before}"
+        );
+    }
+    for (bytes, found) in [(JWKS_BYTES, true), (JWKS_BYTES + 1, false)] {
+        let set = json!({ "keys": [key.jwk()] }).to_string();
+        let set = format!("{set}{}", " ".repeat(bytes - set.len()));
+        let published = Published::start().await;
+        *published.answer.lock() = (StatusCode::OK, set.clone());
+        let answer = token(&published.served(), &key.sign(&claims())).await;
+        assert_eq!(answer.is_ok(), found, "{bytes}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), set).unwrap();
+        let mut config = config("");
+        (config.jwks_url, config.jwks_file) = (None, Some(file.path().to_owned()));
+        assert_eq!(
+            Oidc::open(config, Time::from_millis(NOW)).is_ok(),
+            found,
+            "{bytes}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_key_file_is_found_at_the_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.json");
+    let open = || {
+        let mut config = config("");
+        (config.jwks_url, config.jwks_file) = (None, Some(path.clone()));
+        Oidc::open(config, Time::from_millis(NOW))
+            .map(|_| ())
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(open().contains("keys.json cannot be read"));
+    for (text, said) in [
+        ("keys", "the key set is not {\"keys\": […]}"),
+        ("{\"keys\": []}", "no key for RS256"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let error = open();
+        assert!(
+            error.contains("https://id.example") && error.contains(said),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn nothing_secret_is_shown() {
+    let shown = format!(
+        "{:?}",
+        Authenticator::new(vec![api_key("secret")], vec![], signer())
+    );
+    assert!(
+        shown.contains("backend") && !shown.contains("sha256"),
+        "{shown}"
+    );
+}
