@@ -13,7 +13,7 @@ use crate::world::{DEADLINE, World, described, types, until_closed};
 const CHILD: &str = r#"{"StartAt":"C","States":{"C":{"Type":"Choice","Choices":[
   {"Variable":"$.do","StringEquals":"fail","Next":"F"},{"Variable":"$.do","StringEquals":"wait","Next":"W"}],"Default":"P"},
   "F":{"Type":"Fail","Error":"Bad","Cause":"as asked"},"W":{"Type":"Wait","Seconds":3600,"End":true},"P":{"Type":"Pass","Result":{"r":1},"End":true}}}"#;
-const SOON: &str = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":0,"Next":"S"},"S":{"Type":"Succeed"}}}"#;
+const SOON: &str = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":1,"Next":"S"},"S":{"Type":"Succeed"}}}"#;
 
 fn arn(machine: &str) -> String {
     format!("arn:aws:states:us-east-1:000000000000:stateMachine:{machine}")
