@@ -60,13 +60,13 @@ pub(super) fn check_json(text: &str) -> Result<(), String> {
     if kind.starts_with("EOF") {
         return Err("Unexpected end-of-input".to_owned());
     }
-    if kind.starts_with("key must be a string") {
-        if let Some(found) = rest.chars().next() {
-            return Err(format!(
-                "Unexpected character ('{found}' (code {})): was expecting double-quote to start field name",
-                u32::from(found)
-            ));
-        }
+    if kind.starts_with("key must be a string")
+        && let Some(found) = rest.chars().next()
+    {
+        return Err(format!(
+            "Unexpected character ('{found}' (code {})): was expecting double-quote to start field name",
+            u32::from(found)
+        ));
     }
     if begun.starts_with(char::is_alphabetic) {
         return Err(format!(
