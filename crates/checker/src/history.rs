@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use job::{RULES, Status};
+use job::{Event, RULES, Status};
 
 use crate::seen::{Contradiction, Seen};
 
@@ -93,7 +93,8 @@ impl<Id: Ord + Clone + fmt::Debug> History<Id> {
                 why,
             });
         }
-        if !leads(before.status, got.status) {
+        let retried = before.attempt.is_none() || before.attempt != got.attempt;
+        if !leads(before.status, got.status, retried) {
             return Err(BrokenHistory::NoRule { id, before, got });
         }
         Ok(())
@@ -119,10 +120,13 @@ impl<Id: Ord + Clone + fmt::Debug> History<Id> {
     }
 }
 
-/// Whether rules lead from one status to the other. What happens at once is one change, so there may be several.
-fn leads(from: Status, to: Status) -> bool {
+/// Whether rules lead from one status to the other. What happens at once is one change, so there may be several; a retry is among them
+/// only where the attempt may be another.
+fn leads(from: Status, to: Status, retried: bool) -> bool {
     let next = |from: &[Status]| -> Vec<Status> {
-        let rules = RULES.iter().filter(|(before, ..)| from.contains(before));
+        let rules = RULES.iter().filter(|(before, event, _)| {
+            from.contains(before) && (retried || *event != Event::Retry)
+        });
         rules.map(|(_, _, after)| *after).collect()
     };
     let mut reached = next(&[from]);
