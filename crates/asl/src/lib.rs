@@ -32,8 +32,8 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use effect::{Effect, ReadItems, StepChange, Task, WriteResults};
 pub use event::{Event, TaskId, TimerId};
 pub use execution::{
-    Execution, Kind, MAX_CAUSE, MAX_HISTORY, MAX_PAYLOAD, MAX_TRANSITIONS, MapRun, MapRunChild,
-    Start, Status,
+    Before, Execution, Kind, MAX_CAUSE, MAX_HISTORY, MAX_PAYLOAD, MAX_TRANSITIONS, MapRun,
+    MapRunChild, Outcome, Start, Status, Trial, TrialStatus, Tried,
 };
 pub use history::HistoryEvent;
 pub use items::MAX_ITEMS_BYTES;

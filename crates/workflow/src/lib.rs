@@ -26,6 +26,7 @@ mod machines;
 mod nested;
 pub mod runner;
 pub mod services;
+mod target;
 pub mod task;
 
 pub use asl::Severity;

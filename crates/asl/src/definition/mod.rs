@@ -164,7 +164,7 @@ pub fn validate_as(text: &str, kind: Type) -> Vec<Diagnostic> {
     }
 }
 
-fn root(text: &str) -> Result<Value, Diagnostic> {
+pub(crate) fn root(text: &str) -> Result<Value, Diagnostic> {
     if text.len() > MAX_DEFINITION {
         return Err(Diagnostic::error(
             reader::SCHEMA,

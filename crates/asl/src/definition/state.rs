@@ -127,7 +127,7 @@ impl Reader {
         let Some((both, path_only, jsonata_only)) = fields(&kind) else {
             self.bad(
                 &format!("{at}/Type"),
-                format!("Type must be one of Task, Pass, Choice, Wait, Succeed, Fail, Parallel and Map, not '{kind}'"),
+                "The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map]",
             );
             return None;
         };
@@ -256,10 +256,7 @@ impl Reader {
                 self.required(map, &["Branches"], at);
                 let branches = self.list(map, "Branches", at);
                 if branches.is_empty() && map.contains_key("Branches") {
-                    self.bad(
-                        &format!("{at}/Branches"),
-                        "Branches must have at least one branch",
-                    );
+                    self.bad(&format!("{at}/Branches"), "Value cannot be empty");
                 }
                 let mut graphs = Vec::new();
                 for (i, branch) in branches.iter().enumerate() {

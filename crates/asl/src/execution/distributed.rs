@@ -226,7 +226,11 @@ impl Execution {
         }
     }
 
-    fn tolerated(&self, id: u64, map: &MapState) -> Result<(Option<u64>, Option<f64>), Fault> {
+    pub(super) fn tolerated(
+        &self,
+        id: u64,
+        map: &MapState,
+    ) -> Result<(Option<u64>, Option<f64>), Fault> {
         let count = map
             .tolerated_count
             .as_ref()
@@ -266,7 +270,12 @@ impl Execution {
         }
         self.begin_items(id, items, input, concurrency, Some(run));
     }
-    fn batch(&self, id: u64, items: Vec<Value>, input: &Arc<Data>) -> Result<Vec<Value>, Fault> {
+    pub(super) fn batch(
+        &self,
+        id: u64,
+        items: Vec<Value>,
+        input: &Arc<Data>,
+    ) -> Result<Vec<Value>, Fault> {
         let Some(thread) = self.threads.get(&id) else {
             return Ok(items);
         };

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use std::{borrow::Cow, sync::Arc};
 
 /// What a state does once its fields are worked out.
-enum Plan {
+pub(super) enum Plan {
     Leave(Left),
     Wait(Timestamp),
     Task(Request),
@@ -142,7 +142,7 @@ impl Execution {
     }
 
     /// Works out what the state does.
-    fn plan(&self, thread: &Thread) -> Result<Plan, Fault> {
+    pub(super) fn plan(&self, thread: &Thread) -> Result<Plan, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;
         if state.is_plain && matches!(state.kind, Kind::Pass(_) | Kind::Succeed) {

@@ -16,7 +16,7 @@ use crate::{
 use serde_json::{Value, json};
 
 impl Execution {
-    fn located(&self, id: u64, cause: &str) -> String {
+    pub(super) fn located(&self, id: u64, cause: &str) -> String {
         self.threads.get(&id).map_or_else(String::new, |t| {
             format!(
                 "An error occurred while executing the state '{}' (entered at the event id #{}). {cause}",
@@ -284,7 +284,12 @@ impl Execution {
         let fault = Fault { cause, ..fault };
         self.give_up(id, &fault);
     }
-    fn catch(&self, thread: &Thread, catcher: &Catcher, fault: &Fault) -> Result<Left, Fault> {
+    pub(super) fn catch(
+        &self,
+        thread: &Thread,
+        catcher: &Catcher,
+        fault: &Fault,
+    ) -> Result<Left, Fault> {
         let state = &*thread.state;
         let error = json!({"Error": fault.error, "Cause": fault.cause});
         let context = Context::new(|| self.context_object(thread, None));

@@ -101,27 +101,25 @@ impl Execution {
         let Some(thread) = self.threads.get(&id) else {
             return;
         };
-        let state = &*thread.state;
-        let raw = &thread.input;
-        let context = Context::new(|| self.context_object(thread, None));
-        let finish = || {
-            if state.is_plain {
-                return Ok(Left {
-                    output: raw.clone(),
-                    assigned: None,
-                    next: state.next.clone(),
-                });
-            }
-            let scope = self.scope(thread, raw.value(), &context);
-            let input = select(state.input.as_ref(), &scope)?.into_owned();
-            self.finish(thread, input, &context)
-        };
-        let finished = finish();
-        drop(context);
-        match finished {
+        match self.after_wait(thread) {
             Ok(left) => self.leave(id, left),
             Err(fault) => self.fail(id, fault, None),
         }
+    }
+    pub(super) fn after_wait(&self, thread: &Thread) -> Result<Left, Fault> {
+        let state = &*thread.state;
+        let raw = &thread.input;
+        if state.is_plain {
+            return Ok(Left {
+                output: raw.clone(),
+                assigned: None,
+                next: state.next.clone(),
+            });
+        }
+        let context = Context::new(|| self.context_object(thread, None));
+        let scope = self.scope(thread, raw.value(), &context);
+        let input = select(state.input.as_ref(), &scope)?.into_owned();
+        self.finish(thread, input, &context)
     }
 
     /// Exits the state with its output and goes to the next, or ends the thread.

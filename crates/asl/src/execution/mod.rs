@@ -1,7 +1,7 @@
 //! The interpreter's state and its door: `handle(event, now)`.
 //!
 //! `enter` begins states, `leave` ends them, `task` follows tasks, `map` and `distributed` follow iterations, `failure`
-//! retries and catches, `redrive` goes on after an end, `record` writes the history. Everything here is a pure function
+//! retries and catches, `redrive` goes on after an end, `record` writes the history, `trial` tries one state alone. Everything here is a pure function
 //! of the machine, the start and the list of (event, now): replay gives the same effects.
 
 mod data;
@@ -18,11 +18,13 @@ mod redrive;
 mod subtree;
 mod table;
 mod task;
+mod trial;
 mod view;
 
 pub use distributed::{MapRun, MapRunChild};
 pub use model::{Kind, MAX_CAUSE, MAX_HISTORY, MAX_PAYLOAD, MAX_TRANSITIONS, Start, Status};
 pub(crate) use model::{MAX_DEPTH, MAX_ERROR};
+pub use trial::{Before, Outcome, Trial, TrialStatus, Tried};
 
 use crate::{
     Effect, Event, StateMachine, Task, TaskId, TimerId,
@@ -43,6 +45,8 @@ pub struct Execution {
     machine: Arc<StateMachine>,
     start: Start,
     input: Option<Arc<Data>>,
+    /// The context object that a trial shows instead of its own.
+    shown: Option<Box<Value>>,
     status: Status,
     output: Option<Arc<str>>,
     error: Option<String>,
@@ -72,6 +76,7 @@ impl Execution {
             dice: Dice::new(start.seed),
             start,
             input: None,
+            shown: None,
             status: Status::Running,
             output: None,
             error: None,

@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 impl Execution {
     /// The context object as this thread sees it.
     pub(super) fn context_object(&self, thread: &Thread, token: Option<&str>) -> Value {
+        if let Some(shown) = &self.shown {
+            return (**shown).clone();
+        }
         let s = &self.start;
         let own = self.input.as_deref();
         let value = |data: Option<&Data>| data.map_or(Value::Null, |d| d.value().clone());

@@ -4,14 +4,14 @@ use super::error::ApiError;
 
 /// A state machine's ARN. The account is not compared: the embedded service has one name space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct MachineArn<'a> {
-    pub(super) name: &'a str,
-    pub(super) qualifier: Option<Qualifier<'a>>,
+pub(crate) struct MachineArn<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) qualifier: Option<Qualifier<'a>>,
 }
 
 /// What follows a state machine's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Qualifier<'a> {
+pub(crate) enum Qualifier<'a> {
     Version(u32),
     Alias(&'a str),
 }

@@ -29,13 +29,16 @@ pub(super) fn type_of(kind: Kind) -> &'static str {
 
 /// Parses a definition. A service that is not available here is no error: the state fails when it is reached.
 pub(super) fn parse(text: &str, kind: Kind) -> Result<StateMachine, ApiError> {
-    StateMachine::parse_as(text, kind).map_err(|problems| {
-        let first = problems
-            .iter()
-            .find(|problem| problem.severity == Severity::Error);
-        let message = first.map_or_else(String::new, |problem| told(problem, text));
-        ApiError::new("InvalidDefinition", message)
-    })
+    StateMachine::parse_as(text, kind).map_err(|problems| refused(&problems, text))
+}
+
+/// The first error of a definition.
+pub(super) fn refused(problems: &[Diagnostic], text: &str) -> ApiError {
+    let first = problems
+        .iter()
+        .find(|problem| problem.severity == Severity::Error);
+    let message = first.map_or_else(String::new, |problem| told(problem, text));
+    ApiError::new("InvalidDefinition", message)
 }
 
 fn told(problem: &Diagnostic, text: &str) -> String {

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use super::arn::{self, MachineArn, Qualifier};
 use super::error::ApiError;
-use super::machine::Target;
 use super::shape::{ARN, CAUSE, DATA, ERROR, EXECUTIONS_PAGE_TOKEN, NAME, Shape};
 use super::{Api, Call, Reply, numbered, page_token, seconds, stored_seconds, uuid, with_next};
 use crate::alarm::timestamp;
 use crate::engine::{Filter, Started, Status, Stored, is_name};
+use crate::target::Target;
 
 /// The filter of executions that wait for a redrive of their own: there are none here.
 const PENDING: &str = "PENDING_REDRIVE";
@@ -167,21 +167,17 @@ impl Api {
         name: &str,
         input: &str,
     ) -> Result<(String, jiff::Timestamp), ApiError> {
+        let row_name = match target.kind {
+            Kind::Standard => name.to_owned(),
+            Kind::Express => format!("{name}:{}", uuid()),
+        };
+        let arn = target.execution_arn(&self.engine, &row_name);
         let Target {
             machine,
             kind,
-            account,
             origin,
+            ..
         } = target;
-        let (resource, row_name) = match kind {
-            Kind::Standard => ("execution", name.to_owned()),
-            Kind::Express => ("express", format!("{name}:{}", uuid())),
-        };
-        let arn = self.arn(
-            &account,
-            resource,
-            &format!("{}:{row_name}", machine.name()),
-        );
         let started = self
             .engine
             .start_machine(machine, &row_name, input.into(), kind, origin)

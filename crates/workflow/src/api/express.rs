@@ -8,7 +8,7 @@ use serde_json::json;
 use super::error::ApiError;
 use super::execution::Order;
 use super::{Api, Call, Reply, seconds, uuid};
-use crate::engine::Status;
+use crate::engine::{End, Status};
 
 /// How long an Express execution may take.
 pub(crate) const EXPRESS: Duration = Duration::from_secs(300);
@@ -19,6 +19,23 @@ const BILLED_MEMORY: u64 = 64;
 const BILLED_MILLIS: u64 = 100;
 
 impl Api {
+    /// The end of an Express execution, and whether it came in time; one that takes too long is stopped.
+    pub(super) async fn express_end(
+        &self,
+        machine: &str,
+        name: &str,
+    ) -> Result<(End, bool), ApiError> {
+        let ended = self.engine.end(Some(machine), name);
+        match tokio::time::timeout(EXPRESS, ended).await {
+            Ok(end) => Ok((end?, true)),
+            Err(_) => {
+                let row = self.engine.row(name, machine).await?;
+                self.engine.stop_stored(&row, None, None).await?;
+                Ok((self.engine.end(Some(machine), name).await?, false))
+            }
+        }
+    }
+
     pub(super) async fn start_sync_execution(&self, call: &Call) -> Reply {
         let mut shape = call.shape();
         let included = shape.word("includedData", &["ALL_DATA", "METADATA_ONLY"]);
@@ -29,18 +46,10 @@ impl Api {
         }
         let name = order.name.map_or_else(uuid, str::to_owned);
         let machine = target.machine.name().clone();
-        let machine_arn = self.arn(&target.account, "stateMachine", &machine);
+        let machine_arn = target.machine_arn(&self.engine);
         let (arn, started) = self.begin(target, &name, order.input).await?;
         let row_name = arn.splitn(8, ':').nth(7).unwrap_or_default().to_owned();
-        let ended = self.engine.end(Some(&machine), &row_name);
-        let (end, in_time) = match tokio::time::timeout(EXPRESS, ended).await {
-            Ok(end) => (end?, true),
-            Err(_) => {
-                let row = self.engine.row(&row_name, &machine).await?;
-                self.engine.stop_stored(&row, None, None).await?;
-                (self.engine.end(Some(&machine), &row_name).await?, false)
-            }
-        };
+        let (end, in_time) = self.express_end(&machine, &row_name).await?;
         let row = self.engine.row(&row_name, &machine).await?;
         let stopped = row
             .stopped

@@ -16,22 +16,14 @@ use super::{
     Api, Call, Reply, now, page_token, position, seconds, stored_seconds, tag, uuid, variables,
     version, with_next,
 };
-use crate::Machine;
 use crate::alarm::timestamp;
 use crate::catalog::{Configuration, MachineRecord, Tables, Version};
-use crate::engine::{Origin, is_name};
+use crate::engine::is_name;
+use crate::target::Target;
+use crate::{EngineError, Machine};
 
 /// State machines that the API may create (Step Functions quota).
 pub(crate) const MACHINES: usize = 10_000;
-
-/// A state machine that can be started, wherever it comes from.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    pub(super) machine: Arc<Machine>,
-    pub(super) kind: Kind,
-    pub(super) account: Arc<str>,
-    pub(super) origin: Origin,
-}
 
 /// A state machine as `DescribeStateMachine` shows it.
 enum Found {
@@ -41,56 +33,13 @@ enum Found {
 }
 
 impl Api {
-    /// The state machine, its version, or the version that its alias leads to this time.
+    /// What an execution is started of.
     pub(super) async fn target(&self, arn: &str) -> Result<Target, ApiError> {
         let parsed = MachineArn::parse(arn)?;
-        if let Some(machine) = self.engine.machines().get(parsed.name) {
-            if parsed.qualifier.is_some() {
-                return Err(ApiError::no_machine(arn));
-            }
-            return Ok(Target {
-                machine: machine.clone(),
-                kind: Kind::Standard,
-                account: self.engine.settings().account.as_str().into(),
-                origin: Origin::default(),
-            });
-        }
-        let (name, whole) = (parsed.name.to_owned(), arn.to_owned());
-        let qualifier = match parsed.qualifier {
-            None => None,
-            Some(Qualifier::Version(number)) => Some(Err(number)),
-            Some(Qualifier::Alias(alias)) => Some(Ok(alias.to_owned())),
-        };
-        let draw = rand::random_range(0..100);
-        let (record, alias, version) = self
-            .read(move |tables| {
-                let none = || ApiError::no_machine(&whole);
-                let record = tables.machine(&name)?.ok_or_else(none)?;
-                let (alias, number) = match qualifier {
-                    None => return Ok((record, None, None)),
-                    Some(Err(number)) => (None, number),
-                    Some(Ok(alias)) => {
-                        let found = tables.alias(&name, &alias)?.ok_or_else(none)?;
-                        let number = version::drawn(&found.routing, draw).ok_or_else(none)?;
-                        (Some(alias), number)
-                    }
-                };
-                let version = tables.version(&name, number)?.ok_or_else(none)?;
-                Ok((record, alias, Some(version)))
-            })
-            .await?;
-        let number = version.as_ref().map(|version| version.number);
-        let with = version.map_or(record.configuration, |version| version.configuration);
-        Ok(Target {
-            machine: self.engine.machine_of(&record.name, with.definition)?,
-            kind: record.kind,
-            account: record.account.clone(),
-            origin: Origin {
-                account: Some(record.account),
-                role: Some(with.role),
-                version: number,
-                alias: alias.map(Into::into),
-            },
+        let target = self.engine.target(parsed.name, parsed.qualifier).await;
+        target.map_err(|error| match error {
+            EngineError::UnknownMachine(_) => ApiError::no_machine(arn),
+            other => other.into(),
         })
     }
 

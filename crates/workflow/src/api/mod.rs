@@ -7,7 +7,7 @@
 
 mod activity;
 mod alias;
-mod arn;
+pub(crate) mod arn;
 mod configuration;
 mod definition;
 mod error;
@@ -20,6 +20,7 @@ mod nested;
 mod shape;
 mod tag;
 mod task;
+mod test_state;
 mod variables;
 mod version;
 
@@ -147,6 +148,7 @@ impl Api {
             "StartSyncExecution" => self.start_sync_execution(call).await,
             "StopExecution" => self.stop_execution(call).await,
             "TagResource" => self.tag_resource(call).await,
+            "TestState" => self.test_state(call).await,
             "UntagResource" => self.untag_resource(call).await,
             "UpdateMapRun" => self.update_map_run(call).await,
             "UpdateStateMachine" => self.update_state_machine(call).await,

@@ -60,18 +60,6 @@ pub(super) fn publish(
     Ok(version)
 }
 
-/// The version that a draw of 0 to 99 leads to.
-pub(super) fn drawn(routing: &[(u32, u32)], draw: u32) -> Option<u32> {
-    let mut bound = 0;
-    for (version, weight) in routing {
-        bound += weight;
-        if draw < bound {
-            return Some(*version);
-        }
-    }
-    routing.last().map(|(version, _)| *version)
-}
-
 impl Api {
     pub(super) async fn publish_state_machine_version(&self, call: &Call) -> Reply {
         let mut shape = call.shape();
@@ -174,24 +162,5 @@ impl Api {
             Ok(json!({}))
         })
         .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_divide_the_draws() {
-        let to = |routing: &[(u32, u32)]| {
-            (0..100)
-                .map(|draw| drawn(routing, draw))
-                .collect::<Vec<_>>()
-        };
-        assert!(to(&[(3, 100)]).iter().all(|version| *version == Some(3)));
-        let both = to(&[(1, 30), (2, 70)]);
-        let first = both.iter().filter(|version| **version == Some(1)).count();
-        assert_eq!((first, both[29], both[30]), (30, Some(1), Some(2)));
-        assert_eq!(drawn(&[], 0), None);
     }
 }

@@ -1,6 +1,7 @@
 //! The engine on a real file, functions in real processes.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
+mod api;
 mod engine;
 mod function;
 #[path = "../../../asl/tests/generator/mod.rs"]

@@ -1,0 +1,609 @@
+//! One state, tried alone with a given outcome (`TestState`): what its fields make of the data, step by step. Nothing is called and
+//! nothing waits.
+//!
+//! Source: the API reference of `TestState`, `InspectionData`; which fields each type of state fills in is recorded behaviour.
+use super::{
+    Execution, Start,
+    data::Data,
+    enter::{Left, Plan, fill, select},
+    model::{Phase, Thread},
+};
+use crate::{
+    Diagnostic, Resource, StateMachine,
+    definition::model::{Kind, Language, MapState, State},
+    fault::{Fault, Origin},
+    path::Path,
+    scope::{Context, Scope, Variables},
+};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// What a state gets the name of, when it is given without one.
+const NAME: &str = "StateName";
+
+/// What a Task, a Map or a Parallel comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The result.
+    Result(Value),
+    /// The failure.
+    Error {
+        /// Its name.
+        error: Option<String>,
+        /// Its cause.
+        cause: Option<String>,
+    },
+}
+
+/// What came before, as far as it matters.
+#[derive(Debug, Clone, Default)]
+pub struct Before {
+    /// Variables by name.
+    pub variables: Map<String, Value>,
+    /// The context object.
+    pub context: Value,
+    /// How often the retrier that the error meets has retried.
+    pub retries: u32,
+    /// Iterations of a Map that failed.
+    pub failures: Option<u64>,
+    /// What a Map's `ItemReader` reads.
+    pub items: Option<Vec<Value>>,
+}
+
+/// How a trial ended (`TestExecutionStatus`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "AWS's own words")]
+pub enum TrialStatus {
+    Succeeded,
+    Failed,
+    Retriable,
+    CaughtError,
+}
+
+/// What came of a trial.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tried {
+    /// How it ended.
+    pub status: TrialStatus,
+    /// The output, JSON.
+    pub output: Option<Arc<str>>,
+    /// The error's name.
+    pub error: Option<String>,
+    /// The error's text.
+    pub cause: Option<String>,
+    /// The state that would be next.
+    pub next: Option<String>,
+    /// `InspectionData`.
+    pub inspection: Map<String, Value>,
+}
+
+/// A state that is ready to be tried.
+#[derive(Debug)]
+pub struct Trial {
+    execution: Execution,
+    thread: u64,
+    before: Before,
+}
+
+impl Trial {
+    /// Takes a state's definition, or a state machine's with the name of one of its states, which may be nested.
+    ///
+    /// # Errors
+    /// Every problem of the definition. `None` when the state machine has no such state.
+    pub fn new(
+        definition: &str,
+        name: Option<&str>,
+        start: Start,
+        before: Before,
+    ) -> Result<Option<Trial>, Vec<Diagnostic>> {
+        let root: Value = match crate::definition::root(definition) {
+            Ok(root) => root,
+            Err(problem) => return Err(vec![problem]),
+        };
+        let alone = match name {
+            None => alone(&root, Value::Null),
+            Some(name) => {
+                StateMachine::parse(definition)?;
+                let Some(state) = find(&root, name) else {
+                    return Ok(None);
+                };
+                alone(state, root["QueryLanguage"].clone())
+            }
+        };
+        let machine = Arc::new(StateMachine::parse(&alone.to_string())?);
+        let graph = machine.graph.clone();
+        let input = Arc::new(Data::of_text(start.input.clone()));
+        let now = start.start_time;
+        let mut execution = Execution::new(machine, start);
+        execution.begun = true;
+        execution.input = Some(input.clone());
+        execution.shown = Some(Box::new(before.context.clone()));
+        let variables: Variables = before.variables.clone();
+        execution.spawn(None, &graph, input, Arc::new(variables), 0, None, None);
+        let thread = execution.counter;
+        if let Some(thread) = execution.threads.get_mut(&thread) {
+            // The second event: the first one starts the execution.
+            (thread.entered, thread.phase) = ((2, now), Phase::Run);
+        }
+        Ok(Some(Trial {
+            execution,
+            thread,
+            before,
+        }))
+    }
+
+    fn thread(&self) -> &Thread {
+        self.execution
+            .threads
+            .get(&self.thread)
+            .expect("a trial's thread stays")
+    }
+    fn state(&self) -> &State {
+        &self.thread().state
+    }
+    fn map(&self) -> Option<&MapState> {
+        match &self.state().kind {
+            Kind::Map(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The state's `Type`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        let entered = self.state().kind.entered();
+        entered.strip_suffix("StateEntered").unwrap_or(entered)
+    }
+    /// The number of a Parallel's branches.
+    #[must_use]
+    pub fn branches(&self) -> Option<usize> {
+        match &self.state().kind {
+            Kind::Parallel(branches) => Some(branches.len()),
+            _ => None,
+        }
+    }
+    /// Whether a Map hands its results to a `ResultWriter`.
+    #[must_use]
+    pub fn has_writer(&self) -> bool {
+        self.map().is_some_and(|map| map.writer.is_some())
+    }
+    /// Whether a Map reads its items from somewhere.
+    #[must_use]
+    pub fn has_reader(&self) -> bool {
+        self.map().is_some_and(|map| map.reader.is_some())
+    }
+    /// Whether the state's context object has a task token.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        matches!(&self.state().kind, Kind::Task(task) if task.resource.offers_token())
+    }
+    /// How many iterations a Map has, when its items can be told.
+    #[must_use]
+    pub fn iterations(&self) -> Option<usize> {
+        if let Some(items) = &self.before.items {
+            return Some(items.len());
+        }
+        let plan = self.execution.map_plan(self.thread(), self.map()?).ok()?;
+        plan.items.map(|items| items.len())
+    }
+    /// What a Task calls, with its payload (JSON).
+    ///
+    /// # Errors
+    /// What [`Self::run`] says when the request cannot be made.
+    pub fn request(&self) -> Result<Option<(Resource, Arc<str>)>, Box<Tried>> {
+        let Kind::Task(task) = &self.state().kind else {
+            return Ok(None);
+        };
+        match self.execution.plan(self.thread()) {
+            Ok(Plan::Task(request)) => Ok(Some((task.resource.clone(), request.payload))),
+            Ok(_) => Ok(None),
+            Err(_) => Err(Box::new(self.run(None))),
+        }
+    }
+
+    /// Tries the state. A Task, a Map or a Parallel needs an outcome; without one the state ends before it.
+    #[must_use]
+    pub fn run(&self, outcome: Option<Outcome>) -> Tried {
+        let mut shown = Map::new();
+        shown.insert("input".into(), json!(&*self.thread().input.text));
+        let tried = self.attempt(outcome, &mut shown);
+        let mut variables = self.before.variables.clone();
+        let (status, left, fault) = match tried {
+            Ok(left) => (TrialStatus::Succeeded, Some(left), None),
+            Err(fault) => self.failed(fault, &mut shown),
+        };
+        let (mut output, mut next) = (None, None);
+        if let Some(left) = left {
+            variables.extend(left.assigned.unwrap_or_default());
+            output = Some(left.output.text.clone());
+            next = left.next.map(|next| next.to_string());
+        }
+        if !variables.is_empty() {
+            shown.insert("variables".into(), text(&Value::Object(variables)));
+        }
+        let (error, cause) = fault.map_or((None, None), |fault| (fault.error, fault.cause));
+        Tried {
+            status,
+            output,
+            error,
+            cause,
+            next,
+            inspection: shown,
+        }
+    }
+
+    fn attempt(
+        &self,
+        outcome: Option<Outcome>,
+        shown: &mut Map<String, Value>,
+    ) -> Result<Left, Fault> {
+        let (execution, thread, state) = (&self.execution, self.thread(), self.state());
+        let context = Context::new(|| execution.context_object(thread, None));
+        let paths = state.language == Language::JsonPath;
+        let raw = thread.input.value();
+        let scope = execution.scope(thread, raw, &context);
+        if paths && !matches!(state.kind, Kind::Pass(Some(_)) | Kind::Parallel(_)) {
+            let input = select(state.input.as_ref(), &scope)?;
+            shown.insert("afterInputPath".into(), text(&input));
+        }
+        match &state.kind {
+            Kind::Pass(result) => {
+                let value = match result {
+                    Some(result) => {
+                        if paths {
+                            shown.insert("result".into(), text(result));
+                        }
+                        result.clone()
+                    }
+                    None => self.request_data(&scope, shown)?,
+                };
+                self.show_result(&value, &context, shown)?;
+                execution.finish(thread, value, &context)
+            }
+            Kind::Task(_) => {
+                self.request_data(&scope, shown)?;
+                execution.plan(thread)?;
+                let result = given(outcome)?;
+                shown.insert("result".into(), text(&result));
+                self.show_result(&result, &context, shown)?;
+                execution.finish(thread, result, &context)
+            }
+            Kind::Parallel(_) => {
+                execution.plan(thread)?;
+                let result = given(outcome)?;
+                self.show_result(&result, &context, shown)?;
+                execution.finish(thread, result, &context)
+            }
+            Kind::Map(map) => {
+                self.show_map(map, shown)?;
+                let result = given(outcome)?;
+                self.tolerate(map)?;
+                self.show_result(&result, &context, shown)?;
+                execution.finish(thread, result, &context)
+            }
+            Kind::Wait(_) => {
+                execution.plan(thread)?;
+                execution.after_wait(thread)
+            }
+            Kind::Succeed | Kind::Choice { .. } | Kind::Fail { .. } => {
+                match execution.plan(thread)? {
+                    Plan::Leave(left) => Ok(left),
+                    _ => Err(Fault::runtime("The state did not end")),
+                }
+            }
+        }
+    }
+
+    /// What the state hands to its work: after `Parameters`, or `Arguments`.
+    fn request_data(
+        &self,
+        scope: &Scope<'_>,
+        shown: &mut Map<String, Value>,
+    ) -> Result<Value, Fault> {
+        let state = self.state();
+        let input = select(state.input.as_ref(), scope)?;
+        let inner = Scope {
+            input: &input,
+            ..*scope
+        };
+        let paths = state.language == Language::JsonPath;
+        let (field, after) = if paths {
+            ("Parameters", "afterParameters")
+        } else {
+            ("Arguments", "afterArguments")
+        };
+        let data = match &state.parameters {
+            None => (*input).clone(),
+            Some(template) => fill(template, &inner, field, &state.name)?,
+        };
+        if paths || state.parameters.is_some() {
+            shown.insert(after.into(), text(&data));
+        }
+        Ok(data)
+    }
+
+    /// What JSONPath makes of a result before `OutputPath`.
+    fn show_result(
+        &self,
+        result: &Value,
+        context: &Context<'_>,
+        shown: &mut Map<String, Value>,
+    ) -> Result<(), Fault> {
+        let (thread, state) = (self.thread(), self.state());
+        if state.language == Language::Jsonata {
+            return Ok(());
+        }
+        let scope = self.execution.scope(thread, result, context);
+        let selected = match &state.selector {
+            None => result.clone(),
+            Some(template) => fill(template, &scope, "ResultSelector", &state.name)?,
+        };
+        shown.insert("afterResultSelector".into(), text(&selected));
+        let raw = thread.input.value();
+        let placed = match &state.result_path {
+            None => Some(raw.clone()),
+            Some(path) if Path::is_whole(path) => Some(selected),
+            Some(path) => path.write(raw.clone(), selected),
+        };
+        // A place that does not fit is told by the state's end.
+        if let Some(placed) = placed {
+            shown.insert("afterResultPath".into(), text(&placed));
+        }
+        Ok(())
+    }
+
+    fn show_map(&self, map: &MapState, shown: &mut Map<String, Value>) -> Result<(), Fault> {
+        let (execution, state) = (&self.execution, self.state());
+        let plan = execution.map_plan(self.thread(), map)?;
+        let paths = state.language == Language::JsonPath;
+        let items = plan.items.clone().or_else(|| self.before.items.clone());
+        if paths && let Some(items) = &plan.items {
+            shown.insert("afterItemsPath".into(), text(&json!(items)));
+        }
+        if let Some(items) = items {
+            if let (true, Some(_)) = (paths, &state.parameters) {
+                let mut selected = Vec::with_capacity(items.len());
+                for (index, item) in items.iter().enumerate() {
+                    let selector = state.parameters.as_ref();
+                    let item = execution.select_item(
+                        self.thread,
+                        index,
+                        item.clone(),
+                        selector,
+                        &plan.input,
+                    )?;
+                    selected.push(item.1);
+                }
+                shown.insert("afterItemSelector".into(), text(&json!(selected)));
+            }
+            if paths && map.batcher.is_some() {
+                let batches = execution.batch(self.thread, items, &plan.input)?;
+                shown.insert("afterItemBatcher".into(), text(&json!(batches)));
+            }
+        }
+        shown.insert("maxConcurrency".into(), json!(plan.concurrency));
+        let (count, share) = execution.tolerated(self.thread, map)?;
+        if let Some(count) = count {
+            shown.insert("toleratedFailureCount".into(), json!(count));
+        }
+        if let Some(share) = share {
+            shown.insert("toleratedFailurePercentage".into(), json!(share));
+        }
+        Ok(())
+    }
+
+    /// Fails a Map with more failures than it says it tolerates.
+    fn tolerate(&self, map: &MapState) -> Result<(), Fault> {
+        let Some(failed) = self.before.failures else {
+            return Ok(());
+        };
+        let (count, share) = self.execution.tolerated(self.thread, map)?;
+        let total = self.iterations().unwrap_or_default().max(1) as f64;
+        let over = count.is_some_and(|count| failed > count)
+            || share.is_some_and(|share| failed as f64 * 100.0 / total > share);
+        if over {
+            return Err(Fault::task(
+                Some("States.ExceedToleratedFailureThreshold"),
+                Some("The specified tolerated failure threshold was exceeded"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// What the state's retriers and catchers make of an error.
+    fn failed(
+        &self,
+        mut fault: Fault,
+        shown: &mut Map<String, Value>,
+    ) -> (TrialStatus, Option<Left>, Option<Fault>) {
+        if matches!(fault.origin, Origin::State | Origin::Evaluation(_)) {
+            fault.cause = fault
+                .cause
+                .map(|cause| self.execution.located(self.thread, &cause));
+        }
+        let (state, mut details) = (self.state(), Map::new());
+        if let Origin::Evaluation(Some(location)) = &fault.origin {
+            details.insert("location".into(), json!(location));
+        }
+        let mut status = TrialStatus::Failed;
+        let mut left = None;
+        if !fault.is_final() {
+            let named = |errors: &[String]| fault.is_named_by(errors, None);
+            let retrier = state.retry.iter().position(|one| named(&one.errors));
+            let catcher = state.catch.iter().position(|one| named(&one.errors));
+            if let Some(index) = retrier {
+                details.insert("retryIndex".into(), json!(index));
+                let retrier = &state.retry[index];
+                if self.before.retries < retrier.attempts {
+                    let delay =
+                        retrier.interval * retrier.backoff.powf(f64::from(self.before.retries));
+                    let delay = delay.min(retrier.max).round() as u64;
+                    details.insert("retryBackoffIntervalSeconds".into(), json!(delay));
+                    status = TrialStatus::Retriable;
+                }
+            }
+            if let (TrialStatus::Failed, Some(index)) = (status, catcher) {
+                details.insert("catchIndex".into(), json!(index));
+                match self
+                    .execution
+                    .catch(self.thread(), &state.catch[index], &fault)
+                {
+                    Ok(caught) => (status, left) = (TrialStatus::CaughtError, Some(caught)),
+                    Err(other) => fault = other,
+                }
+            }
+        }
+        if !details.is_empty() {
+            shown.insert("errorDetails".into(), Value::Object(details));
+        }
+        (status, left, Some(fault))
+    }
+}
+
+fn text(value: &Value) -> Value {
+    Value::String(value.to_string())
+}
+
+fn given(outcome: Option<Outcome>) -> Result<Value, Fault> {
+    match outcome {
+        Some(Outcome::Result(result)) => Ok(result),
+        Some(Outcome::Error { error, cause }) => {
+            Err(Fault::task(error.as_deref(), cause.as_deref()))
+        }
+        None => Err(Fault::runtime("The state's work was not done")),
+    }
+}
+
+/// A state machine of this state only; whatever it leads to does nothing.
+fn alone(state: &Value, language: Value) -> Value {
+    let mut states = Map::new();
+    let rules = ["Choices", "Catch"];
+    let rules = rules.iter().filter_map(|field| state[*field].as_array());
+    let targets = rules.flatten().map(|rule| &rule["Next"]);
+    for target in targets.chain([&state["Next"], &state["Default"]]) {
+        if let Some(target) = target.as_str() {
+            states.insert(target.to_owned(), json!({"Type": "Succeed"}));
+        }
+    }
+    states.insert(NAME.to_owned(), state.clone());
+    let mut machine = json!({"StartAt": NAME, "States": states});
+    if language.is_string() {
+        machine["QueryLanguage"] = language;
+    }
+    machine
+}
+
+/// A state by its name, nested ones too.
+fn find<'a>(graph: &'a Value, name: &str) -> Option<&'a Value> {
+    let states = graph["States"].as_object()?;
+    if let Some(state) = states.get(name) {
+        return Some(state);
+    }
+    states.values().find_map(|state| {
+        let branches = state["Branches"].as_array().map_or(&[][..], Vec::as_slice);
+        let processors = [&state["ItemProcessor"], &state["Iterator"]];
+        branches
+            .iter()
+            .chain(processors)
+            .find_map(|graph| find(graph, name))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(input: &Value) -> Start {
+        Start {
+            execution_arn: "arn:aws:states:us-east-1:000000000000:express:m:e".to_owned(),
+            execution_name: "e".to_owned(),
+            role_arn: String::new(),
+            state_machine_arn: "arn:aws:states:us-east-1:000000000000:stateMachine:m".to_owned(),
+            state_machine_name: "m".to_owned(),
+            start_time: "2026-01-02T03:04:05Z".parse().unwrap(),
+            input: input.to_string().into(),
+            kind: super::super::Kind::Express,
+            seed: 1,
+        }
+    }
+    fn tried(definition: &Value, input: &Value, before: Before, outcome: Option<Outcome>) -> Tried {
+        let trial = Trial::new(&definition.to_string(), None, start(input), before);
+        trial.unwrap().unwrap().run(outcome)
+    }
+
+    #[test]
+    fn a_task_shows_what_each_field_made() {
+        let definition = json!({"Type": "Task", "Resource": "f", "InputPath": "$.in", "Parameters": {"p.$": "$.a"},
+            "ResultSelector": {"r.$": "$.x"}, "ResultPath": "$.out", "OutputPath": "$.out", "Next": "N"});
+        let done = tried(
+            &definition,
+            &json!({"in": {"a": 1}}),
+            Before::default(),
+            Some(Outcome::Result(json!({"x": 2}))),
+        );
+        let shown = |field: &str| done.inspection[field].as_str().unwrap();
+        assert_eq!(shown("afterInputPath"), r#"{"a":1}"#);
+        assert_eq!(shown("afterParameters"), r#"{"p":1}"#);
+        assert_eq!(shown("result"), r#"{"x":2}"#);
+        assert_eq!(shown("afterResultSelector"), r#"{"r":2}"#);
+        assert_eq!(shown("afterResultPath"), r#"{"in":{"a":1},"out":{"r":2}}"#);
+        assert_eq!(done.output.as_deref(), Some(r#"{"r":2}"#));
+        assert_eq!(
+            (done.status, done.next.as_deref()),
+            (TrialStatus::Succeeded, Some("N"))
+        );
+    }
+
+    #[test]
+    fn an_error_is_retried_then_caught() {
+        let definition = json!({"Type": "Task", "Resource": "f", "Retry": [{"ErrorEquals": ["E"], "MaxAttempts": 2, "IntervalSeconds": 3}],
+            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "C"}], "End": true});
+        let error = || {
+            Some(Outcome::Error {
+                error: Some("E".to_owned()),
+                cause: None,
+            })
+        };
+        for (retries, status, details) in [
+            (
+                0,
+                TrialStatus::Retriable,
+                json!({"retryIndex": 0, "retryBackoffIntervalSeconds": 3}),
+            ),
+            (
+                1,
+                TrialStatus::Retriable,
+                json!({"retryIndex": 0, "retryBackoffIntervalSeconds": 6}),
+            ),
+            (
+                2,
+                TrialStatus::CaughtError,
+                json!({"retryIndex": 0, "catchIndex": 0}),
+            ),
+        ] {
+            let before = Before {
+                retries,
+                ..Before::default()
+            };
+            let done = tried(&definition, &json!({}), before, error());
+            assert_eq!(done.status, status, "{retries}");
+            assert_eq!(done.inspection["errorDetails"], details, "{retries}");
+        }
+    }
+
+    #[test]
+    fn a_nested_state_is_found_and_another_is_not() {
+        let definition = json!({"QueryLanguage": "JSONata", "StartAt": "M", "States": {"M": {"Type": "Map", "End": true, "ItemProcessor": {
+            "StartAt": "P", "States": {"P": {"Type": "Pass", "Output": "{% $v %}", "End": true}}}}}})
+        .to_string();
+        let before = Before {
+            variables: Map::from_iter([("v".to_owned(), json!(7))]),
+            ..Before::default()
+        };
+        let trial = Trial::new(&definition, Some("P"), start(&json!([])), before);
+        let done = trial.unwrap().unwrap().run(None);
+        assert_eq!(done.output.as_deref(), Some("7"));
+        let trial = Trial::new(&definition, Some("Q"), start(&json!([])), Before::default());
+        assert!(trial.unwrap().is_none());
+    }
+}
