@@ -3,6 +3,8 @@
 //! Executions are named after their jobs, so that starting one twice starts it once.
 
 pub mod embedded;
+#[cfg(feature = "aws")]
+pub mod step_functions;
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,0 +1,220 @@
+//! History events become what the top-level states of a job did. Pure: it takes events in order and reads nothing.
+//!
+//! An event of a task does not name its state; it follows, event by event, from the one that entered it. A failed task is told as a retry
+//! when the next try is scheduled.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use job::change::StepUpdate;
+use job::{JobError, Time};
+use serde_json::Value;
+
+use crate::workflow::{End, ExecutionEvent, ExecutionStatus};
+
+/// How far the steps of an execution are known.
+#[derive(Clone, Debug)]
+pub(super) struct Steps {
+    /// Top-level states with the number of their branches, where they are a Parallel.
+    top: HashMap<String, u32>,
+    /// The state that each event belongs to, from the event with the id 1.
+    owners: Vec<Option<Arc<str>>>,
+    /// The top-level state that was entered last and not left.
+    current: Option<Arc<str>>,
+    /// Of the current state: tries so far, the last failure, items done and in all.
+    tries: u32,
+    failure: Option<JobError>,
+    items: (u32, u32),
+    pub(super) position: u64,
+}
+
+impl Steps {
+    pub(super) fn new(definition: &str) -> Steps {
+        let root: Value = serde_json::from_str(definition).unwrap_or_default();
+        let states = root["States"].as_object().into_iter().flatten();
+        let top = states.map(|(name, state)| {
+            let branches = state["Branches"].as_array().map_or(0, Vec::len);
+            (name.clone(), u32::try_from(branches).unwrap_or(u32::MAX))
+        });
+        Steps {
+            top: top.collect(),
+            owners: Vec::new(),
+            current: None,
+            tries: 0,
+            failure: None,
+            items: (0, 0),
+            position: 0,
+        }
+    }
+
+    /// Takes the next event and adds what it says.
+    pub(super) fn take(&mut self, event: &Value, told: &mut ExecutionEvent) {
+        let Some(id) = event["id"].as_u64().filter(|id| *id > self.position) else {
+            return;
+        };
+        self.position = id;
+        let kind = event["type"].as_str().unwrap_or_default();
+        let millis = event["timestamp"].as_f64().unwrap_or_default() * 1_000.0;
+        (told.position, told.at) = (id, Time::from_millis(millis.round() as i64));
+        let entered = event["stateEnteredEventDetails"]["name"].as_str();
+        let exited = event["stateExitedEventDetails"]["name"].as_str();
+        let owner = match entered.or(exited) {
+            Some(name) => Some(name.into()),
+            None => self.owner_of_previous(event),
+        };
+        let place = usize::try_from(id - 1).unwrap_or_default();
+        self.owners.resize(place, None);
+        self.owners.push(owner.clone());
+        if let Some(name) = entered.filter(|name| self.top.contains_key(*name)) {
+            (self.tries, self.failure, self.items) = (0, None, (0, 0));
+            self.current = Some(name.into());
+            told.steps.push((name.to_owned(), StepUpdate::Entered));
+            if kind == "WaitStateEntered" {
+                told.steps.push((name.to_owned(), StepUpdate::Waiting));
+            }
+        }
+        let is_own = owner.is_some() && owner == self.current;
+        if let (true, Some(step)) = (is_own, self.current.clone()) {
+            self.within(kind, event, &step, told);
+        }
+        self.iterations(kind, event, told);
+        self.ending(kind, event, told);
+    }
+
+    fn owner_of_previous(&self, event: &Value) -> Option<Arc<str>> {
+        let previous = event["previousEventId"].as_u64()?.checked_sub(1)?;
+        self.owners.get(usize::try_from(previous).ok()?)?.clone()
+    }
+
+    /// What happens within the current state itself.
+    fn within(&mut self, kind: &str, event: &Value, step: &str, told: &mut ExecutionEvent) {
+        let mut tell = |update| told.steps.push((step.to_owned(), update));
+        if let Some(scheduled) = kind.strip_suffix("Scheduled") {
+            self.tries += 1;
+            if let Some(error) = self.failure.take() {
+                let attempt = self.tries;
+                tell(StepUpdate::Retrying { attempt, error });
+            }
+            let resource = &event["taskScheduledEventDetails"]["resource"];
+            let asks = resource
+                .as_str()
+                .is_some_and(|resource| resource.ends_with(".waitForTaskToken"));
+            tell(if asks || scheduled == "Activity" {
+                StepUpdate::Waiting
+            } else {
+                StepUpdate::Running
+            });
+        } else if is_task(kind) && (kind.ends_with("Failed") || kind.ends_with("TimedOut")) {
+            self.failure = Some(error_of(event, kind.ends_with("TimedOut")));
+        } else if kind == "ParallelStateStarted" {
+            self.items = (0, self.top.get(step).copied().unwrap_or_default());
+            let (done, total) = self.items;
+            tell(StepUpdate::Items { done, total });
+        } else if kind.ends_with("StateExited") {
+            if kind == "ParallelStateExited" {
+                let total = self.items.1;
+                tell(StepUpdate::Items { done: total, total });
+            }
+            tell(StepUpdate::Exited);
+            self.current = None;
+        }
+    }
+
+    /// Iterations of a top-level Map: their events name it.
+    fn iterations(&mut self, kind: &str, event: &Value, told: &mut ExecutionEvent) {
+        let Some(current) = self.current.clone() else {
+            return;
+        };
+        let of_current = |details: &str| event[details]["name"].as_str() == Some(&*current);
+        if kind == "MapStateStarted" && self.owners.last() == Some(&Some(current.clone())) {
+            let length = event["mapStateStartedEventDetails"]["length"].as_u64();
+            let length = length.unwrap_or_default();
+            self.items = (0, u32::try_from(length).unwrap_or(u32::MAX));
+        } else if kind == "MapIterationSucceeded" && of_current("mapIterationSucceededEventDetails")
+        {
+            self.items.0 = self.items.0.saturating_add(1);
+            // The iteration is over: what follows is the Map's own.
+            if let Some(owner) = self.owners.last_mut() {
+                *owner = Some(current.clone());
+            }
+        } else if kind == "MapRunSucceeded" {
+            self.items.0 = self.items.1;
+        } else {
+            return;
+        }
+        let (done, total) = self.items;
+        told.steps
+            .push((current.to_string(), StepUpdate::Items { done, total }));
+    }
+
+    /// What happens to the execution as a whole.
+    fn ending(&mut self, kind: &str, event: &Value, told: &mut ExecutionEvent) {
+        let (status, details) = match kind {
+            "ExecutionSucceeded" => (
+                ExecutionStatus::Succeeded,
+                &event["executionSucceededEventDetails"],
+            ),
+            "ExecutionFailed" => (
+                ExecutionStatus::Failed,
+                &event["executionFailedEventDetails"],
+            ),
+            "ExecutionTimedOut" => (
+                ExecutionStatus::TimedOut,
+                &event["executionTimedOutEventDetails"],
+            ),
+            "ExecutionAborted" => (
+                ExecutionStatus::Aborted,
+                &event["executionAbortedEventDetails"],
+            ),
+            "ExecutionRedriven" => {
+                told.end = None;
+                if let Some(current) = &self.current {
+                    (self.tries, self.failure) = (0, None);
+                    told.steps.push((current.to_string(), StepUpdate::Entered));
+                    if let Some(owner) = self.owners.last_mut() {
+                        *owner = Some(Arc::clone(current));
+                    }
+                }
+                return;
+            }
+            _ => return,
+        };
+        let text = |name: &str| details[name].as_str().map(str::to_owned);
+        let (error, cause) = (text("error"), text("cause"));
+        if let (ExecutionStatus::Failed, Some(current)) = (status, &self.current) {
+            let error = JobError::new(
+                error.as_deref().unwrap_or_default(),
+                cause.as_deref().unwrap_or_default(),
+            );
+            told.steps
+                .push((current.to_string(), StepUpdate::Failed(error)));
+        }
+        told.end = Some(End {
+            status,
+            output: text("output").map(Into::into),
+            error,
+            cause,
+        });
+    }
+}
+
+/// Whether an event is one of a task: of a service, a function or an activity.
+fn is_task(kind: &str) -> bool {
+    let families = ["Task", "LambdaFunction", "Activity"];
+    families.iter().any(|family| kind.starts_with(family)) && !kind.contains("State")
+}
+
+/// The error in an event's details.
+fn error_of(event: &Value, timed_out: bool) -> JobError {
+    let details = event.as_object().into_iter().flatten();
+    let details = details
+        .filter(|(name, _)| name.ends_with("EventDetails"))
+        .map(|(_, details)| details)
+        .next();
+    let error = match details.and_then(|details| details["error"].as_str()) {
+        None | Some("") if timed_out => "States.Timeout",
+        error => error.unwrap_or_default(),
+    };
+    // The cause is told when nobody tries again.
+    JobError::new(error, "")
+}

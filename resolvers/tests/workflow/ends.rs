@@ -1,0 +1,115 @@
+//! What is heard of an execution, and how it is described.
+
+use std::collections::BTreeMap;
+
+use job::JobError;
+use job::change::StepUpdate;
+use resolvers::workflow::{ExecutionEvent, ExecutionStatus};
+
+use crate::ears::Told;
+use crate::places::Place;
+
+/// The last that each step did.
+fn last(told: &Told) -> BTreeMap<&str, &StepUpdate> {
+    told.iter()
+        .map(|(step, update)| (step.as_str(), update))
+        .collect()
+}
+
+async fn described(place: &Place, name: &str) -> ExecutionEvent {
+    let found = place.workflow.describe(name).await.unwrap().unwrap();
+    assert_eq!(found.name, name);
+    found.so_far
+}
+
+pub(crate) async fn each_step_is_told_and_the_end(place: &Place) {
+    let started = place.workflow.start("chain", "c", r#"{"in":1}"#.into());
+    started.await.unwrap();
+    let (told, end) = place.ears.to_the_end("c").await;
+    let step = |name: &str, update| (name.to_owned(), update);
+    let all = vec![
+        step("First", StepUpdate::Entered),
+        step("First", StepUpdate::Exited),
+        step("Second", StepUpdate::Entered),
+        step("Second", StepUpdate::Waiting),
+        step("Second", StepUpdate::Exited),
+    ];
+    assert_eq!(told, all);
+    assert_eq!(end.status, ExecutionStatus::Succeeded);
+    assert_eq!(end.output.as_deref(), Some(r#"{"answer":42}"#));
+    let so_far = described(place, "c").await;
+    assert_eq!(so_far.end.as_ref(), Some(&end));
+    assert_eq!(last(&so_far.steps), last(&told));
+}
+
+pub(crate) async fn a_failure_names_its_step(place: &Place) {
+    place
+        .workflow
+        .start("fails", "f", "{}".into())
+        .await
+        .unwrap();
+    let (told, end) = place.ears.to_the_end("f").await;
+    let failed = StepUpdate::Failed(JobError::new("Wrong", "on purpose"));
+    assert_eq!(told.last(), Some(&("Fail".to_owned(), failed)));
+    assert_eq!(end.status, ExecutionStatus::Failed);
+    assert_eq!(
+        (end.error.as_deref(), end.cause.as_deref()),
+        (Some("Wrong"), Some("on purpose"))
+    );
+    let so_far = described(place, "f").await;
+    assert_eq!(last(&so_far.steps), last(&told));
+}
+
+pub(crate) async fn iterations_and_branches_are_counted(place: &Place) {
+    place
+        .workflow
+        .start("many", "m", "[1,2,3]".into())
+        .await
+        .unwrap();
+    let (told, end) = place.ears.to_the_end("m").await;
+    assert_eq!(end.status, ExecutionStatus::Succeeded);
+    let counts = |name: &str| -> Vec<(u32, u32)> {
+        let of = told.iter().filter(|(step, _)| step == name);
+        of.filter_map(|(_, update)| match update {
+            StepUpdate::Items { done, total } => Some((*done, *total)),
+            _ => None,
+        })
+        .collect()
+    };
+    assert_eq!(counts("Each"), [(0, 3), (1, 3), (2, 3), (3, 3)]);
+    let both = counts("Both");
+    assert_eq!((both.first(), both.last()), (Some(&(0, 2)), Some(&(2, 2))));
+    let top = told
+        .iter()
+        .all(|(step, _)| ["Each", "Both"].contains(&step.as_str()));
+    assert!(top, "only top-level states are steps: {told:?}");
+}
+
+pub(crate) async fn a_stopped_execution_says_why(place: &Place) {
+    place
+        .workflow
+        .start("waits", "s", "{}".into())
+        .await
+        .unwrap();
+    let waits = |told: &Told| told.contains(&("Wait".to_owned(), StepUpdate::Waiting));
+    place
+        .ears
+        .until("s", |told, _| waits(told).then_some(()))
+        .await;
+    let so_far = described(place, "s").await;
+    assert!(so_far.end.is_none() && waits(&so_far.steps), "{so_far:?}");
+    place
+        .workflow
+        .stop("s", "Cancelled", "by hand")
+        .await
+        .unwrap();
+    let (_, end) = place.ears.to_the_end("s").await;
+    assert_eq!(end.status, ExecutionStatus::Aborted);
+    assert_eq!(
+        (end.error.as_deref(), end.cause.as_deref()),
+        (Some("Cancelled"), Some("by hand"))
+    );
+    // One that is closed is left alone.
+    place.workflow.stop("s", "Other", "late").await.unwrap();
+    assert_eq!(described(place, "s").await.end, Some(end));
+}
