@@ -23,6 +23,7 @@ use super::lines::Lines;
 use super::output::{BOLD, DIM, is_interactive, paint, print, print_json};
 use super::samples::{SAMPLES, Sample};
 use super::submit::{random_token, submit};
+use super::terminal::Quiet;
 use super::upload::upload;
 use super::watch::{headline, until_interrupted};
 use crate::config::Config;
@@ -100,6 +101,7 @@ impl Demo {
             ));
         }
         let multi = (is_interactive() && !self.json).then(MultiProgress::new);
+        let quiet = multi.as_ref().map(|_| Quiet::begin());
         let width = SAMPLES
             .iter()
             .map(|sample| sample.name.len())
@@ -109,6 +111,7 @@ impl Demo {
             .iter()
             .map(|sample| run_one(&client, sample, multi.as_ref(), width, self.json));
         let jobs = try_join_all(jobs).await?;
+        drop(quiet);
         let mut unexpected = Vec::new();
         for (sample, seen) in SAMPLES.iter().zip(&jobs) {
             if !is_expected(sample, seen) {

@@ -11,7 +11,7 @@
 //! | `list`, `get`, `steer`, `types`, `history` | the commands of these names; `steer` has `cancel`, `retry`, `resume` |
 //! | `demo`, `samples` | `demo` |
 //! | `bench` | `bench`: the published figures |
-//! | `job`, `output` | a job as a client sees it; text, colours, tables, JSON |
+//! | `job`, `output`, `terminal` | a job as a client sees it; text, colours, tables, JSON; the terminal below the bars |
 
 mod bars;
 mod bench;
@@ -31,6 +31,7 @@ mod serve;
 mod socket;
 mod steer;
 mod submit;
+mod terminal;
 mod types;
 mod upload;
 mod watch;

@@ -14,6 +14,7 @@ use super::follow::follow;
 use super::job::{Look, Seen, millis};
 use super::lines::{JsonLines, Lines};
 use super::output::{BOLD, DIM, RED, duration, is_interactive, paint, print};
+use super::terminal::Quiet;
 
 /// Lines of a result that a terminal shows below the bars; a longer one would push them away.
 const RESULT_LINES: usize = 20;
@@ -45,6 +46,7 @@ pub(super) async fn watch(client: &Client, id: JobId, json: bool) -> Result<Outc
     } else {
         let following = async {
             if is_interactive() {
+                let _quiet = Quiet::begin();
                 follow(client, id, &mut Bars::new()).await
             } else {
                 follow(client, id, &mut Lines::default()).await
