@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -102,7 +103,7 @@ pub struct Broker {
     pub prefix: Option<String>,
 }
 
-/// How many may be connected: `[limits]`.
+/// What one caller and all of them may do: `[limits]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -110,6 +111,8 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// Sockets and streams of one caller.
     pub connections_per_caller: Option<usize>,
+    /// Jobs that one caller may submit in a second; twice as many after a silence.
+    pub submits_per_second: Option<NonZeroU32>,
 }
 
 /// The configuration file. Every key may be left out.

@@ -29,6 +29,7 @@ use crate::broker::{Broker, BrokerError};
 use crate::chaos::Chaos;
 use crate::config::Config;
 use crate::data::{DataDirectory, DataError};
+use crate::graphql::rate::SubmitRate;
 use crate::graphql::{Executor, schema};
 use crate::http::guard::Guard;
 use crate::http::{Doors, operations, router};
@@ -210,8 +211,10 @@ pub async fn serve(
         issuers,
         signer,
     ));
+    let rate = config.limits.submits_per_second.map(SubmitRate::new);
+    let rate = rate.unwrap_or_default();
     let executor = Executor::new(
-        schema(resolvers.clone(), publisher),
+        schema(resolvers.clone(), publisher, rate),
         resolvers.clone(),
         auth,
     );

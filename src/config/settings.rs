@@ -46,6 +46,7 @@ pub const SETTINGS: &str = r#"Configuration:
     [limits]
     connections = 100000            # sockets and streams in all
     connections_per_caller = 1000   # those of one caller
+    submits_per_second = 10000      # jobs of one caller; twice as many after a silence
 
     [broker]                        # for several nodes: what they tell each other about changes goes through it
     url = "redis://127.0.0.1:6379"  # Valkey or Redis; rediss:// for TLS

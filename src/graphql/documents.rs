@@ -3,8 +3,12 @@
 
 use std::collections::HashMap;
 
+use async_graphql::ServerError;
 use async_graphql::parser::types::ExecutableDocument;
 use parking_lot::Mutex;
+
+use super::bounds;
+use super::error::{error_json, errors_text};
 
 /// Documents that are kept, at most.
 pub(super) const DOCUMENTS: usize = 256;
@@ -19,15 +23,13 @@ impl Documents {
     /// The document of this text.
     ///
     /// # Errors
-    /// As the parser's.
-    pub(super) fn parse(
-        &self,
-        text: &str,
-    ) -> Result<ExecutableDocument, async_graphql::parser::Error> {
+    /// A JSON array of GraphQL errors: the text is no document, or the document is over a bound.
+    pub(super) fn parse(&self, text: &str) -> Result<ExecutableDocument, String> {
         if let Some(document) = self.0.lock().get(text) {
             return Ok(document.clone());
         }
-        let document = async_graphql::parser::parse_query(text)?;
+        let document = async_graphql::parser::parse_query(text).map_err(not_a_document)?;
+        bounds::check(&document).map_err(|(message, code)| errors_text(&message, code))?;
         if text.len() <= DOCUMENT_BYTES {
             let mut kept = self.0.lock();
             // A client that writes values into its documents fills the place with what never comes again: what does is soon back.
@@ -40,9 +42,30 @@ impl Documents {
     }
 }
 
+/// The library's text shows the line of the document, which may be all of it; where the error is, `locations` says.
+fn not_a_document(error: async_graphql::parser::Error) -> String {
+    let mut error = ServerError::from(error);
+    let expected = error.message.lines().last();
+    if let Some(expected) = expected.and_then(|line| line.trim_start().strip_prefix("= ")) {
+        error.message = format!("syntax error: {expected}");
+    }
+    serde_json::Value::from(vec![error_json(&error)]).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_syntax_does_not_repeat_the_document() {
+        let long = format!("{{ a(b: {} }}", "x".repeat(10_000));
+        let error = Documents::default().parse(&long).expect_err("no document");
+        assert!(
+            error.contains("syntax error: expected") && error.len() < 1_000,
+            "{error}"
+        );
+        assert!(error.contains("locations"), "{error}");
+    }
 
     #[test]
     fn keeps_no_more_and_nothing_larger_than_its_limits() {

@@ -6,6 +6,8 @@ use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
 use bytes::Bytes;
 use serde_json::{Map, json};
 
+use super::{COMPLEXITY, DEPTH, RECURSION};
+
 /// The key under which a GraphQL error carries its code.
 const CODE: &str = "code";
 
@@ -32,6 +34,7 @@ pub fn coded(message: impl Into<String>, code: &str) -> async_graphql::Error {
 
 /// One error, as JSON.
 pub fn error_json(error: &ServerError) -> serde_json::Value {
+    let mut message = error.message.clone();
     let code = match error
         .extensions
         .as_ref()
@@ -39,10 +42,16 @@ pub fn error_json(error: &ServerError) -> serde_json::Value {
     {
         Some(Value::String(code)) => code.clone(),
         // What has no code of ours comes from the GraphQL library: the document or its variables are wrong.
-        _ => "ValidationError".to_owned(),
+        _ => match over_bound(&error.message) {
+            Some((code, text)) => {
+                message = text;
+                code.to_owned()
+            }
+            None => "ValidationError".to_owned(),
+        },
     };
     let mut json = Map::new();
-    json.insert("message".into(), json!(error.message));
+    json.insert("message".into(), json!(message));
     json.insert("errorType".into(), json!(code));
     json.insert("errorInfo".into(), serde_json::Value::Null);
     if !error.locations.is_empty() {
@@ -53,6 +62,27 @@ pub fn error_json(error: &ServerError) -> serde_json::Value {
     }
     json.insert("extensions".into(), json!({ CODE: code }));
     serde_json::Value::Object(json)
+}
+
+/// The library's errors of a document that is over a bound: AppSync's names, and the limits, which the library does not tell.
+fn over_bound(message: &str) -> Option<(&'static str, String)> {
+    match message {
+        "Query is nested too deep." => Some((
+            "QueryDepthLimitReached",
+            format!("the selections are nested too deep: the limit is {DEPTH}"),
+        )),
+        "recursion limit exceeded." => Some((
+            "QueryDepthLimitReached",
+            format!("the document is nested too deep: the limit is {RECURSION}"),
+        )),
+        "Query is too complex." => Some((
+            "ResolverExecutionLimitReached",
+            format!(
+                "the request asks for too much: each field counts 1, in a page as often as it may have items, and the limit is {COMPLEXITY}"
+            ),
+        )),
+        _ => None,
+    }
 }
 
 /// An array with one error, as JSON text: what ends an operation before it began.

@@ -143,11 +143,7 @@ impl Executor {
     }
 
     fn parse(&self, request: &wire::Request) -> Result<ExecutableDocument, String> {
-        let parsed = self.documents.parse(&request.query);
-        let mut document = parsed.map_err(|error| {
-            let error = async_graphql::ServerError::from(error);
-            serde_json::Value::from(vec![super::error_json(&error)]).to_string()
-        })?;
+        let mut document = self.documents.parse(&request.query)?;
         // Variables that cannot be read are an error later on.
         if let Ok(variables) = variables_of(request) {
             document::omit_unsupplied(&mut document, request.operation_name.as_deref(), &variables);

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `query`, `mutation`, `subscription` | the root fields |
 //! | `object`, `filter`, `scalar` | the types |
+//! | [`bounds`], [`rate`] | what a document may ask for, how often one caller may submit |
 //! | `document` | what the specification asks of a document, and the library does not do |
 //! | `error` | errors and responses as clients see them |
 //! | [`executor`] | runs requests for HTTP and for sessions |
 //! | `documents` | what was parsed lately |
 //! | [`sdl`] | the schema as text, as AppSync accepts it |
 
+pub mod bounds;
 mod document;
 mod documents;
 mod error;
@@ -18,11 +20,14 @@ mod filter;
 mod mutation;
 mod object;
 mod query;
+pub mod rate;
 mod scalar;
 pub mod sdl;
 mod subscription;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use async_graphql::{Schema, ValidationMode};
 use resolvers::Resolvers;
@@ -30,13 +35,14 @@ use resolvers::Resolvers;
 use crate::publisher::Publisher;
 pub use error::{error_json, errors_text, response_bytes};
 pub use executor::{Executor, HttpAnswer};
+use rate::SubmitRate;
 
 /// Our schema.
 pub type JobSchema = Schema<query::Query, mutation::Mutation, subscription::Subscription>;
 
 /// How deep the selections of a document may be nested (AppSync: at most 75).
 pub const DEPTH: usize = 32;
-/// How many fields a document may select in all, lists counted by their length.
+/// How much a request may ask for: each field counts 1, and a page as often as it may have items.
 pub const COMPLEXITY: usize = 10_000;
 /// How deep a document's own syntax may be nested.
 pub const RECURSION: usize = 64;
@@ -62,13 +68,13 @@ impl std::fmt::Debug for Schemas {
 }
 
 /// The schema over the use cases.
-pub fn schema(resolvers: Resolvers, publisher: Publisher) -> Schemas {
+pub fn schema(resolvers: Resolvers, publisher: Publisher, rate: SubmitRate) -> Schemas {
     let with_data = || {
         let builder = builder().data(resolvers.clone());
         builder.data(publisher.clone())
     };
     Schemas {
-        requests: with_data().finish(),
+        requests: with_data().data(Arc::new(rate)).finish(),
         events: with_data().validation_mode(ValidationMode::Fast).finish(),
     }
 }

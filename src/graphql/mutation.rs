@@ -1,6 +1,7 @@
 //! The mutation fields.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_graphql::{Context, ID, InputObject, Object};
 use job::change::Report;
@@ -10,6 +11,7 @@ use resolvers::{Caller, Resolvers};
 
 use super::error::{coded, to_graphql};
 use super::object::{JobObject, SubmitJobResult, UploadObject, WatchTokenObject};
+use super::rate::SubmitRate;
 use super::scalar::AwsJson;
 use crate::publisher::Publisher;
 
@@ -71,6 +73,14 @@ fn count(field: &'static str, value: Option<i32>) -> async_graphql::Result<Optio
         .transpose()
 }
 
+/// Counts jobs against what one caller may submit.
+fn take(ctx: &Context<'_>, caller: &Caller, jobs: usize) -> async_graphql::Result<()> {
+    let taken = ctx
+        .data::<Arc<SubmitRate>>()?
+        .take(&caller.subject, jobs, Instant::now());
+    taken.map_err(|too_fast| coded(too_fast.to_string(), "Throttled"))
+}
+
 #[Object]
 impl Mutation {
     /// Accepts a job. When this answers, the job is durable and will run, once.
@@ -80,6 +90,7 @@ impl Mutation {
         input: SubmitJobInput,
     ) -> async_graphql::Result<JobObject> {
         let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
+        take(ctx, caller, 1)?;
         let job = resolvers
             .submit_job(caller, input.into())
             .await
@@ -94,6 +105,7 @@ impl Mutation {
         inputs: Vec<SubmitJobInput>,
     ) -> async_graphql::Result<Vec<SubmitJobResult>> {
         let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
+        take(ctx, caller, inputs.len().min(job::limits::BATCH))?;
         let inputs = inputs.into_iter().map(SubmitJob::from).collect();
         let results = resolvers
             .submit_jobs(caller, inputs)

@@ -166,6 +166,7 @@ impl JobObject {
         &self.0.execution
     }
     /// What happened in its execution, as Step Functions tells it: at most 1,000 events after the one with the id `after`.
+    #[graphql(complexity = "super::query::of_page(limit, 1).saturating_add(child_complexity)")]
     async fn history(
         &self,
         ctx: &Context<'_>,

@@ -19,6 +19,12 @@ pub enum JobSort {
     Oldest,
 }
 
+/// What a page costs: as often what one item costs as it may have items.
+pub(super) fn of_page(limit: i32, item: usize) -> usize {
+    let limit = usize::try_from(limit).unwrap_or(0);
+    limit.saturating_mul(item).saturating_add(1)
+}
+
 /// Reading jobs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Query;
@@ -36,6 +42,7 @@ impl Query {
     }
 
     /// The jobs that the caller may see, in pages of at most 100.
+    #[graphql(complexity = "of_page(limit, child_complexity)")]
     async fn list_jobs(
         &self,
         ctx: &Context<'_>,

@@ -11,6 +11,7 @@ use futures_util::{SinkExt, StreamExt};
 use job::change::Report;
 use job::{Change, Job, JobId, NewJob, Time, Update};
 use jobcast::auth::Authenticator;
+use jobcast::graphql::rate::SubmitRate;
 use jobcast::graphql::{Executor, schema};
 use jobcast::http::guard::Guard;
 use jobcast::http::{Doors, router};
@@ -84,7 +85,7 @@ impl Node {
         };
         let (hub, publisher) = realtime.start(store, feed, &tasks, &background);
         let executor = Executor::new(
-            schema(resolvers.clone(), publisher),
+            schema(resolvers.clone(), publisher, SubmitRate::default()),
             resolvers.clone(),
             Arc::new(Authenticator::new(Vec::new(), Vec::new(), signer)),
         );

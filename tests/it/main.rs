@@ -6,6 +6,7 @@ mod access;
 mod architecture;
 mod bad_input;
 mod bench;
+mod bounds;
 mod chaos;
 mod cli;
 mod crash;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::auth::Authenticator;
+use crate::graphql::rate::SubmitRate;
 use crate::graphql::{Executor, schema};
 use crate::http::guard::Guard;
 use crate::http::{Doors, router};
@@ -154,7 +155,7 @@ async fn serve(place: std::path::PathBuf) -> Result<(String, JobId, Changes)> {
     let feed = store.changes(None).await?;
     tokio::spawn(publisher.clone().run(Arc::clone(&store), feed));
     let executor = Executor::new(
-        schema(resolvers.clone(), publisher),
+        schema(resolvers.clone(), publisher, SubmitRate::default()),
         resolvers.clone(),
         Arc::new(Authenticator::new(Vec::new(), Vec::new(), signer)),
     );
