@@ -110,7 +110,7 @@ async fn state_machines_that_are_not_valid_are_all_named() {
         "typed.asl.json: state `A`",
         "Seconds",
         "unknown.asl.json: state `A`",
-        "Sleep",
+        "'Type' should have one of these values",
         "torn.asl.json",
         "line 3",
     ];
