@@ -202,7 +202,8 @@ async fn a_node_that_stops_has_sent_all_and_said_farewell(broker: Arc<dyn Broker
             break beat;
         }
     };
-    assert_eq!(last.sent[usize::from(list_part("me"))], 1);
+    // A change may be sent again when a connection breaks.
+    assert!(last.sent[usize::from(list_part("me"))] >= 1);
 }
 
 async fn what_is_lost_in_silence_is_found(broker: Arc<dyn Broker>) {

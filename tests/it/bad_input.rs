@@ -532,7 +532,7 @@ async fn documents_that_ask_for_too_much() {
             .await,
     )
     .unwrap();
-    assert_eq!(code, "ValidationError");
+    assert_eq!(code, "QueryDepthLimitReached");
     assert!(
         message.contains("deep") || message.contains("depth"),
         "{message}"
@@ -542,7 +542,7 @@ async fn documents_that_ask_for_too_much() {
         .collect();
     let (code, message) =
         code_of(&client.ask(&format!("{{ {aliases} }}"), json!({})).await).unwrap();
-    assert_eq!(code, "ValidationError", "{message}");
+    assert_eq!(code, "ResolverExecutionLimitReached", "{message}");
     let (code, _) = code_of(&client.ask("{ nothing }", json!({})).await).unwrap();
     assert_eq!(code, "ValidationError");
 }
