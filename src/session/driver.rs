@@ -334,6 +334,10 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
         }
     }
 
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.is_some()
+    }
+
     /// The connection breaks, without a word.
     pub(super) fn cut(&mut self) {
         self.ended = Some(End::Gone);

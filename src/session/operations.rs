@@ -290,7 +290,8 @@ where
     /// Empties the mailbox into the outbox, as far as that has room and the payloads are there. `true`: the mailbox is
     /// empty, and wakes the task when it no longer is.
     pub(super) fn deliver(&mut self, context: &mut Context<'_>) -> bool {
-        while self.out.len() < limits::OUTBOX_BYTES {
+        // A delivery may end the connection: what stands behind it is for whoever comes back.
+        while !self.has_ended() && self.out.len() < limits::OUTBOX_BYTES {
             match self.mailbox.poll_take(context) {
                 Poll::Pending => return true,
                 Poll::Ready(Mail::Leave) => self.leave(),

@@ -157,12 +157,16 @@ pub(super) struct Server {
 }
 
 pub(super) async fn server(max_connections: usize, stalled: Duration) -> Server {
+    serving(max_connections, stalled, None).await
+}
+
+async fn serving(max_connections: usize, stalled: Duration, chaos: Option<Chaos>) -> Server {
     let drain = CancellationToken::new();
     let settings = Settings {
         connections: max_connections,
         per_caller: PER_CALLER,
         stalled,
-        chaos: None,
+        chaos,
     };
     let executor = OneJob::default();
     let sessions = Sessions::new(Arc::default(), executor, drain.clone(), settings);
@@ -250,6 +254,29 @@ async fn a_watcher_gets_snapshot_changes_and_the_end() {
         < close 4400"#;
     check(&server, MODERN, &format!("{OPEN}\n{WATCH}\n{rest}")).await;
     assert!(server.sessions.hub.is_empty());
+}
+
+#[tokio::test]
+async fn behind_a_cut_nothing_is_told() {
+    let chaos = Chaos::new("cut=0.5,seed=1".parse().unwrap());
+    let server = serving(10, limits::STALLED, Some(chaos)).await;
+    let list = r#"{"id":"a","type":"subscribe","payload":{"query":"list"}}"#;
+    let whole = ["ENTER", "SNAPSHOT"]
+        .map(|kind| format!(r#"{{"id":"a","type":"next","payload":{{"data":"{kind}"}}}}"#));
+    for _ in 0..40 {
+        let mut socket = connect(&server, MODERN).await.unwrap();
+        run(&server, &mut socket, OPEN).await;
+        socket.send(Message::text(list)).await.unwrap();
+        let mut told = Vec::new();
+        while told.len() < whole.len() {
+            let message = tokio::time::timeout(DEADLINE, socket.next()).await;
+            match message.expect("an answer in time") {
+                Some(Ok(Message::Text(text))) => told.push(text.to_string()),
+                _ => break,
+            }
+        }
+        assert!(whole.starts_with(&told), "{told:?}");
+    }
 }
 
 #[tokio::test]

@@ -8,11 +8,12 @@ use jobcast::realtime::Realtime;
 use jobcast::session::Settings;
 use resolvers::store::JobStore;
 use resolvers::store::sqlite::SqliteStore;
+use serde_json::json;
 use sqlite::{Database, Location};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::delivery::{Client, DEADLINE, Door, Jobs, Node};
+use crate::delivery::{Client, DEADLINE, Door, Jobs, Node, watch_list};
 
 const JOBS: usize = 200;
 const WATCHERS: usize = 1_000;
@@ -55,6 +56,12 @@ async fn a_thousand_watchers_of_two_hundred_jobs_see_all_that_they_must() {
         };
         clients.spawn(client.watch());
         watchers += count;
+    }
+    for status in [json!(["RUNNING", "WAITING"]), json!(["RUNNING"])] {
+        for owner in [json!({}), json!({ "eq": "owner 1" })] {
+            let filter = json!({ "status": { "in": status }, "owner": owner });
+            clients.spawn(watch_list(node.address.clone(), Arc::clone(&jobs), filter));
+        }
     }
     let all = async {
         jobs.run(10, 50, |_, _| async {}).await;
