@@ -202,8 +202,8 @@ async fn a_node_that_stops_has_sent_all_and_said_farewell(broker: Arc<dyn Broker
             break beat;
         }
     };
-    // A change may be sent again when a connection breaks.
-    assert!(last.sent[usize::from(list_part("me"))] >= 1);
+    // Once, or twice where the stop broke the sending off: then nobody knows whether it went out, and it is sent again.
+    assert!((1..=2).contains(&last.sent[usize::from(list_part("me"))]));
 }
 
 async fn what_is_lost_in_silence_is_found(broker: Arc<dyn Broker>) {
