@@ -153,16 +153,19 @@ pub(super) fn one_root_field(
     name: Option<&str>,
     variables: &Variables,
 ) -> Result<(), &'static str> {
+    let Some(found) = operation(document, name) else {
+        return Ok(());
+    };
+    if let [only] = &found.selection_set.node.items[..]
+        && matches!(only.node, Selection::Field(_))
+    {
+        return Ok(());
+    }
     let whole = document.clone();
     let Some(operation) = operation(document, name) else {
         return Ok(());
     };
     let set = &operation.selection_set.node;
-    if let [only] = &set.items[..]
-        && matches!(only.node, Selection::Field(_))
-    {
-        return Ok(());
-    }
     let mut root = Root {
         document: &whole,
         variables,

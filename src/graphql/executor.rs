@@ -79,8 +79,8 @@ impl Executor {
             body: format!(r#"{{"errors":{}}}"#, errors_text(message, code)).into(),
             executed: false,
         };
-        let document = match self.parse(request) {
-            Ok(document) => document,
+        let (document, variables) = match self.parse(request) {
+            Ok(parsed) => parsed,
             Err(errors) => {
                 return HttpAnswer {
                     body: format!(r#"{{"errors":{errors}}}"#).into(),
@@ -101,8 +101,8 @@ impl Executor {
             }
             Ok(_) => {}
         }
-        let request = match graphql_request(request, document) {
-            Ok(request) => request.data(caller),
+        let request = match variables {
+            Ok(variables) => graphql_request(request, document, variables).data(caller),
             Err(message) => return refuse(&message, "BadRequest"),
         };
         let response = self.schemas.requests.execute(request).await;
@@ -115,16 +115,17 @@ impl Executor {
 
     /// Starts an operation of any kind.
     pub async fn begin(&self, found: Authenticated, request: wire::Request) -> Started {
-        let document = match self.parse(&request) {
-            Ok(document) => document,
+        let (document, variables) = match self.parse(&request) {
+            Ok(parsed) => parsed,
             Err(errors) => return Started::Invalid(errors),
         };
         match operation_type(&document, request.operation_name.as_deref()) {
             Err(message) => return Started::Invalid(errors_text(message, "BadRequest")),
             Ok(OperationType::Subscription) => {}
             Ok(OperationType::Query | OperationType::Mutation) => {
-                let answer = match graphql_request(&request, document) {
-                    Ok(request) => {
+                let answer = match variables {
+                    Ok(variables) => {
+                        let request = graphql_request(&request, document, variables);
                         let request = request.data(found.caller);
                         self.schemas.requests.execute(request).await
                     }
@@ -136,19 +137,20 @@ impl Executor {
                 return Started::Single(response_bytes(&answer, true));
             }
         }
-        match self.watch(found, &request, document).await {
+        match self.watch(found, &request, document, variables).await {
             Ok(watch) => Started::Watch(watch),
             Err(errors) => Started::Invalid(errors),
         }
     }
 
-    fn parse(&self, request: &wire::Request) -> Result<ExecutableDocument, String> {
+    /// The document and its variables, each read once. Variables that cannot be read are an error later on.
+    fn parse(&self, request: &wire::Request) -> Result<(ExecutableDocument, Supplied), String> {
         let mut document = self.documents.parse(&request.query)?;
-        // Variables that cannot be read are an error later on.
-        if let Ok(variables) = variables_of(request) {
-            document::omit_unsupplied(&mut document, request.operation_name.as_deref(), &variables);
+        let variables = variables_of(request);
+        if let Ok(variables) = &variables {
+            document::omit_unsupplied(&mut document, request.operation_name.as_deref(), variables);
         }
-        Ok(document)
+        Ok((document, variables))
     }
 
     async fn watch(
@@ -156,14 +158,16 @@ impl Executor {
         found: Authenticated,
         request: &wire::Request,
         mut document: ExecutableDocument,
+        supplied: Supplied,
     ) -> Result<Watch, String> {
         let refuse = |error: resolvers::Error| errors_text(&error.to_string(), error.code());
         let wish = Arc::new(Wish::default());
-        let variables = variables_of(request).unwrap_or_default();
-        document::one_root_field(&mut document, request.operation_name.as_deref(), &variables)
+        let none = Variables::default();
+        let known = supplied.as_ref().unwrap_or(&none);
+        document::one_root_field(&mut document, request.operation_name.as_deref(), known)
             .map_err(|message| errors_text(message, "ValidationError"))?;
-        let prepared = graphql_request(request, document.clone())
-            .map_err(|message| errors_text(&message, "BadRequest"))?;
+        let variables = supplied.map_err(|message| errors_text(&message, "BadRequest"))?;
+        let prepared = graphql_request(request, document.clone(), variables.clone());
         let probe = prepared.data(Arc::clone(&wish)).data(found.caller.clone());
         let mut answers = std::pin::pin!(self.schemas.requests.execute_stream(probe));
         while let Some(answer) = answers.next().await {
@@ -390,7 +394,10 @@ fn operation_type(
         .ok_or("the document has no operation of that name")
 }
 
-fn variables_of(request: &wire::Request) -> Result<Variables, String> {
+/// The variables of a request, or what is wrong with them.
+type Supplied = Result<Variables, String>;
+
+fn variables_of(request: &wire::Request) -> Supplied {
     let Some(text) = &request.variables else {
         return Ok(Variables::default());
     };
@@ -402,11 +409,12 @@ fn variables_of(request: &wire::Request) -> Result<Variables, String> {
 fn graphql_request(
     request: &wire::Request,
     document: ExecutableDocument,
-) -> Result<Request, String> {
-    let mut graphql = Request::new("").variables(variables_of(request)?);
+    variables: Variables,
+) -> Request {
+    let mut graphql = Request::new("").variables(variables);
     graphql.operation_name.clone_from(&request.operation_name);
     graphql.set_parsed_query(document);
-    Ok(graphql)
+    graphql
 }
 
 /// A response with errors that have no path was refused before execution.

@@ -1,5 +1,7 @@
 //! Executions: start, stop, describe, list, redrive.
 
+use std::sync::Arc;
+
 use asl::Kind;
 use serde_json::{Value, json};
 
@@ -21,6 +23,28 @@ const STATUSES: &[&str] = &[
     "TIMED_OUT",
     "RUNNING",
 ];
+
+/// The input of an execution, and what it ended with, as far as it did.
+pub(super) fn show_data(
+    shown: &mut Value,
+    input: &str,
+    output: &Option<Arc<str>>,
+    error: &Option<String>,
+    cause: &Option<String>,
+) {
+    shown["input"] = json!(input);
+    shown["inputDetails"] = json!({"included": true});
+    if let Some(output) = output {
+        shown["output"] = json!(output);
+        shown["outputDetails"] = json!({"included": true});
+    }
+    if let Some(error) = error {
+        shown["error"] = json!(error);
+    }
+    if let Some(cause) = cause {
+        shown["cause"] = json!(cause);
+    }
+}
 
 fn status_of(word: &str) -> Option<Status> {
     [
@@ -243,18 +267,7 @@ impl Api {
             reply["redriveDate"] = redriven;
         }
         if with_data {
-            reply["input"] = json!(row.input);
-            reply["inputDetails"] = json!({"included": true});
-            if let Some(output) = &row.output {
-                reply["output"] = json!(output);
-                reply["outputDetails"] = json!({"included": true});
-            }
-            if let Some(error) = &row.error {
-                reply["error"] = json!(error);
-            }
-            if let Some(cause) = &row.cause {
-                reply["cause"] = json!(cause);
-            }
+            show_data(&mut reply, &row.input, &row.output, &row.error, &row.cause);
         }
         let why_not = match row.status {
             Status::Running => Some("Execution is RUNNING and cannot be redriven"),

@@ -6,7 +6,7 @@ use asl::Kind;
 use serde_json::json;
 
 use super::error::ApiError;
-use super::execution::Order;
+use super::execution::{Order, show_data};
 use super::{Api, Call, Reply, seconds, uuid};
 use crate::engine::{End, Status};
 
@@ -80,18 +80,7 @@ impl Api {
         if included == Some("METADATA_ONLY") {
             return Ok(reply);
         }
-        reply["input"] = json!(order.input);
-        reply["inputDetails"] = json!({"included": true});
-        if let Some(output) = &end.output {
-            reply["output"] = json!(output);
-            reply["outputDetails"] = json!({"included": true});
-        }
-        if let Some(error) = &end.error {
-            reply["error"] = json!(error);
-        }
-        if let Some(cause) = &end.cause {
-            reply["cause"] = json!(cause);
-        }
+        show_data(&mut reply, order.input, &end.output, &end.error, &end.cause);
         Ok(reply)
     }
 }

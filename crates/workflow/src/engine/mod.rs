@@ -414,14 +414,8 @@ impl Engine {
         if row.status != Status::Running {
             return Ok(None);
         }
-        let record = self
-            .inner
-            .database
-            .read(move |connection| journal::record(connection, row))
-            .await
-            .map_err(unread)?;
-        let rebuilt = self.inner.rebuild(&record, |_| {});
-        Ok(rebuilt.ok().and_then(|live| live.waiting_token(step)))
+        let live = self.rebuilt(row).await?;
+        Ok(live.and_then(|live| live.waiting_token(step)))
     }
 
     /// Answers a waiting task with its output, JSON.
