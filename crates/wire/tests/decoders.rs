@@ -103,6 +103,14 @@ const MESSAGES: &[&str] = &[
     r#"{"type":"connection_terminate"}"#,
 ];
 
+/// A message of either protocol. Its payload may be an echo of what the client sent, numbers included that are JSON and yet too large to be read as
+/// one, so nothing is read of it.
+#[derive(serde::Deserialize)]
+struct Message {
+    #[serde(rename = "type")]
+    kind: String,
+}
+
 /// What is true of every answer, whatever was sent.
 #[derive(Default)]
 struct Judge {
@@ -117,8 +125,8 @@ impl Judge {
             assert!(!self.closed, "{output:?} after the close");
             match output {
                 Output::Send(text) => {
-                    let message: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-                    assert!(message["type"].is_string(), "{text}");
+                    let message: Message = serde_json::from_str(&text).expect("JSON");
+                    assert!(!message.kind.is_empty(), "{text}");
                 }
                 Output::Close { code, reason } => {
                     assert!(reason.len() <= limits::CLOSE_REASON_BYTES);
