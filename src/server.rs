@@ -145,7 +145,8 @@ pub async fn serve(
 
     let signer = Signer::new(data.secret(rand::random())?);
     let database = Database::open(&Location::File(data.database()))?;
-    let store: Arc<dyn JobStore> = Arc::new(SqliteStore::open(database.clone())?);
+    let jobs = SqliteStore::open(database.clone())?;
+    let store: Arc<dyn JobStore> = Arc::new(jobs.clone());
     let files =
         LocalFileSystem::new_with_prefix(data.files()?).map_err(|error| ServeError::Io {
             what: "the directory of the files cannot be opened",
@@ -176,7 +177,7 @@ pub async fn serve(
             ..workflow::Settings::default()
         },
         Arc::new(runner.clone()),
-        embedded::listener(events.clone()),
+        embedded::recorder(events.clone(), jobs, Some(millis(config.retention))),
     )
     .await?;
     let settings = Settings {

@@ -143,11 +143,109 @@ fn merge(
     event: &ExecutionEvent,
 ) {
     let (_, merged, at) = &mut changes[place];
-    let change = resolvers.change_of(event);
-    merged.updates.extend(change.updates);
-    merged.source = change.source;
-    merged.result = change.result.or(merged.result.take());
+    follow(merged, resolvers.change_of(event));
     *at = event.at;
+}
+
+/// What events of one execution, one after another, mean for its job.
+pub(crate) fn change_of_all(
+    events: impl IntoIterator<Item = ExecutionEvent>,
+    retention_millis: Option<i64>,
+) -> Recorded {
+    let mut all: Option<(JobId, Change, Time)> = None;
+    let mut urgent = false;
+    for event in events {
+        let Some(id) = job_of(&event.execution) else {
+            return Recorded::NoJob;
+        };
+        urgent |= event.end.is_some()
+            || event
+                .steps
+                .iter()
+                .any(|(_, update)| !matches!(update, StepUpdate::Items { .. }));
+        let change = change_of(&event, retention_millis);
+        match &mut all {
+            None => all = Some((id, change, event.at)),
+            Some((_, merged, at)) => {
+                follow(merged, change);
+                *at = event.at;
+            }
+        }
+    }
+    match all {
+        Some((id, change, at)) if urgent => Recorded::Change(id, Box::new(change), at),
+        Some(_) => Recorded::Later,
+        None => Recorded::NoJob,
+    }
+}
+
+/// What is to be done with events while they are written.
+#[derive(Debug)]
+pub(crate) enum Recorded {
+    /// The execution is of no job.
+    NoJob,
+    /// Worth no version of its own: many items are done in a moment, and are told together.
+    Later,
+    /// What becomes of the job, and when.
+    Change(JobId, Box<Change>, Time),
+}
+
+/// Lets `change` come after `before`, as one change.
+fn follow(before: &mut Change, change: Change) {
+    before.updates.extend(change.updates);
+    before.source = change.source;
+    before.result = change.result.or(before.result.take());
+}
+
+fn change_of(event: &ExecutionEvent, retention_millis: Option<i64>) -> Change {
+    let mut updates = vec![Update::Start];
+    updates.extend(event.steps.iter().map(|(name, update)| Update::Step {
+        name: name.clone(),
+        update: match update {
+            StepUpdate::Failed(error) => {
+                StepUpdate::Failed(JobError::new(&error.name, &hide(&readable(&error.message))))
+            }
+            other => other.clone(),
+        },
+    }));
+    let mut result = None;
+    if let Some(end) = &event.end {
+        let (update, output) = ending_of(end);
+        updates.extend(update);
+        result = output;
+    }
+    Change {
+        updates,
+        source: Some(Source {
+            execution: event.execution.clone(),
+            position: event.position,
+            so_far: false,
+        }),
+        result,
+        retention_millis,
+        ..Change::default()
+    }
+}
+
+fn ending_of(end: &End) -> (Option<Update>, Option<Arc<str>>) {
+    let error = || {
+        let name = end.error.as_deref().unwrap_or("Error");
+        JobError::new(name, &hide(&readable(end.cause.as_deref().unwrap_or(""))))
+    };
+    match end.status {
+        ExecutionStatus::Running => (None, None),
+        ExecutionStatus::Succeeded => (Some(Update::Succeed), end.output.clone()),
+        ExecutionStatus::Failed => (Some(Update::Fail(error())), None),
+        ExecutionStatus::TimedOut => {
+            let name = end.error.as_deref().unwrap_or("States.Timeout");
+            let cause = end
+                .cause
+                .as_deref()
+                .unwrap_or("the execution took longer than its definition allows");
+            (Some(Update::TimeOut(JobError::new(name, cause))), None)
+        }
+        ExecutionStatus::Aborted => (Some(Update::Cancel(error())), None),
+    }
 }
 
 /// The cause of a failed Lambda function is a JSON object (`{"errorType", "errorMessage", …}`); people want its message. The whole stands
@@ -270,54 +368,7 @@ impl Resolvers {
     }
 
     fn change_of(&self, event: &ExecutionEvent) -> Change {
-        let mut updates = vec![Update::Start];
-        updates.extend(event.steps.iter().map(|(name, update)| Update::Step {
-            name: name.clone(),
-            update: match update {
-                StepUpdate::Failed(error) => {
-                    StepUpdate::Failed(JobError::new(&error.name, &hide(&readable(&error.message))))
-                }
-                other => other.clone(),
-            },
-        }));
-        let mut result = None;
-        if let Some(end) = &event.end {
-            let (update, output) = self.ending_of(end);
-            updates.extend(update);
-            result = output;
-        }
-        Change {
-            updates,
-            source: Some(Source {
-                execution: event.execution.clone(),
-                position: event.position,
-                so_far: false,
-            }),
-            result,
-            retention_millis: self.parts.settings.retention_millis,
-            ..Change::default()
-        }
-    }
-
-    fn ending_of(&self, end: &End) -> (Option<Update>, Option<Arc<str>>) {
-        let error = || {
-            let name = end.error.as_deref().unwrap_or("Error");
-            JobError::new(name, &hide(&readable(end.cause.as_deref().unwrap_or(""))))
-        };
-        match end.status {
-            ExecutionStatus::Running => (None, None),
-            ExecutionStatus::Succeeded => (Some(Update::Succeed), end.output.clone()),
-            ExecutionStatus::Failed => (Some(Update::Fail(error())), None),
-            ExecutionStatus::TimedOut => {
-                let name = end.error.as_deref().unwrap_or("States.Timeout");
-                let cause = end
-                    .cause
-                    .as_deref()
-                    .unwrap_or("the execution took longer than its definition allows");
-                (Some(Update::TimeOut(JobError::new(name, cause))), None)
-            }
-            ExecutionStatus::Aborted => (Some(Update::Cancel(error())), None),
-        }
+        change_of(event, self.parts.settings.retention_millis)
     }
 
     async fn apply_patiently(&self, id: JobId, change: Change, at: Time) -> Result<(), StoreError> {

@@ -24,6 +24,7 @@ use job::Time;
 use tokio_util::task::TaskTracker;
 
 pub use execution::{ExecutionEvents, RECONCILE_AFTER_MILLIS, START_AFTER_MILLIS, Sweep};
+pub(crate) use execution::{Recorded, change_of_all};
 pub use read::{JobPage, ListJobs};
 pub use report::{ReportProgress, WATCH_TOKEN_SECONDS, WatchToken};
 pub use schema::check_schema;

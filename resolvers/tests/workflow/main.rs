@@ -5,6 +5,7 @@
 mod ears;
 mod ends;
 mod places;
+mod recording;
 mod starts;
 mod tasks;
 

@@ -70,12 +70,18 @@ fn machines() -> Machines {
 }
 
 async fn engine(listener: Arc<dyn workflow::Listener>) -> (Engine, Runner) {
+    engine_in(Database::open(&Location::Memory).unwrap(), listener).await
+}
+
+pub(crate) async fn engine_in(
+    database: Database,
+    listener: Arc<dyn workflow::Listener>,
+) -> (Engine, Runner) {
     let runner = Runner::new(Host::new(HostSettings::default()));
     let settings = workflow::Settings {
         machines: machines(),
         ..workflow::Settings::default()
     };
-    let database = Database::open(&Location::Memory).unwrap();
     let engine = Engine::open(database, settings, Arc::new(runner.clone()), listener).await;
     (engine.unwrap(), runner)
 }

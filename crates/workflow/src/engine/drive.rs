@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use asl::{Event, Kind, Start, StateMachine};
 use jiff::Timestamp;
 use rusqlite::ErrorCode;
-use sqlite::WriteError;
+use sqlite::{Write, WriteError};
 
 use super::cell::{Cell, Input, Mail, Posted};
 use super::journal::{self, NewExecution, Origin, Record, Stored};
 use super::live::{Act, Broken, Live, Turn};
-use super::model::{End, EngineError, ExecutionEvent, Started, Status, limits};
+use super::model::{End, EngineError, ExecutionEvent, Listener, Started, Status, limits};
 use super::{Alarm, Inner};
 use crate::Machine;
 use crate::alarm::{micros, timestamp};
@@ -180,21 +180,25 @@ impl Inner {
             let _ = live.turn(abandoned(&broken), started, &mut turn);
         }
         let (entries, end) = (std::mem::take(&mut turn.entries), turn.end.clone());
+        let events: Arc<[_]> = std::mem::take(&mut turn.events).into();
         let hash = new.hash;
         let written = self
             .database
-            .write_decided(move |write| -> rusqlite::Result<bool> {
-                let inserted = journal::insert(write.connection(), &new)?;
-                if inserted {
+            .write_decided({
+                let (listener, events) = (self.listener.clone(), events.clone());
+                move |write| -> rusqlite::Result<Option<bool>> {
+                    if !journal::insert(write.connection(), &new)? {
+                        return Ok(None);
+                    }
                     let end = end.as_ref().map(|(end, at)| (end, *at));
                     journal::append(write.connection(), new.id, &entries, false, end)?;
+                    record(&*listener, write, &events).map(Some)
                 }
-                Ok(inserted)
             })
             .await;
-        match written {
-            Ok(true) => {}
-            Ok(false) => {
+        let recorded = match written {
+            Ok(Some(recorded)) => recorded,
+            Ok(None) => {
                 let _ = answer.send(self.earlier(&name, machine.name()).await);
                 return;
             }
@@ -202,11 +206,12 @@ impl Inner {
                 let _ = answer.send(Err(unwritten(error)));
                 return;
             }
-        }
+        };
         self.stored_definitions.lock().insert(hash);
         let cell = Arc::new(Cell::running(id));
         self.cells.lock().insert(id, cell.clone());
         let _ = answer.send(Ok(Started::New(timestamp(started))));
+        self.tell(id, &events, recorded);
         self.act(&live, turn.acts);
         if turn.end.is_some() {
             self.close_cell(&cell);
@@ -258,8 +263,9 @@ impl Inner {
             };
             let mut turn = Turn::default();
             let (answers, broken) = self.handle(&cell, &mut current, mails, &mut turn);
-            match self.commit(cell.id, &mut turn).await {
-                Written::Yes => {}
+            let events: Arc<[_]> = std::mem::take(&mut turn.events).into();
+            match self.commit(cell.id, &mut turn, &events).await {
+                Written::Yes { recorded } => self.tell(cell.id, &events, recorded),
                 Written::No => return,
                 Written::Stale => {
                     cell.put_back(vec![Mail {
@@ -339,23 +345,30 @@ impl Inner {
 
     /// Writes a turn, and does not give up while the engine is open: the execution is ahead of its journal until then, and nobody has
     /// been told.
-    async fn commit(&self, execution: i64, turn: &mut Turn) -> Written {
+    async fn commit(
+        &self,
+        execution: i64,
+        turn: &mut Turn,
+        events: &Arc<[ExecutionEvent]>,
+    ) -> Written {
         if turn.entries.is_empty() {
-            return Written::Yes;
+            return Written::Yes { recorded: true };
         }
         let (entries, reopened) = (Arc::new(std::mem::take(&mut turn.entries)), turn.reopened);
         let (mut delay, longest) = limits::WRITE_RETRY;
         loop {
             let (entries, end) = (entries.clone(), turn.end.clone());
+            let (listener, events) = (self.listener.clone(), events.clone());
             let written = self
                 .database
-                .write_decided(move |write| -> rusqlite::Result<()> {
+                .write_decided(move |write| -> rusqlite::Result<bool> {
                     let end = end.as_ref().map(|(end, at)| (end, *at));
-                    journal::append(write.connection(), execution, &entries, reopened, end)
+                    journal::append(write.connection(), execution, &entries, reopened, end)?;
+                    record(&*listener, write, &events)
                 })
                 .await;
             match written {
-                Ok(()) => return Written::Yes,
+                Ok(recorded) => return Written::Yes { recorded },
                 Err(WriteError::Closed) => return Written::No,
                 Err(WriteError::Refused(error))
                     if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
@@ -411,7 +424,6 @@ impl Inner {
                 }),
                 Act::Arm(at, timer) => self.alarms.set(at, Alarm::Timer(live.id, timer)),
                 Act::Disarm(at, timer) => self.alarms.cancel(at, Alarm::Timer(live.id, timer)),
-                Act::Tell(event) => self.tell(live.id, event),
                 Act::Continue => self.post(live.id, Event::Continue),
             }
         }
@@ -421,14 +433,18 @@ impl Inner {
         Responder::new(Arc::downgrade(self), TaskKey { execution, task })
     }
 
-    fn tell(&self, execution: i64, event: ExecutionEvent) {
-        if let Some(end) = &event.end {
-            let waiting = self.waiting_for_end.lock().remove(&execution);
-            for one in waiting.into_iter().flatten() {
-                let _ = one.send(end.clone());
+    fn tell(&self, execution: i64, events: &[ExecutionEvent], recorded: bool) {
+        for event in events {
+            if let Some(end) = &event.end {
+                let waiting = self.waiting_for_end.lock().remove(&execution);
+                for one in waiting.into_iter().flatten() {
+                    let _ = one.send(end.clone());
+                }
+            }
+            if !recorded {
+                self.listener.notify(event.clone());
             }
         }
-        self.listener.notify(event);
     }
 
     fn close_cell(&self, cell: &Cell) {
@@ -612,18 +628,18 @@ impl Inner {
             end: Some((end.clone(), at)),
             ..Turn::default()
         };
-        if self.commit(id, &mut turn).await == Written::Yes && !self.is_closed() {
-            self.tell(
-                id,
-                ExecutionEvent {
-                    execution: row.name,
-                    machine: row.machine,
-                    position: position + 1,
-                    at: timestamp(at),
-                    steps: Vec::new(),
-                    end: Some(end),
-                },
-            );
+        let events = Arc::new([ExecutionEvent {
+            execution: row.name,
+            machine: row.machine,
+            position: position + 1,
+            at: timestamp(at),
+            steps: Vec::new(),
+            end: Some(end),
+        }]) as Arc<[_]>;
+        if let Written::Yes { recorded } = self.commit(id, &mut turn, &events).await
+            && !self.is_closed()
+        {
+            self.tell(id, &events, recorded);
         }
         self.close_cell(cell);
     }
@@ -632,7 +648,10 @@ impl Inner {
 /// What became of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
-    Yes,
+    Yes {
+        /// The listener has put the events into the same commit.
+        recorded: bool,
+    },
     /// The engine closes: whoever opens the database next does it again.
     No,
     /// The journal has moved on: what is in memory is worth nothing.
@@ -644,6 +663,18 @@ enum Loaded {
     Over,
     Broken(Box<Stored>, u64, Broken),
     Closed,
+}
+
+/// Lets the listener take its part in the commit. Without events there is nothing that it must still be told.
+fn record(
+    listener: &dyn Listener,
+    write: &mut Write<'_>,
+    events: &[ExecutionEvent],
+) -> rusqlite::Result<bool> {
+    if events.is_empty() {
+        return Ok(true);
+    }
+    listener.record(write, events)
 }
 
 fn abandoned(broken: &Broken) -> Event {

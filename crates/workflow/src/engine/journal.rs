@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::model::{End, Status};
 
-/// Bits of a journal key that count an execution's rows; the others are the execution's id. One b-tree, and each execution's rows together.
+/// Bits of a journal key that count an execution's rows; the others are the execution's id. One index, and each execution's rows together.
 const SEQUENCE_BITS: u32 = 26;
 
 pub(super) const MIGRATIONS: &[&str] = &["
@@ -53,6 +53,22 @@ CREATE TABLE workflow_map_run (
     execution INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX workflow_map_run_execution ON workflow_map_run (execution);
+", "
+-- Rows in the order in which they are written: the turns of one commit stand on the same pages, whatever executions they are of.
+ALTER TABLE workflow_journal RENAME TO workflow_journal_by_key;
+CREATE TABLE workflow_journal (
+    row INTEGER PRIMARY KEY,
+    key INTEGER NOT NULL UNIQUE,    -- the rest as before
+    at INTEGER NOT NULL,
+    event TEXT NOT NULL,
+    history TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    wake INTEGER,
+    busy INTEGER NOT NULL
+);
+INSERT INTO workflow_journal (key, at, event, history, position, wake, busy)
+    SELECT key, at, event, history, position, wake, busy FROM workflow_journal_by_key ORDER BY key;
+DROP TABLE workflow_journal_by_key;
 "];
 
 /// What an execution has of the record that it was started from. All empty for a state machine of the directory.

@@ -53,7 +53,6 @@ pub(super) enum Act {
     Cancel(TaskId),
     Arm(i64, TimerId),
     Disarm(i64, TimerId),
-    Tell(ExecutionEvent),
     Continue,
 }
 
@@ -62,6 +61,8 @@ pub(super) enum Act {
 pub(super) struct Turn {
     pub(super) entries: Vec<Entry>,
     pub(super) acts: Vec<Act>,
+    /// What listeners hear.
+    pub(super) events: Vec<ExecutionEvent>,
     /// A closed execution goes on.
     pub(super) reopened: bool,
     pub(super) end: Option<(End, i64)>,
@@ -211,14 +212,14 @@ impl Live {
             map_runs,
         });
         if !steps.is_empty() || end.is_some() {
-            turn.acts.push(Act::Tell(ExecutionEvent {
+            turn.events.push(ExecutionEvent {
                 execution: self.name.clone(),
                 machine: self.machine.clone(),
                 position: self.position,
                 at: timestamp(self.last_at),
                 steps,
                 end: end.clone(),
-            }));
+            });
         }
         if let Some(end) = end {
             turn.end = Some((end, self.last_at));

@@ -179,11 +179,24 @@ pub struct ExecutionEvent {
     pub end: Option<End>,
 }
 
-/// Who hears of executions. Called in the driver's own loop, in order for each execution: it must not block.
-///
-/// An event may be lost when the process ends between the commit and the call: [`crate::Engine::describe`] has it all again.
+/// Who hears of executions, in order for each of them.
 pub trait Listener: Send + Sync + fmt::Debug {
-    /// Takes an event.
+    /// Writes what the events of one turn mean into the same commit that makes them durable. Whether it did: then [`Listener::notify`] is not
+    /// called for them. Called on the writer's thread, with at least one event, all of one execution; again when the commit failed.
+    ///
+    /// # Errors
+    /// Nothing of the turn is kept, nor of its group, and it is tried again later. What can be mended otherwise is no error but
+    /// `false`, as long as nothing was written.
+    fn record(
+        &self,
+        _write: &mut sqlite::Write<'_>,
+        _events: &[ExecutionEvent],
+    ) -> rusqlite::Result<bool> {
+        Ok(false)
+    }
+
+    /// Takes an event after it became durable, in the driver's own loop: it must not block. An event may be lost when the process ends between
+    /// the commit and the call: [`crate::Engine::describe`] has it all again.
     fn notify(&self, event: ExecutionEvent);
 }
 

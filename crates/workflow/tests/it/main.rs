@@ -10,6 +10,7 @@ mod http;
 mod lambda;
 mod nested;
 mod random;
+mod recording;
 mod recovery;
 mod services;
 mod world;

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use job::limits::{self, check};
 use job::{Change, Job, JobId, Time};
 use rusqlite::{Connection, ErrorCode, OptionalExtension};
-use sqlite::{Database, OpenError, ReadError, WriteError};
+use sqlite::{Database, OpenError, ReadError, Write, WriteError};
 use tokio::sync::broadcast;
 
 use self::write::{PURGE_JOBS, Shared};
@@ -52,6 +52,20 @@ impl SqliteStore {
             database,
             shared: Arc::new(Shared::new(live)),
         })
+    }
+
+    /// As [`JobStore::apply`], as a part of another write to the same database.
+    ///
+    /// # Errors
+    /// As for [`JobStore::apply`]; nothing was written unless it is [`StoreError::Unavailable`].
+    pub(crate) fn apply_within(
+        &self,
+        write: &mut Write<'_>,
+        id: JobId,
+        change: &Change,
+        now: Time,
+    ) -> Result<Outcome, StoreError> {
+        self.shared.apply(write, id, change, now)
     }
 }
 
