@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// A job is hundreds of small allocations and some of a few KiB, for which the system's allocator takes a seventh of its CPU time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     jobcast::cli::main()
 }

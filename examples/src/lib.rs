@@ -6,7 +6,7 @@
 //! | `thumbnails` | [`thumbnails`]: inspect, resize, assemble | Choice, Map, real pictures, errors with a name |
 //! | `csv-report` | [`csv_report`]: analyze, chart | a file of any size in bounded memory, progress by bytes, Catch |
 //! | `approval` | [`approval`]: request, finish | a person answers a waiting task |
-//! | (benchmark) | [`noop`] | what a step costs that does nothing |
+//! | (benchmark) | [`noop`], [`bare`] | what a step costs that does nothing, with a library and without |
 //!
 //! The definitions stand in `state-machines/`, inputs to try in `examples/samples/`.
 
@@ -16,13 +16,14 @@
 )]
 
 pub mod approval;
+pub mod bare;
 pub mod csv_report;
 pub mod noop;
 pub mod thumbnails;
 
 use functions::lambda_runtime::Error;
 
-/// The names that [`run`] knows, as the definitions use them.
+/// The functions of the sample job types, as the definitions name them.
 pub const FUNCTIONS: &[&str] = &[
     "thumbnails-inspect",
     "thumbnails-resize",
@@ -31,12 +32,12 @@ pub const FUNCTIONS: &[&str] = &[
     "csv-report-chart",
     "request-approval",
     "finish-approval",
-    "noop1",
-    "noop2",
-    "noop3",
 ];
 
-/// Serves one of [`FUNCTIONS`] over the Lambda Runtime API until its host goes away.
+/// The functions of tests and benchmarks, which no sample calls.
+pub const NOOPS: &[&str] = &["noop1", "noop2", "noop3", "bare"];
+
+/// Serves one of [`FUNCTIONS`] or [`NOOPS`] over the Lambda Runtime API until its host goes away.
 ///
 /// # Errors
 /// An unknown name, a missing variable of the Lambda environment, or the end of the Runtime API.
@@ -50,6 +51,7 @@ pub async fn run(name: &str) -> Result<(), Error> {
         "request-approval" => functions::run(approval::request).await,
         "finish-approval" => functions::run(approval::finish).await,
         "noop1" | "noop2" | "noop3" => functions::run(noop::noop).await,
+        "bare" => bare::run().map(|never| match never {}),
         _ => Err(format!(
             "there is no sample function {name:?}; there are {}",
             FUNCTIONS.join(", ")

@@ -80,7 +80,7 @@ enum Command {
     #[command(hide = true)]
     Function {
         /// The function
-        #[arg(value_parser = clap::builder::PossibleValuesParser::new(examples::FUNCTIONS))]
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(examples::FUNCTIONS.iter().chain(examples::NOOPS)))]
         name: String,
     },
 }

@@ -795,3 +795,31 @@ fn placeholders_of_deployment_tools_are_warnings() {
         );
     }
 }
+
+#[test]
+fn a_number_comes_out_as_it_went_in() {
+    let states = json!({"A": {"Type": "Pass", "Parameters": {"n.$": "$.n"}, "End": true}});
+    for number in [
+        "0.30000000000000004",
+        "2.2250738585072014e-308",
+        "1.7976931348623157e308",
+        "9007199254740993",
+        "-18.700000000000003",
+        "5e-324",
+        "62.27999999999999",
+    ] {
+        let machine = parse(&json!({"StartAt": "A", "States": states}));
+        let input = format!(r#"{{"n":{number}}}"#);
+        let run = simulation::run(&machine, &start(&input), false, silent, |_| {
+            Ok("[]".to_owned())
+        });
+        let written = run.execution.output().unwrap();
+        let (_, value) = written.split_once(':').unwrap();
+        let value = value.trim_end_matches('}');
+        assert_eq!(
+            value.parse::<f64>().unwrap().to_bits(),
+            number.parse::<f64>().unwrap().to_bits(),
+            "{number} became {value}"
+        );
+    }
+}

@@ -206,3 +206,17 @@ async fn a_large_table_is_read_in_memory_that_does_not_grow_with_it() {
     assert!(progress.len() >= 3 && progress.is_sorted(), "{progress:?}");
     assert_eq!(progress.last(), Some(&100));
 }
+
+#[tokio::test]
+async fn a_function_without_a_library_serves_one_event_after_another() {
+    let mut host = Host::start("bare", "").await;
+    for n in 1..4 {
+        let expected = ("response".to_owned(), json!({"n": n + 1}));
+        assert_eq!(host.invoke(json!({"n": n})).await, expected);
+    }
+    let (kind, error) = host.invoke(json!({"n": "one"})).await;
+    assert_eq!(
+        (kind.as_str(), &error["errorType"]),
+        ("error", &json!("InvalidInput"))
+    );
+}

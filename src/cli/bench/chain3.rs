@@ -48,6 +48,16 @@ pub(super) enum Learn {
     List,
 }
 
+/// What the functions speak the Runtime API with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Runtime {
+    /// One blocking connection and no library.
+    #[default]
+    Bare,
+    /// The crate `lambda_runtime`, below the crate `functions`.
+    LambdaRuntime,
+}
+
 pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     let learn = match args.learn {
         Learn::Job => "one onJob subscription for each job",
@@ -90,7 +100,11 @@ impl Phase {
         let place = args.place("chain3")?;
         let mut setting = Setting::new(place.path())?.machine("chain3", MACHINE)?;
         for name in ["noop1", "noop2", "noop3"] {
-            setting = setting.function(name, args.processes)?;
+            let serves = match args.runtime {
+                Runtime::Bare => "bare",
+                Runtime::LambdaRuntime => name,
+            };
+            setting = setting.function(name, serves, args.processes)?;
         }
         let server = setting.start().await?;
         let sockets = match args.learn {

@@ -13,8 +13,8 @@ use super::report::{Section, Times};
 /// Of each baseline.
 const LENGTH: Duration = Duration::from_secs(1);
 
-/// Appends of 4 KiB, each followed by `fdatasync`.
-pub(super) fn sync(directory: &Path, section: &mut Section) -> Result<()> {
+/// Appends of 4 KiB, each followed by `fdatasync`, with `pause` between two of them: a disk that rested takes longer.
+pub(super) fn sync(directory: &Path, pause: Duration, section: &mut Section) -> Result<()> {
     let path = directory.join("sync");
     let mut file = File::create(&path)?;
     let (page, begun) = ([7; 4_096], Instant::now());
@@ -24,9 +24,19 @@ pub(super) fn sync(directory: &Path, section: &mut Section) -> Result<()> {
         file.write_all(&page)?;
         file.sync_data()?;
         times.add(one.elapsed());
+        std::thread::sleep(pause);
     }
     std::fs::remove_file(path)?;
-    section.latency("this disk alone, 4 KiB and fdatasync", &mut times, None);
+    let apart = if pause.is_zero() {
+        String::new()
+    } else {
+        format!(", {pause:?} apart")
+    };
+    section.latency(
+        &format!("this disk alone, 4 KiB and fdatasync{apart}"),
+        &mut times,
+        None,
+    );
     Ok(())
 }
 

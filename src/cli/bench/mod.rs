@@ -68,6 +68,9 @@ pub(super) struct BenchArgs {
     /// How chain3 learns of an end: one subscription for each job, or one live list for all
     #[arg(long, value_enum, default_value_t)]
     learn: chain3::Learn,
+    /// What the functions speak the Runtime API with (chain3): as little as there can be, or the library of most Rust functions
+    #[arg(long, value_enum, default_value_t)]
+    runtime: chain3::Runtime,
     /// Processes of each function (chain3)
     #[arg(long, default_value_t = 2)]
     processes: usize,

@@ -55,12 +55,17 @@ impl Setting {
         Ok(self)
     }
 
-    /// One of the sample functions, served by this program.
-    pub(super) fn function(mut self, name: &str, processes: usize) -> Result<Setting> {
+    /// A function, served by this program as its function `serves`.
+    pub(super) fn function(
+        mut self,
+        name: &str,
+        serves: &str,
+        processes: usize,
+    ) -> Result<Setting> {
         let program = std::env::current_exe()?;
         let program = serde_json::Value::from(program.display().to_string());
         self.configuration.push_str(&format!(
-            "[functions.{name}]\ncommand = [{program}, \"function\", \"{name}\"]\nconcurrency = {processes}\n"
+            "[functions.{name}]\ncommand = [{program}, \"function\", \"{serves}\"]\nconcurrency = {processes}\n"
         ));
         Ok(self)
     }

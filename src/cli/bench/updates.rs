@@ -64,7 +64,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
         alone,
         "rows/s",
     );
-    disk::sync(place.path(), &mut section)?;
+    disk::sync(place.path(), Duration::ZERO, &mut section)?;
     Ok(section)
 }
 

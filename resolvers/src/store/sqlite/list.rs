@@ -1,11 +1,12 @@
-//! Lists: the index that a filter allows, walked in the order of the ids, at most [`SCAN_ROWS`] rows for one page.
+//! Lists: the index that a filter allows, walked in the order of the ids, at most [`SCAN_ROWS`] rows for one page. What a filter asks about is
+//! read from an index of its own; only a job that is wanted is read whole.
 
 use std::sync::Arc;
 
 use job::filter::{Condition, equal_to};
 use job::{Filter, Job, JobId, Status};
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
-use rusqlite::{Connection, Rows};
+use rusqlite::{Connection, Rows, Statement};
 
 use super::rows;
 use crate::store::range::Range;
@@ -14,6 +15,9 @@ use crate::store::{ListQuery, Page, SCAN_ROWS, Sort, StoreError};
 /// Rows that are looked at for one page through an index: they lie scattered over the table, so that each costs several times as much as
 /// one of the rows that are read in their own order, of which it is [`SCAN_ROWS`].
 const SCATTERED_ROWS: usize = 400;
+
+/// A whole job by its key.
+const WHOLE: &str = "SELECT job FROM jobs WHERE seq = ?1";
 
 /// An index that ends in the id, by the equality of one column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,28 +36,20 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Page, S
         return by_ids(connection, query, ids, range);
     }
     // An index for each value; without one, all jobs.
-    let (from, values, most) = match choose(connection, &query.filter, range)? {
-        Some((index, values)) => (index.from(), values, SCATTERED_ROWS),
-        None => (ALL, vec![None], SCAN_ROWS),
+    let (from, by, values, most) = match choose(connection, &query.filter, range)? {
+        Some((index, values)) => (index.outlines(), "entry.id", values, SCATTERED_ROWS),
+        None => (ALL.to_owned(), "jobs.id", vec![None], SCAN_ROWS),
     };
     let order = match query.sort {
         Sort::Newest => "DESC",
         Sort::Oldest => "ASC",
     };
-    let by = if from.starts_with("tags") {
-        "tags.id"
-    } else {
-        "jobs.id"
-    };
-    let columns = rows::COLUMNS;
     let limit = most + 1;
     // A connection keeps one prepared statement for one text: the number at the end lets it keep one for each value.
     let mut statements = (0..values.len())
         .map(|place| {
-            let sql = format!(
-                "SELECT {columns} FROM {from} ORDER BY {by} {order} LIMIT {limit} -- {place}"
-            );
-            connection.prepare_cached(&sql)
+            let sql = outlines_sql(&from, by, order);
+            connection.prepare_cached(&format!("{sql} LIMIT {limit} -- {place}"))
         })
         .collect::<Result<Vec<_>, _>>()?;
     let cursors = statements
@@ -63,37 +59,44 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Page, S
             statement.query((value, range.least.as_bytes(), range.most.as_bytes()))
         })
         .collect::<Result<Vec<_>, _>>()?;
-    Walk::new(cursors, query.sort)?.page(query, most)
+    let mut whole = connection.prepare_cached(WHOLE)?;
+    Walk::new(cursors, query.sort)?.page(query, most, &mut whole)
 }
 
-/// All jobs, in the terms of an index.
-const ALL: &str = "jobs WHERE jobs.id BETWEEN ?2 AND ?3 AND ?1 IS NULL";
+fn outlines_sql(from: &str, by: &str, order: &str) -> String {
+    let columns = rows::COLUMNS;
+    format!("SELECT {columns} FROM {from} ORDER BY {by} {order}")
+}
+
+/// The outlines of all jobs.
+const ALL: &str = "jobs INDEXED BY jobs_outline WHERE jobs.id BETWEEN ?2 AND ?3 AND ?1 IS NULL";
 
 impl Index {
-    fn from(self) -> &'static str {
+    /// Its table under the name `entry`, and the column that it is by.
+    fn entries(self) -> (&'static str, &'static str) {
         match self {
-            Index::Tag => {
-                "tags CROSS JOIN jobs ON jobs.seq = tags.seq WHERE tags.tag = ?1 AND tags.id BETWEEN ?2 AND ?3"
-            }
-            Index::Owner => {
-                "jobs INDEXED BY jobs_by_owner WHERE owner = ?1 AND jobs.id BETWEEN ?2 AND ?3"
-            }
-            Index::Status => {
-                "jobs INDEXED BY jobs_by_status WHERE status = ?1 AND jobs.id BETWEEN ?2 AND ?3"
-            }
-            Index::Type => {
-                "jobs INDEXED BY jobs_by_type WHERE type = ?1 AND jobs.id BETWEEN ?2 AND ?3"
-            }
+            Index::Tag => ("tags AS entry", "tag"),
+            Index::Owner => ("jobs AS entry INDEXED BY jobs_by_owner", "owner"),
+            Index::Status => ("jobs AS entry INDEXED BY jobs_by_status", "status"),
+            Index::Type => ("jobs AS entry INDEXED BY jobs_by_type", "type"),
         }
+    }
+
+    /// The outlines of the jobs that it has for a value.
+    fn outlines(self) -> String {
+        let (entries, column) = self.entries();
+        format!(
+            "{entries} CROSS JOIN jobs INDEXED BY jobs_outline ON jobs.id = entry.id
+             WHERE entry.{column} = ?1 AND entry.id BETWEEN ?2 AND ?3"
+        )
     }
 
     /// How many entries it has for a value, counted no further than a page looks.
     fn count_sql(self) -> String {
-        let from = match self {
-            Index::Tag => "tags WHERE tag = ?1 AND id BETWEEN ?2 AND ?3",
-            other => other.from(),
-        };
-        format!("SELECT count(*) FROM (SELECT 1 FROM {from} LIMIT {SCAN_ROWS})")
+        let (entries, column) = self.entries();
+        format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {entries} WHERE entry.{column} = ?1 AND entry.id BETWEEN ?2 AND ?3 LIMIT {SCAN_ROWS})"
+        )
     }
 }
 
@@ -228,7 +231,13 @@ impl<'s> Walk<'s> {
         }
     }
 
-    fn page(mut self, query: &ListQuery, most: usize) -> Result<Page, StoreError> {
+    /// `whole` reads a job by its key.
+    fn page(
+        mut self,
+        query: &ListQuery,
+        most: usize,
+        whole: &mut Statement<'_>,
+    ) -> Result<Page, StoreError> {
         let mut page = Page::default();
         let mut last = None;
         let mut looked_at = 0;
@@ -243,12 +252,48 @@ impl<'s> Walk<'s> {
                 if let Some(row) = self.cursors[place].get()
                     && query.filter.matches(&rows::outline(row)?)
                 {
-                    page.jobs.push(rows::job(row.get_ref(rows::JOB_COLUMN)?)?);
+                    let mut found = whole.query([row.get::<_, i64>(rows::KEY_COLUMN)?])?;
+                    // The cursors keep the moment of reading: it is there.
+                    if let Some(row) = found.next()? {
+                        page.jobs.push(rows::job(row.get_ref(0)?)?);
+                    }
                 }
                 last = Some(id);
             }
             self.advance(place)?;
         }
         Ok(page)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+
+    #[test]
+    fn outlines_are_read_from_indexes_alone_and_in_their_order() {
+        let connection = Connection::open_in_memory().unwrap();
+        for migration in schema::MIGRATIONS {
+            connection.execute_batch(migration).unwrap();
+        }
+        let by_index = [Index::Tag, Index::Owner, Index::Status, Index::Type];
+        let by_index = by_index.map(|index| (index.outlines(), "entry.id"));
+        for (from, by) in by_index.into_iter().chain([(ALL.to_owned(), "jobs.id")]) {
+            for order in ["ASC", "DESC"] {
+                let sql = format!("EXPLAIN QUERY PLAN {}", outlines_sql(&from, by, order));
+                let mut statement = connection.prepare(&sql).unwrap();
+                let plan = statement
+                    .query_map(("x", [0u8; 16], [255u8; 16]), |row| row.get(3))
+                    .unwrap()
+                    .collect::<Result<Vec<String>, _>>()
+                    .unwrap();
+                assert!(
+                    plan.iter().all(|step| step.contains("COVERING INDEX")
+                        || step.contains("PRIMARY KEY")),
+                    "{sql}: {plan:?}"
+                );
+            }
+        }
     }
 }

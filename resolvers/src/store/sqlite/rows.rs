@@ -8,11 +8,10 @@ use rusqlite::types::ValueRef;
 
 use crate::store::StoreError;
 
-/// What a filter asks about, in the order in which [`outline`] reads it; the whole job comes last.
-pub(super) const COLUMNS: &str =
-    "jobs.id, owner, type, status, progress, attempt, updated_at, finished_at, tags, job";
-/// The place of the whole job among [`COLUMNS`].
-pub(super) const JOB_COLUMN: usize = 9;
+/// What a filter asks about, in the order in which [`outline`] reads it, and the job's key; all of it stands in one index.
+pub(super) const COLUMNS: &str = "jobs.id, jobs.owner, jobs.type, jobs.status, jobs.progress, jobs.attempt, jobs.updated_at, jobs.finished_at, jobs.tags, jobs.seq";
+/// The place of the key among [`COLUMNS`].
+pub(super) const KEY_COLUMN: usize = 9;
 
 pub(super) fn text(job: &Job) -> Result<String, StoreError> {
     serde_json::to_string(job).map_err(unreadable)
