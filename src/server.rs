@@ -12,9 +12,9 @@ use resolvers::Resolvers;
 use resolvers::files::Files;
 use resolvers::jobs::{ExecutionEvents, Settings, check_schema, now};
 use resolvers::store::JobStore;
-use resolvers::store::sqlite::SqliteStore;
+use resolvers::store::sqlite::{SqliteStore, recorder};
 use resolvers::token::Signer;
-use resolvers::workflow::embedded::{self, EmbeddedWorkflow};
+use resolvers::workflow::embedded::EmbeddedWorkflow;
 use sqlite::{Database, Location};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -177,7 +177,7 @@ pub async fn serve(
             ..workflow::Settings::default()
         },
         Arc::new(runner.clone()),
-        embedded::recorder(events.clone(), jobs, Some(millis(config.retention))),
+        recorder(events.clone(), jobs, Some(millis(config.retention))),
     )
     .await?;
     let settings = Settings {

@@ -22,12 +22,17 @@ pub fn run() -> Result<Infallible, Error> {
     const VARIABLE: &str = "AWS_LAMBDA_RUNTIME_API";
     let address = std::env::var(VARIABLE).map_err(|error| format!("{VARIABLE}: {error}"))?;
     let address = address.strip_prefix("http://").unwrap_or(&address);
+    // A process that attaches to a running service finds its function under a path.
+    let (address, path) = match address.split_once('/') {
+        Some((address, path)) => (address, format!("/{path}")),
+        None => (address, String::new()),
+    };
     let mut connection = Connection::open(address)?;
     let mut request = Vec::new();
     loop {
         write!(
             request,
-            "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nhost: {address}\r\n\r\n"
+            "GET {path}/2018-06-01/runtime/invocation/next HTTP/1.1\r\nhost: {address}\r\n\r\n"
         )?;
         let event = connection.exchange(&mut request)?;
         let id = event.id.ok_or("an event came without its request id")?;
@@ -41,7 +46,7 @@ pub fn run() -> Result<Infallible, Error> {
         };
         write!(
             request,
-            "POST /2018-06-01/runtime/invocation/{id}/{kind} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
+            "POST {path}/2018-06-01/runtime/invocation/{id}/{kind} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
             answer.len()
         )?;
         connection.exchange(&mut request)?;

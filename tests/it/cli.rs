@@ -1,6 +1,6 @@
 //! The command line as a user has it: the built binary, its outputs and its exit status.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -529,6 +529,8 @@ fn somebody_else_at_the_address_is_named() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for mut socket in listener.incoming().map_while(Result::ok) {
+            // An answer before its request is another fault.
+            let _ = socket.read(&mut [0; 4_096]);
             let _ = socket.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 9\r\nconnection: close\r\n\r\nnot found");
         }
     });

@@ -8,10 +8,6 @@ use job::change::StepUpdate;
 use job::{JobError, StepKind, Time};
 use workflow::{Engine, EngineError, Machines, Status};
 
-use crate::jobs::{Recorded, change_of_all};
-use crate::store::StoreError;
-use crate::store::sqlite::SqliteStore;
-
 use super::{
     End, Execution, ExecutionEvent, ExecutionStatus, HistoryPage, JobType, Listener, Started,
     Workflow, WorkflowError,
@@ -73,21 +69,6 @@ pub fn listener(to: Arc<dyn Listener>) -> Arc<dyn workflow::Listener> {
     Arc::new(Tells(to))
 }
 
-/// As [`listener`], for an engine whose journal is in the same database as the jobs: what an execution does is written to its job in the
-/// same commit, and only what cannot be is told. `retention_millis` is how long a job is kept after its end.
-#[must_use]
-pub fn recorder(
-    to: Arc<dyn Listener>,
-    jobs: SqliteStore,
-    retention_millis: Option<i64>,
-) -> Arc<dyn workflow::Listener> {
-    Arc::new(Records {
-        tells: Tells(to),
-        jobs,
-        retention_millis,
-    })
-}
-
 #[derive(Debug)]
 struct Tells(Arc<dyn Listener>);
 
@@ -97,42 +78,7 @@ impl workflow::Listener for Tells {
     }
 }
 
-#[derive(Debug)]
-struct Records {
-    tells: Tells,
-    jobs: SqliteStore,
-    retention_millis: Option<i64>,
-}
-
-impl workflow::Listener for Records {
-    fn record(
-        &self,
-        write: &mut sqlite::Write<'_>,
-        events: &[workflow::ExecutionEvent],
-    ) -> rusqlite::Result<bool> {
-        let events = events.iter().cloned().map(translate);
-        let (id, change, at) = match change_of_all(events, self.retention_millis) {
-            Recorded::NoJob => return Ok(true),
-            Recorded::Later => return Ok(false),
-            Recorded::Change(id, change, at) => (id, change, at),
-        };
-        match self.jobs.apply_within(write, id, &change, at) {
-            Ok(_) | Err(StoreError::NotFound(_)) => Ok(true),
-            Err(StoreError::Unavailable { reason, source }) => {
-                let source = source.unwrap_or_else(|| reason.into());
-                Err(rusqlite::Error::ToSqlConversionFailure(source))
-            }
-            // Refused before anything was written: the listener sees to it.
-            Err(_) => Ok(false),
-        }
-    }
-
-    fn notify(&self, event: workflow::ExecutionEvent) {
-        self.tells.notify(event);
-    }
-}
-
-fn translate(event: workflow::ExecutionEvent) -> ExecutionEvent {
+pub(crate) fn translate(event: workflow::ExecutionEvent) -> ExecutionEvent {
     ExecutionEvent {
         execution: event.execution.to_string(),
         position: event.position,

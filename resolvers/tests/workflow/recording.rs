@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use job::{JobId, NewJob, Status, Step, Time};
-use resolvers::store::sqlite::SqliteStore;
+use resolvers::store::sqlite::{SqliteStore, recorder};
 use resolvers::store::{CreateJob, JobStore};
-use resolvers::workflow::embedded;
 use sqlite::{Database, Location};
 
 use crate::ears::Ears;
@@ -34,7 +33,7 @@ async fn an_execution_writes_its_job_and_tells_nothing() {
     let created = jobs.create(job(vec![])).await.unwrap();
     let id = created.job().id;
     let ears = Arc::new(Ears::default());
-    let listener = embedded::recorder(ears.clone(), jobs.clone(), Some(60_000));
+    let listener = recorder(ears.clone(), jobs.clone(), Some(60_000));
     let (engine, _) = places::engine_in(database, listener).await;
     engine
         .start("chain", &id.to_string(), "{}".into())
@@ -56,7 +55,7 @@ async fn many_items_are_left_to_the_listener_and_other_executions_concern_nobody
     let jobs = SqliteStore::open(database.clone()).unwrap();
     let id = jobs.create(job(vec![])).await.unwrap().job().id;
     let ears = Arc::new(Ears::default());
-    let listener = embedded::recorder(ears.clone(), jobs.clone(), None);
+    let listener = recorder(ears.clone(), jobs.clone(), None);
     let (engine, _) = places::engine_in(database, listener).await;
     for name in [
         id.to_string(),

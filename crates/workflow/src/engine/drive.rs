@@ -211,11 +211,12 @@ impl Inner {
         let cell = Arc::new(Cell::running(id));
         self.cells.lock().insert(id, cell.clone());
         let _ = answer.send(Ok(Started::New(timestamp(started))));
-        self.tell(id, &events, recorded);
         self.act(&live, turn.acts);
         if turn.end.is_some() {
             self.close_cell(&cell);
+            self.tell(id, &events, recorded);
         } else {
+            self.tell(id, &events, recorded);
             self.run(cell, Some(live)).await;
         }
     }
@@ -264,8 +265,8 @@ impl Inner {
             let mut turn = Turn::default();
             let (answers, broken) = self.handle(&cell, &mut current, mails, &mut turn);
             let events: Arc<[_]> = std::mem::take(&mut turn.events).into();
-            match self.commit(cell.id, &mut turn, &events).await {
-                Written::Yes { recorded } => self.tell(cell.id, &events, recorded),
+            let recorded = match self.commit(cell.id, &mut turn, &events).await {
+                Written::Yes { recorded } => recorded,
                 Written::No => return,
                 Written::Stale => {
                     cell.put_back(vec![Mail {
@@ -276,14 +277,17 @@ impl Inner {
                     }]);
                     continue;
                 }
-            }
+            };
             self.act(&current, std::mem::take(&mut turn.acts));
             for answer in answers {
                 let _ = answer.send(Ok(()));
             }
             if current.is_over() {
-                return self.close_cell(&cell);
+                // Who hears of the end may redrive at once.
+                self.close_cell(&cell);
+                return self.tell(cell.id, &events, recorded);
             }
+            self.tell(cell.id, &events, recorded);
             if let Some(broken) = broken {
                 tracing::error!(execution = %current.name, %broken, "the execution fails");
                 cell.put_back(vec![Mail {
@@ -434,6 +438,9 @@ impl Inner {
     }
 
     fn tell(&self, execution: i64, events: &[ExecutionEvent], recorded: bool) {
+        if self.is_closed() {
+            return;
+        }
         for event in events {
             if let Some(end) = &event.end {
                 let waiting = self.waiting_for_end.lock().remove(&execution);
@@ -447,9 +454,16 @@ impl Inner {
         }
     }
 
-    fn close_cell(&self, cell: &Cell) {
+    fn close_cell(self: &Arc<Self>, cell: &Cell) {
         self.cells.lock().remove(&cell.id);
-        cell.close().into_iter().for_each(Mail::refuse);
+        for mail in cell.close() {
+            if mail.is_redrive() {
+                // The end was read in the journal before it was acted upon here.
+                self.deliver(cell.id, mail);
+            } else {
+                mail.refuse();
+            }
+        }
     }
 
     /// An execution has nothing to do: keep it, and forget the one that has rested longest when there are too many.

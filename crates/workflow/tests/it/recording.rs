@@ -105,3 +105,46 @@ async fn what_is_declined_is_told() {
         .collect();
     assert!(is_whole(&told), "{told:?}");
 }
+
+/// Says when a commit holds an end, before anybody else hears of it.
+#[derive(Debug)]
+struct Bell(tokio::sync::mpsc::UnboundedSender<()>);
+
+impl Listener for Bell {
+    fn record(&self, write: &mut Write<'_>, events: &[ExecutionEvent]) -> rusqlite::Result<bool> {
+        if events.iter().any(|event| event.end.is_some()) {
+            let bell = self.0.clone();
+            write.after_commit(move || {
+                let _ = bell.send(());
+            });
+        }
+        Ok(true)
+    }
+
+    fn notify(&self, _: ExecutionEvent) {}
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_sees_the_end_in_the_row_may_redrive_at_once() {
+    const FAILS: &str = r#"{"StartAt":"F","States":{"F":{"Type":"Fail","Error":"E"}}}"#;
+    let world = World::new(&[("m", FAILS)]);
+    let (bell, mut rung) = tokio::sync::mpsc::unbounded_channel();
+    let tasks = Arc::new(Echo::default());
+    let engine = Engine::open(
+        world.database(),
+        world.settings(),
+        tasks,
+        Arc::new(Bell(bell)),
+    )
+    .await
+    .unwrap();
+    for n in 0..100 {
+        let name = format!("e{n}");
+        engine.start("m", &name, "{}".into()).await.unwrap();
+        for _ in 0..3 {
+            rung.recv().await.unwrap();
+            engine.redrive(&name).await.unwrap();
+        }
+        rung.recv().await.unwrap();
+    }
+}

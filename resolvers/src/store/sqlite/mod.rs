@@ -8,11 +8,13 @@
 //! | `cache` | the jobs that changed last |
 //! | `list` | which index a filter is answered from |
 //! | `feed` | the changes, live and from the table |
+//! | `recorder` | what executions do, in the commit of their journal |
 //! | `rows` | a job as a row |
 
 mod cache;
 mod feed;
 mod list;
+mod recorder;
 mod rows;
 mod schema;
 mod write;
@@ -26,6 +28,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use sqlite::{Database, OpenError, ReadError, Write, WriteError};
 use tokio::sync::broadcast;
 
+pub use self::recorder::recorder;
 use self::write::{PURGE_JOBS, Shared};
 use super::{CreateJob, Created, Feed, JobStore, ListQuery, Outcome, Page, Position, StoreError};
 
