@@ -146,8 +146,9 @@ impl AppSync {
                 400,
             ))];
         };
-        if let Some((content, live)) = self.open.get(&id) {
-            return match (**content == *payload, *live) {
+        let content = content(&request);
+        if let Some((earlier, live)) = self.open.get(&id) {
+            return match (*earlier == content, *live) {
                 (true, true) => vec![Output::Send(start_ack(&id))],
                 (true, false) => Vec::new(),
                 (false, _) => {
@@ -176,7 +177,7 @@ impl AppSync {
         if self.dialect == Dialect::Unknown {
             self.dialect = dialect;
         }
-        self.open.insert(id.clone(), (payload.into(), false));
+        self.open.insert(id.clone(), (content, false));
         vec![Output::Start {
             id,
             request: Box::new(request),
@@ -363,6 +364,13 @@ fn first(errors: &str) -> String {
         || r#"{"message":"Operation failed"}"#.into(),
         |error| error.get().to_owned(),
     )
+}
+
+/// What makes two `start`s the same. Not the credentials: whoever misses an acknowledgement sends the same again, with a newer token.
+fn content(request: &Request) -> Box<str> {
+    let variables = request.variables.as_ref().map_or("", |json| json.get());
+    let operation = request.operation_name.as_deref().unwrap_or("");
+    format!("{operation}\0{variables}\0{}", request.query).into()
 }
 
 #[cfg(test)]

@@ -204,6 +204,8 @@ fn appsync_walk() {
            < {"type":"start_ack","id":"1"}
            > {"id":"1","type":"start","payload":{"data":"{\"query\":\"{a}\"}"}}
            < {"type":"start_ack","id":"1"}
+           > {"id":"1","type":"start","payload":{"data":"{\"query\":\"{a}\"}","extensions":{"authorization":{"Authorization":"a newer token"}}}}
+           < {"type":"start_ack","id":"1"}
            > {"id":"1","type":"start","payload":{"data":"{\"query\":\"{b}\"}"}}
            < {"type":"error","id":"1","payload":{"errors":[{"errorType":"DuplicatedOperationError","message":"Duplicated operation with id 1","errorCode":400}]}}
            ! tick 30
