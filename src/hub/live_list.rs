@@ -66,6 +66,8 @@ pub(super) struct LiveList {
     queue: VecDeque<Next>,
     /// Versions of the page that publishes have not passed yet.
     ahead: HashMap<JobId, Version>,
+    /// The same of earlier pages, for at most [`LIST_SLOTS`] jobs: a job that the new page lacks must not come back in an older version.
+    earlier: HashMap<JobId, Version>,
 }
 
 fn job(telling: &Telling) -> &Arc<Job> {
@@ -81,6 +83,20 @@ impl LiveList {
             slots: HashMap::new(),
             queue: VecDeque::new(),
             ahead: HashMap::new(),
+            earlier: HashMap::new(),
+        }
+    }
+
+    /// A list that begins anew, and remembers what its pages told.
+    fn anew(&mut self) -> Self {
+        let mut earlier = std::mem::take(&mut self.earlier);
+        if earlier.len() + self.ahead.len() > LIST_SLOTS {
+            earlier.clear();
+        }
+        earlier.extend(std::mem::take(&mut self.ahead));
+        Self {
+            earlier,
+            ..Self::new(self.limit)
         }
     }
 
@@ -91,6 +107,12 @@ impl LiveList {
             return self.has_next();
         }
         let (id, version) = (job(telling).id, job(telling).version);
+        if let Some(earlier) = self.earlier.get(&id) {
+            if version < *earlier {
+                return self.has_next();
+            }
+            self.earlier.remove(&id);
+        }
         let paged = self.ahead.get(&id).copied();
         if paged.is_some_and(|paged| version <= paged) {
             return self.has_next();
@@ -147,7 +169,7 @@ impl LiveList {
         *self = Self {
             state: State::Resyncing,
             queue: VecDeque::from([Next::Marker(Kind::Resync)]),
-            ..Self::new(self.limit)
+            ..self.anew()
         };
     }
 
@@ -157,7 +179,7 @@ impl LiveList {
         match self.state {
             State::Reading => {}
             State::Lost => {
-                *self = Self::new(self.limit);
+                *self = self.anew();
                 return false;
             }
             State::Live | State::Resyncing => return true,
