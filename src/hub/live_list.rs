@@ -44,6 +44,14 @@ enum Next {
     Marker(Kind),
 }
 
+/// A version that a page told.
+#[derive(Debug, Clone, Copy)]
+struct Paged {
+    version: Version,
+    /// Of the page that the client holds, not of one before RESYNC.
+    held: bool,
+}
+
 /// What is told of a list.
 #[derive(Debug)]
 pub(super) struct Taken {
@@ -64,10 +72,9 @@ pub(super) struct LiveList {
     slots: HashMap<JobId, Slot>,
     /// Each slot's job once, in the order in which it came.
     queue: VecDeque<Next>,
-    /// Versions of the page that publishes have not passed yet.
-    ahead: HashMap<JobId, Version>,
-    /// The same of earlier pages, for at most [`LIST_SLOTS`] jobs: a job that the new page lacks must not come back in an older version.
-    earlier: HashMap<JobId, Version>,
+    /// What pages told and publishes have not passed yet: of the last page, and of earlier ones as long as that is at most [`LIST_SLOTS`] jobs. A
+    /// later page may lack a job because of a change whose publish comes late; what is published before that is over.
+    ahead: HashMap<JobId, Paged>,
 }
 
 fn job(telling: &Telling) -> &Arc<Job> {
@@ -83,19 +90,18 @@ impl LiveList {
             slots: HashMap::new(),
             queue: VecDeque::new(),
             ahead: HashMap::new(),
-            earlier: HashMap::new(),
         }
     }
 
-    /// A list that begins anew, and remembers what its pages told.
+    /// A list that begins with a new page.
     fn anew(&mut self) -> Self {
-        let mut earlier = std::mem::take(&mut self.earlier);
-        if earlier.len() + self.ahead.len() > LIST_SLOTS {
-            earlier.clear();
+        let mut ahead = std::mem::take(&mut self.ahead);
+        if ahead.len() > LIST_SLOTS {
+            ahead.retain(|_, paged| paged.held);
         }
-        earlier.extend(std::mem::take(&mut self.ahead));
+        ahead.values_mut().for_each(|paged| paged.held = false);
         Self {
-            earlier,
+            ahead,
             ..Self::new(self.limit)
         }
     }
@@ -107,14 +113,8 @@ impl LiveList {
             return self.has_next();
         }
         let (id, version) = (job(telling).id, job(telling).version);
-        if let Some(earlier) = self.earlier.get(&id) {
-            if version < *earlier {
-                return self.has_next();
-            }
-            self.earlier.remove(&id);
-        }
         let paged = self.ahead.get(&id).copied();
-        if paged.is_some_and(|paged| version <= paged) {
+        if paged.is_some_and(|paged| version <= paged.version) {
             return self.has_next();
         }
         if paged.is_some() {
@@ -132,7 +132,8 @@ impl LiveList {
             }
             Entry::Vacant(_) if full => self.overflow(),
             Entry::Vacant(slot) => {
-                let held = self.state == State::Live && (was || paged.is_some());
+                let held =
+                    self.state == State::Live && (was || paged.is_some_and(|paged| paged.held));
                 // Before the page is there nothing is known of what the client will hold.
                 if held || matches || self.state == State::Reading {
                     slot.insert(Slot {
@@ -203,7 +204,8 @@ impl LiveList {
                     }
                 }
                 _ => {
-                    self.ahead.insert(id, version);
+                    let held = true;
+                    self.ahead.insert(id, Paged { version, held });
                 }
             }
             if slot.matches && self.slots.insert(id, slot).is_none() {
