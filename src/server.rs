@@ -168,6 +168,7 @@ pub async fn serve(
         ..HostSettings::default()
     });
     let events = Arc::new(ExecutionEvents::default());
+    let retention_millis = Some(millis(config.retention));
     let runner = Runner::with_services(host.clone(), services);
     let engine = Engine::open(
         database,
@@ -177,12 +178,12 @@ pub async fn serve(
             ..workflow::Settings::default()
         },
         Arc::new(runner.clone()),
-        recorder(events.clone(), jobs, Some(millis(config.retention))),
+        recorder(events.clone(), jobs, retention_millis),
     )
     .await?;
     let settings = Settings {
         report_url: format!("http://{}/graphql", reachable(addresses.public)),
-        retention_millis: Some(millis(config.retention)),
+        retention_millis,
         report_life_millis: millis(config.report_life),
     };
     let resolvers = Resolvers::new(

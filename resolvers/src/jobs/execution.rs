@@ -402,4 +402,28 @@ mod tests {
             assert_eq!(readable(cause), shown);
         }
     }
+
+    #[test]
+    fn only_items_wait_for_what_comes_next() {
+        let event = |execution: &str, position, update: StepUpdate| ExecutionEvent {
+            execution: execution.to_owned(),
+            position,
+            at: Time::from_millis(1),
+            steps: vec![("Each".to_owned(), update)],
+            end: None,
+        };
+        let id = JobId::new(Time::from_millis(1), 1).to_string();
+        let items = event(&id, 1, StepUpdate::Items { done: 1, total: 2 });
+        let exited = event(&id, 2, StepUpdate::Exited);
+        let later = change_of_all([items.clone()], None);
+        assert!(matches!(later, Recorded::Later), "{later:?}");
+        let both = change_of_all([items.clone(), exited], None);
+        let Recorded::Change(_, change, _) = both else {
+            panic!("{both:?}");
+        };
+        assert_eq!(change.source.map(|source| source.position), Some(2));
+        assert_eq!(change.updates.len(), 4, "two steps, each after a start");
+        let other = change_of_all([event("of-no-job", 1, StepUpdate::Exited)], None);
+        assert!(matches!(other, Recorded::NoJob), "{other:?}");
+    }
 }

@@ -76,13 +76,6 @@ impl Ears {
         self.heard.lock().is_empty()
     }
 
-    /// What the steps of an execution did so far.
-    pub(crate) fn steps(&self, execution: &str) -> Told {
-        let heard = self.heard.lock();
-        let events = heard.get(execution).into_iter().flatten();
-        events.flat_map(|event| event.steps.clone()).collect()
-    }
-
     /// All that the steps did until the end.
     pub(crate) async fn to_the_end(&self, execution: &str) -> (Told, End) {
         self.until(execution, |told, end| Some((told.clone(), end?.clone())))

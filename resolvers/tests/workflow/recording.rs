@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use job::{JobId, NewJob, Status, Step, Time};
+use job::{JobId, NewJob, Status, Time};
 use resolvers::store::sqlite::{SqliteStore, recorder};
 use resolvers::store::{CreateJob, JobStore};
 use sqlite::{Database, Location};
@@ -10,14 +10,14 @@ use sqlite::{Database, Location};
 use crate::ears::Ears;
 use crate::places;
 
-fn job(steps: Vec<Step>) -> CreateJob {
+fn job() -> CreateJob {
     let id = JobId::new(Time::from_millis(1_000), 7);
     let new = NewJob {
         id,
         job_type: "chain".to_owned(),
         owner: "ann".to_owned(),
         tags: vec![],
-        steps,
+        steps: vec![],
     };
     CreateJob {
         job: new.into_job().unwrap(),
@@ -30,7 +30,7 @@ fn job(steps: Vec<Step>) -> CreateJob {
 async fn an_execution_writes_its_job_and_tells_nothing() {
     let database = Database::open(&Location::Memory).unwrap();
     let jobs = SqliteStore::open(database.clone()).unwrap();
-    let created = jobs.create(job(vec![])).await.unwrap();
+    let created = jobs.create(job()).await.unwrap();
     let id = created.job().id;
     let ears = Arc::new(Ears::default());
     let listener = recorder(ears.clone(), jobs.clone(), Some(60_000));
@@ -50,10 +50,10 @@ async fn an_execution_writes_its_job_and_tells_nothing() {
 }
 
 #[tokio::test]
-async fn many_items_are_left_to_the_listener_and_other_executions_concern_nobody() {
+async fn other_executions_change_no_job() {
     let database = Database::open(&Location::Memory).unwrap();
     let jobs = SqliteStore::open(database.clone()).unwrap();
-    let id = jobs.create(job(vec![])).await.unwrap().job().id;
+    let id = jobs.create(job()).await.unwrap().job().id;
     let ears = Arc::new(Ears::default());
     let listener = recorder(ears.clone(), jobs.clone(), None);
     let (engine, _) = places::engine_in(database, listener).await;
@@ -72,11 +72,25 @@ async fn many_items_are_left_to_the_listener_and_other_executions_concern_nobody
         0,
         "steps that a job does not have are not added"
     );
-    let steps = ears.steps(&id.to_string());
-    assert!(
-        steps
-            .iter()
-            .all(|(_, update)| matches!(update, job::change::StepUpdate::Items { .. })),
-        "{steps:?}"
-    );
+}
+
+#[tokio::test]
+async fn a_job_that_cannot_be_read_stops_nobody_else() {
+    let database = Database::open(&Location::Memory).unwrap();
+    let damaged = {
+        let jobs = SqliteStore::open(database.clone()).unwrap();
+        jobs.create(job()).await.unwrap().job().id
+    };
+    let damage =
+        database.write(|write| write.connection().execute("UPDATE jobs SET job = '?'", []));
+    damage.await.unwrap();
+    // Opened again, it remembers nothing of the row.
+    let jobs = SqliteStore::open(database.clone()).unwrap();
+    let ears = Arc::new(Ears::default());
+    let listener = recorder(ears.clone(), jobs, None);
+    let (engine, _) = places::engine_in(database, listener).await;
+    let name = damaged.to_string();
+    engine.start("chain", &name, "{}".into()).await.unwrap();
+    let (_, end) = ears.to_the_end(&name).await;
+    assert_eq!(end.output.as_deref(), Some(r#"{"answer":42}"#));
 }

@@ -44,13 +44,10 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Page, S
         Sort::Newest => "DESC",
         Sort::Oldest => "ASC",
     };
-    let limit = most + 1;
+    let sql = format!("{} LIMIT {}", outlines_sql(&from, by, order), most + 1);
     // A connection keeps one prepared statement for one text: the number at the end lets it keep one for each value.
     let mut statements = (0..values.len())
-        .map(|place| {
-            let sql = outlines_sql(&from, by, order);
-            connection.prepare_cached(&format!("{sql} LIMIT {limit} -- {place}"))
-        })
+        .map(|place| connection.prepare_cached(&format!("{sql} -- {place}")))
         .collect::<Result<Vec<_>, _>>()?;
     let cursors = statements
         .iter_mut()

@@ -60,7 +60,7 @@ impl SqliteStore {
     /// As [`JobStore::apply`], as a part of another write to the same database.
     ///
     /// # Errors
-    /// As for [`JobStore::apply`]; nothing was written unless it is [`StoreError::Unavailable`].
+    /// As for [`JobStore::apply`]; [`StoreError::Unavailable`] may come after something was written.
     pub(crate) fn apply_within(
         &self,
         write: &mut Write<'_>,

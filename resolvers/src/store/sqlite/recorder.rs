@@ -41,14 +41,13 @@ impl workflow::Listener for Records {
             Recorded::Later => return Ok(false),
             Recorded::Change(id, change, at) => (id, change, at),
         };
+        let before = write.connection().total_changes();
         match self.jobs.apply_within(write, id, &change, at) {
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(true),
-            Err(StoreError::Unavailable { reason, source }) => {
-                let source = source.unwrap_or_else(|| reason.into());
-                Err(rusqlite::Error::ToSqlConversionFailure(source))
-            }
-            // Refused before anything was written: the listener sees to it.
-            Err(_) => Ok(false),
+            // A row that cannot be read must not take the whole group with it: the listener sees to the job.
+            Err(_) if write.connection().total_changes() == before => Ok(false),
+            // Wrapped, so that a fault of the job's tables is not taken for one of the journal's.
+            Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(error.into())),
         }
     }
 

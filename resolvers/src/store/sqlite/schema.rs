@@ -5,8 +5,8 @@ pub(super) const COMPONENT: &str = "job";
 
 pub(super) const MIGRATIONS: &[&str] = &[FIRST, OUTLINE];
 
-/// `jobs`: one row per job. What a filter asks about stands in columns, before the whole job as JSON. `seq` is a short key for what belongs to a job; `change` is the
-/// position of the job's last change.
+/// `jobs`: one row per job. What a filter asks about stands in columns, before the whole job as JSON. `seq` is a short key for what belongs
+/// to a job; `change` is the position of the job's last change.
 ///
 /// `changes`: the feed, in the order of the commits, without a gap (the oldest are deleted, the newest never). `previous` is the change
 /// of the same job before, where the old image stands as long as it is kept.

@@ -237,7 +237,7 @@ impl Shared {
         )?;
         let seq = before.seq;
         if job.status == old.status && job.expires_at == old.expires_at {
-            // Touches no index.
+            // Touches no index but the outlines.
             cached(
                 connection,
                 "UPDATE jobs SET progress = ?2, attempt = ?3, updated_at = ?4, change = ?5, job = ?6 WHERE seq = ?1",
