@@ -4,15 +4,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use asl::{Event, Kind, Start, StateMachine};
+use asl::{Event, Kind};
 use jiff::Timestamp;
-use rusqlite::ErrorCode;
-use sqlite::{Write, WriteError};
 
 use super::cell::{Cell, Input, Mail, Posted};
-use super::journal::{self, NewExecution, Origin, Record, Stored};
+use super::commit::{Written, record, unwritten};
+use super::journal::{self, NewExecution, Origin};
 use super::live::{Act, Broken, Live, Turn};
-use super::model::{End, EngineError, ExecutionEvent, Listener, Started, Status, limits};
+use super::model::{EngineError, ExecutionEvent, Started, limits};
+use super::rebuild::{Loaded, abandoned};
 use super::{Alarm, Inner};
 use crate::Machine;
 use crate::alarm::{micros, timestamp};
@@ -347,52 +347,6 @@ impl Inner {
         (answers, None)
     }
 
-    /// Writes a turn, and does not give up while the engine is open: the execution is ahead of its journal until then, and nobody has
-    /// been told.
-    async fn commit(
-        &self,
-        execution: i64,
-        turn: &mut Turn,
-        events: &Arc<[ExecutionEvent]>,
-    ) -> Written {
-        if turn.entries.is_empty() {
-            return Written::Yes { recorded: true };
-        }
-        let (entries, reopened) = (Arc::new(std::mem::take(&mut turn.entries)), turn.reopened);
-        let (mut delay, longest) = limits::WRITE_RETRY;
-        loop {
-            let (entries, end) = (entries.clone(), turn.end.clone());
-            let (listener, events) = (self.listener.clone(), events.clone());
-            let written = self
-                .database
-                .write_decided(move |write| -> rusqlite::Result<bool> {
-                    let end = end.as_ref().map(|(end, at)| (end, *at));
-                    journal::append(write.connection(), execution, &entries, reopened, end)?;
-                    record(&*listener, write, &events)
-                })
-                .await;
-            match written {
-                Ok(recorded) => return Written::Yes { recorded },
-                Err(WriteError::Closed) => return Written::No,
-                Err(WriteError::Refused(error))
-                    if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
-                {
-                    tracing::error!(execution, %error, "the journal of an execution was written by somebody else; it is read again");
-                    return Written::Stale;
-                }
-                Err(error) if self.is_closed() => {
-                    tracing::warn!(%error, "an execution's last turn was not written; it will be done again");
-                    return Written::No;
-                }
-                Err(error) => {
-                    tracing::error!(%error, "the journal of executions cannot be written; trying again in {delay:?}");
-                    tokio::time::sleep(delay).await;
-                    delay = (delay * 2).min(longest);
-                }
-            }
-        }
-    }
-
     /// Does what was written.
     fn act(self: &Arc<Self>, live: &Live, acts: Vec<Act>) {
         for act in acts {
@@ -437,7 +391,7 @@ impl Inner {
         Responder::new(Arc::downgrade(self), TaskKey { execution, task })
     }
 
-    fn tell(&self, execution: i64, events: &[ExecutionEvent], recorded: bool) {
+    pub(super) fn tell(&self, execution: i64, events: &[ExecutionEvent], recorded: bool) {
         if self.is_closed() {
             return;
         }
@@ -454,7 +408,7 @@ impl Inner {
         }
     }
 
-    fn close_cell(self: &Arc<Self>, cell: &Cell) {
+    pub(super) fn close_cell(self: &Arc<Self>, cell: &Cell) {
         self.cells.lock().remove(&cell.id);
         for mail in cell.close() {
             if mail.is_redrive() {
@@ -482,225 +436,5 @@ impl Inner {
                 cells.remove(&oldest);
             }
         }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of a start")]
-    pub(super) fn start_of(
-        &self,
-        machine: &str,
-        name: &str,
-        input: Arc<str>,
-        kind: Kind,
-        seed: u64,
-        started: i64,
-        origin: &Origin,
-    ) -> Start {
-        let region = &self.settings.region;
-        let account = origin.account.as_deref().unwrap_or(&self.settings.account);
-        let (resource, shown) = match kind {
-            Kind::Standard => ("execution", name),
-            // Its row's name is made unique by what follows the colon.
-            Kind::Express => ("express", name.split(':').next().unwrap_or(name)),
-        };
-        Start {
-            execution_arn: format!("arn:aws:states:{region}:{account}:{resource}:{machine}:{name}"),
-            execution_name: shown.to_owned(),
-            role_arn: origin
-                .role
-                .as_deref()
-                .map_or_else(|| self.settings.role_arn(), str::to_owned),
-            state_machine_arn: format!("arn:aws:states:{region}:{account}:stateMachine:{machine}"),
-            state_machine_name: machine.to_owned(),
-            start_time: timestamp(started),
-            input,
-            kind,
-            seed,
-        }
-    }
-
-    /// The parsed definition, from memory if it is there.
-    pub(super) fn parsed(
-        &self,
-        hash: &[u8; 32],
-        text: &Arc<str>,
-    ) -> Result<Arc<StateMachine>, Broken> {
-        if let Some(machine) = self.parsed.lock().get(hash) {
-            return Ok(machine.clone());
-        }
-        let machine = StateMachine::parse(text).map_err(|problems| {
-            let first = problems.first().map(ToString::to_string);
-            Broken::Definition(first.unwrap_or_default())
-        })?;
-        let machine = Arc::new(machine);
-        let mut parsed = self.parsed.lock();
-        if parsed.len() >= limits::PARSED_DEFINITIONS {
-            parsed.retain(|_, machine| Arc::strong_count(machine) > 1);
-        }
-        parsed.insert(*hash, machine.clone());
-        Ok(machine)
-    }
-
-    /// An execution as its journal says.
-    pub(super) fn rebuild(
-        &self,
-        record: &Record,
-        watch: impl FnMut(asl::StepChange),
-    ) -> Result<Box<Live>, Broken> {
-        let row = &record.row;
-        let machine = self.parsed(&row.hash, &record.definition)?;
-        let start = self.start_of(
-            &row.machine,
-            &row.name,
-            row.input.clone(),
-            row.kind,
-            row.seed,
-            row.started,
-            &row.origin,
-        );
-        Live::rebuild(record, machine, start, watch).map(Box::new)
-    }
-
-    /// An open execution from its journal; a closed one too when it is to go on.
-    async fn load(&self, execution: i64, closed: bool) -> Loaded {
-        let (mut delay, longest) = limits::WRITE_RETRY;
-        let record = loop {
-            let read = self
-                .database
-                .read(move |connection| -> rusqlite::Result<Option<Record>> {
-                    match journal::by_id(connection, execution)? {
-                        Some(row) if closed || row.status == Status::Running => {
-                            journal::record(connection, row).map(Some)
-                        }
-                        _ => Ok(None),
-                    }
-                })
-                .await;
-            match read {
-                Ok(Some(record)) => break record,
-                Ok(None) => return Loaded::Over,
-                Err(_) if self.is_closed() => return Loaded::Closed,
-                Err(error) => {
-                    tracing::error!(%error, "the journal of executions cannot be read; trying again in {delay:?}");
-                    tokio::time::sleep(delay).await;
-                    delay = (delay * 2).min(longest);
-                }
-            }
-        };
-        match self.rebuild(&record, |_| {}) {
-            Ok(live) => Loaded::Live(live),
-            Err(broken) => Loaded::Broken(Box::new(record.row), record.position, broken),
-        }
-    }
-
-    /// Ends an execution that cannot be rebuilt: it fails alone, with the reason as its cause.
-    async fn give_up(
-        self: &Arc<Self>,
-        cell: &Cell,
-        row: Box<Stored>,
-        position: u64,
-        broken: &Broken,
-    ) {
-        tracing::error!(execution = %row.name, %broken, "the execution cannot be rebuilt and fails");
-        let Event::Abandon { error, cause } = abandoned(broken) else {
-            return;
-        };
-        let (at, id) = (now(), row.id);
-        let end = End {
-            status: Status::Failed,
-            output: None,
-            error: Some(error.clone()),
-            cause: Some(cause.clone()),
-        };
-        let event = asl::HistoryEvent {
-            id: position + 1,
-            previous_event_id: position,
-            timestamp: timestamp(at),
-            kind: "ExecutionFailed".to_owned(),
-            details: Some((
-                "executionFailedEventDetails",
-                serde_json::json!({"error": error, "cause": cause}),
-            )),
-        };
-        let last = self
-            .database
-            .read(move |connection| journal::last_sequence(connection, id))
-            .await;
-        let Ok(sequence) = last else {
-            return self.close_cell(cell);
-        };
-        let mut turn = Turn {
-            entries: vec![journal::Entry {
-                sequence: sequence + 1,
-                at,
-                event: serde_json::to_string(&abandoned(broken)).expect("an event is strings"),
-                history: serde_json::to_string(&[&event]).expect("a history event is JSON"),
-                position: position + 1,
-                wake: None,
-                busy: false,
-                map_runs: Vec::new(),
-            }],
-            end: Some((end.clone(), at)),
-            ..Turn::default()
-        };
-        let events = Arc::new([ExecutionEvent {
-            execution: row.name,
-            machine: row.machine,
-            position: position + 1,
-            at: timestamp(at),
-            steps: Vec::new(),
-            end: Some(end),
-        }]) as Arc<[_]>;
-        if let Written::Yes { recorded } = self.commit(id, &mut turn, &events).await
-            && !self.is_closed()
-        {
-            self.tell(id, &events, recorded);
-        }
-        self.close_cell(cell);
-    }
-}
-
-/// What became of a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Written {
-    Yes {
-        /// The listener has put the events into the same commit.
-        recorded: bool,
-    },
-    /// The engine closes: whoever opens the database next does it again.
-    No,
-    /// The journal has moved on: what is in memory is worth nothing.
-    Stale,
-}
-
-enum Loaded {
-    Live(Box<Live>),
-    Over,
-    Broken(Box<Stored>, u64, Broken),
-    Closed,
-}
-
-/// Lets the listener take its part in the commit. Without events there is nothing that it must still be told.
-fn record(
-    listener: &dyn Listener,
-    write: &mut Write<'_>,
-    events: &[ExecutionEvent],
-) -> rusqlite::Result<bool> {
-    if events.is_empty() {
-        return Ok(true);
-    }
-    listener.record(write, events)
-}
-
-fn abandoned(broken: &Broken) -> Event {
-    Event::Abandon {
-        error: "States.Runtime".to_owned(),
-        cause: format!("The execution cannot go on: {broken}"),
-    }
-}
-
-fn unwritten<E: std::error::Error + Send + Sync + 'static>(error: WriteError<E>) -> EngineError {
-    match error {
-        WriteError::Closed => EngineError::Closed,
-        other => EngineError::Journal(Arc::new(other)),
     }
 }

@@ -1,21 +1,28 @@
-//! The durable driver of `asl`. [`Engine`] is its door; `drive` is its loop; `live` an execution in memory; `cell` its mailbox; `journal`
-//! the tables; `model` what goes in and out.
+//! The durable driver of `asl`. [`Engine`] is its door, with what is asked of executions in `read` and the answers to tasks in `tokens`; `drive` is
+//! its loop, `commit` the writing of a turn, `rebuild` the way back from the journal; `live` an execution in memory; `cell` its mailbox;
+//! `journal` the tables; `model` what goes in and out.
 //!
 //! Write ahead: every input of an execution is in the journal, with what came of it, before anything is done about it. A rebuilt execution
 //! is the replay of its journal. It runs no task itself and reads no definition from a directory.
 
 mod cell;
+mod commit;
 mod drive;
 mod journal;
+#[cfg(test)]
+mod journal_tests;
 mod live;
 mod model;
+mod read;
+mod rebuild;
+mod tokens;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
-use asl::{Event, Kind, StateMachine, TaskId, TimerId, token};
+use asl::{Event, Kind, StateMachine, TimerId};
 use parking_lot::Mutex;
 use sqlite::Database;
 use tokio::runtime::Handle;
@@ -25,13 +32,12 @@ use tokio_util::task::TaskTracker;
 use self::cell::{Cell, Input, Mail};
 use self::drive::now;
 pub(crate) use self::journal::{Filter, Origin, Stored};
-use self::live::Steps;
 pub use self::model::{
     Definition, Description, Earlier, End, EngineError, ExecutionEvent, History, Listed, Listener,
     NoListener, OpenError, Settings, Started, Status, limits,
 };
 use crate::Machine;
-use crate::alarm::{Alarms, timestamp};
+use crate::alarm::Alarms;
 use crate::task::TaskRunner;
 
 /// What rings.
@@ -315,165 +321,6 @@ impl Engine {
         }
     }
 
-    /// The execution as it is now, with all that happened so far.
-    ///
-    /// # Errors
-    /// [`EngineError`].
-    pub async fn describe(&self, name: &str) -> Result<Option<Description>, EngineError> {
-        let name = name.to_owned();
-        let record = self
-            .inner
-            .database
-            .read(move |connection| journal::newest_record(connection, &name))
-            .await
-            .map_err(unread)?;
-        let Some(record) = record else {
-            return Ok(None);
-        };
-        let mut steps = Steps::default();
-        let rebuilt = self.inner.rebuild(&record, |change| steps.add(change));
-        let (position, at) = match &rebuilt {
-            Ok(live) => (live.position(), live.last_at()),
-            Err(_) => (
-                record.position,
-                record.row.stopped.unwrap_or(record.row.started),
-            ),
-        };
-        let row = record.row;
-        let end = row.end();
-        Ok(Some(Description {
-            so_far: ExecutionEvent {
-                execution: row.name.clone(),
-                machine: row.machine.clone(),
-                position,
-                at: timestamp(row.stopped.unwrap_or(at)),
-                steps: steps.into_changes(),
-                end,
-            },
-            name: row.name,
-            machine: row.machine,
-            input: row.input,
-            started: timestamp(row.started),
-            stopped: row.stopped.map(timestamp),
-            status: row.status,
-        }))
-    }
-
-    /// The history after the event with the id `after`, at most `limit` events ([`limits::HISTORY_PAGE`] at most).
-    ///
-    /// # Errors
-    /// [`EngineError`].
-    pub async fn history(
-        &self,
-        name: &str,
-        after: u64,
-        limit: usize,
-    ) -> Result<History, EngineError> {
-        let row = self.inner.newest(name, None).await?;
-        self.inner.history(row.id, after, limit).await
-    }
-
-    /// Executions, the newest first, with ids below `before`; of one state machine, in one status.
-    ///
-    /// # Errors
-    /// [`EngineError`].
-    pub async fn list(
-        &self,
-        machine: Option<&str>,
-        status: Option<Status>,
-        before: Option<i64>,
-        limit: usize,
-    ) -> Result<Vec<Listed>, EngineError> {
-        let filter = Filter {
-            machine: machine.map(str::to_owned),
-            status,
-            ..Filter::default()
-        };
-        let rows = self.rows(filter, before, limit).await?;
-        let listed = rows.into_iter().map(|row| Listed {
-            id: row.id,
-            name: row.name,
-            machine: row.machine,
-            status: row.status,
-            started: timestamp(row.started),
-            stopped: row.stopped.map(timestamp),
-        });
-        Ok(listed.collect())
-    }
-
-    /// The token of the task that waits in the top-level state `step`.
-    ///
-    /// # Errors
-    /// [`EngineError`].
-    pub async fn waiting_token(
-        &self,
-        name: &str,
-        step: &str,
-    ) -> Result<Option<String>, EngineError> {
-        let row = self.inner.newest(name, None).await?;
-        if row.status != Status::Running {
-            return Ok(None);
-        }
-        let live = self.rebuilt(row).await?;
-        Ok(live.and_then(|live| live.waiting_token(step)))
-    }
-
-    /// Answers a waiting task with its output, JSON.
-    ///
-    /// # Errors
-    /// [`EngineError::NoSuchTask`] when nothing waits for this token (any more).
-    pub async fn task_success(&self, token: &str, output: Arc<str>) -> Result<(), EngineError> {
-        check_json("output", &output)?;
-        self.answer(token, |task| Event::TaskSucceeded {
-            task,
-            output: output.clone(),
-        })
-        .await
-    }
-
-    /// Answers a waiting task with an error.
-    ///
-    /// # Errors
-    /// As [`Self::task_success`].
-    pub async fn task_failure(
-        &self,
-        token: &str,
-        error: &str,
-        cause: &str,
-    ) -> Result<(), EngineError> {
-        self.answer(token, |task| Event::TaskFailed {
-            task,
-            error: error.to_owned(),
-            cause: cause.to_owned(),
-        })
-        .await
-    }
-
-    /// Says that whoever has the token is at work.
-    ///
-    /// # Errors
-    /// As [`Self::task_success`].
-    pub async fn task_heartbeat(&self, token: &str) -> Result<(), EngineError> {
-        self.answer(token, |task| Event::TaskHeartbeat { task })
-            .await
-    }
-
-    async fn answer(
-        &self,
-        token: &str,
-        event: impl Fn(TaskId) -> Event,
-    ) -> Result<(), EngineError> {
-        let (name, task, _) = token::decode(token).ok_or(EngineError::InvalidToken)?;
-        let rows = self.inner.find(&name, None).await?;
-        for row in rows.iter().filter(|row| row.status == Status::Running) {
-            match self.ask(row.id, event(task), Some(token.to_owned())).await {
-                Err(EngineError::NoSuchTask) => {}
-                other => return other,
-            }
-        }
-        Err(EngineError::NoSuchTask)
-    }
-
     /// Waits for the end of an execution.
     ///
     /// # Errors
@@ -519,59 +366,9 @@ impl Engine {
         self.inner.settings.role_arn()
     }
 
-    pub(crate) async fn rows(
-        &self,
-        filter: Filter,
-        before: Option<i64>,
-        limit: usize,
-    ) -> Result<Vec<Stored>, EngineError> {
-        let (before, limit) = (before.unwrap_or(i64::MAX), limit.min(limits::LIST_PAGE));
-        self.inner
-            .database
-            .read(move |connection| journal::list(connection, &filter, before, limit))
-            .await
-            .map_err(unread)
-    }
-
-    /// The execution that a map run belongs to.
-    pub(crate) async fn row_of_map_run(&self, arn: &str) -> Result<Option<Stored>, EngineError> {
-        let arn = arn.to_owned();
-        self.inner
-            .database
-            .read_row(move |connection| journal::by_map_run(connection, &arn))
-            .await
-            .map_err(unread)
-    }
-
-    /// The map runs of an execution, in the order in which they began.
-    pub(crate) async fn map_runs(&self, row: Stored) -> Result<Vec<asl::MapRun>, EngineError> {
-        let live = self.rebuilt(row).await?;
-        Ok(live.map_or_else(Vec::new, |live| live.map_runs().to_vec()))
-    }
-
-    /// The child executions of a map run that have not ended.
-    pub(crate) async fn map_run_children(
-        &self,
-        row: Stored,
-        arn: &str,
-    ) -> Result<Vec<asl::MapRunChild>, EngineError> {
-        let live = self.rebuilt(row).await?;
-        Ok(live.map_or_else(Vec::new, |live| live.map_run_children(arn)))
-    }
-
     /// Hands an open execution an event of its user's.
     pub(crate) async fn tell(&self, row: &Stored, event: Event) -> Result<(), EngineError> {
         self.ask(row.id, event, None).await
-    }
-
-    async fn rebuilt(&self, row: Stored) -> Result<Option<Box<live::Live>>, EngineError> {
-        let record = self
-            .inner
-            .database
-            .read(move |connection| journal::record(connection, row))
-            .await
-            .map_err(unread)?;
-        Ok(self.inner.rebuild(&record, |_| {}).ok())
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -596,10 +393,6 @@ impl Engine {
         Ok(Arc::new(Machine::known(name, definition, hash, parsed)))
     }
 
-    pub(crate) async fn row(&self, name: &str, machine: &str) -> Result<Stored, EngineError> {
-        self.inner.newest(name, Some(machine)).await
-    }
-
     pub(crate) async fn stop_stored(
         &self,
         row: &Stored,
@@ -607,63 +400,6 @@ impl Engine {
         cause: Option<String>,
     ) -> Result<(), EngineError> {
         self.stop_row(row, error, cause).await
-    }
-
-    pub(crate) async fn history_of(
-        &self,
-        row: &Stored,
-        after: u64,
-        limit: usize,
-    ) -> Result<History, EngineError> {
-        self.inner.history(row.id, after, limit).await
-    }
-
-    pub(crate) async fn definition_of(&self, row: &Stored) -> Result<Arc<str>, EngineError> {
-        let hash = row.hash;
-        self.inner
-            .database
-            .read_row(move |connection| journal::definition(connection, &hash))
-            .await
-            .map_err(unread)
-    }
-}
-
-impl Inner {
-    async fn find(&self, name: &str, machine: Option<&str>) -> Result<Vec<Stored>, EngineError> {
-        let (name, machine) = (name.to_owned(), machine.map(str::to_owned));
-        self.database
-            .read_row(move |connection| journal::find(connection, &name, machine.as_deref()))
-            .await
-            .map_err(unread)
-    }
-
-    async fn newest(&self, name: &str, machine: Option<&str>) -> Result<Stored, EngineError> {
-        let rows = self.find(name, machine).await?;
-        rows.into_iter()
-            .next()
-            .ok_or_else(|| EngineError::UnknownExecution(name.to_owned()))
-    }
-
-    async fn history(&self, id: i64, after: u64, limit: usize) -> Result<History, EngineError> {
-        let limit = limit.clamp(1, limits::HISTORY_PAGE);
-        let pages = self
-            .database
-            .read(move |connection| journal::history(connection, id, after, limit))
-            .await
-            .map_err(unread)?;
-        let mut events = Vec::new();
-        for page in pages {
-            let page: Vec<serde_json::Value> = serde_json::from_str(&page)
-                .map_err(|error| EngineError::Journal(Arc::new(error)))?;
-            events.extend(
-                page.into_iter()
-                    .filter(|event| event["id"].as_u64() > Some(after)),
-            );
-        }
-        let more = events.len() > limit;
-        events.truncate(limit);
-        let next = more.then(|| after + limit as u64);
-        Ok(History { events, next })
     }
 }
 
@@ -730,10 +466,4 @@ fn check_json(what: &'static str, text: &str) -> Result<(), EngineError> {
             what,
             reason: error.to_string(),
         })
-}
-
-fn unread<E: std::error::Error + Send + Sync + 'static>(
-    error: sqlite::ReadError<E>,
-) -> EngineError {
-    EngineError::Journal(Arc::new(error))
 }
