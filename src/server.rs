@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use resolvers::Resolvers;
@@ -32,7 +31,7 @@ use crate::data::{DataDirectory, DataError};
 use crate::graphql::rate::SubmitRate;
 use crate::graphql::{Executor, schema};
 use crate::http::guard::Guard;
-use crate::http::{Doors, operations, router};
+use crate::http::{self, Doors, operations};
 use crate::realtime::Realtime;
 use crate::session::{self, Sessions};
 
@@ -241,30 +240,23 @@ pub async fn serve(
         origins: config.allowed_origins.clone(),
     };
     let sessions = Arc::clone(&doors.sessions);
-    let app = router(doors, guard);
     let serving_internal = {
         let (engine, stop) = (engine.clone(), background.clone());
         let stopped = async move { stop.cancelled().await };
         tokio::spawn(workflow::internal::serve(internal, engine, runner, stopped))
     };
-    let listener = public.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
-        }
-    });
     ready(addresses);
     let close = CancellationToken::new();
-    let graceful = axum::serve(listener, app)
-        .with_graceful_shutdown(close.clone().cancelled_owned())
-        .into_future();
-    let mut graceful = std::pin::pin!(graceful);
-    let served = tokio::select! {
-        served = &mut graceful => served,
+    let mut serving = std::pin::pin!(http::serve(public, doors, guard, close.clone()));
+    tokio::select! {
+        () = &mut serving => {}
         () = drained(&shutdown, &sessions) => {
             close.cancel();
-            tokio::time::timeout(FINISH_WITHIN, &mut graceful).await.unwrap_or(Ok(()))
+            if tokio::time::timeout(FINISH_WITHIN, serving).await.is_err() {
+                tracing::warn!("some requests did not end in time");
+            }
         }
-    };
+    }
     if tokio::time::timeout(FINISH_WITHIN, resolvers.settle())
         .await
         .is_err()
@@ -279,10 +271,7 @@ pub async fn serve(
     serving_internal.abort();
     drop(data);
     tracing::info!("stopped");
-    served.map_err(|source| ServeError::Io {
-        what: "the public listener broke",
-        source,
-    })
+    Ok(())
 }
 
 fn broker(config: &Config) -> Result<Option<Arc<dyn Broker>>, BrokerError> {

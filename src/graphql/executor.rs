@@ -17,6 +17,7 @@ use super::document;
 use super::documents::Documents;
 use super::error::{errors_text, response_bytes, response_errors};
 use super::subscription::{Wanted, Wish};
+use super::validated::{self, Validated};
 use super::{JobSchema, Schemas};
 use crate::auth::{AuthError, Authenticated, Authenticator, Credentials};
 use crate::hub::{Event, GroupKey, Render};
@@ -27,6 +28,7 @@ use crate::session::{self, Authorized, Started, Target, Watch};
 pub struct Executor {
     schemas: Schemas,
     documents: Arc<Documents>,
+    validated: Arc<Validated>,
     resolvers: Resolvers,
     auth: Arc<Authenticator>,
 }
@@ -52,6 +54,7 @@ impl Executor {
         Executor {
             schemas,
             documents: Arc::default(),
+            validated: Arc::default(),
             resolvers,
             auth,
         }
@@ -163,17 +166,28 @@ impl Executor {
         let refuse = |error: resolvers::Error| errors_text(&error.to_string(), error.code());
         let wish = Arc::new(Wish::default());
         let none = Variables::default();
-        let known = supplied.as_ref().unwrap_or(&none);
-        document::one_root_field(&mut document, request.operation_name.as_deref(), known)
+        let given = supplied.as_ref().unwrap_or(&none);
+        document::one_root_field(&mut document, request.operation_name.as_deref(), given)
             .map_err(|message| errors_text(message, "ValidationError"))?;
         let variables = supplied.map_err(|message| errors_text(&message, "BadRequest"))?;
         let prepared = graphql_request(request, document.clone(), variables.clone());
         let probe = prepared.data(Arc::clone(&wish)).data(found.caller.clone());
-        let mut answers = std::pin::pin!(self.schemas.requests.execute_stream(probe));
+        let key = validated::Key::new(request, &document, &variables);
+        let is_valid = self.validated.contains(&key);
+        // The schema for events validates no more.
+        let schema = if is_valid {
+            &self.schemas.events
+        } else {
+            &self.schemas.requests
+        };
+        let mut answers = std::pin::pin!(schema.execute_stream(probe));
         while let Some(answer) = answers.next().await {
             if !answer.errors.is_empty() {
                 return Err(response_errors(&answer));
             }
+        }
+        if !is_valid {
+            self.validated.insert(key);
         }
         let mut wanted = std::mem::take(&mut *wish.0.lock());
         let wanted = match (wanted.pop(), wanted.is_empty()) {

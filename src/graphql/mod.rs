@@ -8,7 +8,7 @@
 //! | `document` | what the specification asks of a document, and the library does not do |
 //! | `error` | errors and responses as clients see them |
 //! | [`executor`] | runs requests for HTTP and for sessions |
-//! | `documents` | what was parsed lately |
+//! | `documents`, `validated` | what was parsed, and found valid, lately |
 //! | [`sdl`] | the schema as text, as AppSync accepts it |
 
 pub mod bounds;
@@ -26,6 +26,7 @@ pub mod sdl;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod validated;
 
 use std::sync::Arc;
 
@@ -57,7 +58,7 @@ pub fn bare_schema() -> JobSchema {
 pub struct Schemas {
     /// Takes requests.
     requests: JobSchema,
-    /// Executes a subscription's document on an event. The document was validated when the subscription began, with the same variables.
+    /// Executes a subscription's document that was validated: on events, and for who sends the same again.
     events: JobSchema,
 }
 

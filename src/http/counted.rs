@@ -7,6 +7,7 @@ use std::time::Instant;
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
+use http::StatusCode;
 use metrics::{Counter, Histogram, counter, histogram};
 
 /// Handles, made once.
@@ -33,15 +34,20 @@ fn metrics() -> &'static Metrics {
 pub async fn count(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let response = next.run(request).await;
+    answered(began, response.status());
+    response
+}
+
+/// Counts one request that began then.
+pub(super) fn answered(began: Instant, status: StatusCode) {
     let metrics = metrics();
     metrics.requests.increment(1);
     metrics.latency.record(began.elapsed());
-    match response.status() {
+    match status {
         status if status.is_server_error() => metrics.server_error.increment(1),
         status if status.is_client_error() => {
             metrics.client_error.increment(1);
         }
         _ => {}
     }
-    response
 }

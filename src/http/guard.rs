@@ -22,6 +22,20 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// What a request hears that may not come from where it comes.
+    pub(super) fn refuses(&self, headers: &HeaderMap) -> Option<(StatusCode, &'static str)> {
+        if !self.host_is_allowed(headers) {
+            let text = "this server answers to loopback names only (localhost, 127.0.0.1, [::1])";
+            return Some((StatusCode::MISDIRECTED_REQUEST, text));
+        }
+        let origin = headers.get(ORIGIN)?.to_str().ok();
+        if origin.is_some_and(|origin| self.origin_is_allowed(headers, origin)) {
+            return None;
+        }
+        let text = "pages of this origin may not use this server: add it to allowed_origins in the configuration";
+        Some((StatusCode::FORBIDDEN, text))
+    }
+
     fn host_is_allowed(&self, headers: &HeaderMap) -> bool {
         !self.loopback_only || host(headers).is_none_or(is_loopback)
     }
@@ -61,20 +75,12 @@ fn is_loopback(authority: &str) -> bool {
 
 /// Refuses a foreign host or origin, and gives an allowed origin what a browser needs (Fetch, "CORS protocol").
 pub async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    if !guard.host_is_allowed(request.headers()) {
-        let text = "this server answers to loopback names only (localhost, 127.0.0.1, [::1])";
-        return (StatusCode::MISDIRECTED_REQUEST, text).into_response();
+    if let Some(refusal) = guard.refuses(request.headers()) {
+        return refusal.into_response();
     }
     let Some(origin) = request.headers().get(ORIGIN).cloned() else {
         return next.run(request).await;
     };
-    let allowed = origin
-        .to_str()
-        .is_ok_and(|origin| guard.origin_is_allowed(request.headers(), origin));
-    if !allowed {
-        let text = "pages of this origin may not use this server: add it to allowed_origins in the configuration";
-        return (StatusCode::FORBIDDEN, text).into_response();
-    }
     let preflight = request.method() == Method::OPTIONS;
     let mut response = if preflight {
         StatusCode::NO_CONTENT.into_response()

@@ -5,6 +5,7 @@
 //! | `/graphql`, `/graphql/realtime` | [`graphql`] |
 //! | `/graphql/graphiql.js`, `/graphql/graphiql.css`, `/` | [`graphiql`] |
 //! | the same, counted | `counted` |
+//! | connections, and the upgrades that begin them | `listener` |
 //! | `/files/…` | [`files`] |
 //! | `/healthz`, `/readyz`, `/metrics` | [`operations`] |
 
@@ -13,6 +14,7 @@ pub mod files;
 pub mod graphiql;
 pub mod graphql;
 pub mod guard;
+mod listener;
 pub mod operations;
 
 use std::sync::Arc;
@@ -26,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 use crate::graphql::Executor;
 use crate::session::Sessions;
 use guard::Guard;
+
+pub use listener::serve;
 
 /// Bytes of one request to `/graphql`: a batch of inputs, escaped.
 pub const BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -44,7 +48,7 @@ pub struct Doors {
 }
 
 /// The routes of the public listener.
-pub fn router(doors: Doors, guard: Guard) -> Router {
+fn router(doors: Doors, guard: Arc<Guard>) -> Router {
     Router::new()
         .route("/graphql", any(graphql::graphql))
         .route("/graphql/realtime", any(graphql::realtime))
@@ -57,8 +61,5 @@ pub fn router(doors: Doors, guard: Guard) -> Router {
         .route("/readyz", get(operations::readyz))
         .route("/metrics", get(operations::metrics))
         .with_state(doors)
-        .layer(middleware::from_fn_with_state(
-            Arc::new(guard),
-            guard::check,
-        ))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
 }

@@ -66,10 +66,11 @@ enum End {
     Closed,
 }
 
-/// Serves one upgraded socket to its end.
+/// Serves one upgraded socket to its end. `early` are bytes that were read of it already.
 pub(crate) async fn serve<E, S>(
     mut admission: Admission<E>,
     socket: S,
+    early: &[u8],
     protocol: Box<dyn Session>,
     credentials: Box<Credentials>,
 ) where
@@ -100,6 +101,10 @@ pub(crate) async fn serve<E, S>(
     };
     let outputs = driver.protocol.opened();
     driver.perform(outputs);
+    if !early.is_empty() {
+        driver.decoder.receive(early);
+        driver.decode();
+    }
     let end = driver.run().await;
     let metrics = &driver.admission.sessions.metrics;
     match end {
@@ -155,8 +160,9 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
     /// Does all that can be done now.
     fn poll(&mut self, context: &mut Context<'_>, timer: &mut Pin<Box<Sleep>>) -> Poll<End> {
         loop {
-            self.poll_output(context);
+            // First what operations have to say, so that it goes out in one write with the answer to what was read.
             let mut progress = self.poll_operations(context);
+            self.poll_output(context);
             if self.ended.is_none()
                 && self.out.len() - self.written < limits::OUTBOX_BYTES
                 && self.operations.takes_more()
@@ -180,21 +186,17 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
         }
     }
 
-    /// Deliveries go into the outbox only when it is empty, so that they are conflated while the socket is full.
+    /// Deliveries go into the outbox only while the socket takes what is in it, so that they are conflated while it is full.
     fn poll_output(&mut self, context: &mut Context<'_>) {
         let mut drained = false;
         while self.ended.is_none() {
             self.poll_rendering(context);
-            if self.out.is_empty() {
-                if drained || self.operations.is_rendering() {
-                    return;
-                }
+            let waits =
+                self.stalled.is_some() || self.written > 0 || self.operations.is_rendering();
+            if !drained && !waits {
                 drained = self.deliver(context);
-                if self.out.is_empty() {
-                    return;
-                }
             }
-            if self.poll_write(context).is_pending() {
+            if self.out.is_empty() || self.poll_write(context).is_pending() {
                 return;
             }
         }

@@ -35,7 +35,7 @@ use crate::hub::{Hub, Mailbox};
 use metrics::Metrics;
 
 pub use stream::{multipart, sse};
-pub use upgrade::upgrade;
+pub use upgrade::{Accepted, Refused, Upgraded, upgrade};
 pub use watch::{ReadPage, ReadResult, Target, Unread, Watch};
 pub use wire::{Authorization, Refusal, Request};
 

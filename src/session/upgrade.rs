@@ -4,73 +4,177 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
+use bytes::Bytes;
 use http::header::{
     CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::value::RawValue;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use wire::appsync::{self, AppSync};
 use wire::transport_ws::{self, TransportWs};
 use wire::{Session, close};
 
-use super::{Credentials, Executor, Sessions, driver};
+use super::{Admission, Credentials, Executor, Sessions, driver};
 
-/// Answers an upgrade request and, when it is accepted, serves the socket in a task of its own.
-///
-/// Without a sub-protocol that is served here the socket is accepted and closed 4406, as PROTOCOL.md asks: a browser
-/// could not read an HTTP status.
-pub fn upgrade<E: Executor>(
-    sessions: &Arc<Sessions<E>>,
-    mut request: Request<Body>,
-) -> Response<Body> {
-    let headers = request.headers();
-    let key = headers.get(SEC_WEBSOCKET_KEY).cloned();
-    let (Some(key), true) = (key, is_upgrade(&request)) else {
-        return plain(
-            StatusCode::BAD_REQUEST,
-            "not a WebSocket upgrade: GET with Upgrade: websocket is needed",
-        );
-    };
-    if !has_token(headers, &SEC_WEBSOCKET_VERSION, "13") {
-        let mut response = plain(
-            StatusCode::UPGRADE_REQUIRED,
-            "WebSocket version 13 is needed",
-        );
-        response
-            .headers_mut()
-            .insert(SEC_WEBSOCKET_VERSION, http::HeaderValue::from_static("13"));
-        return response;
+/// A place among the connections, and the sub-protocol, for a socket that is about to be upgraded.
+pub struct Accepted<E: Executor> {
+    admission: Admission<E>,
+    chosen: Option<(&'static str, Choice)>,
+    /// `Sec-WebSocket-Accept`.
+    key: String,
+}
+
+impl<E: Executor> std::fmt::Debug for Accepted<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Accepted")
     }
-    let Some(admission) = sessions.admit() else {
-        let mut response = plain(StatusCode::SERVICE_UNAVAILABLE, super::NO_PLACE);
-        response
-            .headers_mut()
-            .insert(RETRY_AFTER, http::HeaderValue::from_static("5"));
-        return response;
-    };
-    let chosen = choose(headers);
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let answer = response.headers_mut();
-    answer.insert(UPGRADE, http::HeaderValue::from_static("websocket"));
-    answer.insert(CONNECTION, http::HeaderValue::from_static("upgrade"));
-    let accept = derive_accept_key(key.as_bytes());
-    answer.insert(
-        SEC_WEBSOCKET_ACCEPT,
-        accept.parse().expect("base64 is a header value"),
-    );
-    if let Some((name, _)) = &chosen {
-        answer.insert(SEC_WEBSOCKET_PROTOCOL, http::HeaderValue::from_static(name));
+}
+
+/// Why a socket is not upgraded.
+#[derive(Debug)]
+pub struct Refused {
+    /// The status of the answer.
+    pub status: StatusCode,
+    text: &'static str,
+    header: Option<(HeaderName, &'static str)>,
+}
+
+impl<E: Executor> Accepted<E> {
+    /// Judges an upgrade request by its method and headers (RFC 6455, section 4.2.1). Without a sub-protocol that is served here the
+    /// socket is accepted and closed 4406, as PROTOCOL.md asks: a browser could not read an HTTP status.
+    ///
+    /// # Errors
+    /// [`Refused`], also when there is no place: load is shed before the upgrade.
+    pub fn new(
+        sessions: &Arc<Sessions<E>>,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Self, Refused> {
+        let refused = |status, text, header| Refused {
+            status,
+            text,
+            header,
+        };
+        let key = headers.get(SEC_WEBSOCKET_KEY);
+        let (Some(key), true) = (key, is_upgrade(method, headers)) else {
+            let text = "not a WebSocket upgrade: GET with Upgrade: websocket is needed";
+            return Err(refused(StatusCode::BAD_REQUEST, text, None));
+        };
+        if !has_token(headers, &SEC_WEBSOCKET_VERSION, "13") {
+            let (text, header) = (
+                "WebSocket version 13 is needed",
+                (SEC_WEBSOCKET_VERSION, "13"),
+            );
+            return Err(refused(StatusCode::UPGRADE_REQUIRED, text, Some(header)));
+        }
+        let key = derive_accept_key(key.as_bytes());
+        let Some(admission) = sessions.admit() else {
+            let header = Some((RETRY_AFTER, "5"));
+            return Err(refused(
+                StatusCode::SERVICE_UNAVAILABLE,
+                super::NO_PLACE,
+                header,
+            ));
+        };
+        Ok(Self {
+            admission,
+            chosen: choose(headers),
+            key,
+        })
     }
-    let upgraded = hyper::upgrade::on(&mut request);
-    let (parts, _) = request.into_parts();
-    tokio::spawn(async move {
-        let Ok(socket) = upgraded.await else { return };
-        let socket = TokioIo::new(socket);
+
+    /// The answer's head, for a socket that is served without an HTTP library. Python's gql finds the sub-protocol only under the name
+    /// that RFC 6455 writes.
+    pub fn head(&self) -> String {
+        let mut head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n",
+            self.key
+        );
+        if let Some((name, _)) = &self.chosen {
+            head.extend(["Sec-WebSocket-Protocol: ", name, "\r\n"]);
+        }
+        head.push_str("\r\n");
+        head
+    }
+
+    /// The same for an HTTP library.
+    fn response(&self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let answer = response.headers_mut();
+        answer.insert(UPGRADE, HeaderValue::from_static("websocket"));
+        answer.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        let key = self.key.parse().expect("base64 is a header value");
+        answer.insert(SEC_WEBSOCKET_ACCEPT, key);
+        if let Some((name, _)) = &self.chosen {
+            answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
+        }
+        response
+    }
+
+    /// When the answer is sent: the socket, what was read of it after the request, and the request.
+    pub fn upgraded<S>(self, socket: S, early: Bytes, parts: Parts) -> Upgraded<E, S> {
+        Upgraded {
+            accepted: self,
+            socket,
+            early,
+            parts,
+        }
+    }
+}
+
+impl Refused {
+    /// The whole answer, for a socket that is served without an HTTP library and is closed after it.
+    pub fn head(&self) -> String {
+        let mut head = format!(
+            "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n",
+            self.status,
+            self.text.len()
+        );
+        if let Some((name, value)) = &self.header {
+            head.extend([name.as_str(), ": ", value, "\r\n"]);
+        }
+        head.extend(["\r\n", self.text]);
+        head
+    }
+
+    fn response(self) -> Response<Body> {
+        let mut response = Response::new(Body::from(self.text));
+        *response.status_mut() = self.status;
+        if let Some((name, value)) = self.header {
+            let headers = response.headers_mut();
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+/// An upgraded socket.
+pub struct Upgraded<E: Executor, S> {
+    accepted: Accepted<E>,
+    socket: S,
+    early: Bytes,
+    parts: Parts,
+}
+
+impl<E: Executor, S> std::fmt::Debug for Upgraded<E, S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Upgraded")
+    }
+}
+
+impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Upgraded<E, S> {
+    /// Serves it to its end.
+    pub async fn serve(self) {
+        let Accepted {
+            admission, chosen, ..
+        } = self.accepted;
+        let (socket, parts) = (self.socket, self.parts);
         let Some((name, choice)) = chosen else {
             return driver::refuse(socket, close::SUBPROTOCOL, "Subprotocol not acceptable").await;
         };
@@ -79,19 +183,36 @@ pub fn upgrade<E: Executor>(
             Choice::Amazon => {
                 let carried = carried(&parts);
                 let session = AppSync::new(carried.is_some());
-                (
-                    Box::new(session),
-                    carried.or_else(|| plain_headers(&parts.headers)),
-                )
+                let carried = carried.or_else(|| plain_headers(&parts.headers));
+                (Box::new(session), carried)
             }
         };
         tracing::debug!(protocol = name, "socket opened");
-        let credentials = Credentials {
+        let credentials = Box::new(Credentials {
             parts,
             appsync,
             init: None,
-        };
-        driver::serve(admission, socket, protocol, Box::new(credentials)).await;
+        });
+        driver::serve(admission, socket, &self.early, protocol, credentials).await;
+    }
+}
+
+/// Answers an upgrade request that an HTTP library has read and, when it is accepted, serves the socket in a task of its own.
+pub fn upgrade<E: Executor>(
+    sessions: &Arc<Sessions<E>>,
+    mut request: Request<Body>,
+) -> Response<Body> {
+    let accepted = match Accepted::new(sessions, request.method(), request.headers()) {
+        Ok(accepted) => accepted,
+        Err(refused) => return refused.response(),
+    };
+    let response = accepted.response();
+    let upgraded = hyper::upgrade::on(&mut request);
+    let (parts, _) = request.into_parts();
+    tokio::spawn(async move {
+        let Ok(socket) = upgraded.await else { return };
+        let socket = TokioIo::new(socket);
+        accepted.upgraded(socket, Bytes::new(), parts).serve().await;
     });
     response
 }
@@ -139,9 +260,8 @@ fn empty_object() -> Box<RawValue> {
     RawValue::from_string("{}".into()).expect("an empty object is JSON")
 }
 
-fn is_upgrade(request: &Request<Body>) -> bool {
-    let headers = request.headers();
-    request.method() == Method::GET
+fn is_upgrade(method: &Method, headers: &HeaderMap) -> bool {
+    method == Method::GET
         && has_token(headers, &UPGRADE, "websocket")
         && has_token(headers, &CONNECTION, "upgrade")
 }
@@ -157,12 +277,6 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|item| item.eq_ignore_ascii_case(token))
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    response
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use jobcast::auth::Authenticator;
 use jobcast::graphql::rate::SubmitRate;
 use jobcast::graphql::{Executor, schema};
 use jobcast::http::guard::Guard;
-use jobcast::http::{Doors, router};
+use jobcast::http::{self, Doors};
 use jobcast::realtime::Realtime;
 use jobcast::session::{Sessions, Settings};
 use object_store::memory::InMemory;
@@ -96,10 +96,8 @@ impl Node {
             resolvers,
             stopping,
         };
-        let app = router(doors, Guard::default());
-        let serving = tokio::spawn(async move {
-            axum::serve(listener, app).await.unwrap();
-        });
+        let close = CancellationToken::new();
+        let serving = tokio::spawn(http::serve(listener, doors, Guard::default(), close));
         Self {
             address,
             background,

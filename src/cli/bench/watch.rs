@@ -8,7 +8,7 @@ use crate::auth::Authenticator;
 use crate::graphql::rate::SubmitRate;
 use crate::graphql::{Executor, schema};
 use crate::http::guard::Guard;
-use crate::http::{Doors, router};
+use crate::http::{self, Doors};
 use crate::hub::Hub;
 use crate::publisher::Publisher;
 use crate::session::{self, Sessions};
@@ -177,7 +177,12 @@ async fn serve(place: std::path::PathBuf) -> Result<(String, JobId, Changes)> {
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
-    tokio::spawn(axum::serve(listener, router(doors, guard)).into_future());
+    tokio::spawn(http::serve(
+        listener,
+        doors,
+        guard,
+        CancellationToken::new(),
+    ));
     let job = open_job(&*store, "dev").await?.id;
     let changes = Changes {
         store,
