@@ -54,12 +54,12 @@ pub async fn serve(listener: TcpListener, doors: Doors, guard: Guard, close: Can
             match listener.accept().await {
                 Ok((socket, _)) => {
                     let (shared, open) = (Arc::clone(&shared), connections.token());
-                    // Not joined: it ends with its socket.
+                    // Not joined: they end with their sockets. An upgraded one lives on in a task that holds no more than it needs.
                     tokio::spawn(async move {
                         if let Some(upgraded) = shared.requests(socket).await {
-                            drop((shared, open));
-                            upgraded.serve().await;
+                            tokio::spawn(upgraded.serve());
                         }
+                        drop(open);
                     });
                 }
                 // The peer is gone again.
@@ -100,18 +100,18 @@ impl Shared {
         }
         let began = Instant::now();
         let reading = timeout(FIRST_HEAD, read_head(&mut socket));
-        let (mut bytes, head) = match self.close.run_until_cancelled(reading).await {
+        let (bytes, head) = match self.close.run_until_cancelled(reading).await {
             Some(Ok(Ok(read))) => read,
             // Stopped, too late, or gone.
             None | Some(Err(_) | Ok(Err(_))) => return None,
         };
         let upgrade = head.and_then(|length| upgrade(&bytes[..length]).zip(Some(length)));
         let Some((parts, length)) = upgrade.filter(|(parts, _)| self.takes(parts)) else {
-            // Boxed, since its state is many times that of a socket that only watches.
-            Box::pin(self.others(socket, bytes.freeze())).await;
+            self.others(socket, bytes.freeze()).await;
             return None;
         };
-        let early = bytes.split_off(length).freeze();
+        // A copy, so that the socket does not keep what its head was read into.
+        let early = bytes[length..].to_vec();
         drop(bytes);
         match Accepted::new(&self.doors.sessions, &parts.method, &parts.headers) {
             Ok(accepted) => {

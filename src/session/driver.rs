@@ -67,13 +67,14 @@ enum End {
 }
 
 /// Serves one upgraded socket to its end. `early` are bytes that were read of it already.
-pub(crate) async fn serve<E, S>(
+pub(crate) fn serve<E, S>(
     mut admission: Admission<E>,
     socket: S,
     early: &[u8],
     protocol: Box<dyn Session>,
     credentials: Box<Credentials>,
-) where
+) -> impl Future<Output = ()> + Send + use<E, S>
+where
     E: Executor,
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
@@ -105,14 +106,17 @@ pub(crate) async fn serve<E, S>(
         driver.decoder.receive(early);
         driver.decode();
     }
-    let end = driver.run().await;
-    let metrics = &driver.admission.sessions.metrics;
-    match end {
-        End::Left => metrics.disconnect_success.increment(1),
-        End::Gone | End::Refused => metrics.disconnect_client_error.increment(1),
-        End::Closed => metrics.disconnect_server_error.increment(1),
+    // A block, and no async function: that would keep room for its arguments beside the driver that they went into.
+    async move {
+        let end = driver.run().await;
+        let metrics = &driver.admission.sessions.metrics;
+        match end {
+            End::Left => metrics.disconnect_success.increment(1),
+            End::Gone | End::Refused => metrics.disconnect_client_error.increment(1),
+            End::Closed => metrics.disconnect_server_error.increment(1),
+        }
+        metrics.connection_duration.record(now.elapsed());
     }
-    metrics.connection_duration.record(now.elapsed());
 }
 
 impl<E: Executor, S> Drop for Driver<E, S> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
-use bytes::Bytes;
+use futures_util::future::Either;
 use http::header::{
     CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
@@ -118,7 +118,7 @@ impl<E: Executor> Accepted<E> {
     }
 
     /// When the answer is sent: the socket, what was read of it after the request, and the request.
-    pub fn upgraded<S>(self, socket: S, early: Bytes, parts: Parts) -> Upgraded<E, S> {
+    pub fn upgraded<S>(self, socket: S, early: Vec<u8>, parts: Parts) -> Upgraded<E, S> {
         Upgraded {
             accepted: self,
             socket,
@@ -158,7 +158,7 @@ impl Refused {
 pub struct Upgraded<E: Executor, S> {
     accepted: Accepted<E>,
     socket: S,
-    early: Bytes,
+    early: Vec<u8>,
     parts: Parts,
 }
 
@@ -170,13 +170,14 @@ impl<E: Executor, S> std::fmt::Debug for Upgraded<E, S> {
 
 impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Upgraded<E, S> {
     /// Serves it to its end.
-    pub async fn serve(self) {
+    pub fn serve(self) -> impl Future<Output = ()> + Send {
         let Accepted {
             admission, chosen, ..
         } = self.accepted;
         let (socket, parts) = (self.socket, self.parts);
         let Some((name, choice)) = chosen else {
-            return driver::refuse(socket, close::SUBPROTOCOL, "Subprotocol not acceptable").await;
+            let refused = driver::refuse(socket, close::SUBPROTOCOL, "Subprotocol not acceptable");
+            return Either::Left(refused);
         };
         let (protocol, appsync): (Box<dyn Session>, _) = match choice {
             Choice::Modern => (Box::new(TransportWs::default()), None),
@@ -193,7 +194,8 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Upgraded<E, S> {
             appsync,
             init: None,
         });
-        driver::serve(admission, socket, &self.early, protocol, credentials).await;
+        let serving = driver::serve(admission, socket, &self.early, protocol, credentials);
+        Either::Right(serving)
     }
 }
 
@@ -212,7 +214,7 @@ pub fn upgrade<E: Executor>(
     tokio::spawn(async move {
         let Ok(socket) = upgraded.await else { return };
         let socket = TokioIo::new(socket);
-        accepted.upgraded(socket, Bytes::new(), parts).serve().await;
+        accepted.upgraded(socket, Vec::new(), parts).serve().await;
     });
     response
 }

@@ -14,7 +14,7 @@ use crate::store::{ListQuery, Page, SCAN_ROWS, Sort, StoreError};
 
 /// Rows that are looked at for one page through an index: they lie scattered over the table, so that each costs several times as much as
 /// one of the rows that are read in their own order, of which it is [`SCAN_ROWS`].
-const SCATTERED_ROWS: usize = 250;
+const SCATTERED_ROWS: usize = 150;
 
 /// A whole job by its key.
 const WHOLE: &str = "SELECT job FROM jobs WHERE seq = ?1";
