@@ -104,11 +104,11 @@ impl Executor {
             }
             Ok(_) => {}
         }
-        let request = match variables {
-            Ok(variables) => graphql_request(request, document, variables).data(caller),
+        let variables = match variables {
+            Ok(variables) => variables,
             Err(message) => return refuse(&message, "BadRequest"),
         };
-        let response = self.schemas.requests.execute(request).await;
+        let response = self.answer(request, document, variables, caller).await;
         let executed = was_executed(&response);
         HttpAnswer {
             body: response_bytes(&response, executed),
@@ -128,9 +128,8 @@ impl Executor {
             Ok(OperationType::Query | OperationType::Mutation) => {
                 let answer = match variables {
                     Ok(variables) => {
-                        let request = graphql_request(&request, document, variables);
-                        let request = request.data(found.caller);
-                        self.schemas.requests.execute(request).await
+                        self.answer(&request, document, variables, found.caller)
+                            .await
                     }
                     Err(message) => return Started::Invalid(errors_text(&message, "BadRequest")),
                 };
@@ -143,6 +142,37 @@ impl Executor {
         match self.watch(found, &request, document, variables).await {
             Ok(watch) => Started::Watch(watch),
             Err(errors) => Started::Invalid(errors),
+        }
+    }
+
+    /// Executes a query or a mutation.
+    async fn answer(
+        &self,
+        request: &wire::Request,
+        document: ExecutableDocument,
+        variables: Variables,
+        caller: Caller,
+    ) -> Response {
+        let (schema, unknown) = self.schema_for(request, &document, &variables);
+        let request = graphql_request(request, document, variables).data(caller);
+        let response = schema.execute(request).await;
+        if let Some(key) = unknown.filter(|_| was_executed(&response)) {
+            self.validated.insert(key);
+        }
+        response
+    }
+
+    /// The schema that validates the request, or the one that does not where an equal one was found valid; and what to remember when this one
+    /// is.
+    fn schema_for(
+        &self,
+        request: &wire::Request,
+        document: &ExecutableDocument,
+        variables: &Variables,
+    ) -> (&JobSchema, Option<validated::Key>) {
+        match validated::Key::new(request, document, variables) {
+            Some(key) if self.validated.contains(&key) => (&self.schemas.validated, None),
+            unknown => (&self.schemas.requests, unknown),
         }
     }
 
@@ -172,21 +202,14 @@ impl Executor {
         let variables = supplied.map_err(|message| errors_text(&message, "BadRequest"))?;
         let prepared = graphql_request(request, document.clone(), variables.clone());
         let probe = prepared.data(Arc::clone(&wish)).data(found.caller.clone());
-        let key = validated::Key::new(request, &document, &variables);
-        let is_valid = self.validated.contains(&key);
-        // The schema for events validates no more.
-        let schema = if is_valid {
-            &self.schemas.events
-        } else {
-            &self.schemas.requests
-        };
+        let (schema, unknown) = self.schema_for(request, &document, &variables);
         let mut answers = std::pin::pin!(schema.execute_stream(probe));
         while let Some(answer) = answers.next().await {
             if !answer.errors.is_empty() {
                 return Err(response_errors(&answer));
             }
         }
-        if !is_valid {
+        if let Some(key) = unknown {
             self.validated.insert(key);
         }
         let mut wanted = std::mem::take(&mut *wish.0.lock());
@@ -243,7 +266,7 @@ impl Executor {
             target,
             group: GroupKey(key.into()),
             render: Arc::new(Renderer {
-                schema: self.schemas.events.clone(),
+                schema: self.schemas.validated.clone(),
                 document,
                 operation: request.operation_name.clone(),
                 variables,

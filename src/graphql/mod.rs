@@ -58,8 +58,8 @@ pub fn bare_schema() -> JobSchema {
 pub struct Schemas {
     /// Takes requests.
     requests: JobSchema,
-    /// Executes a subscription's document that was validated: on events, and for who sends the same again.
-    events: JobSchema,
+    /// Takes what was validated before: a subscription's document for each of its events, and requests that come again.
+    validated: JobSchema,
 }
 
 impl std::fmt::Debug for Schemas {
@@ -70,13 +70,14 @@ impl std::fmt::Debug for Schemas {
 
 /// The schema over the use cases.
 pub fn schema(resolvers: Resolvers, publisher: Publisher, rate: SubmitRate) -> Schemas {
+    let rate = Arc::new(rate);
     let with_data = || {
-        let builder = builder().data(resolvers.clone());
-        builder.data(publisher.clone())
+        let builder = builder().data(resolvers.clone()).data(publisher.clone());
+        builder.data(Arc::clone(&rate))
     };
     Schemas {
-        requests: with_data().data(Arc::new(rate)).finish(),
-        events: with_data().validation_mode(ValidationMode::Fast).finish(),
+        requests: with_data().finish(),
+        validated: with_data().validation_mode(ValidationMode::Fast).finish(),
     }
 }
 
