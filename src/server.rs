@@ -177,7 +177,7 @@ pub async fn serve(
             ..workflow::Settings::default()
         },
         Arc::new(runner.clone()),
-        recorder(events.clone(), jobs, retention_millis),
+        recorder(events.clone(), jobs.clone(), retention_millis),
     )
     .await?;
     let settings = Settings {
@@ -187,7 +187,7 @@ pub async fn serve(
     };
     let resolvers = Resolvers::new(
         Arc::clone(&store),
-        Arc::new(EmbeddedWorkflow::new(engine.clone())),
+        Arc::new(EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs)),
         files,
         signer.clone(),
         settings,

@@ -72,6 +72,8 @@ pub async fn serve(listener: TcpListener, doors: Doors, guard: Guard, close: Can
         }
     };
     close.run_until_cancelled(accepting).await;
+    // Who comes now is refused at once, and does not wait for those who were here before.
+    drop(listener);
     connections.close();
     connections.wait().await;
 }

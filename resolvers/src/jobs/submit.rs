@@ -84,10 +84,18 @@ impl Resolvers {
             input: Arc::clone(&input),
             request,
         };
-        let created = self.parts.store.create(create).await?;
-        if let Created::New(job) = &created {
-            self.start_soon(Arc::clone(job), input);
-        }
+        let started = self.execution_input(&create.job, &input);
+        let together = self.parts.workflow.create_and_start(&create, &started);
+        let created = match together.await {
+            Some(created) => created?,
+            None => {
+                let created = self.parts.store.create(create).await?;
+                if let Created::New(job) = &created {
+                    self.start_soon(Arc::clone(job), input);
+                }
+                created
+            }
+        };
         Ok(Arc::clone(created.job()))
     }
 

@@ -8,6 +8,9 @@ use job::change::StepUpdate;
 use job::{JobError, StepKind, Time};
 use workflow::{Engine, EngineError, Machines, Status};
 
+use crate::store::sqlite::SqliteStore;
+use crate::store::{CreateJob, Created, StoreError};
+
 use super::{
     End, Execution, ExecutionEvent, ExecutionStatus, HistoryPage, JobType, Listener, Started,
     Workflow, WorkflowError,
@@ -18,6 +21,8 @@ use super::{
 pub struct EmbeddedWorkflow {
     engine: Engine,
     job_types: Arc<[Arc<JobType>]>,
+    /// The jobs, where they are in the engine's database.
+    jobs: Option<SqliteStore>,
 }
 
 impl EmbeddedWorkflow {
@@ -27,6 +32,17 @@ impl EmbeddedWorkflow {
         EmbeddedWorkflow {
             job_types: job_types(engine.machines()).into(),
             engine,
+            jobs: None,
+        }
+    }
+
+    /// The same, for an engine whose journal is in the same database as the jobs: a submitted job and the start of its execution are one
+    /// commit.
+    #[must_use]
+    pub fn with_jobs(self, jobs: SqliteStore) -> EmbeddedWorkflow {
+        EmbeddedWorkflow {
+            jobs: Some(jobs),
+            ..self
         }
     }
 
@@ -170,6 +186,24 @@ impl Workflow for EmbeddedWorkflow {
             Ok(workflow::Started::Already(_)) => Ok(Started::Already),
             Err(error) => Err(failed(error)),
         }
+    }
+
+    async fn create_and_start(
+        &self,
+        new: &CreateJob,
+        input: &Arc<str>,
+    ) -> Option<Result<Created, StoreError>> {
+        let (jobs, new, job) = (self.jobs.clone()?, new.clone(), &new.job);
+        let first = move |write: &mut sqlite::Write<'_>| -> Result<_, StoreError> {
+            let created = jobs.create_within(write, new)?;
+            let starts = matches!(created, Created::New(_));
+            Ok((created, starts))
+        };
+        let (machine, name) = (job.job_type.as_str(), job.execution.as_str());
+        let started = self
+            .engine
+            .start_with(machine, name, Arc::clone(input), first);
+        Some(started.await.ok()?.map_err(StoreError::from))
     }
 
     async fn stop(&self, name: &str, error: &str, cause: &str) -> Result<(), WorkflowError> {

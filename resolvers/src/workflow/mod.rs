@@ -13,6 +13,8 @@ use async_trait::async_trait;
 use job::change::StepUpdate;
 use job::{StepKind, Time};
 
+use crate::store::{CreateJob, Created, StoreError};
+
 /// A job type: a state machine that may be submitted.
 #[derive(Clone, Debug)]
 pub struct JobType {
@@ -125,6 +127,16 @@ pub trait Workflow: Send + Sync + fmt::Debug {
         name: &str,
         input: Arc<str>,
     ) -> Result<Started, WorkflowError>;
+
+    /// Creates a job and starts its execution in one commit, where executions and jobs are in one database; a repeat starts nothing.
+    /// `None`: nothing was done, and both are to be done one after the other.
+    async fn create_and_start(
+        &self,
+        _new: &CreateJob,
+        _input: &Arc<str>,
+    ) -> Option<Result<Created, StoreError>> {
+        None
+    }
 
     /// Stops an execution. One that is closed already is left alone.
     ///

@@ -4,18 +4,16 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use asl::{Event, Kind};
+use asl::Event;
 use jiff::Timestamp;
 
 use super::cell::{Cell, Input, Mail, Posted};
-use super::commit::{Written, record, unwritten};
-use super::journal::{self, NewExecution, Origin};
+use super::commit::Written;
 use super::live::{Act, Broken, Live, Turn};
-use super::model::{EngineError, ExecutionEvent, Started, limits};
+use super::model::{EngineError, ExecutionEvent, limits};
 use super::rebuild::{Loaded, abandoned};
 use super::{Alarm, Inner};
-use crate::Machine;
-use crate::alarm::{micros, timestamp};
+use crate::alarm::micros;
 use crate::task::{Responder, TaskKey, TaskRequest};
 
 pub(super) fn now() -> i64 {
@@ -130,112 +128,8 @@ impl Inner {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Starts an execution: the row and its first turn are one commit.
-    pub(super) async fn begin(
-        self: Arc<Self>,
-        machine: Arc<Machine>,
-        name: Arc<str>,
-        input: Arc<str>,
-        kind: Kind,
-        origin: Origin,
-        answer: tokio::sync::oneshot::Sender<Result<Started, EngineError>>,
-    ) {
-        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
-        let started = now();
-        let text = (!self.stored_definitions.lock().contains(machine.hash()))
-            .then(|| machine.definition().clone());
-        let new = NewExecution {
-            id,
-            name: name.clone(),
-            machine: machine.name().clone(),
-            hash: *machine.hash(),
-            text,
-            kind,
-            seed: rand::random(),
-            input: input.clone(),
-            started,
-            origin: origin.clone(),
-        };
-        let start = self.start_of(
-            machine.name(),
-            &name,
-            input,
-            kind,
-            new.seed,
-            started,
-            &origin,
-        );
-        let fresh = || {
-            Box::new(Live::new(
-                id,
-                machine.name().clone(),
-                machine.parsed().clone(),
-                start.clone(),
-            ))
-        };
-        let (mut live, mut turn) = (fresh(), Turn::default());
-        if let Err(broken) = live.turn(Event::Begin, started, &mut turn) {
-            tracing::error!(execution = %name, %broken, "the execution fails at its start");
-            (live, turn) = (fresh(), Turn::default());
-            let _ = live.turn(abandoned(&broken), started, &mut turn);
-        }
-        let (entries, end) = (std::mem::take(&mut turn.entries), turn.end.clone());
-        let events: Arc<[_]> = std::mem::take(&mut turn.events).into();
-        let hash = new.hash;
-        let written = self
-            .database
-            .write_decided({
-                let (listener, events) = (self.listener.clone(), events.clone());
-                move |write| -> rusqlite::Result<Option<bool>> {
-                    if !journal::insert(write.connection(), &new)? {
-                        return Ok(None);
-                    }
-                    let end = end.as_ref().map(|(end, at)| (end, *at));
-                    journal::append(write.connection(), new.id, &entries, false, end)?;
-                    record(&*listener, write, &events).map(Some)
-                }
-            })
-            .await;
-        let recorded = match written {
-            Ok(Some(recorded)) => recorded,
-            Ok(None) => {
-                let _ = answer.send(self.earlier(&name, machine.name()).await);
-                return;
-            }
-            Err(error) => {
-                let _ = answer.send(Err(unwritten(error)));
-                return;
-            }
-        };
-        self.stored_definitions.lock().insert(hash);
-        let cell = Arc::new(Cell::running(id));
-        self.cells.lock().insert(id, cell.clone());
-        let _ = answer.send(Ok(Started::New(timestamp(started))));
-        self.act(&live, turn.acts);
-        if turn.end.is_some() {
-            self.close_cell(&cell);
-            self.tell(id, &events, recorded);
-        } else {
-            self.tell(id, &events, recorded);
-            self.run(cell, Some(live)).await;
-        }
-    }
-
-    async fn earlier(&self, name: &Arc<str>, machine: &Arc<str>) -> Result<Started, EngineError> {
-        let rows = self.find(name, Some(machine)).await?;
-        let row = rows
-            .into_iter()
-            .next()
-            .ok_or_else(|| EngineError::UnknownExecution(name.to_string()))?;
-        Ok(Started::Already(super::Earlier {
-            status: row.status,
-            input: row.input,
-            started: timestamp(row.started),
-        }))
-    }
-
     /// Handles an execution's inputs until none are left.
-    async fn run(self: Arc<Self>, cell: Arc<Cell>, mut live: Option<Box<Live>>) {
+    pub(super) async fn run(self: Arc<Self>, cell: Arc<Cell>, mut live: Option<Box<Live>>) {
         loop {
             let mails = cell.take(&mut live);
             if mails.is_empty() {
@@ -348,7 +242,7 @@ impl Inner {
     }
 
     /// Does what was written.
-    fn act(self: &Arc<Self>, live: &Live, acts: Vec<Act>) {
+    pub(super) fn act(self: &Arc<Self>, live: &Live, acts: Vec<Act>) {
         for act in acts {
             if self.is_closed() {
                 return;

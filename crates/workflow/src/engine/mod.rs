@@ -1,10 +1,11 @@
-//! The durable driver of `asl`. [`Engine`] is its door, with what is asked of executions in `read` and the answers to tasks in `tokens`; `drive` is
-//! its loop, `commit` the writing of a turn, `rebuild` the way back from the journal; `live` an execution in memory; `cell` its mailbox;
+//! The durable driver of `asl`. [`Engine`] is its door, with what is asked of executions in `read` and the answers to tasks in `tokens`; `begin` and
+//! `drive` are its loop, `commit` the writing of a turn, `rebuild` the way back from the journal; `live` an execution in memory; `cell` its mailbox;
 //! `journal` the tables; `model` what goes in and out.
 //!
 //! Write ahead: every input of an execution is in the journal, with what came of it, before anything is done about it. A rebuilt execution
 //! is the replay of its journal. It runs no task itself and reads no definition from a directory.
 
+mod begin;
 mod cell;
 mod commit;
 mod drive;

@@ -57,6 +57,18 @@ impl SqliteStore {
         })
     }
 
+    /// As [`JobStore::create`], as a part of another write to the same database; the input's size is the caller's to check.
+    ///
+    /// # Errors
+    /// As for [`JobStore::create`]; [`StoreError::Unavailable`] may come after something was written.
+    pub(crate) fn create_within(
+        &self,
+        write: &mut Write<'_>,
+        new: CreateJob,
+    ) -> Result<Created, StoreError> {
+        self.shared.create(write, new)
+    }
+
     /// As [`JobStore::apply`], as a part of another write to the same database.
     ///
     /// # Errors

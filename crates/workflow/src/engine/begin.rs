@@ -1,0 +1,243 @@
+//! The begin of an execution: decided before it is written, in a commit that others may have a part in, and acted upon after it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use asl::{Event, Kind};
+use sqlite::{Write, WriteError};
+use tokio::sync::oneshot;
+
+use super::cell::Cell;
+use super::commit::{record, unwritten};
+use super::drive::now;
+use super::journal::{self, Entry, NewExecution, Origin};
+use super::live::{Live, Turn};
+use super::model::{End, EngineError, ExecutionEvent, Listener, Started};
+use super::rebuild::abandoned;
+use super::{Engine, Inner, check_json, is_name};
+use crate::Machine;
+use crate::alarm::timestamp;
+
+/// An execution that is to begin.
+pub(super) struct Beginning {
+    id: i64,
+    hash: [u8; 32],
+    started: i64,
+    live: Box<Live>,
+    turn: Turn,
+    events: Arc<[ExecutionEvent]>,
+}
+
+/// What the commit has of it.
+pub(super) struct Row {
+    new: NewExecution,
+    entries: Vec<Entry>,
+    end: Option<(End, i64)>,
+    events: Arc<[ExecutionEvent]>,
+    listener: Arc<dyn Listener>,
+}
+
+impl Row {
+    /// Writes it; `None` when there is an execution of that name already, else whether the listener has its part in the commit.
+    pub(super) fn write(self, write: &mut Write<'_>) -> rusqlite::Result<Option<bool>> {
+        if !journal::insert(write.connection(), &self.new)? {
+            return Ok(None);
+        }
+        let end = self.end.as_ref().map(|(end, at)| (end, *at));
+        journal::append(write.connection(), self.new.id, &self.entries, false, end)?;
+        record(&*self.listener, write, &self.events).map(Some)
+    }
+}
+
+impl Engine {
+    /// Starts an execution in one commit with what `first` writes, which is run on the writer's thread as [`sqlite::Database::write_decided`]
+    /// runs it. It returns what the caller is told, and whether anything is to be started.
+    ///
+    /// # Errors
+    /// [`EngineError`] before anything was tried, with `first` not called; else what became of the write.
+    pub async fn start_with<T, E, F>(
+        &self,
+        machine: &str,
+        name: &str,
+        input: Arc<str>,
+        first: F,
+    ) -> Result<Result<T, WriteError<E>>, EngineError>
+    where
+        T: Send + 'static,
+        E: From<rusqlite::Error> + Send + 'static,
+        F: FnOnce(&mut Write<'_>) -> Result<(T, bool), E> + Send + 'static,
+    {
+        let machine = self.machine(machine)?;
+        if !is_name(name) {
+            return Err(EngineError::InvalidName(name.to_owned()));
+        }
+        check_json("input", &input)?;
+        if self.inner.is_closed() {
+            return Err(EngineError::Closed);
+        }
+        let (answer, answered) = oneshot::channel();
+        // The caller may go away at any time; the execution must not stop half-way for it.
+        let begin = self.inner.clone();
+        let begin = begin.begin_with(machine, name.into(), input, first, answer);
+        self.inner.running.spawn_on(begin, &self.inner.runtime);
+        Ok(answered.await.unwrap_or(Err(WriteError::Closed)))
+    }
+}
+
+impl Inner {
+    /// Starts an execution, and answers when it is durable.
+    pub(super) async fn begin(
+        self: Arc<Self>,
+        machine: Arc<Machine>,
+        name: Arc<str>,
+        input: Arc<str>,
+        kind: Kind,
+        origin: Origin,
+        answer: oneshot::Sender<Result<Started, EngineError>>,
+    ) {
+        let (beginning, row) = self.beginning(&machine, &name, input, kind, origin);
+        let written = self.database.write_decided(move |write| row.write(write));
+        let answered = match written.await {
+            Ok(Some(recorded)) => {
+                let started = timestamp(beginning.started);
+                let _ = answer.send(Ok(Started::New(started)));
+                return self.begun(beginning, recorded).await;
+            }
+            Ok(None) => self.earlier(&name, machine.name()).await,
+            Err(error) => Err(unwritten(error)),
+        };
+        let _ = answer.send(answered);
+    }
+
+    /// The same in one commit with what `first` writes, unless that says that nothing is to be started.
+    pub(super) async fn begin_with<T, E, F>(
+        self: Arc<Self>,
+        machine: Arc<Machine>,
+        name: Arc<str>,
+        input: Arc<str>,
+        first: F,
+        answer: oneshot::Sender<Result<T, WriteError<E>>>,
+    ) where
+        T: Send + 'static,
+        E: From<rusqlite::Error> + Send + 'static,
+        F: FnOnce(&mut Write<'_>) -> Result<(T, bool), E> + Send + 'static,
+    {
+        let origin = Origin::default();
+        let (beginning, row) = self.beginning(&machine, &name, input, Kind::Standard, origin);
+        let written = self.database.write_decided(move |write| -> Result<_, E> {
+            let (told, starts) = first(write)?;
+            let recorded = if starts { row.write(write)? } else { None };
+            Ok((told, recorded))
+        });
+        match written.await {
+            Ok((told, recorded)) => {
+                let _ = answer.send(Ok(told));
+                if let Some(recorded) = recorded {
+                    self.begun(beginning, recorded).await;
+                }
+            }
+            Err(error) => {
+                let _ = answer.send(Err(error));
+            }
+        }
+    }
+
+    fn beginning(
+        &self,
+        machine: &Arc<Machine>,
+        name: &Arc<str>,
+        input: Arc<str>,
+        kind: Kind,
+        origin: Origin,
+    ) -> (Beginning, Row) {
+        let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;
+        let started = now();
+        let text = (!self.stored_definitions.lock().contains(machine.hash()))
+            .then(|| machine.definition().clone());
+        let seed = rand::random();
+        let start = self.start_of(
+            machine.name(),
+            name,
+            input.clone(),
+            kind,
+            seed,
+            started,
+            &origin,
+        );
+        let new = NewExecution {
+            id,
+            name: name.clone(),
+            machine: machine.name().clone(),
+            hash: *machine.hash(),
+            text,
+            kind,
+            seed,
+            input,
+            started,
+            origin,
+        };
+        let fresh = || {
+            let (name, parsed) = (machine.name().clone(), machine.parsed().clone());
+            Box::new(Live::new(id, name, parsed, start.clone()))
+        };
+        let (mut live, mut turn) = (fresh(), Turn::default());
+        if let Err(broken) = live.turn(Event::Begin, started, &mut turn) {
+            tracing::error!(execution = %name, %broken, "the execution fails at its start");
+            (live, turn) = (fresh(), Turn::default());
+            let _ = live.turn(abandoned(&broken), started, &mut turn);
+        }
+        let events: Arc<[_]> = std::mem::take(&mut turn.events).into();
+        let row = Row {
+            new,
+            entries: std::mem::take(&mut turn.entries),
+            end: turn.end.clone(),
+            events: events.clone(),
+            listener: self.listener.clone(),
+        };
+        let beginning = Beginning {
+            id,
+            hash: *machine.hash(),
+            started,
+            live,
+            turn,
+            events,
+        };
+        (beginning, row)
+    }
+
+    /// Acts upon the begin, which is on disk, and goes on to the end.
+    async fn begun(self: Arc<Self>, beginning: Beginning, recorded: bool) {
+        let Beginning {
+            id,
+            hash,
+            live,
+            turn,
+            events,
+            ..
+        } = beginning;
+        self.stored_definitions.lock().insert(hash);
+        let cell = Arc::new(Cell::running(id));
+        self.cells.lock().insert(id, cell.clone());
+        self.act(&live, turn.acts);
+        if turn.end.is_some() {
+            self.close_cell(&cell);
+            self.tell(id, &events, recorded);
+        } else {
+            self.tell(id, &events, recorded);
+            self.run(cell, Some(live)).await;
+        }
+    }
+
+    async fn earlier(&self, name: &Arc<str>, machine: &Arc<str>) -> Result<Started, EngineError> {
+        let rows = self.find(name, Some(machine)).await?;
+        let row = rows
+            .into_iter()
+            .next()
+            .ok_or_else(|| EngineError::UnknownExecution(name.to_string()))?;
+        Ok(Started::Already(super::Earlier {
+            status: row.status,
+            input: row.input,
+            started: timestamp(row.started),
+        }))
+    }
+}
