@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use job::{JobId, NewJob, Status, Time};
 use resolvers::store::sqlite::{SqliteStore, recorder};
-use resolvers::store::{CreateJob, JobStore};
+use resolvers::store::{CreateJob, Created, JobStore, RequestToken, StoreError};
+use resolvers::workflow::Workflow;
+use resolvers::workflow::embedded::EmbeddedWorkflow;
 use sqlite::{Database, Location};
 
 use crate::ears::Ears;
@@ -93,4 +95,88 @@ async fn a_job_that_cannot_be_read_stops_nobody_else() {
     engine.start("chain", &name, "{}".into()).await.unwrap();
     let (_, end) = ears.to_the_end(&name).await;
     assert_eq!(end.output.as_deref(), Some(r#"{"answer":42}"#));
+}
+
+/// The same request each time, as another job.
+fn submit(random: u128, digest: [u8; 32]) -> CreateJob {
+    let mut new = job();
+    new.job.id = JobId::new(Time::from_millis(1_000), random << 64);
+    new.job.execution = new.job.id.to_string();
+    new.request = Some(RequestToken {
+        token: "once".to_owned(),
+        digest,
+        expires_at: Time::from_millis(i64::MAX),
+    });
+    new
+}
+
+#[tokio::test]
+async fn a_job_is_accepted_and_started_by_one_commit() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::open(&Location::File(directory.path().join("db"))).unwrap();
+    let jobs = SqliteStore::open(database.clone()).unwrap();
+    let ears = Arc::new(Ears::default());
+    let listener = recorder(ears.clone(), jobs.clone(), None);
+    let (engine, _) = places::engine_in(database.clone(), listener).await;
+    let workflow = EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs.clone());
+    let input = Arc::from("{}");
+    let create = async |new: CreateJob| workflow.create_and_start(&new, &input).await;
+
+    let mut first = submit(1, [1; 32]);
+    first.job.job_type = "waits".to_owned();
+    let created = create(first.clone()).await.unwrap().unwrap();
+    assert!(matches!(created, Created::New(_)));
+    // The row has been written twice when its submitter hears of it: as it was accepted, and as its execution has begun.
+    let job = jobs.get(first.job.id).await.unwrap().unwrap();
+    assert_eq!((created.job().version.0, job.version.0), (1, 2));
+    assert_eq!(job.status, Status::Running);
+
+    let again = create(submit(2, [1; 32])).await.unwrap().unwrap();
+    assert!(matches!(again, Created::Repeat(_)));
+    assert_eq!(again.job().id, first.job.id);
+    let other = create(submit(3, [2; 32])).await.unwrap();
+    assert!(
+        matches!(other, Err(StoreError::IdempotencyConflict { .. })),
+        "{other:?}"
+    );
+    for random in [2, 3] {
+        let id = JobId::new(Time::from_millis(1_000), random << 64);
+        assert!(jobs.get(id).await.unwrap().is_none());
+        let execution = workflow.describe(&id.to_string()).await.unwrap();
+        assert!(execution.is_none(), "{random}");
+    }
+
+    // What cannot be started that way is left to the caller.
+    let mut unknown = submit(4, [1; 32]);
+    unknown.job.job_type = "unknown".to_owned();
+    assert!(create(unknown.clone()).await.is_none());
+    assert!(jobs.get(unknown.job.id).await.unwrap().is_none());
+    let apart = EmbeddedWorkflow::new(engine);
+    assert!(apart.create_and_start(&unknown, &input).await.is_none());
+}
+
+#[tokio::test]
+async fn neither_is_there_when_the_other_cannot_be_written() {
+    let database = Database::open(&Location::Memory).unwrap();
+    let jobs = SqliteStore::open(database.clone()).unwrap();
+    let listener = recorder(Arc::new(Ears::default()), jobs.clone(), None);
+    let (engine, _) = places::engine_in(database.clone(), listener).await;
+    let workflow = EmbeddedWorkflow::new(engine).with_jobs(jobs.clone());
+    let (new, input) = (submit(1, [1; 32]), Arc::from("{}"));
+    let broken = database.write(|write| {
+        let sql = "CREATE TRIGGER full BEFORE INSERT ON workflow_execution BEGIN SELECT RAISE(FAIL, 'full'); END";
+        write.connection().execute(sql, [])
+    });
+    broken.await.unwrap();
+    let refused = workflow.create_and_start(&new, &input).await.unwrap();
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable { .. })),
+        "{refused:?}"
+    );
+    assert!(jobs.get(new.job.id).await.unwrap().is_none());
+    let mended = database.write(|write| write.connection().execute("DROP TRIGGER full", []));
+    mended.await.unwrap();
+    // The client sends it again, with the same token.
+    let created = workflow.create_and_start(&submit(2, [1; 32]), &input).await;
+    assert!(matches!(created, Some(Ok(Created::New(_)))), "{created:?}");
 }
