@@ -1,6 +1,7 @@
 //! `serve`: the server in this process, and the signals that stop it.
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -25,11 +26,26 @@ impl Serve {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let config = Config::load(self.flags)?;
         start_log(&config)?;
+        allow_open_files();
         let stop = CancellationToken::new();
         let stopping = stop_on_signal(stop.clone())?;
         serve(config, announce, stop).await?;
         stopping.abort();
         Ok(Outcome::Succeeded)
+    }
+}
+
+/// As many open files as the system lets this process have: what it gives at first (often 1,024) is fewer than there may be sockets.
+pub(super) fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if limit != most
+        && let Err(error) = setrlimit(Resource::Nofile, most)
+    {
+        tracing::warn!(%error, "the limit of open files was not raised; `ulimit -n` shows it");
     }
 }
 

@@ -28,6 +28,7 @@ fn every_benchmark_runs_to_its_end() {
         &["submit"],
         &["updates", "--writers", "8"],
         &["watch"],
+        &["reconnect", "--watchers", "300"],
         &["start", "--finished", "150"],
         &["list", "--jobs", "300", "--requests", "1"],
         &[

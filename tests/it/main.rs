@@ -13,7 +13,6 @@ mod crash;
 mod delivery;
 mod delivery_documents;
 mod delivery_drain;
-mod delivery_reconnect;
 mod disk;
 mod doors;
 mod files;

@@ -3,7 +3,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `chain3`, `submit`, `updates`, `watch`, `start`, `memory`, `list`, `workflow` | the benchmarks |
+//! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `workflow` | the benchmarks |
 //! | `disk` | what the disk and SQLite can do by themselves, in the same run |
 //! | `report` | figures and their goals, as text, Markdown and JSON |
 //! | `server` | the child process |
@@ -18,6 +18,7 @@ mod http;
 mod list;
 mod memory;
 mod place;
+mod reconnect;
 mod report;
 mod server;
 mod socket;
@@ -77,6 +78,9 @@ pub(super) struct BenchArgs {
     /// Writers at once (updates)
     #[arg(long, default_value_t = 256)]
     writers: usize,
+    /// Watchers that come back at once (reconnect)
+    #[arg(long, default_value_t = 10_000)]
+    watchers: usize,
     /// Finished jobs in the store (start)
     #[arg(long, default_value_t = 100_000)]
     finished: usize,
@@ -139,6 +143,8 @@ enum Name {
     Updates,
     /// From the commit to one watcher's socket.
     Watch,
+    /// The server is killed and started again: until all watchers have come back and are current.
+    Reconnect,
     /// The start of the server until it answers, with many finished jobs.
     Start,
     /// The server's memory: idle, and with many open jobs.
@@ -156,6 +162,7 @@ impl Name {
             Name::Submit => submit::run(args).await,
             Name::Updates => updates::run(args).await,
             Name::Watch => watch::run(args).await,
+            Name::Reconnect => reconnect::run(args).await,
             Name::Start => start::run(args).await,
             Name::Memory => memory::run(args).await,
             Name::List => list::run(args).await,

@@ -123,6 +123,11 @@ impl Setting {
 }
 
 impl Server {
+    /// Ends it without a word, and waits.
+    pub(super) async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
     /// Asks it to stop, and waits.
     pub(super) async fn stop(mut self) -> Result<()> {
         let id = i32::try_from(self.id).ok();
