@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`server`] | [`Home`]: a fresh directory with configuration, job types and data; [`Server`]: the built binary, serving it |
 //! | [`client`] | [`Client`]: GraphQL over HTTP |
+//! | [`aws`] | what stands for DynamoDB and Step Functions |
 //! | [`watch`] | [`Watch`]: a subscription through one of the four [`Door`]s |
 
+pub mod aws;
 mod client;
 mod server;
 mod watch;
