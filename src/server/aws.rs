@@ -13,7 +13,7 @@ use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
 use sha2::{Digest, Sha256};
 
 use super::{Adapters, Behind, Parts, ServeError, directory};
-use crate::config::{Address, Aws};
+use crate::config::{Address, Aws, ConfigError};
 use crate::data::shared_files;
 
 /// Nothing: executions and functions run at AWS.
@@ -26,6 +26,7 @@ impl Behind for Elsewhere {
 
 /// Opens them with the credentials that the AWS SDKs find.
 pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeError> {
+    let signer = signer(aws)?;
     let objects = directory(shared_files(&parts.config.data)?)?;
     let config = sdk_config(aws).await;
     let dynamodb = at(&config, aws.dynamodb_endpoint());
@@ -49,7 +50,7 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
         store: Arc::new(store),
         workflow: Arc::new(workflow),
         objects: Arc::new(objects),
-        signer: signer(aws),
+        signer,
         report_url: format!("{}/graphql", parts.base),
         follows_changes: aws.follow_stream,
         internal: None,
@@ -57,10 +58,10 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
     })
 }
 
-/// The key is of the length that HMAC-SHA-256 takes best, however long the secret is.
-fn signer(aws: &Aws) -> Signer {
-    let secret = aws.secret.as_ref().map(|secret| secret.0.as_bytes());
-    Signer::new(Sha256::digest(secret.unwrap_or_default()).into())
+/// The key is of the length that a signer takes, however long the secret is.
+fn signer(aws: &Aws) -> Result<Signer, ServeError> {
+    let secret = aws.secret.as_ref().ok_or(ConfigError::NoSecret)?;
+    Ok(Signer::new(Sha256::digest(&secret.0).into()))
 }
 
 /// Region and credentials.
