@@ -1,4 +1,4 @@
-//! The section `[aws]`: jobs in DynamoDB, executions in Step Functions. It is read and checked in every build; only one with the feature
+//! The section `[aws]`: jobs in DynamoDB, executions in Step Functions, files in S3. It is read and checked in every build; only one with the feature
 //! `aws` serves it.
 
 use serde::Deserialize;
@@ -19,12 +19,16 @@ pub struct Aws {
     pub state_machine_arn_prefix: String,
     /// The region [default: the one of the ARN].
     pub region: Option<String>,
-    /// Where both services are, when not at AWS.
+    /// The S3 bucket of the files [default: the directory `files` of the data directory, which all nodes must share].
+    pub bucket: Option<String>,
+    /// Where all services are, when not at AWS.
     pub endpoint_url: Option<Address>,
     /// Where DynamoDB and its streams are, when not there.
     pub dynamodb_endpoint_url: Option<Address>,
     /// Where Step Functions is, when not there.
     pub step_functions_endpoint_url: Option<Address>,
+    /// Where S3 is, when not there.
+    pub s3_endpoint_url: Option<Address>,
     /// Whether this node reads the table's stream and publishes what it says [default: true].
     #[serde(default = "yes")]
     pub follow_stream: bool,
@@ -47,6 +51,9 @@ impl Aws {
         }
         if self.table.is_empty() {
             return Err(ConfigError::NoTable);
+        }
+        if self.bucket.as_ref().is_some_and(String::is_empty) {
+            return Err(ConfigError::NoBucket);
         }
         if self.arn_region().is_none() {
             let prefix = self.state_machine_arn_prefix.clone();
@@ -77,6 +84,11 @@ impl Aws {
         self.step_functions_endpoint_url
             .as_ref()
             .or(self.endpoint_url.as_ref())
+    }
+
+    /// Where S3 is, when not at AWS.
+    pub fn s3_endpoint(&self) -> Option<&Address> {
+        self.s3_endpoint_url.as_ref().or(self.endpoint_url.as_ref())
     }
 
     /// The region in the ARN; `None` when it is no ARN of a state machine.

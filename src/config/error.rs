@@ -64,6 +64,11 @@ pub enum ConfigError {
     /// A table without a name.
     #[error("table of [aws] is empty, and it must be the name of the DynamoDB table of the jobs")]
     NoTable,
+    /// A bucket without a name.
+    #[error(
+        "bucket of [aws] is empty, and it must be the name of an S3 bucket; leave it out to keep files in a directory that the nodes share"
+    )]
+    NoBucket,
     /// Not what the ARNs of state machines begin with.
     #[error(
         "state_machine_arn_prefix of [aws] is `{0}`, and it must be like arn:aws:states:eu-west-1:123456789012:stateMachine: (the names of the job types come after it)"

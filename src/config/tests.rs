@@ -154,6 +154,10 @@ fn mistakes_of_aws_are_named() {
             "missing field `state_machine_arn_prefix`",
         ),
         (
+            format!("{AWS}{LONG}bucket = \"\""),
+            "must be the name of an S3 bucket",
+        ),
+        (
             arn("").replace("\"jobs\"", "\"\""),
             "must be the name of the DynamoDB table",
         ),

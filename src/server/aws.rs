@@ -1,18 +1,19 @@
-//! Jobs in DynamoDB, executions in AWS Step Functions, files in a directory that the nodes share. Nothing runs here but the reading of
-//! histories, and every node is like every other: what one must not lose is at AWS.
+//! Jobs in DynamoDB, executions in AWS Step Functions, files in S3 or in a directory that the nodes share. Nothing runs here but the reading
+//! of histories, and every node is like every other: what nobody must lose is at AWS.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::Builder;
+use object_store::ObjectStore;
 use resolvers::store::dynamodb::DynamoDbStore;
 use resolvers::token::Signer;
 use resolvers::workflow::embedded::job_types;
 use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
 use sha2::{Digest, Sha256};
 
-use super::{Adapters, Behind, Parts, ServeError, directory};
+use super::{Adapters, Behind, Parts, ServeError, bucket, directory};
 use crate::config::{Address, Aws, ConfigError};
 use crate::data::shared_files;
 
@@ -27,8 +28,11 @@ impl Behind for Elsewhere {
 /// Opens them with the credentials that the AWS SDKs find.
 pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeError> {
     let signer = signer(aws)?;
-    let objects = directory(shared_files(&parts.config.data)?)?;
     let config = sdk_config(aws).await;
+    let objects: Arc<dyn ObjectStore> = match &aws.bucket {
+        Some(bucket) => Arc::new(bucket::open(aws, bucket, &config)?),
+        None => Arc::new(directory(shared_files(&parts.config.data)?)?),
+    };
     let dynamodb = at(&config, aws.dynamodb_endpoint());
     let store = DynamoDbStore::open(&dynamodb, &aws.table).await;
     let store = store.map_err(|source| ServeError::Table {
@@ -49,7 +53,7 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
     Ok(Adapters {
         store: Arc::new(store),
         workflow: Arc::new(workflow),
-        objects: Arc::new(objects),
+        objects,
         signer,
         report_url: format!("{}/graphql", parts.base),
         follows_changes: aws.follow_stream,
@@ -68,6 +72,7 @@ fn signer(aws: &Aws) -> Result<Signer, ServeError> {
 async fn sdk_config(aws: &Aws) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(aws.region().to_owned()));
+    // S3 has a client of its own.
     let endpoints = [aws.dynamodb_endpoint(), aws.step_functions_endpoint()];
     if endpoints.into_iter().flatten().filter(is_plain).count() == endpoints.len() {
         // Nothing is asked over TLS: certificates are not looked for.

@@ -66,6 +66,14 @@ pub enum ServeError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// The bucket of the files.
+    #[error("the bucket {bucket} of [aws] cannot be used: {source}")]
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The table of the jobs.
     #[error(
         "the table {table} of [aws] cannot be used: {source}; README.md has its keys, indexes and stream, and the actions that the credentials must allow"

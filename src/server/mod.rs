@@ -4,12 +4,15 @@
 //! |---|---|
 //! | `embedded` | SQLite, the engine of `workflow`, a directory of files: all in this process |
 //! | `aws` | DynamoDB and Step Functions (feature `aws`) |
+//! | `bucket` | files in S3 (feature `aws`) |
 //! | `job_types` | the state machines of the job types |
 //! | `listener` | addresses |
 //! | `error` | why a server does not start |
 
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "aws")]
+mod bucket;
 mod embedded;
 mod error;
 mod job_types;
