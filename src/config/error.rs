@@ -58,7 +58,10 @@ pub enum ConfigError {
         "[aws] is configured, and this jobcast was built without it: build one with `cargo build --release --features aws`"
     )]
     BuiltWithoutAws,
-    /// Something that [aws] leaves no place for.
+    /// No table to create.
+    #[error("there is no [aws] in the configuration: it says which table to create, and where")]
+    NoAws,
+    /// Something that `[aws]` leaves no place for.
     #[error("{0} does not go with [aws]: {1}; remove it, or remove [aws]")]
     NotWithAws(&'static str, &'static str),
     /// A table without a name.

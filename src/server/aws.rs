@@ -62,6 +62,16 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
     })
 }
 
+/// Creates the table.
+pub(super) async fn create_table(aws: &Aws) -> Result<(), ServeError> {
+    let config = at(&sdk_config(aws).await, aws.dynamodb_endpoint());
+    let created = DynamoDbStore::create_table(&config, &aws.table).await;
+    created.map_err(|source| ServeError::CreateTable {
+        table: aws.table.clone(),
+        source,
+    })
+}
+
 /// The key is of the length that a signer takes, however long the secret is.
 fn signer(aws: &Aws) -> Result<Signer, ServeError> {
     let secret = aws.secret.as_ref().ok_or(ConfigError::NoSecret)?;

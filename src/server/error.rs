@@ -74,6 +74,14 @@ pub enum ServeError {
         /// Why not.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The table of the jobs is not created.
+    #[error("the table {table} of [aws] cannot be created: {source}")]
+    CreateTable {
+        /// Its name.
+        table: String,
+        /// Why not.
+        source: resolvers::store::StoreError,
+    },
     /// The table of the jobs.
     #[error(
         "the table {table} of [aws] cannot be used: {source}; README.md has its keys, indexes and stream, and the actions that the credentials must allow"

@@ -42,7 +42,7 @@ use crate::auth::{Authenticator, Oidc};
 use crate::broker::valkey::{self, Valkey};
 use crate::broker::{Broker, BrokerError};
 use crate::chaos::Chaos;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::graphql::rate::SubmitRate;
 use crate::graphql::{Executor, schema};
 use crate::http::guard::Guard;
@@ -250,9 +250,21 @@ async fn adapters(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         #[cfg(feature = "aws")]
         Some(aws) => aws::open(aws, parts).await,
         #[cfg(not(feature = "aws"))]
-        Some(_) => Err(ServeError::Config(
-            crate::config::ConfigError::BuiltWithoutAws,
-        )),
+        Some(_) => Err(ServeError::Config(ConfigError::BuiltWithoutAws)),
+    }
+}
+
+/// Creates the table of `[aws]`, with all that the job store needs, and returns its name once it can be used.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn create_table(config: &Config) -> Result<String, ServeError> {
+    match &config.aws {
+        None => Err(ServeError::Config(ConfigError::NoAws)),
+        #[cfg(feature = "aws")]
+        Some(aws) => aws::create_table(aws).await.map(|()| aws.table.clone()),
+        #[cfg(not(feature = "aws"))]
+        Some(_) => Err(ServeError::Config(ConfigError::BuiltWithoutAws)),
     }
 }
 

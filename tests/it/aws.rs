@@ -4,6 +4,7 @@ use checker::{JobTranscript, Seen};
 use serde_json::{Value, json};
 
 use crate::kit::aws::{DynamoDb, STATE_MACHINES, StepFunctions};
+use crate::kit::s3::S3;
 use crate::kit::{Client, Door, Home, JOB, Said, Watch, on_job, soon};
 
 /// A secret, the same on all nodes.
@@ -31,26 +32,27 @@ impl Aws {
             .machine("ask", &ask);
         let dynamodb = DynamoDb::start().await;
         let step_functions = StepFunctions::start(&home.path("state-machines")).await;
-        let home = home
-            .config(&format!(
-                "[aws]\ntable = \"{}\"\nstate_machine_arn_prefix = \"{STATE_MACHINES}\"\n\
-                 dynamodb_endpoint_url = \"{}\"\nstep_functions_endpoint_url = \"{}\"",
-                DynamoDb::TABLE,
-                dynamodb.endpoint,
-                step_functions.endpoint
-            ))
-            .variable("JOBCAST_SECRET", SECRET)
-            .variable("AWS_ACCESS_KEY_ID", "test")
-            .variable("AWS_SECRET_ACCESS_KEY", "test")
-            // A plain container has no certificates.
-            .variable("SSL_CERT_FILE", "/nowhere")
-            .variable("SSL_CERT_DIR", "/nowhere");
+        let home = configured(home, DynamoDb::TABLE, &dynamodb, &step_functions.endpoint);
         Aws {
             _dynamodb: dynamodb,
             _step_functions: step_functions,
             home,
         }
     }
+}
+
+fn configured(home: Home, table: &str, dynamodb: &DynamoDb, step_functions: &str) -> Home {
+    home.config(&format!(
+        "[aws]\ntable = \"{table}\"\nstate_machine_arn_prefix = \"{STATE_MACHINES}\"\n\
+         dynamodb_endpoint_url = \"{}\"\nstep_functions_endpoint_url = \"{step_functions}\"",
+        dynamodb.endpoint,
+    ))
+    .variable("JOBCAST_SECRET", SECRET)
+    .variable("AWS_ACCESS_KEY_ID", "test")
+    .variable("AWS_SECRET_ACCESS_KEY", "test")
+    // A plain container has no certificates.
+    .variable("SSL_CERT_FILE", "/nowhere")
+    .variable("SSL_CERT_DIR", "/nowhere")
 }
 
 /// A watcher who proves what it was promised.
@@ -166,22 +168,45 @@ async fn what_a_killed_node_was_busy_with_goes_on() {
     watcher.finish(&two.client(), &id).await;
 }
 
+/// Uploads to another node than the one that signed the address, and reads from the first.
+async fn upload(aws: &Aws, text: &str) {
+    let (one, two) = tokio::join!(aws.home.start(), aws.home.start());
+    let document = "mutation($size: Int!) { createUpload(name: \"a.txt\", contentType: \"text/plain\", size: $size) { putUrl getUrl } }";
+    let size = json!({ "size": text.len() });
+    let upload = one.client().data(document, size).await;
+    let put = upload["putUrl"].as_str().unwrap();
+    let put = put.replace(&one.url, &two.url);
+    let request = two.client().request(reqwest::Method::PUT, &put);
+    let sent = request.header("content-type", "text/plain");
+    let sent = sent.body(text.to_owned()).send();
+    let sent = soon("an upload", sent).await.unwrap();
+    assert!(sent.status().is_success(), "{sent:?}: {}", aws.home.log());
+    let (status, found) = one.client().get(upload["getUrl"].as_str().unwrap()).await;
+    assert_eq!(status, 200);
+    assert!(found == text, "{} bytes", found.len());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_one_node_signed_is_good_at_every_node() {
     let aws = Aws::start().await;
-    let (one, two) = tokio::join!(aws.home.start(), aws.home.start());
-    let document = "mutation { createUpload(name: \"a.txt\", contentType: \"text/plain\", size: 5) { putUrl getUrl } }";
-    let upload = one.client().data(document, json!({})).await;
-    let put = upload["putUrl"]
-        .as_str()
-        .unwrap()
-        .replace(&one.url, &two.url);
-    let request = two.client().request(reqwest::Method::PUT, &put);
-    let sent = request.header("content-type", "text/plain").body("hello");
-    let sent = soon("an upload", sent.send()).await.unwrap();
-    assert!(sent.status().is_success(), "{sent:?}");
-    let (status, text) = one.client().get(upload["getUrl"].as_str().unwrap()).await;
-    assert_eq!((status, text.as_str()), (200, "hello"));
+    upload(&aws, "hello").await;
+    assert!(aws.home.path("data/files").is_dir());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_are_kept_in_a_bucket() {
+    let s3 = S3::start().await;
+    let mut aws = Aws::start().await;
+    aws.home = aws.home.config(&format!(
+        "bucket = \"{}\"\ns3_endpoint_url = \"{}\"",
+        S3::BUCKET,
+        s3.endpoint
+    ));
+    let text = "0123456789abcdef".repeat(700_000);
+    upload(&aws, &text).await;
+    assert_eq!(s3.sizes(), [text.len()]);
+    upload(&aws, "").await;
+    assert!(!aws.home.path("data").exists(), "nothing is kept here");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -197,6 +222,22 @@ async fn what_cannot_be_used_is_named() {
     let (status, error) = aws.home.refuses(&[]).await;
     assert!(
         !status.success() && said.iter().all(|said| error.contains(said)),
+        "{error}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_is_created_once_and_served() {
+    let dynamodb = DynamoDb::start().await;
+    let home = configured(Home::new(), "mine", &dynamodb, "http://127.0.0.1:1");
+    let (status, _, error) = home.run("create-table").await;
+    assert!(status.success(), "{error}");
+    let server = home.start().await;
+    assert_eq!(listed(&server.client()).await, [] as [String; 0]);
+    let (status, printed, error) = home.run("create-table").await;
+    assert!(!status.success() && printed.is_empty());
+    assert!(
+        error.contains("the table mine of [aws] cannot be created"),
         "{error}"
     );
 }

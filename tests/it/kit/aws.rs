@@ -107,7 +107,8 @@ impl Drop for StepFunctions {
     }
 }
 
-async fn listen() -> (TcpListener, String) {
+/// A free port.
+pub(super) async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     (listener, endpoint)

@@ -124,7 +124,26 @@ impl Home {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
+    /// Runs another command of the binary, with the configuration: its exit status, what it printed and what it complained of.
+    pub async fn run(&self, command: &str) -> (ExitStatus, String, String) {
+        let mut command = self.command_of(command);
+        let output = command.arg("--config").arg(self.path("jobcast.toml"));
+        let output = soon("the end of a command", output.output()).await.unwrap();
+        let [out, error] = [output.stdout, output.stderr].map(|text| String::from_utf8(text));
+        (output.status, out.unwrap(), error.unwrap())
+    }
+
     fn command(&self) -> Command {
+        let mut command = self.command_of("serve");
+        command
+            .arg("--data")
+            .arg(self.path("data"))
+            .arg("--config")
+            .arg(self.path("jobcast.toml"));
+        command
+    }
+
+    fn command_of(&self, name: &str) -> Command {
         let samples = if self.config.contains("samples") {
             ""
         } else {
@@ -142,11 +161,7 @@ impl Home {
             command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", program]);
         }
         command
-            .arg("serve")
-            .arg("--data")
-            .arg(self.path("data"))
-            .arg("--config")
-            .arg(self.path("jobcast.toml"))
+            .arg(name)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.directory.path())
             .stdin(Stdio::null())
