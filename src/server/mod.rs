@@ -185,18 +185,13 @@ pub async fn serve(
         resolvers.clone(),
         auth,
     );
-    let usual = session::Settings::default();
-    let settings = session::Settings {
-        connections: config.limits.connections.unwrap_or(usual.connections),
-        per_caller: config
-            .limits
-            .connections_per_caller
-            .unwrap_or(usual.per_caller),
-        chaos,
-        ..usual
-    };
     let doors = Doors {
-        sessions: Sessions::new(hub, executor.clone(), shutdown.child_token(), settings),
+        sessions: Sessions::new(
+            hub,
+            executor.clone(),
+            shutdown.child_token(),
+            session_settings(&config, chaos),
+        ),
         executor,
         resolvers: resolvers.clone(),
         stopping: shutdown.clone(),
@@ -241,6 +236,16 @@ pub async fn serve(
         what: "the public listener broke",
         source,
     })
+}
+
+fn session_settings(config: &Config, chaos: Option<Chaos>) -> session::Settings {
+    let (limits, usual) = (config.limits, session::Settings::default());
+    session::Settings {
+        connections: limits.connections.unwrap_or(usual.connections),
+        per_caller: limits.connections_per_caller.unwrap_or(usual.per_caller),
+        chaos,
+        ..usual
+    }
 }
 
 /// The adapters that the configuration asks for.

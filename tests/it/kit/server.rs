@@ -129,7 +129,7 @@ impl Home {
         let mut command = self.command_of(command);
         let output = command.arg("--config").arg(self.path("jobcast.toml"));
         let output = soon("the end of a command", output.output()).await.unwrap();
-        let [out, error] = [output.stdout, output.stderr].map(|text| String::from_utf8(text));
+        let [out, error] = [output.stdout, output.stderr].map(String::from_utf8);
         (output.status, out.unwrap(), error.unwrap())
     }
 
