@@ -13,6 +13,7 @@ use resolvers::workflow::embedded::job_types;
 use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
 use sha2::{Digest, Sha256};
 
+use super::listener::base;
 use super::{Adapters, Behind, Parts, ServeError, bucket, directory};
 use crate::config::{Address, Aws, ConfigError};
 use crate::data::shared_files;
@@ -55,7 +56,7 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
         workflow: Arc::new(workflow),
         objects,
         signer,
-        report_url: format!("{}/graphql", parts.base),
+        report_url: format!("{}/graphql", base(parts.config, parts.public)),
         follows_changes: aws.follow_stream,
         internal: None,
         behind: Box::new(Elsewhere),

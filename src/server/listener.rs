@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::ServeError;
+use crate::config::Config;
 
 /// Connections that wait to be accepted: after a restart everybody comes back at once, and whom the system turns away waits a
 /// whole second. The system's own bound (`net.core.somaxconn`) holds too.
@@ -36,4 +37,10 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
         return SocketAddr::from(([127, 0, 0, 1], address.port()));
     }
     address
+}
+
+/// What the addresses that are given out begin with.
+pub(super) fn base(config: &Config, public: SocketAddr) -> String {
+    let configured = config.public_url.clone();
+    configured.unwrap_or_else(|| format!("http://{}", reachable(public)))
 }

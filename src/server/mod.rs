@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workflow::Machines;
 
-use self::listener::{listen, local, reachable};
+use self::listener::{base, listen, local};
 use crate::auth::{Authenticator, Oidc};
 use crate::broker::valkey::{self, Valkey};
 use crate::broker::{Broker, BrokerError};
@@ -67,8 +67,6 @@ struct Parts<'a> {
     machines: Machines,
     /// The public listener.
     public: SocketAddr,
-    /// What addresses that are given out begin with.
-    base: &'a str,
     /// Where the workflow tells what executions do.
     events: &'a Arc<ExecutionEvents>,
     /// Ends what serves beside the public listener.
@@ -124,17 +122,12 @@ pub async fn serve(
         .collect::<Result<_, _>>()?;
     let public = listen(config.listen)?;
     let address = local(&public)?;
-    let base = config
-        .public_url
-        .clone()
-        .unwrap_or_else(|| format!("http://{}", reachable(address)));
     let events = Arc::new(ExecutionEvents::default());
     let background = CancellationToken::new();
     let adapters = adapters(Parts {
         config: &config,
         machines,
         public: address,
-        base: &base,
         events: &events,
         stop: &background,
     })
@@ -152,7 +145,7 @@ pub async fn serve(
     let resolvers = Resolvers::new(
         Arc::clone(&store),
         adapters.workflow,
-        Files::new(adapters.objects, signer.clone(), base),
+        Files::new(adapters.objects, signer.clone(), base(&config, address)),
         signer.clone(),
         settings,
     );
