@@ -9,12 +9,16 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 
-use crate::auth::{ApiKey, OidcConfig, oidc::OidcError};
+use crate::auth::{ApiKey, OidcConfig};
 use crate::{broker, chaos};
 
+mod aws;
+mod error;
 mod services;
 mod settings;
 
+pub use aws::Aws;
+pub use error::ConfigError;
 pub use services::{Address, HttpConnection, Services, UPLOADS};
 pub use settings::SETTINGS;
 
@@ -45,7 +49,7 @@ pub struct ServeFlags {
     /// Address of the internal listener (Lambda Runtime API, Step Functions API), loopback only [default: 127.0.0.1:0]
     #[arg(long, env = "JOBCAST_INTERNAL_LISTEN", value_name = "ADDRESS")]
     pub internal_listen: Option<SocketAddr>,
-    /// Directory of the database and the files [default: ./data]
+    /// Directory of the database and the files; with [aws] of the files alone, if of anything [default: ./data]
     #[arg(long, env = "JOBCAST_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Configuration file [default: jobcast.toml, when it is there]
@@ -71,6 +75,14 @@ pub struct ServeFlags {
         hide_env_values = true
     )]
     pub broker_url: Option<Secret>,
+    /// What all nodes of [aws] sign tokens and addresses with, at least 32 bytes; it belongs in the variable
+    #[arg(
+        long,
+        env = "JOBCAST_SECRET",
+        value_name = "TEXT",
+        hide_env_values = true
+    )]
+    pub secret: Option<Secret>,
     /// Break deliveries on purpose, for tests: drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7
     #[arg(long, env = "JOBCAST_CHAOS", value_name = "SPEC")]
     pub chaos: Option<chaos::Spec>,
@@ -137,6 +149,7 @@ struct File {
     #[serde(deserialize_with = "duration")]
     repair_every: Option<Duration>,
     auth: Auth,
+    aws: Option<Aws>,
     broker: Broker,
     limits: Limits,
     functions: BTreeMap<String, Function>,
@@ -222,6 +235,8 @@ pub struct Config {
     pub repair_every: Option<Duration>,
     /// Who may come.
     pub auth: Auth,
+    /// Where jobs and executions are, when not in this process and its data directory.
+    pub aws: Option<Aws>,
     /// Several nodes.
     pub broker: Broker,
     /// How many may be connected.
@@ -236,53 +251,6 @@ pub struct Config {
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Functions may report for 7 days.
 const REPORT_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// What is wrong with a configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("the configuration {} cannot be read: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not what it must be.
-    #[error("the configuration {} is not valid: {source}", path.display())]
-    Parse {
-        /// The file.
-        path: PathBuf,
-        /// What and where.
-        source: Box<toml::de::Error>,
-    },
-    /// The internal listener would be open to others.
-    #[error(
-        "internal_listen is {0}, and it must be a loopback address: whoever reaches it runs functions without credentials"
-    )]
-    InternalNotLoopback(SocketAddr),
-    /// The public listener would be open to everybody.
-    #[error(
-        "listen is {0}, which others can reach, and no authentication is configured: add an API key or [auth.oidc] to the configuration\n\n\
-         [[auth.api_keys]]\nsha256 = \"…\"   # printf %s KEY | sha256sum\nsubject = \"my-backend\"\nroles = [\"submitter\"]\n\n\
-         or listen on a loopback address such as {LISTEN}"
-    )]
-    OpenToAll(SocketAddr),
-    /// The watched jobs would never be read again.
-    #[error(
-        "repair_every must be longer than nothing: it is how a watcher hears of what got lost, such as 30s"
-    )]
-    NoRepair,
-    /// The broker's address is none.
-    #[error("the url of [broker] is not like redis://HOST:PORT or rediss://HOST:PORT: {}", .0.reason)]
-    Broker(broker::BrokerError),
-    /// An identity provider could never be served.
-    #[error(transparent)]
-    Oidc(#[from] OidcError),
-    /// There is no such directory.
-    #[error("the state machine directory {} does not exist", .0.display())]
-    NoStateMachines(PathBuf),
-}
 
 impl Config {
     /// Reads the file, if there is one, and puts the flags over it.
@@ -336,6 +304,7 @@ impl Config {
             provider.jwks_file = provider.jwks_file.take().map(|path| base.join(path));
             provider.check()?;
         }
+        let aws = aws(&flags, &mut file)?;
         let named = flags
             .state_machines
             .or_else(|| file.state_machines.map(|path| base.join(path)));
@@ -363,7 +332,7 @@ impl Config {
                 .map(|url| url.trim_end_matches('/').to_owned()),
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
-            samples: file.samples.unwrap_or(true),
+            samples: file.samples.unwrap_or(aws.is_none()),
             retention: file.retention.unwrap_or(RETENTION),
             report_life: file.report_life.unwrap_or(REPORT_LIFE),
             allowed_origins: file.allowed_origins,
@@ -371,6 +340,7 @@ impl Config {
             chaos: flags.chaos.or(file.chaos),
             repair_every: file.repair_every,
             auth: file.auth,
+            aws,
             broker: Broker {
                 url: flags.broker_url.or(file.broker.url),
                 ..file.broker
@@ -393,6 +363,44 @@ impl Config {
             return Err(ConfigError::OpenToAll(config.listen));
         }
         Ok(config)
+    }
+}
+
+/// The section `[aws]` with its secret, checked alone and with what stands beside it.
+fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> {
+    let Some(mut aws) = file.aws.take() else {
+        return match flags.secret {
+            Some(_) => Err(ConfigError::SecretWithoutAws),
+            None => Ok(None),
+        };
+    };
+    aws.secret = flags.secret.clone().or(aws.secret);
+    aws.check()?;
+    let beside = [
+        (
+            "[functions]",
+            !file.functions.is_empty(),
+            "AWS Lambda runs the functions",
+        ),
+        (
+            "attach_any_function",
+            file.attach_any_function,
+            "AWS Lambda runs the functions",
+        ),
+        (
+            "[services]",
+            file.services != Services::default(),
+            "Step Functions calls the services",
+        ),
+        (
+            "internal_listen",
+            flags.internal_listen.or(file.internal_listen).is_some(),
+            "there is no internal listener",
+        ),
+    ];
+    match beside.into_iter().find(|(_, is_there, _)| *is_there) {
+        Some((key, _, why)) => Err(ConfigError::NotWithAws(key, why)),
+        None => Ok(Some(aws)),
     }
 }
 

@@ -117,12 +117,7 @@ impl DataDirectory {
     /// # Errors
     /// [`DataError::Io`].
     pub fn files(&self) -> Result<PathBuf, DataError> {
-        let path = self.path.join("files");
-        std::fs::create_dir_all(&path).map_err(|source| DataError::Io {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(path)
+        shared_files(&self.path)
     }
 
     /// The secret; made from `fresh` at the first start.
@@ -158,6 +153,19 @@ impl DataDirectory {
         directory.sync_all().map_err(failed)?;
         Ok(fresh)
     }
+}
+
+/// The directory of the files below a data directory that several servers share: nobody holds it. Made if needed.
+///
+/// # Errors
+/// [`DataError::Io`].
+pub fn shared_files(data: &Path) -> Result<PathBuf, DataError> {
+    let path = data.join("files");
+    std::fs::create_dir_all(&path).map_err(|source| DataError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(path)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The command line. It reads flags, calls the server as any other client does, and prints; what may be done to a job is decided by the
-//! server. Only `serve`, `demo`, `types --check` and `function` do without one.
+//! server. Only `serve`, `demo`, `types --check`, `create-table` and `function` do without one.
 //!
 //! | file | what |
 //! |---|---|
@@ -10,6 +10,7 @@
 //! | `submit`, `upload` | `submit`, and where the address of a file goes |
 //! | `list`, `get`, `steer`, `types`, `history` | the commands of these names; `steer` has `cancel`, `retry`, `resume` |
 //! | `demo`, `samples` | `demo` |
+//! | `create_table` | `create-table`, for `[aws]` |
 //! | `bench` | `bench`: the published figures |
 //! | `job`, `output`, `terminal` | a job as a client sees it; text, colours, tables, JSON; the terminal below the bars |
 
@@ -17,6 +18,7 @@ mod bars;
 mod bench;
 mod check;
 mod client;
+mod create_table;
 mod demo;
 mod error;
 mod follow;
@@ -75,6 +77,7 @@ enum Command {
     Resume(steer::Resume),
     Types(types::Types),
     History(history::History),
+    CreateTable(create_table::CreateTable),
     Bench(bench::BenchArgs),
     /// Runs one of the sample functions under the Lambda Runtime API; `serve` does it by itself
     #[command(hide = true)]
@@ -124,6 +127,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         Command::Resume(resume) => on_one_thread(resume.run()),
         Command::Types(types) => on_one_thread(types.run()),
         Command::History(history) => on_one_thread(history.run()),
+        Command::CreateTable(create) => on_one_thread(create.run()),
         Command::Bench(bench) => Ok(bench::run(&bench)),
         // One invocation at a time: one thread does, and blocking work gets its own.
         Command::Function { name } => on_one_thread(async move {

@@ -13,8 +13,8 @@ use crate::server::{Addresses, serve};
 
 /// Serves until SIGTERM or Ctrl-C (the default command)
 ///
-/// Prints `listening on http://ADDRESS` and `internal on http://ADDRESS` on standard output once both answer. At the first signal requests
-/// finish and running jobs stay where they are, to go on at the next start; a second signal ends the process at once.
+/// Prints `listening on http://ADDRESS` and, without [aws], `internal on http://ADDRESS` on standard output once both answer. At the first
+/// signal requests finish and running jobs stay where they are, to go on at the next start; a second signal ends the process at once.
 #[derive(Debug, Args)]
 #[command(after_long_help = SETTINGS)]
 pub(super) struct Serve {
@@ -50,9 +50,12 @@ pub(super) fn allow_open_files() {
 }
 
 fn announce(addresses: Addresses) {
+    let internal = addresses.internal;
+    let internal = internal.map(|address| format!("\ninternal on http://{address}"));
     print(format_args!(
-        "listening on http://{}\ninternal on http://{}",
-        addresses.public, addresses.internal
+        "listening on http://{}{}",
+        addresses.public,
+        internal.unwrap_or_default()
     ));
 }
 

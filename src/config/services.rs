@@ -64,6 +64,13 @@ impl<'de> Deserialize<'de> for Address {
     }
 }
 
+impl Address {
+    /// The address as text, without a `/` at its end.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+}
+
 impl fmt::Debug for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Services")

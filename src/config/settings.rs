@@ -52,6 +52,19 @@ pub const SETTINGS: &str = r#"Configuration:
     url = "redis://127.0.0.1:6379"  # Valkey or Redis; rediss:// for TLS
     prefix = "jobcast"              # of its channels' names
 
+    [aws]                           # jobs in DynamoDB, executions in Step Functions, files in S3; a build with `--features aws`
+    table = "jobs"                  # needed; README.md has its keys, indexes and stream
+    state_machine_arn_prefix = "arn:aws:states:eu-west-1:123456789012:stateMachine:"   # needed; names of job types follow
+    region = "eu-west-1"            # else the one of the ARN
+    bucket = "jobs-files"           # of the files; left out: the directory `files` of `data`, which all nodes must share (EFS, NFS)
+    endpoint_url = "http://127.0.0.1:4566"                  # of all services, when not at AWS
+    dynamodb_endpoint_url = "http://127.0.0.1:8000"         # of DynamoDB and its streams, when not there
+    step_functions_endpoint_url = "http://127.0.0.1:8083"   # of Step Functions, when not there
+    s3_endpoint_url = "http://127.0.0.1:9000"               # of S3, when not there
+    follow_stream = true            # whether this node reads the table's stream and publishes. A shard of a stream bears two readers:
+                                    # with a broker one or two nodes follow it, and the others hear by the broker
+    secret = "at least 32 bytes, the same on every node"   # signs tokens and addresses; JOBCAST_SECRET wins, and is its better place
+
     [services]                      # what Task states may call besides functions
     region = "us-east-1"
     access_key_id = "…"             # else AWS_ACCESS_KEY_ID and its like
@@ -64,6 +77,10 @@ pub const SETTINGS: &str = r#"Configuration:
     allow = ["https://api.example.com/v1"]   # it may call nothing else
     headers = { authorization = "Bearer …" }
     query = { version = "2" }
+
+  With [aws] nothing runs in the server: [functions], attach_any_function, [services] and internal_listen are errors, samples is false unless
+  it is said to be true. Functions report to `public_url`. Credentials come from where the AWS SDKs look for them: variables, profiles, the
+  task's or the instance's role.
 
   A job type is a file NAME.asl.json in the directory of the state machines, with NAME.input.schema.json beside it to check inputs."#;
 
@@ -94,6 +111,7 @@ mod tests {
             "[auth]",
             "[[auth.api_keys]]",
             "[auth.oidc]",
+            "[aws]",
             "[limits]",
             "[broker]",
             "[services]",

@@ -106,3 +106,106 @@ fn authentication_opens_the_listener() {
     );
     assert!(load(&text, ServeFlags::default()).is_ok());
 }
+
+const AWS: &str = "[aws]\ntable = \"jobs\"\nstate_machine_arn_prefix = \"arn:aws:states:eu-west-1:123456789012:stateMachine:prod-\"\n";
+const LONG: &str = "secret = \"0123456789abcdef0123456789abcdef\"\n";
+
+#[test]
+fn aws_takes_the_place_of_what_runs_in_the_server() {
+    let text = format!("{AWS}{LONG}endpoint_url = \"http://127.0.0.1:1/\"\n");
+    let config = load(&text, ServeFlags::default()).expect("a configuration");
+    let aws = config.aws.expect("the section");
+    assert_eq!((aws.region(), aws.follow_stream), ("eu-west-1", true));
+    assert!(!config.samples, "they are no state machines at AWS");
+    let endpoint = |address: Option<&Address>| address.map(|url| url.as_str().to_owned());
+    assert_eq!(
+        endpoint(aws.dynamodb_endpoint()).as_deref(),
+        Some("http://127.0.0.1:1")
+    );
+    let text = format!(
+        "samples = true\n{AWS}{LONG}region = \"us-east-1\"\nfollow_stream = false\nstep_functions_endpoint_url = \"https://sfn.example\"\n"
+    );
+    let flags = ServeFlags {
+        secret: Some(Secret("another that is long enough to be one".to_owned())),
+        ..ServeFlags::default()
+    };
+    let config = load(&text, flags.clone()).expect("a configuration");
+    let aws = config.aws.expect("the section");
+    assert_eq!((aws.region(), aws.follow_stream), ("us-east-1", false));
+    assert_eq!(aws.secret, flags.secret, "the variable wins");
+    assert!(config.samples && aws.dynamodb_endpoint().is_none());
+    assert_eq!(
+        endpoint(aws.step_functions_endpoint()).as_deref(),
+        Some("https://sfn.example")
+    );
+    assert!(!format!("{aws:?}").contains("another"));
+}
+
+#[test]
+fn mistakes_of_aws_are_named() {
+    let arn = |arn: &str| {
+        format!("[aws]\ntable = \"jobs\"\n{LONG}state_machine_arn_prefix = \"{arn}\"\n")
+    };
+    for (text, said) in [
+        (format!("{AWS}tabel = 1"), "unknown field `tabel`"),
+        (format!("[aws]\n{LONG}"), "missing field `table`"),
+        (
+            format!("[aws]\ntable = \"jobs\"\n{LONG}"),
+            "missing field `state_machine_arn_prefix`",
+        ),
+        (
+            format!("{AWS}{LONG}bucket = \"\""),
+            "must be the name of an S3 bucket",
+        ),
+        (
+            arn("").replace("\"jobs\"", "\"\""),
+            "must be the name of the DynamoDB table",
+        ),
+        (
+            arn("jobs-"),
+            "is `jobs-`, and it must be like arn:aws:states:",
+        ),
+        (
+            arn("arn:aws:states::123456789012:stateMachine:"),
+            "must be like arn:aws:states:",
+        ),
+        (
+            arn("arn:aws:lambda:eu-west-1:123456789012:function:"),
+            "must be like arn:aws:states:",
+        ),
+        (AWS.to_owned(), "set JOBCAST_SECRET"),
+        (
+            format!("{AWS}secret = \"0123456789abcdef0123456789abcde\""),
+            "has 31 bytes, and it must have at least 32",
+        ),
+        (
+            format!("{AWS}{LONG}endpoint_url = \"localhost\""),
+            "`localhost` is not an address",
+        ),
+        (
+            format!("{AWS}{LONG}[functions.x]"),
+            "[functions] does not go with [aws]: AWS Lambda runs the functions",
+        ),
+        (
+            format!("attach_any_function = true\n{AWS}{LONG}"),
+            "attach_any_function does not go with [aws]",
+        ),
+        (
+            format!("internal_listen = \"127.0.0.1:0\"\n{AWS}{LONG}"),
+            "internal_listen does not go with [aws]",
+        ),
+        (
+            format!("{AWS}{LONG}[services]\nregion = \"eu-west-1\""),
+            "[services] does not go with [aws]",
+        ),
+    ] {
+        let error = load(&text, ServeFlags::default()).expect_err(&text);
+        assert!(error.contains(said), "{text}: {error}");
+    }
+    let flags = ServeFlags {
+        secret: Some(Secret("x".repeat(32))),
+        ..ServeFlags::default()
+    };
+    let error = load("", flags).expect_err("nobody uses it");
+    assert!(error.contains("there is no [aws]"), "{error}");
+}

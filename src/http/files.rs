@@ -1,4 +1,4 @@
-//! `/files/UPLOAD/NAME`: signed PUT and GET over the object store of the embedded mode. The signature is the permission; there is no other.
+//! `/files/UPLOAD/NAME`: signed PUT and GET over the object store. The signature is the permission; there is no other.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use resolvers::jobs::now;
 
 use super::Doors;
 
-/// Bytes that are held before they are written as one part.
-const PART_BYTES: usize = 1024 * 1024;
+/// Bytes that are held before they are written as one part. S3 takes no smaller parts, but for the last.
+const PART_BYTES: usize = 5 * 1024 * 1024;
 
 /// Bytes of a refused upload that are read all the same, so that its sender gets to read the answer.
 const READ_ON_BYTES: usize = 16 * 1024 * 1024;

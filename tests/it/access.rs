@@ -330,7 +330,7 @@ async fn a_report_token_reports_on_its_job_in_its_attempt() {
     let other = ann.submit("wait", &json!({})).await;
     ann.until_status(&id, "WAITING").await;
     ann.until_status(&other, "WAITING").await;
-    let token = report_token(&server.internal, &server.client(), &id).await;
+    let token = report_token(server.internal(), &server.client(), &id).await;
     let function = ann.with_token(&token);
     let report = async |client: &Client, id: &str| {
         let document = "mutation($id: ID!) { reportProgress(input: { id: $id, progress: 7, message: \"half\" }) { message } }";

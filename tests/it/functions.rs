@@ -64,7 +64,7 @@ async fn a_process_from_outside_attaches() {
             _ => Ok(json!({ "double": event["n"].as_i64().unwrap() * 2 })),
         }
     };
-    let runtime = attach(server.internal.clone(), "outside", answer);
+    let runtime = attach(server.internal().to_owned(), "outside", answer);
     let jobs = async {
         let id = client.submit("outside", &json!({ "n": 21 })).await;
         client.until_status(&id, "SUCCEEDED").await;
@@ -149,7 +149,7 @@ async fn what_a_function_gives_is_bounded() {
             Err(json!({ "errorType": "Long", "errorMessage": "m".repeat(cause.unwrap() as usize) }))
         }
     };
-    let runtime = attach(server.internal.clone(), "outside", answer);
+    let runtime = attach(server.internal().to_owned(), "outside", answer);
     let jobs = async {
         let most = job::limits::RESULT_BYTES;
         let id = client.submit("outside", &json!({ "bytes": most })).await;

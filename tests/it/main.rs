@@ -4,6 +4,7 @@
 
 mod access;
 mod architecture;
+mod aws;
 mod bad_input;
 mod bench;
 mod bounds;

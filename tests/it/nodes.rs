@@ -1,4 +1,5 @@
-//! Three nodes over one job store and one broker, fed through `publishJob` on any of them, while the broker dies and comes back.
+//! Three nodes over one job store, SQLite or DynamoDB, and one broker, which dies and comes back. They are fed through `publishJob` on any of
+//! them, or one or two of them read the store's change feed.
 //!
 //! With `JOBCAST_TEST_REDIS_SERVER=/usr/bin/redis-server` (or a Valkey) the broker is that program, killed with `kill -9`; else it
 //! is the in-process one. `tests/clients/valkey/run` does the first.
@@ -22,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::delivery::{Client, DEADLINE, Door, Jobs, Node, http, publish_job, watch_list};
+use crate::kit::aws::DynamoDb;
 
 /// A broker that can be killed.
 enum Bus {
@@ -112,32 +114,71 @@ impl Drop for Bus {
     }
 }
 
+/// Where the jobs of three nodes are.
+enum Table {
+    /// In one store that all of them use.
+    Sqlite {
+        store: Arc<dyn JobStore>,
+        _directory: tempfile::TempDir,
+    },
+    /// In a DynamoDB table; each node has a store of its own.
+    DynamoDb(DynamoDb),
+}
+
+impl Table {
+    async fn sqlite() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = Location::File(directory.path().join("jobs.db"));
+        let store = SqliteStore::open(Database::open(&file).unwrap()).unwrap();
+        Self::Sqlite {
+            store: Arc::new(store),
+            _directory: directory,
+        }
+    }
+
+    async fn dynamodb() -> Self {
+        Self::DynamoDb(DynamoDb::start().await)
+    }
+
+    async fn store(&self) -> Arc<dyn JobStore> {
+        match self {
+            Self::Sqlite { store, .. } => Arc::clone(store),
+            Self::DynamoDb(dynamodb) => dynamodb.store().await,
+        }
+    }
+}
+
 struct Three {
     nodes: Vec<Node>,
     addresses: Arc<[String]>,
     store: Arc<dyn JobStore>,
-    _directory: tempfile::TempDir,
+    _table: Table,
 }
 
-async fn three(bus: &Bus, chaos: Option<&str>, repair_every: Duration) -> Three {
-    let directory = tempfile::tempdir().unwrap();
-    let file = Location::File(directory.path().join("jobs.db"));
-    let store = SqliteStore::open(Database::open(&file).unwrap()).unwrap();
-    let store: Arc<dyn JobStore> = Arc::new(store);
+/// The first so many nodes publish what the store's change feed brings.
+async fn three(
+    table: Table,
+    followers: usize,
+    bus: &Bus,
+    chaos: Option<&str>,
+    repair_every: Duration,
+) -> Three {
     let mut nodes = Vec::new();
-    for _ in 0..3 {
+    for number in 0..3 {
+        let store = table.store().await;
         let realtime = Realtime {
             broker: Some(bus.broker()),
             chaos: chaos.map(|spec| Chaos::new(spec.parse().unwrap())),
             repair_every: Some(repair_every),
         };
-        nodes.push(Node::start(&store, false, realtime, Settings::default()).await);
+        let feeds = number < followers;
+        nodes.push(Node::start(&store, feeds, realtime, Settings::default()).await);
     }
     Three {
         addresses: nodes.iter().map(|node| node.address.clone()).collect(),
         nodes,
-        store,
-        _directory: directory,
+        store: table.store().await,
+        _table: table,
     }
 }
 
@@ -176,48 +217,43 @@ async fn all(mut clients: JoinSet<usize>) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_any_node_publishes_every_watcher_sees_while_the_broker_dies() {
+/// Each node publishes its share of the changes, while the broker dies twice.
+async fn published_by_any_node(table: Table) {
     let mut bus = Bus::start().await;
     // Nothing is read again without a known gap: the broker has to be what carries it.
-    let three = three(&bus, None, Duration::from_secs(3_600)).await;
+    let three = three(table, 0, &bus, None, Duration::from_secs(3_600)).await;
     let jobs = Jobs::create(Arc::clone(&three.store), 40).await;
     let clients = watch(&three, &jobs);
-    let (http, turn) = (http(), AtomicUsize::new(0));
-    let published = tokio::sync::watch::Sender::new(0);
+    let (http, published) = (http(), tokio::sync::watch::Sender::new(0));
+    let turn = AtomicUsize::new(0);
     let load = jobs.run(12, 20, async |old, new| {
         let turn = turn.fetch_add(1, Ordering::Relaxed);
         let address = &three.addresses[turn % 3];
         publish_job(&http, address, Some(&old), &new).await.unwrap();
         published.send_replace(turn + 1);
     });
-    let breaking = async {
-        let mut published = published.subscribe();
-        for (dies, lives) in [(60, 140), (300, 340)] {
-            published.wait_for(|count| *count >= dies).await.unwrap();
-            bus.kill();
-            // The load goes on without it.
-            published.wait_for(|count| *count >= lives).await.unwrap();
-            bus.revive().await;
-        }
+    let load = async {
+        tokio::join!(load, breaking(&mut bus, published.subscribe()));
     };
-    let everything = async {
-        tokio::join!(load, breaking);
-        all(clients).await;
-    };
-    timeout(DEADLINE, everything)
-        .await
-        .expect("all is seen in time");
-    for node in three.nodes {
-        node.stop().await;
+    prove(three.nodes, load, clients).await;
+}
+
+/// Lets the broker die and live again, as the changes go on.
+async fn breaking(bus: &mut Bus, mut published: tokio::sync::watch::Receiver<usize>) {
+    for (dies, lives) in [(60, 140), (300, 340)] {
+        published.wait_for(|count| *count >= dies).await.unwrap();
+        bus.kill();
+        // The load goes on without it.
+        published.wait_for(|count| *count >= lives).await.unwrap();
+        bus.revive().await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_broker_loses_is_read_from_the_store() {
+/// What the broker loses is read from the store.
+async fn lost_by_the_broker(table: Table) {
     let bus = Bus::start().await;
     let chaos = "drop=0.05,duplicate=0.05,delay=10ms,lose=0.1,seed=11";
-    let three = three(&bus, Some(chaos), Duration::from_millis(200)).await;
+    let three = three(table, 0, &bus, Some(chaos), Duration::from_millis(200)).await;
     let jobs = Jobs::create(Arc::clone(&three.store), 40).await;
     let clients = watch(&three, &jobs);
     let (http, turn) = (http(), AtomicUsize::new(0));
@@ -225,6 +261,26 @@ async fn what_the_broker_loses_is_read_from_the_store() {
         let address = &three.addresses[turn.fetch_add(1, Ordering::Relaxed) % 3];
         publish_job(&http, address, Some(&old), &new).await.unwrap();
     });
+    prove(three.nodes, load, clients).await;
+}
+
+/// So many nodes read the change feed; the others hear by the broker, which dies twice.
+async fn followed_by(followers: usize, table: Table) {
+    let mut bus = Bus::start().await;
+    let three = three(table, followers, &bus, None, Duration::from_secs(3_600)).await;
+    let jobs = Jobs::create(Arc::clone(&three.store), 40).await;
+    let clients = watch(&three, &jobs);
+    let changed = tokio::sync::watch::Sender::new(0);
+    let load = jobs.run(12, 20, async |_, _| {
+        changed.send_modify(|count| *count += 1)
+    });
+    let load = async {
+        tokio::join!(load, breaking(&mut bus, changed.subscribe()));
+    };
+    prove(three.nodes, load, clients).await;
+}
+
+async fn prove(nodes: Vec<Node>, load: impl Future<Output = ()>, clients: JoinSet<usize>) {
     let everything = async {
         load.await;
         all(clients).await;
@@ -232,7 +288,37 @@ async fn what_the_broker_loses_is_read_from_the_store() {
     timeout(DEADLINE, everything)
         .await
         .expect("all is seen in time");
-    for node in three.nodes {
+    for node in nodes {
         node.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_any_node_publishes_every_watcher_sees_while_the_broker_dies() {
+    published_by_any_node(Table::sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_any_node_publishes_every_watcher_sees_over_dynamodb_too() {
+    published_by_any_node(Table::dynamodb().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_loses_is_read_from_the_store() {
+    lost_by_the_broker(Table::sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_broker_loses_is_read_from_dynamodb_too() {
+    lost_by_the_broker(Table::dynamodb().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_reads_in_the_stream_every_watcher_sees() {
+    followed_by(1, Table::dynamodb().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_two_nodes_read_in_the_stream_every_watcher_sees() {
+    followed_by(2, Table::dynamodb().await).await;
 }

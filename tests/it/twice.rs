@@ -225,7 +225,7 @@ async fn what_happens_to_an_execution() {
     let id = client.submit("wait", &json!({ "a": 1 })).await;
     let waiting = client.until_status(&id, "WAITING").await;
     let call = async |action: &str, body: Value| {
-        step_functions(&server.internal, &client, action, body).await
+        step_functions(server.internal(), &client, action, body).await
     };
     let execution = format!("arn:aws:states:us-east-1:000000000000:execution:wait:{id}");
     let (status, described) = call("DescribeExecution", json!({ "executionArn": execution })).await;

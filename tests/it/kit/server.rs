@@ -17,6 +17,7 @@ pub struct Home {
     directory: TempDir,
     config: String,
     functions: String,
+    environment: Vec<(String, String)>,
     ignores_size_signals: bool,
 }
 
@@ -29,6 +30,7 @@ impl Home {
             directory,
             config: String::new(),
             functions: String::new(),
+            environment: Vec::new(),
             ignores_size_signals: false,
         }
     }
@@ -99,6 +101,12 @@ impl Home {
         self
     }
 
+    /// A variable of its servers.
+    pub fn variable(mut self, name: &str, value: &str) -> Home {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Its servers are not ended by SIGXFSZ when a file may not grow: as on a full disk, the write fails.
     #[cfg(target_os = "linux")]
     pub fn ignoring_size_signals(mut self) -> Home {
@@ -116,7 +124,26 @@ impl Home {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
+    /// Runs another command of the binary, with the configuration: its exit status, what it printed and what it complained of.
+    pub async fn run(&self, command: &str) -> (ExitStatus, String, String) {
+        let mut command = self.command_of(command);
+        let output = command.arg("--config").arg(self.path("jobcast.toml"));
+        let output = soon("the end of a command", output.output()).await.unwrap();
+        let [out, error] = [output.stdout, output.stderr].map(String::from_utf8);
+        (output.status, out.unwrap(), error.unwrap())
+    }
+
     fn command(&self) -> Command {
+        let mut command = self.command_of("serve");
+        command
+            .arg("--data")
+            .arg(self.path("data"))
+            .arg("--config")
+            .arg(self.path("jobcast.toml"));
+        command
+    }
+
+    fn command_of(&self, name: &str) -> Command {
         let samples = if self.config.contains("samples") {
             ""
         } else {
@@ -134,11 +161,8 @@ impl Home {
             command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", program]);
         }
         command
-            .arg("serve")
-            .arg("--data")
-            .arg(self.path("data"))
-            .arg("--config")
-            .arg(self.path("jobcast.toml"))
+            .arg(name)
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.directory.path())
             .stdin(Stdio::null())
             .kill_on_drop(true);
@@ -175,7 +199,11 @@ impl Home {
             address.to_owned()
         };
         let url = address("listening on ").await;
-        let internal = address("internal on ").await;
+        // Elsewhere than in the server run the functions and executions of `[aws]`.
+        let internal = match self.config.contains("[aws]") {
+            true => None,
+            false => Some(address("internal on ").await),
+        };
         Server {
             child,
             url,
@@ -205,11 +233,15 @@ pub struct Server {
     child: Child,
     /// The public listener: `http://127.0.0.1:PORT`.
     pub url: String,
-    /// The internal one.
-    pub internal: String,
+    internal: Option<String>,
 }
 
 impl Server {
+    /// The internal listener.
+    pub fn internal(&self) -> &str {
+        self.internal.as_deref().unwrap()
+    }
+
     /// A client without credentials.
     pub fn client(&self) -> Client {
         Client::new(&self.url)

@@ -77,7 +77,7 @@ impl DynamoDbStore {
         })
     }
 
-    /// Makes the table with its indexes, its stream and its time to live: for development and tests.
+    /// Makes the table with its indexes, its stream and its time to live, and waits until it can be used.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`], also when the table is there already.

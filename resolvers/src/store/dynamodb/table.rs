@@ -1,15 +1,21 @@
-//! The table: its keys, its indexes, its stream. On AWS the template in `infra/` makes it; here it is made for development and tests.
+//! The table: its keys, its indexes, its stream, and how it is made. README.md shows the same for those who make it otherwise.
+
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType, TableStatus,
     TimeToLiveSpecification,
 };
 
 use super::unavailable;
 use crate::store::StoreError;
+
+/// How often DynamoDB is asked whether a new table is ready, and how many times.
+const READY_EVERY: Duration = Duration::from_secs(2);
+const READY_ASKED: usize = 150;
 
 /// An index of keys alone: a write that leaves them as they are does not touch it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +76,7 @@ pub(super) async fn create(client: &Client, table: &str) -> Result<(), StoreErro
         request = request.global_secondary_indexes(definition);
     }
     request.send().await.map_err(unavailable)?;
+    ready(client, table).await?;
     let ttl = TimeToLiveSpecification::builder()
         .enabled(true)
         .attribute_name("ttl")
@@ -83,6 +90,24 @@ pub(super) async fn create(client: &Client, table: &str) -> Result<(), StoreErro
         .await
         .map_err(unavailable)?;
     Ok(())
+}
+
+/// A table that is being made takes no time to live.
+async fn ready(client: &Client, table: &str) -> Result<(), StoreError> {
+    for _ in 0..READY_ASKED {
+        let described = client.describe_table().table_name(table).send().await;
+        let found = described.map_err(unavailable)?.table;
+        if found.and_then(|table| table.table_status) == Some(TableStatus::Active) {
+            return Ok(());
+        }
+        tokio::time::sleep(READY_EVERY).await;
+    }
+    Err(StoreError::Unavailable {
+        reason: format!(
+            "DynamoDB: the table {table} is still being made: once it is ready, let its time to live be by the attribute `ttl`"
+        ),
+        source: None,
+    })
 }
 
 fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinition, BuildError> {

@@ -1,0 +1,42 @@
+//! `create-table`: the DynamoDB table of `[aws]`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Outcome;
+use super::error::CliError;
+use super::output::print;
+use crate::config::{Config, Secret, ServeFlags};
+use crate::server::create_table;
+
+/// Creates the DynamoDB table of [aws], with its indexes, its stream and its time to live
+///
+/// Waits until the table can be used. It is billed by request; a table that is there already is left as it is, and is an error.
+#[derive(Debug, Args)]
+pub(super) struct CreateTable {
+    /// Configuration file [default: jobcast.toml, when it is there]
+    #[arg(long, env = "JOBCAST_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The secret of [aws]
+    #[arg(
+        long,
+        env = "JOBCAST_SECRET",
+        value_name = "TEXT",
+        hide_env_values = true
+    )]
+    secret: Option<Secret>,
+}
+
+impl CreateTable {
+    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+        let config = Config::load(ServeFlags {
+            config: self.config,
+            secret: self.secret,
+            ..ServeFlags::default()
+        })?;
+        let table = create_table(&config).await?;
+        print(format_args!("created the table {table}"));
+        Ok(Outcome::Succeeded)
+    }
+}

@@ -1,0 +1,107 @@
+//! The section `[aws]`: jobs in DynamoDB, executions in Step Functions, files in S3. It is read and checked in every build; only one with the feature
+//! `aws` serves it.
+
+use serde::Deserialize;
+
+use super::{Address, ConfigError, Secret};
+
+/// What a secret has at least, in bytes.
+pub const SECRET_BYTES: usize = 32;
+
+/// DynamoDB and Step Functions: `[aws]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Aws {
+    /// The DynamoDB table of the jobs.
+    pub table: String,
+    /// What stands before a job type's name in the ARN of its state machine: `arn:aws:states:REGION:ACCOUNT:stateMachine:`, and a prefix
+    /// of the names where they have one.
+    pub state_machine_arn_prefix: String,
+    /// The region [default: the one of the ARN].
+    pub region: Option<String>,
+    /// The S3 bucket of the files [default: the directory `files` of the data directory, which all nodes must share].
+    pub bucket: Option<String>,
+    /// Where all services are, when not at AWS.
+    pub endpoint_url: Option<Address>,
+    /// Where DynamoDB and its streams are, when not there.
+    pub dynamodb_endpoint_url: Option<Address>,
+    /// Where Step Functions is, when not there.
+    pub step_functions_endpoint_url: Option<Address>,
+    /// Where S3 is, when not there.
+    pub s3_endpoint_url: Option<Address>,
+    /// Whether this node reads the table's stream and publishes what it says [default: true].
+    #[serde(default = "yes")]
+    pub follow_stream: bool,
+    /// Signs tokens and addresses: the same on every node. The variable `JOBCAST_SECRET` wins.
+    pub secret: Option<Secret>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Aws {
+    /// Refuses what can never be served.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        if !cfg!(feature = "aws") {
+            return Err(ConfigError::BuiltWithoutAws);
+        }
+        if self.table.is_empty() {
+            return Err(ConfigError::NoTable);
+        }
+        if self.bucket.as_ref().is_some_and(String::is_empty) {
+            return Err(ConfigError::NoBucket);
+        }
+        if self.arn_region().is_none() {
+            let prefix = self.state_machine_arn_prefix.clone();
+            return Err(ConfigError::StateMachineArn(prefix));
+        }
+        match &self.secret {
+            Some(secret) if secret.0.len() >= SECRET_BYTES => Ok(()),
+            Some(secret) => Err(ConfigError::ShortSecret(secret.0.len())),
+            None => Err(ConfigError::NoSecret),
+        }
+    }
+
+    /// The region: as configured, or the one of the ARN.
+    pub fn region(&self) -> &str {
+        let region = self.region.as_deref().or_else(|| self.arn_region());
+        region.unwrap_or_default()
+    }
+
+    /// Where DynamoDB and its streams are, when not at AWS.
+    pub fn dynamodb_endpoint(&self) -> Option<&Address> {
+        self.dynamodb_endpoint_url
+            .as_ref()
+            .or(self.endpoint_url.as_ref())
+    }
+
+    /// Where Step Functions is, when not at AWS.
+    pub fn step_functions_endpoint(&self) -> Option<&Address> {
+        self.step_functions_endpoint_url
+            .as_ref()
+            .or(self.endpoint_url.as_ref())
+    }
+
+    /// Where S3 is, when not at AWS.
+    pub fn s3_endpoint(&self) -> Option<&Address> {
+        self.s3_endpoint_url.as_ref().or(self.endpoint_url.as_ref())
+    }
+
+    /// The region in the ARN; `None` when it is no ARN of a state machine.
+    fn arn_region(&self) -> Option<&str> {
+        let mut parts = self.state_machine_arn_prefix.splitn(7, ':');
+        let mut next = || parts.next();
+        let (arn, partition, service) = (next()?, next()?, next()?);
+        let (region, account, kind, _name) = (next()?, next()?, next()?, next()?);
+        let is_one = arn == "arn"
+            && !partition.is_empty()
+            && service == "states"
+            && !account.is_empty()
+            && kind == "stateMachine";
+        Some(region).filter(|region| is_one && !region.is_empty())
+    }
+}

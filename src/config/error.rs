@@ -1,0 +1,95 @@
+//! What is wrong with a configuration: which key, and what to write instead.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::LISTEN;
+use super::aws::SECRET_BYTES;
+use crate::auth::oidc::OidcError;
+use crate::broker;
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration {} cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not what it must be.
+    #[error("the configuration {} is not valid: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        source: Box<toml::de::Error>,
+    },
+    /// The internal listener would be open to others.
+    #[error(
+        "internal_listen is {0}, and it must be a loopback address: whoever reaches it runs functions without credentials"
+    )]
+    InternalNotLoopback(SocketAddr),
+    /// The public listener would be open to everybody.
+    #[error(
+        "listen is {0}, which others can reach, and no authentication is configured: add an API key or [auth.oidc] to the configuration\n\n\
+         [[auth.api_keys]]\nsha256 = \"…\"   # printf %s KEY | sha256sum\nsubject = \"my-backend\"\nroles = [\"submitter\"]\n\n\
+         or listen on a loopback address such as {LISTEN}"
+    )]
+    OpenToAll(SocketAddr),
+    /// The watched jobs would never be read again.
+    #[error(
+        "repair_every must be longer than nothing: it is how a watcher hears of what got lost, such as 30s"
+    )]
+    NoRepair,
+    /// The broker's address is none.
+    #[error("the url of [broker] is not like redis://HOST:PORT or rediss://HOST:PORT: {}", .0.reason)]
+    Broker(broker::BrokerError),
+    /// An identity provider could never be served.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
+    /// There is no such directory.
+    #[error("the state machine directory {} does not exist", .0.display())]
+    NoStateMachines(PathBuf),
+    /// A build without the adapters.
+    #[error(
+        "[aws] is configured, and this jobcast was built without it: build one with `cargo build --release --features aws`"
+    )]
+    BuiltWithoutAws,
+    /// No table to create.
+    #[error("there is no [aws] in the configuration: it says which table to create, and where")]
+    NoAws,
+    /// Something that `[aws]` leaves no place for.
+    #[error("{0} does not go with [aws]: {1}; remove it, or remove [aws]")]
+    NotWithAws(&'static str, &'static str),
+    /// A table without a name.
+    #[error("table of [aws] is empty, and it must be the name of the DynamoDB table of the jobs")]
+    NoTable,
+    /// A bucket without a name.
+    #[error(
+        "bucket of [aws] is empty, and it must be the name of an S3 bucket; leave it out to keep files in a directory that the nodes share"
+    )]
+    NoBucket,
+    /// Not what the ARNs of state machines begin with.
+    #[error(
+        "state_machine_arn_prefix of [aws] is `{0}`, and it must be like arn:aws:states:eu-west-1:123456789012:stateMachine: (the names of the job types come after it)"
+    )]
+    StateMachineArn(String),
+    /// Nothing to sign with.
+    #[error(
+        "[aws] needs a secret that all nodes share, for it signs the tokens and addresses that they give out: set JOBCAST_SECRET, such as from `openssl rand -base64 32`"
+    )]
+    NoSecret,
+    /// A secret that could be guessed.
+    #[error(
+        "the secret of [aws] has {0} bytes, and it must have at least {SECRET_BYTES}: take one such as `openssl rand -base64 32` gives"
+    )]
+    ShortSecret(usize),
+    /// A secret that nobody uses.
+    #[error(
+        "JOBCAST_SECRET is set and there is no [aws]: without it the secret is in the data directory; unset the variable"
+    )]
+    SecretWithoutAws,
+}

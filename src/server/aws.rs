@@ -1,0 +1,110 @@
+//! Jobs in DynamoDB, executions in AWS Step Functions, files in S3 or in a directory that the nodes share. Nothing runs here but the reading
+//! of histories, and every node is like every other: what nobody must lose is at AWS.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_http_client::Builder;
+use object_store::ObjectStore;
+use resolvers::store::dynamodb::DynamoDbStore;
+use resolvers::token::Signer;
+use resolvers::workflow::embedded::job_types;
+use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
+use sha2::{Digest, Sha256};
+
+use super::listener::base;
+use super::{Adapters, Behind, Parts, ServeError, bucket, directory};
+use crate::config::{Address, Aws, ConfigError};
+use crate::data::shared_files;
+
+/// Nothing: executions and functions run at AWS.
+struct Elsewhere;
+
+#[async_trait]
+impl Behind for Elsewhere {
+    async fn shutdown(&self) {}
+}
+
+/// Opens them with the credentials that the AWS SDKs find.
+pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeError> {
+    let signer = signer(aws)?;
+    let config = sdk_config(aws).await;
+    let objects: Arc<dyn ObjectStore> = match &aws.bucket {
+        Some(bucket) => Arc::new(bucket::open(aws, bucket, &config)?),
+        None => Arc::new(directory(shared_files(&parts.config.data)?)?),
+    };
+    let dynamodb = at(&config, aws.dynamodb_endpoint());
+    let store = DynamoDbStore::open(&dynamodb, &aws.table).await;
+    let store = store.map_err(|source| ServeError::Table {
+        table: aws.table.clone(),
+        source,
+    })?;
+    let workflow = StepFunctionsWorkflow::new(
+        &at(&config, aws.step_functions_endpoint()),
+        Settings::new(&aws.state_machine_arn_prefix),
+        job_types(&parts.machines),
+        parts.events.clone(),
+    );
+    if !aws.follow_stream && parts.config.broker.url.is_none() {
+        tracing::warn!(
+            "follow_stream of [aws] is false and there is no [broker]: watchers of this node hear what `publishJob` tells it, and else only what is read again every so often (repair_every)"
+        );
+    }
+    Ok(Adapters {
+        store: Arc::new(store),
+        workflow: Arc::new(workflow),
+        objects,
+        signer,
+        report_url: format!("{}/graphql", base(parts.config, parts.public)),
+        follows_changes: aws.follow_stream,
+        internal: None,
+        behind: Box::new(Elsewhere),
+    })
+}
+
+/// Creates the table.
+pub(super) async fn create_table(aws: &Aws) -> Result<(), ServeError> {
+    let config = at(&sdk_config(aws).await, aws.dynamodb_endpoint());
+    let created = DynamoDbStore::create_table(&config, &aws.table).await;
+    created.map_err(|source| ServeError::CreateTable {
+        table: aws.table.clone(),
+        source,
+    })
+}
+
+/// The key is of the length that a signer takes, however long the secret is.
+fn signer(aws: &Aws) -> Result<Signer, ServeError> {
+    let secret = aws.secret.as_ref().ok_or(ConfigError::NoSecret)?;
+    Ok(Signer::new(Sha256::digest(&secret.0).into()))
+}
+
+/// Region and credentials.
+async fn sdk_config(aws: &Aws) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(aws.region().to_owned()));
+    // S3 has a client of its own.
+    let endpoints = [aws.dynamodb_endpoint(), aws.step_functions_endpoint()];
+    if endpoints.into_iter().flatten().filter(is_plain).count() == endpoints.len() {
+        // Nothing is asked over TLS: certificates are not looked for.
+        loader = loader.http_client(Builder::new().build_http());
+    }
+    loader.load().await
+}
+
+/// The same for a service that is elsewhere.
+fn at(config: &SdkConfig, endpoint: Option<&Address>) -> SdkConfig {
+    let Some(endpoint) = endpoint else {
+        return config.clone();
+    };
+    let mut there = config.to_builder().endpoint_url(endpoint.as_str());
+    if is_plain(&endpoint) {
+        // The usual client needs the machine's certificates even where it does not use them.
+        there.set_http_client(Some(Builder::new().build_http()));
+    }
+    there.build()
+}
+
+fn is_plain(address: &&Address) -> bool {
+    address.as_str().starts_with("http://")
+}

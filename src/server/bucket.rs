@@ -1,0 +1,126 @@
+//! Files in an S3 bucket, with the region and the credentials that the other services of AWS are called with.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
+use object_store::client::{HttpClient, HttpConnector};
+use object_store::{ClientOptions, CredentialProvider, RetryConfig};
+use tokio::sync::Mutex;
+
+use super::ServeError;
+use crate::config::Aws;
+
+/// A connection is made within this time …
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// … and says something within this.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// A request is tried again so often, and no longer than this.
+const RETRIES: usize = 3;
+const RETRY_WITHIN: Duration = Duration::from_secs(30);
+/// Credentials are asked for anew so long before they expire, and this often when they do not say when.
+const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
+
+/// The bucket; nothing is asked of it yet.
+pub(super) fn open(aws: &Aws, bucket: &str, config: &SdkConfig) -> Result<AmazonS3, ServeError> {
+    let failed = |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Bucket {
+        bucket: bucket.to_owned(),
+        source,
+    };
+    let provider = config.credentials_provider();
+    let provider = provider.ok_or_else(|| failed("there are no credentials".into()))?;
+    let mut builder = AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_region(aws.region())
+        .with_credentials(Arc::new(SdkCredentials {
+            provider,
+            known: Mutex::default(),
+        }))
+        .with_http_connector(Connector)
+        .with_retry(RetryConfig {
+            max_retries: RETRIES,
+            retry_timeout: RETRY_WITHIN,
+            ..RetryConfig::default()
+        })
+        .with_virtual_hosted_style_request(true);
+    if let Some(endpoint) = aws.s3_endpoint() {
+        builder = builder
+            .with_endpoint(endpoint.as_str())
+            .with_virtual_hosted_style_request(false)
+            .with_allow_http(true);
+    }
+    builder.build().map_err(|error| failed(Box::new(error)))
+}
+
+/// What the SDK finds, kept while it is good.
+#[derive(Debug)]
+struct SdkCredentials {
+    provider: SharedCredentialsProvider,
+    known: Mutex<Option<(Arc<AwsCredential>, SystemTime)>>,
+}
+
+#[async_trait]
+impl CredentialProvider for SdkCredentials {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let mut known = self.known.lock().await;
+        if let Some((credential, until)) = &*known
+            && SystemTime::now() < *until
+        {
+            return Ok(Arc::clone(credential));
+        }
+        let found = self.provider.provide_credentials().await;
+        let found = found.map_err(|source| object_store::Error::Unauthenticated {
+            path: String::new(),
+            source: Box::new(source),
+        })?;
+        let credential = Arc::new(AwsCredential {
+            key_id: found.access_key_id().to_owned(),
+            secret_key: found.secret_access_key().to_owned(),
+            token: found.session_token().map(str::to_owned),
+        });
+        *known = Some((Arc::clone(&credential), renewal(&found)));
+        Ok(credential)
+    }
+}
+
+fn renewal(credentials: &Credentials) -> SystemTime {
+    let expiry = credentials.expiry();
+    expiry.map_or_else(
+        || SystemTime::now() + RENEW_BEFORE,
+        |expiry| expiry.checked_sub(RENEW_BEFORE).unwrap_or(expiry),
+    )
+}
+
+/// Connects as the rest of the server does: TLS by ring.
+#[derive(Debug)]
+struct Connector;
+
+impl HttpConnector for Connector {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        // A second installation fails, and then the first one is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let builder = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_WITHIN)
+                .read_timeout(ANSWER_WITHIN)
+        };
+        // A machine without any root certificate still reaches a plain endpoint.
+        let client = builder().build().or_else(|error| {
+            tracing::warn!(%error, "no TLS roots found: https addresses of S3 will not be trusted");
+            builder().tls_certs_only([]).build()
+        });
+        client
+            .map(HttpClient::new)
+            .map_err(|error| object_store::Error::Generic {
+                store: "S3",
+                source: Box::new(error),
+            })
+    }
+}

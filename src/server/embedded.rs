@@ -1,0 +1,150 @@
+//! Everything in this process: SQLite, the engine of `workflow` with its Lambda host, a directory of files, the internal listener.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use object_store::ObjectStore;
+use resolvers::store::sqlite::{SqliteStore, recorder};
+use resolvers::token::Signer;
+use resolvers::workflow::embedded::EmbeddedWorkflow;
+use sqlite::{Database, Location};
+use tokio_util::task::AbortOnDropHandle;
+use workflow::Engine;
+use workflow::lambda::{FunctionConfig, Host, HostSettings};
+use workflow::runner::Runner;
+
+use super::listener::{listen, local, reachable};
+use super::{Adapters, Behind, Parts, ServeError, directory, millis};
+use crate::config::Config;
+use crate::data::DataDirectory;
+
+/// The longest that one invocation may take on AWS Lambda.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
+
+/// The engine, its functions, the internal listener and the data directory.
+struct Embedded {
+    engine: Engine,
+    host: Host,
+    _internal: AbortOnDropHandle<std::io::Result<()>>,
+    _data: DataDirectory,
+}
+
+#[async_trait]
+impl Behind for Embedded {
+    async fn shutdown(&self) {
+        self.engine.shutdown().await;
+        self.host.stop();
+    }
+}
+
+/// Opens them in the data directory; executions that were open go on.
+pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
+    let config = parts.config;
+    let data = DataDirectory::open(&config.data)?;
+    let listener = listen(config.internal_listen)?;
+    let internal = local(&listener)?;
+    let signer = Signer::new(data.secret(rand::random())?);
+    let database = Database::open(&Location::File(data.database()))?;
+    let jobs = SqliteStore::open(database.clone())?;
+    let objects: Arc<dyn ObjectStore> = Arc::new(directory(data.files()?)?);
+    let services = config
+        .services
+        .settings(Arc::clone(&objects))
+        .map_err(|source| ServeError::Io {
+            what: "a bucket cannot be used",
+            source,
+        })?;
+    let host = Host::new(HostSettings {
+        functions: functions(config),
+        attach_any: config.attach_any_function,
+        ..HostSettings::default()
+    });
+    let runner = Runner::with_services(host.clone(), services);
+    let engine = Engine::open(
+        database,
+        workflow::Settings {
+            machines: parts.machines,
+            retention: Some(config.retention),
+            ..workflow::Settings::default()
+        },
+        Arc::new(runner.clone()),
+        recorder(
+            parts.events.clone(),
+            jobs.clone(),
+            Some(millis(config.retention)),
+        ),
+    )
+    .await?;
+    let serving = {
+        let (engine, stop) = (engine.clone(), parts.stop.clone());
+        let stopped = async move { stop.cancelled().await };
+        workflow::internal::serve(listener, engine, runner, stopped)
+    };
+    Ok(Adapters {
+        store: Arc::new(jobs.clone()),
+        workflow: Arc::new(EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs)),
+        objects,
+        signer,
+        report_url: format!("http://{}/graphql", reachable(parts.public)),
+        follows_changes: true,
+        internal: Some(internal),
+        behind: Box::new(Embedded {
+            engine,
+            host,
+            _internal: AbortOnDropHandle::new(tokio::spawn(serving)),
+            _data: data,
+        }),
+    })
+}
+
+/// The configured functions, and the samples' own, which are this program itself (`jobcast function NAME`).
+fn functions(config: &Config) -> Vec<FunctionConfig> {
+    let mut functions: Vec<FunctionConfig> = config
+        .functions
+        .iter()
+        .map(|(name, function)| FunctionConfig {
+            concurrency: function.concurrency.unwrap_or(1),
+            timeout: function.timeout.unwrap_or(LONGEST_INVOCATION),
+            environment: function.environment.clone().into_iter().collect(),
+            directory: function.directory.clone(),
+            ..FunctionConfig::new(name, function.command.clone())
+        })
+        .collect();
+    let samples = if config.samples {
+        examples::FUNCTIONS
+    } else {
+        &[]
+    };
+    match program() {
+        Some(program) => {
+            for name in samples
+                .iter()
+                .filter(|name| !config.functions.contains_key(**name))
+            {
+                let command = vec![
+                    program.display().to_string(),
+                    "function".to_owned(),
+                    (*name).to_owned(),
+                ];
+                functions.push(FunctionConfig {
+                    concurrency: 2,
+                    ..FunctionConfig::new(name, command)
+                });
+            }
+        }
+        None => tracing::warn!(
+            "the path of this program is not known: the sample functions are not served"
+        ),
+    }
+    functions
+}
+
+/// The program that serves the sample functions: this one, unless a test that is another program says where it is.
+fn program() -> Option<PathBuf> {
+    std::env::var_os("JOBCAST_PROGRAM")
+        .map(PathBuf::from)
+        .or_else(|| std::env::current_exe().ok())
+        .filter(|path: &PathBuf| Path::exists(path))
+}

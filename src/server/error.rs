@@ -1,0 +1,95 @@
+//! Why a server does not start: what is wrong, where, and what to do.
+
+use std::net::SocketAddr;
+
+use crate::auth::oidc::OidcError;
+use crate::broker::BrokerError;
+use crate::config::ConfigError;
+use crate::data::DataError;
+
+/// Why the server does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration asks for what this build has not.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An identity provider.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
+    /// The data directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] sqlite::OpenError),
+    /// The state machines.
+    #[error(transparent)]
+    Machines(#[from] workflow::MachinesError),
+    /// A sample's state machine.
+    #[error("the sample {0} is not valid: {1:?}")]
+    Sample(&'static str, Vec<asl::Diagnostic>),
+    /// The schema of a job type's input.
+    #[error(
+        "{job_type}.input.schema.json: {problem}; mend the file, or remove it when inputs need no check"
+    )]
+    Schema {
+        /// The job type.
+        job_type: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The workflow engine.
+    #[error(transparent)]
+    Engine(#[from] workflow::OpenError),
+    /// A listener.
+    #[error(
+        "cannot listen on {address}: {source}{}",
+        if source.kind() == std::io::ErrorKind::AddrInUse { "; another program uses this port: stop it, or choose another with --listen" } else { "" }
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The change feed.
+    #[error(transparent)]
+    Store(#[from] resolvers::store::StoreError),
+    /// Anything else of the operating system's.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The bucket of the files.
+    #[error("the bucket {bucket} of [aws] cannot be used: {source}")]
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// Why not.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The table of the jobs is not created.
+    #[error("the table {table} of [aws] cannot be created: {source}")]
+    CreateTable {
+        /// Its name.
+        table: String,
+        /// Why not.
+        source: resolvers::store::StoreError,
+    },
+    /// The table of the jobs.
+    #[error(
+        "the table {table} of [aws] cannot be used: {source}; README.md has its keys, indexes and stream, and the actions that the credentials must allow"
+    )]
+    Table {
+        /// Its name.
+        table: String,
+        /// Why not.
+        source: resolvers::store::StoreError,
+    },
+}

@@ -1,0 +1,46 @@
+//! The listeners, and the addresses that they are reached at.
+
+use std::net::SocketAddr;
+
+use tokio::net::{TcpListener, TcpSocket};
+
+use super::ServeError;
+use crate::config::Config;
+
+/// Connections that wait to be accepted: after a restart everybody comes back at once, and whom the system turns away waits a
+/// whole second. The system's own bound (`net.core.somaxconn`) holds too.
+const BACKLOG: u32 = 16_384;
+
+pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let listening = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    listening().map_err(|source| ServeError::Listen { address, source })
+}
+
+pub(super) fn local(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
+    listener.local_addr().map_err(|source| ServeError::Io {
+        what: "a listener has no address",
+        source,
+    })
+}
+
+/// An address that this machine can connect to: the unspecified one stands for all of its own.
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        return SocketAddr::from(([127, 0, 0, 1], address.port()));
+    }
+    address
+}
+
+/// What the addresses that are given out begin with.
+pub(super) fn base(config: &Config, public: SocketAddr) -> String {
+    let configured = config.public_url.clone();
+    configured.unwrap_or_else(|| format!("http://{}", reachable(public)))
+}
