@@ -26,7 +26,7 @@ use crate::delivery::{Client, DEADLINE, Door, Jobs, Node, http, publish_job, wat
 use crate::kit::aws::DynamoDb;
 
 /// A broker that can be killed.
-enum Bus {
+pub enum Bus {
     Memory(Memory),
     Program {
         program: String,
@@ -36,7 +36,7 @@ enum Bus {
 }
 
 impl Bus {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         match std::env::var("JOBCAST_TEST_REDIS_SERVER") {
             Err(_) => Self::Memory(Memory::default()),
             Ok(program) => {
@@ -73,11 +73,19 @@ impl Bus {
         child
     }
 
+    /// Where other processes find it.
+    pub fn url(&self) -> Option<String> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Program { port, .. } => Some(format!("redis://127.0.0.1:{port}")),
+        }
+    }
+
     fn broker(&self) -> Arc<dyn Broker> {
         match self {
             Self::Memory(memory) => Arc::new(memory.clone()),
-            Self::Program { port, .. } => {
-                let url = format!("redis://127.0.0.1:{port}");
+            Self::Program { .. } => {
+                let url = self.url().unwrap();
                 Arc::new(Valkey::new(&url, PREFIX).unwrap())
             }
         }
