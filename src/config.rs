@@ -49,7 +49,7 @@ pub struct ServeFlags {
     /// Address of the internal listener (Lambda Runtime API, Step Functions API), loopback only [default: 127.0.0.1:0]
     #[arg(long, env = "JOBCAST_INTERNAL_LISTEN", value_name = "ADDRESS")]
     pub internal_listen: Option<SocketAddr>,
-    /// Directory of the database and the files; with [aws] of the files alone, if of anything [default: ./data]
+    /// Directory of the database and the files; on AWS of the files alone, if of anything [default: ./data]
     #[arg(long, env = "JOBCAST_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Configuration file [default: jobcast.toml, when it is there]
@@ -75,7 +75,7 @@ pub struct ServeFlags {
         hide_env_values = true
     )]
     pub broker_url: Option<Secret>,
-    /// What all nodes of [aws] sign tokens and addresses with, at least 32 bytes; it belongs in the variable
+    /// What all nodes on AWS sign tokens and addresses with, at least 32 bytes; it belongs in the variable
     #[arg(
         long,
         env = "JOBCAST_SECRET",

@@ -105,10 +105,13 @@ impl Publisher {
     }
 
     /// Publishes what `first`, and then the store's feed, brings, for ever. After an error the watched jobs are read again:
-    /// nobody stays behind.
+    /// nobody stays behind. What changed before a feed began, while perhaps nobody followed, the other nodes read again as well.
     pub async fn run(self, store: Arc<dyn JobStore>, first: resolvers::store::Feed) {
         let mut feed = first;
         loop {
+            if let Some(link) = &self.0.link {
+                link.passed_over();
+            }
             while let Some(event) = feed.next().await {
                 match event {
                     Ok(event) => {

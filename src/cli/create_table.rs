@@ -10,7 +10,7 @@ use super::output::print;
 use crate::config::{Config, Secret, ServeFlags};
 use crate::server::create_table;
 
-/// Creates the DynamoDB table of [aws], with its indexes, its stream and its time to live
+/// Creates the DynamoDB table of the configuration, with its indexes, its stream and its time to live
 ///
 /// Waits until the table can be used. It is billed by request; a table that is there already is left as it is, and is an error.
 #[derive(Debug, Args)]
@@ -18,7 +18,7 @@ pub(super) struct CreateTable {
     /// Configuration file [default: jobcast.toml, when it is there]
     #[arg(long, env = "JOBCAST_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The secret of [aws]
+    /// What all nodes sign with
     #[arg(
         long,
         env = "JOBCAST_SECRET",

@@ -13,7 +13,7 @@ use crate::server::{Addresses, serve};
 
 /// Serves until SIGTERM or Ctrl-C (the default command)
 ///
-/// Prints `listening on http://ADDRESS` and, without [aws], `internal on http://ADDRESS` on standard output once both answer. At the first
+/// Prints `listening on http://ADDRESS` and, where executions run in it, `internal on http://ADDRESS` on standard output once both answer. At the first
 /// signal requests finish and running jobs stay where they are, to go on at the next start; a second signal ends the process at once.
 #[derive(Debug, Args)]
 #[command(after_long_help = SETTINGS)]

@@ -6,39 +6,45 @@ use serde_json::{Value, json};
 use crate::kit::aws::{DynamoDb, STATE_MACHINES, StepFunctions};
 use crate::kit::s3::S3;
 use crate::kit::{Client, Door, Home, JOB, Said, Watch, on_job, soon};
+use crate::nodes::Bus;
 
 /// A secret, the same on all nodes.
 const SECRET: &str = "it is long enough, and every node has the same";
 
 /// The services, and the directory that the nodes share: state machines, configuration, files.
 struct Aws {
-    _dynamodb: DynamoDb,
-    _step_functions: StepFunctions,
+    dynamodb: DynamoDb,
+    step_functions: StepFunctions,
     home: Home,
 }
 
 impl Aws {
     async fn start() -> Aws {
-        let two_steps = json!({ "StartAt": "First", "States": {
-            "First": { "Type": "Pass", "Next": "Second" },
-            "Second": { "Type": "Wait", "Seconds": 1, "End": true } } });
-        let ask = json!({ "StartAt": "Ask", "States": {
-            "Ask": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
-                "Parameters": { "FunctionName": "noop1", "Payload": { "job.$": "$.job", "token.$": "$$.Task.Token" } },
-                "Next": "Done" },
-            "Done": { "Type": "Pass", "End": true } } });
-        let home = Home::new()
-            .machine("two-steps", &two_steps)
-            .machine("ask", &ask);
+        let home = home();
         let dynamodb = DynamoDb::start().await;
         let step_functions = StepFunctions::start(&home.path("state-machines")).await;
         let home = configured(home, DynamoDb::TABLE, &dynamodb, &step_functions.endpoint);
         Aws {
-            _dynamodb: dynamodb,
-            _step_functions: step_functions,
+            dynamodb,
+            step_functions,
             home,
         }
     }
+}
+
+/// With the job types `two-steps` and `ask`.
+fn home() -> Home {
+    let two_steps = json!({ "StartAt": "First", "States": {
+        "First": { "Type": "Pass", "Next": "Second" },
+        "Second": { "Type": "Wait", "Seconds": 1, "End": true } } });
+    let ask = json!({ "StartAt": "Ask", "States": {
+        "Ask": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "Parameters": { "FunctionName": "noop1", "Payload": { "job.$": "$.job", "token.$": "$$.Task.Token" } },
+            "Next": "Done" },
+        "Done": { "Type": "Pass", "End": true } } });
+    Home::new()
+        .machine("two-steps", &two_steps)
+        .machine("ask", &ask)
 }
 
 fn configured(home: Home, table: &str, dynamodb: &DynamoDb, step_functions: &str) -> Home {
@@ -156,6 +162,37 @@ async fn a_job_is_submitted_on_one_node_and_watched_and_steered_on_others() {
     assert!(result.as_str().is_some_and(|text| text.contains("\"a\":1")));
 }
 
+/// With `JOBCAST_TEST_REDIS_SERVER`, as in `nodes`: processes of their own need a real broker.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_node_follows_the_stream_and_the_others_hear_by_the_broker() {
+    let bus = Bus::start().await;
+    let Some(url) = bus.url() else {
+        println!("skipped: JOBCAST_TEST_REDIS_SERVER names no broker");
+        return;
+    };
+    let aws = Aws::start().await;
+    let broker = format!("[broker]\nurl = \"{url}\"");
+    let endpoint = &aws.step_functions.endpoint;
+    // Nothing is read again without a known gap: the broker has to be what carries it.
+    let home = || home().config("repair_every = \"1h\"");
+    let follower = configured(home(), DynamoDb::TABLE, &aws.dynamodb, endpoint).config(&broker);
+    let others = configured(home(), DynamoDb::TABLE, &aws.dynamodb, endpoint);
+    let others = others.config(&format!("follow_stream = false\n{broker}"));
+    let (_one, two, three) = tokio::join!(follower.start(), others.start(), others.start());
+    let (two, three) = (two.client(), three.client());
+    let id = two.submit("two-steps", &json!({})).await;
+    let mut watchers = [
+        Watcher::open(&two, &id).await,
+        Watcher::open(&three, &id).await,
+    ];
+    for watcher in &mut watchers {
+        watcher.until("SUCCEEDED").await;
+    }
+    for watcher in watchers {
+        watcher.finish(&two, &id).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_node_was_busy_with_goes_on() {
     let aws = Aws::start().await;
@@ -218,7 +255,7 @@ async fn what_cannot_be_used_is_named() {
         "the table jobs of [aws] cannot be used",
         "README.md has its keys",
     ];
-    drop(aws._dynamodb);
+    drop(aws.dynamodb);
     let (status, error) = aws.home.refuses(&[]).await;
     assert!(
         !status.success() && said.iter().all(|said| error.contains(said)),

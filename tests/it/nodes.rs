@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use checker::{Change as Told, ListTranscript};
+use futures_util::SinkExt;
+use job::Update;
 use jobcast::broker::Broker;
 use jobcast::broker::memory::Memory;
 use jobcast::broker::valkey::{PREFIX, Valkey};
@@ -17,16 +20,19 @@ use jobcast::realtime::Realtime;
 use jobcast::session::Settings;
 use resolvers::store::JobStore;
 use resolvers::store::sqlite::SqliteStore;
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlite::{Database, Location};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::delivery::{Client, DEADLINE, Door, Jobs, Node, http, publish_job, watch_list};
+use crate::delivery::{
+    Client, DEADLINE, Door, Jobs, Node, Socket, http, open, publish_job, read, subscribe,
+    watch_list,
+};
 use crate::kit::aws::DynamoDb;
 
 /// A broker that can be killed.
-enum Bus {
+pub enum Bus {
     Memory(Memory),
     Program {
         program: String,
@@ -36,7 +42,7 @@ enum Bus {
 }
 
 impl Bus {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         match std::env::var("JOBCAST_TEST_REDIS_SERVER") {
             Err(_) => Self::Memory(Memory::default()),
             Ok(program) => {
@@ -73,11 +79,19 @@ impl Bus {
         child
     }
 
+    /// Where other processes find it.
+    pub fn url(&self) -> Option<String> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Program { port, .. } => Some(format!("redis://127.0.0.1:{port}")),
+        }
+    }
+
     fn broker(&self) -> Arc<dyn Broker> {
         match self {
             Self::Memory(memory) => Arc::new(memory.clone()),
-            Self::Program { port, .. } => {
-                let url = format!("redis://127.0.0.1:{port}");
+            Self::Program { .. } => {
+                let url = self.url().unwrap();
                 Arc::new(Valkey::new(&url, PREFIX).unwrap())
             }
         }
@@ -321,4 +335,63 @@ async fn what_one_node_reads_in_the_stream_every_watcher_sees() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_two_nodes_read_in_the_stream_every_watcher_sees() {
     followed_by(2, Table::dynamodb().await).await;
+}
+
+/// A live list of the running jobs.
+struct List {
+    socket: Socket,
+    transcript: ListTranscript<String>,
+}
+
+impl List {
+    async fn open(address: &str) -> Self {
+        let query = "subscription ($filter: JobFilter) { onJobs(filter: $filter) { kind job { id version status } } }";
+        let variables = json!({ "filter": { "status": { "eq": "RUNNING" } } });
+        let mut socket = open(address, Door::Modern).await.unwrap();
+        let message = subscribe(Door::Modern, "l", query, variables);
+        socket.send(message).await.unwrap();
+        let mut transcript = ListTranscript::default();
+        transcript.subscribed();
+        Self { socket, transcript }
+    }
+
+    /// Until it is complete and has so many jobs.
+    async fn until(&mut self, count: usize) {
+        let running = |job: &Value| Some(job["status"] == "RUNNING");
+        while !self.transcript.is_complete() || self.transcript.held().len() != count {
+            let message = timeout(DEADLINE, read(&mut self.socket)).await.unwrap();
+            let message = message.unwrap();
+            if message["type"] == "next" {
+                let event = &message["payload"]["data"]["onJobs"];
+                self.transcript.event(Told::read(event, running).unwrap());
+                assert!(self.transcript.violation().is_none(), "{message}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_changed_while_nobody_followed_is_in_every_list_once_somebody_does() {
+    let bus = Bus::start().await;
+    let hour = Duration::from_secs(3_600);
+    let mut three = three(Table::sqlite().await, 1, &bus, None, hour).await;
+    let jobs = Jobs::create(Arc::clone(&three.store), 10).await;
+    let mut list = List::open(&three.addresses[1]).await;
+    for id in jobs.ids() {
+        jobs.apply(*id, Update::Start).await;
+    }
+    list.until(10).await;
+    three.nodes.remove(0).stop().await;
+    jobs.run(2, 10, async |_, _| {}).await;
+    let realtime = Realtime {
+        broker: Some(bus.broker()),
+        chaos: None,
+        repair_every: Some(hour),
+    };
+    let follower = Node::start(&three.store, true, realtime, Settings::default()).await;
+    list.until(0).await;
+    three.nodes.push(follower);
+    for node in three.nodes {
+        node.stop().await;
+    }
 }
