@@ -1,10 +1,10 @@
 //! A node's side of the broker: it sends what this node publishes, listens for what its watchers want, comes back after a
 //! break, and finds out when something did not arrive. What is then to be read again is its [`Inbox`]'s affair.
 //!
-//! Gaps are found in four ways: a new connection; a node that says it had to drop or pass over something; a node that falls silent without
-//! a farewell; a number that is missing among those of a part of the lists. Only a message that is lost in silence within the
-//! first beat of a part is not found so: the next change of that job heals it. Changes of one job need no numbers, since the
-//! watched jobs are read again now and then in any case.
+//! Gaps are found in four ways: a new connection; a node that says it had to drop or pass over something; a node that falls
+//! silent without a farewell; a number that is missing among those of a part of the lists. Only a message that is lost in
+//! silence within the first beat of a part is not found so: the next change of that job heals it. Changes of one job need no
+//! numbers, since the watched jobs are read again now and then in any case.
 
 use std::collections::HashMap;
 use std::fmt;
