@@ -39,7 +39,7 @@ pub struct JobPage {
 }
 
 /// The most pages that one `listJobs` reads from the store to fill its own: it bounds the time, and saves the caller empty pages.
-const PAGES_READ: usize = 4;
+const PAGES_READ: usize = 2;
 
 impl Resolvers {
     /// The job, or `None` where there is none that this caller may see.
