@@ -19,7 +19,7 @@ use crate::Machine;
 use crate::alarm::timestamp;
 
 /// An execution that is to begin.
-pub(super) struct Beginning {
+struct Beginning {
     id: i64,
     hash: [u8; 32],
     started: i64,
@@ -29,7 +29,7 @@ pub(super) struct Beginning {
 }
 
 /// What the commit has of it.
-pub(super) struct Row {
+struct Row {
     new: NewExecution,
     entries: Vec<Entry>,
     end: Option<(End, i64)>,
@@ -39,7 +39,7 @@ pub(super) struct Row {
 
 impl Row {
     /// Writes it; `None` when there is an execution of that name already, else whether the listener has its part in the commit.
-    pub(super) fn write(self, write: &mut Write<'_>) -> rusqlite::Result<Option<bool>> {
+    fn write(self, write: &mut Write<'_>) -> rusqlite::Result<Option<bool>> {
         if !journal::insert(write.connection(), &self.new)? {
             return Ok(None);
         }
@@ -68,7 +68,51 @@ impl Engine {
         F: FnOnce(&mut Write<'_>) -> Result<(T, bool), E> + Send + 'static,
     {
         let machine = self.machine(machine)?;
-        if !is_name(name) {
+        let origin = Origin::default();
+        let begun = self.begin(machine, name, input, Kind::Standard, origin, first);
+        Ok(begun.await?.map(|(told, _)| told))
+    }
+
+    /// Starts an execution. An Express one may have a `:` in its name, with what makes it unique behind it.
+    pub(crate) async fn start_machine(
+        &self,
+        machine: Arc<Machine>,
+        name: &str,
+        input: Arc<str>,
+        kind: Kind,
+        origin: Origin,
+    ) -> Result<Started, EngineError> {
+        let of = machine.name().clone();
+        let alone = |_: &mut Write<'_>| Ok::<_, rusqlite::Error>(((), true));
+        let begun = self
+            .begin(machine, name, input, kind, origin, alone)
+            .await?;
+        match begun.map_err(unwritten)? {
+            ((), Some(started)) => Ok(Started::New(timestamp(started))),
+            ((), None) => self.inner.earlier(name, &of).await,
+        }
+    }
+
+    /// As [`Engine::start_with`], and tells when the execution was started; `None` when it was not.
+    async fn begin<T, E, F>(
+        &self,
+        machine: Arc<Machine>,
+        name: &str,
+        input: Arc<str>,
+        kind: Kind,
+        origin: Origin,
+        first: F,
+    ) -> Result<Result<(T, Option<i64>), WriteError<E>>, EngineError>
+    where
+        T: Send + 'static,
+        E: From<rusqlite::Error> + Send + 'static,
+        F: FnOnce(&mut Write<'_>) -> Result<(T, bool), E> + Send + 'static,
+    {
+        let shown = match kind {
+            Kind::Standard => name,
+            Kind::Express => name.split(':').next().unwrap_or(name),
+        };
+        if !is_name(shown) {
             return Err(EngineError::InvalidName(name.to_owned()));
         }
         check_json("input", &input)?;
@@ -76,72 +120,36 @@ impl Engine {
             return Err(EngineError::Closed);
         }
         let (answer, answered) = oneshot::channel();
+        let (inner, name) = (self.inner.clone(), Arc::from(name));
         // The caller may go away at any time; the execution must not stop half-way for it.
-        let begin = self.inner.clone();
-        let begin = begin.begin_with(machine, name.into(), input, first, answer);
+        let begin = async move {
+            let (beginning, row) = inner.beginning(&machine, &name, input, kind, origin);
+            let written = inner.database.write_decided(move |write| -> Result<_, E> {
+                let (told, starts) = first(write)?;
+                let recorded = if starts { row.write(write)? } else { None };
+                Ok((told, recorded))
+            });
+            // Nobody may be there any more to hear it.
+            match written.await {
+                Ok((told, Some(recorded))) => {
+                    let cell = inner.enter(&beginning);
+                    let _ = answer.send(Ok((told, Some(beginning.started))));
+                    inner.begun(cell, beginning, recorded).await;
+                }
+                Ok((told, None)) => {
+                    let _ = answer.send(Ok((told, None)));
+                }
+                Err(error) => {
+                    let _ = answer.send(Err(error));
+                }
+            }
+        };
         self.inner.running.spawn_on(begin, &self.inner.runtime);
         Ok(answered.await.unwrap_or(Err(WriteError::Closed)))
     }
 }
 
 impl Inner {
-    /// Starts an execution, and answers when it is durable.
-    pub(super) async fn begin(
-        self: Arc<Self>,
-        machine: Arc<Machine>,
-        name: Arc<str>,
-        input: Arc<str>,
-        kind: Kind,
-        origin: Origin,
-        answer: oneshot::Sender<Result<Started, EngineError>>,
-    ) {
-        let (beginning, row) = self.beginning(&machine, &name, input, kind, origin);
-        let written = self.database.write_decided(move |write| row.write(write));
-        let answered = match written.await {
-            Ok(Some(recorded)) => {
-                let started = timestamp(beginning.started);
-                let _ = answer.send(Ok(Started::New(started)));
-                return self.begun(beginning, recorded).await;
-            }
-            Ok(None) => self.earlier(&name, machine.name()).await,
-            Err(error) => Err(unwritten(error)),
-        };
-        let _ = answer.send(answered);
-    }
-
-    /// The same in one commit with what `first` writes, unless that says that nothing is to be started.
-    pub(super) async fn begin_with<T, E, F>(
-        self: Arc<Self>,
-        machine: Arc<Machine>,
-        name: Arc<str>,
-        input: Arc<str>,
-        first: F,
-        answer: oneshot::Sender<Result<T, WriteError<E>>>,
-    ) where
-        T: Send + 'static,
-        E: From<rusqlite::Error> + Send + 'static,
-        F: FnOnce(&mut Write<'_>) -> Result<(T, bool), E> + Send + 'static,
-    {
-        let origin = Origin::default();
-        let (beginning, row) = self.beginning(&machine, &name, input, Kind::Standard, origin);
-        let written = self.database.write_decided(move |write| -> Result<_, E> {
-            let (told, starts) = first(write)?;
-            let recorded = if starts { row.write(write)? } else { None };
-            Ok((told, recorded))
-        });
-        match written.await {
-            Ok((told, recorded)) => {
-                let _ = answer.send(Ok(told));
-                if let Some(recorded) = recorded {
-                    self.begun(beginning, recorded).await;
-                }
-            }
-            Err(error) => {
-                let _ = answer.send(Err(error));
-            }
-        }
-    }
-
     fn beginning(
         &self,
         machine: &Arc<Machine>,
@@ -205,19 +213,23 @@ impl Inner {
         (beginning, row)
     }
 
+    /// The execution is in memory: who is told of it from now on finds it there.
+    fn enter(&self, beginning: &Beginning) -> Arc<Cell> {
+        self.stored_definitions.lock().insert(beginning.hash);
+        let cell = Arc::new(Cell::running(beginning.id));
+        self.cells.lock().insert(beginning.id, cell.clone());
+        cell
+    }
+
     /// Acts upon the begin, which is on disk, and goes on to the end.
-    async fn begun(self: Arc<Self>, beginning: Beginning, recorded: bool) {
+    async fn begun(self: Arc<Self>, cell: Arc<Cell>, beginning: Beginning, recorded: bool) {
         let Beginning {
             id,
-            hash,
             live,
             turn,
             events,
             ..
         } = beginning;
-        self.stored_definitions.lock().insert(hash);
-        let cell = Arc::new(Cell::running(id));
-        self.cells.lock().insert(id, cell.clone());
         self.act(&live, turn.acts);
         if turn.end.is_some() {
             self.close_cell(&cell);
@@ -228,7 +240,7 @@ impl Inner {
         }
     }
 
-    async fn earlier(&self, name: &Arc<str>, machine: &Arc<str>) -> Result<Started, EngineError> {
+    async fn earlier(&self, name: &str, machine: &str) -> Result<Started, EngineError> {
         let rows = self.find(name, Some(machine)).await?;
         let row = rows
             .into_iter()

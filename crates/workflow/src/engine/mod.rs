@@ -212,36 +212,6 @@ impl Engine {
         Ok(machine.ok_or_else(unknown)?.clone())
     }
 
-    /// Starts an execution. An Express one may have a `:` in its name, with what makes it unique behind it.
-    pub(crate) async fn start_machine(
-        &self,
-        machine: Arc<Machine>,
-        name: &str,
-        input: Arc<str>,
-        kind: Kind,
-        origin: Origin,
-    ) -> Result<Started, EngineError> {
-        let shown = match kind {
-            Kind::Standard => name,
-            Kind::Express => name.split(':').next().unwrap_or(name),
-        };
-        if !is_name(shown) {
-            return Err(EngineError::InvalidName(name.to_owned()));
-        }
-        check_json("input", &input)?;
-        if self.inner.is_closed() {
-            return Err(EngineError::Closed);
-        }
-        let (answer, answered) = oneshot::channel();
-        // The caller may go away at any time; the execution must not stop half-way for it.
-        let begin = self
-            .inner
-            .clone()
-            .begin(machine, name.into(), input, kind, origin, answer);
-        self.inner.running.spawn_on(begin, &self.inner.runtime);
-        answered.await.unwrap_or(Err(EngineError::Closed))
-    }
-
     /// Stops an execution; a closed one is left alone.
     ///
     /// # Errors
