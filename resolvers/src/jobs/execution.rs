@@ -353,7 +353,8 @@ impl Resolvers {
             }
             None if job.status == Status::Queued => {
                 let input = self.parts.store.input(job.id).await?.ok_or(Error::NotFound(job.id))?;
-                self.start_execution(job, &input).await?;
+                let input = self.execution_input(job, &input);
+                self.start_execution(job, input).await?;
                 return self.parts.store.get(job.id).await?.ok_or(Error::NotFound(job.id));
             }
             None if job.status.is_terminal() => Change::default(),

@@ -78,7 +78,8 @@ impl Resolvers {
                 .input(id)
                 .await?
                 .ok_or(Error::NotFound(id))?;
-            self.start_execution(outcome.job(), &input).await?;
+            let input = self.execution_input(outcome.job(), &input);
+            self.start_execution(outcome.job(), input).await?;
         }
         self.parts.store.get(id).await?.ok_or(Error::NotFound(id))
     }

@@ -91,7 +91,7 @@ impl Resolvers {
             None => {
                 let created = self.parts.store.create(create).await?;
                 if let Created::New(job) = &created {
-                    self.start_soon(Arc::clone(job), input);
+                    self.start_soon(Arc::clone(job), started);
                 }
                 created
             }
@@ -134,13 +134,13 @@ impl Resolvers {
         })
     }
 
-    /// Starts the execution of a durable job without keeping its submitter waiting. The sweep does what is cut off here.
+    /// Starts the execution of a durable job, with its [`Resolvers::execution_input`], without keeping its submitter waiting. The sweep does what is cut off here.
     fn start_soon(&self, job: Arc<Job>, input: Arc<str>) {
         let resolvers = self.clone();
         let span = tracing::info_span!("start", job_id = %job.id);
         self.parts.starts.spawn(
             async move {
-                if let Err(error) = resolvers.start_execution(&job, &input).await {
+                if let Err(error) = resolvers.start_execution(&job, input).await {
                     tracing::warn!(%error, "the execution was not started; the next sweep tries again");
                 }
             }
@@ -148,9 +148,9 @@ impl Resolvers {
         );
     }
 
-    /// Starts the execution of a job; to start it twice starts it once. A job whose type is gone fails.
-    pub(super) async fn start_execution(&self, job: &Job, input: &str) -> Result<(), Error> {
-        let input = self.execution_input(job, input);
+    /// Starts the execution of a job with its [`Resolvers::execution_input`]; to start it twice starts it once. A job whose type is gone
+    /// fails.
+    pub(super) async fn start_execution(&self, job: &Job, input: Arc<str>) -> Result<(), Error> {
         match self
             .parts
             .workflow
@@ -209,7 +209,7 @@ impl Resolvers {
 
     /// The submitted input with a `job` object in it: where and with what its functions report. An input that is no object
     /// stands under `input`. The text depends on the job alone, so that a repeated start is the same.
-    fn execution_input(&self, job: &Job, input: &str) -> Arc<str> {
+    pub(super) fn execution_input(&self, job: &Job, input: &str) -> Arc<str> {
         let since = if job.attempt == 1 {
             job.created_at
         } else {
