@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::Builder;
 use object_store::ObjectStore;
@@ -14,17 +13,9 @@ use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
 use sha2::{Digest, Sha256};
 
 use super::listener::base;
-use super::{Adapters, Behind, Parts, ServeError, bucket, directory};
+use super::{Adapters, Parts, ServeError, bucket, directory};
 use crate::config::{Address, Aws, ConfigError};
 use crate::data::shared_files;
-
-/// Nothing: executions and functions run at AWS.
-struct Elsewhere;
-
-#[async_trait]
-impl Behind for Elsewhere {
-    async fn shutdown(&self) {}
-}
 
 /// Opens them with the credentials that the AWS SDKs find.
 pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeError> {
@@ -59,7 +50,7 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
         report_url: format!("{}/graphql", base(parts.config, parts.public)),
         follows_changes: aws.follow_stream,
         internal: None,
-        behind: Box::new(Elsewhere),
+        behind: None,
     })
 }
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use object_store::ObjectStore;
 use resolvers::store::sqlite::{SqliteStore, recorder};
 use resolvers::token::Signer;
@@ -16,7 +15,7 @@ use workflow::lambda::{FunctionConfig, Host, HostSettings};
 use workflow::runner::Runner;
 
 use super::listener::{listen, local, reachable};
-use super::{Adapters, Behind, Parts, ServeError, directory, millis};
+use super::{Adapters, Parts, ServeError, directory, millis};
 use crate::config::Config;
 use crate::data::DataDirectory;
 
@@ -24,16 +23,16 @@ use crate::data::DataDirectory;
 const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
 
 /// The engine, its functions, the internal listener and the data directory.
-struct Embedded {
+pub(super) struct Embedded {
     engine: Engine,
     host: Host,
     _internal: AbortOnDropHandle<std::io::Result<()>>,
     _data: DataDirectory,
 }
 
-#[async_trait]
-impl Behind for Embedded {
-    async fn shutdown(&self) {
+impl Embedded {
+    /// Ends it, once nobody asks any more; everything stays where it is for the next start.
+    pub(super) async fn shutdown(&self) {
         self.engine.shutdown().await;
         self.host.stop();
     }
@@ -90,7 +89,7 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         report_url: format!("http://{}/graphql", reachable(parts.public)),
         follows_changes: true,
         internal: Some(internal),
-        behind: Box::new(Embedded {
+        behind: Some(Embedded {
             engine,
             host,
             _internal: AbortOnDropHandle::new(tokio::spawn(serving)),

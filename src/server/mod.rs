@@ -23,7 +23,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use resolvers::Resolvers;
@@ -36,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workflow::Machines;
 
+use self::embedded::Embedded;
 use self::listener::{base, listen, local};
 use crate::auth::{Authenticator, Oidc};
 use crate::broker::valkey::{self, Valkey};
@@ -85,15 +85,8 @@ struct Adapters {
     follows_changes: bool,
     /// The internal listener.
     internal: Option<SocketAddr>,
-    /// Kept to the end of the server.
-    behind: Box<dyn Behind>,
-}
-
-/// What runs in this process behind the adapters.
-#[async_trait]
-trait Behind: Send + Sync {
-    /// Ends it, once nobody asks any more; everything stays where it is for the next start.
-    async fn shutdown(&self);
+    /// What runs in this process behind them; kept to the end of the server.
+    behind: Option<Embedded>,
 }
 
 /// Requests in flight have this long to finish after a stop was asked for.
@@ -211,7 +204,9 @@ pub async fn serve(
     {
         tracing::warn!("some work behind the requests did not end in time");
     }
-    adapters.behind.shutdown().await;
+    if let Some(embedded) = &adapters.behind {
+        embedded.shutdown().await;
+    }
     background.cancel();
     tasks.close();
     tasks.wait().await;
