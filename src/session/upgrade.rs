@@ -6,8 +6,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use futures_util::future::Either;
 use http::header::{
-    CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, RETRY_AFTER, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -88,15 +88,23 @@ impl<E: Executor> Accepted<E> {
         })
     }
 
-    /// The answer's head, for a socket that is served without an HTTP library. Python's gql finds the sub-protocol only under the name
-    /// that RFC 6455 writes.
+    /// The headers of the answer, under the names that RFC 6455 writes: Python's gql finds the sub-protocol under no other.
+    fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let protocol = self.chosen.as_ref();
+        let protocol = protocol.map(|(name, _)| ("Sec-WebSocket-Protocol", *name));
+        let always = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Accept", self.key.as_str()),
+        ];
+        always.into_iter().chain(protocol)
+    }
+
+    /// The answer's head, for a socket that is served without an HTTP library.
     pub fn head(&self) -> String {
-        let mut head = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n",
-            self.key
-        );
-        if let Some((name, _)) = &self.chosen {
-            head.extend(["Sec-WebSocket-Protocol: ", name, "\r\n"]);
+        let mut head = "HTTP/1.1 101 Switching Protocols\r\n".to_owned();
+        for (name, value) in self.headers() {
+            head.extend([name, ": ", value, "\r\n"]);
         }
         head.push_str("\r\n");
         head
@@ -104,17 +112,12 @@ impl<E: Executor> Accepted<E> {
 
     /// The same for an HTTP library.
     fn response(&self) -> Response<Body> {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let answer = response.headers_mut();
-        answer.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        answer.insert(CONNECTION, HeaderValue::from_static("upgrade"));
-        let key = self.key.parse().expect("base64 is a header value");
-        answer.insert(SEC_WEBSOCKET_ACCEPT, key);
-        if let Some((name, _)) = &self.chosen {
-            answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(name));
+        let mut response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
+        for (name, value) in self.headers() {
+            response = response.header(name, value);
         }
-        response
+        let response = response.body(Body::empty());
+        response.expect("base64 and our own texts are header values")
     }
 
     /// When the answer is sent: the socket, what was read of it after the request, and the request.
