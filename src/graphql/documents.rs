@@ -15,9 +15,43 @@ pub(super) const DOCUMENTS: usize = 256;
 /// Bytes of a document that is kept, at most.
 pub(super) const DOCUMENT_BYTES: usize = 8 * 1024;
 
+/// What is known of texts that came lately. A client that writes values into its documents fills the place with what never comes again:
+/// then all is forgotten, and what does come again is soon back.
+#[derive(Debug)]
+pub(super) struct Lately<T>(Mutex<HashMap<Box<str>, T>>);
+
+impl<T> Default for Lately<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Clone> Lately<T> {
+    pub(super) fn get(&self, text: &str) -> Option<T> {
+        self.0.lock().get(text).cloned()
+    }
+
+    /// Keeps it, unless the text is over [`DOCUMENT_BYTES`].
+    pub(super) fn keep(&self, text: &str, known: T) {
+        if text.len() > DOCUMENT_BYTES {
+            return;
+        }
+        let mut kept = self.0.lock();
+        if kept.len() >= DOCUMENTS {
+            kept.clear();
+        }
+        kept.insert(text.into(), known);
+    }
+
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+}
+
 /// Parsed documents by their text.
 #[derive(Debug, Default)]
-pub(super) struct Documents(Mutex<HashMap<Box<str>, ExecutableDocument>>);
+pub(super) struct Documents(Lately<ExecutableDocument>);
 
 impl Documents {
     /// The document of this text.
@@ -25,19 +59,12 @@ impl Documents {
     /// # Errors
     /// A JSON array of GraphQL errors: the text is no document, or the document is over a bound.
     pub(super) fn parse(&self, text: &str) -> Result<ExecutableDocument, String> {
-        if let Some(document) = self.0.lock().get(text) {
-            return Ok(document.clone());
+        if let Some(document) = self.0.get(text) {
+            return Ok(document);
         }
         let document = async_graphql::parser::parse_query(text).map_err(not_a_document)?;
         bounds::check(&document).map_err(|(message, code)| errors_text(&message, code))?;
-        if text.len() <= DOCUMENT_BYTES {
-            let mut kept = self.0.lock();
-            // A client that writes values into its documents fills the place with what never comes again: what does is soon back.
-            if kept.len() >= DOCUMENTS {
-                kept.clear();
-            }
-            kept.insert(text.into(), document.clone());
-        }
+        self.0.keep(text, document.clone());
         Ok(document)
     }
 }
@@ -70,7 +97,7 @@ mod tests {
     #[test]
     fn keeps_no_more_and_nothing_larger_than_its_limits() {
         let documents = Documents::default();
-        let kept = || documents.0.lock().len();
+        let kept = || documents.0.len();
         for n in 0..DOCUMENTS {
             documents.parse(&format!("{{ a{n} }}")).expect("a document");
         }

@@ -157,7 +157,7 @@ impl Executor {
         let request = graphql_request(request, document, variables).data(caller);
         let response = schema.execute(request).await;
         if let Some(key) = unknown.filter(|_| was_executed(&response)) {
-            self.validated.insert(key);
+            self.validated.insert(&key);
         }
         response
     }
@@ -210,7 +210,7 @@ impl Executor {
             }
         }
         if let Some(key) = unknown {
-            self.validated.insert(key);
+            self.validated.insert(&key);
         }
         let mut wanted = std::mem::take(&mut *wish.0.lock());
         let wanted = match (wanted.pop(), wanted.is_empty()) {

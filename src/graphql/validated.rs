@@ -2,19 +2,17 @@
 //! thousands of watchers at once. Validation is most of what GraphQL costs then. Only validation is remembered: arguments are read, and
 //! complexity and depth are counted, anew for each request.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use async_graphql::parser::types::{BaseType, ExecutableDocument};
 use async_graphql::{Name, Variables};
 use async_graphql_value::ConstValue;
-use parking_lot::Mutex;
 
-use super::documents::{DOCUMENT_BYTES, DOCUMENTS};
+use super::documents::{DOCUMENT_BYTES, Lately};
 
 /// What was found valid.
 #[derive(Debug, Default)]
-pub(super) struct Validated(Mutex<HashSet<Box<str>>>);
+pub(super) struct Validated(Lately<()>);
 
 /// All that validation looks at: two requests of the same key are both valid, or neither is.
 #[derive(Debug)]
@@ -68,21 +66,18 @@ fn takes_any_string(document: &ExecutableDocument, variable: &Name) -> bool {
 impl Validated {
     /// Whether a request of this key was found valid.
     pub(super) fn contains(&self, key: &Key) -> bool {
-        self.0.lock().contains(key.0.as_str())
+        self.0.get(&key.0).is_some()
     }
 
     /// Remembers it.
-    pub(super) fn insert(&self, key: Key) {
-        let mut kept = self.0.lock();
-        if kept.len() >= DOCUMENTS {
-            kept.clear();
-        }
-        kept.insert(key.0.into());
+    pub(super) fn insert(&self, key: &Key) {
+        self.0.keep(&key.0, ());
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::documents::DOCUMENTS;
     use super::*;
 
     fn key(query: &str, operation: Option<&str>, variables: &str) -> Option<Key> {
@@ -105,7 +100,7 @@ mod tests {
     fn strings_that_are_as_good_as_others_and_all_else_that_counts() {
         let same = |left: (&str, &str), right: (&str, &str)| {
             let validated = Validated::default();
-            validated.insert(key(left.0, Some("A"), left.1).expect("a key"));
+            validated.insert(&key(left.0, Some("A"), left.1).expect("a key"));
             validated.contains(&key(right.0, Some("A"), right.1).expect("a key"))
         };
         for (left, right, expected) in [
@@ -128,7 +123,7 @@ mod tests {
         let two = format!("{ONE} query B($id: Int) {{ a }}");
         assert!(!same((&two, r#"{"id":"1"}"#), (&two, r#"{"id":"2"}"#)));
         let validated = Validated::default();
-        validated.insert(key(&two, Some("A"), "{}").expect("a key"));
+        validated.insert(&key(&two, Some("A"), "{}").expect("a key"));
         assert!(!validated.contains(&key(&two, Some("B"), "{}").expect("a key")));
     }
 
@@ -137,10 +132,10 @@ mod tests {
         let validated = Validated::default();
         let of = |bytes: usize| Key("x".repeat(bytes));
         for bytes in 1..=DOCUMENTS {
-            validated.insert(of(bytes));
+            validated.insert(&of(bytes));
         }
         assert!(validated.contains(&of(1)));
-        validated.insert(of(DOCUMENTS + 1));
+        validated.insert(&of(DOCUMENTS + 1));
         assert!(!validated.contains(&of(1)) && validated.contains(&of(DOCUMENTS + 1)));
         let long = |bytes: usize| {
             let begin = "{ a } #";
