@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::guard::Guard;
-use super::{Doors, counted, router};
+use super::{Doors, GRAPHQL, REALTIME, counted, router};
 use crate::graphql::Executor;
 use crate::session::{Accepted, Upgraded};
 
@@ -132,7 +132,7 @@ impl Shared {
     }
 
     fn takes(&self, parts: &Parts) -> bool {
-        matches!(parts.uri.path(), "/graphql" | "/graphql/realtime")
+        matches!(parts.uri.path(), GRAPHQL | REALTIME)
             && self.guard.refuses(&parts.headers).is_none()
     }
 

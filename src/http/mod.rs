@@ -31,6 +31,11 @@ use guard::Guard;
 
 pub use listener::serve;
 
+/// Where GraphQL is asked for.
+const GRAPHQL: &str = "/graphql";
+/// Where AppSync's clients connect.
+const REALTIME: &str = "/graphql/realtime";
+
 /// Bytes of one request to `/graphql`: a batch of inputs, escaped.
 pub const BODY_BYTES: usize = 8 * 1024 * 1024;
 
@@ -50,8 +55,8 @@ pub struct Doors {
 /// The routes of the public listener.
 fn router(doors: Doors, guard: Arc<Guard>) -> Router {
     Router::new()
-        .route("/graphql", any(graphql::graphql))
-        .route("/graphql/realtime", any(graphql::realtime))
+        .route(GRAPHQL, any(graphql::graphql))
+        .route(REALTIME, any(graphql::realtime))
         .layer(middleware::from_fn(counted::count))
         .route("/graphql/graphiql.js", get(graphiql::script))
         .route("/graphql/graphiql.css", get(graphiql::style))

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use super::report::Section;
-use super::server::Setting;
+use super::server::{Setting, WAIT};
 use super::start::{leave, submit};
 use super::usage::resident;
 use super::{BenchArgs, Result};
 
-const MACHINE: &str =
-    r#"{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86400, "End": true}}}"#;
 /// Before memory is looked at.
 const SETTLE: Duration = Duration::from_secs(3);
 const GOAL_IDLE: f64 = 30.0;
@@ -19,9 +17,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("memory")?;
     let mut section = Section::new("memory", "resident memory of the server process");
     // The samples belong to what a newcomer starts; their functions are processes of their own.
-    let setting = Setting::new(place.path())?
-        .machine("wait", MACHINE)?
-        .samples();
+    let setting = Setting::new(place.path())?.machine("wait", WAIT)?.samples();
     let server = setting.start().await?;
     tokio::time::sleep(SETTLE).await;
     section.at_most("idle", resident(server.id), "MB", GOAL_IDLE);

@@ -12,11 +12,9 @@ use tokio::time::{sleep, timeout};
 
 use super::http::Client;
 use super::report::Section;
-use super::server::Setting;
+use super::server::{Setting, WAIT};
 use super::{BenchArgs, Result};
 
-const MACHINE: &str =
-    r#"{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86400, "End": true}}}"#;
 /// Jobs that are watched.
 const JOBS: usize = 100;
 const WATCH: &str = "subscription($id: ID!) { onJob(id: $id) { id version status } }";
@@ -34,7 +32,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
         "reconnect",
         format!("{watchers} watchers of {JOBS} jobs, the server killed and started again"),
     );
-    let setting = Setting::new(place.path())?.machine("wait", MACHINE)?;
+    let setting = Setting::new(place.path())?.machine("wait", WAIT)?;
     let server = setting.start().await?;
     let address = server.address.clone();
     let ids = jobs(&address).await?;

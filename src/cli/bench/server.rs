@@ -9,6 +9,12 @@ use tokio::process::{Child, Command};
 
 use super::Result;
 
+/// A job that ends as it begins.
+pub(super) const PASS: &str =
+    r#"{"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": true}}}"#;
+/// A job that stays open.
+pub(super) const WAIT: &str =
+    r#"{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86400, "End": true}}}"#;
 /// How long a server may take to say that it listens.
 const READY: Duration = Duration::from_secs(60);
 /// How long a server may take to stop.

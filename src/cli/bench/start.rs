@@ -7,10 +7,9 @@ use serde_json::json;
 
 use super::http::Client;
 use super::report::{Section, Times};
-use super::server::Setting;
+use super::server::{PASS, Setting};
 use super::{BenchArgs, Result};
 
-const MACHINE: &str = r#"{"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": true}}}"#;
 const SUBMIT: &str = "mutation($inputs: [SubmitJobInput!]!) { submitJobs(inputs: $inputs) { job { id } error { message } } }";
 const OPEN: &str = "query($status: [JobStatus!]!) { listJobs(filter: {status: {in: $status}}, limit: 1) { items { id } } }";
 /// Jobs in one request: the server's limit.
@@ -34,7 +33,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
             "from the start of the process until /readyz answers, {count} finished jobs in the store"
         ),
     );
-    let setting = Setting::new(place.path())?.machine("pass", MACHINE)?;
+    let setting = Setting::new(place.path())?.machine("pass", PASS)?;
     let server = setting.start().await?;
     submit(&server.address, "pass", count).await?;
     leave(&server.address, count, &["QUEUED", "RUNNING"]).await?;

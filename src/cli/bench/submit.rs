@@ -6,14 +6,9 @@ use serde_json::json;
 
 use super::http::Client;
 use super::report::{Section, Times};
-use super::server::Setting;
+use super::server::{PASS, Setting, WAIT};
 use super::{BenchArgs, Result, disk};
 
-/// A job that has something before it, as nearly all have. Its execution begins in the commit that accepts it.
-const WAIT: &str =
-    r#"{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86400, "End": true}}}"#;
-/// A job that has nothing to do: it ends in that commit, too.
-const PASS: &str = r#"{"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": true}}}"#;
 const SUBMIT: &str = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id status } }";
 /// Between two submits: none, and so long that processors and disk have gone to rest.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(10)];
@@ -29,6 +24,8 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
         "submit",
         "submitJob over HTTP on a kept connection, one at a time",
     );
+    // Nearly all jobs have something before them: their executions begin in the commit that accepts them. One that has nothing to do ends in it,
+    // too.
     let server = Setting::new(place.path())?
         .machine("wait", WAIT)?
         .machine("pass", PASS)?
