@@ -1,12 +1,13 @@
 //! The built binary as a child process. It knows nothing of GraphQL.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -150,7 +151,10 @@ impl Home {
             "samples = false\n"
         };
         let text = format!("{samples}{}{}", self.config, self.functions);
-        fs::write(self.path("jobcast.toml"), text).unwrap();
+        // In one piece: a server that has just been started may be reading it.
+        let mut file = NamedTempFile::new_in(self.directory.path()).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file.persist(self.path("jobcast.toml")).unwrap();
         let program = env!("CARGO_BIN_EXE_jobcast");
         let mut command = Command::new(if self.ignores_size_signals {
             "sh"
