@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::limits::{LOCK_WAIT, READER_CACHE_KIB, STATEMENTS, WRITER_CACHE_KIB};
-use crate::{OpenError, limits};
+use crate::{OpenError, limits, log};
 
 /// Where a database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,15 @@ pub(crate) fn writer(location: &Location) -> Result<Connection, OpenError> {
             path: path.to_owned(),
             mode,
         });
+    }
+    if let (Location::File(_), Some(path)) = (location, connection.path()) {
+        // The first read makes the log.
+        let read = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
+        read.map_err(|source| OpenError::Open {
+            path: location.path().to_owned(),
+            source,
+        })?;
+        log::reserve(Path::new(path));
     }
     Ok(connection)
 }

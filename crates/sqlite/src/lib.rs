@@ -7,6 +7,7 @@
 //! | [`Write`] | what a write may use while its group's transaction is open |
 //! | [`limits`] | every bound of the queue, the groups, the readers and the write-ahead log |
 //! | `queue`, `writer` | the requests in their order, and the thread that commits them |
+//! | `log` | room for the write-ahead log |
 //! | `request` | one request with its answer |
 //! | `readers` | the connections that read |
 //! | `schema` | numbered migrations |
@@ -18,6 +19,7 @@ mod connection;
 mod database;
 mod error;
 pub mod limits;
+mod log;
 mod queue;
 mod readers;
 mod request;

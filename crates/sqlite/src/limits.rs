@@ -12,6 +12,8 @@ pub const GROUP_TIME: Duration = Duration::from_millis(10);
 pub const READERS: usize = 4;
 /// Pages of the write-ahead log (4 KiB each) after which they are copied into the database file.
 pub const CHECKPOINT_PAGES: u32 = 8_000;
+/// The write-ahead log is made so long when a database is opened: as long as it gets where no reader holds it back.
+pub const RESERVED_LOG_BYTES: u64 = 32 + CHECKPOINT_PAGES as u64 * (24 + 4096);
 /// Pages of the write-ahead log after which the writer waits for readers so that the log can begin anew.
 pub const LOG_PAGES: u32 = 8 * CHECKPOINT_PAGES;
 /// How long a connection waits for a lock of another one (a reader that holds the log back, a copy being made).

@@ -342,6 +342,42 @@ async fn the_log_does_not_grow_without_end() {
     assert!(largest < bound, "{largest} of {written}");
 }
 
+#[tokio::test]
+async fn the_log_has_its_room_from_the_start_and_what_is_in_it_survives() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("test.sqlite3-wal");
+    let length = || std::fs::metadata(&log).unwrap().len();
+    let database = in_directory(&directory);
+    assert_eq!(length(), limits::RESERVED_LOG_BYTES);
+    for n in 0..100 {
+        put(&database, n).await.unwrap();
+    }
+    assert_eq!(length(), limits::RESERVED_LOG_BYTES);
+
+    // As a killed process leaves it: frames with zeros behind them, and then also cut short.
+    for cut in [false, true] {
+        let left = tempfile::tempdir().unwrap();
+        for file in ["test.sqlite3", "test.sqlite3-wal"] {
+            std::fs::copy(directory.path().join(file), left.path().join(file)).unwrap();
+        }
+        let log = left.path().join("test.sqlite3-wal");
+        if cut {
+            let log = std::fs::OpenOptions::new().write(true).open(&log);
+            log.unwrap()
+                .set_len(limits::RESERVED_LOG_BYTES / 2)
+                .unwrap();
+        }
+        let again = in_directory(&left);
+        assert_eq!(again.read(all).await.unwrap().len(), 100);
+        put(&again, 100).await.unwrap();
+        assert_eq!(again.read(all).await.unwrap().len(), 101);
+        assert_eq!(
+            std::fs::metadata(&log).unwrap().len(),
+            limits::RESERVED_LOG_BYTES
+        );
+    }
+}
+
 #[test]
 fn components_migrate_apart_and_a_newer_file_is_left_alone() {
     const MORE: &[&str] = &[NUMBERS[0], "ALTER TABLE numbers ADD COLUMN more TEXT"];
