@@ -15,6 +15,7 @@ use super::group::{Group, GroupKey, Render};
 use super::interest::{Told, topics_for};
 use super::mailbox::{Mailbox, Place, WatchId};
 use super::recent::{Before, Recent};
+use super::wakes::Wakes;
 
 /// Which jobs a list holds.
 #[derive(Debug, Clone, Default)]
@@ -216,7 +217,12 @@ impl Lists {
     }
 
     /// Tells the watchers of the lists that the job enters, stays in or leaves, and returns how many were told.
-    pub(super) fn publish(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) -> usize {
+    pub(super) fn publish(
+        &self,
+        old: Option<&Arc<Job>>,
+        new: &Arc<Job>,
+        wakes: &mut Wakes,
+    ) -> usize {
         let mut recent = self.recent.lock();
         let watched = self.watches.load(Ordering::SeqCst) > 0;
         let Some(before) = recent.note(old, new, watched) else {
@@ -228,11 +234,11 @@ impl Lists {
         let candidates = self.registry.lock().candidates(&before, new);
         candidates
             .into_iter()
-            .map(|circle| self.tell(circle, &before, new))
+            .map(|circle| self.tell(circle, &before, new, wakes))
             .sum()
     }
 
-    fn tell(&self, circle: usize, before: &Before, new: &Arc<Job>) -> usize {
+    fn tell(&self, circle: usize, before: &Before, new: &Arc<Job>, wakes: &mut Wakes) -> usize {
         let (mut from, mut told) = (0, 0);
         loop {
             // Between two steps the circle may have gone, and another may have come to its place; that one's watchers
@@ -256,7 +262,7 @@ impl Lists {
             let mut left = STEP;
             let done = circle.walk(&mut from, &mut left, &mut |member| {
                 let (mailbox, watch) = (&member.mailbox, member.watch);
-                mailbox.offer_change(watch, &telling, was, matches);
+                mailbox.offer_change(watch, &telling, was, matches, wakes);
                 told += 1;
             });
             if done {
@@ -266,13 +272,13 @@ impl Lists {
     }
 
     /// All lists get RESYNC and a new page.
-    pub(super) fn resync(&self) {
+    pub(super) fn resync(&self, wakes: &mut Wakes) {
         // No publish meanwhile: who is told after RESYNC is told of what comes after it.
         let _one_after_the_other = self.recent.lock();
         let registry = self.registry.lock();
         for (_, (circle, _)) in &registry.circles {
             for (_, member) in &circle.members {
-                member.mailbox.resync(member.watch);
+                member.mailbox.resync(member.watch, wakes);
             }
         }
     }

@@ -14,6 +14,7 @@ use slab::Slab;
 use super::Kind;
 use super::group::{Group, Telling};
 use super::live_list::LiveList;
+use super::wakes::Wakes;
 
 /// A watch within its mailbox; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -122,7 +123,12 @@ enum Waiting {
 #[derive(Debug)]
 pub enum Mail {
     /// The next thing to tell; it counts as told.
-    Delivery(Delivery),
+    Delivery {
+        /// What, and to whom.
+        delivery: Delivery,
+        /// Whether nothing is left: the task is woken as soon as there is.
+        last: bool,
+    },
     /// The node drains.
     Leave,
 }
@@ -192,14 +198,14 @@ impl Mailbox {
 
     /// Puts a version in the watch's slot unless a newer one was told or is waiting. `true`: the watch has its snapshot, and
     /// this version is newer than all that it was given.
-    pub(super) fn offer(&self, watch: WatchId, telling: &Arc<Telling>) -> bool {
+    pub(super) fn offer(&self, watch: WatchId, telling: &Arc<Telling>, wakes: &mut Wakes) -> bool {
         let mut state = self.state.lock();
         let Some(entry) = state.watch(watch) else {
             return false;
         };
         let newer = entry.put(telling, true) && entry.is_primed();
         if newer {
-            Self::announce(state, watch);
+            wakes.push(state.announce(watch));
         }
         newer
     }
@@ -211,6 +217,7 @@ impl Mailbox {
         telling: &Arc<Telling>,
         was: bool,
         matches: bool,
+        wakes: &mut Wakes,
     ) {
         let mut state = self.state.lock();
         if let Some(Watch {
@@ -219,12 +226,12 @@ impl Mailbox {
         }) = state.watch(watch)
             && list.offer(telling, was, matches)
         {
-            Self::announce(state, watch);
+            wakes.push(state.announce(watch));
         }
     }
 
     /// The watch of a list gets RESYNC and a new page.
-    pub(super) fn resync(&self, watch: WatchId) {
+    pub(super) fn resync(&self, watch: WatchId, wakes: &mut Wakes) {
         let mut state = self.state.lock();
         if let Some(Watch {
             waiting: Waiting::List(list),
@@ -233,7 +240,7 @@ impl Mailbox {
         {
             list.resync();
             if list.has_next() {
-                Self::announce(state, watch);
+                wakes.push(state.announce(watch));
             }
         }
     }
@@ -251,7 +258,7 @@ impl Mailbox {
         };
         *primed = true;
         if slot.is_some() {
-            Self::announce(state, watch);
+            Self::wake(state, watch);
             return Snapshot::Open;
         }
         if job.status.is_terminal() && job.version == *told {
@@ -274,7 +281,7 @@ impl Mailbox {
         };
         let taken = list.page(tellings);
         if list.has_next() {
-            Self::announce(state, watch);
+            Self::wake(state, watch);
         }
         taken
     }
@@ -290,36 +297,39 @@ impl Mailbox {
         if std::mem::take(&mut state.leaving) {
             return Poll::Ready(Mail::Leave);
         }
-        if let Some(delivery) = state.take() {
-            return Poll::Ready(Mail::Delivery(delivery));
+        let delivery = state.take();
+        let last = state.ready.is_empty();
+        if last {
+            match &mut state.waker {
+                Some(waker) => waker.clone_from(context.waker()),
+                none => *none = Some(context.waker().clone()),
+            }
         }
-        match &mut state.waker {
-            Some(waker) => waker.clone_from(context.waker()),
-            none => *none = Some(context.waker().clone()),
+        match delivery {
+            Some(delivery) => Poll::Ready(Mail::Delivery { delivery, last }),
+            None => Poll::Pending,
         }
-        Poll::Pending
     }
 
     /// Lets the driver know that the node drains.
     pub fn leave(&self) {
         let mut state = self.state.lock();
         state.leaving = true;
-        Self::wake(state);
-    }
-
-    fn announce(mut state: MutexGuard<'_, State>, watch: WatchId) {
-        let Some(entry) = state.watch(watch) else {
-            return;
-        };
-        if std::mem::replace(&mut entry.queued, true) {
-            return;
-        }
-        state.ready.push_back(watch.index);
-        Self::wake(state);
-    }
-
-    fn wake(mut state: MutexGuard<'_, State>) {
         let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whoever waits is woken no more.
+    pub(crate) fn forget_waker(&self) {
+        // Dropped without the lock: with it may go what it wakes.
+        let _waker = self.state.lock().waker.take();
+    }
+
+    fn wake(mut state: MutexGuard<'_, State>, watch: WatchId) {
+        let waker = state.announce(watch);
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -328,6 +338,16 @@ impl Mailbox {
 }
 
 impl State {
+    /// The watch has something to tell; who is to be woken for it.
+    fn announce(&mut self, watch: WatchId) -> Option<Waker> {
+        let entry = self.watch(watch)?;
+        if std::mem::replace(&mut entry.queued, true) {
+            return None;
+        }
+        self.ready.push_back(watch.index);
+        self.waker.take()
+    }
+
     fn take(&mut self) -> Option<Delivery> {
         while let Some(index) = self.ready.pop_front() {
             let Some(entry) = self.watches.get_mut(index as usize) else {

@@ -14,6 +14,7 @@
 //! | `recent` | what was published last |
 //! | `mailbox` | the slots of one connection |
 //! | `live_list` | the slots of one watched list |
+//! | `wakes` | who is to be woken when a publish is over |
 
 mod circle;
 mod event;
@@ -30,6 +31,7 @@ mod rooms;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 pub(crate) mod tests;
+mod wakes;
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,11 +46,14 @@ pub use lists::Wanted;
 pub use live_list::LIST_SLOTS;
 pub use mailbox::{Delivery, Mail, Mailbox, Snapshot, WatchId};
 pub use recent::RECENT_JOBS;
+#[cfg(test)]
+pub(crate) use wakes::AT_ONCE;
 
 use interest::Told;
 use lists::Lists;
 use mailbox::Place;
 use rooms::Rooms;
+use wakes::Wakes;
 
 /// All watchers of one node.
 pub struct Hub {
@@ -162,12 +167,14 @@ impl Hub {
     /// `old` is the job before this version, as far as it is known; from it follow ENTER and LEAVE. A repeat, and a
     /// version that comes after a newer one, are harmless.
     pub fn publish(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) -> usize {
-        self.rooms.publish(new) + self.lists.publish(old, new)
+        let mut wakes = Wakes::default();
+        self.rooms.publish(new, &mut wakes) + self.lists.publish(old, new, &mut wakes)
     }
 
     /// Publishes a job as the store has it, and returns how many watches were behind: what was published last has not come.
     pub fn repair(&self, job: &Arc<Job>) -> usize {
-        self.rooms.repair(job) + self.lists.publish(None, job)
+        let mut wakes = Wakes::default();
+        self.rooms.repair(job, &mut wakes) + self.lists.publish(None, job, &mut wakes)
     }
 
     /// The jobs that someone watches, for read repair: hand each to [`Hub::repair`] as the store has it.
@@ -177,7 +184,7 @@ impl Hub {
 
     /// Gives every list RESYNC and a new page: after a gap nobody knows what has entered or left.
     pub fn resync_lists(&self) {
-        self.lists.resync();
+        self.lists.resync(&mut Wakes::default());
     }
 
     /// Whether nobody watches anything.

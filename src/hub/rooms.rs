@@ -11,6 +11,7 @@ use super::circle::{Circle, Member, walk_all};
 use super::group::{Group, GroupKey, Render, Telling};
 use super::interest::{Told, Topic};
 use super::mailbox::{Mailbox, Place, WatchId};
+use super::wakes::Wakes;
 
 /// Parts that are locked on their own, so that subscribes to different jobs do not meet.
 const SHARDS: usize = 64;
@@ -99,18 +100,18 @@ impl Rooms {
     }
 
     /// Tells everyone who watches the job, and returns how many.
-    pub(super) fn publish(&self, job: &Arc<Job>) -> usize {
-        self.tell(job, |_| {})
+    pub(super) fn publish(&self, job: &Arc<Job>, wakes: &mut Wakes) -> usize {
+        self.tell(job, wakes, |_| {})
     }
 
     /// The same, and returns for how many it was new.
-    pub(super) fn repair(&self, job: &Arc<Job>) -> usize {
+    pub(super) fn repair(&self, job: &Arc<Job>, wakes: &mut Wakes) -> usize {
         let mut behind = 0;
-        self.tell(job, |new| behind += usize::from(new));
+        self.tell(job, wakes, |new| behind += usize::from(new));
         behind
     }
 
-    fn tell(&self, job: &Arc<Job>, mut offered: impl FnMut(bool)) -> usize {
+    fn tell(&self, job: &Arc<Job>, wakes: &mut Wakes, mut offered: impl FnMut(bool)) -> usize {
         let Some(room) = self.shard(job.id).lock().get(&job.id).cloned() else {
             return 0;
         };
@@ -126,7 +127,7 @@ impl Rooms {
                         &current.insert((Arc::clone(&circle.group), telling)).1
                     }
                 };
-                offered(member.mailbox.offer(member.watch, telling));
+                offered(member.mailbox.offer(member.watch, telling, wakes));
             },
         )
     }

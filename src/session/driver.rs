@@ -4,14 +4,13 @@
 //! share; a buffer is kept only while the socket takes no more. All that waits for one socket goes out in one write.
 
 use std::cell::{Cell, RefCell};
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
 use wire::frame::{self, Decoder, Event};
 use wire::{Input, Output, Session, close};
 
@@ -30,7 +29,8 @@ thread_local! {
 /// One socket's state. What belongs to its operations is in [`Operations`].
 pub(super) struct Driver<E: Executor, S> {
     pub(super) admission: Admission<E>,
-    socket: S,
+    /// Until it has ended.
+    socket: Option<S>,
     pub(super) protocol: Box<dyn Session>,
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) operations: Operations<E>,
@@ -51,11 +51,15 @@ pub(super) struct Driver<E: Executor, S> {
     /// When the credentials end.
     pub(super) expires: Option<Instant>,
     ended: Option<End>,
+    /// What wakes the task that polls this.
+    task: Option<Waker>,
+    /// The time that the task's timer is set to.
+    armed: Instant,
 }
 
 /// How a connection ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// The peer is gone.
     Gone,
     /// The peer has said goodbye.
@@ -66,61 +70,11 @@ enum End {
     Closed,
 }
 
-/// Serves one upgraded socket to its end. `early` are bytes that were read of it already.
-pub(crate) fn serve<E, S>(
-    mut admission: Admission<E>,
-    socket: S,
-    early: &[u8],
-    protocol: Box<dyn Session>,
-    credentials: Box<Credentials>,
-) -> impl Future<Output = ()> + Send + use<E, S>
-where
-    E: Executor,
-    S: AsyncRead + AsyncWrite + Unpin + Send,
-{
-    let now = Instant::now();
-    let mailbox = Arc::default();
-    admission.enter(&mailbox);
-    let mut driver = Driver {
-        admission,
-        socket,
-        protocol,
-        mailbox,
-        operations: Operations::new(credentials),
-        decoder: Decoder::default(),
-        out: Vec::new(),
-        written: 0,
-        opened: now,
-        wake: None,
-        // Sockets that were opened together are not pinged together.
-        ping: now + limits::PING - rand::random_range(Duration::ZERO..limits::PING / 2),
-        heard: now,
-        stalled: None,
-        leave: now + limits::LIFETIME - rand::random_range(Duration::ZERO..limits::LIFETIME_JITTER),
-        expires: None,
-        ended: None,
-    };
-    let outputs = driver.protocol.opened();
-    driver.perform(outputs);
-    if !early.is_empty() {
-        driver.decoder.receive(early);
-        driver.decode();
-    }
-    // A block, and no async function: that would keep room for its arguments beside the driver that they went into.
-    async move {
-        let end = driver.run().await;
-        let metrics = &driver.admission.sessions.metrics;
-        match end {
-            End::Left => metrics.disconnect_success.increment(1),
-            End::Gone | End::Refused => metrics.disconnect_client_error.increment(1),
-            End::Closed => metrics.disconnect_server_error.increment(1),
-        }
-        metrics.connection_duration.record(now.elapsed());
-    }
-}
-
-impl<E: Executor, S> Drop for Driver<E, S> {
-    fn drop(&mut self) {
+impl<E: Executor, S> Driver<E, S> {
+    /// The connection is no more: it watches nothing, and nobody is to wake it.
+    pub(super) fn leave_hub(&mut self) {
+        self.ended.get_or_insert(End::Gone);
+        self.mailbox.forget_waker();
         let sessions = &self.admission.sessions;
         sessions.hub.leave(&self.mailbox);
         #[expect(
@@ -130,43 +84,73 @@ impl<E: Executor, S> Drop for Driver<E, S> {
         let live = self.operations.live() as f64;
         sessions.metrics.active_subscriptions.decrement(live);
     }
-}
 
-/// Closes a socket that nobody serves.
-pub(crate) async fn refuse(mut socket: impl AsyncWrite + Unpin, code: u16, reason: &str) {
-    let mut out = Vec::new();
-    frame::closed(Some(code), reason, &mut out);
-    // A peer that is gone already needs no close frame.
-    let _ = timeout(limits::CLOSING, async {
-        socket.write_all(&out).await?;
-        socket.shutdown().await
-    })
-    .await;
+    /// The socket, once, and what is still to be written to it.
+    pub(super) fn rest(&mut self) -> Option<(S, Vec<u8>)> {
+        let rest = self.out.split_off(self.written);
+        Some((self.socket.take()?, rest))
+    }
 }
 
 impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
-    async fn run(&mut self) -> End {
-        let mut timer = Box::pin(sleep_until(self.deadline()));
-        let end = poll_fn(|context| self.poll(context, &mut timer)).await;
-        drop(timer);
-        if end != End::Gone {
-            let rest = self.out.split_off(self.written);
-            // A peer that does not read is not waited for.
-            let _ = timeout(limits::CLOSING, async {
-                self.socket.write_all(&rest).await?;
-                self.socket.shutdown().await
-            })
-            .await;
+    /// `early` are bytes that were read of the socket already.
+    pub(super) fn new(
+        mut admission: Admission<E>,
+        socket: S,
+        early: &[u8],
+        protocol: Box<dyn Session>,
+        credentials: Box<Credentials>,
+    ) -> Self {
+        let now = Instant::now();
+        let mailbox = Arc::default();
+        admission.enter(&mailbox);
+        let lifetime =
+            limits::LIFETIME - rand::random_range(Duration::ZERO..limits::LIFETIME_JITTER);
+        let mut driver = Driver {
+            admission,
+            socket: Some(socket),
+            protocol,
+            mailbox,
+            operations: Operations::new(credentials),
+            decoder: Decoder::default(),
+            out: Vec::new(),
+            written: 0,
+            opened: now,
+            wake: None,
+            // Sockets that were opened together are not pinged together.
+            ping: now + limits::PING - rand::random_range(Duration::ZERO..limits::PING / 2),
+            heard: now,
+            stalled: None,
+            leave: now + lifetime,
+            expires: None,
+            ended: None,
+            task: None,
+            armed: now,
+        };
+        let outputs = driver.protocol.opened();
+        driver.perform(outputs);
+        if !early.is_empty() {
+            driver.decoder.receive(early);
+            driver.decode();
         }
-        end
+        driver
     }
 
-    /// Does all that can be done now.
-    fn poll(&mut self, context: &mut Context<'_>, timer: &mut Pin<Box<Sleep>>) -> Poll<End> {
+    /// Does all that can be done now. `mailbox` is woken when there is something to deliver, the task of `context` for all else.
+    pub(super) fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        mailbox: &Waker,
+        timer: &mut Pin<Box<Sleep>>,
+    ) -> Poll<End> {
+        match &mut self.task {
+            Some(task) => task.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
         loop {
             // First what operations have to say, so that it goes out in one write with the answer to what was read.
             let mut progress = self.poll_operations(context);
-            self.poll_output(context);
+            self.poll_output(context, mailbox);
             if self.ended.is_none()
                 && self.out.len() - self.written < limits::OUTBOX_BYTES
                 && self.operations.takes_more()
@@ -176,9 +160,9 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
             if let Some(end) = self.ended {
                 return Poll::Ready(end);
             }
-            let deadline = self.deadline();
-            if timer.deadline() != deadline {
-                timer.as_mut().reset(deadline);
+            self.armed = self.deadline();
+            if timer.deadline() != self.armed {
+                timer.as_mut().reset(self.armed);
             }
             if timer.as_mut().poll(context).is_ready() {
                 self.time();
@@ -190,15 +174,25 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
         }
     }
 
+    /// Delivers what is in the mailbox, on a thread that is not its task's. `false`: the task has more to do.
+    pub(super) fn deliver_at_once(&mut self, mailbox: &Waker) -> bool {
+        let Some(task) = self.task.take() else {
+            return false;
+        };
+        self.poll_output(&mut Context::from_waker(&task), mailbox);
+        self.task = Some(task);
+        self.ended.is_none() && !self.operations.is_pending() && self.deadline() >= self.armed
+    }
+
     /// Deliveries go into the outbox only while the socket takes what is in it, so that they are conflated while it is full.
-    fn poll_output(&mut self, context: &mut Context<'_>) {
+    fn poll_output(&mut self, context: &mut Context<'_>, mailbox: &Waker) {
         let mut drained = false;
         while self.ended.is_none() {
             self.poll_rendering(context);
             let waits =
                 self.stalled.is_some() || self.written > 0 || self.operations.is_rendering();
             if !drained && !waits {
-                drained = self.deliver(context);
+                drained = self.deliver(context, mailbox);
             }
             if self.out.is_empty() || self.poll_write(context).is_pending() {
                 return;
@@ -213,7 +207,10 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
     }
 
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match Pin::new(&mut self.socket).poll_write(context, &self.out[self.written..]) {
+        let Some(socket) = &mut self.socket else {
+            return Poll::Pending;
+        };
+        match Pin::new(socket).poll_write(context, &self.out[self.written..]) {
             Poll::Pending => {
                 self.stalled.get_or_insert_with(Instant::now);
                 return Poll::Pending;
@@ -233,9 +230,12 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
 
     /// Whether something was read.
     fn poll_read(&mut self, context: &mut Context<'_>) -> bool {
+        let Some(socket) = &mut self.socket else {
+            return false;
+        };
         let read = READ.with_borrow_mut(|bytes| {
             let mut buffer = ReadBuf::new(bytes);
-            match Pin::new(&mut self.socket).poll_read(context, &mut buffer) {
+            match Pin::new(socket).poll_read(context, &mut buffer) {
                 Poll::Pending => None,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
                     self.decoder.receive(buffer.filled());

@@ -1,6 +1,7 @@
 //! Sessions: the real-time sockets. The upgrade, the driver that carries a `wire` protocol over a socket, and the
 //! [`Executor`] through which it asks for GraphQL. No GraphQL in here, and no rule of a protocol.
 
+mod connection;
 mod driver;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -251,10 +252,14 @@ impl<E: Executor> Sessions<E> {
     }
 
     fn leave(&self) {
-        for (_, mailbox) in &self.open.lock().connections {
-            if let Some(mailbox) = mailbox {
-                mailbox.leave();
-            }
+        let open = self.open.lock();
+        let mailboxes = open.connections.iter();
+        let mailboxes: Vec<_> = mailboxes
+            .filter_map(|(_, mailbox)| mailbox.clone())
+            .collect();
+        drop(open);
+        for mailbox in mailboxes {
+            mailbox.leave();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -70,6 +70,11 @@ impl<E: Executor> Operations<E> {
 
     pub(super) fn live(&self) -> usize {
         self.watches.iter().flatten().count()
+    }
+
+    /// Whether the executor or the store works for an operation.
+    pub(super) fn is_pending(&self) -> bool {
+        !self.pending.is_empty()
     }
 
     pub(super) fn is_rendering(&self) -> bool {
@@ -288,29 +293,34 @@ where
     }
 
     /// Empties the mailbox into the outbox, as far as that has room and the payloads are there. `true`: the mailbox is
-    /// empty, and wakes the task when it no longer is.
-    pub(super) fn deliver(&mut self, context: &mut Context<'_>) -> bool {
+    /// empty, and wakes `mailbox` when it no longer is.
+    pub(super) fn deliver(&mut self, context: &mut Context<'_>, mailbox: &Waker) -> bool {
         // A delivery may end the connection: what stands behind it is for whoever comes back.
         while !self.has_ended() && self.out.len() < limits::OUTBOX_BYTES {
-            match self.mailbox.poll_take(context) {
+            match self.mailbox.poll_take(&mut Context::from_waker(mailbox)) {
                 Poll::Pending => return true,
                 Poll::Ready(Mail::Leave) => self.leave(),
-                Poll::Ready(Mail::Delivery(delivery)) if delivery.ready().is_some() => {
-                    self.send(&delivery);
-                }
-                Poll::Ready(Mail::Delivery(delivery)) => {
-                    self.operations.rendering = Some(Box::pin(async move {
-                        delivery.payload().await;
-                        delivery
-                    }));
-                    self.poll_rendering(context);
-                    if self.operations.is_rendering() {
-                        return false;
+                Poll::Ready(Mail::Delivery { delivery, last }) => {
+                    self.render(delivery, context);
+                    if last || self.operations.is_rendering() {
+                        return last;
                     }
                 }
             }
         }
         false
+    }
+
+    /// Sends a delivery as soon as its payload has been made.
+    fn render(&mut self, delivery: Delivery, context: &mut Context<'_>) {
+        if delivery.ready().is_some() {
+            return self.send(&delivery);
+        }
+        self.operations.rendering = Some(Box::pin(async move {
+            delivery.payload().await;
+            delivery
+        }));
+        self.poll_rendering(context);
     }
 
     fn send(&mut self, delivery: &Delivery) {

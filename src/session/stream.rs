@@ -277,10 +277,10 @@ impl<E: Executor> Streaming<E> {
                 let spread = rand::random_range(Duration::ZERO..limits::DRAIN_SPREAD);
                 self.ends = self.ends.min(Instant::now() + spread);
             }
-            Poll::Ready(Mail::Delivery(delivery)) if delivery.ready().is_some() => {
+            Poll::Ready(Mail::Delivery { delivery, .. }) if delivery.ready().is_some() => {
                 self.send(&delivery);
             }
-            Poll::Ready(Mail::Delivery(delivery)) => {
+            Poll::Ready(Mail::Delivery { delivery, .. }) => {
                 self.rendering = Some(Box::pin(async move {
                     delivery.payload().await;
                     delivery

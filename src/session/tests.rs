@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::hub::tests::row;
-use crate::hub::{Event, GroupKey, Render};
+use crate::hub::{AT_ONCE, Event, GroupKey, Render};
 use job::{Job, Version};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
@@ -707,6 +707,55 @@ async fn a_thousand_watchers_cost_one_execution_per_event() {
         }
         assert_eq!(renders(), version);
     }
+}
+
+/// Whether something has come to be read. It gives no other task its turn.
+#[cfg(unix)]
+fn has_come(socket: &Socket) -> bool {
+    use std::os::fd::AsFd as _;
+
+    let MaybeTlsStream::Plain(socket) = socket.get_ref() else {
+        panic!("{socket:?}");
+    };
+    let same = socket.as_fd().try_clone_to_owned().unwrap();
+    std::net::TcpStream::from(same).peek(&mut [0]).is_ok()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_publish_writes_to_some_sockets_itself_and_leaves_the_others_to_tasks() {
+    let server = server(100, limits::STALLED).await;
+    let mut sockets = Vec::new();
+    for _ in 0..AT_ONCE + 8 {
+        let mut socket = connect(&server, MODERN).await.unwrap();
+        let idle = "> {\"type\":\"ping\"}\n< {\"type\":\"pong\"}";
+        run(&server, &mut socket, &format!("{OPEN}\n{WATCH}\n{idle}")).await;
+        sockets.push(socket);
+    }
+    server.sessions.hub.publish(None, &row(1, 3));
+    let come = || sockets.iter().filter(|socket| has_come(socket)).count();
+    let begun = std::time::Instant::now();
+    while come() < AT_ONCE && begun.elapsed() < DEADLINE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(come(), AT_ONCE);
+    // The driver's task has to close the socket, whoever wrote the end.
+    server.sessions.hub.publish(None, &row(1, 12));
+    for socket in &mut sockets {
+        let rest = [3, 12]
+            .map(|version| format!(r#"{{"id":"a","type":"next","payload":{{"data":{version}}}}}"#));
+        let told = receive(socket).await;
+        // Who was left to a task hears of the newest only.
+        assert!(rest.contains(&told), "{told}");
+        if told == rest[0] {
+            assert_eq!(receive(socket).await, rest[1]);
+        }
+        let bye = r#"< {"id":"a","type":"complete"}
+            > {"type":"nonsense"}
+            < close 4400"#;
+        run(&server, socket, bye).await;
+    }
+    assert!(server.sessions.hub.is_empty());
 }
 
 /// Renders when it is let.

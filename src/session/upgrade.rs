@@ -19,7 +19,7 @@ use wire::appsync::{self, AppSync};
 use wire::transport_ws::{self, TransportWs};
 use wire::{Session, close};
 
-use super::{Admission, Credentials, Executor, Sessions, driver};
+use super::{Admission, Credentials, Executor, Sessions, connection};
 
 /// A place among the connections, and the sub-protocol, for a socket that is about to be upgraded.
 pub struct Accepted<E: Executor> {
@@ -171,7 +171,11 @@ impl<E: Executor, S> std::fmt::Debug for Upgraded<E, S> {
     }
 }
 
-impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Upgraded<E, S> {
+impl<E, S> Upgraded<E, S>
+where
+    E: Executor,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     /// Serves it to its end.
     pub fn serve(self) -> impl Future<Output = ()> + Send {
         let Accepted {
@@ -179,7 +183,8 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Upgraded<E, S> {
         } = self.accepted;
         let (socket, parts) = (self.socket, self.parts);
         let Some((name, choice)) = chosen else {
-            let refused = driver::refuse(socket, close::SUBPROTOCOL, "Subprotocol not acceptable");
+            let refused =
+                connection::refuse(socket, close::SUBPROTOCOL, "Subprotocol not acceptable");
             return Either::Left(refused);
         };
         let (protocol, appsync): (Box<dyn Session>, _) = match choice {
@@ -197,7 +202,7 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Upgraded<E, S> {
             appsync,
             init: None,
         });
-        let serving = driver::serve(admission, socket, &self.early, protocol, credentials);
+        let serving = connection::serve(admission, socket, &self.early, protocol, credentials);
         Either::Right(serving)
     }
 }
