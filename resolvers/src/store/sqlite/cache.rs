@@ -1,5 +1,5 @@
-//! The jobs that changed last. [`Cache`] is the writer's: an update of one of them needs no read and no parsing; only requests inside a
-//! group use it, so it may hold what is not committed yet. Readers have [`Halves`] of what is.
+//! The jobs that were used last. [`Cache`] is the writer's: an update of one of them needs no read and no parsing; only requests inside a
+//! group use it, so it may hold what is not committed yet. Readers have what is: [`Committed`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -118,6 +118,39 @@ impl Cache {
     }
 }
 
+/// What readers know of jobs without reading, as the last commit left them.
+#[derive(Debug, Default)]
+pub(super) struct Committed {
+    jobs: Halves<Arc<Job>>,
+    changes: u64,
+}
+
+/// How many changes had been heard of when a read began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard(u64);
+
+impl Committed {
+    pub(super) fn get(&mut self, id: JobId) -> Result<Arc<Job>, Heard> {
+        self.jobs.get(id).ok_or(Heard(self.changes))
+    }
+
+    /// A commit left the job so; `None`: it was deleted.
+    pub(super) fn changed(&mut self, id: JobId, job: Option<Arc<Job>>) {
+        self.changes += 1;
+        match job {
+            Some(job) => self.jobs.keep(id, job),
+            None => self.jobs.forget(id),
+        }
+    }
+
+    /// The job was read. What has changed since the read began may be this one.
+    pub(super) fn was_read(&mut self, job: &Arc<Job>, begun: Heard) {
+        if begun.0 == self.changes {
+            self.jobs.keep(job.id, Arc::clone(job));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +183,22 @@ mod tests {
         }
         assert!(cache.len() > CACHED_JOBS / 2);
         assert!(cache.get(stored(1).job.id).is_none());
+    }
+
+    #[test]
+    fn what_was_read_before_a_change_is_not_kept() {
+        let (mut committed, job) = (Committed::default(), stored(1).job);
+        let other = stored(2).job;
+        let before = committed.get(job.id).unwrap_err();
+        committed.was_read(&job, before);
+        assert_eq!(committed.get(job.id).unwrap(), job);
+        committed.changed(job.id, None);
+        committed.was_read(&job, before);
+        let now = committed.get(job.id).unwrap_err();
+        committed.changed(other.id, Some(Arc::clone(&other)));
+        committed.was_read(&job, now);
+        assert!(committed.get(job.id).is_err());
+        assert_eq!(committed.get(other.id).unwrap(), other);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `schema` | the tables |
 //! | `write` | create, apply, purge on the writer thread |
-//! | `cache` | the jobs that changed last |
+//! | `cache` | the jobs that were used last |
 //! | `list` | which index a filter is answered from |
 //! | `feed` | the changes, live and from the table |
 //! | `recorder` | what executions do, in the commit of their journal |
@@ -104,10 +104,15 @@ impl JobStore for SqliteStore {
     }
 
     async fn get(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError> {
-        if let Some(job) = self.shared.committed(id) {
-            return Ok(Some(job));
+        let heard = match self.shared.committed().get(id) {
+            Ok(job) => return Ok(Some(job)),
+            Err(heard) => heard,
+        };
+        let found = self.database.read_row(move |c| list::get(c, id)).await?;
+        if let Some(job) = &found {
+            self.shared.committed().was_read(job, heard);
         }
-        Ok(self.database.read_row(move |c| list::get(c, id)).await?)
+        Ok(found)
     }
 
     async fn get_many(&self, ids: &[JobId]) -> Result<Vec<Arc<Job>>, StoreError> {

@@ -8,7 +8,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use sqlite::Write;
 use tokio::sync::broadcast;
 
-use super::cache::{Cache, Halves, Stored};
+use super::cache::{Cache, Committed, Stored};
 use super::feed::Live;
 use super::rows;
 use crate::store::{CreateJob, Created, Outcome, RequestToken, StoreError};
@@ -22,8 +22,7 @@ pub(super) const PURGE_ROWS: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Shared {
     cache: Mutex<Cache>,
-    /// As the last commit left them.
-    committed: Mutex<Halves<Arc<Job>>>,
+    committed: Mutex<Committed>,
     pub(super) live: broadcast::Sender<Live>,
 }
 
@@ -40,13 +39,10 @@ impl Shared {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The job as the last commit left it, if it changed lately.
-    pub(super) fn committed(&self, id: JobId) -> Option<Arc<Job>> {
-        let mut committed = self
-            .committed
+    pub(super) fn committed(&self) -> MutexGuard<'_, Committed> {
+        self.committed
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        committed.get(id)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enter(&self, write: &Write<'_>) {
@@ -58,22 +54,12 @@ impl Shared {
         let shared = Arc::clone(self);
         write.after_commit(move || {
             shared.cache().committed();
-            shared.keep_committed(&live);
+            if let Some(id) = live.new.as_ref().or(live.old.as_ref()).map(|job| job.id) {
+                shared.committed().changed(id, live.new.clone());
+            }
             // Nobody listening is no error: who comes later reads the table.
             let _ = shared.live.send(live);
         });
-    }
-
-    fn keep_committed(&self, live: &Live) {
-        let mut committed = self
-            .committed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        match (&live.new, &live.old) {
-            (Some(new), _) => committed.keep(new.id, Arc::clone(new)),
-            (None, Some(old)) => committed.forget(old.id),
-            (None, None) => {}
-        }
     }
 
     fn stored(&self, connection: &Connection, id: JobId) -> Result<Option<Stored>, StoreError> {
