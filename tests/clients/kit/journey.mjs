@@ -21,7 +21,11 @@ export const approval = (subject) => ({
 
 export const yes = (id) => ({ id, output: JSON.stringify({ approved: true, comment: "fine" }) });
 
-const WITHIN_MS = 60_000;
+/** Whether the server cuts connections on purpose. */
+const CUTS = /(^|,)cut=/.test(process.env.JOBCAST_CHAOS ?? "");
+
+/** Clients take their time before they connect again. */
+const WITHIN_MS = CUTS ? 240_000 : 60_000;
 
 /** Collects the events of one watch, and lets a test wait for what comes. */
 export class Watch {
@@ -70,10 +74,10 @@ export class Watch {
   }
 
   /**
-   * Proves the whole: `submitted` is what the mutation answered. A client that `reconnected` is told the job as it is, which may be what it knew:
+   * Proves the whole: `submitted` is what the mutation answered. A client that `reconnected`, as any may when connections are cut, is told the job as it is, which may be what it knew:
    * the same version again is no step back.
    */
-  check(submitted, { reconnected = false } = {}) {
+  check(submitted, { reconnected = CUTS } = {}) {
     const { what } = this;
     const again = ({ version }, index) => reconnected && index > 0 && version === this.events[index - 1].version;
     const events = this.events.filter((event, index) => !again(event, index));
@@ -89,6 +93,27 @@ export class Watch {
     assert.equal(JSON.parse(last.result).approved, true, what);
   }
 }
+
+/** For a client that leaves it to the application to subscribe again when the connection breaks: the application does, soon. */
+export const resubscribing = (client) => ({
+  ...client,
+  watch: async (variables, seen) => {
+    let stop;
+    let stopped = false;
+    const again = () => setTimeout(() => stopped || subscribe(), 50);
+    const isOver = () => seen.events.at(-1)?.status === "SUCCEEDED";
+    const subscribe = async () => {
+      const { next, events } = seen;
+      const complete = () => (isOver() ? seen.complete() : again());
+      stop = await client.watch(variables, { next, events, complete, error: again });
+    };
+    await subscribe();
+    return () => {
+      stopped = true;
+      return stop();
+    };
+  },
+});
 
 export const text = (error) => {
   if (error instanceof Error) return [error.message, error.cause && text(error.cause)].filter(Boolean).join(": ");

@@ -1,6 +1,8 @@
 """What every client has to see, whatever it is: the job as it is now, then rising versions, then the end with its result."""
 
 import json
+import os
+import re
 
 SUBMIT = "mutation Submit($input: SubmitJobInput!) { submitJob(input: $input) { id status version } }"
 
@@ -11,6 +13,9 @@ WATCH = """subscription Watch($id: ID!) {
 ANSWER = """mutation Answer($id: ID!, $output: AWSJSON!) {
   resumeJob(id: $id, step: "RequestApproval", output: $output) { id status version }
 }"""
+
+# Whether the server cuts connections on purpose.
+CUTS = bool(re.search(r"(^|,)cut=", os.environ.get("JOBCAST_CHAOS", "")))
 
 # Seconds that anything may take.
 WITHIN = 60
