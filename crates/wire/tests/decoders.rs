@@ -5,31 +5,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod fuzzing;
 mod lots;
 
 use std::time::Duration;
 
+use fuzzing::Step;
 use lots::{Lots, fuzz};
-use wire::appsync::{AppSync, header};
-use wire::frame::{Decoder, Event};
+use wire::appsync::AppSync;
 use wire::transport_ws::TransportWs;
-use wire::{Input, Output, Refusal, Session, close, limits};
-
-/// All that a decoder says of these bytes, given in pieces.
-fn decode(pieces: &[&[u8]], max: usize) -> (Vec<Event>, Option<u16>) {
-    let (mut decoder, mut events) = (Decoder::new(max), Vec::new());
-    for piece in pieces {
-        decoder.receive(piece);
-        loop {
-            match decoder.decode() {
-                Ok(Some(event)) => events.push(event),
-                Ok(None) => break,
-                Err(violation) => return (events, Some(violation.code)),
-            }
-        }
-    }
-    (events, None)
-}
+use wire::{Input, Session};
 
 fn frame(lots: &mut Lots, out: &mut Vec<u8>) {
     let opcode = [0x81, 0x82, 0x01, 0x00, 0x80, 0x88, 0x89, 0x8A, 0xC1, 0x83][lots.below(10)];
@@ -60,7 +45,6 @@ fn frame(lots: &mut Lots, out: &mut Vec<u8>) {
 
 #[test]
 fn frames() {
-    const MAX: usize = 256;
     fuzz(30_000, |lots| {
         let mut bytes = Vec::new();
         for _ in 0..=lots.below(5) {
@@ -70,22 +54,8 @@ fn frames() {
             let at = lots.below(bytes.len());
             bytes[at] = lots.byte();
         }
-        let whole = decode(&[&bytes], MAX);
         let cuts = [lots.below(bytes.len()), lots.below(bytes.len())];
-        let (first, last) = (cuts[0].min(cuts[1]), cuts[0].max(cuts[1]));
-        let cut = decode(&[&bytes[..first], &bytes[first..last], &bytes[last..]], MAX);
-        assert_eq!(whole, cut, "cut at {first} and {last}: {bytes:?}");
-        let known = [close::PROTOCOL_ERROR, close::NOT_UTF8, close::TOO_BIG];
-        assert!(whole.1.is_none_or(|code| known.contains(&code)));
-        for event in &whole.0 {
-            let (length, most) = match event {
-                Event::Text(text) => (text.len(), MAX),
-                Event::Binary(bytes) => (bytes.len(), MAX),
-                Event::Ping(bytes) => (bytes.len(), 125),
-                Event::Pong | Event::Close(_) => (0, 0),
-            };
-            assert!(length <= most, "{event:?}");
-        }
+        fuzzing::frames(&bytes, cuts);
     });
 }
 
@@ -103,91 +73,18 @@ const MESSAGES: &[&str] = &[
     r#"{"type":"connection_terminate"}"#,
 ];
 
-/// A message of either protocol. Its payload may be an echo of what the client sent, numbers included that are JSON and yet too large to be read as
-/// one, so nothing is read of it.
-#[derive(serde::Deserialize)]
-struct Message {
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-/// What is true of every answer, whatever was sent.
-#[derive(Default)]
-struct Judge {
-    closed: bool,
-    open: usize,
-    asked: bool,
-}
-
-impl Judge {
-    fn take(&mut self, outputs: Vec<Output>) {
-        for output in outputs {
-            assert!(!self.closed, "{output:?} after the close");
-            match output {
-                Output::Send(text) => {
-                    let message: Message = serde_json::from_str(&text).expect("JSON");
-                    assert!(!message.kind.is_empty(), "{text}");
-                }
-                Output::Close { code, reason } => {
-                    assert!(reason.len() <= limits::CLOSE_REASON_BYTES);
-                    assert!(matches!(code, 1000 | 1012 | 1013 | 4400..=4429), "{code}");
-                    self.closed = true;
-                }
-                Output::Start { id, .. } => {
-                    assert!(!id.is_empty() && id.len() <= limits::ID_BYTES);
-                    self.open += 1;
-                }
-                Output::Stop(_) => {
-                    assert!(self.open > 0, "nothing is open");
-                }
-                Output::Authorize(_) => {
-                    assert!(!self.asked, "asked twice");
-                    self.asked = true;
-                }
-                Output::WakeAt(_) => {}
-            }
-        }
-    }
-}
-
-fn conversation(lots: &mut Lots, mut session: impl Session) {
-    let mut judge = Judge::default();
-    judge.take(session.opened());
-    for step in 0..lots.below(12) {
-        let now = Duration::from_secs(u64::try_from(step).unwrap() * 7);
-        let sent = match step {
+fn conversation(lots: &mut Lots, session: impl Session) {
+    let steps = lots.below(12);
+    let steps = (0..steps).map(|step| Step {
+        sent: match step {
             // Most conversations begin as they should, to come further.
             0 if lots.below(4) > 0 => MESSAGES[0].as_bytes().to_vec(),
             _ => lots.mutated(MESSAGES),
-        };
-        let asked = judge.asked;
-        let outputs = match (lots.below(12), std::str::from_utf8(&sent)) {
-            (0, _) => session.handle(now, Input::Tick),
-            (1, _) => session.handle(now, Input::Binary),
-            (2, _) => session.handle(now, Input::Started("1")),
-            (3, _) => session.handle(now, Input::Done("1")),
-            (4, _) => {
-                let (id, errors) = ("1", r#"[{"message":"no"}]"#);
-                session.handle(now, Input::Failed { id, errors })
-            }
-            (_, Ok(text)) => session.handle(now, Input::Text(text)),
-            // The frames' decoder lets no other text through.
-            (_, Err(_)) => Vec::new(),
-        };
-        judge.take(outputs);
-        if judge.asked && !asked {
-            let answer = match lots.below(6) {
-                0 => Err(Refusal::Unauthorized("no \"right\"".into())),
-                1 => Err(Refusal::Busy("é".repeat(200))),
-                2 => Err(Refusal::Expired("old".into())),
-                _ => Ok(()),
-            };
-            judge.take(session.handle(now, Input::Authorized(answer)));
-        }
-    }
-    let prefix = session.data_prefix("\"\\\u{1}é");
-    let message = format!("{prefix}null}}");
-    serde_json::from_str::<serde_json::Value>(&message).expect("JSON");
+        },
+        what: lots.below(12),
+        answer: lots.below(6),
+    });
+    fuzzing::conversation(session, steps);
 }
 
 #[test]
@@ -231,10 +128,6 @@ fn carriers_of_credentials() {
         " \n\r=-_+/",
     ];
     fuzz(50_000, |lots| {
-        let carrier = String::from_utf8_lossy(&lots.mutated(CARRIERS)).into_owned();
-        if let Some(object) = header(&carrier) {
-            let parsed: serde_json::Value = serde_json::from_str(object.get()).expect("JSON");
-            assert!(parsed.is_object(), "{carrier}");
-        }
+        fuzzing::carrier(&String::from_utf8_lossy(&lots.mutated(CARRIERS)));
     });
 }

@@ -1,0 +1,17 @@
+//! Bytes as a conversation.
+
+use crate::fuzzing::Step;
+
+/// A step for each line: two bytes that say what happens and how it is answered, then what is sent.
+pub fn steps(data: &[u8]) -> impl Iterator<Item = Step> {
+    data.split(|byte| *byte == b'\n').filter_map(|line| {
+        let [what, answer, sent @ ..] = line else {
+            return None;
+        };
+        Some(Step {
+            what: usize::from(*what),
+            sent: sent.to_vec(),
+            answer: usize::from(*answer),
+        })
+    })
+}
