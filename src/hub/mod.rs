@@ -46,8 +46,6 @@ pub use lists::Wanted;
 pub use live_list::LIST_SLOTS;
 pub use mailbox::{Delivery, Mail, Mailbox, Snapshot, WatchId};
 pub use recent::RECENT_JOBS;
-#[cfg(test)]
-pub(crate) use wakes::AT_ONCE;
 
 use interest::Told;
 use lists::Lists;

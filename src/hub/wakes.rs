@@ -5,9 +5,8 @@ use std::task::Waker;
 
 use tokio::runtime::Handle;
 
-/// Connections that are woken on the publisher's own thread: a waker may do the connection's work at once.
-pub(crate) const AT_ONCE: usize = 32;
-/// Connections that are woken by one task; who takes which is for the runtime to say.
+/// Connections that are woken by one task: a waker may do the connection's work at once. Not by the publisher itself, which
+/// would make the payloads of all its events one after the other, and leave nothing to conflate.
 const TOGETHER: usize = 64;
 
 /// Wakes them when it is dropped.
@@ -22,14 +21,12 @@ impl Wakes {
 
 impl Drop for Wakes {
     fn drop(&mut self) {
-        while self.0.len() > AT_ONCE
-            && let Ok(runtime) = Handle::try_current()
-        {
-            let rest = self
-                .0
-                .split_off(self.0.len().saturating_sub(TOGETHER).max(AT_ONCE));
-            runtime.spawn(async move { rest.into_iter().for_each(Waker::wake) });
+        let Ok(runtime) = Handle::try_current() else {
+            return self.0.drain(..).for_each(Waker::wake);
+        };
+        while !self.0.is_empty() {
+            let some = self.0.split_off(self.0.len().saturating_sub(TOGETHER));
+            runtime.spawn(async move { some.into_iter().for_each(Waker::wake) });
         }
-        self.0.drain(..).for_each(Waker::wake);
     }
 }

@@ -10,13 +10,14 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message, client::IntoClientRequest};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::hub::tests::row;
-use crate::hub::{AT_ONCE, Event, GroupKey, Render};
+use crate::hub::{Event, GroupKey, Render};
 use job::{Job, Version};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
@@ -709,53 +710,74 @@ async fn a_thousand_watchers_cost_one_execution_per_event() {
     }
 }
 
-/// Whether something has come to be read. It gives no other task its turn.
-#[cfg(unix)]
-fn has_come(socket: &Socket) -> bool {
-    use std::os::fd::AsFd as _;
+/// Counts how often a task is to have a turn.
+#[derive(Default)]
+struct Turns(AtomicU64);
 
-    let MaybeTlsStream::Plain(socket) = socket.get_ref() else {
-        panic!("{socket:?}");
-    };
-    let same = socket.as_fd().try_clone_to_owned().unwrap();
-    std::net::TcpStream::from(same).peek(&mut [0]).is_ok()
+impl std::task::Wake for Turns {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
-#[cfg(unix)]
 #[tokio::test]
-async fn a_publish_writes_to_some_sockets_itself_and_leaves_the_others_to_tasks() {
-    let server = server(100, limits::STALLED).await;
-    let mut sockets = Vec::new();
-    for _ in 0..AT_ONCE + 8 {
-        let mut socket = connect(&server, MODERN).await.unwrap();
-        let idle = "> {\"type\":\"ping\"}\n< {\"type\":\"pong\"}";
-        run(&server, &mut socket, &format!("{OPEN}\n{WATCH}\n{idle}")).await;
-        sockets.push(socket);
-    }
-    server.sessions.hub.publish(None, &row(1, 3));
-    let come = || sockets.iter().filter(|socket| has_come(socket)).count();
-    let begun = std::time::Instant::now();
-    while come() < AT_ONCE && begun.elapsed() < DEADLINE {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    assert_eq!(come(), AT_ONCE);
-    // The driver's task has to close the socket, whoever wrote the end.
-    server.sessions.hub.publish(None, &row(1, 12));
-    for socket in &mut sockets {
-        let rest = [3, 12]
-            .map(|version| format!(r#"{{"id":"a","type":"next","payload":{{"data":{version}}}}}"#));
-        let told = receive(socket).await;
-        // Who was left to a task hears of the newest only.
-        assert!(rest.contains(&told), "{told}");
-        if told == rest[0] {
-            assert_eq!(receive(socket).await, rest[1]);
+async fn a_publish_is_delivered_without_a_turn_of_the_connections_own_task() {
+    let Server { sessions, .. } = server(10, limits::STALLED).await;
+    let (socket, peer) = tokio::io::duplex(4096);
+    let client = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
+    let (mut says, mut hears) = client.split();
+    let admission = sessions.admit().unwrap();
+    let credentials = Box::new(Credentials {
+        parts: parts(None),
+        appsync: None,
+        init: None,
+    });
+    let protocol = Box::new(wire::transport_ws::TransportWs::default());
+    let mut serving = Box::pin(connection::serve(
+        admission,
+        socket,
+        b"",
+        protocol,
+        credentials,
+    ));
+    let turns = Arc::new(Turns::default());
+    let waker = std::task::Waker::from(Arc::clone(&turns));
+    let mut receive = async |turn: bool| {
+        loop {
+            if turn {
+                let turned = serving
+                    .as_mut()
+                    .poll(&mut std::task::Context::from_waker(&waker));
+                assert!(turned.is_pending());
+            }
+            let next = tokio::time::timeout(Duration::from_millis(10), hears.next());
+            match next.await {
+                Ok(Some(Ok(Message::Text(text)))) => return text.to_string(),
+                Ok(other) => panic!("{other:?}"),
+                Err(_) => {}
+            }
         }
-        let bye = r#"< {"id":"a","type":"complete"}
-            > {"type":"nonsense"}
-            < close 4400"#;
-        run(&server, socket, bye).await;
+    };
+    for (said, heard) in [
+        (r#"{"type":"connection_init"}"#, "connection_ack"),
+        (
+            r#"{"id":"a","type":"subscribe","payload":{"query":"watch"}}"#,
+            r#"{"data":1}"#,
+        ),
+    ] {
+        says.send(Message::text(said)).await.unwrap();
+        assert!(receive(true).await.contains(heard));
     }
-    assert!(server.sessions.hub.is_empty());
+    let before = turns.0.load(Ordering::SeqCst);
+    for version in 2..5 {
+        sessions.hub.publish(None, &row(1, version));
+        let heard = tokio::time::timeout(DEADLINE, receive(false)).await;
+        assert!(heard.unwrap().contains(&format!(r#"{{"data":{version}}}"#)));
+    }
+    assert_eq!(turns.0.load(Ordering::SeqCst), before);
+    drop(serving);
+    assert!(sessions.hub.is_empty());
+    assert_eq!(sessions.connections(), 0);
 }
 
 /// Renders when it is let.
