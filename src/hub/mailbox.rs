@@ -258,7 +258,8 @@ impl Mailbox {
         };
         *primed = true;
         if slot.is_some() {
-            Self::wake(state, watch);
+            let waker = state.announce(watch);
+            Self::wake(state, waker);
             return Snapshot::Open;
         }
         if job.status.is_terminal() && job.version == *told {
@@ -281,7 +282,8 @@ impl Mailbox {
         };
         let taken = list.page(tellings);
         if list.has_next() {
-            Self::wake(state, watch);
+            let waker = state.announce(watch);
+            Self::wake(state, waker);
         }
         taken
     }
@@ -316,10 +318,7 @@ impl Mailbox {
         let mut state = self.state.lock();
         state.leaving = true;
         let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        Self::wake(state, waker);
     }
 
     /// Whoever waits is woken no more.
@@ -328,8 +327,8 @@ impl Mailbox {
         let _waker = self.state.lock().waker.take();
     }
 
-    fn wake(mut state: MutexGuard<'_, State>, watch: WatchId) {
-        let waker = state.announce(watch);
+    /// Wakes without the lock, which who is woken takes.
+    fn wake(state: MutexGuard<'_, State>, waker: Option<Waker>) {
         drop(state);
         if let Some(waker) = waker {
             waker.wake();

@@ -712,11 +712,15 @@ async fn a_thousand_watchers_cost_one_execution_per_event() {
 
 /// Counts how often a task is to have a turn.
 #[derive(Default)]
-struct Turns(AtomicU64);
+struct Turns {
+    count: AtomicU64,
+    due: tokio::sync::Notify,
+}
 
 impl std::task::Wake for Turns {
     fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.count.fetch_add(1, Ordering::SeqCst);
+        self.due.notify_one();
     }
 }
 
@@ -742,19 +746,20 @@ async fn a_publish_is_delivered_without_a_turn_of_the_connections_own_task() {
     ));
     let turns = Arc::new(Turns::default());
     let waker = std::task::Waker::from(Arc::clone(&turns));
-    let mut receive = async |turn: bool| {
+    let mut receive = async |has_turns: bool| {
         loop {
-            if turn {
+            if has_turns {
                 let turned = serving
                     .as_mut()
                     .poll(&mut std::task::Context::from_waker(&waker));
                 assert!(turned.is_pending());
             }
-            let next = tokio::time::timeout(Duration::from_millis(10), hears.next());
-            match next.await {
-                Ok(Some(Ok(Message::Text(text)))) => return text.to_string(),
-                Ok(other) => panic!("{other:?}"),
-                Err(_) => {}
+            tokio::select! {
+                message = hears.next() => match message {
+                    Some(Ok(Message::Text(text))) => return text.to_string(),
+                    other => panic!("{other:?}"),
+                },
+                () = turns.due.notified(), if has_turns => {}
             }
         }
     };
@@ -766,15 +771,16 @@ async fn a_publish_is_delivered_without_a_turn_of_the_connections_own_task() {
         ),
     ] {
         says.send(Message::text(said)).await.unwrap();
-        assert!(receive(true).await.contains(heard));
+        let answer = tokio::time::timeout(DEADLINE, receive(true)).await;
+        assert!(answer.unwrap().contains(heard));
     }
-    let before = turns.0.load(Ordering::SeqCst);
+    let before = turns.count.load(Ordering::SeqCst);
     for version in 2..5 {
         sessions.hub.publish(None, &row(1, version));
         let heard = tokio::time::timeout(DEADLINE, receive(false)).await;
         assert!(heard.unwrap().contains(&format!(r#"{{"data":{version}}}"#)));
     }
-    assert_eq!(turns.0.load(Ordering::SeqCst), before);
+    assert_eq!(turns.count.load(Ordering::SeqCst), before);
     drop(serving);
     assert!(sessions.hub.is_empty());
     assert_eq!(sessions.connections(), 0);

@@ -22,7 +22,7 @@ export const approval = (subject) => ({
 export const yes = (id) => ({ id, output: JSON.stringify({ approved: true, comment: "fine" }) });
 
 /** Whether the server cuts connections on purpose. */
-const CUTS = /(^|,)cut=/.test(process.env.JOBCAST_CHAOS ?? "");
+export const CUTS = /(^|,)cut=/.test(process.env.JOBCAST_CHAOS ?? "");
 
 /** Clients take their time before they connect again. */
 const WITHIN_MS = CUTS ? 240_000 : 60_000;
@@ -74,8 +74,8 @@ export class Watch {
   }
 
   /**
-   * Proves the whole: `submitted` is what the mutation answered. A client that `reconnected`, as any may when connections are cut, is told the job as it is, which may be what it knew:
-   * the same version again is no step back.
+   * Proves the whole: `submitted` is what the mutation answered. A client that `reconnected`, as any may when connections are cut, is told the job
+   * as it is, which may be what it knew: the same version again is no step back.
    */
   check(submitted, { reconnected = CUTS } = {}) {
     const { what } = this;

@@ -48,10 +48,13 @@ async def watched(server, name, make, submitted, waiting, breaks=0):
     events, waited, broken = [], False, 0
     while not events or events[-1]["status"] != "SUCCEEDED":
         try:
+            known = events[-1] if events else None
             async with Client(transport=make()) as session:
                 async for answer in watching(session, submitted["id"]):
-                    if not events or answer["onJob"]["version"] != events[-1]["version"]:
+                    # What a new connection begins with may be known already, and nothing else.
+                    if not known or answer["onJob"]["version"] != known["version"]:
                         events.append(answer["onJob"])
+                    known = None
                     status = events[-1]["status"]
                     # AppSync ends no subscription: the client does. The others are ended by the server.
                     if status == "SUCCEEDED" and name == "AppSync":
