@@ -12,7 +12,7 @@ use jsonata_core::{
 /// Items of `$range` and chunks of `$partition`.
 const MAX_ITEMS: usize = 1_000_000;
 
-fn wrong(why: impl Into<String>) -> EvaluatorError {
+pub(super) fn wrong(why: impl Into<String>) -> EvaluatorError {
     EvaluatorError::EvaluationError(why.into())
 }
 
@@ -75,7 +75,7 @@ pub(super) fn register(evaluator: &mut Evaluator, scope: &Scope<'_>) -> Result<(
     evaluator.register_fn("range", range)
 }
 
-fn argument(arguments: &[JValue], at: usize) -> Option<&JValue> {
+pub(super) fn argument(arguments: &[JValue], at: usize) -> Option<&JValue> {
     arguments.get(at).filter(|a| !a.is_undefined())
 }
 

@@ -1,8 +1,9 @@
 //! JSONata between `{%` and `%}`: parsed once, evaluated over `$states` and the variables, with AWS's extra functions.
 //!
-//! Depth, sequence length and time are bounded; chance and time come from the scope, so that a replay gives the same
+//! Depth, length of sequences and texts, and time are bounded; chance and time come from the scope, so that a replay gives the same
 //! values. `$eval` is refused as on AWS. The language itself is `jsonata-core`'s;
 //! `functions` adds AWS's.
+mod bounds;
 mod functions;
 #[cfg(test)]
 mod suite;
@@ -15,6 +16,7 @@ use jsonata_core::{
     value::JValue,
 };
 use serde_json::Value;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Nested evaluations of one expression.
 const MAX_STACK: usize = 2_000;
@@ -76,7 +78,8 @@ impl Jsonata {
                 "the expression nests deeper than {MAX_BRACKETS} brackets"
             ));
         }
-        let ast = parser::parse(inside).map_err(|e| e.to_string())?;
+        let mut ast = parser::parse(inside).map_err(|e| e.to_string())?;
+        bounds::bound(inside, &mut ast);
         let (states, variables) = names(inside);
         Ok(Self {
             text: inside.to_owned(),
@@ -105,6 +108,12 @@ impl Jsonata {
             .map_err(|e| failed(format!("threw an error during evaluation. {}", e.message())))?;
         if found.is_undefined() {
             return Err(failed("returned nothing (undefined).".to_owned()));
+        }
+        if bounds::size(&found, bounds::MAX_BYTES) > bounds::MAX_BYTES {
+            return Err(failed(format!(
+                "returned a value of more than {} bytes.",
+                bounds::MAX_BYTES
+            )));
         }
         value(&found).ok_or_else(|| failed("returned an unsupported result type.".to_owned()))
     }
@@ -154,7 +163,16 @@ impl Jsonata {
         }
         let mut evaluator = Evaluator::with_options(context, options());
         functions::register(&mut evaluator, scope)?;
-        evaluator.evaluate(&self.ast, &JValue::Undefined)
+        bounds::register(&mut evaluator)?;
+        // A mistake of the library is an error of the expression, and nobody else's.
+        let found = catch_unwind(AssertUnwindSafe(|| {
+            evaluator.evaluate(&self.ast, &JValue::Undefined)
+        }));
+        found.unwrap_or_else(|_| {
+            Err(functions::wrong(
+                "The evaluation failed within the JSONata library",
+            ))
+        })
     }
 }
 
@@ -322,6 +340,123 @@ mod tests {
         let deep = |n: usize| format!("{}1{}", "(".repeat(n), ")".repeat(n));
         assert_eq!(run(&deep(MAX_BRACKETS)), Ok(json!(1)));
         assert!(run(&deep(MAX_BRACKETS + 1)).is_err());
+    }
+
+    #[test]
+    fn no_text_is_longer_than_an_expression_may_make_it() {
+        let most = bounds::MAX_BYTES;
+        let doubled = |times: usize| {
+            format!(
+                "($f := function($s, $n) {{ $n = 0 ? $s : $f($s & $s, $n - 1) }}; $length($f('x', {times})))"
+            )
+        };
+        let nested = |times: usize| {
+            format!(
+                "($f := function($v, $n) {{ $n = 0 ? $v : $f([[$v], [$v]], $n - 1) }}; $f(1, {times}))"
+            )
+        };
+        let long = "x".repeat(1000);
+        for (text, fits) in [
+            (doubled(20), true),
+            (doubled(40), false),
+            (format!("$length($pad('x', {most}))"), true),
+            (format!("$length($pad('x', {}))", most + 1), false),
+            (format!("$length($pad('x', -{}))", most + 1), false),
+            (format!("$length('x' ~> $pad({}, '-'))", most + 1), false),
+            ("$length($pad('x', 3000000000000))".to_owned(), false),
+            (format!("$length($join([1..16].('{long}'), '-'))"), true),
+            (format!("$length($join([1..20000].('{long}')))"), false),
+            (
+                format!("$length([1..20000].('{long}') ~> $join('-'))"),
+                false,
+            ),
+            (format!("$length([1..20000].('{long}') ~> $join)"), false),
+            (format!("$length($join([1..20000].('x'), '{long}'))"), false),
+            (
+                format!("$length($replace($pad('x', 1000, 'x'), 'x', '{long}'))"),
+                true,
+            ),
+            (
+                format!("$length($replace($pad('x', 20000, 'x'), 'x', '{long}'))"),
+                false,
+            ),
+            (
+                format!("$length($replace($pad('x', 20000, 'x'), /x/, '{long}'))"),
+                false,
+            ),
+            (
+                format!("$length($replace($pad('x', 20000), 'y', '{long}'))"),
+                true,
+            ),
+            (nested(5), true),
+            (nested(30), false),
+            (format!("$length($string({}))", nested(30)), false),
+            ("[1..1000000]".to_owned(), true),
+        ] {
+            let got = run(&text);
+            assert_eq!(got.is_ok(), fits, "{}", &text[..text.len().min(80)]);
+            if let Err(error) = got {
+                assert!(error.contains("bytes"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_texts_of_one_expression_together_are_bounded() {
+        let texts = |count: usize| {
+            format!(
+                "($s := $pad('x', 1000000); $count($map([1..{count}], function($i) {{ $s & $i }})))"
+            )
+        };
+        assert_eq!(run(&texts(100)), Ok(json!(100)));
+        let error = run(&texts(1000)).unwrap_err();
+        assert!(
+            error.contains("bytes") || error.contains("D1012"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_bounded_means_the_same_as_before() {
+        for (text, want) in [
+            (
+                "($x := 'b'; 'a' & $x & 1 & [2, 'c'] & $nothing & {'d': null})",
+                json!("ab1[2,\"c\"]{\"d\":null}"),
+            ),
+            ("$join(['a', 'b'], $string(1))", json!("a1b")),
+            ("$join('a')", json!("a")),
+            ("['a', 'b'] ~> $join('-') ~> $uppercase()", json!("A-B")),
+            ("($j := $join(?, '+'); $j(['a', 'b']))", json!("a+b")),
+            (
+                "$map(['a', 'b'], function($s) { $s.$pad(3, '#') })",
+                json!(["a##", "b##"]),
+            ),
+            ("$pad('a', -3)", json!("  a")),
+            ("$replace('aXbX', 'X', '-', 1)", json!("a-bX")),
+            (
+                "$replace('a1b2', /[0-9]/, function($m) { '<' & $m.match & '>' })",
+                json!("a<1>b<2>"),
+            ),
+            ("'aXb' ~> $replace('X', '')", json!("ab")),
+            ("$string([1, 2])", json!("[1,2]")),
+            ("5 ~> $string", json!("5")),
+            (
+                "$reduce(['a', 'b', 'c'], function($all, $s) { $all & $s })",
+                json!("abc"),
+            ),
+        ] {
+            assert_eq!(run(text), Ok(want), "{text}");
+        }
+        let chain = vec!["'x'"; 500].join(" & ");
+        assert_eq!(run(&chain), Ok(json!("x".repeat(500))));
+        let chain = format!("($a := 'x'; {})", vec!["$a"; 500].join(" & "));
+        assert_eq!(run(&chain), Ok(json!("x".repeat(500))));
+    }
+
+    #[test]
+    fn a_mistake_of_the_library_is_an_error_of_the_expression() {
+        let error = run("$fromMillis(0, '[Y,200000000]')").unwrap_err();
+        assert!(error.contains("within the JSONata library"), "{error}");
     }
 
     #[test]

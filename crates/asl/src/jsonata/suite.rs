@@ -1,6 +1,6 @@
 //! JSONata's published test suite, run with the bounds that this engine sets. It is not part of this repository: `JSONATA_SUITE` names its
 //! folder (`test/test-suite` of jsonata-js/jsonata). `JSONATA_VERBOSE` lists the cases that differ.
-use super::{JValue, jvalue, options, value};
+use super::{JValue, bounds, jvalue, options, value};
 use jsonata_core::{
     evaluator::{Context, Evaluator, EvaluatorOptions},
     parser,
@@ -59,7 +59,8 @@ fn same(want: &Value, got: &Value, any_order: bool) -> bool {
 fn play(case: &Value, text: &str, datasets: &HashMap<String, Value>) -> Result<(), String> {
     let outcome = parser::parse(text)
         .map_err(|error| error.to_string())
-        .and_then(|ast| {
+        .and_then(|mut ast| {
+            bounds::bound(text, &mut ast);
             let mut context = Context::new();
             for (name, bound) in case["bindings"].as_object().into_iter().flatten() {
                 context.bind(name.clone(), jvalue(bound));
@@ -73,7 +74,9 @@ fn play(case: &Value, text: &str, datasets: &HashMap<String, Value>) -> Result<(
                 timeout_ms: Some(case["timelimit"].as_u64().unwrap_or(60_000)),
                 ..options()
             };
-            Evaluator::with_options(context, options)
+            let mut evaluator = Evaluator::with_options(context, options);
+            bounds::register(&mut evaluator).map_err(|error| error.to_string())?;
+            evaluator
                 .evaluate(&ast, &data)
                 .map_err(|error| error.message().to_owned())
         });

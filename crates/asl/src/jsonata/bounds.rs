@@ -1,0 +1,332 @@
+//! Bounds that `jsonata-core` does not have: how much text one expression makes. Time alone does not bound it, since one call may ask for
+//! more than there is memory. The parsed expression is changed: what a few functions and `&` are given goes through functions of ours first,
+//! whose names no expression can write.
+//!
+//! An expression that neither assigns a variable nor has a function of its own can only join what is in its text and its data, so its `&`
+//! stay as they are.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use jsonata_core::{
+    ast::{AstNode, BinaryOp, PathStep, Stage},
+    evaluator::{Evaluator, EvaluatorError},
+    value::JValue,
+};
+
+use super::functions::{argument, wrong};
+use crate::execution::MAX_DEPTH;
+
+/// Bytes of one text that an expression makes, and of its value: 64 times what a state may pass on.
+pub(super) const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Bytes of all the texts that go into others, in one evaluation.
+const MAX_TOTAL: usize = 512 * 1024 * 1024;
+/// Bytes of a value besides its text.
+const VALUE: usize = 16;
+/// Bytes of one side of a `&`, whatever the number of the others.
+const LEAST_PART: usize = 256 * 1024;
+
+/// Passes on a value whose text is not too long; `part` gets the most that it may be.
+const PART: &str = "a part of a text";
+/// Passes on the list that is to be joined.
+const LIST: &str = "a list to join";
+/// Passes on the text in which something is to be replaced.
+const REPLACED: &str = "a text to replace in";
+/// Passes on what `$pad` gets, in any place.
+const WIDTH: &str = "a width";
+
+/// Bytes that a value takes, about; counts no further than `most`, and no deeper than a value may be that leaves the expression.
+pub(super) fn size(value: &JValue, most: usize) -> usize {
+    let mut sum = 0;
+    add(value, most, MAX_DEPTH, &mut sum);
+    sum
+}
+
+fn add(value: &JValue, most: usize, depth: usize, sum: &mut usize) {
+    *sum += match value {
+        JValue::String(text) => VALUE + text.len(),
+        _ => VALUE,
+    };
+    let Some(deeper) = depth.checked_sub(1) else {
+        return;
+    };
+    match value {
+        JValue::Array(items) => {
+            for item in items.iter() {
+                if *sum > most {
+                    return;
+                }
+                add(item, most, deeper, sum);
+            }
+        }
+        JValue::Object(fields) => {
+            for (name, item) in fields.iter() {
+                if *sum > most {
+                    return;
+                }
+                *sum += name.len();
+                add(item, most, deeper, sum);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check(bytes: usize, most: usize) -> Result<(), EvaluatorError> {
+    if bytes > most {
+        return Err(wrong(format!(
+            "The expression makes a text of {bytes} bytes or more, and may make one of {most} at most"
+        )));
+    }
+    Ok(())
+}
+
+/// The functions that [`bound`] puts in.
+pub(super) fn register(evaluator: &mut Evaluator) -> Result<(), EvaluatorError> {
+    let total = Rc::new(Cell::new(0_usize));
+    let spend = move |bytes: usize| {
+        total.set(total.get().saturating_add(bytes));
+        check(total.get(), MAX_TOTAL)
+    };
+    let given = |arguments: &[JValue]| arguments.first().cloned().unwrap_or(JValue::Undefined);
+    let spent = spend.clone();
+    evaluator.register_fn(PART, move |arguments: &[JValue]| {
+        let most = argument(arguments, 1).and_then(JValue::as_f64);
+        let most = most.map_or(MAX_BYTES, |most| most as usize);
+        let bytes = size(&given(arguments), most);
+        check(bytes, most)?;
+        spent(bytes)?;
+        Ok(given(arguments))
+    })?;
+    let spent = spend.clone();
+    evaluator.register_fn(LIST, move |arguments: &[JValue]| {
+        let separator = argument(arguments, 1).and_then(JValue::as_str);
+        let between = separator.map_or(0, str::len);
+        if let Some(items) = argument(arguments, 0).and_then(JValue::as_array) {
+            let lengths = items.iter().filter_map(JValue::as_str).map(str::len);
+            let bytes = lengths.fold(0_usize, |sum, bytes| {
+                sum.saturating_add(bytes).saturating_add(between)
+            });
+            check(bytes, MAX_BYTES)?;
+            spent(bytes)?;
+        }
+        Ok(given(arguments))
+    })?;
+    let spent = spend.clone();
+    evaluator.register_fn(REPLACED, move |arguments: &[JValue]| {
+        let text = |at| argument(arguments, at).and_then(JValue::as_str);
+        if let (Some(text), Some(by)) = (text(0), text(2)) {
+            let times = match argument(arguments, 1).and_then(JValue::as_str) {
+                Some("") => 0,
+                Some(sought) => text.matches(sought).count(),
+                // An expression may match everywhere.
+                None => text.len() + 1,
+            };
+            let bytes = text.len().saturating_add(times.saturating_mul(by.len()));
+            check(bytes, MAX_BYTES)?;
+            spent(bytes)?;
+        }
+        Ok(given(arguments))
+    })?;
+    evaluator.register_fn(WIDTH, move |arguments: &[JValue]| {
+        let width = argument(arguments, 0).and_then(JValue::as_f64);
+        if let Some(width) = width.map(f64::abs) {
+            check(width as usize, MAX_BYTES)?;
+            spend(width as usize)?;
+        }
+        Ok(given(arguments))
+    })
+}
+
+/// Puts the functions of [`register`] where they belong.
+pub(super) fn bound(text: &str, ast: &mut AstNode) {
+    let repeats = [":=", "function", "λ"];
+    let repeats = repeats.iter().any(|sign| text.contains(sign));
+    // Without recursion: a chain of operators is as deep as it is long.
+    let mut open = vec![ast];
+    while let Some(node) = open.pop() {
+        if is_concatenation(node) {
+            let parts = parts_of(node);
+            let most = (MAX_BYTES / parts.len()).max(LEAST_PART);
+            for part in parts {
+                if repeats {
+                    bound_part(part, most);
+                }
+                open.push(part);
+            }
+        } else {
+            bound_call(node);
+            push_children(node, &mut open);
+        }
+    }
+}
+
+fn is_concatenation(node: &AstNode) -> bool {
+    matches!(node, AstNode::Binary { op, .. } if *op == BinaryOp::Concatenate)
+}
+
+/// What a chain of `&` joins.
+fn parts_of(mut node: &mut AstNode) -> Vec<&mut AstNode> {
+    let mut parts = Vec::new();
+    loop {
+        match node {
+            AstNode::Binary {
+                op: BinaryOp::Concatenate,
+                lhs,
+                rhs,
+            } => {
+                parts.push(rhs.as_mut());
+                node = lhs;
+            }
+            first => {
+                parts.push(first);
+                return parts;
+            }
+        }
+    }
+}
+
+fn bound_part(node: &mut AstNode, most: usize) {
+    match node {
+        // These are as long as the expression's text, or have been looked at.
+        AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null => {}
+        AstNode::Function { name, .. } if name == PART => {}
+        _ => wrap(node, PART, vec![AstNode::Number(most as f64)]),
+    }
+}
+
+/// `node` becomes the first argument of a function of ours.
+fn wrap(node: &mut AstNode, name: &str, more: Vec<AstNode>) {
+    let mut args = vec![std::mem::replace(node, AstNode::Null)];
+    args.extend(more);
+    *node = AstNode::Function {
+        name: name.to_owned(),
+        args,
+        is_builtin: true,
+    };
+}
+
+/// What the functions get that make long texts.
+fn bound_call(node: &mut AstNode) {
+    match node {
+        AstNode::Function { name, args, .. } => match (name.as_str(), args.as_mut_slice()) {
+            ("join", [list, more @ ..]) => wrap_unless_open(list, LIST, more),
+            ("replace", [text, more @ ..]) => wrap_unless_open(text, REPLACED, more),
+            ("string", [value, ..]) => wrap_unless_open(value, PART, &[]),
+            ("pad", args) => args
+                .iter_mut()
+                .for_each(|arg| wrap_unless_open(arg, WIDTH, &[])),
+            _ => {}
+        },
+        // `list ~> $join(separator)`: the first argument stands before the function.
+        AstNode::Binary {
+            op: BinaryOp::ChainPipe,
+            lhs,
+            rhs,
+        } => {
+            let (called, args) = match rhs.as_mut() {
+                AstNode::Function { name, args, .. } => (name.as_str(), args.as_mut_slice()),
+                AstNode::Variable(name) => (name.as_str(), &mut [] as &mut [AstNode]),
+                _ => return,
+            };
+            match called {
+                "join" => wrap_unless_open(lhs, LIST, args),
+                "replace" => wrap_unless_open(lhs, REPLACED, args),
+                "string" => wrap_unless_open(lhs, PART, &[]),
+                _ => {}
+            }
+        }
+        _ => {}
+    }
+}
+
+/// A `?` in a call stands for an argument that comes later: such a call makes a function, and nothing else yet.
+fn wrap_unless_open(node: &mut AstNode, name: &str, more: &[AstNode]) {
+    let ours = matches!(node, AstNode::Function { name, .. } if [PART, LIST, REPLACED, WIDTH].contains(&name.as_str()));
+    let open = |node: &AstNode| matches!(node, AstNode::Placeholder);
+    if !ours && !open(node) && !more.iter().any(open) {
+        wrap(node, name, more.iter().map(again).collect());
+    }
+}
+
+/// An argument that our function looks at as well, where to evaluate it twice costs nothing.
+fn again(node: &AstNode) -> AstNode {
+    match node {
+        AstNode::String(_) | AstNode::Regex { .. } | AstNode::Variable(_) => node.clone(),
+        AstNode::Function { name, args, .. } if name == PART || name == WIDTH => {
+            args.first().map_or(AstNode::Undefined, again)
+        }
+        AstNode::Path { steps } if steps.iter().all(is_plain) => node.clone(),
+        _ => AstNode::Undefined,
+    }
+}
+
+fn is_plain(step: &PathStep) -> bool {
+    step.stages.is_empty() && matches!(step.node, AstNode::Name(_) | AstNode::Variable(_))
+}
+
+fn push_children<'a>(node: &'a mut AstNode, open: &mut Vec<&'a mut AstNode>) {
+    fn push_steps<'a>(steps: &'a mut [PathStep], open: &mut Vec<&'a mut AstNode>) {
+        for step in steps {
+            open.push(&mut step.node);
+            for stage in &mut step.stages {
+                if let Stage::Filter(filter) = stage {
+                    open.push(filter);
+                }
+            }
+        }
+    }
+    match node {
+        AstNode::Path { steps } => push_steps(steps, open),
+        AstNode::Binary { lhs, rhs, .. } => open.extend([lhs.as_mut(), rhs.as_mut()]),
+        AstNode::Unary { operand, .. } => open.push(operand),
+        AstNode::Function { args, .. } => open.extend(args),
+        AstNode::Call { procedure, args } => {
+            open.push(procedure);
+            open.extend(args);
+        }
+        AstNode::Lambda { body, .. } => open.push(body),
+        AstNode::Array(nodes) | AstNode::Block(nodes) | AstNode::ArrayGroup(nodes) => {
+            open.extend(nodes);
+        }
+        AstNode::Object(pairs) => open.extend(pairs.iter_mut().flat_map(|(k, v)| [k, v])),
+        AstNode::ObjectTransform { input, pattern } => {
+            open.push(input);
+            open.extend(pattern.iter_mut().flat_map(|(k, v)| [k, v]));
+        }
+        AstNode::Conditional {
+            condition,
+            then_branch,
+            else_branch,
+        } => {
+            open.extend([condition.as_mut(), then_branch.as_mut()]);
+            open.extend(else_branch.as_deref_mut());
+        }
+        AstNode::FunctionApplication(inner) => open.push(inner),
+        AstNode::Sort { input, terms } => {
+            open.push(input);
+            open.extend(terms.iter_mut().map(|(term, _)| term));
+        }
+        AstNode::Transform {
+            location,
+            update,
+            delete,
+        } => {
+            open.extend([location.as_mut(), update.as_mut()]);
+            open.extend(delete.as_deref_mut());
+        }
+        AstNode::String(_)
+        | AstNode::Name(_)
+        | AstNode::Number(_)
+        | AstNode::Boolean(_)
+        | AstNode::Null
+        | AstNode::Undefined
+        | AstNode::Placeholder
+        | AstNode::Regex { .. }
+        | AstNode::Variable(_)
+        | AstNode::ParentVariable(_)
+        | AstNode::Wildcard
+        | AstNode::Descendant
+        | AstNode::Parent(_) => {}
+    }
+}
