@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::super::output::print;
+
 /// How the figures are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -165,7 +167,7 @@ impl Report {
             sections: Vec::new(),
         };
         if format == Format::Markdown {
-            println!("| benchmark | figure | value | goal | met |\n|---|---|---:|---|---|");
+            print("| benchmark | figure | value | goal | met |\n|---|---|---:|---|---|");
         }
         report
     }
@@ -182,13 +184,13 @@ impl Report {
     pub(super) fn end(&self) {
         if self.format == Format::Json {
             let text = serde_json::to_string_pretty(&self.sections);
-            println!("{}", text.expect("figures are JSON"));
+            print(text.expect("figures are JSON"));
         }
     }
 }
 
 fn text(section: &Section) {
-    println!("\n{}: {}", section.name, section.about);
+    print(format_args!("\n{}: {}", section.name, section.about));
     let width = |of: fn(&Figure) -> usize| section.figures.iter().map(of).max().unwrap_or(0);
     let names = width(|figure| figure.what.chars().count());
     let values = width(|figure| number(figure.value).chars().count());
@@ -198,18 +200,18 @@ fn text(section: &Section) {
             (Some(goal), _) => format!("   goal {goal}: MISSED"),
             _ => String::new(),
         };
-        println!(
+        print(format_args!(
             "  {:names$}  {:>values$} {}{goal}",
             figure.what,
             number(figure.value),
             figure.unit,
-        );
+        ));
     }
 }
 
 fn markdown(section: &Section) {
     for figure in &section.figures {
-        println!(
+        print(format_args!(
             "| {} | {} | {} {} | {} | {} |",
             section.name,
             figure.what,
@@ -221,7 +223,7 @@ fn markdown(section: &Section) {
                 Some(false) => "no",
                 None => "",
             }
-        );
+        ));
     }
 }
 
