@@ -62,17 +62,19 @@ impl Publisher {
     }
 
     /// Tells everyone who watches the job, here and on the other nodes. Repeats and late versions are harmless. Never waits:
-    /// who watches here hears of it whatever becomes of the other nodes.
-    pub fn publish(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) {
-        match &self.0.chaos {
-            None => {
-                self.0.hub.publish(old, new);
+    /// who watches here hears of it whatever becomes of the other nodes. Returns how many watches were told, where that is known at once.
+    pub fn publish(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) -> usize {
+        let told = match &self.0.chaos {
+            None => self.0.hub.publish(old, new),
+            Some(disturbed) => {
+                self.publish_disturbed(disturbed, old, new);
+                0
             }
-            Some(disturbed) => self.publish_disturbed(disturbed, old, new),
-        }
+        };
         if let Some(link) = &self.0.link {
             link.publish(old, new);
         }
+        told
     }
 
     fn publish_disturbed(&self, disturbed: &Disturbed, old: Option<&Arc<Job>>, new: &Arc<Job>) {
