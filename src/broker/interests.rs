@@ -1,6 +1,6 @@
 //! What the hub wants to hear, and what of it arrives. No connection in here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::hub::Topic;
 
@@ -11,6 +11,14 @@ struct Want {
     live: bool,
     /// Somebody has read the store before it was live.
     late: bool,
+}
+
+impl Want {
+    /// It is live. `true`: too late for somebody.
+    fn begin(&mut self) -> bool {
+        self.live = true;
+        std::mem::take(&mut self.late)
+    }
 }
 
 /// What has to be said to the broker.
@@ -27,6 +35,8 @@ pub(super) struct Interests {
     changed: HashSet<Topic>,
     /// What the broker was told to bring.
     listening: HashSet<Topic>,
+    /// Parts of the lists that arrive, of which it is not known what each node had sent: what of them is lost would not be found.
+    uncounted: BTreeSet<u8>,
     connected: bool,
 }
 
@@ -72,10 +82,11 @@ impl Interests {
     /// There is a new connection, on which nothing is listened for yet.
     pub(super) fn begin(&mut self) {
         self.listening.clear();
+        self.uncounted.clear();
         self.changed = self.wanted.keys().copied().collect();
     }
 
-    /// All that was wanted at [`Interests::begin`] arrives.
+    /// The broker brings all that was wanted at [`Interests::begin`].
     pub(super) fn connect(&mut self) {
         self.connected = true;
     }
@@ -95,7 +106,7 @@ impl Interests {
         for topic in some {
             self.changed.remove(&topic);
             match (self.wanted.get_mut(&topic), self.listening.contains(&topic)) {
-                (Some(want), true) => want.live = true,
+                (Some(want), true) => want.live = !is_uncounted(&self.uncounted, topic),
                 (Some(_), false) => todo.listen.push(topic),
                 (None, true) => todo.ignore.push(topic),
                 (None, false) => {}
@@ -109,11 +120,12 @@ impl Interests {
         let mut late = false;
         for topic in &todo.listen {
             self.listening.insert(*topic);
+            if let Topic::List(part) = topic {
+                self.uncounted.insert(*part);
+            }
             match self.wanted.get_mut(topic) {
-                Some(want) => {
-                    want.live = true;
-                    late |= std::mem::take(&mut want.late);
-                }
+                Some(_) if is_uncounted(&self.uncounted, *topic) => {}
+                Some(want) => late |= want.begin(),
                 // Left meanwhile, before the broker was told.
                 None => {
                     self.changed.insert(*topic);
@@ -122,12 +134,37 @@ impl Interests {
         }
         for topic in &todo.ignore {
             self.listening.remove(topic);
+            if let Topic::List(part) = topic {
+                self.uncounted.remove(part);
+            }
             if let Some(want) = self.wanted.get_mut(topic) {
                 // Joined again meanwhile.
                 want.live = false;
                 self.changed.insert(*topic);
             }
         }
+        late
+    }
+
+    /// Whether there are parts of the lists to be counted.
+    pub(super) fn has_uncounted(&self) -> bool {
+        !self.uncounted.is_empty()
+    }
+
+    /// From now on it is known of each node what it sends to the parts for which this is true. `true`: as for [`Interests::done`].
+    pub(super) fn counted(&mut self, is_counted: impl Fn(u8) -> bool) -> bool {
+        let mut late = false;
+        for part in self
+            .uncounted
+            .iter()
+            .copied()
+            .filter(|part| is_counted(*part))
+        {
+            if let Some(want) = self.wanted.get_mut(&Topic::List(part)) {
+                late |= want.begin();
+            }
+        }
+        self.uncounted.retain(|part| !is_counted(*part));
         late
     }
 
@@ -151,12 +188,16 @@ impl Interests {
     }
 }
 
+fn is_uncounted(uncounted: &BTreeSet<u8>, topic: Topic) -> bool {
+    matches!(topic, Topic::List(part) if uncounted.contains(&part))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const A: Topic = Topic::List(1);
-    const B: Topic = Topic::List(2);
+    const A: Topic = Topic::Job(job::JobId::from_bytes([1; 16]));
+    const B: Topic = Topic::Job(job::JobId::from_bytes([2; 16]));
 
     fn todo(listen: &[Topic], ignore: &[Topic]) -> ToDo {
         let (listen, ignore) = (listen.to_vec(), ignore.to_vec());
@@ -188,6 +229,40 @@ mod tests {
         interests.left(A);
         interests.done(&again);
         assert_eq!(interests.next(9), todo(&[], &[A]));
+    }
+
+    #[test]
+    fn a_part_of_the_lists_is_live_when_it_is_counted() {
+        const LIST: Topic = Topic::List(3);
+        let mut interests = Interests::default();
+        interests.begin();
+        interests.connect();
+        interests.joined(LIST);
+        interests.joined(A);
+        let listen = interests.next(9);
+        assert!(!interests.done(&listen) && interests.hears(LIST));
+        assert!(interests.is_settled(&[A]) && !interests.is_settled(&[LIST]));
+        assert!(interests.has_uncounted() && !interests.counted(|part| part == 4));
+        interests.go_on(&[LIST]);
+        assert!(!interests.is_settled(&[LIST]));
+        assert!(interests.counted(|part| part == 3), "too late for one");
+        assert!(interests.is_settled(&[LIST]) && !interests.has_uncounted());
+        // Who comes and goes meanwhile begins anew, unless the broker has not been told.
+        interests.left(LIST);
+        interests.joined(LIST);
+        assert_eq!(interests.next(9), ToDo::default());
+        assert!(interests.is_settled(&[LIST]));
+        interests.left(LIST);
+        let ignore = interests.next(9);
+        interests.done(&ignore);
+        interests.joined(LIST);
+        let listen = interests.next(9);
+        interests.done(&listen);
+        assert!(!interests.is_settled(&[LIST]));
+        // And nothing is counted any more on another connection.
+        interests.disconnect();
+        interests.begin();
+        assert!(!interests.has_uncounted());
     }
 
     #[test]

@@ -2,9 +2,9 @@
 //! break, and finds out when something did not arrive. What is then to be read again is its [`Inbox`]'s affair.
 //!
 //! Gaps are found in four ways: a new connection; a node that says it had to drop or pass over something; a node that falls
-//! silent without a farewell; a number that is missing among those of a part of the lists. Only a message that is lost in
-//! silence within the first beat of a part is not found so: the next change of that job heals it. Changes of one job need no
-//! numbers, since the watched jobs are read again now and then in any case.
+//! silent without a farewell, or comes up with something sent before; a number that is missing among those of a part of the lists.
+//! A list waits for its part until each node has said what it had sent: what is lost after that is missing, and what was sent
+//! before is in the store. Changes of one job need no numbers, since the watched jobs are read again now and then in any case.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -71,6 +71,10 @@ struct Shared {
     node: Node,
     outgoing: Mutex<Outgoing>,
     to_send: Notify,
+    /// Somebody wants to know what this node has sent.
+    to_answer: Notify,
+    /// This node wants to know what the others have sent.
+    to_ask: Notify,
     interests: Mutex<Interests>,
     to_listen: Notify,
     /// Changes whenever something has become live, or the connection is gone.
@@ -83,6 +87,8 @@ impl Default for Link {
             node: Uuid::from_bytes(rand::random()),
             outgoing: Mutex::default(),
             to_send: Notify::new(),
+            to_answer: Notify::new(),
+            to_ask: Notify::new(),
             interests: Mutex::default(),
             to_listen: Notify::new(),
             settled: watch::Sender::new(()),
@@ -200,7 +206,7 @@ struct Served<'a> {
 struct Peer {
     heard: Instant,
     dropped: u64,
-    /// By part of the lists; `None` until its next beat.
+    /// By part of the lists; `None` until its next beat after this node began to listen for the part.
     parts: [Option<Sequence>; LIST_PARTS as usize],
 }
 
@@ -252,8 +258,11 @@ impl<'a> Served<'a> {
 
     async fn farewell(&mut self, sender: &mut dyn Sender) -> Result<(), BrokerError> {
         while send_some(self.shared, self.sent, sender).await? {}
-        let beat = beat(self.shared, self.sent, true);
-        sender.send(&[beat]).await
+        let beat = Beat {
+            leaves: true,
+            ..beat(self.shared, self.sent)
+        };
+        sender.send(&[beat.message()]).await
     }
 }
 
@@ -269,7 +278,12 @@ async fn listen(shared: &Shared, listener: &mut dyn Listener) -> Result<bool, Br
     if !todo.ignore.is_empty() {
         in_time(listener.ignore(&channels(&todo.ignore))).await?;
     }
-    Ok(shared.interests.lock().done(&todo))
+    let mut interests = shared.interests.lock();
+    let late = interests.done(&todo);
+    if interests.has_uncounted() {
+        shared.to_ask.notify_one();
+    }
+    Ok(late)
 }
 
 async fn keep_listening(
@@ -288,15 +302,14 @@ async fn keep_listening(
     }
 }
 
-fn beat(shared: &Shared, sent: &Sent, leaves: bool) -> Message {
-    let dropped = shared.outgoing.lock().dropped;
-    let beat = Beat {
+fn beat(shared: &Shared, sent: &Sent) -> Beat {
+    Beat {
         node: shared.node,
         sent: *sent,
-        dropped,
-        leaves,
-    };
-    beat.message()
+        dropped: shared.outgoing.lock().dropped,
+        asks: false,
+        leaves: false,
+    }
 }
 
 async fn send(
@@ -308,13 +321,19 @@ async fn send(
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = beats.tick() => {
-                let beat = beat(shared, sent, false);
-                in_time(sender.send(&[beat])).await?;
+            _ = beats.tick() => say(beat(shared, sent), sender).await?,
+            () = shared.to_answer.notified() => say(beat(shared, sent), sender).await?,
+            () = shared.to_ask.notified() => {
+                let asks = true;
+                say(Beat { asks, ..beat(shared, sent) }, sender).await?;
             }
             () = shared.to_send.notified() => while send_some(shared, sent, sender).await? {},
         }
     }
+}
+
+async fn say(beat: Beat, sender: &mut dyn Sender) -> Result<(), BrokerError> {
+    in_time(sender.send(&[beat.message()])).await
 }
 
 /// Whether there is more.
@@ -396,6 +415,7 @@ async fn receive(
                 if lost {
                     inbox.gap();
                 }
+                count(shared, inbox, &peers);
             }
         }
     }
@@ -421,30 +441,59 @@ fn heard(
     };
     if beat.node == shared.node {
         *echo = Instant::now();
-        return;
+        return count(shared, inbox, peers);
     }
     if beat.leaves {
         peers.remove(&beat.node);
-        return;
+        return count(shared, inbox, peers);
     }
+    if beat.asks {
+        shared.to_answer.notify_one();
+    }
+    let known = peers.contains_key(&beat.node);
     let peer = peers.entry(beat.node).or_insert_with(|| Peer {
         heard: Instant::now(),
         dropped: 0,
         parts: Default::default(),
     });
     peer.heard = Instant::now();
-    if beat.dropped > peer.dropped {
-        peer.dropped = beat.dropped;
-        inbox.gap();
-    }
+    let mut gap = beat.dropped > peer.dropped;
+    peer.dropped = peer.dropped.max(beat.dropped);
     let interests = shared.interests.lock();
     for ((part, sequence), sent) in (0..).zip(&mut peer.parts).zip(beat.sent) {
         match sequence {
             _ if !interests.hears(Topic::List(part)) => *sequence = None,
             Some(sequence) => sequence.due(sent),
-            None => *sequence = Some(Sequence::from(sent)),
+            None => {
+                *sequence = Some(Sequence::from(sent));
+                // Nobody waited for it: what it sent may have been lost.
+                gap |= !known && sent > 0;
+            }
         }
     }
+    drop(interests);
+    if gap {
+        inbox.gap();
+    }
+    count(shared, inbox, peers);
+}
+
+/// The parts of the lists are live of which each node has said what it had sent.
+fn count(shared: &Shared, inbox: &dyn Inbox, peers: &HashMap<Node, Peer>) {
+    let mut interests = shared.interests.lock();
+    if !interests.has_uncounted() {
+        return;
+    }
+    let known = |part: u8| {
+        let part = usize::from(part);
+        peers.values().all(|peer| peer.parts[part].is_some())
+    };
+    let late = interests.counted(known);
+    drop(interests);
+    if late {
+        inbox.gap();
+    }
+    shared.settled.send_replace(());
 }
 
 /// A change.

@@ -46,6 +46,9 @@ pub(super) struct Beat {
     pub(super) sent: Sent,
     /// How many changes it could not send at all.
     pub(super) dropped: u64,
+    /// The others are to say at once what they have sent.
+    #[serde(default)]
+    pub(super) asks: bool,
     /// It stops, and everything that it had to send is sent.
     #[serde(default)]
     pub(super) leaves: bool,

@@ -48,6 +48,8 @@ with_each_broker!(
     a_change_reaches_the_nodes_that_watch_it,
     a_node_that_stops_has_sent_all_and_said_farewell,
     what_is_lost_in_silence_is_found,
+    a_list_is_live_when_every_node_has_said_what_it_had_sent,
+    what_an_unknown_node_had_sent_may_be_lost,
 );
 
 fn valkey() -> Option<Arc<dyn Broker>> {
@@ -206,6 +208,17 @@ async fn a_node_that_stops_has_sent_all_and_said_farewell(broker: Arc<dyn Broker
     assert!((1..=2).contains(&last.sent[usize::from(list_part("me"))]));
 }
 
+/// What a node says that has sent so much.
+fn said(node: Uuid, sent: [u64; LIST_PARTS as usize]) -> Beat {
+    Beat {
+        node,
+        sent,
+        dropped: 0,
+        asks: false,
+        leaves: false,
+    }
+}
+
 async fn what_is_lost_in_silence_is_found(broker: Arc<dyn Broker>) {
     let mut node = Node::start(&broker).await;
     let list = topics_of(&row(1, 1))[1];
@@ -215,12 +228,9 @@ async fn what_is_lost_in_silence_is_found(broker: Arc<dyn Broker>) {
     let id = Uuid::from_bytes(rand::random());
     let mut sent = [0; LIST_PARTS as usize];
     let beat = |sent, dropped| {
-        let leaves = false;
         Beat {
-            node: id,
-            sent,
             dropped,
-            leaves,
+            ..said(id, sent)
         }
         .message()
     };
@@ -242,6 +252,87 @@ async fn what_is_lost_in_silence_is_found(broker: Arc<dyn Broker>) {
     assert_eq!(node.next().await, Came::Gap);
     // And then it falls silent.
     assert_eq!(node.next().await, Came::Gap);
+}
+
+/// The next beat of another node than this one, as another connection hears it.
+async fn beat_of_another(raw: &mut Connection, node: Uuid) -> Beat {
+    loop {
+        let message = next(raw.messages.next()).await;
+        let beat: Beat = serde_json::from_slice(&message.bytes).unwrap();
+        if beat.node != node {
+            return beat;
+        }
+    }
+}
+
+async fn a_list_is_live_when_every_node_has_said_what_it_had_sent(broker: Arc<dyn Broker>) {
+    let mut stranger = broker.connect().await.unwrap();
+    stranger.listener.listen(&[Channel::Nodes]).await.unwrap();
+    let id = Uuid::from_bytes(rand::random());
+    let mut sent = [0; LIST_PARTS as usize];
+    let mut node = Node::start(&broker).await;
+    while beat_of_another(&mut stranger, id).await.asks {}
+    stranger
+        .sender
+        .send(&[said(id, sent).message()])
+        .await
+        .unwrap();
+    // Behind this the node has heard the stranger's beat.
+    node.watch(1).await;
+    let [job, _] = super::message::change(id, &mut [0; LIST_PARTS as usize], None, &row(1, 2));
+    stranger.sender.send(&[job]).await.unwrap();
+    assert_eq!(node.next().await, Came::Version(1, Version(2)));
+
+    let list = topics_of(&row(1, 1))[1];
+    node.link.joined(list);
+    let mut live = node.link.live(vec![list]);
+    while !beat_of_another(&mut stranger, id).await.asks {}
+    assert!(
+        futures_util::poll!(&mut live).is_pending(),
+        "it was asked and has not said"
+    );
+    // What it sends before it answers may get lost: the store is read after that.
+    drop(super::message::change(id, &mut sent, None, &row(1, 3)));
+    let answer = [said(id, sent).message()];
+    stranger.sender.send(&answer).await.unwrap();
+    live.await;
+    // What it sends from then on is missed when it does not come, the first as well as any other.
+    drop(super::message::change(id, &mut sent, None, &row(1, 4)));
+    let beat = [said(id, sent).message()];
+    stranger.sender.send(&beat).await.unwrap();
+    assert_eq!(node.next().await, Came::Gap);
+}
+
+async fn what_an_unknown_node_had_sent_may_be_lost(broker: Arc<dyn Broker>) {
+    let mut node = Node::start(&broker).await;
+    let list = topics_of(&row(1, 1))[1];
+    node.link.joined(list);
+    node.link.live(vec![list]).await;
+    let mut stranger = broker.connect().await.unwrap();
+    let mut sent = [0; LIST_PARTS as usize];
+    for (sends, found) in [(0, false), (1, true)] {
+        let id = Uuid::from_bytes(rand::random());
+        for version in 0..sends {
+            drop(super::message::change(
+                id,
+                &mut sent,
+                None,
+                &row(1, version),
+            ));
+        }
+        stranger
+            .sender
+            .send(&[said(id, sent).message()])
+            .await
+            .unwrap();
+        if found {
+            assert_eq!(node.next().await, Came::Gap);
+        }
+        let change = super::message::change(id, &mut sent, None, &row(1, 9));
+        stranger.sender.send(&change).await.unwrap();
+        assert_eq!(node.next().await, Came::Version(1, Version(9)));
+        sent = [0; LIST_PARTS as usize];
+    }
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ impl JobId {
     }
 
     /// The id with these bytes, as [`JobId::as_bytes`] gave them.
-    pub fn from_bytes(bytes: [u8; 16]) -> JobId {
+    pub const fn from_bytes(bytes: [u8; 16]) -> JobId {
         JobId(Uuid::from_bytes(bytes))
     }
 
