@@ -10,9 +10,9 @@ use resolvers::token::Signer;
 use resolvers::workflow::embedded::EmbeddedWorkflow;
 use sqlite::{Database, Location};
 use tokio_util::task::AbortOnDropHandle;
-use workflow::Engine;
 use workflow::lambda::{FunctionConfig, Host, HostSettings};
 use workflow::runner::Runner;
+use workflow::{Engine, Machines};
 
 use super::listener::{listen, local, reachable};
 use super::{Adapters, Parts, ServeError, directory, millis};
@@ -55,8 +55,12 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
             what: "a bucket cannot be used",
             source,
         })?;
+    let functions = functions(config);
+    if !config.attach_any_function {
+        warn_of_missing(&functions, &parts.machines);
+    }
     let host = Host::new(HostSettings {
-        functions: functions(config),
+        functions,
         attach_any: config.attach_any_function,
         ..HostSettings::default()
     });
@@ -138,6 +142,20 @@ fn functions(config: &Config) -> Vec<FunctionConfig> {
         ),
     }
     functions
+}
+
+/// A job type whose function nobody serves is no error: its other states may be all that a job needs.
+fn warn_of_missing(functions: &[FunctionConfig], machines: &Machines) {
+    for machine in machines.iter() {
+        for (at, name) in machine.functions() {
+            if !functions.iter().any(|function| function.name == name) {
+                tracing::warn!(
+                    "{}.asl.json: {at}: function `{name}` is not configured, and jobs fail there: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration",
+                    machine.name(),
+                );
+            }
+        }
+    }
 }
 
 /// The program that serves the sample functions: this one, unless a test that is another program says where it is.

@@ -119,6 +119,21 @@ async fn state_machines_that_are_not_valid_are_all_named() {
 }
 
 #[tokio::test]
+async fn a_function_that_is_not_configured_is_a_warning() {
+    let machine = json!({ "StartAt": "A", "States": { "A": { "Type": "Task", "Resource": "resize", "End": true } } });
+    for (lines, warned) in [
+        ("", true),
+        ("attach_any_function = true", false),
+        ("[functions.resize]\ncommand = [\"true\"]", false),
+    ] {
+        let home = Home::simple().machine("pictures", &machine).config(lines);
+        home.start().await.stop().await;
+        let said = "pictures.asl.json: /States/A/Resource: function `resize` is not configured";
+        assert_eq!(home.log().contains(said), warned, "{lines}: {}", home.log());
+    }
+}
+
+#[tokio::test]
 async fn a_schema_that_is_none_is_named() {
     let home = Home::simple();
     fs::write(

@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::lambda::function_name;
 use crate::runner;
 use asl::{Diagnostic, Severity, StateMachine, StepPlan};
 use sha2::{Digest, Sha256};
@@ -94,6 +95,15 @@ impl Machine {
     #[must_use]
     pub fn input_schema(&self) -> Option<&Arc<str>> {
         self.input_schema.as_ref()
+    }
+
+    /// The names of the functions that its Task states name in so many words, each with the JSON pointer of the place.
+    #[must_use]
+    pub fn functions(&self) -> Vec<(String, String)> {
+        let functions = self.parsed.functions().into_iter();
+        functions
+            .map(|(at, name)| (at, function_name(&name).to_owned()))
+            .collect()
     }
 
     pub(crate) fn hash(&self) -> &[u8; 32] {
@@ -336,6 +346,48 @@ impl fmt::Display for MachinesError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_functions_that_are_named_in_so_many_words() {
+        let task = |resource: &str, more: &str| {
+            format!(r#"{{"Type":"Task","Resource":"{resource}",{more}"End":true}}"#)
+        };
+        let invoke = "arn:aws:states:::lambda:invoke";
+        let arn = "arn:aws:lambda:us-east-1:000000000000:function:two:live";
+        let definition = format!(
+            r#"{{"StartAt":"P","States":{{"P":{{"Type":"Parallel","End":true,"Branches":[
+                {{"StartAt":"A","States":{{"A":{}}}}},
+                {{"StartAt":"B","States":{{"B":{}}}}},
+                {{"StartAt":"C/D","States":{{"C/D":{}}}}},
+                {{"StartAt":"E","States":{{"E":{}}}}},
+                {{"StartAt":"F","States":{{"F":{}}}}},
+                {{"StartAt":"G","States":{{"G":{}}}}}]}}}}}}"#,
+            task("one", ""),
+            task(arn, ""),
+            task(invoke, r#""Parameters":{"FunctionName":"three:$LATEST"},"#),
+            task(invoke, r#""Parameters":{"FunctionName.$":"$.name"},"#),
+            task(
+                invoke,
+                r#""QueryLanguage":"JSONata","Arguments":{"FunctionName":"four"},"#
+            ),
+            task(
+                invoke,
+                r#""QueryLanguage":"JSONata","Arguments":{"FunctionName":"{% $states.input.name %}"},"#
+            ),
+        );
+        let machine = Machine::parse("m", definition.into(), None).unwrap();
+        let branch = |n: usize, rest: &str| format!("/States/P/Branches/{n}/States/{rest}");
+        let expected = [
+            (branch(0, "A/Resource"), "one"),
+            (branch(1, "B/Resource"), "two"),
+            (branch(2, "C~1D/Parameters/FunctionName"), "three"),
+            (branch(4, "F/Arguments/FunctionName"), "four"),
+        ];
+        assert_eq!(
+            machine.functions(),
+            expected.map(|(at, name)| (at, name.to_owned()))
+        );
+    }
 
     #[test]
     fn every_problem_of_every_file_is_named_with_its_place() {

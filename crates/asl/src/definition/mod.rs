@@ -14,7 +14,7 @@ mod retry;
 mod state;
 mod task;
 
-use crate::{Diagnostic, Resource, Severity, execution::Kind as Type};
+use crate::{Diagnostic, Resource, Severity, execution::Kind as Type, jsonata};
 use model::{Graph, Kind};
 use serde_json::Value;
 use std::sync::Arc;
@@ -117,6 +117,31 @@ impl StateMachine {
         resources(&self.graph, &mut found);
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found
+    }
+    /// Every function that a Task names in so many words, as it names it, with the JSON pointer of the place; nested states too. A name that
+    /// is worked out when the state runs is not among them.
+    #[must_use]
+    pub fn functions(&self) -> Vec<(String, String)> {
+        let source: Value = serde_json::from_str(&self.source).unwrap_or_default();
+        let named = |state: &str| {
+            let mut places = ["Parameters", "Arguments"].into_iter();
+            places.find_map(|field| {
+                let at = format!("{state}/{field}/FunctionName");
+                let name = source.pointer(&at)?.as_str()?;
+                (!jsonata::is_expression(name)).then(|| (at, name.to_owned()))
+            })
+        };
+        let functions = self
+            .resources()
+            .into_iter()
+            .filter_map(|(at, resource)| match resource {
+                Resource::Lambda { function } => Some((at, function)),
+                Resource::Service { service, .. } if service == "lambda" => {
+                    named(at.strip_suffix("/Resource")?)
+                }
+                Resource::Service { .. } | Resource::Activity { .. } => None,
+            });
+        functions.collect()
     }
     /// One error for each placeholder that the tool which deploys the definition should have filled: it cannot run as it is.
     #[must_use]
