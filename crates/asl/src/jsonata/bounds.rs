@@ -26,7 +26,7 @@ const VALUE: usize = 16;
 /// Bytes of one side of a `&`, whatever the number of the others.
 const LEAST_PART: usize = 256 * 1024;
 
-/// Passes on a value whose text is not too long; `part` gets the most that it may be.
+/// Passes on a value whose text is not too long; the second argument is the most that it may be.
 const PART: &str = "a part of a text";
 /// Passes on the list that is to be joined.
 const LIST: &str = "a list to join";
@@ -116,15 +116,17 @@ pub(super) fn register(evaluator: &mut Evaluator) -> Result<(), EvaluatorError> 
     evaluator.register_fn(REPLACED, move |arguments: &[JValue]| {
         let text = |at| argument(arguments, at).and_then(JValue::as_str);
         if let (Some(text), Some(by)) = (text(0), text(2)) {
-            let times = match argument(arguments, 1).and_then(JValue::as_str) {
-                Some("") => 0,
-                Some(sought) => text.matches(sought).count(),
-                // An expression may match everywhere.
-                None => text.len() + 1,
+            let (times, most) = match argument(arguments, 1).and_then(JValue::as_str) {
+                Some("") => (0, MAX_BYTES),
+                Some(sought) => (text.matches(sought).count(), MAX_BYTES),
+                // An expression may match everywhere, but seldom does.
+                None => (text.len() + 1, MAX_TOTAL),
             };
-            let bytes = text.len().saturating_add(times.saturating_mul(by.len()));
-            check(bytes, MAX_BYTES)?;
-            spent(bytes)?;
+            check(
+                text.len().saturating_add(times.saturating_mul(by.len())),
+                most,
+            )?;
+            spent(text.len())?;
         }
         Ok(given(arguments))
     })?;

@@ -381,8 +381,12 @@ mod tests {
                 false,
             ),
             (
-                format!("$length($replace($pad('x', 20000, 'x'), /x/, '{long}'))"),
+                format!("$length($replace($pad('x', 600000, 'x'), /x/, '{long}'))"),
                 false,
+            ),
+            (
+                format!("$length($replace($pad('x', 250000), /x/, '{long}'))"),
+                true,
             ),
             (
                 format!("$length($replace($pad('x', 20000), 'y', '{long}'))"),
@@ -438,6 +442,7 @@ mod tests {
                 json!("a<1>b<2>"),
             ),
             ("'aXb' ~> $replace('X', '')", json!("ab")),
+            ("'aXb' ~> $replace(/x/i, '-')", json!("a-b")),
             ("$string([1, 2])", json!("[1,2]")),
             ("5 ~> $string", json!("5")),
             (
