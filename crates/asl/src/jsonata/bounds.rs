@@ -36,114 +36,111 @@ const REPLACED: &str = "a text to replace in";
 const WIDTH: &str = "a width";
 
 /// Bytes that a value takes, about; counts no further than `most`, and no deeper than a value may be that leaves the expression.
-pub(super) fn size(value: &JValue, most: usize) -> usize {
+fn size(value: &JValue, most: usize) -> usize {
     let mut sum = 0;
     add(value, most, MAX_DEPTH, &mut sum);
     sum
 }
 
 fn add(value: &JValue, most: usize, depth: usize, sum: &mut usize) {
-    *sum += match value {
-        JValue::String(text) => VALUE + text.len(),
-        _ => VALUE,
-    };
+    if *sum > most {
+        return;
+    }
+    *sum += own_size(value);
     let Some(deeper) = depth.checked_sub(1) else {
         return;
     };
+    let mut add = |item| add(item, most, deeper, sum);
     match value {
-        JValue::Array(items) => {
-            for item in items.iter() {
-                if *sum > most {
-                    return;
-                }
-                add(item, most, deeper, sum);
-            }
-        }
-        JValue::Object(fields) => {
-            for (name, item) in fields.iter() {
-                if *sum > most {
-                    return;
-                }
-                *sum += name.len();
-                add(item, most, deeper, sum);
-            }
-        }
+        JValue::Array(items) => items.iter().for_each(&mut add),
+        JValue::Object(fields) => fields.values().for_each(&mut add),
         _ => {}
     }
 }
 
-fn check(bytes: usize, most: usize) -> Result<(), EvaluatorError> {
+/// What a value takes besides the values in it.
+pub(super) fn own_size(value: &JValue) -> usize {
+    VALUE
+        + match value {
+            JValue::String(text) => text.len(),
+            JValue::Object(fields) => fields.keys().map(|name| name.len()).sum(),
+            _ => 0,
+        }
+}
+
+/// The bytes, if they are not too many.
+fn check(bytes: usize, most: usize) -> Result<usize, EvaluatorError> {
     if bytes > most {
         return Err(wrong(format!(
             "The expression makes a text of {bytes} bytes or more, and may make one of {most} at most"
         )));
     }
-    Ok(())
+    Ok(bytes)
+}
+
+/// A function that passes on its first argument, unless what `measure` says of its arguments is too much: the bytes that go into a text.
+fn pass_on(
+    evaluator: &mut Evaluator,
+    name: &str,
+    total: &Rc<Cell<usize>>,
+    measure: impl Fn(&[JValue]) -> Result<usize, EvaluatorError> + 'static,
+) -> Result<(), EvaluatorError> {
+    let total = Rc::clone(total);
+    evaluator.register_fn(name, move |arguments: &[JValue]| {
+        total.set(total.get().saturating_add(measure(arguments)?));
+        check(total.get(), MAX_TOTAL)?;
+        Ok(arguments.first().cloned().unwrap_or(JValue::Undefined))
+    })
 }
 
 /// The functions that [`bound`] puts in.
 pub(super) fn register(evaluator: &mut Evaluator) -> Result<(), EvaluatorError> {
-    let total = Rc::new(Cell::new(0_usize));
-    let spend = move |bytes: usize| {
-        total.set(total.get().saturating_add(bytes));
-        check(total.get(), MAX_TOTAL)
-    };
-    let given = |arguments: &[JValue]| arguments.first().cloned().unwrap_or(JValue::Undefined);
-    let spent = spend.clone();
-    evaluator.register_fn(PART, move |arguments: &[JValue]| {
+    let total = Rc::default();
+    pass_on(evaluator, PART, &total, |arguments| {
         let most = argument(arguments, 1).and_then(JValue::as_f64);
         let most = most.map_or(MAX_BYTES, |most| most as usize);
-        let bytes = size(&given(arguments), most);
-        check(bytes, most)?;
-        spent(bytes)?;
-        Ok(given(arguments))
+        let bytes = arguments.first().map_or(0, |value| size(value, most));
+        check(bytes, most)
     })?;
-    let spent = spend.clone();
-    evaluator.register_fn(LIST, move |arguments: &[JValue]| {
+    pass_on(evaluator, LIST, &total, |arguments| {
         let separator = argument(arguments, 1).and_then(JValue::as_str);
         let between = separator.map_or(0, str::len);
-        if let Some(items) = argument(arguments, 0).and_then(JValue::as_array) {
-            let lengths = items.iter().filter_map(JValue::as_str).map(str::len);
-            let bytes = lengths.fold(0_usize, |sum, bytes| {
-                sum.saturating_add(bytes).saturating_add(between)
-            });
-            check(bytes, MAX_BYTES)?;
-            spent(bytes)?;
-        }
-        Ok(given(arguments))
+        let items = argument(arguments, 0).and_then(JValue::as_array);
+        let texts = items.into_iter().flat_map(|items| items.iter());
+        let lengths = texts.filter_map(JValue::as_str).map(str::len);
+        let bytes = lengths.fold(0_usize, |sum, bytes| {
+            sum.saturating_add(bytes).saturating_add(between)
+        });
+        check(bytes, MAX_BYTES)
     })?;
-    let spent = spend.clone();
-    evaluator.register_fn(REPLACED, move |arguments: &[JValue]| {
+    pass_on(evaluator, REPLACED, &total, |arguments| {
         let text = |at| argument(arguments, at).and_then(JValue::as_str);
-        if let (Some(text), Some(by)) = (text(0), text(2)) {
-            let (times, most) = match argument(arguments, 1).and_then(JValue::as_str) {
-                Some("") => (0, MAX_BYTES),
-                Some(sought) => (text.matches(sought).count(), MAX_BYTES),
-                // An expression may match everywhere, but seldom does.
-                None => (text.len() + 1, MAX_TOTAL),
-            };
-            check(
-                text.len().saturating_add(times.saturating_mul(by.len())),
-                most,
-            )?;
-            spent(text.len())?;
-        }
-        Ok(given(arguments))
+        let (Some(replaced), Some(by)) = (text(0), text(2)) else {
+            return Ok(0);
+        };
+        let (times, most) = match text(1) {
+            Some("") => (0, MAX_BYTES),
+            Some(sought) => (replaced.matches(sought).count(), MAX_BYTES),
+            // An expression may match everywhere, but seldom does.
+            None => (replaced.len() + 1, MAX_TOTAL),
+        };
+        let more = times.saturating_mul(by.len());
+        check(replaced.len().saturating_add(more), most)?;
+        Ok(replaced.len())
     })?;
-    evaluator.register_fn(WIDTH, move |arguments: &[JValue]| {
+    pass_on(evaluator, WIDTH, &total, |arguments| {
         let width = argument(arguments, 0).and_then(JValue::as_f64);
-        if let Some(width) = width.map(f64::abs) {
-            check(width as usize, MAX_BYTES)?;
-            spend(width as usize)?;
-        }
-        Ok(given(arguments))
+        check(width.map_or(0, |width| width.abs() as usize), MAX_BYTES)
     })
 }
 
-/// Puts the functions of [`register`] where they belong.
-pub(super) fn bound(text: &str, ast: &mut AstNode) {
-    let repeats = [":=", "function", "λ"];
-    let repeats = repeats.iter().any(|sign| text.contains(sign));
+/// Puts the functions of [`register`] where they belong. `false`: nowhere, so they need not be registered.
+pub(super) fn bound(text: &str, ast: &mut AstNode) -> bool {
+    let has = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
+    let repeats = has(&[":=", "function", "λ"]) && has(&["&"]);
+    if !repeats && !has(&["join", "replace", "string", "pad"]) {
+        return false;
+    }
     // Without recursion: a chain of operators is as deep as it is long.
     let mut open = vec![ast];
     while let Some(node) = open.pop() {
@@ -161,10 +158,17 @@ pub(super) fn bound(text: &str, ast: &mut AstNode) {
             push_children(node, &mut open);
         }
     }
+    true
 }
 
 fn is_concatenation(node: &AstNode) -> bool {
-    matches!(node, AstNode::Binary { op, .. } if *op == BinaryOp::Concatenate)
+    matches!(
+        node,
+        AstNode::Binary {
+            op: BinaryOp::Concatenate,
+            ..
+        }
+    )
 }
 
 /// What a chain of `&` joins.
@@ -190,9 +194,8 @@ fn parts_of(mut node: &mut AstNode) -> Vec<&mut AstNode> {
 
 fn bound_part(node: &mut AstNode, most: usize) {
     match node {
-        // These are as long as the expression's text, or have been looked at.
+        // These are as long as the expression's text.
         AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null => {}
-        AstNode::Function { name, .. } if name == PART => {}
         _ => wrap(node, PART, vec![AstNode::Number(most as f64)]),
     }
 }
@@ -244,9 +247,8 @@ fn bound_call(node: &mut AstNode) {
 
 /// A `?` in a call stands for an argument that comes later: such a call makes a function, and nothing else yet.
 fn wrap_unless_open(node: &mut AstNode, name: &str, more: &[AstNode]) {
-    let ours = matches!(node, AstNode::Function { name, .. } if [PART, LIST, REPLACED, WIDTH].contains(&name.as_str()));
     let open = |node: &AstNode| matches!(node, AstNode::Placeholder);
-    if !ours && !open(node) && !more.iter().any(open) {
+    if !open(node) && !more.iter().any(open) {
         wrap(node, name, more.iter().map(again).collect());
     }
 }
@@ -255,9 +257,6 @@ fn wrap_unless_open(node: &mut AstNode, name: &str, more: &[AstNode]) {
 fn again(node: &AstNode) -> AstNode {
     match node {
         AstNode::String(_) | AstNode::Regex { .. } | AstNode::Variable(_) => node.clone(),
-        AstNode::Function { name, args, .. } if name == PART || name == WIDTH => {
-            args.first().map_or(AstNode::Undefined, again)
-        }
         AstNode::Path { steps } if steps.iter().all(is_plain) => node.clone(),
         _ => AstNode::Undefined,
     }
@@ -268,18 +267,16 @@ fn is_plain(step: &PathStep) -> bool {
 }
 
 fn push_children<'a>(node: &'a mut AstNode, open: &mut Vec<&'a mut AstNode>) {
-    fn push_steps<'a>(steps: &'a mut [PathStep], open: &mut Vec<&'a mut AstNode>) {
-        for step in steps {
-            open.push(&mut step.node);
-            for stage in &mut step.stages {
-                if let Stage::Filter(filter) = stage {
-                    open.push(filter);
-                }
+    match node {
+        AstNode::Path { steps } => {
+            for step in steps {
+                open.push(&mut step.node);
+                open.extend(step.stages.iter_mut().filter_map(|stage| match stage {
+                    Stage::Filter(filter) => Some(filter.as_mut()),
+                    Stage::KeepArray | Stage::Index(_) => None,
+                }));
             }
         }
-    }
-    match node {
-        AstNode::Path { steps } => push_steps(steps, open),
         AstNode::Binary { lhs, rhs, .. } => open.extend([lhs.as_mut(), rhs.as_mut()]),
         AstNode::Unary { operand, .. } => open.push(operand),
         AstNode::Function { args, .. } => open.extend(args),

@@ -35,6 +35,8 @@ pub(crate) struct Jsonata {
     /// The expression, without its delimiters.
     pub(crate) text: String,
     ast: AstNode,
+    /// Whether the functions of [`bounds`] are in it.
+    bounded: bool,
     states: Parts,
     variables: Vec<String>,
 }
@@ -79,11 +81,12 @@ impl Jsonata {
             ));
         }
         let mut ast = parser::parse(inside).map_err(|e| e.to_string())?;
-        bounds::bound(inside, &mut ast);
+        let bounded = bounds::bound(inside, &mut ast);
         let (states, variables) = names(inside);
         Ok(Self {
             text: inside.to_owned(),
             ast,
+            bounded,
             states,
             variables,
         })
@@ -109,13 +112,7 @@ impl Jsonata {
         if found.is_undefined() {
             return Err(failed("returned nothing (undefined).".to_owned()));
         }
-        if bounds::size(&found, bounds::MAX_BYTES) > bounds::MAX_BYTES {
-            return Err(failed(format!(
-                "returned a value of more than {} bytes.",
-                bounds::MAX_BYTES
-            )));
-        }
-        value(&found).ok_or_else(|| failed("returned an unsupported result type.".to_owned()))
+        value(&found).map_err(failed)
     }
 
     /// The value, which must be of a kind; `kind` is JSONata's name for it.
@@ -163,7 +160,9 @@ impl Jsonata {
         }
         let mut evaluator = Evaluator::with_options(context, options());
         functions::register(&mut evaluator, scope)?;
-        bounds::register(&mut evaluator)?;
+        if self.bounded {
+            bounds::register(&mut evaluator)?;
+        }
         // A mistake of the library is an error of the expression, and nobody else's.
         let found = catch_unwind(AssertUnwindSafe(|| {
             evaluator.evaluate(&self.ast, &JValue::Undefined)
@@ -245,30 +244,33 @@ fn jvalue(value: &Value) -> JValue {
         }
     }
 }
-/// `None` for what JSON cannot hold: functions, infinities, too deep a nesting.
-fn value(found: &JValue) -> Option<Value> {
-    convert(found, crate::execution::MAX_DEPTH)
+/// The error says what the expression returned, where JSON cannot hold it (functions, infinities, too deep a nesting) or it is too large.
+fn value(found: &JValue) -> Result<Value, String> {
+    let mut room = bounds::MAX_BYTES;
+    convert(found, crate::execution::MAX_DEPTH, &mut room)
 }
-fn convert(found: &JValue, depth: usize) -> Option<Value> {
-    let deeper = depth.checked_sub(1);
-    Some(match found {
+fn convert(found: &JValue, depth: usize, room: &mut usize) -> Result<Value, String> {
+    let unsupported = || "returned an unsupported result type.".to_owned();
+    *room = room
+        .checked_sub(bounds::own_size(found))
+        .ok_or_else(|| format!("returned a value of more than {} bytes.", bounds::MAX_BYTES))?;
+    let mut inner = |item: &JValue| {
+        let deeper = depth.checked_sub(1).ok_or_else(unsupported)?;
+        convert(item, deeper, room)
+    };
+    Ok(match found {
         JValue::Null | JValue::Undefined => Value::Null,
         JValue::Bool(b) => Value::Bool(*b),
-        JValue::Number(n) => number(*n)?,
+        JValue::Number(n) => number(*n).ok_or_else(unsupported)?,
         JValue::String(s) => Value::String(s.to_string()),
-        JValue::Array(items) => Value::Array(
-            items
-                .iter()
-                .map(|item| convert(item, deeper?))
-                .collect::<Option<_>>()?,
-        ),
+        JValue::Array(items) => Value::Array(items.iter().map(inner).collect::<Result<_, _>>()?),
         JValue::Object(map) => Value::Object(
             map.iter()
                 .filter(|(_, item)| !item.is_undefined())
-                .map(|(key, item)| Some((key.clone(), convert(item, deeper?)?)))
-                .collect::<Option<_>>()?,
+                .map(|(key, item)| Ok((key.clone(), inner(item)?)))
+                .collect::<Result<_, String>>()?,
         ),
-        _ => return None,
+        _ => return Err(unsupported()),
     })
 }
 
