@@ -55,15 +55,12 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
             what: "a bucket cannot be used",
             source,
         })?;
-    let functions = functions(config);
-    if !config.attach_any_function {
-        warn_of_missing(&functions, &parts.machines);
-    }
     let host = Host::new(HostSettings {
-        functions,
+        functions: functions(config),
         attach_any: config.attach_any_function,
         ..HostSettings::default()
     });
+    warn_of_lacking(&host, &parts.machines);
     let runner = Runner::with_services(host.clone(), services);
     let engine = Engine::open(
         database,
@@ -144,15 +141,12 @@ fn functions(config: &Config) -> Vec<FunctionConfig> {
     functions
 }
 
-/// A job type whose function nobody serves is no error: its other states may be all that a job needs.
-fn warn_of_missing(functions: &[FunctionConfig], machines: &Machines) {
+/// A job type whose function nobody runs is no error: its other states may be all that a job needs.
+fn warn_of_lacking(host: &Host, machines: &Machines) {
     for machine in machines.iter() {
-        for (at, name) in machine.functions() {
-            if !functions.iter().any(|function| function.name == name) {
-                tracing::warn!(
-                    "{}.asl.json: {at}: function `{name}` is not configured, and jobs fail there: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration",
-                    machine.name(),
-                );
+        for (at, function) in machine.functions() {
+            if let Some(reason) = host.lacks(&function) {
+                tracing::warn!("{}.asl.json: {at}: {reason}", machine.name());
             }
         }
     }

@@ -182,6 +182,17 @@ impl Template {
             other => Self::Constant(other.clone()),
         }
     }
+    /// The value of this field, if it is always the same.
+    pub(crate) fn constant(&self, field: &str) -> Option<&Value> {
+        match self {
+            Self::Constant(value) => value.get(field),
+            Self::Object(fields) => fields.iter().find_map(|(name, template)| match template {
+                Self::Constant(value) if name == field => Some(value),
+                _ => None,
+            }),
+            _ => None,
+        }
+    }
     fn object(fields: Vec<(String, Self)>) -> Self {
         if fields.iter().all(|f| matches!(f.1, Self::Constant(_))) {
             let constant = fields

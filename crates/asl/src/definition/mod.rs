@@ -14,8 +14,8 @@ mod retry;
 mod state;
 mod task;
 
-use crate::{Diagnostic, Resource, Severity, execution::Kind as Type, jsonata};
-use model::{Graph, Kind};
+use crate::{Diagnostic, Resource, Severity, execution::Kind as Type};
+use model::{Graph, Kind, Language, State, TaskState};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -113,8 +113,10 @@ impl StateMachine {
     /// Every Task's resource with the JSON pointer of its field, nested states too.
     #[must_use]
     pub fn resources(&self) -> Vec<(String, Resource)> {
-        let mut found = Vec::new();
-        resources(&self.graph, &mut found);
+        let mut found: Vec<_> = tasks(&self.graph)
+            .into_iter()
+            .map(|(state, task)| (format!("{}/Resource", state.at), task.resource.clone()))
+            .collect();
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found
     }
@@ -122,26 +124,30 @@ impl StateMachine {
     /// is worked out when the state runs is not among them.
     #[must_use]
     pub fn functions(&self) -> Vec<(String, String)> {
-        let source: Value = serde_json::from_str(&self.source).unwrap_or_default();
-        let named = |state: &str| {
-            let mut places = ["Parameters", "Arguments"].into_iter();
-            places.find_map(|field| {
-                let at = format!("{state}/{field}/FunctionName");
-                let name = source.pointer(&at)?.as_str()?;
-                (!jsonata::is_expression(name)).then(|| (at, name.to_owned()))
-            })
+        let named = |(state, task): (&State, &TaskState)| match &task.resource {
+            Resource::Lambda { function } => {
+                Some((format!("{}/Resource", state.at), function.clone()))
+            }
+            Resource::Service { service, .. } if service == "lambda" => {
+                let field = match state.language {
+                    Language::JsonPath => "Parameters",
+                    Language::Jsonata => "Arguments",
+                };
+                let name = state
+                    .parameters
+                    .as_ref()?
+                    .constant("FunctionName")?
+                    .as_str()?;
+                Some((
+                    format!("{}/{field}/FunctionName", state.at),
+                    name.to_owned(),
+                ))
+            }
+            Resource::Service { .. } | Resource::Activity { .. } => None,
         };
-        let functions = self
-            .resources()
-            .into_iter()
-            .filter_map(|(at, resource)| match resource {
-                Resource::Lambda { function } => Some((at, function)),
-                Resource::Service { service, .. } if service == "lambda" => {
-                    named(at.strip_suffix("/Resource")?)
-                }
-                Resource::Service { .. } | Resource::Activity { .. } => None,
-            });
-        functions.collect()
+        let mut found: Vec<_> = tasks(&self.graph).into_iter().filter_map(named).collect();
+        found.sort();
+        found
     }
     /// One error for each placeholder that the tool which deploys the definition should have filled: it cannot run as it is.
     #[must_use]
@@ -227,17 +233,21 @@ pub(crate) fn root(text: &str) -> Result<Value, Diagnostic> {
     Ok(root)
 }
 
-fn resources(graph: &Graph, found: &mut Vec<(String, Resource)>) {
-    for state in graph.states.values() {
-        match &state.kind {
-            Kind::Task(task) => {
-                found.push((format!("{}/Resource", state.at), task.resource.clone()))
+/// Every Task, nested states too.
+fn tasks(graph: &Graph) -> Vec<(&State, &TaskState)> {
+    let mut found = Vec::new();
+    let mut graphs = vec![graph];
+    while let Some(graph) = graphs.pop() {
+        for state in graph.states.values() {
+            match &state.kind {
+                Kind::Task(task) => found.push((&**state, &**task)),
+                Kind::Parallel(branches) => graphs.extend(branches.iter().map(|b| &**b)),
+                Kind::Map(map) => graphs.push(&map.processor),
+                _ => {}
             }
-            Kind::Parallel(branches) => branches.iter().for_each(|b| resources(b, found)),
-            Kind::Map(map) => resources(&map.processor, found),
-            _ => {}
         }
     }
+    found
 }
 fn steps(graph: &Graph) -> Vec<StepPlan> {
     check::walk(graph)

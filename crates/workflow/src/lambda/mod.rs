@@ -254,6 +254,14 @@ impl Host {
         functions.all.iter().map(|one| one.name.clone()).collect()
     }
 
+    /// Why nobody would run a function of this plain name; `None`: somebody may.
+    #[must_use]
+    pub fn lacks(&self, name: &str) -> Option<String> {
+        let shared = &self.shared;
+        let runs = shared.find(name).is_some() || shared.may_attach(name);
+        (!runs).then(|| not_configured(name))
+    }
+
     /// Ends all processes.
     pub fn stop(&self) {
         self.shared.stop.cancel();
@@ -272,7 +280,7 @@ impl Shared {
         if let Some(function) = self.find(name) {
             return Some(function);
         }
-        if !self.settings.attach_any || !is_function_name(name) {
+        if !self.may_attach(name) {
             return None;
         }
         let mut functions = self.functions.write();
@@ -288,6 +296,10 @@ impl Shared {
         functions.by_name.insert(function.name.clone(), index);
         functions.all.push(function.clone());
         Some(function)
+    }
+
+    fn may_attach(&self, name: &str) -> bool {
+        self.settings.attach_any && is_function_name(name)
     }
 
     pub(crate) fn invoke(
@@ -320,10 +332,14 @@ impl Shared {
 fn not_found(name: &str) -> Outcome {
     Outcome::Refused {
         error: "Lambda.ResourceNotFoundException",
-        message: format!(
-            "function `{name}` is not configured: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration"
-        ),
+        message: not_configured(name),
     }
+}
+
+fn not_configured(name: &str) -> String {
+    format!(
+        "function `{name}` is not configured: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration"
+    )
 }
 
 fn is_function_name(name: &str) -> bool {
