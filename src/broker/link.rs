@@ -6,7 +6,6 @@
 //! A list waits for its part until each node has said what it had sent: what is lost after that is missing, and what was sent
 //! before is in the store. Changes of one job need no numbers, since the watched jobs are read again now and then in any case.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::interests::Interests;
-use super::message::{self, Beat, Change, Node, Sent};
+use super::message::{self, Beat, Node, Sent};
 use super::outgoing::Outgoing;
-use super::sequence::Sequence;
+use super::peers::Peers;
 use super::{Broker, BrokerError, Channel, Connection, Listener, Message, Sender};
 use crate::hub::{Interest, LIST_PARTS, Topic};
 
@@ -202,14 +201,6 @@ struct Served<'a> {
     sent: &'a mut Sent,
 }
 
-/// What is known of another node.
-struct Peer {
-    heard: Instant,
-    dropped: u64,
-    /// By part of the lists; `None` until its next beat after this node began to listen for the part.
-    parts: [Option<Sequence>; LIST_PARTS as usize],
-}
-
 impl<'a> Served<'a> {
     fn new(shared: &'a Shared, inbox: &'a dyn Inbox, sent: &'a mut Sent) -> Self {
         Self {
@@ -379,8 +370,7 @@ async fn receive(
     inbox: &dyn Inbox,
     mut messages: futures_util::stream::BoxStream<'static, Message>,
 ) -> Result<(), BrokerError> {
-    let mut peers: HashMap<Node, Peer> = HashMap::new();
-    let mut echo = Instant::now();
+    let mut peers = Peers::new(shared.node, &shared.interests, inbox);
     let mut beats = interval(limits::BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -392,131 +382,21 @@ async fn receive(
                     continue;
                 }
                 match message.channel {
-                    Channel::Nodes => heard(shared, inbox, &message, &mut peers, &mut echo),
-                    Channel::Topic(topic) => came(shared, inbox, &message, topic, &mut peers),
+                    Channel::Topic(topic) => {
+                        peers.came(&message, topic);
+                        continue;
+                    }
+                    Channel::Nodes => {
+                        if peers.heard(&message) {
+                            shared.to_answer.notify_one();
+                        }
+                    }
                 }
             }
-            _ = beats.tick() => {
-                if echo.elapsed() > limits::SILENT {
-                    return Err(BrokerError { reason: "the connection is silent".to_owned() });
-                }
-                let mut lost = false;
-                peers.retain(|node, peer| {
-                    let silent = peer.heard.elapsed() > limits::SILENT;
-                    if silent {
-                        tracing::warn!(%node, "a node has fallen silent");
-                    }
-                    for part in peer.parts.iter_mut().flatten() {
-                        lost |= part.beat();
-                    }
-                    lost |= silent;
-                    !silent
-                });
-                if lost {
-                    inbox.gap();
-                }
-                count(shared, inbox, &peers);
-            }
+            _ = beats.tick() => peers.beat()?,
+        }
+        if peers.count() {
+            shared.settled.send_replace(());
         }
     }
-}
-
-fn invalid(error: &serde_json::Error, inbox: &dyn Inbox) {
-    counter!("broker_messages_invalid_total").increment(1);
-    tracing::warn!(%error, "a message from another node cannot be read");
-    inbox.gap();
-}
-
-/// A beat.
-fn heard(
-    shared: &Shared,
-    inbox: &dyn Inbox,
-    message: &Message,
-    peers: &mut HashMap<Node, Peer>,
-    echo: &mut Instant,
-) {
-    let beat: Beat = match serde_json::from_slice(&message.bytes) {
-        Ok(beat) => beat,
-        Err(error) => return invalid(&error, inbox),
-    };
-    if beat.node == shared.node {
-        *echo = Instant::now();
-        return count(shared, inbox, peers);
-    }
-    if beat.leaves {
-        peers.remove(&beat.node);
-        return count(shared, inbox, peers);
-    }
-    if beat.asks {
-        shared.to_answer.notify_one();
-    }
-    let known = peers.contains_key(&beat.node);
-    let peer = peers.entry(beat.node).or_insert_with(|| Peer {
-        heard: Instant::now(),
-        dropped: 0,
-        parts: Default::default(),
-    });
-    peer.heard = Instant::now();
-    let mut gap = beat.dropped > peer.dropped;
-    peer.dropped = peer.dropped.max(beat.dropped);
-    let interests = shared.interests.lock();
-    for ((part, sequence), sent) in (0..).zip(&mut peer.parts).zip(beat.sent) {
-        match sequence {
-            _ if !interests.hears(Topic::List(part)) => *sequence = None,
-            Some(sequence) => sequence.due(sent),
-            None => {
-                *sequence = Some(Sequence::from(sent));
-                // Nobody waited for it: what it sent may have been lost.
-                gap |= !known && sent > 0;
-            }
-        }
-    }
-    drop(interests);
-    if gap {
-        inbox.gap();
-    }
-    count(shared, inbox, peers);
-}
-
-/// The parts of the lists are live of which each node has said what it had sent.
-fn count(shared: &Shared, inbox: &dyn Inbox, peers: &HashMap<Node, Peer>) {
-    let mut interests = shared.interests.lock();
-    if !interests.has_uncounted() {
-        return;
-    }
-    let known = |part: u8| {
-        let part = usize::from(part);
-        peers.values().all(|peer| peer.parts[part].is_some())
-    };
-    let late = interests.counted(known);
-    drop(interests);
-    if late {
-        inbox.gap();
-    }
-    shared.settled.send_replace(());
-}
-
-/// A change.
-fn came(
-    shared: &Shared,
-    inbox: &dyn Inbox,
-    message: &Message,
-    topic: Topic,
-    peers: &mut HashMap<Node, Peer>,
-) {
-    let change: Change = match serde_json::from_slice(&message.bytes) {
-        Ok(change) => change,
-        Err(error) => return invalid(&error, inbox),
-    };
-    if change.node == shared.node {
-        return;
-    }
-    if let (Topic::List(part), Some(number)) = (topic, change.number)
-        && let Some(peer) = peers.get_mut(&change.node)
-        && let Some(Some(sequence)) = peer.parts.get_mut(usize::from(part))
-    {
-        sequence.came(number);
-    }
-    counter!("broker_received_total").increment(1);
-    inbox.receive(change.old.as_ref(), &change.new);
 }

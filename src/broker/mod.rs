@@ -6,7 +6,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `link` | a node's side: sends, listens for what the hub wants, connects again, finds gaps |
+//! | `link` | a node's side: sends, listens for what the hub wants, connects again |
+//! | `peers` | what is known of the other nodes, and what of theirs is missing |
 //! | `interests` | what the hub wants, and what of it arrives |
 //! | `outgoing` | what waits to be sent, bounded |
 //! | `message` | what travels |
@@ -18,6 +19,7 @@ mod link;
 pub mod memory;
 mod message;
 mod outgoing;
+mod peers;
 mod sequence;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]

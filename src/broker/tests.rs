@@ -17,7 +17,7 @@ use super::message::Beat;
 use super::valkey::Valkey;
 use super::*;
 use crate::hub::tests::row;
-use crate::hub::{Interest, LIST_PARTS, list_part, topics_of};
+use crate::hub::{Interest, LIST_PARTS, Topic, list_part, topics_of};
 
 use futures_util::StreamExt;
 
@@ -153,7 +153,15 @@ impl Node {
     }
 
     async fn watch(&self, job: u8) {
-        let topic = topics_of(&row(job, 1))[0];
+        self.join(topics_of(&row(job, 1))[0]).await;
+    }
+
+    /// The part of the lists that the jobs of [`row`] are in.
+    async fn watch_lists(&self) {
+        self.join(topics_of(&row(1, 1))[1]).await;
+    }
+
+    async fn join(&self, topic: Topic) {
         self.link.joined(topic);
         self.link.live(vec![topic]).await;
     }
@@ -181,8 +189,7 @@ async fn a_change_reaches_the_nodes_that_watch_it(broker: Arc<dyn Broker>) {
     }
     let topic = topics_of(&row(2, 1))[0];
     nodes[1].link.left(topic);
-    nodes[1].link.joined(topic);
-    nodes[1].link.live(vec![topic]).await;
+    nodes[1].watch(2).await;
     nodes[2].link.publish(None, &row(2, 9));
     assert_eq!(nodes[1].next().await, Came::Version(2, Version(9)));
 }
@@ -198,8 +205,7 @@ async fn a_node_that_stops_has_sent_all_and_said_farewell(broker: Arc<dyn Broker
     timeout(DEADLINE, leaving.running).await.unwrap().unwrap();
     assert_eq!(node.next().await, Came::Version(1, Version(2)));
     let last = loop {
-        let beat = next(raw.messages.next()).await;
-        let beat: Beat = serde_json::from_slice(&beat.bytes).unwrap();
+        let beat = next_beat(&mut raw).await;
         if beat.leaves {
             break beat;
         }
@@ -221,9 +227,7 @@ fn said(node: Uuid, sent: [u64; LIST_PARTS as usize]) -> Beat {
 
 async fn what_is_lost_in_silence_is_found(broker: Arc<dyn Broker>) {
     let mut node = Node::start(&broker).await;
-    let list = topics_of(&row(1, 1))[1];
-    node.link.joined(list);
-    node.link.live(vec![list]).await;
+    node.watch_lists().await;
     let mut stranger = broker.connect().await.unwrap();
     let id = Uuid::from_bytes(rand::random());
     let mut sent = [0; LIST_PARTS as usize];
@@ -254,15 +258,10 @@ async fn what_is_lost_in_silence_is_found(broker: Arc<dyn Broker>) {
     assert_eq!(node.next().await, Came::Gap);
 }
 
-/// The next beat of another node than this one, as another connection hears it.
-async fn beat_of_another(raw: &mut Connection, node: Uuid) -> Beat {
-    loop {
-        let message = next(raw.messages.next()).await;
-        let beat: Beat = serde_json::from_slice(&message.bytes).unwrap();
-        if beat.node != node {
-            return beat;
-        }
-    }
+/// The next beat of any node, as another connection hears it.
+async fn next_beat(raw: &mut Connection) -> Beat {
+    let message = next(raw.messages.next()).await;
+    serde_json::from_slice(&message.bytes).unwrap()
 }
 
 async fn a_list_is_live_when_every_node_has_said_what_it_had_sent(broker: Arc<dyn Broker>) {
@@ -270,68 +269,58 @@ async fn a_list_is_live_when_every_node_has_said_what_it_had_sent(broker: Arc<dy
     stranger.listener.listen(&[Channel::Nodes]).await.unwrap();
     let id = Uuid::from_bytes(rand::random());
     let mut sent = [0; LIST_PARTS as usize];
+    let says = |sent| [said(id, sent).message()];
     let mut node = Node::start(&broker).await;
-    while beat_of_another(&mut stranger, id).await.asks {}
-    stranger
-        .sender
-        .send(&[said(id, sent).message()])
-        .await
-        .unwrap();
+    while next_beat(&mut stranger).await.asks {}
+    stranger.sender.send(&says(sent)).await.unwrap();
     // Behind this the node has heard the stranger's beat.
     node.watch(1).await;
     let [job, _] = super::message::change(id, &mut [0; LIST_PARTS as usize], None, &row(1, 2));
     stranger.sender.send(&[job]).await.unwrap();
     assert_eq!(node.next().await, Came::Version(1, Version(2)));
 
-    let list = topics_of(&row(1, 1))[1];
-    node.link.joined(list);
-    let mut live = node.link.live(vec![list]);
-    while !beat_of_another(&mut stranger, id).await.asks {}
-    assert!(
-        futures_util::poll!(&mut live).is_pending(),
-        "it was asked and has not said"
-    );
-    // What it sends before it answers may get lost: the store is read after that.
-    drop(super::message::change(id, &mut sent, None, &row(1, 3)));
-    let answer = [said(id, sent).message()];
-    stranger.sender.send(&answer).await.unwrap();
-    live.await;
+    {
+        let mut live = std::pin::pin!(node.watch_lists());
+        assert!(futures_util::poll!(&mut live).is_pending());
+        loop {
+            let beat = next_beat(&mut stranger).await;
+            if beat.node != id && beat.asks {
+                break;
+            }
+        }
+        assert!(
+            futures_util::poll!(&mut live).is_pending(),
+            "it was asked and has not said"
+        );
+        // What it sends before it answers may get lost: the store is read after that.
+        drop(super::message::change(id, &mut sent, None, &row(1, 3)));
+        stranger.sender.send(&says(sent)).await.unwrap();
+        live.await;
+    }
     // What it sends from then on is missed when it does not come, the first as well as any other.
     drop(super::message::change(id, &mut sent, None, &row(1, 4)));
-    let beat = [said(id, sent).message()];
-    stranger.sender.send(&beat).await.unwrap();
+    stranger.sender.send(&says(sent)).await.unwrap();
     assert_eq!(node.next().await, Came::Gap);
 }
 
 async fn what_an_unknown_node_had_sent_may_be_lost(broker: Arc<dyn Broker>) {
     let mut node = Node::start(&broker).await;
-    let list = topics_of(&row(1, 1))[1];
-    node.link.joined(list);
-    node.link.live(vec![list]).await;
+    node.watch_lists().await;
     let mut stranger = broker.connect().await.unwrap();
-    let mut sent = [0; LIST_PARTS as usize];
-    for (sends, found) in [(0, false), (1, true)] {
+    for had_sent in [false, true] {
         let id = Uuid::from_bytes(rand::random());
-        for version in 0..sends {
-            drop(super::message::change(
-                id,
-                &mut sent,
-                None,
-                &row(1, version),
-            ));
+        let mut sent = [0; LIST_PARTS as usize];
+        if had_sent {
+            drop(super::message::change(id, &mut sent, None, &row(1, 8)));
         }
-        stranger
-            .sender
-            .send(&[said(id, sent).message()])
-            .await
-            .unwrap();
-        if found {
+        let beat = [said(id, sent).message()];
+        stranger.sender.send(&beat).await.unwrap();
+        if had_sent {
             assert_eq!(node.next().await, Came::Gap);
         }
         let change = super::message::change(id, &mut sent, None, &row(1, 9));
         stranger.sender.send(&change).await.unwrap();
         assert_eq!(node.next().await, Came::Version(1, Version(9)));
-        sent = [0; LIST_PARTS as usize];
     }
 }
 
