@@ -1,9 +1,10 @@
-//! Bounds that `jsonata-core` does not have: how much text one expression makes. Time alone does not bound it, since one call may ask for
-//! more than there is memory. The parsed expression is changed: what a few functions and `&` are given goes through functions of ours first,
-//! whose names no expression can write.
+//! Bounds that `jsonata-core` does not have: how much text one expression makes, and how large a value is that is walked through in one go.
+//! Time alone does not bound it, since one call may ask for more than there is memory, and a value that holds another one twice, and so on,
+//! is walked through as if each were its own. The parsed expression is changed: what a few functions and operators are given goes through
+//! functions of ours first, whose names no expression can write.
 //!
-//! An expression that neither assigns a variable nor has a function of its own can only join what is in its text and its data, so its `&`
-//! stay as they are.
+//! An expression that neither assigns a variable nor has a function of its own can only join and compare what is in its text and its data,
+//! so its operators stay as they are.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -34,6 +35,8 @@ const LIST: &str = "a list to join";
 const REPLACED: &str = "a text to replace in";
 /// Passes on what `$pad` gets, in any place.
 const WIDTH: &str = "a width";
+/// Passes on what is compared or copied as a whole.
+const WHOLE: &str = "a whole value";
 
 /// Bytes that a value takes, about; counts no further than `most`, and no deeper than a value may be that leaves the expression.
 fn size(value: &JValue, most: usize) -> usize {
@@ -72,10 +75,15 @@ pub(super) fn own_size(value: &JValue) -> usize {
 fn check(bytes: usize, most: usize) -> Result<usize, EvaluatorError> {
     if bytes > most {
         return Err(wrong(format!(
-            "The expression makes a text of {bytes} bytes or more, and may make one of {most} at most"
+            "The expression makes a text or a value of {bytes} bytes or more, and may make one of {most} at most"
         )));
     }
     Ok(bytes)
+}
+
+/// Whether a value is not too large to walk through, or to write as a text.
+pub(super) fn whole(value: &JValue) -> Result<(), EvaluatorError> {
+    check(size(value, MAX_BYTES), MAX_BYTES).map(|_| ())
 }
 
 /// A function that passes on its first argument, unless what `measure` says of its arguments is too much: the bytes that go into a text.
@@ -101,6 +109,9 @@ pub(super) fn register(evaluator: &mut Evaluator) -> Result<(), EvaluatorError> 
         let most = most.map_or(MAX_BYTES, |most| most as usize);
         let bytes = arguments.first().map_or(0, |value| size(value, most));
         check(bytes, most)
+    })?;
+    pass_on(evaluator, WHOLE, &total, |arguments| {
+        arguments.first().map_or(Ok(()), whole).map(|()| 0)
     })?;
     pass_on(evaluator, LIST, &total, |arguments| {
         let separator = argument(arguments, 1).and_then(JValue::as_str);
@@ -137,7 +148,7 @@ pub(super) fn register(evaluator: &mut Evaluator) -> Result<(), EvaluatorError> 
 /// Puts the functions of [`register`] where they belong. `false`: nowhere, so they need not be registered.
 pub(super) fn bound(text: &str, ast: &mut AstNode) -> bool {
     let has = |signs: &[&str]| signs.iter().any(|sign| text.contains(sign));
-    let repeats = has(&[":=", "function", "λ"]) && has(&["&"]);
+    let repeats = has(&[":=", "function", "λ"]);
     if !repeats && !has(&["join", "replace", "string", "pad"]) {
         return false;
     }
@@ -155,10 +166,65 @@ pub(super) fn bound(text: &str, ast: &mut AstNode) -> bool {
             }
         } else {
             bound_call(node);
+            if repeats {
+                bound_walk(node);
+            }
             push_children(node, &mut open);
         }
     }
     true
+}
+
+/// What is walked through as a whole, by an operator or a function that looks at no clock meanwhile.
+fn bound_walk(node: &mut AstNode) {
+    match node {
+        AstNode::Binary {
+            op: BinaryOp::Equal | BinaryOp::NotEqual | BinaryOp::In,
+            lhs,
+            rhs,
+        } if !is_scalar(lhs) && !is_scalar(rhs) => {
+            wrap(lhs, WHOLE, Vec::new());
+            wrap(rhs, WHOLE, Vec::new());
+        }
+        AstNode::Function { name, args, .. } => {
+            if let ("distinct" | "lookup", [value, more @ ..]) =
+                (name.as_str(), args.as_mut_slice())
+            {
+                wrap_unless_open(value, WHOLE, more);
+            }
+        }
+        AstNode::Binary {
+            op: BinaryOp::ChainPipe,
+            lhs,
+            rhs,
+        } => match rhs.as_ref() {
+            AstNode::Variable(name) if name == "distinct" => wrap(lhs, WHOLE, Vec::new()),
+            AstNode::Function { name, args, .. }
+                if matches!(name.as_str(), "distinct" | "lookup") =>
+            {
+                wrap_unless_open(lhs, WHOLE, args)
+            }
+            _ => {}
+        },
+        // Wherever the function stands that this makes, it gets no larger value.
+        AstNode::Transform { location, .. } => after_whole_context(location),
+        AstNode::Path { steps } => {
+            for step in steps.iter_mut().skip(1) {
+                if matches!(step.node, AstNode::Descendant | AstNode::Wildcard) {
+                    after_whole_context(&mut step.node);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// `node` becomes `(whole($); node)`.
+fn after_whole_context(node: &mut AstNode) {
+    let mut context = AstNode::Variable(String::new());
+    wrap(&mut context, WHOLE, Vec::new());
+    let walk = std::mem::replace(node, AstNode::Null);
+    *node = AstNode::Block(vec![context, walk]);
 }
 
 fn is_concatenation(node: &AstNode) -> bool {
@@ -193,11 +259,17 @@ fn parts_of(mut node: &mut AstNode) -> Vec<&mut AstNode> {
 }
 
 fn bound_part(node: &mut AstNode, most: usize) {
-    match node {
-        // These are as long as the expression's text.
-        AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null => {}
-        _ => wrap(node, PART, vec![AstNode::Number(most as f64)]),
+    if !is_scalar(node) {
+        wrap(node, PART, vec![AstNode::Number(most as f64)]);
     }
+}
+
+/// Whether a value is as long as the expression's text.
+fn is_scalar(node: &AstNode) -> bool {
+    matches!(
+        node,
+        AstNode::String(_) | AstNode::Number(_) | AstNode::Boolean(_) | AstNode::Null
+    )
 }
 
 /// `node` becomes the first argument of a function of ours.

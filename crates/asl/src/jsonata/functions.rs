@@ -1,4 +1,5 @@
 //! AWS's own functions of JSONata, and those of the language that must not ask the machine.
+use super::bounds;
 use crate::{
     digest, history,
     scope::{Dice, Scope},
@@ -62,7 +63,10 @@ pub(super) fn register(evaluator: &mut Evaluator, scope: &Scope<'_>) -> Result<(
         };
         let text = match data.as_str() {
             Some(text) => text.to_owned(),
-            None => data.to_json_string().map_err(|e| wrong(e.to_string()))?,
+            None => {
+                bounds::whole(data)?;
+                data.to_json_string().map_err(|e| wrong(e.to_string()))?
+            }
         };
         let algorithm = argument(arguments, 1)
             .and_then(JValue::as_str)

@@ -1,6 +1,6 @@
 //! JSONata between `{%` and `%}`: parsed once, evaluated over `$states` and the variables, with AWS's extra functions.
 //!
-//! Depth, length of sequences and texts, and time are bounded; chance and time come from the scope, so that a replay gives the same
+//! Depth, length of sequences and texts, size of values that are walked through, and time are bounded; chance and time come from the scope, so that a replay gives the same
 //! values. `$eval` is refused as on AWS. The language itself is `jsonata-core`'s;
 //! `functions` adds AWS's.
 mod bounds;
@@ -446,6 +446,22 @@ mod tests {
             ("'aXb' ~> $replace('X', '')", json!("ab")),
             ("'aXb' ~> $replace(/x/i, '-')", json!("a-b")),
             ("$string([1, 2])", json!("[1,2]")),
+            (
+                "($x := {'a': [{'b': 1}, {'b': [2, 3]}]}; [$x.a.*, $x.**.b, $x.*.b])",
+                json!([1, 2, 3, 1, 2, 3, 1, 2, 3]),
+            ),
+            (
+                "($x := [[1, 2], [3]]; [$x.*, $x.**, [$x].*[0]])",
+                json!([1, 2, 3, 1, 2, 3, 1, 3]),
+            ),
+            (
+                "($set := |a|{'c': $.b}, ['b']|; $set({'a': {'b': 1}}))",
+                json!({"a": {"c": 1}}),
+            ),
+            (
+                "($x := {'a': [1, {'b': 2}]}; [$x = {'a': [1, {'b': 2}]}, $x.a[0] != $x.a[1], 1 in $x.a])",
+                json!([true, true, true]),
+            ),
             ("5 ~> $string", json!("5")),
             (
                 "$reduce(['a', 'b', 'c'], function($all, $s) { $all & $s })",
@@ -464,6 +480,40 @@ mod tests {
     fn a_mistake_of_the_library_is_an_error_of_the_expression() {
         let error = run("$fromMillis(0, '[Y,200000000]')").unwrap_err();
         assert!(error.contains("within the JSONata library"), "{error}");
+    }
+
+    #[test]
+    fn a_value_that_holds_another_again_and_again_is_not_walked_through_for_long() {
+        let made = |times: usize| {
+            format!(
+                "$lists := function($v, $n) {{ $n = 0 ? $v : $lists([[$v], [$v]], $n - 1) }};
+                 $objects := function($v, $n) {{ $n = 0 ? $v : $objects({{'a': $v, 'b': $v}}, $n - 1) }};
+                 $v := $lists(1, {times}); $w := $lists(1, {times});
+                 $o := $objects(1, {times}); $p := $objects(1, {times});
+                 $set := |a|{{'c': 1}}|;"
+            )
+        };
+        for walk in [
+            "$v = $w",
+            "$o != $p",
+            "$v in [$w]",
+            "$distinct([$v, $w])",
+            "[$v, $w] ~> $distinct",
+            "[$v, $w] ~> $distinct()",
+            "$lookup($v, 'a')",
+            "$v ~> $lookup('a')",
+            "$o.**",
+            "[$o].**[0]",
+            "$v.*",
+            "$o ~> |a|{'c': 1}|",
+            "$set($o)",
+            "$hash($o, 'MD5')",
+        ] {
+            let walked = |times| run(&format!("({} $x := {walk}; 1)", made(times)));
+            assert_eq!(walked(8), Ok(json!(1)), "{walk}");
+            let error = walked(60).unwrap_err();
+            assert!(error.contains("bytes"), "{walk}: {error}");
+        }
     }
 
     #[test]
