@@ -146,7 +146,30 @@ fn a_map_run_redrives_its_failed_children_only() {
             "ExecutionFailed"
         ]
     );
+    let children = |e: &Execution| -> Vec<(Status, u32)> {
+        let children = e.map_runs()[0].children();
+        children
+            .map(|child| (child.status, child.redrive_count))
+            .collect()
+    };
+    assert_eq!(
+        children(&e),
+        [
+            (Status::Succeeded, 0),
+            (Status::Failed, 0),
+            (Status::Failed, 0)
+        ]
+    );
     let (called, types) = drive(&mut e, Event::Redrive, &[]);
+    assert_eq!(
+        children(&e),
+        [
+            (Status::Succeeded, 0),
+            (Status::Succeeded, 1),
+            (Status::Succeeded, 1),
+            (Status::Succeeded, 0)
+        ]
+    );
     assert_eq!(
         (called, e.output()),
         (

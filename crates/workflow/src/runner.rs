@@ -20,7 +20,7 @@ use crate::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 pub struct Runner {
     lambda: Host,
     pub(crate) activities: Arc<Activities>,
-    services: Services,
+    pub(crate) services: Services,
     nested: Nested,
 }
 

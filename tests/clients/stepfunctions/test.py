@@ -272,6 +272,8 @@ def map_runs(call, tag):
     assert len(call("ListExecutions", mapRunArn=listed["mapRunArn"])["executions"]) == 2
     call("StopExecution", executionArn=run)
     assert call("DescribeMapRun", mapRunArn=listed["mapRunArn"])["status"] == "ABORTED"
+    aborted = call("ListExecutions", mapRunArn=listed["mapRunArn"], statusFilter="ABORTED")["executions"]
+    assert len(aborted) == 2, aborted
     call("DeleteStateMachine", stateMachineArn=machine)
 
 

@@ -89,7 +89,7 @@ impl Execution {
             thread.phase = Phase::Run;
             thread.before = thread.previous;
             if let Some(child) = &thread.child
-                && child.count() > super::distributed::MAX_CHILD_STATES
+                && child.count() > super::map_run::MAX_CHILD_STATES
             {
                 let fault = Fault::runtime(format!(
                     "The execution reached the maximum number of history events ({}).",

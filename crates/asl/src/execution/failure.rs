@@ -98,7 +98,7 @@ impl Execution {
             };
             if let Some(run) = run {
                 if let Some(child) = child {
-                    self.report(parent, &child, Err(&fault));
+                    self.child_ended(parent, &child, Err(&fault));
                 }
                 if !self.iteration_failed(parent, id, run) {
                     return;
@@ -119,7 +119,6 @@ impl Execution {
     /// A child execution failed; whether that is one too many.
     fn iteration_failed(&mut self, parent: u64, failed: u64, run: usize) -> bool {
         self.freeze(failed);
-        self.count(run, false);
         let Some(thread) = self.threads.get_mut(&parent) else {
             return false;
         };

@@ -182,7 +182,7 @@ impl Execution {
             ),
             Some((parent, index)) => {
                 if let Some(child) = &thread.child {
-                    self.report(parent, child, Ok(&output));
+                    self.child_ended(parent, child, Ok(&output));
                 }
                 self.child_done(parent, index, output, thread.previous);
             }

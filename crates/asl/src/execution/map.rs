@@ -2,8 +2,9 @@
 use super::{
     Execution, Status,
     data::{Data, data},
-    distributed::{Child, Run},
+    distributed::Run,
     enter::fill,
+    map_run::Child,
     model::Phase,
 };
 use crate::{
@@ -280,10 +281,7 @@ impl Execution {
         let (done, total) = (children.done, children.results.len() as u64);
         let finished = done + children.failed == total;
         let is_map = children.items.is_some();
-        if let Some(run) = &children.run {
-            let index = run.index;
-            self.count(index, true);
-        } else {
+        if children.run.is_none() {
             above.previous = previous;
             if is_map {
                 let details = json!({"name": &*name, "index": index});

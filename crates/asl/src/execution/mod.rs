@@ -12,6 +12,7 @@ mod files;
 mod leave;
 mod map;
 mod map_plan;
+mod map_run;
 mod model;
 mod record;
 mod redrive;
@@ -21,7 +22,7 @@ mod task;
 mod trial;
 mod view;
 
-pub use distributed::{MapRun, MapRunChild};
+pub use map_run::{MapRun, MapRunChild};
 pub use model::{Kind, MAX_CAUSE, MAX_HISTORY, MAX_PAYLOAD, MAX_TRANSITIONS, Start, Status};
 pub(crate) use model::{MAX_DEPTH, MAX_ERROR};
 pub use trial::{Before, Outcome, Trial, TrialStatus, Tried};
@@ -32,8 +33,8 @@ use crate::{
     scope::{Dice, Variables},
 };
 use data::{Data, cut, too_deep};
-use distributed::Child;
 use jiff::Timestamp;
+use map_run::Child;
 use model::{Phase, Purpose, Thread};
 use serde_json::{Value, json};
 use std::{collections::VecDeque, sync::Arc};

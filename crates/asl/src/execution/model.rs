@@ -1,5 +1,5 @@
 //! What an execution is made of: its limits, its start, its threads and what each of them waits for.
-use super::{data::Data, distributed::Child, map::Children};
+use super::{data::Data, map::Children, map_run::Child};
 use crate::{
     Effect, ReadItems, Task, TaskId, TimerId, WriteResults,
     definition::model::{Graph, State},

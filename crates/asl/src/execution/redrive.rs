@@ -75,8 +75,7 @@ impl Execution {
                     .as_ref()
                     .and_then(|r| self.runs.get_mut(r.index))
                 {
-                    (run.failed, run.status, run.stop) = (0, Status::Running, None);
-                    run.redrive_count += 1;
+                    run.redrive();
                     let arn = run.arn.clone();
                     let redrives = run.redrive_count;
                     self.record(id, "MapRunRedriven", |_| {

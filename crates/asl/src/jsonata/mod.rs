@@ -1,7 +1,7 @@
 //! JSONata between `{%` and `%}`: parsed once, evaluated over `$states` and the variables, with AWS's extra functions.
 //!
-//! Depth, length of sequences and texts, size of values that are walked through, and time are bounded; chance and time come from the scope, so that a replay gives the same
-//! values. `$eval` is refused as on AWS. The language itself is `jsonata-core`'s;
+//! Depth, length of sequences and texts, size of values that are walked through, and time are bounded; chance and time come from the scope,
+//! so that a replay gives the same values. `$eval` is refused as on AWS. The language itself is `jsonata-core`'s;
 //! `functions` adds AWS's.
 mod bounds;
 mod functions;

@@ -294,9 +294,14 @@ impl Api {
         let token = shape.optional("nextToken", EXECUTIONS_PAGE_TOKEN);
         shape.check()?;
         let before = numbered(token)?;
+        let redriven = redriven.map(|word| word == "REDRIVEN");
         let arn = match (machine, map_run) {
             (Some(arn), None) => arn,
-            (None, Some(arn)) => return self.list_children(arn, status, limit, before).await,
+            (None, Some(arn)) => {
+                return self
+                    .list_children(arn, status, redriven, limit, before)
+                    .await;
+            }
             _ => {
                 return Err(ApiError::invalid(
                     "Must specify exactly one of stateMachineArn and mapRunArn",
@@ -309,7 +314,7 @@ impl Api {
         }
         let filter = Filter {
             status: status.and_then(status_of),
-            redriven: redriven.map(|word| word == "REDRIVEN"),
+            redriven,
             ..filter
         };
         let mut rows = self.engine.rows(filter, before, limit + 1).await?;

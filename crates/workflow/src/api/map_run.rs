@@ -141,38 +141,44 @@ impl Api {
         Ok(json!({}))
     }
 
-    /// The child executions of a map run that are kept: those that have not ended.
+    /// The child executions of a map run, the newest first; `before` is the number of the one that the page before ended with.
     pub(super) async fn list_children(
         &self,
         arn: &str,
         status: Option<&str>,
+        redriven: Option<bool>,
         limit: usize,
         before: Option<i64>,
     ) -> Reply {
         let (row, run) = self.run(arn).await?;
         let machine = self.arn(self.account_of(&row), "stateMachine", &row.machine);
-        let skip = usize::try_from(before.unwrap_or(0)).unwrap_or(usize::MAX);
-        let children = if status.is_none_or(|status| status == "RUNNING") {
-            self.engine.map_run_children(row, &run.arn).await?
-        } else {
-            Vec::new()
-        };
-        let more = children.len() > skip.saturating_add(limit);
-        let next = more.then(|| page_token(&(skip + limit).to_string()));
-        let children: Vec<Value> = children
+        let before = before.map_or(usize::MAX, |number| usize::try_from(number).unwrap_or(0));
+        let found = run.children().enumerate().rev().filter(|(number, child)| {
+            *number < before
+                && status.is_none_or(|wanted| Status::of(child.status).name() == wanted)
+                && redriven.is_none_or(|wanted| wanted == (child.redrive_count > 0))
+        });
+        let mut found: Vec<_> = found.take(limit + 1).collect();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more);
+        let next = last.map(|(number, _)| page_token(&number.to_string()));
+        let children: Vec<Value> = found
             .iter()
-            .skip(skip)
-            .take(limit)
-            .map(|child| {
-                json!({
-                    "executionArn": child.arn,
+            .map(|(_, child)| {
+                let mut line = json!({
+                    "executionArn": run.child_arn(&child.name),
                     "mapRunArn": run.arn,
                     "name": child.name,
                     "stateMachineArn": machine,
-                    "status": "RUNNING",
+                    "status": Status::of(child.status).name(),
                     "startDate": seconds(child.started),
-                    "redriveCount": 0,
-                })
+                    "redriveCount": child.redrive_count,
+                });
+                if let Some(stopped) = child.stopped {
+                    line["stopDate"] = seconds(stopped);
+                }
+                line
             })
             .collect();
         Ok(with_next(json!({"executions": children}), next))

@@ -8,8 +8,10 @@ use super::error::ApiError;
 use super::shape::{ARN, CAUSE, DATA, DEFINITION, ERROR, NAME, Shape};
 use super::{Api, Call, Reply, execution, uuid};
 use crate::engine::{Origin, Started};
+use crate::services::Exchange;
 
-const LEVELS: &[&str] = &["INFO", "DEBUG", "TRACE"];
+const TRACE: &str = "TRACE";
+const LEVELS: &[&str] = &["INFO", "DEBUG", TRACE];
 const MODES: &[&str] = &["PRESENT", "STRICT", "NONE"];
 
 /// The state machine that a Task without a mock is run in.
@@ -169,15 +171,38 @@ impl Api {
             Some(text) => given_context(text, &trial)?,
         };
         let trial = self::trial(&order, start, Before { context, ..before })?;
+        let mut exchange = Exchange::default();
         let outcome = match outcome {
             Some(outcome) => Some(outcome),
             None => match trial.request() {
-                Ok(Some((resource, payload))) => Some(self.really(&resource, &payload).await?),
+                Ok(Some((resource, payload))) => {
+                    let services = &self.runner.services;
+                    match services.exchange(&resource, &payload, order.reveal).await {
+                        Some((result, seen)) => {
+                            exchange = seen;
+                            Some(outcome_of(result))
+                        }
+                        None => Some(self.really(&resource, &payload).await?),
+                    }
+                }
                 Ok(None) => None,
                 Err(tried) => return Ok(shown(*tried, order.level)),
             },
         };
-        Ok(shown(trial.run(outcome), order.level))
+        let mut reply = shown(trial.run(outcome), order.level);
+        if order.level == TRACE {
+            let seen = [
+                ("request", exchange.request),
+                ("response", exchange.response),
+            ];
+            for (name, seen) in seen
+                .into_iter()
+                .filter_map(|(name, seen)| Some((name, seen?)))
+            {
+                reply["inspectionData"][name] = seen;
+            }
+        }
+        Ok(reply)
     }
 
     /// Does a Task for real: an execution of this one state.
@@ -221,6 +246,16 @@ impl Api {
                 cause: None,
             },
         })
+    }
+}
+
+fn outcome_of(result: Result<Value, (String, String)>) -> Outcome {
+    match result {
+        Ok(result) => Outcome::Result(result),
+        Err((error, cause)) => Outcome::Error {
+            error: Some(error),
+            cause: Some(cause),
+        },
     }
 }
 

@@ -329,10 +329,6 @@ impl Live {
         self.execution.map_runs()
     }
 
-    pub(super) fn map_run_children(&self, arn: &str) -> Vec<asl::MapRunChild> {
-        self.execution.map_run_children(arn)
-    }
-
     pub(super) fn position(&self) -> u64 {
         self.position
     }

@@ -125,16 +125,6 @@ impl Engine {
         Ok(live.map_or_else(Vec::new, |live| live.map_runs().to_vec()))
     }
 
-    /// The child executions of a map run that have not ended.
-    pub(crate) async fn map_run_children(
-        &self,
-        row: Stored,
-        arn: &str,
-    ) -> Result<Vec<asl::MapRunChild>, EngineError> {
-        let live = self.rebuilt(row).await?;
-        Ok(live.map_or_else(Vec::new, |live| live.map_run_children(arn)))
-    }
-
     pub(super) async fn rebuilt(
         &self,
         row: Stored,

@@ -106,11 +106,49 @@ fn runtime(cause: impl Into<String>) -> Failure {
     ("States.Runtime".to_owned(), cause.into())
 }
 
-/// Sends the request that the arguments describe.
+/// A request and its response, as `TestState` shows them: `InspectionDataRequest` and `InspectionDataResponse`.
+#[derive(Debug, Default)]
+pub(crate) struct Exchange {
+    /// Whether what the connection adds is shown too.
+    pub(crate) reveal: bool,
+    pub(crate) request: Option<Value>,
+    pub(crate) response: Option<Value>,
+}
+
+impl Exchange {
+    /// `plain` is the address without what the connection adds.
+    fn sent(&mut self, request: &reqwest::Request, plain: &Url) {
+        let url = if self.reveal { request.url() } else { plain };
+        let mut shown = json!({
+            "protocol": format!("{:?}", request.version()),
+            "method": request.method().as_str(),
+            "url": url.as_str(),
+            "headers": listed(request.headers(), self.reveal),
+        });
+        if let Some(body) = request.body().and_then(reqwest::Body::as_bytes) {
+            shown["body"] = json!(String::from_utf8_lossy(body));
+        }
+        self.request = Some(shown);
+    }
+}
+
+/// `[name: value, name: value]`; what is sensitive is left out unless it is to be revealed.
+fn listed(headers: &HeaderMap, reveal: bool) -> String {
+    let shown = headers
+        .iter()
+        .filter(|(_, value)| reveal || !value.is_sensitive());
+    let lines: Vec<String> = shown
+        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    format!("[{}]", lines.join(", "))
+}
+
+/// Sends the request that the arguments describe. `exchange` gets what was sent and what came back.
 pub(super) async fn invoke(
     client: &Client,
     settings: &ServiceSettings,
     arguments: Map<String, Value>,
+    exchange: &mut Option<Exchange>,
 ) -> Result<Value, Failure> {
     let arguments: Arguments =
         serde_json::from_value(Value::Object(arguments)).map_err(|error| {
@@ -118,10 +156,19 @@ pub(super) async fn invoke(
                 "the arguments of http:invoke cannot be read: {error}"
             ))
         })?;
-    let (request, url) = request(client, settings, &arguments)?;
+    let (request, plain) = request(client, settings, &arguments)?;
+    if let Some(exchange) = exchange {
+        exchange.sent(&request, &plain);
+    }
     let socket = |error: reqwest::Error| ("States.Http.Socket".to_owned(), reason(error));
-    let response = request.send().await.map_err(socket)?;
+    let response = client.execute(request).await.map_err(socket)?;
     let (status, headers) = (response.status(), response.headers().clone());
+    let mut seen = json!({
+        "protocol": format!("{:?}", response.version()),
+        "statusCode": status.as_str(),
+        "statusMessage": status.canonical_reason().unwrap_or_default(),
+        "headers": listed(&headers, true),
+    });
     let answer = match body(response).await {
         Ok(answer) => answer,
         Err(Unread::Broken(error)) => return Err(socket(error)),
@@ -130,7 +177,7 @@ pub(super) async fn invoke(
                 "States.DataLimitExceeded".to_owned(),
                 format!(
                     "the response of {} is too large",
-                    url.host_str().unwrap_or_default()
+                    plain.host_str().unwrap_or_default()
                 ),
             ));
         }
@@ -143,6 +190,10 @@ pub(super) async fn invoke(
         }
     }
     let text = || String::from_utf8_lossy(&answer).into_owned();
+    if let Some(exchange) = exchange {
+        seen["body"] = json!(text());
+        exchange.response = Some(seen);
+    }
     let result = json!({
         "Headers": shown,
         "ResponseBody": serde_json::from_slice(&answer).unwrap_or_else(|_| Value::from(text())),
@@ -158,11 +209,12 @@ pub(super) async fn invoke(
     ))
 }
 
+/// The request, and its address without what the connection adds.
 fn request(
     client: &Client,
     settings: &ServiceSettings,
     arguments: &Arguments,
-) -> Result<(reqwest::RequestBuilder, Url), Failure> {
+) -> Result<(reqwest::Request, Url), Failure> {
     let authentication = arguments
         .authentication
         .as_ref()
@@ -191,20 +243,14 @@ fn request(
             arguments.method
         )));
     }
-    {
-        let mut query = url.query_pairs_mut();
-        for (name, value) in pairs(&arguments.query_parameters, ArrayFormat::Repeat)? {
-            query.append_pair(&name, &value);
-        }
-        query.extend_pairs(&connection.query);
-    }
-    if url.query() == Some("") {
-        url.set_query(None);
-    }
+    let given = pairs(&arguments.query_parameters, ArrayFormat::Repeat)?;
+    extend(&mut url, given);
+    let plain = url.clone();
+    extend(&mut url, &connection.query);
     let method = Method::from_bytes(arguments.method.as_bytes())
         .expect("each of the known methods is a token");
     let mut headers = headers(&arguments.headers)?;
-    let mut builder = client.request(method, url.clone());
+    let mut builder = client.request(method, url);
     if let Some(body) = &arguments.request_body {
         let encoded = match (arguments.transform.request_body_encoding, body) {
             (BodyEncoding::UrlEncoded, Value::Object(fields)) => {
@@ -242,7 +288,17 @@ fn request(
         value.set_sensitive(true);
         headers.insert(name, value);
     }
-    Ok((builder.headers(headers), url))
+    let request = builder.headers(headers).build();
+    let request = request
+        .map_err(|error| runtime(format!("the request cannot be made: {}", reason(error))))?;
+    Ok((request, plain))
+}
+
+fn extend<K: AsRef<str>, V: AsRef<str>>(url: &mut Url, pairs: impl IntoIterator<Item = (K, V)>) {
+    let mut pairs = pairs.into_iter().peekable();
+    if pairs.peek().is_some() {
+        url.query_pairs_mut().extend_pairs(pairs);
+    }
 }
 
 /// `arn:aws:events:REGION:ACCOUNT:connection/NAME/UUID`, or the plain name.

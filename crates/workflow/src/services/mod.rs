@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
+pub(crate) use http_endpoint::Exchange;
 pub use settings::{Connection, Credentials, ServiceSettings};
 
 use crate::task::{Responder, TaskKey, TaskRequest};
@@ -95,6 +96,17 @@ fn service(resource: &Resource) -> Option<(Service, &str, Pattern)> {
     Some((found, action, *pattern))
 }
 
+fn arguments(resource: &Resource, payload: &str) -> Result<Map<String, Value>, Failure> {
+    match serde_json::from_str(payload) {
+        Ok(Value::Object(arguments)) => Ok(arguments),
+        Ok(Value::Null) => Ok(Map::new()),
+        _ => Err((
+            "States.Runtime".to_owned(),
+            format!("the parameters of {resource} must be an object"),
+        )),
+    }
+}
+
 /// Whether the resource is one of these services; it may still want configuration.
 pub(crate) fn knows(resource: &Resource) -> bool {
     service(resource).is_some()
@@ -112,6 +124,27 @@ impl Services {
         }
     }
 
+    /// Calls an HTTP endpoint, and shows what was sent and what came back. `None`: the resource is none.
+    pub(crate) async fn exchange(
+        &self,
+        resource: &Resource,
+        payload: &str,
+        reveal: bool,
+    ) -> Option<(Result<Value, Failure>, Exchange)> {
+        let (called @ Service::HttpEndpoint, action, _) = service(resource)? else {
+            return None;
+        };
+        let mut exchange = Some(Exchange {
+            reveal,
+            ..Exchange::default()
+        });
+        let result = match arguments(resource, payload) {
+            Ok(arguments) => self.call(called, action, arguments, &mut exchange).await,
+            Err(failure) => Err(failure),
+        };
+        Some((result, exchange.unwrap_or_default()))
+    }
+
     /// Calls the service of a task. The caller knows that it is one of these.
     pub(crate) fn run(&self, request: &TaskRequest, responder: Responder) {
         let Some((service, action, pattern)) = service(&request.task.resource) else {
@@ -120,22 +153,13 @@ impl Services {
                 format!("there is no integration {}", request.task.resource),
             );
         };
-        let arguments = match serde_json::from_str::<Value>(&request.task.payload) {
-            Ok(Value::Object(arguments)) => arguments,
-            Ok(Value::Null) => Map::new(),
-            _ => {
-                return responder.failed(
-                    "States.Runtime",
-                    format!(
-                        "the parameters of {} must be an object",
-                        request.task.resource
-                    ),
-                );
-            }
+        let arguments = match arguments(&request.task.resource, &request.task.payload) {
+            Ok(arguments) => arguments,
+            Err((error, cause)) => return responder.failed(error, cause),
         };
         let (services, action) = (self.clone(), action.to_owned());
         let task = async move {
-            let answered = services.call(service, &action, arguments).await;
+            let answered = services.call(service, &action, arguments, &mut None).await;
             match answered {
                 Ok(result) if pattern == Pattern::WaitForTaskToken => {
                     responder.started(None);
@@ -159,6 +183,7 @@ impl Services {
         service: Service,
         action: &str,
         arguments: Map<String, Value>,
+        exchange: &mut Option<Exchange>,
     ) -> Result<Value, Failure> {
         let shared = &self.shared;
         let call = async {
@@ -174,7 +199,8 @@ impl Services {
                         .await
                 }
                 Service::HttpEndpoint => {
-                    http_endpoint::invoke(shared.client(), &shared.settings, arguments).await
+                    http_endpoint::invoke(shared.client(), &shared.settings, arguments, exchange)
+                        .await
                 }
             }
         };

@@ -329,6 +329,78 @@ fn endpoint(address: SocketAddr) -> ServiceSettings {
     }
 }
 
+#[tokio::test]
+async fn a_test_of_a_state_shows_the_exchange_with_an_http_endpoint() {
+    let server = serve(Box::new(|got| {
+        let status = if got.target.contains("/fail") {
+            404
+        } else {
+            200
+        };
+        response(status, "application/json", r#"{"ok":1}"#)
+    }))
+    .await;
+    let door = crate::api::Door::with_services(endpoint(server.address)).await;
+    let tried = async |path: &str, level: &str, reveal: bool| {
+        let mut state = invoke(
+            server.address,
+            path,
+            json!({"RequestBody": {"n": 1}, "QueryParameters": {"b": 2}, "Headers": {"X-Mine": "yes"}}),
+        );
+        state["End"] = json!(true);
+        let parameters = json!({"definition": state.to_string(), "roleArn": "arn:aws:iam::123456789012:role/r",
+            "inspectionLevel": level, "revealSecrets": reveal});
+        door.call("TestState", parameters).await
+    };
+    let well = tried("/api/pay", "TRACE", false).await;
+    assert_eq!(well["status"], "SUCCEEDED");
+    let address = server.address;
+    assert_eq!(
+        well["inspectionData"]["request"],
+        json!({"protocol": "HTTP/1.1", "method": "POST", "url": format!("http://{address}/api/pay?b=2"),
+            "headers": "[x-mine: yes, content-type: application/json]", "body": r#"{"n":1}"#})
+    );
+    let response = &well["inspectionData"]["response"];
+    for (field, want) in [
+        ("protocol", "HTTP/1.1"),
+        ("statusCode", "200"),
+        ("statusMessage", "OK"),
+        ("body", r#"{"ok":1}"#),
+    ] {
+        assert_eq!(response[field], want, "{response}");
+    }
+    assert!(
+        response["headers"]
+            .as_str()
+            .unwrap()
+            .contains("content-type: application/json")
+    );
+    let failed = tried("/api/fail", "TRACE", true).await;
+    assert_eq!(
+        (&failed["status"], &failed["error"]),
+        (&json!("FAILED"), &json!("States.Http.StatusCode.404"))
+    );
+    let request = &failed["inspectionData"]["request"];
+    assert!(
+        request["url"]
+            .as_str()
+            .unwrap()
+            .ends_with("/api/fail?b=2&key=k+1"),
+        "{request}"
+    );
+    assert!(
+        request["headers"]
+            .as_str()
+            .unwrap()
+            .contains("authorization: Bearer hush"),
+        "{request}"
+    );
+    assert_eq!(failed["inspectionData"]["response"]["statusCode"], "404");
+    let less = tried("/api/pay", "DEBUG", false).await;
+    assert!(less["inspectionData"]["request"].is_null(), "{less}");
+    assert_eq!(server.got.lock().len(), 3);
+}
+
 fn invoke(address: SocketAddr, path: &str, more: Value) -> Value {
     let mut parameters = json!({
         "ApiEndpoint": format!("http://{address}{path}"),

@@ -207,6 +207,14 @@ async fn a_map_run_is_shown_and_changed_while_it_goes_on() {
     let described = door.call("DescribeMapRun", json!({"mapRunArn": run})).await;
     assert_eq!(described["status"], "ABORTED");
     assert_eq!(described["itemCounts"]["aborted"], 3);
+    let aborted = door
+        .call(
+            "ListExecutions",
+            json!({"mapRunArn": run, "statusFilter": "ABORTED"}),
+        )
+        .await;
+    assert_eq!(aborted["executions"].as_array().unwrap().len(), 2);
+    assert!(aborted["executions"][0]["stopDate"].is_number());
     let error = door
         .refused(
             "UpdateMapRun",
@@ -214,6 +222,55 @@ async fn a_map_run_is_shown_and_changed_while_it_goes_on() {
         )
         .await;
     assert_eq!(error, "ValidationException");
+}
+
+#[tokio::test]
+async fn the_child_executions_of_a_map_run_are_listed_when_they_have_ended() {
+    let door = Door::in_memory().await;
+    let definition = json!({"StartAt": "Each", "States": {"Each": {"Type": "Map", "Label": "each", "End": true, "ToleratedFailureCount": 1,
+        "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "Which", "States": {
+            "Which": {"Type": "Choice", "Choices": [{"Variable": "$", "NumericEquals": 2, "Next": "Not"}], "Default": "Well"},
+            "Not": {"Type": "Fail"}, "Well": {"Type": "Succeed"}}}}}});
+    let machine = door.machine("m", &definition.to_string()).await;
+    let execution = door.start(&machine, &json!([1, 2, 3])).await;
+    door.ended(&execution).await;
+    let listed = door
+        .call("ListMapRuns", json!({"executionArn": execution}))
+        .await;
+    let run = text(&listed["mapRuns"][0], "mapRunArn").to_owned();
+    let list = async |more: Value| {
+        let mut request = json!({"mapRunArn": run});
+        request
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().cloned().unwrap());
+        door.call("ListExecutions", request).await
+    };
+    let children = |page: &Value| page["executions"].as_array().unwrap().clone();
+    let all = children(&list(json!({})).await);
+    let statuses: Vec<&str> = all.iter().map(|child| text(child, "status")).collect();
+    assert_eq!(statuses, ["SUCCEEDED", "FAILED", "SUCCEEDED"]);
+    for child in &all {
+        assert!(
+            child["stopDate"].as_f64() >= child["startDate"].as_f64(),
+            "{child}"
+        );
+        assert!(
+            text(child, "executionArn").contains(":execution:m/each:"),
+            "{child}"
+        );
+        assert_eq!(
+            (&child["mapRunArn"], &child["redriveCount"]),
+            (&json!(run), &json!(0))
+        );
+    }
+    let failed = children(&list(json!({"statusFilter": "FAILED"})).await);
+    assert_eq!(failed, [all[1].clone()]);
+    assert!(children(&list(json!({"redriveFilter": "REDRIVEN"})).await).is_empty());
+    let first = list(json!({"maxResults": 2})).await;
+    let rest = list(json!({"maxResults": 2, "nextToken": first["nextToken"]})).await;
+    assert_eq!([children(&first), children(&rest)].concat(), all);
+    assert!(rest["nextToken"].is_null());
 }
 
 #[tokio::test]

@@ -36,24 +36,35 @@ pub(crate) struct Door {
 /// An error's name and message.
 pub(crate) type Refusal = (String, String);
 
+/// A runner without functions and services.
+fn no_runner() -> Runner {
+    Runner::new(Host::new(HostSettings::default()))
+}
+
 impl Door {
     /// On disk, with the state machine `directory` in the directory.
     pub(crate) async fn open() -> Door {
-        Door::on(Some(tempfile::tempdir().unwrap()), Vec::new()).await
+        Door::on(Some(tempfile::tempdir().unwrap()), no_runner()).await
     }
 
     pub(crate) async fn with_functions(functions: Vec<workflow::lambda::FunctionConfig>) -> Door {
-        Door::on(Some(tempfile::tempdir().unwrap()), functions).await
+        let host = Host::new(HostSettings {
+            functions,
+            ..HostSettings::default()
+        });
+        Door::on(Some(tempfile::tempdir().unwrap()), Runner::new(host)).await
+    }
+
+    pub(crate) async fn with_services(services: workflow::services::ServiceSettings) -> Door {
+        let host = Host::new(HostSettings::default());
+        Door::on(None, Runner::with_services(host, services)).await
     }
 
     pub(crate) async fn in_memory() -> Door {
-        Door::on(None, Vec::new()).await
+        Door::on(None, no_runner()).await
     }
 
-    async fn on(
-        directory: Option<TempDir>,
-        functions: Vec<workflow::lambda::FunctionConfig>,
-    ) -> Door {
+    async fn on(directory: Option<TempDir>, runner: Runner) -> Door {
         let location = match &directory {
             Some(directory) => Location::File(directory.path().join("db")),
             None => Location::Memory,
@@ -64,10 +75,6 @@ impl Door {
             machines,
             ..Settings::default()
         };
-        let runner = Runner::new(Host::new(HostSettings {
-            functions,
-            ..HostSettings::default()
-        }));
         let engine = Engine::open(
             Database::open(&location).unwrap(),
             settings,
@@ -100,7 +107,7 @@ impl Door {
     /// The same database, opened again.
     pub(crate) async fn again(self) -> Door {
         let directory = self.close().await;
-        Door::on(directory, Vec::new()).await
+        Door::on(directory, no_runner()).await
     }
 
     /// Where the database is.
@@ -112,7 +119,7 @@ impl Door {
     }
 
     pub(crate) async fn reopen(directory: TempDir) -> Door {
-        Door::on(Some(directory), Vec::new()).await
+        Door::on(Some(directory), no_runner()).await
     }
 
     pub(crate) async fn ask(&self, operation: &str, parameters: Value) -> Result<Value, Refusal> {
