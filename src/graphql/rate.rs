@@ -34,7 +34,7 @@ struct Bucket {
 pub struct TooFast {
     per_second: f64,
     burst: f64,
-    /// When there is room.
+    /// When there is room, in whole tenths.
     seconds: f64,
 }
 
@@ -78,7 +78,7 @@ impl SubmitRate {
             return Err(TooFast {
                 per_second: self.per_second,
                 burst: self.burst(),
-                seconds: (jobs - left) / self.per_second,
+                seconds: (10.0 * (jobs - left) / self.per_second).ceil() / 10.0,
             });
         }
         if buckets.len() >= CALLERS && !buckets.contains_key(caller) {
@@ -115,7 +115,7 @@ mod tests {
         let error = rate.take("ann", 1, start).expect_err("the bucket is empty");
         assert_eq!(
             error.to_string(),
-            "too many jobs at once: one caller may submit 100 a second, and 200 after a silence; come back in 0.0 s"
+            "too many jobs at once: one caller may submit 100 a second, and 200 after a silence; come back in 0.1 s"
         );
         assert_eq!(rate.take("bob", 200, start), Ok(()), "each has a bucket");
         let later = start + Duration::from_millis(100);

@@ -39,13 +39,16 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    /// A server of its own directory below `place`, without the samples.
+    /// A server of its own directory below `place`, without the samples, that takes jobs as fast as they come.
     pub(super) fn new(place: &Path) -> Result<Setting> {
         let machines = place.join("state-machines");
         std::fs::create_dir_all(&machines)?;
         Ok(Setting {
             directory: place.to_path_buf(),
-            configuration: "samples = false\n".to_owned(),
+            configuration: format!(
+                "samples = false\n[limits]\nsubmits_per_second = {}\n",
+                u32::MAX
+            ),
         })
     }
 
