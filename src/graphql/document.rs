@@ -228,8 +228,8 @@ impl Root<'_> {
         for selection in &set.items {
             let left_out = selection.node.directives().iter().any(|directive| {
                 match directive.node.name.node.as_str() {
-                    "skip" => self.condition(&directive.node) == Some(true),
-                    "include" => self.condition(&directive.node) == Some(false),
+                    "skip" => condition(&directive.node, self.variables) == Some(true),
+                    "include" => condition(&directive.node, self.variables) == Some(false),
                     _ => false,
                 }
             });
@@ -255,16 +255,17 @@ impl Root<'_> {
         }
         Some(())
     }
+}
 
-    fn condition(&self, directive: &Directive) -> Option<bool> {
-        match &directive.get_argument("if")?.node {
-            Value::Boolean(value) => Some(*value),
-            Value::Variable(name) => match self.variables.get(name)? {
-                ConstValue::Boolean(value) => Some(*value),
-                _ => None,
-            },
+/// What `if` of a `@skip` or `@include` says. `None`: it is not valid, or its variable was not given.
+pub(super) fn condition(directive: &Directive, variables: &Variables) -> Option<bool> {
+    match &directive.get_argument("if")?.node {
+        Value::Boolean(value) => Some(*value),
+        Value::Variable(name) => match variables.get(name)? {
+            ConstValue::Boolean(value) => Some(*value),
             _ => None,
-        }
+        },
+        _ => None,
     }
 }
 

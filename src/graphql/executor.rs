@@ -16,6 +16,7 @@ use wire::Refusal;
 use super::document;
 use super::documents::Documents;
 use super::error::{errors_text, response_bytes, response_errors};
+use super::projection::Projection;
 use super::subscription::{Wanted, Wish};
 use super::validated::{self, Validated};
 use super::{JobSchema, Schemas};
@@ -262,16 +263,21 @@ impl Executor {
         };
         let operation = request.operation_name.as_deref().unwrap_or("");
         let key = format!("{scope}\0{operation}\0{said}\0{}", request.query);
-        Ok(Watch {
-            target,
-            group: GroupKey(key.into()),
-            render: Arc::new(Renderer {
+        let projection = Projection::of(&document, request.operation_name.as_deref(), &variables);
+        let render: Arc<dyn Render> = match projection {
+            Some(projection) => Arc::new(projection),
+            None => Arc::new(Renderer {
                 schema: self.schemas.validated.clone(),
                 document,
                 operation: request.operation_name.clone(),
                 variables,
                 caller,
             }),
+        };
+        Ok(Watch {
+            target,
+            group: GroupKey(key.into()),
+            render,
             expires_at: found.expires_at,
         })
     }
@@ -385,13 +391,13 @@ fn carried(object: &RawValue) -> (Option<String>, Option<String>) {
     (field(&["authorization"]), field(&["x-api-key", "apiKey"]))
 }
 
-/// Executes one subscription's document on events.
-struct Renderer {
-    schema: JobSchema,
-    document: ExecutableDocument,
-    operation: Option<String>,
-    variables: Variables,
-    caller: Caller,
+/// Executes one subscription's document on events: what [`Projection`] leaves to the library.
+pub(super) struct Renderer {
+    pub(super) schema: JobSchema,
+    pub(super) document: ExecutableDocument,
+    pub(super) operation: Option<String>,
+    pub(super) variables: Variables,
+    pub(super) caller: Caller,
 }
 
 #[async_trait]

@@ -8,6 +8,7 @@
 //! | `document` | what the specification asks of a document, and the library does not do |
 //! | `error` | errors and responses as clients see them |
 //! | [`executor`] | runs requests for HTTP and for sessions |
+//! | `projection` | writes the payloads of events, without an execution where it can |
 //! | `documents`, `validated` | what was parsed, and found valid, lately |
 //! | [`sdl`] | the schema as text, as AppSync accepts it |
 
@@ -19,6 +20,9 @@ pub mod executor;
 mod filter;
 mod mutation;
 mod object;
+mod projection;
+#[cfg(test)]
+mod projection_tests;
 mod query;
 pub mod rate;
 mod scalar;

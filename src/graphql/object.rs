@@ -280,7 +280,7 @@ impl From<&job::Step> for StepObject {
 }
 
 /// GraphQL's Int has 31 bits; a larger count shows the largest.
-fn int(count: impl TryInto<i32>) -> i32 {
+pub(super) fn int(count: impl TryInto<i32>) -> i32 {
     count.try_into().unwrap_or(i32::MAX)
 }
 

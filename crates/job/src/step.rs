@@ -18,6 +18,18 @@ pub enum StepKind {
     Wait,
 }
 
+impl StepKind {
+    /// As in the schema.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StepKind::Task => "TASK",
+            StepKind::Map => "MAP",
+            StepKind::Parallel => "PARALLEL",
+            StepKind::Wait => "WAIT",
+        }
+    }
+}
+
 /// Where a step stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

@@ -1,0 +1,323 @@
+//! Payloads of events without an execution: what a watch's document selects is worked out once, and written for each event. Where each
+//! watcher has a job of its own this is most of what an event costs, since there is nobody to share the execution with.
+//!
+//! It does what the GraphQL library would, for what is read from the event alone. A document that asks for more (`input`, `result`,
+//! `history`), or is written in a way that is not known here, is executed. The document was validated before.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use async_graphql::Variables;
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, Field, Selection as Selected, SelectionSet,
+};
+use async_trait::async_trait;
+use bytes::Bytes;
+use job::{Job, JobError, Step};
+
+use super::document;
+use super::object::int;
+use crate::hub::{Event, JobChange, Render};
+
+/// What a payload takes, about.
+const PAYLOAD: usize = 512;
+
+/// What a document selects of an event.
+pub(super) struct Projection {
+    /// `{"data":{"onJob":`
+    beginning: Box<str>,
+    root: Root,
+}
+
+enum Root {
+    Job(Selection<Job>),
+    Jobs(Selection<JobChange>),
+}
+
+impl Projection {
+    /// `None`: the document is to be executed. Its root is one field.
+    pub(super) fn of(
+        document: &ExecutableDocument,
+        operation: Option<&str>,
+        variables: &Variables,
+    ) -> Option<Projection> {
+        let operation = match (&document.operations, operation) {
+            (DocumentOperations::Single(operation), _) => operation,
+            (DocumentOperations::Multiple(all), name) => all.get(name?)?,
+        };
+        let [only] = &operation.node.selection_set.node.items[..] else {
+            return None;
+        };
+        let Selected::Field(field) = &only.node else {
+            return None;
+        };
+        if !field.node.directives.is_empty() {
+            return None;
+        }
+        let below = Below {
+            document,
+            variables,
+            set: &field.node.selection_set.node,
+        };
+        let root = match field.node.name.node.as_str() {
+            "onJob" => Root::Job(below.select()?),
+            "onJobs" => Root::Jobs(below.select()?),
+            _ => return None,
+        };
+        Some(Projection {
+            beginning: format!(r#"{{"data":{{"{}":"#, field.node.response_key().node).into(),
+            root,
+        })
+    }
+
+    fn payload(&self, event: &Event) -> Bytes {
+        let mut out = Vec::with_capacity(PAYLOAD);
+        out.extend_from_slice(self.beginning.as_bytes());
+        match (&self.root, event) {
+            (Root::Job(selection), Event::Job(job)) => selection.write(job, &mut out),
+            (Root::Jobs(selection), Event::Jobs(change)) => selection.write(change, &mut out),
+            _ => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(b"}}");
+        out.into()
+    }
+}
+
+#[async_trait]
+impl Render for Projection {
+    async fn render(&self, event: Event) -> Bytes {
+        self.payload(&event)
+    }
+}
+
+type Write<T> = Box<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>;
+
+/// An object type of the schema, and where its fields are read.
+trait Object: Sized + 'static {
+    /// Its name in the schema.
+    const NAME: &'static str;
+
+    /// How a field is written; `None` for one that takes more than the value.
+    fn field(name: &str, below: &Below<'_>) -> Option<Write<Self>>;
+}
+
+/// The fields that are selected, at least one, each after its key: `{"id":`, then `,"status":`.
+struct Selection<T>(Vec<(Box<str>, Write<T>)>);
+
+impl<T> Selection<T> {
+    fn write(&self, value: &T, out: &mut Vec<u8>) {
+        for (key, write) in &self.0 {
+            out.extend_from_slice(key.as_bytes());
+            write(value, out);
+        }
+        out.push(b'}');
+    }
+}
+
+/// What is selected below a field.
+#[derive(Clone, Copy)]
+struct Below<'a> {
+    document: &'a ExecutableDocument,
+    variables: &'a Variables,
+    set: &'a SelectionSet,
+}
+
+impl<'a> Below<'a> {
+    fn select<T: Object>(&self) -> Option<Selection<T>> {
+        let mut fields = Vec::new();
+        self.collect::<T>(&mut fields)?;
+        if fields.is_empty() {
+            return None;
+        }
+        let mut selection = Vec::with_capacity(fields.len());
+        for field in fields {
+            let begin = if selection.is_empty() { '{' } else { ',' };
+            let key = format!(r#"{begin}"{}":"#, field.response_key().node);
+            let write: Write<T> = match field.name.node.as_str() {
+                "__typename" => Box::new(|_, out| string(T::NAME, out)),
+                name => T::field(name, &self.with(&field.selection_set.node))?,
+            };
+            selection.push((key.into(), write));
+        }
+        Some(Selection(selection))
+    }
+
+    fn with(&self, set: &'a SelectionSet) -> Below<'a> {
+        Below { set, ..*self }
+    }
+
+    /// The fields in their order, without those that are left out (GraphQL, section 6.3.2).
+    fn collect<T: Object>(&self, fields: &mut Vec<&'a Field>) -> Option<()> {
+        for selected in &self.set.items {
+            let mut left_out = false;
+            for directive in selected.node.directives() {
+                let condition = document::condition(&directive.node, self.variables)?;
+                left_out |= match directive.node.name.node.as_str() {
+                    "skip" => condition,
+                    "include" => !condition,
+                    _ => return None,
+                };
+            }
+            if left_out {
+                continue;
+            }
+            match &selected.node {
+                Selected::Field(field) => {
+                    let field = &field.node;
+                    let key = &field.response_key().node;
+                    let again = fields.iter().any(|known| known.response_key().node == *key);
+                    // Objects that are selected in several parts are merged by the library.
+                    if !field.arguments.is_empty()
+                        || (again && !field.selection_set.node.items.is_empty())
+                    {
+                        return None;
+                    }
+                    if !again {
+                        fields.push(field);
+                    }
+                }
+                Selected::FragmentSpread(spread) => {
+                    let name = &spread.node.fragment_name.node;
+                    let fragment = &self.document.fragments.get(name)?.node;
+                    if fragment.type_condition.node.on.node != T::NAME {
+                        return None;
+                    }
+                    let set = &fragment.selection_set.node;
+                    self.with(set).collect::<T>(fields)?;
+                }
+                Selected::InlineFragment(inline) => {
+                    let condition = inline.node.type_condition.as_ref();
+                    if condition.is_some_and(|condition| condition.node.on.node != T::NAME) {
+                        return None;
+                    }
+                    let set = &inline.node.selection_set.node;
+                    self.with(set).collect::<T>(fields)?;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+impl Object for JobChange {
+    const NAME: &'static str = "JobChange";
+
+    fn field(name: &str, below: &Below<'_>) -> Option<Write<Self>> {
+        Some(match name {
+            "kind" => Box::new(|change, out| string(change.kind.as_str(), out)),
+            "job" => {
+                let selection = below.select()?;
+                Box::new(move |change, out| {
+                    nullable(change.job.as_deref(), out, |job, out| {
+                        selection.write(job, out)
+                    });
+                })
+            }
+            _ => return None,
+        })
+    }
+}
+
+impl Object for Job {
+    const NAME: &'static str = "Job";
+
+    fn field(name: &str, below: &Below<'_>) -> Option<Write<Self>> {
+        Some(match name {
+            "id" => Box::new(|job, out| plain(job.id, out)),
+            "type" => Box::new(|job, out| string(&job.job_type, out)),
+            "owner" => Box::new(|job, out| string(&job.owner, out)),
+            "status" => Box::new(|job, out| string(job.status.as_str(), out)),
+            "progress" => Box::new(|job, out| number(job.progress, out)),
+            "message" => Box::new(|job, out| nullable(job.message.as_deref(), out, string)),
+            "error" => error(below, |job: &Job| job.error.as_ref())?,
+            "steps" => {
+                let selection = below.select()?;
+                Box::new(move |job, out| {
+                    list(&job.steps, out, |step, out| selection.write(step, out));
+                })
+            }
+            "tags" => Box::new(|job, out| list(&job.tags, out, |tag, out| string(tag, out))),
+            "attempt" => Box::new(|job, out| number(job.attempt, out)),
+            "version" => Box::new(|job, out| number(job.version.0, out)),
+            "createdAt" => Box::new(|job, out| plain(job.created_at, out)),
+            "startedAt" => Box::new(|job, out| nullable(job.started_at, out, plain)),
+            "updatedAt" => Box::new(|job, out| plain(job.updated_at, out)),
+            "finishedAt" => Box::new(|job, out| nullable(job.finished_at, out, plain)),
+            "expiresAt" => Box::new(|job, out| nullable(job.expires_at, out, plain)),
+            "execution" => Box::new(|job, out| string(&job.execution, out)),
+            _ => return None,
+        })
+    }
+}
+
+impl Object for Step {
+    const NAME: &'static str = "Step";
+
+    fn field(name: &str, below: &Below<'_>) -> Option<Write<Self>> {
+        Some(match name {
+            "name" => Box::new(|step, out| string(&step.name, out)),
+            "index" => Box::new(|step, out| number(step.index, out)),
+            "type" => Box::new(|step, out| string(step.kind.as_str(), out)),
+            "status" => Box::new(|step, out| string(step.status.as_str(), out)),
+            "progress" => Box::new(|step, out| number(step.progress, out)),
+            "attempt" => Box::new(|step, out| number(step.attempt, out)),
+            "itemsDone" => Box::new(|step, out| nullable(step.items_done, out, number)),
+            "itemsTotal" => Box::new(|step, out| nullable(step.items_total, out, number)),
+            "startedAt" => Box::new(|step, out| nullable(step.started_at, out, plain)),
+            "finishedAt" => Box::new(|step, out| nullable(step.finished_at, out, plain)),
+            "error" => error(below, |step: &Step| step.error.as_ref())?,
+            _ => return None,
+        })
+    }
+}
+
+impl Object for JobError {
+    const NAME: &'static str = "JobError";
+
+    fn field(name: &str, _: &Below<'_>) -> Option<Write<Self>> {
+        Some(match name {
+            "name" => Box::new(|error, out| string(&error.name, out)),
+            "message" => Box::new(|error, out| string(&error.message, out)),
+            "step" => Box::new(|error, out| nullable(error.step.as_deref(), out, string)),
+            _ => return None,
+        })
+    }
+}
+
+fn error<T: 'static>(below: &Below<'_>, of: fn(&T) -> Option<&JobError>) -> Option<Write<T>> {
+    let selection = below.select()?;
+    Some(Box::new(move |value, out| {
+        nullable(of(value), out, |error, out| selection.write(error, out));
+    }))
+}
+
+fn string(text: &str, out: &mut Vec<u8>) {
+    serde_json::to_writer(out, text).expect("a text is JSON, and memory takes it");
+}
+
+/// A value whose text has nothing that JSON would escape.
+fn plain(value: impl Display, out: &mut Vec<u8>) {
+    write!(out, "\"{value}\"").expect("memory takes it");
+}
+
+fn number(count: impl TryInto<i32>, out: &mut Vec<u8>) {
+    write!(out, "{}", int(count)).expect("memory takes it");
+}
+
+fn nullable<V>(value: Option<V>, out: &mut Vec<u8>, write: impl FnOnce(V, &mut Vec<u8>)) {
+    match value {
+        Some(value) => write(value, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+fn list<V>(values: &[V], out: &mut Vec<u8>, write: impl Fn(&V, &mut Vec<u8>)) {
+    out.push(b'[');
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(value, out);
+    }
+    out.push(b']');
+}
