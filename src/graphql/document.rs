@@ -226,13 +226,9 @@ impl Root<'_> {
     /// `None`: the document is not valid.
     fn collect(&mut self, set: &SelectionSet) -> Option<()> {
         for selection in &set.items {
-            let left_out = selection.node.directives().iter().any(|directive| {
-                match directive.node.name.node.as_str() {
-                    "skip" => condition(&directive.node, self.variables) == Some(true),
-                    "include" => condition(&directive.node, self.variables) == Some(false),
-                    _ => false,
-                }
-            });
+            let mut directives = selection.node.directives().iter();
+            let left_out = directives
+                .any(|directive| leaves_out(&directive.node, self.variables) == Some(true));
             match &selection.node {
                 Selection::FragmentSpread(spread) => {
                     let name = &spread.node.fragment_name.node;
@@ -257,8 +253,16 @@ impl Root<'_> {
     }
 }
 
-/// What `if` of a `@skip` or `@include` says. `None`: it is not valid, or its variable was not given.
-pub(super) fn condition(directive: &Directive, variables: &Variables) -> Option<bool> {
+/// Whether what has this directive is left out. `None`: it is neither a `@skip` nor an `@include`, is not valid, or its variable was not given.
+pub(super) fn leaves_out(directive: &Directive, variables: &Variables) -> Option<bool> {
+    match directive.name.node.as_str() {
+        "skip" => condition(directive, variables),
+        "include" => condition(directive, variables).map(|condition| !condition),
+        _ => None,
+    }
+}
+
+fn condition(directive: &Directive, variables: &Variables) -> Option<bool> {
     match &directive.get_argument("if")?.node {
         Value::Boolean(value) => Some(*value),
         Value::Variable(name) => match variables.get(name)? {

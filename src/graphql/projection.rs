@@ -1,5 +1,5 @@
 //! Payloads of events without an execution: what a watch's document selects is worked out once, and written for each event. Where each
-//! watcher has a job of its own this is most of what an event costs, since there is nobody to share the execution with.
+//! watcher has a job of its own there is nobody to share an execution with.
 //!
 //! It does what the GraphQL library would, for what is read from the event alone. A document that asks for more (`input`, `result`,
 //! `history`), or is written in a way that is not known here, is executed. The document was validated before.
@@ -151,12 +151,7 @@ impl<'a> Below<'a> {
         for selected in &self.set.items {
             let mut left_out = false;
             for directive in selected.node.directives() {
-                let condition = document::condition(&directive.node, self.variables)?;
-                left_out |= match directive.node.name.node.as_str() {
-                    "skip" => condition,
-                    "include" => !condition,
-                    _ => return None,
-                };
+                left_out |= document::leaves_out(&directive.node, self.variables)?;
             }
             if left_out {
                 continue;
