@@ -11,10 +11,11 @@ use tokio::sync::oneshot;
 
 use crate::error::failure;
 use crate::limits::QUEUE_REQUESTS;
-use crate::queue::{NotTaken, Queue};
+use crate::queue::NotTaken;
 use crate::readers::Readers;
 use crate::request::{Pending, Request, Write};
-use crate::{Location, OpenError, ReadError, WriteError, connection, schema, writer};
+use crate::writer::Writing;
+use crate::{Location, OpenError, ReadError, WriteError, connection, schema};
 
 /// A database. Clones are handles to the same one; when the last is dropped, what waits is still written, and the file is closed.
 #[derive(Clone)]
@@ -24,7 +25,7 @@ pub struct Database {
 
 struct Shared {
     location: Location,
-    queue: Arc<Queue>,
+    writing: Arc<Writing>,
     /// `None` where the database is in memory: there the writer reads.
     readers: Option<Arc<Readers>>,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -45,11 +46,11 @@ impl Database {
     /// [`OpenError`].
     pub fn open(location: &Location) -> Result<Database, OpenError> {
         let connection = connection::writer(location)?;
-        let queue = Arc::new(Queue::default());
+        let writing = Arc::new(Writing::new(connection));
         let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
         let writer = thread.spawn({
-            let queue = Arc::clone(&queue);
-            move || writer::run(connection, &queue)
+            let writing = Arc::clone(&writing);
+            move || writing.run()
         })?;
         let readers = match location {
             Location::Memory => None,
@@ -58,7 +59,7 @@ impl Database {
         Ok(Database {
             shared: Arc::new(Shared {
                 location: location.clone(),
-                queue,
+                writing,
                 readers,
                 writer: Mutex::new(Some(writer)),
             }),
@@ -79,16 +80,16 @@ impl Database {
         let request = Request::Alone(Box::new(move |connection| {
             let _ = answer.send(schema::migrate(connection, component, migrations));
         }));
-        self.shared
-            .queue
-            .push(request)
-            .map_err(|_| OpenError::Closed)?;
+        self.shared.ask(request).map_err(|_| OpenError::Closed)?;
         answered.recv().map_err(|_| OpenError::Closed)?
     }
 
-    /// Runs `f` on the writer thread, in the transaction of its group and in its own savepoint, which is rolled back when `f` fails. The
-    /// future is ready when the commit is on disk. The request takes its place when this is called, not when the future is polled: two
-    /// calls one after the other are done in that order. It is done even if the future is dropped.
+    /// Runs `f` in the transaction of its group and in its own savepoint, which is rolled back when `f` fails. The future is ready when the
+    /// commit is on disk. The request takes its place when this is called, not when the future is polled: two calls one after the other
+    /// are done in that order. It is done even if the future is dropped.
+    ///
+    /// The writer's thread runs `f`; or the caller's own, before this returns, where nobody else writes and a multi-thread runtime has
+    /// another thread take its place meanwhile.
     ///
     /// # Errors
     /// [`WriteError`]; then nothing of `f` is kept.
@@ -134,10 +135,14 @@ impl Database {
     {
         let (caller, answer) = oneshot::channel();
         let pending = Pending::new(may_fail_half_way, f, caller);
-        let taken = self.shared.queue.push(Request::Write(Box::new(pending)));
+        let writing = &self.shared.writing;
+        let taken = writing.queue.push(Request::Write(Box::new(pending)));
+        if taken == Ok(true) && !writing.write_here() {
+            writing.queue.wake();
+        }
         async move {
             match taken {
-                Ok(()) => {}
+                Ok(_) => {}
                 Err(NotTaken::Full) => return Err(WriteError::Failed(busy())),
                 Err(NotTaken::Closed) => return Err(WriteError::Closed),
             }
@@ -211,7 +216,7 @@ impl Database {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(connection)));
             let _ = caller.send(result);
         }));
-        match self.shared.queue.push(request) {
+        match self.shared.ask(request) {
             Ok(()) => {}
             Err(NotTaken::Full) => return Err(ReadError::Failed(busy())),
             Err(NotTaken::Closed) => return Err(ReadError::Closed),
@@ -229,9 +234,19 @@ fn busy() -> rusqlite::Error {
     failure(rusqlite::ffi::SQLITE_BUSY, &text)
 }
 
+impl Shared {
+    /// Leaves a request to the writer's thread.
+    fn ask(&self, request: Request) -> Result<(), NotTaken> {
+        if self.writing.queue.push(request)? {
+            self.writing.queue.wake();
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.queue.close();
+        self.writing.queue.close();
         let writer = self
             .writer
             .get_mut()

@@ -1,7 +1,7 @@
 //! The requests on their way to the writer, strictly in the order in which they were made.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::QUEUE_REQUESTS;
 use crate::request::Request;
@@ -16,6 +16,8 @@ pub(crate) struct Queue {
 struct State {
     requests: VecDeque<Request>,
     closed: bool,
+    /// The writer's thread has something to do, if only to end.
+    woken: bool,
 }
 
 /// The request was not taken.
@@ -26,8 +28,9 @@ pub(crate) enum NotTaken {
 }
 
 impl Queue {
-    pub(crate) fn push(&self, request: Request) -> Result<(), NotTaken> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether it is the first one that waits: then nobody knows of it yet.
+    pub(crate) fn push(&self, request: Request) -> Result<bool, NotTaken> {
+        let mut state = self.lock();
         if state.closed {
             return Err(NotTaken::Closed);
         }
@@ -35,45 +38,57 @@ impl Queue {
             return Err(NotTaken::Full);
         }
         state.requests.push_back(request);
-        let first = state.requests.len() == 1;
-        drop(state);
-        if first {
-            self.wake.notify_one();
-        }
-        Ok(())
+        Ok(state.requests.len() == 1)
     }
 
-    /// Moves at most `most` requests to `into`. With `wait`, waits for the first; then `false` says that the queue is closed and empty.
-    pub(crate) fn take(&self, into: &mut VecDeque<Request>, most: usize, wait: bool) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        while wait && state.requests.is_empty() {
-            if state.closed {
-                return false;
-            }
+    /// Wakes the writer's thread.
+    pub(crate) fn wake(&self) {
+        self.lock().woken = true;
+        self.wake.notify_one();
+    }
+
+    /// Waits until the writer's thread is woken; `false`: the queue is closed and empty.
+    pub(crate) fn wait(&self) -> bool {
+        let mut state = self.lock();
+        while !state.woken {
             state = self
                 .wake
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        // Who closes it wakes for the last time.
+        state.woken = state.closed;
+        !state.closed || !state.requests.is_empty()
+    }
+
+    /// Moves at most `most` requests to `into`.
+    pub(crate) fn take(&self, into: &mut VecDeque<Request>, most: usize) {
+        let mut state = self.lock();
         let count = most.min(state.requests.len());
         into.extend(state.requests.drain(..count));
-        true
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().requests.is_empty()
     }
 
     /// Takes no more requests. Those that wait are still done.
     pub(crate) fn close(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.closed = true;
-        drop(state);
-        self.wake.notify_one();
+        self.lock().closed = true;
+        self.wake();
     }
 
     /// Takes no more requests and drops those that wait: their callers hear that the database is closed.
     pub(crate) fn abandon(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.closed = true;
         let dropped = std::mem::take(&mut state.requests);
         drop(state);
         drop(dropped);
+        self.wake();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -50,7 +50,7 @@ impl<'a> Write<'a> {
         self.connection
     }
 
-    /// Runs `f` on the writer thread once the group is on disk: in the order of the requests, before any caller of the group hears of
+    /// Runs `f` once the group is on disk, where the group was written: in the order of the requests, before any caller of the group hears of
     /// it, and only if both this request and the commit succeeded. It must not block or panic.
     pub fn after_commit(&mut self, f: impl FnOnce() + Send + 'static) {
         self.after.push(Box::new(f));
@@ -74,7 +74,7 @@ pub(crate) trait WriteRequest: Send {
     fn answer(self: Box<Self>, commit: Result<(), &rusqlite::Error>);
 }
 
-/// What the writer thread can be asked for.
+/// What the writer can be asked for.
 pub(crate) enum Request {
     /// Inside a group.
     Write(Box<dyn WriteRequest>),

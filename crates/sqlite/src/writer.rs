@@ -1,12 +1,15 @@
-//! The writer thread. It takes every request that waits, runs them in one transaction, commits once, and then answers them all: many
-//! writes share one sync of the disk, and a lone write waits for nobody.
+//! The writer. It takes every request that waits, runs them in one transaction, commits once, and then answers them all: many
+//! writes share one sync of the disk, and a lone write waits for nobody. It has a thread of its own; a caller who finds nobody else there
+//! writes itself, which spares two ways between threads.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 use rusqlite::Connection;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::error::failure;
 use crate::limits::{CHECKPOINT_PAGES, GROUP_REQUESTS, GROUP_TIME, LOG_PAGES};
@@ -14,38 +17,155 @@ use crate::queue::Queue;
 use crate::request::{AfterCommit, Ran, Request, Write, WriteRequest};
 
 thread_local! {
-    /// Pages in the write-ahead log after the last commit of this thread's connection.
+    /// Pages in the write-ahead log after the last commit that this thread made.
     static LOGGED: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Nobody waits for a writer that is no more, whatever ended it.
-struct Ending<'q>(&'q Queue);
+/// Who writes, and what waits for it.
+pub(crate) struct Writing {
+    pub(crate) queue: Queue,
+    /// `None` once it has panicked.
+    writer: Mutex<Option<Writer>>,
+}
 
-impl Drop for Ending<'_> {
-    fn drop(&mut self) {
-        self.0.abandon();
+/// The connection that writes, and what is on its way through it.
+struct Writer {
+    connection: Connection,
+    requests: VecDeque<Request>,
+    group: Group,
+    /// Pages in the write-ahead log.
+    logged: u32,
+    checkpoint_due: bool,
+    /// Whether the last group had one request only.
+    lonely: bool,
+}
+
+impl Writing {
+    pub(crate) fn new(connection: Connection) -> Writing {
+        Writing {
+            queue: Queue::default(),
+            writer: Mutex::new(Some(Writer::new(connection))),
+        }
+    }
+
+    /// The writer's thread: runs until the queue is closed and empty.
+    pub(crate) fn run(&self) {
+        let mut open = true;
+        while open {
+            open = self.queue.wait();
+            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            open &= self.guarded(&mut writer, |writer| {
+                writer.checkpoint();
+                while writer.work(&self.queue) {
+                    writer.checkpoint();
+                }
+            });
+        }
+    }
+
+    /// Lets the caller's own thread write what waits, if that thread may block and nobody else writes: now, or for the last group, since
+    /// where many write, the writer's thread gathers more of them. `false`: that thread must be woken.
+    pub(crate) fn write_here(&self) -> bool {
+        let Some(mut writer) = self.try_lock() else {
+            return false;
+        };
+        if !writer.as_ref().is_some_and(|writer| writer.lonely) || !may_block() {
+            return false;
+        }
+        let mut rest = false;
+        tokio::task::block_in_place(|| {
+            self.guarded(&mut writer, |writer| {
+                writer.work(&self.queue);
+                rest = !writer.requests.is_empty() || writer.checkpoint_due;
+            })
+        });
+        drop(writer);
+        if rest || !self.queue.is_empty() {
+            self.queue.wake();
+        }
+        true
+    }
+
+    fn try_lock(&self) -> Option<MutexGuard<'_, Option<Writer>>> {
+        match self.writer.try_lock() {
+            Ok(writer) => Some(writer),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Nobody waits for a writer that is no more. `false`: it is.
+    fn guarded(&self, writer: &mut Option<Writer>, work: impl FnOnce(&mut Writer)) -> bool {
+        let Some(alive) = writer else {
+            return false;
+        };
+        let worked = catch_unwind(AssertUnwindSafe(|| work(alive)));
+        if worked.is_err() {
+            tracing::error!("the database's writer panicked: nothing is written any more");
+            *writer = None;
+            self.queue.abandon();
+        }
+        worked.is_ok()
     }
 }
 
-/// Runs until the queue is closed and empty.
-pub(crate) fn run(mut connection: Connection, queue: &Arc<Queue>) {
-    let _ending = Ending(queue);
-    // Instead of SQLite's own checkpoint, which would run inside a commit while its callers wait.
-    connection.wal_hook(Some(|_, pages| {
-        LOGGED.set(u32::try_from(pages).unwrap_or(0));
-        Ok(())
-    }));
-    let mut requests = VecDeque::new();
-    let mut group = Group::default();
-    while !requests.is_empty() || queue.take(&mut requests, GROUP_REQUESTS, true) {
-        match requests.pop_front() {
-            Some(Request::Alone(f)) => f(&mut connection),
+/// Whether this thread is one of a runtime that has another one take its place meanwhile.
+fn may_block() -> bool {
+    Handle::try_current()
+        .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
+}
+
+impl Writer {
+    fn new(connection: Connection) -> Writer {
+        // Instead of SQLite's own checkpoint, which would run inside a commit while its callers wait.
+        connection.wal_hook(Some(|_, pages| {
+            LOGGED.set(u32::try_from(pages).unwrap_or(0));
+            Ok(())
+        }));
+        Writer {
+            connection,
+            requests: VecDeque::new(),
+            group: Group::default(),
+            logged: 0,
+            checkpoint_due: false,
+            lonely: true,
+        }
+    }
+
+    /// One group, or one request that runs alone. `false`: nothing waits.
+    fn work(&mut self, queue: &Queue) -> bool {
+        if self.requests.is_empty() {
+            queue.take(&mut self.requests, GROUP_REQUESTS);
+        }
+        match self.requests.pop_front() {
+            None => return false,
+            Some(Request::Alone(f)) => f(&mut self.connection),
             Some(first @ Request::Write(_)) => {
-                requests.push_front(first);
-                group.run(&connection, &mut requests, queue);
-                checkpoint(&connection);
+                self.requests.push_front(first);
+                LOGGED.set(self.logged);
+                let written = self.group.run(&self.connection, &mut self.requests, queue);
+                self.logged = LOGGED.get();
+                self.checkpoint_due = self.logged >= CHECKPOINT_PAGES;
+                self.lonely = written == 1;
             }
-            None => {}
+        }
+        true
+    }
+
+    /// Copies the log into the database file when it has grown, after the callers have their answers.
+    fn checkpoint(&mut self) {
+        if !std::mem::take(&mut self.checkpoint_due) {
+            return;
+        }
+        // The plain one never waits; the other waits for readers (at most LOCK_WAIT), and then the log begins anew.
+        let mode = if self.logged < LOG_PAGES {
+            "PASSIVE"
+        } else {
+            "RESTART"
+        };
+        let sql = format!("PRAGMA wal_checkpoint({mode})");
+        if let Err(error) = self.connection.query_row(&sql, [], |_| Ok(())) {
+            tracing::warn!(error = %error, pages = self.logged, "the write-ahead log could not be copied into the database; it will be tried again");
         }
     }
 }
@@ -59,8 +179,13 @@ struct Group {
 }
 
 impl Group {
-    /// Takes requests until none waits, a bound is reached, or one must run alone; commits; answers.
-    fn run(&mut self, connection: &Connection, requests: &mut VecDeque<Request>, queue: &Queue) {
+    /// Takes requests until none waits, a bound is reached, or one must run alone; commits; answers. Returns how many there were.
+    fn run(
+        &mut self,
+        connection: &Connection,
+        requests: &mut VecDeque<Request>,
+        queue: &Queue,
+    ) -> usize {
         self.number += 1;
         let committed = self
             .fill(connection, requests, queue)
@@ -78,9 +203,11 @@ impl Group {
             f();
         }
         let answer = committed.as_ref().copied();
+        let count = self.done.len();
         for request in self.done.drain(..) {
             request.answer(answer);
         }
+        count
     }
 
     fn fill(
@@ -111,7 +238,7 @@ impl Group {
                 break;
             }
             if requests.is_empty() {
-                queue.take(requests, GROUP_REQUESTS - self.done.len(), false);
+                queue.take(requests, GROUP_REQUESTS - self.done.len());
                 if requests.is_empty() {
                     break;
                 }
@@ -160,22 +287,4 @@ impl Group {
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([])?;
     Ok(())
-}
-
-/// Copies the log into the database file when it has grown, after the callers have their answers.
-fn checkpoint(connection: &Connection) {
-    let pages = LOGGED.get();
-    if pages < CHECKPOINT_PAGES {
-        return;
-    }
-    // The plain one never waits; the other waits for readers (at most LOCK_WAIT), and then the log begins anew.
-    let mode = if pages < LOG_PAGES {
-        "PASSIVE"
-    } else {
-        "RESTART"
-    };
-    let copied = connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |_| Ok(()));
-    if let Err(error) = copied {
-        tracing::warn!(error = %error, pages, "the write-ahead log could not be copied into the database; it will be tried again");
-    }
 }

@@ -4,6 +4,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use sqlite::rusqlite::{self, Connection, ErrorCode};
 use sqlite::{Database, Location, OpenError, ReadError, WriteError, limits};
@@ -317,6 +319,89 @@ async fn a_commit_holds_at_most_its_limit_of_requests() {
     assert!(groups.iter().any(|count| *count > 1), "{groups:?}");
 }
 
+/// How long a test waits for what must come.
+const LOST: Duration = Duration::from_secs(20);
+
+/// The thread that runs the closure of a write.
+async fn writing_thread(database: &Database) -> ThreadId {
+    let thread = database.write(|_| Ok::<_, Failure>(thread::current().id()));
+    thread.await.unwrap()
+}
+
+/// Writes until a write is done by this task's own thread: who has just written for others may not have let go yet.
+async fn writes_itself(database: &Database) {
+    let writes = async { while writing_thread(database).await != thread::current().id() {} };
+    tokio::time::timeout(LOST, writes).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_lone_write_is_done_by_its_callers_thread_which_another_takes_the_place_of() {
+    let database = in_memory();
+    let task = tokio::spawn(async move {
+        writes_itself(&database).await;
+        let (go, waits) = mpsc::channel();
+        // It runs on the only thread that the runtime has, or on the one that takes its place.
+        tokio::spawn(async move { go.send(()) });
+        let write = database.write(move |_| {
+            waits.recv_timeout(LOST).map_err(|_| Failure::No)?;
+            Ok::<_, Failure>(thread::current().id())
+        });
+        assert_eq!(write.await.unwrap(), thread::current().id());
+        assert_eq!(writing_thread(&database).await, thread::current().id());
+    });
+    task.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_several_write_at_once_the_writers_thread_does_it() {
+    let database = in_memory();
+    let (stands, standing) = mpsc::channel();
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let first = tokio::spawn({
+        let database = database.clone();
+        async move {
+            let write = database.write(move |_| {
+                let _ = begun.send(());
+                standing.recv_timeout(LOST).map_err(|_| Failure::No)
+            });
+            write.await.unwrap();
+        }
+    });
+    begins.await.unwrap();
+    let second = database.write(|write| insert(write.connection(), 2, ""));
+    stands.send(()).unwrap();
+    second.await.unwrap();
+    first.await.unwrap();
+    // The last group had two, the one after it has one.
+    let task = tokio::spawn(async move {
+        assert_ne!(writing_thread(&database).await, thread::current().id());
+        writes_itself(&database).await;
+    });
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_runtime_of_one_thread_is_not_held_up() {
+    let database = in_memory();
+    assert_ne!(writing_thread(&database).await, thread::current().id());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn the_log_of_lone_writes_does_not_grow_without_end() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = in_directory(&directory);
+    let page = "x".repeat(4000);
+    let text = page.repeat(400);
+    for n in 0..100 {
+        let text = text.clone();
+        let write = database.write(move |write| insert(write.connection(), n, &text));
+        write.await.unwrap();
+    }
+    let log = std::fs::metadata(directory.path().join("test.sqlite3-wal")).unwrap();
+    let bound = u64::from(2 * limits::CHECKPOINT_PAGES) * 4096;
+    assert!(log.len() < bound, "{} of {}", log.len(), 100 * text.len());
+}
+
 #[tokio::test]
 async fn the_log_does_not_grow_without_end() {
     let directory = tempfile::tempdir().unwrap();
@@ -481,6 +566,18 @@ async fn more_reads_than_readers_wait_for_their_turn() {
         read.await.unwrap().unwrap();
     }
     assert!((1..=limits::READERS).contains(&most.load(Ordering::SeqCst)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_writer_dies_in_a_callers_thread_nobody_waits_for_it() {
+    let database = in_memory();
+    let last = database.write(|write| {
+        write.after_commit(|| panic!("against the rules"));
+        Ok::<_, Failure>(())
+    });
+    assert!(matches!(last.await, Err(WriteError::Closed)));
+    assert!(matches!(put(&database, 1).await, Err(WriteError::Closed)));
+    assert!(matches!(database.read(all).await, Err(ReadError::Closed)));
 }
 
 #[tokio::test]

@@ -1,9 +1,6 @@
 //! `watch`: from the commit of a change to the frame in one watcher's hands. The rooms of the server stand in this process, so that the
 //! moment of the commit is known; the watcher is a client on a socket.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
 use crate::auth::Authenticator;
 use crate::graphql::rate::SubmitRate;
 use crate::graphql::{Executor, schema};
@@ -12,6 +9,7 @@ use crate::http::{self, Doors};
 use crate::hub::Hub;
 use crate::publisher::Publisher;
 use crate::session::{self, Sessions};
+use futures_util::FutureExt as _;
 use job::change::Report;
 use job::{Change, JobId, Update};
 use object_store::local::LocalFileSystem;
@@ -24,6 +22,8 @@ use resolvers::token::Signer;
 use resolvers::workflow::embedded::EmbeddedWorkflow;
 use serde_json::json;
 use sqlite::{Database, Location};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -98,28 +98,41 @@ struct Changes {
 }
 
 impl Changes {
-    /// Makes a change. What is returned tells when its commit was on disk, or a moment before: the mark goes to the writer first, and is
-    /// made when its commit is.
+    /// Makes a change. What is returned tells when its commit was on disk: a mark is made by the same commit, whose first request waits until
+    /// the change stands behind it.
     fn make(&mut self, number: u32) -> oneshot::Receiver<Instant> {
         let (told, committed) = oneshot::channel();
+        let (begun, begins) = oneshot::channel();
+        let (stands, standing) = std::sync::mpsc::channel();
         let (store, database, job) = (Arc::clone(&self.store), self.database.clone(), self.job);
         self.runtime.spawn(async move {
             let mark = database.write(move |write| {
+                let _ = begun.send(());
+                let _ = standing.recv_timeout(LOST);
                 write.after_commit(move || {
                     let _ = told.send(Instant::now());
                 });
                 Ok::<_, sqlite::rusqlite::Error>(())
             });
+            if let Err(error) = mark.await {
+                eprintln!("the commit was not marked: {error}");
+            }
+        });
+        self.runtime.spawn(async move {
+            let _ = begins.await;
             let change = Change::of(Update::Report(Report {
                 message: Some(format!("item {number}")),
                 ..Report::default()
             }));
-            let (marked, applied) = tokio::join!(mark, store.apply(job, change, now()));
+            let mut applied = std::pin::pin!(store.apply(job, change, now()));
+            let at_once = (&mut applied).now_or_never();
+            let _ = stands.send(());
+            let applied = match at_once {
+                Some(applied) => applied,
+                None => applied.await,
+            };
             if let Err(error) = applied {
                 eprintln!("the change was not made: {error}");
-            }
-            if let Err(error) = marked {
-                eprintln!("the commit was not marked: {error}");
             }
         });
         committed

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use asl::{Event, Kind};
+use futures_util::FutureExt;
 use sqlite::{Write, WriteError};
 use tokio::sync::oneshot;
 
@@ -50,7 +51,7 @@ impl Row {
 }
 
 impl Engine {
-    /// Starts an execution in one commit with what `first` writes, which is run on the writer's thread as [`sqlite::Database::write_decided`]
+    /// Starts an execution in one commit with what `first` writes, which is run as [`sqlite::Database::write_decided`]
     /// runs it. It returns what the caller is told, and whether anything is to be started.
     ///
     /// # Errors
@@ -119,32 +120,32 @@ impl Engine {
         if self.inner.is_closed() {
             return Err(EngineError::Closed);
         }
-        let (answer, answered) = oneshot::channel();
-        let (inner, name) = (self.inner.clone(), Arc::from(name));
+        let inner = self.inner.clone();
+        let (beginning, row) = inner.beginning(&machine, &Arc::from(name), input, kind, origin);
+        let mut written = Box::pin(inner.database.write_decided(move |write| -> Result<_, E> {
+            let (told, starts) = first(write)?;
+            let recorded = if starts { row.write(write)? } else { None };
+            Ok((told, recorded))
+        }));
+        let (running, runtime) = (&self.inner.running, &self.inner.runtime);
         // The caller may go away at any time; the execution must not stop half-way for it.
+        if let Some(written) = (&mut written).now_or_never() {
+            let (told, begun) = inner.clone().written(beginning, written);
+            if let Some(begun) = begun {
+                running.spawn_on(begun, runtime);
+            }
+            return Ok(told);
+        }
+        let (answer, answered) = oneshot::channel();
         let begin = async move {
-            let (beginning, row) = inner.beginning(&machine, &name, input, kind, origin);
-            let written = inner.database.write_decided(move |write| -> Result<_, E> {
-                let (told, starts) = first(write)?;
-                let recorded = if starts { row.write(write)? } else { None };
-                Ok((told, recorded))
-            });
+            let (told, begun) = inner.written(beginning, written.await);
             // Nobody may be there any more to hear it.
-            match written.await {
-                Ok((told, Some(recorded))) => {
-                    let cell = inner.enter(&beginning);
-                    let _ = answer.send(Ok((told, Some(beginning.started))));
-                    inner.begun(cell, beginning, recorded).await;
-                }
-                Ok((told, None)) => {
-                    let _ = answer.send(Ok((told, None)));
-                }
-                Err(error) => {
-                    let _ = answer.send(Err(error));
-                }
+            let _ = answer.send(told);
+            if let Some(begun) = begun {
+                begun.await;
             }
         };
-        self.inner.running.spawn_on(begin, &self.inner.runtime);
+        running.spawn_on(begin, runtime);
         Ok(answered.await.unwrap_or(Err(WriteError::Closed)))
     }
 }
@@ -211,6 +212,27 @@ impl Inner {
             events,
         };
         (beginning, row)
+    }
+
+    /// What the caller is told of the write, and what is to be done when an execution has begun.
+    #[expect(clippy::type_complexity, reason = "both come from one place")]
+    fn written<T, E>(
+        self: Arc<Self>,
+        beginning: Beginning,
+        written: Result<(T, Option<bool>), WriteError<E>>,
+    ) -> (
+        Result<(T, Option<i64>), WriteError<E>>,
+        Option<impl Future<Output = ()> + use<T, E>>,
+    ) {
+        match written {
+            Ok((told, Some(recorded))) => {
+                let (cell, started) = (self.enter(&beginning), beginning.started);
+                let begun = self.begun(cell, beginning, recorded);
+                (Ok((told, Some(started))), Some(begun))
+            }
+            Ok((told, None)) => (Ok((told, None)), None),
+            Err(error) => (Err(error), None),
+        }
     }
 
     /// The execution is in memory: who is told of it from now on finds it there.

@@ -182,7 +182,7 @@ pub struct ExecutionEvent {
 /// Who hears of executions, in order for each of them.
 pub trait Listener: Send + Sync + fmt::Debug {
     /// Writes what the events of one turn mean into the same commit that makes them durable. Whether it did: then [`Listener::notify`] is not
-    /// called for them. Called on the writer's thread, with at least one event, all of one execution; again when the commit failed.
+    /// called for them. Called by the database's writer, with at least one event, all of one execution; again when the commit failed.
     ///
     /// # Errors
     /// Nothing of the turn is kept, nor of its group, and it is tried again later. What can be mended otherwise is no error but

@@ -1,10 +1,10 @@
 //! The job store in SQLite: the job table, its feed and everything that belongs to a job in one file. The writing is done by the writer
-//! thread of [`sqlite::Database`], many requests in one commit.
+//! of [`sqlite::Database`], many requests in one commit.
 //!
 //! | module | what |
 //! |---|---|
 //! | `schema` | the tables |
-//! | `write` | create, apply, purge on the writer thread |
+//! | `write` | what the writer does: create, apply, purge |
 //! | `cache` | the jobs that were used last |
 //! | `list` | which index a filter is answered from |
 //! | `feed` | the changes, live and from the table |

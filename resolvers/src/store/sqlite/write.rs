@@ -1,4 +1,4 @@
-//! What happens to the tables on the writer thread: create, apply, purge, forget.
+//! What happens to the tables in a commit: create, apply, purge, forget.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
