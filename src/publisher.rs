@@ -26,6 +26,9 @@ pub const REPAIR_EVERY: Duration = Duration::from_secs(30);
 /// … and so often under chaos.
 pub const REPAIR_EVERY_UNDER_CHAOS: Duration = Duration::from_secs(1);
 
+/// Watches that hear of a change before its publisher has the answer, at most: more would hold the publisher up.
+const FEW_WATCHES: usize = 64;
+
 /// Tells the hub what changed, and the other nodes.
 #[derive(Clone, Debug)]
 pub struct Publisher(Arc<Parts>);
@@ -75,6 +78,14 @@ impl Publisher {
             link.publish(old, new);
         }
         told
+    }
+
+    /// As [`Publisher::publish`]; few watches hear of the change before the caller goes on.
+    pub async fn publish_first(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) {
+        let told = self.publish(old, new);
+        if (1..=FEW_WATCHES).contains(&told) {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn publish_disturbed(&self, disturbed: &Disturbed, old: Option<&Arc<Job>>, new: &Arc<Job>) {

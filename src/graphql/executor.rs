@@ -14,9 +14,10 @@ use serde_json::value::RawValue;
 use wire::Refusal;
 
 use super::document;
-use super::documents::Documents;
+use super::documents::{Documents, Lately};
 use super::error::{errors_text, response_bytes, response_errors};
 use super::projection::Projection;
+use super::publishing::Publishing;
 use super::subscription::{Wanted, Wish};
 use super::validated::{self, Validated};
 use super::{JobSchema, Schemas};
@@ -30,6 +31,8 @@ pub struct Executor {
     schemas: Schemas,
     documents: Arc<Documents>,
     validated: Arc<Validated>,
+    /// Documents that only publish, by their text.
+    publishing: Arc<Lately<Arc<Publishing>>>,
     resolvers: Resolvers,
     auth: Arc<Authenticator>,
 }
@@ -56,6 +59,7 @@ impl Executor {
             schemas,
             documents: Arc::default(),
             validated: Arc::default(),
+            publishing: Arc::default(),
             resolvers,
             auth,
         }
@@ -79,6 +83,9 @@ impl Executor {
         request: &wire::Request,
         mutations: bool,
     ) -> HttpAnswer {
+        if mutations && let Some(answer) = self.publish(&caller, request).await {
+            return answer;
+        }
         let refuse = |message: &str, code: &str| HttpAnswer {
             body: format!(r#"{{"errors":{}}}"#, errors_text(message, code)).into(),
             executed: false,
@@ -109,12 +116,33 @@ impl Executor {
             Ok(variables) => variables,
             Err(message) => return refuse(&message, "BadRequest"),
         };
+        let publishing = Publishing::of(&document, request.operation_name.as_deref());
         let response = self.answer(request, document, variables, caller).await;
         let executed = was_executed(&response);
+        if response.errors.is_empty()
+            && let Some(publishing) = publishing
+        {
+            self.publishing.keep(&request.query, Arc::new(publishing));
+        }
         HttpAnswer {
             body: response_bytes(&response, executed),
             executed,
         }
+    }
+
+    /// The answer to a request that publishes as one did before it; `None`: it is to be executed.
+    async fn publish(&self, caller: &Caller, request: &wire::Request) -> Option<HttpAnswer> {
+        let publishing = self.publishing.get(&request.query)?;
+        caller.may_publish().ok()?;
+        let change = publishing.read(request)?;
+        let publisher = &self.schemas.publisher;
+        publisher
+            .publish_first(change.old.as_ref(), &change.new)
+            .await;
+        Some(HttpAnswer {
+            body: publishing.answer.body(&change.new),
+            executed: true,
+        })
     }
 
     /// Starts an operation of any kind.

@@ -9,6 +9,7 @@
 //! | `error` | errors and responses as clients see them |
 //! | [`executor`] | runs requests for HTTP and for sessions |
 //! | `projection` | writes the payloads of events, without an execution where it can |
+//! | `publishing` | the same for `publishJob` |
 //! | `documents`, `validated` | what was parsed, and found valid, lately |
 //! | [`sdl`] | the schema as text, as AppSync accepts it |
 
@@ -23,6 +24,7 @@ mod object;
 mod projection;
 #[cfg(test)]
 mod projection_tests;
+mod publishing;
 mod query;
 pub mod rate;
 mod scalar;
@@ -64,6 +66,7 @@ pub struct Schemas {
     requests: JobSchema,
     /// Takes what was validated before: a subscription's document for each of its events, and requests that come again.
     validated: JobSchema,
+    publisher: Publisher,
 }
 
 impl std::fmt::Debug for Schemas {
@@ -82,6 +85,7 @@ pub fn schema(resolvers: Resolvers, publisher: Publisher, rate: SubmitRate) -> S
     Schemas {
         requests: with_data().finish(),
         validated: with_data().validation_mode(ValidationMode::Fast).finish(),
+        publisher,
     }
 }
 

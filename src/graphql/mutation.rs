@@ -15,9 +15,6 @@ use super::rate::SubmitRate;
 use super::scalar::AwsJson;
 use crate::publisher::Publisher;
 
-/// Watches that are told of a change before its publisher has the answer, at most: more would hold the publisher up.
-const FEW_WATCHES: usize = 64;
-
 /// A job to run.
 #[derive(Clone, Debug, InputObject)]
 pub struct SubmitJobInput {
@@ -249,11 +246,8 @@ impl Mutation {
         };
         let new = read("new", &new)?;
         let old = old.as_ref().map(|old| read("old", old)).transpose()?;
-        let told = ctx.data::<Publisher>()?.publish(old.as_ref(), &new);
-        if (1..=FEW_WATCHES).contains(&told) {
-            // They hear of it before the publisher does.
-            tokio::task::yield_now().await;
-        }
+        let publisher = ctx.data::<Publisher>()?;
+        publisher.publish_first(old.as_ref(), &new).await;
         Ok(Some(JobObject(new)))
     }
 }

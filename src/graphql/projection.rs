@@ -65,22 +65,57 @@ impl Projection {
             _ => return None,
         };
         Some(Projection {
-            beginning: format!(r#"{{"data":{{"{}":"#, field.node.response_key().node).into(),
+            beginning: beginning(&field.node),
             root,
         })
     }
 
     fn payload(&self, event: &Event) -> Bytes {
-        let mut out = Vec::with_capacity(PAYLOAD);
-        out.extend_from_slice(self.beginning.as_bytes());
-        match (&self.root, event) {
-            (Root::Job(selection), Event::Job(job)) => selection.write(job, &mut out),
-            (Root::Jobs(selection), Event::Jobs(change)) => selection.write(change, &mut out),
+        body(&self.beginning, |out| match (&self.root, event) {
+            (Root::Job(selection), Event::Job(job)) => selection.write(job, out),
+            (Root::Jobs(selection), Event::Jobs(change)) => selection.write(change, out),
             _ => out.extend_from_slice(b"null"),
-        }
-        out.extend_from_slice(b"}}");
-        out.into()
+        })
     }
+}
+
+/// What a document selects of the job that its one root field returns.
+pub(super) struct Answer {
+    /// `{"data":{"publishJob":`
+    beginning: Box<str>,
+    selection: Selection<Job>,
+}
+
+impl Answer {
+    /// `None`: the document is to be executed. It has no variables that this field's selections ask for.
+    pub(super) fn of(document: &ExecutableDocument, field: &Field) -> Option<Answer> {
+        let below = Below {
+            document,
+            variables: &Variables::default(),
+            set: &field.selection_set.node,
+        };
+        Some(Answer {
+            selection: below.select()?,
+            beginning: beginning(field),
+        })
+    }
+
+    pub(super) fn body(&self, job: &Job) -> Bytes {
+        body(&self.beginning, |out| self.selection.write(job, out))
+    }
+}
+
+/// `{"data":{"field":`
+fn beginning(field: &Field) -> Box<str> {
+    format!(r#"{{"data":{{"{}":"#, field.response_key().node).into()
+}
+
+fn body(beginning: &str, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut out = Vec::with_capacity(PAYLOAD);
+    out.extend_from_slice(beginning.as_bytes());
+    write(&mut out);
+    out.extend_from_slice(b"}}");
+    out.into()
 }
 
 #[async_trait]

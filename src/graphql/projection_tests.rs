@@ -54,7 +54,7 @@ fn executed(document: &str, event: &Event) -> String {
 }
 
 /// Selections of a type: its leaves and its objects, and the ways of writing them.
-fn selections(of: &'static str, depth: u32) -> BoxedStrategy<String> {
+pub(super) fn selections(of: &'static str, depth: u32) -> BoxedStrategy<String> {
     let leaves: &[&str] = match of {
         "Job" => &[
             "id",
@@ -137,18 +137,20 @@ fn selections(of: &'static str, depth: u32) -> BoxedStrategy<String> {
     some.prop_map(|all| all.join(" ")).boxed()
 }
 
+/// What [`selections`] spread.
+pub(super) const FRAGMENTS: &str = "fragment AllJob on Job { id status message error { ...AllJobError } } \
+    fragment AllStep on Step { name status startedAt } \
+    fragment AllJobError on JobError { name message step } \
+    fragment AllJobChange on JobChange { kind job { version } }";
+
 fn documents() -> impl Strategy<Value = String> {
-    let fragments = "fragment AllJob on Job { id status message error { ...AllJobError } } \
-        fragment AllStep on Step { name status startedAt } \
-        fragment AllJobError on JobError { name message step } \
-        fragment AllJobChange on JobChange { kind job { version } }";
     let root = prop_oneof![
         selections("Job", 3).prop_map(|set| format!("onJob(id: 1) {{ {set} }}")),
         selections("Job", 3).prop_map(|set| format!("one: onJob(id: 1) {{ {set} }}")),
         selections("JobChange", 4).prop_map(|set| format!("onJobs {{ {set} }}")),
     ];
-    root.prop_map(move |root| {
-        format!("subscription ($yes: Boolean!, $no: Boolean!) {{ {root} }} {fragments}")
+    root.prop_map(|root| {
+        format!("subscription ($yes: Boolean!, $no: Boolean!) {{ {root} }} {FRAGMENTS}")
     })
 }
 
@@ -214,7 +216,7 @@ fn steps() -> impl Strategy<Value = Step> {
     )
 }
 
-fn jobs() -> impl Strategy<Value = Job> {
+pub(super) fn jobs() -> impl Strategy<Value = Job> {
     let status = select(&Status::ALL[..]);
     let counts = (any::<u8>(), any::<u32>(), any::<u64>());
     let lists = (

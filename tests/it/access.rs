@@ -162,16 +162,26 @@ async fn each_role_may_do_what_it_is_for() {
             refused
         );
     }
-    let publish = "mutation { publishJob(new: \"{}\") { id } }";
-    for (client, refusal) in [
-        (&ann, "Unauthorized"),
-        (&adam, "Unauthorized"),
-        (&paul, "BadRequest"),
+    // The same document again and again, as who follows a table's stream sends it.
+    let publish = "mutation($new: AWSJSON!) { publishJob(new: $new) { id } }";
+    let stored = json!({
+        "id": id, "type": "wait", "owner": "ann", "status": "WAITING", "progress": 1, "attempt": 1, "version": 1,
+        "createdAt": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:00:00.000Z", "execution": id,
+    });
+    let stored = stored.to_string();
+    for (client, new, refusal) in [
+        (&ann, stored.as_str(), Some("Unauthorized")),
+        (&paul, "{}", Some("BadRequest")),
+        (&paul, &stored, None),
+        (&paul, &stored, None),
+        (&ann, &stored, Some("Unauthorized")),
+        (&adam, &stored, Some("Unauthorized")),
+        (&paul, "{}", Some("BadRequest")),
+        (&paul, "{", Some("ValidationError")),
+        (&paul, &stored, None),
     ] {
-        assert_eq!(
-            code(client, publish, json!({})).await.as_deref(),
-            Some(refusal)
-        );
+        let published = code(client, publish, json!({ "new": new })).await;
+        assert_eq!(published.as_deref(), refusal, "{new}");
     }
     // Who steers it: its owner, operators and admins. A foreign submitter learns nothing, a viewer of all is refused.
     let cancel = "mutation($id: ID!) { cancelJob(id: $id) { status } }";

@@ -1,0 +1,305 @@
+//! `publishJob` without an execution. Who follows the stream of a job table sends one document over and over, and watchers wait for what it
+//! carries. Once a document was executed without an error, it is known what it asks for: its arguments are read from the variables, and
+//! the answer is written as a [`Projection`](super::projection::Projection) writes events. Whatever is not as it was then is executed.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_graphql::Name;
+use async_graphql::parser::types::{
+    DocumentOperations, ExecutableDocument, Field, OperationType, Selection,
+};
+use async_graphql_value::Value;
+use job::Job;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::projection::Answer;
+
+/// What a document with `publishJob`, and nothing else, asks for.
+pub(super) struct Publishing {
+    operation: Option<Box<str>>,
+    /// The variables that its arguments are.
+    new: Name,
+    old: Option<Name>,
+    pub(super) answer: Answer,
+}
+
+/// What is published.
+pub(super) struct Change {
+    pub(super) new: Arc<Job>,
+    pub(super) old: Option<Arc<Job>>,
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Publishing {
+    /// `None`: the document is to be executed.
+    pub(super) fn of(document: &ExecutableDocument, name: Option<&str>) -> Option<Publishing> {
+        let operation = match (&document.operations, name) {
+            (DocumentOperations::Single(operation), None) => operation,
+            (DocumentOperations::Multiple(all), Some(name)) => all.get(name)?,
+            _ => return None,
+        };
+        let operation = &operation.node;
+        let [only] = &operation.selection_set.node.items[..] else {
+            return None;
+        };
+        let Selection::Field(field) = &only.node else {
+            return None;
+        };
+        let field = &field.node;
+        if operation.ty != OperationType::Mutation
+            || field.name.node != "publishJob"
+            || !operation.directives.is_empty()
+            || !field.directives.is_empty()
+        {
+            return None;
+        }
+        let (new, old) = arguments(field)?;
+        // Then no directive in what is selected asks for a variable.
+        let all_known = operation.variable_definitions.iter().all(|definition| {
+            let name = &definition.node.name.node;
+            definition.node.default_value.is_none() && (*name == new || old.as_ref() == Some(name))
+        });
+        all_known.then_some(())?;
+        Some(Publishing {
+            operation: name.map(Into::into),
+            new,
+            old,
+            answer: Answer::of(document, field)?,
+        })
+    }
+
+    /// What a request of this document publishes; `None`: it is to be executed, and may be refused.
+    pub(super) fn read(&self, request: &wire::Request) -> Option<Change> {
+        if self.operation.as_deref() != request.operation_name.as_deref() {
+            return None;
+        }
+        let mut variables = self.variables(request.variables.as_deref()?)?;
+        let job = |text: Text<'_>| serde_json::from_str(&text.0).map(Arc::new).ok();
+        let new = job(variables.remove(self.new.as_str())??)?;
+        let old = self
+            .old
+            .as_ref()
+            .and_then(|old| variables.remove(old.as_str()));
+        let old = match old.flatten() {
+            Some(text) => Some(job(text)?),
+            None => None,
+        };
+        Some(Change { new, old })
+    }
+
+    fn variables<'r>(&self, variables: &'r RawValue) -> Option<HashMap<&'r str, Option<Text<'r>>>> {
+        let variables: HashMap<&str, Option<Text<'_>>> =
+            serde_json::from_str(variables.get()).ok()?;
+        let known =
+            |name: &&str| *name == self.new || self.old.as_ref().is_some_and(|old| *name == old);
+        variables.keys().all(known).then_some(variables)
+    }
+}
+
+/// The variables that are its arguments `new` and `old`.
+fn arguments(field: &Field) -> Option<(Name, Option<Name>)> {
+    let (mut new, mut old) = (None, None);
+    for (name, value) in &field.arguments {
+        let Value::Variable(variable) = &value.node else {
+            return None;
+        };
+        match name.node.as_str() {
+            "new" => new = Some(variable.clone()),
+            "old" => old = Some(variable.clone()),
+            _ => return None,
+        }
+    }
+    Some((new?, old))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::parse_query;
+    use async_graphql::{Request, ValidationMode, Variables};
+    use futures_util::FutureExt;
+    use job::Time;
+    use proptest::prelude::*;
+    use resolvers::Caller;
+    use serde_json::json;
+
+    use super::super::projection_tests::{FRAGMENTS, jobs, selections};
+    use super::super::{builder, response_bytes};
+    use super::*;
+    use crate::hub::Hub;
+    use crate::publisher::Publisher;
+
+    fn publishing(document: &str, operation: Option<&str>) -> Option<Publishing> {
+        Publishing::of(&parse_query(document).expect("a document"), operation)
+    }
+
+    const TWO: &str = "mutation A($n: AWSJSON!) { publishJob(new: $n) { id } } mutation B($n: AWSJSON!, $o: AWSJSON) { p: publishJob(old: $o, new: $n) { id } }";
+
+    #[test]
+    fn documents_that_only_publish() {
+        for (document, operation, expected) in [
+            (TWO, Some("A"), true),
+            (TWO, Some("B"), true),
+            (TWO, Some("C"), false),
+            (TWO, None, false),
+            (
+                "mutation($n: AWSJSON!) { publishJob(new: $n) { id steps { name } } }",
+                None,
+                true,
+            ),
+            (
+                "mutation($n: AWSJSON!) { publishJob(new: $n) { id } }",
+                Some("A"),
+                false,
+            ),
+            // Asks the store.
+            (
+                "mutation($n: AWSJSON!) { publishJob(new: $n) { input } }",
+                None,
+                false,
+            ),
+            (
+                "mutation($n: AWSJSON!) { publishJob(new: $n) { id } cancelJob(id: 1) { id } }",
+                None,
+                false,
+            ),
+            (
+                "mutation($n: AWSJSON!) { publishJob(new: $n) { id } __typename }",
+                None,
+                false,
+            ),
+            (
+                "mutation($n: AWSJSON!) { ... { publishJob(new: $n) { id } } }",
+                None,
+                false,
+            ),
+            (
+                "mutation($n: AWSJSON!) { publishJob(new: $n) @include(if: true) { id } }",
+                None,
+                false,
+            ),
+            (
+                "mutation($n: AWSJSON!) @other { publishJob(new: $n) { id } }",
+                None,
+                false,
+            ),
+            (
+                "mutation($n: AWSJSON!, $b: Boolean!) { publishJob(new: $n) { id @skip(if: $b) } }",
+                None,
+                false,
+            ),
+            (
+                "mutation($n: AWSJSON! = \"{}\") { publishJob(new: $n) { id } }",
+                None,
+                false,
+            ),
+            ("mutation { publishJob(new: \"{}\") { id } }", None, false),
+            (
+                "mutation($o: AWSJSON) { publishJob(old: $o) { id } }",
+                None,
+                false,
+            ),
+            (
+                "mutation($n: AWSJSON!) { publishJob(new: $n, other: $n) { id } }",
+                None,
+                false,
+            ),
+            (
+                "mutation($n: AWSJSON!) { submitJob(new: $n) { id } }",
+                None,
+                false,
+            ),
+            (
+                "subscription($n: ID!) { onJob(id: $n) { id } }",
+                None,
+                false,
+            ),
+        ] {
+            let found = publishing(document, operation).is_some();
+            assert_eq!(found, expected, "{document} {operation:?}");
+        }
+    }
+
+    #[test]
+    fn variables_that_are_two_jobs_and_nothing_else() {
+        let publishing = publishing(TWO, Some("B")).expect("it only publishes");
+        let job = |version: u64| {
+            let job = json!({
+                "id": "01a21ee7-9c16-7c3b-8488-a292049b6131", "type": "t", "owner": "o", "status": "RUNNING", "progress": 1,
+                "attempt": 1, "version": version, "createdAt": "2026-01-01T00:00:00.000Z",
+                "updatedAt": "2026-01-01T00:00:00.000Z", "execution": "e",
+            });
+            job.to_string()
+        };
+        let read = |operation: Option<&str>, variables: Option<String>| {
+            let change = publishing.read(&wire::Request {
+                query: TWO.to_owned(),
+                operation_name: operation.map(str::to_owned),
+                variables: variables.map(|text| RawValue::from_string(text).expect("JSON")),
+                extensions: None,
+                authorization: None,
+            })?;
+            Some((change.new.version.0, change.old.map(|old| old.version.0)))
+        };
+        for (variables, expected) in [
+            (json!({"n": job(2)}), Some((2, None))),
+            (json!({"n": job(2), "o": null}), Some((2, None))),
+            (json!({"o": job(1), "n": job(2)}), Some((2, Some(1)))),
+            (json!({"n": null}), None),
+            (json!({"o": job(1)}), None),
+            (json!({"n": job(2), "other": "x"}), None),
+            (json!({"n": job(2), "o": "{}"}), None),
+            (json!({"n": "{}"}), None),
+            (json!({"n": "{"}), None),
+            (json!({"n": 1}), None),
+            (json!({"n": {"id": 1}}), None),
+            (json!([job(2)]), None),
+        ] {
+            assert_eq!(
+                read(Some("B"), Some(variables.to_string())),
+                expected,
+                "{variables}"
+            );
+        }
+        let good = json!({"n": job(2)}).to_string();
+        assert_eq!(read(Some("A"), Some(good.clone())), None);
+        assert_eq!(read(None, Some(good)), None);
+        assert_eq!(read(Some("B"), None), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn the_answer_is_the_librarys(set in selections("Job", 3), job in jobs(), alias in any::<bool>()) {
+            let set = set.replace("$yes", "true").replace("$no", "false");
+            let alias = if alias { "one: " } else { "" };
+            let document = format!("mutation($new: AWSJSON!) {{ {alias}publishJob(new: $new) {{ {set} }} }} {FRAGMENTS}");
+            let time = |time: Time| Time::from_millis(time.as_millis().rem_euclid(4_000_000_000_000));
+            let job = Job {
+                created_at: time(job.created_at),
+                updated_at: time(job.updated_at),
+                started_at: job.started_at.map(time),
+                finished_at: job.finished_at.map(time),
+                expires_at: job.expires_at.map(time),
+                steps: Vec::new(),
+                ..job
+            };
+            let text = serde_json::to_string(&job).expect("a job is JSON");
+            let publisher = Publisher::new(Arc::new(Hub::default()), None, None);
+            let schema = builder().validation_mode(ValidationMode::Fast).data(publisher).finish();
+            let variables: Variables = serde_json::from_value(json!({"new": text.clone()})).expect("variables");
+            let request = Request::new(document.clone()).variables(variables).data(Caller::dev());
+            let executed = schema.execute(request).now_or_never().expect("nobody watches");
+            prop_assert!(executed.errors.is_empty(), "{document}: {:?}", executed.errors);
+            if let Some(publishing) = publishing(&document, None) {
+                let job = serde_json::from_str(&text).expect("it was read before");
+                prop_assert_eq!(publishing.answer.body(&job), response_bytes(&executed, true), "{}", document);
+            }
+        }
+    }
+}
