@@ -4,6 +4,7 @@
 //! share; a buffer is kept only while the socket takes no more. All that waits for one socket goes out in one write.
 
 use std::cell::{Cell, RefCell};
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -226,6 +227,26 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
             Poll::Ready(_) => self.ended = Some(End::Gone),
         }
         Poll::Ready(())
+    }
+
+    /// Writes the frame that the outbox has the beginning of. Its payload is copied only where the socket does not take it.
+    pub(super) fn write_with(&mut self, context: &mut Context<'_>, payload: &[u8]) {
+        const END: &[u8] = b"}";
+        let Some(socket) = &mut self.socket else {
+            return;
+        };
+        let parts = [&self.out, payload, END].map(IoSlice::new);
+        let count = match Pin::new(socket).poll_write_vectored(context, &parts) {
+            Poll::Pending => 0,
+            Poll::Ready(Ok(count)) if count > 0 => count,
+            Poll::Ready(_) => return self.cut(),
+        };
+        if count == self.out.len() + payload.len() + END.len() {
+            return give_back(std::mem::take(&mut self.out));
+        }
+        self.written = count;
+        self.out.extend_from_slice(payload);
+        self.out.extend_from_slice(END);
     }
 
     /// Whether something was read.

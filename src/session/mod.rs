@@ -54,6 +54,8 @@ pub mod limits {
     pub const STALLED: Duration = Duration::from_secs(60);
     /// Bytes that wait for one socket before the driver stops reading from it and taking from its mailbox.
     pub const OUTBOX_BYTES: usize = 64 * 1024;
+    /// A payload of at least so many bytes is written from where it is; a smaller one is copied, so that all that waits goes out in one write.
+    pub const UNCOPIED_BYTES: usize = 4 * 1024;
     /// A socket lives no longer than this (AppSync: 24 h) …
     pub const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
     /// … and up to so much less, at random.

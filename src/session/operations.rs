@@ -113,7 +113,7 @@ where
             && let Poll::Ready(delivery) = rendering.as_mut().poll(context)
         {
             self.operations.rendering = None;
-            self.send(&delivery);
+            self.send(&delivery, context);
         }
     }
 
@@ -314,7 +314,7 @@ where
     /// Sends a delivery as soon as its payload has been made.
     fn render(&mut self, delivery: Delivery, context: &mut Context<'_>) {
         if delivery.ready().is_some() {
-            return self.send(&delivery);
+            return self.send(&delivery, context);
         }
         self.operations.rendering = Some(Box::pin(async move {
             delivery.payload().await;
@@ -323,7 +323,7 @@ where
         self.poll_rendering(context);
     }
 
-    fn send(&mut self, delivery: &Delivery) {
+    fn send(&mut self, delivery: &Delivery, context: &mut Context<'_>) {
         let watch = delivery.watch;
         // It may have been stopped while its payload was made.
         let Some(watching) = self.operations.watching(watch) else {
@@ -347,11 +347,20 @@ where
             self.out = super::driver::take_buffer();
         }
         let prefix = watching.prefix.as_bytes();
-        frame::text(&[prefix, payload, b"}"], &mut self.out);
+        if self.out.is_empty() && payload.len() >= limits::UNCOPIED_BYTES {
+            frame::text_head(prefix.len() + payload.len() + 1, &mut self.out);
+            self.out.extend_from_slice(prefix);
+            self.write_with(context, payload);
+        } else {
+            frame::text(&[prefix, payload, b"}"], &mut self.out);
+        }
         if delivery.kind == Some(Kind::Resync) {
-            metrics.resync.increment(1);
+            self.admission.sessions.metrics.resync.increment(1);
             self.read_page(watch);
-        } else if delivery.is_last() && self.protocol.completes() {
+        } else if delivery.is_last()
+            && self.protocol.completes()
+            && let Some(watching) = self.operations.watching(watch)
+        {
             let id = watching.id.clone();
             self.stop(&id);
             self.tell(Input::Done(&id));

@@ -103,6 +103,7 @@ impl Executor for OneJob {
                     "fits" => Arc::new(Sized(limits::EVENT_BYTES)),
                     "too big" => Arc::new(Sized(limits::EVENT_BYTES + 1)),
                     "counted" => Arc::new(counting()),
+                    query if query.ends_with(" bytes") => Arc::new(Sized(bytes_of(query))),
                     "slow" => Arc::new(Slow(Arc::clone(&self.let_render))),
                     _ => Arc::new(Plain),
                 },
@@ -132,11 +133,17 @@ impl Executor for OneJob {
             ))),
             "slow" | "watch" | "fits" | "too big" | "counted" => watch(1, Ok(row(1, 1))),
             "finished" | "finished after 12" => watch(1, Ok(row(1, 12))),
+            query if query.ends_with(" bytes") => watch(1, Ok(row(1, 1))),
             "missing" => watch(2, Err(unread("no such job", false))),
             "down" => watch(2, Err(unread("the store is down", true))),
             _ => Started::Invalid(r#"[{"message":"bad"}]"#.into()),
         }
     }
+}
+
+/// The number in `12 bytes`.
+fn bytes_of(query: &str) -> usize {
+    query.trim_end_matches(" bytes").parse().unwrap()
 }
 
 fn unread(message: &str, unavailable: bool) -> Unread {
@@ -673,6 +680,54 @@ async fn an_event_over_the_limit_ends_the_operation_with_an_error() {
         );
         let complete = r#"{"id":"a","type":"complete"}"#;
         socket.send(Message::text(complete)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn payloads_arrive_whole_whatever_the_socket_takes_at_once() {
+    let Server { sessions, .. } = server(10, limits::STALLED).await;
+    let least = limits::UNCOPIED_BYTES;
+    let mut version = 100;
+    for room in [16, 5_000, 1024 * 1024] {
+        for bytes in [least - 1, least, 3 * limits::OUTBOX_BYTES] {
+            let (socket, peer) = tokio::io::duplex(room);
+            let mut client = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
+            let credentials = Box::new(Credentials {
+                parts: parts(None),
+                appsync: None,
+                init: None,
+            });
+            let (admission, protocol) = (sessions.admit().unwrap(), Box::default());
+            let protocol: Box<wire::transport_ws::TransportWs> = protocol;
+            let serving = connection::serve(admission, socket, b"", protocol, credentials);
+            let serving = tokio::spawn(serving);
+            let subscribe =
+                format!(r#"{{"id":"a","type":"subscribe","payload":{{"query":"{bytes} bytes"}}}}"#);
+            let payload = "x".repeat(bytes - 2);
+            let event = format!(r#"{{"id":"a","type":"next","payload":"{payload}"}}"#);
+            for (said, expected) in [
+                (
+                    Some(r#"{"type":"connection_init"}"#),
+                    r#"{"type":"connection_ack"}"#,
+                ),
+                (Some(&subscribe), &event),
+                (None, &event),
+                (None, &event),
+            ] {
+                match said {
+                    Some(said) => client.send(Message::text(said)).await.unwrap(),
+                    None => {
+                        version += 1;
+                        sessions.hub.publish(None, &row(1, version));
+                    }
+                }
+                let heard = tokio::time::timeout(DEADLINE, client.next()).await;
+                let heard = heard.unwrap().unwrap().unwrap().into_text().unwrap();
+                assert!(*heard == *expected, "{bytes} in {room}: {heard:.200}");
+            }
+            drop(client);
+            serving.await.unwrap();
+        }
     }
 }
 

@@ -275,10 +275,15 @@ fn head(opcode: u8, length: usize, out: &mut Vec<u8>) {
 pub fn text(parts: &[&[u8]], out: &mut Vec<u8>) {
     let length = parts.iter().map(|part| part.len()).sum();
     out.reserve(length + 10);
-    head(TEXT, length, out);
+    text_head(length, out);
     for part in parts {
         out.extend_from_slice(part);
     }
+}
+
+/// Appends the beginning of a text frame, behind which `length` bytes follow.
+pub fn text_head(length: usize, out: &mut Vec<u8>) {
+    head(TEXT, length, out);
 }
 
 /// Appends a ping without content.
