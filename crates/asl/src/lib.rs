@@ -32,8 +32,9 @@ pub use diagnostic::{Diagnostic, Severity};
 pub use effect::{Effect, ReadItems, StepChange, Task, WriteResults};
 pub use event::{Event, TaskId, TimerId};
 pub use execution::{
-    Before, Execution, Kind, MAX_CAUSE, MAX_HISTORY, MAX_PAYLOAD, MAX_TRANSITIONS, MapRun,
-    MapRunChild, Outcome, Start, Status, Trial, TrialStatus, Tried,
+    Before, Execution, Kind, MAX_CAUSE, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY,
+    MAX_PAYLOAD, MAX_TRANSITIONS, MapRun, MapRunChild, Outcome, Start, Status, Trial, TrialStatus,
+    Tried,
 };
 pub use history::HistoryEvent;
 pub use items::MAX_ITEMS_BYTES;

@@ -2,7 +2,10 @@
 //! null does to a field, and the bounds of a history.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod simulation;
-use asl::{Event, Execution, Kind, MAX_HISTORY, StateMachine, Status, Task, TaskId};
+use asl::{
+    Event, Execution, Kind, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY, StateMachine,
+    Status, Task, TaskId,
+};
 use serde_json::{Value, json};
 use simulation::{Answer, Run, start};
 use std::sync::Arc;
@@ -673,6 +676,71 @@ fn a_history_ends_well_at_its_last_event_and_badly_after_it() {
         (Status::Failed, Some("States.Runtime"), MAX_HISTORY)
     );
     assert!(!over.execution.is_redrivable(), "there is no room for more");
+}
+
+/// As [`play`], of an Express machine.
+fn express(definition: &Value, input: &Value) -> Run {
+    let machine = StateMachine::parse_as(&definition.to_string(), Kind::Express).unwrap();
+    let begin = asl::Start {
+        kind: Kind::Express,
+        ..start(&input.to_string())
+    };
+    simulation::run(&Arc::new(machine), &begin, false, silent, |_| {
+        Ok("[]".to_owned())
+    })
+}
+
+#[test]
+fn an_express_machine_has_room_for_ten_times_the_events() {
+    // Four events for each item, and five around them.
+    let items = (MAX_EXPRESS_HISTORY - 5) / 4;
+    let run = |items: u64| {
+        let each =
+            json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "Result": 0, "End": true}}});
+        express(
+            &json!({"StartAt": "A", "States": {"A": {"Type": "Map", "End": true, "ResultPath": null, "ItemProcessor": each}}}),
+            &json!(vec![0; items as usize]),
+        )
+    };
+    let fits = run(items);
+    assert_eq!(fits.execution.status(), Status::Succeeded);
+    assert!(fits.history.len() as u64 > MAX_EXPRESS_HISTORY - 4);
+    let over = run(items + 1);
+    assert_eq!(
+        (over.execution.error(), over.history.len() as u64),
+        (Some("States.Runtime"), MAX_EXPRESS_HISTORY)
+    );
+}
+
+#[test]
+fn an_express_machine_has_five_minutes() {
+    let run = |seconds: f64, timeout: Option<f64>| {
+        let mut definition = json!({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": seconds, "End": true}}});
+        if let Some(timeout) = timeout {
+            definition["TimeoutSeconds"] = json!(timeout);
+        }
+        let run = express(&definition, &json!({}));
+        let took = run.history.last().unwrap().timestamp.as_second()
+            - run.history[0].timestamp.as_second();
+        (run.execution.status(), took)
+    };
+    for (seconds, timeout, status, took) in [
+        (MAX_EXPRESS_SECONDS - 1.0, None, Status::Succeeded, 299),
+        (MAX_EXPRESS_SECONDS + 1.0, None, Status::TimedOut, 300),
+        (
+            MAX_EXPRESS_SECONDS + 1.0,
+            Some(1_000.0),
+            Status::TimedOut,
+            300,
+        ),
+        (MAX_EXPRESS_SECONDS - 1.0, Some(10.0), Status::TimedOut, 10),
+    ] {
+        assert_eq!(
+            run(seconds, timeout),
+            (status, took),
+            "{seconds} {timeout:?}"
+        );
+    }
 }
 
 #[test]

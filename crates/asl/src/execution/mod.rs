@@ -23,7 +23,10 @@ mod trial;
 mod view;
 
 pub use map_run::{MapRun, MapRunChild};
-pub use model::{Kind, MAX_CAUSE, MAX_HISTORY, MAX_PAYLOAD, MAX_TRANSITIONS, Start, Status};
+pub use model::{
+    Kind, MAX_CAUSE, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY, MAX_PAYLOAD,
+    MAX_TRANSITIONS, Start, Status,
+};
 pub(crate) use model::{MAX_DEPTH, MAX_ERROR};
 pub use trial::{Before, Outcome, Trial, TrialStatus, Tried};
 
@@ -231,7 +234,7 @@ impl Execution {
                 wrong,
             );
         }
-        if let Some(seconds) = self.machine.timeout {
+        if let Some(seconds) = self.start.kind.timeout(self.machine.timeout) {
             self.arm(seconds, Purpose::Execution);
         }
         let graph = self.machine.graph.clone();

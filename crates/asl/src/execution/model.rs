@@ -11,8 +11,12 @@ use std::sync::Arc;
 
 /// Transitions in one call before `Yield`, so that a loop of Pass states starves nobody.
 pub const MAX_TRANSITIONS: usize = 1_000;
-/// Events of a history, the last one being the execution's end.
+/// Events of a Standard execution's history, the last one being its end.
 pub const MAX_HISTORY: u64 = 25_000;
+/// The same of an Express one. AWS bounds only its time, in which it would not get so far.
+pub const MAX_EXPRESS_HISTORY: u64 = 250_000;
+/// Seconds that an Express execution may take.
+pub const MAX_EXPRESS_SECONDS: f64 = 300.0;
 /// Bytes of a state's input or output.
 pub const MAX_PAYLOAD: usize = 262_144;
 /// Bytes of a cause; longer ones are cut.
@@ -30,6 +34,25 @@ pub enum Kind {
     Standard,
     /// Short, at least once; never redriven.
     Express,
+}
+
+impl Kind {
+    pub(super) fn max_history(self) -> u64 {
+        match self {
+            Kind::Standard => MAX_HISTORY,
+            Kind::Express => MAX_EXPRESS_HISTORY,
+        }
+    }
+
+    /// How many seconds an execution may take whose machine has this `TimeoutSeconds`.
+    pub(super) fn timeout(self, seconds: Option<f64>) -> Option<f64> {
+        match self {
+            Kind::Standard => seconds,
+            Kind::Express => {
+                Some(seconds.map_or(MAX_EXPRESS_SECONDS, |s| s.min(MAX_EXPRESS_SECONDS)))
+            }
+        }
+    }
 }
 
 /// Everything an execution knows of its surroundings.

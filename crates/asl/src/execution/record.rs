@@ -1,5 +1,5 @@
 //! The history as it grows: ids, the event before, the bound. What an event says is its caller's matter.
-use super::{Execution, MAX_HISTORY, Status, model::Thread};
+use super::{Execution, Status, model::Thread};
 use crate::{Effect, HistoryEvent, StepChange, definition::model::Kind, fault::Fault};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -20,13 +20,16 @@ impl Execution {
     /// Records an event, or ends the execution when only its end still fits into the history.
     pub(super) fn record_after(&mut self, previous: u64, kind: &str, details: Details) -> u64 {
         if self.status == Status::Running {
-            if self.last + 1 >= MAX_HISTORY {
+            let most = self.start.kind.max_history();
+            if self.last + 1 >= most {
                 self.end_after(
                     previous,
                     Status::Failed,
                     None,
                     Some("States.Runtime".to_owned()),
-                    Some(format!("The execution reached the maximum number of history events ({MAX_HISTORY}).")),
+                    Some(format!(
+                        "The execution reached the maximum number of history events ({most})."
+                    )),
                 );
             } else {
                 self.push_event(previous, kind, details);

@@ -1,17 +1,11 @@
 //! `StartSyncExecution`: an Express execution, answered at its end.
 
-use std::time::Duration;
-
 use asl::Kind;
 use serde_json::json;
 
 use super::error::ApiError;
 use super::execution::{Order, show_data};
 use super::{Api, Call, Reply, seconds, uuid};
-use crate::engine::{End, Status};
-
-/// How long an Express execution may take.
-pub(crate) const EXPRESS: Duration = Duration::from_secs(300);
 
 /// Memory that is billed, in MiB; AWS bills in steps of as much.
 const BILLED_MEMORY: u64 = 64;
@@ -19,23 +13,6 @@ const BILLED_MEMORY: u64 = 64;
 const BILLED_MILLIS: u64 = 100;
 
 impl Api {
-    /// The end of an Express execution, and whether it came in time; one that takes too long is stopped.
-    pub(super) async fn express_end(
-        &self,
-        machine: &str,
-        name: &str,
-    ) -> Result<(End, bool), ApiError> {
-        let ended = self.engine.end(Some(machine), name);
-        match tokio::time::timeout(EXPRESS, ended).await {
-            Ok(end) => Ok((end?, true)),
-            Err(_) => {
-                let row = self.engine.row(name, machine).await?;
-                self.engine.stop_stored(&row, None, None).await?;
-                Ok((self.engine.end(Some(machine), name).await?, false))
-            }
-        }
-    }
-
     pub(super) async fn start_sync_execution(&self, call: &Call) -> Reply {
         let mut shape = call.shape();
         let included = shape.word("includedData", &["ALL_DATA", "METADATA_ONLY"]);
@@ -49,7 +26,7 @@ impl Api {
         let machine_arn = target.machine_arn(&self.engine);
         let (arn, started) = self.begin(target, &name, order.input).await?;
         let row_name = arn.splitn(8, ':').nth(7).unwrap_or_default().to_owned();
-        let (end, in_time) = self.express_end(&machine, &row_name).await?;
+        let end = self.engine.end(Some(&machine), &row_name).await?;
         let row = self.engine.row(&row_name, &machine).await?;
         let stopped = row
             .stopped
@@ -60,18 +37,13 @@ impl Api {
             .max(1)
             .unsigned_abs();
         let took = u64::try_from(took).unwrap_or(u64::MAX);
-        let status = if in_time {
-            end.status
-        } else {
-            Status::TimedOut
-        };
         let mut reply = json!({
             "executionArn": arn,
             "stateMachineArn": machine_arn,
             "name": name,
             "startDate": seconds(started),
             "stopDate": seconds(stopped),
-            "status": status.name(),
+            "status": end.status.name(),
             "billingDetails": {
                 "billedDurationInMilliseconds": took.div_ceil(BILLED_MILLIS) * BILLED_MILLIS,
                 "billedMemoryUsedInMB": BILLED_MEMORY,

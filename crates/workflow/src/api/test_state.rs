@@ -7,7 +7,7 @@ use super::definition;
 use super::error::ApiError;
 use super::shape::{ARN, CAUSE, DATA, DEFINITION, ERROR, NAME, Shape};
 use super::{Api, Call, Reply, execution, uuid};
-use crate::engine::{Origin, Started};
+use crate::engine::{Origin, Started, Status};
 use crate::services::Exchange;
 
 const TRACE: &str = "TRACE";
@@ -232,18 +232,16 @@ impl Api {
             )
             .await?;
         debug_assert!(matches!(started, Started::New(_)), "the name is new");
-        let end = self.express_end(MACHINE, &name).await?;
-        Ok(match (end.0.output, end.1) {
-            (Some(output), true) => {
-                Outcome::Result(serde_json::from_str(&output).unwrap_or_default())
-            }
-            (_, true) => Outcome::Error {
-                error: end.0.error,
-                cause: end.0.cause,
-            },
-            (_, false) => Outcome::Error {
+        let end = self.engine.end(Some(MACHINE), &name).await?;
+        Ok(match end.output {
+            Some(output) => Outcome::Result(serde_json::from_str(&output).unwrap_or_default()),
+            None if end.status == Status::TimedOut => Outcome::Error {
                 error: Some("States.Timeout".to_owned()),
                 cause: None,
+            },
+            None => Outcome::Error {
+                error: end.error,
+                cause: end.cause,
             },
         })
     }

@@ -206,6 +206,21 @@ impl Engine {
             .await
     }
 
+    /// As [`Engine::start`], an Express execution: its history is longer ([`asl::MAX_EXPRESS_HISTORY`]), its time shorter.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    pub async fn start_express(
+        &self,
+        machine: &str,
+        name: &str,
+        input: Arc<str>,
+    ) -> Result<Started, EngineError> {
+        let machine = self.machine(machine)?;
+        self.start_machine(machine, name, input, Kind::Express, Origin::default())
+            .await
+    }
+
     fn machine(&self, name: &str) -> Result<Arc<Machine>, EngineError> {
         let machine = self.inner.settings.machines.get(name);
         let unknown = || EngineError::UnknownMachine(name.to_owned());

@@ -153,6 +153,12 @@ async fn an_express_execution_is_answered_at_its_end() {
         (&json!("FAILED"), &json!("E"), &json!("C"))
     );
 
+    let slow = json!({"StartAt": "W", "TimeoutSeconds": 1, "States": {"W": {"Type": "Wait", "Seconds": 60, "End": true}}});
+    let slow = create("slow", slow.to_string()).await;
+    let parameters = json!({"stateMachineArn": slow["stateMachineArn"]});
+    let reply = door.call("StartSyncExecution", parameters).await;
+    assert_eq!(reply["status"], "TIMED_OUT");
+
     let started = door.call("StartExecution", start).await;
     let arn = json!({"executionArn": started["executionArn"]});
     assert_eq!(door.refused("DescribeExecution", arn).await, "InvalidArn");
