@@ -17,7 +17,7 @@ use super::document;
 use super::documents::{Documents, Lately};
 use super::error::{errors_text, response_bytes, response_errors};
 use super::projection::Projection;
-use super::publishing::Publishing;
+use super::publishing::{PUBLISH, Publishing};
 use super::subscription::{Wanted, Wish};
 use super::validated::{self, Validated};
 use super::{JobSchema, Schemas};
@@ -116,11 +116,13 @@ impl Executor {
             Ok(variables) => variables,
             Err(message) => return refuse(&message, "BadRequest"),
         };
-        let publishing = Publishing::of(&document, request.operation_name.as_deref());
         let response = self.answer(request, document, variables, caller).await;
         let executed = was_executed(&response);
+        // As it was sent: what this request left out another one may have.
         if response.errors.is_empty()
-            && let Some(publishing) = publishing
+            && request.query.contains(PUBLISH)
+            && let Ok(document) = self.documents.parse(&request.query)
+            && let Some(publishing) = Publishing::of(&document, request.operation_name.as_deref())
         {
             self.publishing.keep(&request.query, Arc::new(publishing));
         }

@@ -17,6 +17,9 @@ use serde_json::value::RawValue;
 
 use super::projection::Answer;
 
+/// The field that is meant.
+pub(super) const PUBLISH: &str = "publishJob";
+
 /// What a document with `publishJob`, and nothing else, asks for.
 pub(super) struct Publishing {
     operation: Option<Box<str>>,
@@ -52,7 +55,7 @@ impl Publishing {
         };
         let field = &field.node;
         if operation.ty != OperationType::Mutation
-            || field.name.node != "publishJob"
+            || field.name.node != PUBLISH
             || !operation.directives.is_empty()
             || !field.directives.is_empty()
         {
