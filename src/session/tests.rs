@@ -193,6 +193,21 @@ async fn serving(max_connections: usize, stalled: Duration, chaos: Option<Chaos>
     }
 }
 
+/// A session of graphql-transport-ws over any socket, without a word of HTTP before it.
+fn serve_modern(
+    sessions: &Arc<Sessions<OneJob>>,
+    socket: tokio::io::DuplexStream,
+) -> impl Future<Output = ()> + Send + use<> {
+    let credentials = Box::new(Credentials {
+        parts: parts(None),
+        appsync: None,
+        init: None,
+    });
+    let protocol = Box::new(wire::transport_ws::TransportWs::default());
+    let admission = sessions.admit().unwrap();
+    connection::serve(admission, socket, b"", protocol, credentials)
+}
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn connect(server: &Server, protocols: &str) -> Result<Socket, Error> {
@@ -692,15 +707,7 @@ async fn payloads_arrive_whole_whatever_the_socket_takes_at_once() {
         for bytes in [least - 1, least, 3 * limits::OUTBOX_BYTES] {
             let (socket, peer) = tokio::io::duplex(room);
             let mut client = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
-            let credentials = Box::new(Credentials {
-                parts: parts(None),
-                appsync: None,
-                init: None,
-            });
-            let (admission, protocol) = (sessions.admit().unwrap(), Box::default());
-            let protocol: Box<wire::transport_ws::TransportWs> = protocol;
-            let serving = connection::serve(admission, socket, b"", protocol, credentials);
-            let serving = tokio::spawn(serving);
+            let serving = tokio::spawn(serve_modern(&sessions, socket));
             let subscribe =
                 format!(r#"{{"id":"a","type":"subscribe","payload":{{"query":"{bytes} bytes"}}}}"#);
             let payload = "x".repeat(bytes - 2);
@@ -785,20 +792,7 @@ async fn a_publish_is_delivered_without_a_turn_of_the_connections_own_task() {
     let (socket, peer) = tokio::io::duplex(4096);
     let client = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
     let (mut says, mut hears) = client.split();
-    let admission = sessions.admit().unwrap();
-    let credentials = Box::new(Credentials {
-        parts: parts(None),
-        appsync: None,
-        init: None,
-    });
-    let protocol = Box::new(wire::transport_ws::TransportWs::default());
-    let mut serving = Box::pin(connection::serve(
-        admission,
-        socket,
-        b"",
-        protocol,
-        credentials,
-    ));
+    let mut serving = Box::pin(serve_modern(&sessions, socket));
     let turns = Arc::new(Turns::default());
     let waker = std::task::Waker::from(Arc::clone(&turns));
     let mut receive = async |has_turns: bool| {

@@ -1,6 +1,9 @@
 //! `watch`: from the commit of a change to the frame in one watcher's hands. The rooms of the server stand in this process, so that the
 //! moment of the commit is known; the watcher is a client on a socket.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use crate::auth::Authenticator;
 use crate::graphql::rate::SubmitRate;
 use crate::graphql::{Executor, schema};
@@ -22,8 +25,6 @@ use resolvers::token::Signer;
 use resolvers::workflow::embedded::EmbeddedWorkflow;
 use serde_json::json;
 use sqlite::{Database, Location};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
