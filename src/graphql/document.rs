@@ -17,6 +17,17 @@ pub(super) const ONE_FIELD: &str =
 /// Told to a client whose subscription selects nothing.
 pub(super) const NO_FIELD: &str = "the subscription selects no field: @skip and @include left none";
 
+/// The operation that a request of this document means, once it was found valid.
+pub(super) fn named<'a>(
+    document: &'a ExecutableDocument,
+    name: Option<&str>,
+) -> Option<&'a OperationDefinition> {
+    match &document.operations {
+        DocumentOperations::Single(operation) => Some(&operation.node),
+        DocumentOperations::Multiple(all) => all.get(name?).map(|operation| &operation.node),
+    }
+}
+
 fn operation<'a>(
     document: &'a mut ExecutableDocument,
     name: Option<&str>,

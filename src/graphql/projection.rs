@@ -9,7 +9,7 @@ use std::io::Write as _;
 
 use async_graphql::Variables;
 use async_graphql::parser::types::{
-    DocumentOperations, ExecutableDocument, Field, Selection as Selected, SelectionSet,
+    ExecutableDocument, Field, Selection as Selected, SelectionSet,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -41,11 +41,8 @@ impl Projection {
         operation: Option<&str>,
         variables: &Variables,
     ) -> Option<Projection> {
-        let operation = match (&document.operations, operation) {
-            (DocumentOperations::Single(operation), _) => operation,
-            (DocumentOperations::Multiple(all), name) => all.get(name?)?,
-        };
-        let [only] = &operation.node.selection_set.node.items[..] else {
+        let operation = document::named(document, operation)?;
+        let [only] = &operation.selection_set.node.items[..] else {
             return None;
         };
         let Selected::Field(field) = &only.node else {

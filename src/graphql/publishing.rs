@@ -7,14 +7,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::Name;
-use async_graphql::parser::types::{
-    DocumentOperations, ExecutableDocument, Field, OperationType, Selection,
-};
+use async_graphql::parser::types::{ExecutableDocument, Field, OperationType, Selection};
 use async_graphql_value::Value;
 use job::Job;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::document;
 use super::projection::Answer;
 
 /// The field that is meant.
@@ -41,12 +40,7 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 impl Publishing {
     /// `None`: the document is to be executed.
     pub(super) fn of(document: &ExecutableDocument, name: Option<&str>) -> Option<Publishing> {
-        let operation = match (&document.operations, name) {
-            (DocumentOperations::Single(operation), None) => operation,
-            (DocumentOperations::Multiple(all), Some(name)) => all.get(name)?,
-            _ => return None,
-        };
-        let operation = &operation.node;
+        let operation = document::named(document, name)?;
         let [only] = &operation.selection_set.node.items[..] else {
             return None;
         };
@@ -153,11 +147,6 @@ mod tests {
                 "mutation($n: AWSJSON!) { publishJob(new: $n) { id steps { name } } }",
                 None,
                 true,
-            ),
-            (
-                "mutation($n: AWSJSON!) { publishJob(new: $n) { id } }",
-                Some("A"),
-                false,
             ),
             // Asks the store.
             (
