@@ -130,19 +130,19 @@ impl Engine {
         let (running, runtime) = (&self.inner.running, &self.inner.runtime);
         // The caller may go away at any time; the execution must not stop half-way for it.
         if let Some(written) = (&mut written).now_or_never() {
-            let (told, begun) = inner.clone().written(beginning, written);
-            if let Some(begun) = begun {
-                running.spawn_on(begun, runtime);
+            let (told, rest) = inner.clone().written(beginning, written);
+            if let Some(rest) = rest {
+                running.spawn_on(rest, runtime);
             }
             return Ok(told);
         }
         let (answer, answered) = oneshot::channel();
         let begin = async move {
-            let (told, begun) = inner.written(beginning, written.await);
+            let (told, rest) = inner.written(beginning, written.await);
             // Nobody may be there any more to hear it.
             let _ = answer.send(told);
-            if let Some(begun) = begun {
-                begun.await;
+            if let Some(rest) = rest {
+                rest.await;
             }
         };
         running.spawn_on(begin, runtime);
@@ -214,7 +214,7 @@ impl Inner {
         (beginning, row)
     }
 
-    /// What the caller is told of the write, and what is to be done when an execution has begun.
+    /// Acts upon a begin that is on disk. What the caller is told of the write, and what is still to be run where an execution has begun.
     #[expect(clippy::type_complexity, reason = "both come from one place")]
     fn written<T, E>(
         self: Arc<Self>,
@@ -226,9 +226,15 @@ impl Inner {
     ) {
         match written {
             Ok((told, Some(recorded))) => {
-                let (cell, started) = (self.enter(&beginning), beginning.started);
-                let begun = self.begun(cell, beginning, recorded);
-                (Ok((told, Some(started))), Some(begun))
+                let cell = self.enter(&beginning);
+                self.act(&beginning.live, beginning.turn.acts);
+                let over = beginning.turn.end.is_some();
+                if over {
+                    self.close_cell(&cell);
+                }
+                self.tell(beginning.id, &beginning.events, recorded);
+                let rest = (!over).then(|| self.run(cell, Some(beginning.live)));
+                (Ok((told, Some(beginning.started))), rest)
             }
             Ok((told, None)) => (Ok((told, None)), None),
             Err(error) => (Err(error), None),
@@ -241,25 +247,6 @@ impl Inner {
         let cell = Arc::new(Cell::running(beginning.id));
         self.cells.lock().insert(beginning.id, cell.clone());
         cell
-    }
-
-    /// Acts upon the begin, which is on disk, and goes on to the end.
-    async fn begun(self: Arc<Self>, cell: Arc<Cell>, beginning: Beginning, recorded: bool) {
-        let Beginning {
-            id,
-            live,
-            turn,
-            events,
-            ..
-        } = beginning;
-        self.act(&live, turn.acts);
-        if turn.end.is_some() {
-            self.close_cell(&cell);
-            self.tell(id, &events, recorded);
-        } else {
-            self.tell(id, &events, recorded);
-            self.run(cell, Some(live)).await;
-        }
     }
 
     async fn earlier(&self, name: &str, machine: &str) -> Result<Started, EngineError> {
