@@ -119,7 +119,7 @@ mod tests {
     use async_graphql::parser::parse_query;
     use async_graphql::{Request, ValidationMode, Variables};
     use futures_util::FutureExt;
-    use job::Time;
+    use job::{Step, Time};
     use proptest::prelude::*;
     use resolvers::Caller;
     use serde_json::json;
@@ -278,7 +278,11 @@ mod tests {
                 started_at: job.started_at.map(time),
                 finished_at: job.finished_at.map(time),
                 expires_at: job.expires_at.map(time),
-                steps: Vec::new(),
+                steps: job.steps.into_iter().map(|step| Step {
+                    started_at: step.started_at.map(time),
+                    finished_at: step.finished_at.map(time),
+                    ..step
+                }).collect(),
                 ..job
             };
             let text = serde_json::to_string(&job).expect("a job is JSON");

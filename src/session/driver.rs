@@ -229,24 +229,24 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
         Poll::Ready(())
     }
 
-    /// Writes the frame that the outbox has the beginning of. Its payload is copied only where the socket does not take it.
-    pub(super) fn write_with(&mut self, context: &mut Context<'_>, payload: &[u8]) {
-        const END: &[u8] = b"}";
+    /// Writes what is in the outbox and these two parts behind it, which are copied only where the socket does not take them.
+    pub(super) fn write_with(&mut self, context: &mut Context<'_>, parts: [&[u8]; 2]) {
         let Some(socket) = &mut self.socket else {
             return;
         };
-        let parts = [&self.out, payload, END].map(IoSlice::new);
-        let count = match Pin::new(socket).poll_write_vectored(context, &parts) {
+        let all = [&self.out, parts[0], parts[1]];
+        let count = match Pin::new(socket).poll_write_vectored(context, &all.map(IoSlice::new)) {
             Poll::Pending => 0,
             Poll::Ready(Ok(count)) if count > 0 => count,
             Poll::Ready(_) => return self.cut(),
         };
-        if count == self.out.len() + payload.len() + END.len() {
+        if count == all.map(<[u8]>::len).iter().sum::<usize>() {
             return give_back(std::mem::take(&mut self.out));
         }
         self.written = count;
-        self.out.extend_from_slice(payload);
-        self.out.extend_from_slice(END);
+        for part in parts {
+            self.out.extend_from_slice(part);
+        }
     }
 
     /// Whether something was read.

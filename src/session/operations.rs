@@ -20,6 +20,9 @@ use crate::hub::{Delivery, Kind, Mail, Snapshot, WatchId};
 
 const EXPIRED: &str = r#"[{"message":"Token has expired.","errorType":"UnauthorizedException","errorCode":401,"extensions":{"code":"UnauthorizedException"}}]"#;
 
+/// What stands behind the payload in a message with data.
+const DATA_END: &[u8] = b"}";
+
 /// What an operation's future came to.
 enum Done<E: Executor> {
     Authorized(Result<Authorized<E::Caller>, Refusal>),
@@ -214,7 +217,7 @@ where
                 self.operations.by_id.remove(&id);
                 self.tell(Input::Started(&id));
                 let prefix = self.protocol.data_prefix(&id);
-                frame::text(&[prefix.as_bytes(), &payload, b"}"], self.outbox());
+                frame::text(&[prefix.as_bytes(), &payload, DATA_END], self.outbox());
                 self.tell(Input::Done(&id));
             }
             Started::Watch(watch) => self.watch(id, watch),
@@ -348,11 +351,11 @@ where
         }
         let prefix = watching.prefix.as_bytes();
         if self.out.is_empty() && payload.len() >= limits::UNCOPIED_BYTES {
-            frame::text_head(prefix.len() + payload.len() + 1, &mut self.out);
+            frame::text_head(prefix.len() + payload.len() + DATA_END.len(), &mut self.out);
             self.out.extend_from_slice(prefix);
-            self.write_with(context, payload);
+            self.write_with(context, [payload, DATA_END]);
         } else {
-            frame::text(&[prefix, payload, b"}"], &mut self.out);
+            frame::text(&[prefix, payload, DATA_END], &mut self.out);
         }
         if delivery.kind == Some(Kind::Resync) {
             self.admission.sessions.metrics.resync.increment(1);

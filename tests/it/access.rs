@@ -162,6 +162,17 @@ async fn each_role_may_do_what_it_is_for() {
             refused
         );
     }
+    let publish = "mutation { publishJob(new: \"{}\") { id } }";
+    for (client, refusal) in [
+        (&ann, "Unauthorized"),
+        (&adam, "Unauthorized"),
+        (&paul, "BadRequest"),
+    ] {
+        assert_eq!(
+            code(client, publish, json!({})).await.as_deref(),
+            Some(refusal)
+        );
+    }
     // The same document again and again, as who follows a table's stream sends it.
     let publish = "mutation($new: AWSJSON!) { publishJob(new: $new) { id } }";
     let stored = json!({

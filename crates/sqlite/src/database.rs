@@ -80,7 +80,10 @@ impl Database {
         let request = Request::Alone(Box::new(move |connection| {
             let _ = answer.send(schema::migrate(connection, component, migrations));
         }));
-        self.shared.ask(request).map_err(|_| OpenError::Closed)?;
+        self.shared
+            .writing
+            .ask(request)
+            .map_err(|_| OpenError::Closed)?;
         answered.recv().map_err(|_| OpenError::Closed)?
     }
 
@@ -135,14 +138,10 @@ impl Database {
     {
         let (caller, answer) = oneshot::channel();
         let pending = Pending::new(may_fail_half_way, f, caller);
-        let writing = &self.shared.writing;
-        let taken = writing.queue.push(Request::Write(Box::new(pending)));
-        if taken == Ok(true) && !writing.write_here() {
-            writing.queue.wake();
-        }
+        let taken = self.shared.writing.write(Request::Write(Box::new(pending)));
         async move {
             match taken {
-                Ok(_) => {}
+                Ok(()) => {}
                 Err(NotTaken::Full) => return Err(WriteError::Failed(busy())),
                 Err(NotTaken::Closed) => return Err(WriteError::Closed),
             }
@@ -216,7 +215,7 @@ impl Database {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(connection)));
             let _ = caller.send(result);
         }));
-        match self.shared.ask(request) {
+        match self.shared.writing.ask(request) {
             Ok(()) => {}
             Err(NotTaken::Full) => return Err(ReadError::Failed(busy())),
             Err(NotTaken::Closed) => return Err(ReadError::Closed),
@@ -234,19 +233,9 @@ fn busy() -> rusqlite::Error {
     failure(rusqlite::ffi::SQLITE_BUSY, &text)
 }
 
-impl Shared {
-    /// Leaves a request to the writer's thread.
-    fn ask(&self, request: Request) -> Result<(), NotTaken> {
-        if self.writing.queue.push(request)? {
-            self.writing.queue.wake();
-        }
-        Ok(())
-    }
-}
-
 impl Drop for Shared {
     fn drop(&mut self) {
-        self.writing.queue.close();
+        self.writing.close();
         let writer = self
             .writer
             .get_mut()

@@ -1,4 +1,5 @@
-//! One SQLite file for everything that must be durable: one writer that commits in groups, a few readers, migrations by component. It knows no table; who uses it brings the SQL. It does not guard the directory against a second process.
+//! One SQLite file for everything that must be durable: one writer that commits in groups, a few readers, migrations by component.
+//! It knows no table; who uses it brings the SQL. It does not guard the directory against a second process.
 //!
 //! | module | what |
 //! |---|---|

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use rusqlite::Connection;
@@ -13,7 +13,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::error::failure;
 use crate::limits::{CHECKPOINT_PAGES, GROUP_REQUESTS, GROUP_TIME, LOG_PAGES};
-use crate::queue::Queue;
+use crate::queue::{NotTaken, Queue};
 use crate::request::{AfterCommit, Ran, Request, Write, WriteRequest};
 
 thread_local! {
@@ -23,7 +23,7 @@ thread_local! {
 
 /// Who writes, and what waits for it.
 pub(crate) struct Writing {
-    pub(crate) queue: Queue,
+    queue: Queue,
     /// `None` once it has panicked.
     writer: Mutex<Option<Writer>>,
 }
@@ -48,6 +48,27 @@ impl Writing {
         }
     }
 
+    /// Takes a request, and does it on this thread where that may be, see [`Writing::write_here`].
+    pub(crate) fn write(&self, request: Request) -> Result<(), NotTaken> {
+        if self.queue.push(request)? && !self.write_here() {
+            self.queue.wake();
+        }
+        Ok(())
+    }
+
+    /// Leaves a request to the writer's thread.
+    pub(crate) fn ask(&self, request: Request) -> Result<(), NotTaken> {
+        if self.queue.push(request)? {
+            self.queue.wake();
+        }
+        Ok(())
+    }
+
+    /// Takes no more requests. Those that wait are still done.
+    pub(crate) fn close(&self) {
+        self.queue.close();
+    }
+
     /// The writer's thread: runs until the queue is closed and empty.
     pub(crate) fn run(&self) {
         let mut open = true;
@@ -65,8 +86,8 @@ impl Writing {
 
     /// Lets the caller's own thread write what waits, if that thread may block and nobody else writes: now, or for the last group, since
     /// where many write, the writer's thread gathers more of them. `false`: that thread must be woken.
-    pub(crate) fn write_here(&self) -> bool {
-        let Some(mut writer) = self.try_lock() else {
+    fn write_here(&self) -> bool {
+        let Ok(mut writer) = self.writer.try_lock() else {
             return false;
         };
         if !writer.as_ref().is_some_and(|writer| writer.lonely) || !may_block() {
@@ -84,14 +105,6 @@ impl Writing {
             self.queue.wake();
         }
         true
-    }
-
-    fn try_lock(&self) -> Option<MutexGuard<'_, Option<Writer>>> {
-        match self.writer.try_lock() {
-            Ok(writer) => Some(writer),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
     }
 
     /// Nobody waits for a writer that is no more. `false`: it is.

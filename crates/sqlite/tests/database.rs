@@ -390,8 +390,7 @@ async fn a_runtime_of_one_thread_is_not_held_up() {
 async fn the_log_of_lone_writes_does_not_grow_without_end() {
     let directory = tempfile::tempdir().unwrap();
     let database = in_directory(&directory);
-    let page = "x".repeat(4000);
-    let text = page.repeat(400);
+    let text = "x".repeat(1_600_000);
     for n in 0..100 {
         let text = text.clone();
         let write = database.write(move |write| insert(write.connection(), n, &text));
