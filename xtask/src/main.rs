@@ -1,0 +1,94 @@
+//! Tasks of the project's own development, run as `cargo xtask TASK`.
+//!
+//! `cargo xtask long SUITE` runs a suite at its full size. `.ci/run` runs the same suites at a small, seeded size.
+//! This is a table of commands, not a test runner: each suite reads its size from the environment.
+use std::{
+    env,
+    process::{Command, ExitCode},
+    time::Instant,
+};
+
+/// A suite that has a small size for every run of the tests and a full one for a release or the end of an issue.
+struct Suite {
+    /// The argument of `cargo xtask long`.
+    name: &'static str,
+    /// What the suite shows, for the list of suites.
+    about: &'static str,
+    /// The environment that gives the suite its full size.
+    environment: &'static [(&'static str, &'static str)],
+    /// The program and its arguments, run in the root of the repository.
+    command: &'static [&'static str],
+}
+
+/// Every suite with a full size.
+const SUITES: &[Suite] = &[
+    Suite {
+        name: "asl-fuzz",
+        about: "mutated definitions, paths, intrinsic functions and JSONata expressions, for ten minutes",
+        environment: &[("JOBCAST_FUZZ_SECONDS", "600")],
+        command: &["cargo", "test", "-p", "asl", "--test", "fuzz", "--locked"],
+    },
+    Suite {
+        name: "wire-fuzz",
+        about: "the decoders of the wire protocols over garbage, for ten minutes each",
+        environment: &[("JOBCAST_FUZZ_SECONDS", "600")],
+        command: &[
+            "cargo", "test", "-p", "wire", "--test", "decoders", "--locked",
+        ],
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["long", "all"] => run(SUITES.iter()),
+        ["long", name] => match SUITES.iter().find(|suite| suite.name == name) {
+            Some(suite) => run([suite].into_iter()),
+            None => usage(&format!("there is no suite {name:?}")),
+        },
+        _ => usage("a task is missing or unknown"),
+    }
+}
+
+/// Runs each suite to its end, prints the time it took, and fails when one of them failed.
+fn run<'a>(suites: impl Iterator<Item = &'a Suite>) -> ExitCode {
+    let mut failed = Vec::new();
+    for suite in suites {
+        println!("==> {}: {}", suite.name, suite.about);
+        let started = Instant::now();
+        let (program, arguments) = suite
+            .command
+            .split_first()
+            .expect("each suite of the table has a program");
+        let status = Command::new(program)
+            .args(arguments)
+            .envs(suite.environment.iter().copied())
+            .status();
+        println!("<== {}: {} s", suite.name, started.elapsed().as_secs());
+        match status {
+            Ok(status) if status.success() => {}
+            Ok(status) => failed.push(format!("{}: {status}", suite.name)),
+            Err(error) => failed.push(format!(
+                "{}: {program} could not be run: {error}",
+                suite.name
+            )),
+        }
+    }
+    for line in &failed {
+        eprintln!("failed: {line}");
+    }
+    if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Says what was wrong with the command line, and what may be called.
+fn usage(wrong: &str) -> ExitCode {
+    eprintln!("{wrong}\nusage: cargo xtask long SUITE|all\nsuites:");
+    for suite in SUITES {
+        eprintln!("  {:12} {}", suite.name, suite.about);
+    }
+    ExitCode::from(2)
+}
