@@ -63,7 +63,7 @@ pub fn check(text: &str) -> Result<&str, Refused> {
 pub fn check_names(text: &str, mut name: impl FnMut(&str)) -> Result<&str, Refused> {
     let text = without_mark(text);
     let mut scanner = Scanner::new(text, DEPTH);
-    while let Some(token) = scanner.next()? {
+    while let Some(token) = scanner.next().map_err(|stop| scanner.refused(stop))? {
         if let Token::Name(found) = token
             && scanner.depth() == 1
         {

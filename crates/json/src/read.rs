@@ -34,7 +34,7 @@ fn within(text: &str, limit: usize) -> Result<Value, Refused> {
     let mut scanner = Scanner::new(without_mark(text), limit);
     let mut open: Vec<Open> = Vec::new();
     let mut last = Value::Null;
-    while let Some(token) = scanner.next()? {
+    while let Some(token) = scanner.next().map_err(|stop| scanner.refused(stop))? {
         let value = match token {
             Token::Array => {
                 open.push(Open::Array(Vec::new()));

@@ -40,6 +40,13 @@ pub struct Refused {
     word: String,
 }
 
+/// Where the scanner stopped and why: what [`Refused`] is made of.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) at: usize,
+    pub(crate) reason: Reason,
+}
+
 /// Maximum characters of a number that an error repeats.
 const WORD: usize = 40;
 

@@ -1,7 +1,7 @@
 //! The grammar of RFC 8259 as a loop: one token after the other, with the open arrays and objects as bits.
 
 use crate::limits::FOLLOWED;
-use crate::refused::{Reason, Refused};
+use crate::refused::{Reason, Refused, Stop};
 use crate::token::{Quoted, Token, unit};
 
 /// What may come next.
@@ -43,7 +43,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token; `None` when the text ends where it may.
-    pub(crate) fn next(&mut self) -> Result<Option<Token<'a>>, Refused> {
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Option<Token<'a>>, Stop> {
         let Some(mut byte) = self.peek() else {
             return match self.next {
                 Next::End => Ok(None),
@@ -74,7 +75,8 @@ impl<'a> Scanner<'a> {
         self.value(byte).map(Some)
     }
 
-    fn value(&mut self, byte: u8) -> Result<Token<'a>, Refused> {
+    #[inline]
+    fn value(&mut self, byte: u8) -> Result<Token<'a>, Stop> {
         let token = match byte {
             b'{' => return self.open(true),
             b'[' => return self.open(false),
@@ -102,11 +104,13 @@ impl<'a> Scanner<'a> {
         None
     }
 
+    #[inline]
     fn byte(&self, at: usize) -> Option<u8> {
         self.text.as_bytes().get(at).copied()
     }
 
-    fn open(&mut self, object: bool) -> Result<Token<'a>, Refused> {
+    #[inline]
+    fn open(&mut self, object: bool) -> Result<Token<'a>, Stop> {
         if self.depth >= self.limit {
             return Err(self.refuse(Reason::Depth(self.limit)));
         }
@@ -123,11 +127,13 @@ impl<'a> Scanner<'a> {
         Ok(if object { Token::Object } else { Token::Array })
     }
 
+    #[inline]
     fn in_object(&self) -> bool {
         let level = self.depth - 1;
         self.objects[level / 64] >> (level % 64) & 1 == 1
     }
 
+    #[inline]
     fn close(&mut self) -> Token<'a> {
         self.at += 1;
         self.depth -= 1;
@@ -135,6 +141,7 @@ impl<'a> Scanner<'a> {
         Token::Close
     }
 
+    #[inline]
     fn done(&mut self) {
         self.next = if self.depth == 0 {
             Next::End
@@ -143,7 +150,8 @@ impl<'a> Scanner<'a> {
         };
     }
 
-    fn name(&mut self) -> Result<Token<'a>, Refused> {
+    #[inline]
+    fn name(&mut self) -> Result<Token<'a>, Stop> {
         if self.peek() != Some(b'"') {
             return Err(self.refuse(Reason::Expected("a name in quotation marks")));
         }
@@ -157,7 +165,7 @@ impl<'a> Scanner<'a> {
         Ok(Token::Name(name))
     }
 
-    fn word(&mut self, word: &'static str, token: Token<'a>) -> Result<Token<'a>, Refused> {
+    fn word(&mut self, word: &'static str, token: Token<'a>) -> Result<Token<'a>, Stop> {
         let rest = &self.text.as_bytes()[self.at..];
         if rest.starts_with(word.as_bytes()) {
             self.at += word.len();
@@ -172,7 +180,8 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string, from its first quotation mark to behind its last.
-    fn quoted(&mut self) -> Result<Quoted<'a>, Refused> {
+    #[inline]
+    fn quoted(&mut self) -> Result<Quoted<'a>, Stop> {
         let start = self.at + 1;
         let mut at = start;
         let mut escaped = false;
@@ -184,8 +193,8 @@ impl<'a> Scanner<'a> {
                     escaped = true;
                     at += self.escape(at)?;
                 }
-                Some(_) => return Err(self.refuse_at(at, Reason::Control)),
-                None => return Err(self.refuse_at(at, Reason::Ended)),
+                Some(_) => return Err(stop(at, Reason::Control)),
+                None => return Err(stop(at, Reason::Ended)),
             }
         }
         self.at = at + 1;
@@ -196,20 +205,20 @@ impl<'a> Scanner<'a> {
     }
 
     /// The length of the escape at `at`; a pair of surrogates is one.
-    fn escape(&self, at: usize) -> Result<usize, Refused> {
+    fn escape(&self, at: usize) -> Result<usize, Stop> {
         match self.byte(at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
             Some(b'u') => match unit(self.rest(at)) {
                 Some(0xD800..=0xDBFF) => match unit(self.rest(at + 6)) {
                     Some(0xDC00..=0xDFFF) => Ok(12),
-                    _ => Err(self.refuse_at(at, Reason::Surrogate)),
+                    _ => Err(stop(at, Reason::Surrogate)),
                 },
-                Some(0xDC00..=0xDFFF) => Err(self.refuse_at(at, Reason::Surrogate)),
+                Some(0xDC00..=0xDFFF) => Err(stop(at, Reason::Surrogate)),
                 Some(_) => Ok(6),
-                None => Err(self.refuse_at(at, Reason::Escape)),
+                None => Err(stop(at, Reason::Escape)),
             },
-            Some(_) => Err(self.refuse_at(at, Reason::Escape)),
-            None => Err(self.refuse_at(at + 1, Reason::Ended)),
+            Some(_) => Err(stop(at, Reason::Escape)),
+            None => Err(stop(at + 1, Reason::Ended)),
         }
     }
 
@@ -217,60 +226,72 @@ impl<'a> Scanner<'a> {
         self.text.get(at..).unwrap_or_default()
     }
 
-    fn number(&mut self) -> Result<&'a str, Refused> {
+    #[inline]
+    fn number(&mut self) -> Result<&'a str, Stop> {
         let start = self.at;
-        let mut at = start + usize::from(self.byte(start) == Some(b'-'));
-        let digits = |from: usize| {
-            let bytes = &self.text.as_bytes()[from..];
-            from + bytes
-                .iter()
-                .position(|b| !b.is_ascii_digit())
-                .unwrap_or(bytes.len())
-        };
-        let some_digits = |from: usize| match digits(from) {
-            end if end > from => Ok(end),
-            end => Err(self.refuse_at(
-                end,
-                match self.byte(end) {
-                    Some(_) => Reason::Expected("a digit"),
-                    None => Reason::Ended,
-                },
-            )),
-        };
-        let whole = at;
-        at = some_digits(at)?;
-        if self.byte(whole) == Some(b'0') && at > whole + 1 {
-            return Err(self.refuse_at(
+        let whole = start + usize::from(self.byte(start) == Some(b'-'));
+        let mut at = self.digits(whole)?;
+        if at > whole + 1 && self.byte(whole) == Some(b'0') {
+            return Err(stop(
                 whole + 1,
                 Reason::Expected("a number without a leading zero"),
             ));
         }
         let mut far = at - whole > FAR;
-        if self.byte(at) == Some(b'.') {
-            let end = some_digits(at + 1)?;
+        let mut next = self.byte(at);
+        if next == Some(b'.') {
+            let end = self.digits(at + 1)?;
             far |= end - at > FAR;
             at = end;
+            next = self.byte(at);
         }
-        if let Some(b'e' | b'E') = self.byte(at) {
+        if let Some(b'e' | b'E') = next {
             let sign = matches!(self.byte(at + 1), Some(b'+' | b'-'));
-            at = some_digits(at + 1 + usize::from(sign))?;
+            at = self.digits(at + 1 + usize::from(sign))?;
             far = true;
         }
         let number = &self.text[start..at];
         if far && !in_range(number) {
-            return Err(self.refuse_at(start, Reason::Range));
+            return Err(stop(start, Reason::Range));
         }
         self.at = at;
         Ok(number)
     }
 
-    fn refuse(&self, reason: Reason) -> Refused {
-        self.refuse_at(self.at, reason)
+    /// Where the digits end that begin at `from`; there must be one.
+    #[inline]
+    fn digits(&self, from: usize) -> Result<usize, Stop> {
+        let mut end = from;
+        while self.byte(end).is_some_and(|byte| byte.is_ascii_digit()) {
+            end += 1;
+        }
+        if end > from {
+            return Ok(end);
+        }
+        Err(stop(
+            end,
+            match self.byte(end) {
+                Some(_) => Reason::Expected("a digit"),
+                None => Reason::Ended,
+            },
+        ))
     }
 
-    fn refuse_at(&self, at: usize, reason: Reason) -> Refused {
-        Refused::new(self.text, at, reason)
+    fn refuse(&self, reason: Reason) -> Stop {
+        Stop {
+            at: self.at,
+            reason,
+        }
     }
+
+    /// Says where the scanner stopped.
+    pub(crate) fn refused(&self, stop: Stop) -> Refused {
+        Refused::new(self.text, stop.at, stop.reason)
+    }
+}
+
+fn stop(at: usize, reason: Reason) -> Stop {
+    Stop { at, reason }
 }
 
 /// Digits before or behind the point that cannot take a number without an exponent out of the range.
@@ -290,6 +311,7 @@ fn in_range(number: &str) -> bool {
 }
 
 /// Where the first quotation mark, backslash or control character at or behind `at` is; eight bytes at a time.
+#[inline]
 fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
