@@ -220,6 +220,27 @@ fn the_last_of_two_equal_names_counts() {
     );
 }
 
+#[test]
+fn names_that_stand_twice_are_found_at_any_depth() {
+    for (text, found) in [
+        (r#"{"a": 1, "b": {"a": 2}}"#, vec![]),
+        (r#"{"a": 1, "b": 2, "\u0061": 3}"#, vec!["/a"]),
+        (
+            r#"{"x/y": [0, [], {"~": 1, "~": 2, "~": 3}]}"#,
+            vec!["/x~1y/2/~0", "/x~1y/2/~0"],
+        ),
+        (r#"{"a": 1, "a": 2"#, vec![]),
+    ] {
+        assert_eq!(repeated_names(text), found, "{text}");
+    }
+    let deep = format!(
+        "{}{{\"a\":1,\"a\":2}}{}",
+        "[".repeat(DEPTH - 1),
+        "]".repeat(DEPTH - 1)
+    );
+    assert_eq!(repeated_names(&deep).len(), 1);
+}
+
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

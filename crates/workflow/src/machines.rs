@@ -234,11 +234,12 @@ fn schema_file(directory: &Path, name: &str) -> PathBuf {
 fn read(directory: &Path, file: &Path, name: &str) -> Result<Machine, Vec<Problem>> {
     let text =
         std::fs::read_to_string(file).map_err(|error| vec![Problem::of_file(file, &error)])?;
+    let text = json::without_mark(&text);
     let schema_file = schema_file(directory, name);
     let schema = match std::fs::read_to_string(&schema_file) {
         Ok(schema) => {
-            serde_json::from_str::<serde::de::IgnoredAny>(&schema)
-                .map_err(|error| vec![Problem::of_file(&schema_file, &error)])?;
+            let schema = json::check(&schema)
+                .map_err(|refused| vec![Problem::of_file(&schema_file, &refused)])?;
             Some(schema.into())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,

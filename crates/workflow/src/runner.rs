@@ -121,8 +121,13 @@ impl AsRef<[u8]> for Text {
     }
 }
 
-fn text(payload: &Bytes) -> Arc<str> {
-    String::from_utf8_lossy(payload).into()
+/// What a function answered, as text; the engine reads it.
+fn text(payload: &Bytes) -> Result<Arc<str>, json::Refused> {
+    json::text(payload).map(Arc::from)
+}
+
+fn unreadable(refused: &json::Refused) -> String {
+    format!("The function's response is {refused}")
 }
 
 /// A function named by its ARN: its response is the result.
@@ -136,7 +141,10 @@ impl Caller for Plain {
 
     fn finished(self: Box<Self>, outcome: Outcome) {
         match outcome {
-            Outcome::Success { payload, .. } => self.0.succeeded(text(&payload)),
+            Outcome::Success { payload, .. } => match text(&payload) {
+                Ok(text) => self.0.succeeded(text),
+                Err(refused) => self.0.failed("States.Runtime", unreadable(&refused)),
+            },
             Outcome::Failed { error, payload, .. } => {
                 self.0.failed(error, String::from_utf8_lossy(&payload));
             }
@@ -226,7 +234,7 @@ fn response(payload: Value, status: u16) -> Arc<str> {
         fields.shift_remove("ExecutedVersion");
         fields.shift_remove("Payload");
     }
-    response.to_string().into()
+    json::write(&response).into()
 }
 
 impl Caller for Service {
@@ -236,14 +244,13 @@ impl Caller for Service {
 
     fn finished(self: Box<Self>, outcome: Outcome) {
         match outcome {
-            Outcome::Success { payload, .. } => match serde_json::from_slice(&payload) {
+            Outcome::Success { payload, .. } => match json::text(&payload).and_then(json::read) {
                 Ok(_) if self.waits && payload.is_empty() => {}
                 Ok(payload) if self.waits => self.responder.submitted(response(payload, 200)),
                 Ok(payload) => self.responder.succeeded(response(payload, 200)),
-                Err(error) => self.responder.failed(
-                    "States.Runtime",
-                    format!("The function's response is not JSON: {error}"),
-                ),
+                Err(refused) => self
+                    .responder
+                    .failed("States.Runtime", unreadable(&refused)),
             },
             Outcome::Failed { error, payload, .. } => {
                 self.responder

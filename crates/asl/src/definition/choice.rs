@@ -125,6 +125,6 @@ impl Reader {
         if stamp.is_none() {
             self.bad(&here, "String does not match RFC3339 timestamp");
         }
-        stamp.map(Delay::Until)
+        stamp.map(|at| Delay::Until(at.timestamp()))
     }
 }

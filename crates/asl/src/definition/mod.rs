@@ -70,6 +70,11 @@ impl StateMachine {
     /// # Errors
     /// When the text is not a definition that AWS would accept for the type.
     pub fn parse_as(text: &str, kind: Type) -> Result<Self, Vec<Diagnostic>> {
+        // Templates, rules and states nest in each other, and the text decides how deep.
+        json::with_room(|| Self::read(text, kind))
+    }
+
+    fn read(text: &str, kind: Type) -> Result<Self, Vec<Diagnostic>> {
         let root = root(text).map_err(|problem| vec![problem])?;
         let mut reader = reader::Reader::new(kind);
         reader.problems.extend(duplicates::find(text));
@@ -217,10 +222,15 @@ pub(crate) fn root(text: &str) -> Result<Value, Diagnostic> {
         )
         .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
     }
-    let root: Value = serde_json::from_str(text).map_err(|e| {
-        Diagnostic::error("INVALID_JSON_DESCRIPTION", "", e.to_string())
-            .at(e.line(), e.column())
-            .with_hint("the text is not JSON")
+    let root = json::read(text).map_err(|refused| {
+        let (line, column) = (refused.line, refused.column);
+        Diagnostic::error(
+            "INVALID_JSON_DESCRIPTION",
+            "",
+            format!("The definition is {refused}"),
+        )
+        .at(line, column)
+        .with_hint("mend the text at this place")
     })?;
     if !root.is_object() {
         return Err(Diagnostic::error(

@@ -290,13 +290,16 @@ pub(crate) async fn invoke(
             );
         }
     };
-    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
-        return failure(
-            StatusCode::BAD_REQUEST,
-            "InvalidRequestContentException",
-            &format!("Could not parse request body into json: {error}"),
-        );
-    }
+    let payload = match json::text(&payload).and_then(json::check) {
+        Ok(text) => payload.slice_ref(text.as_bytes()),
+        Err(refused) => {
+            return failure(
+                StatusCode::BAD_REQUEST,
+                "InvalidRequestContentException",
+                &format!("Could not parse request body into json: it is {refused}"),
+            );
+        }
+    };
     match kind {
         "RequestResponse" => {}
         "DryRun" => {
