@@ -3,8 +3,6 @@ mod filter;
 mod parse;
 mod read;
 
-pub(crate) use read::number;
-
 use filter::Filter;
 use serde_json::{Map, Value};
 
