@@ -24,9 +24,11 @@ pub const SETTINGS: &str = r#"Configuration:
 
     [functions.resize]              # `resize`, or arn:aws:lambda:…:function:resize, in a state machine
     command = ["python3", "resize.py"]   # left out: outside processes attach to the Runtime API
-    concurrency = 1                 # processes, and so invocations at once
+    concurrency = 4                 # processes at most, and so invocations at once; left out: the cores of the machine, at least 4
     timeout = "15m"                 # for one invocation
-    environment = { LEVEL = "9" }   # besides the variables of the server
+    init_timeout = "10s"            # for a process until it asks for work
+    environment = { LEVEL = "9" }   # besides Lambda's own variables
+    pass_environment = ["DATABASE_URL"]   # variables of the server; without it only PATH, HOME, LANG, proxies and the like
     directory = "."                 # where it runs
 
     [[auth.api_keys]]               # needed as soon as `listen` is not a loopback address
