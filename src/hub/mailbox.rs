@@ -110,8 +110,9 @@ struct Watch {
 
 enum Waiting {
     Job {
-        /// The newest version that was told, or that the client has.
+        /// The newest version that was told; until the snapshot is there, the one that the client says it has.
         told: Version,
+        /// The newest version that was published and not told yet, and whether it comes from a publish.
         slot: Option<(Arc<Telling>, bool)>,
         /// Until the snapshot is there nothing is told.
         primed: bool,
@@ -246,6 +247,9 @@ impl Mailbox {
     }
 
     /// Gives the job as the store has it; from now on the watch is told.
+    ///
+    /// A client that has a version which the job has not reached comes from before the store was restored: it gets the job as it is,
+    /// and then each later version, although they are lower than what it has.
     pub fn snapshot(&self, watch: WatchId, job: &Arc<Job>) -> Snapshot {
         let mut state = self.state.lock();
         let Some(entry) = state.watch(watch) else {
@@ -256,7 +260,14 @@ impl Mailbox {
         let Waiting::Job { told, slot, primed } = &mut entry.waiting else {
             return Snapshot::Open;
         };
-        *primed = true;
+        if !std::mem::replace(primed, true) {
+            // What was published meanwhile may be newer than the snapshot; the newest of all decides whether the client has it.
+            match slot.take_if(|(newest, _)| version(newest) == *told) {
+                Some((newest, _)) if newest.is_terminal() => return Snapshot::Finished,
+                Some(_) => {}
+                None => *told = Version::default(),
+            }
+        }
         if slot.is_some() {
             let waker = state.announce(watch);
             Self::wake(state, waker);
@@ -401,10 +412,12 @@ impl State {
 impl Watch {
     /// Whether it was newer than what waits and what was told.
     fn put(&mut self, telling: &Arc<Telling>, live: bool) -> bool {
-        let Waiting::Job { told, slot, .. } = &mut self.waiting else {
+        let Waiting::Job { told, slot, primed } = &mut self.waiting else {
             return false;
         };
-        let newest = slot.as_ref().map_or(*told, |(waiting, _)| version(waiting));
+        // What the client says it has is compared with the store's job only.
+        let told = if *primed { *told } else { Version::default() };
+        let newest = slot.as_ref().map_or(told, |(waiting, _)| version(waiting));
         let newer = version(telling) > newest;
         if newer {
             *slot = Some((Arc::clone(telling), live));

@@ -110,7 +110,7 @@ impl Hub {
     ///
     /// The caller then reads the job from the store and hands it to [`Mailbox::snapshot`]; until then what is
     /// published waits, so that a racing publish is neither lost nor told before an older snapshot. `after` is the
-    /// version that the client has seen; only newer ones are told.
+    /// version that the client has seen; it is not told again.
     pub fn watch(
         &self,
         job: JobId,

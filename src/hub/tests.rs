@@ -56,6 +56,8 @@ enum Step {
     Watch(usize, u8),
     /// Comes back with what it has seen: all up to so many versions before the newest.
     Resume(usize, u8, u8),
+    /// Comes back from before a restore of the store: with so many versions more than there are.
+    Ahead(usize, u8, u8),
     Snapshot(usize),
     Take(usize),
     Unwatch(usize),
@@ -69,7 +71,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (job.clone(), 0u8..3).prop_map(|(job, back)| Step::Publish(job, back)),
         1 => job.clone().prop_map(Step::Repair),
         2 => (mailbox.clone(), job.clone()).prop_map(|(mailbox, job)| Step::Watch(mailbox, job)),
-        2 => (mailbox.clone(), job, 0u8..3).prop_map(|(mailbox, job, back)| Step::Resume(mailbox, job, back)),
+        2 => (mailbox.clone(), job.clone(), 0u8..3).prop_map(|(mailbox, job, back)| Step::Resume(mailbox, job, back)),
+        2 => (mailbox.clone(), job, 1u8..20).prop_map(|(mailbox, job, ahead)| Step::Ahead(mailbox, job, ahead)),
         3 => (0usize..64).prop_map(Step::Snapshot),
         4 => mailbox.clone().prop_map(Step::Take),
         1 => (0usize..64).prop_map(Step::Unwatch),
@@ -168,6 +171,11 @@ proptest! {
                     let after = versions[&job].saturating_sub(u64::from(back)).max(1);
                     models.push(watch(&hub, &mailboxes, mailbox, job, after, Some(after)));
                 }
+                Step::Ahead(mailbox, job, ahead) => {
+                    let committed = versions[&job];
+                    let after = committed + u64::from(ahead);
+                    models.push(watch(&hub, &mailboxes, mailbox, job, committed, Some(after)));
+                }
                 Step::Snapshot(index) if !models.is_empty() => {
                     let index = index % models.len();
                     let model = &mut models[index];
@@ -228,6 +236,45 @@ fn a_client_that_has_the_version_gets_only_newer_ones() {
         Version(6)
     );
     assert!(mailbox.take().is_none());
+}
+
+#[test]
+fn a_client_with_a_version_that_the_job_has_not_reached_gets_the_job() {
+    // What was published before the snapshot came, and what the watcher gets first.
+    for (published, read, first) in [
+        (vec![], 4, Some(4)),
+        (vec![5, 6], 4, Some(6)),
+        (vec![5], 6, Some(6)),
+        (vec![], LAST, Some(LAST)),
+        (vec![9], 8, None),
+        (vec![3], 9, None),
+        (vec![10], 8, Some(10)),
+    ] {
+        let (hub, mailbox) = (Hub::default(), Arc::default());
+        let group = GroupKey("g".into());
+        let has = Some(Version(9));
+        let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), has);
+        for version in &published {
+            hub.publish(None, &row(1, *version));
+        }
+        assert_eq!(mailbox.snapshot(watch, &row(1, read)), Snapshot::Open);
+        let next = || {
+            let delivery = mailbox.take()?;
+            Some(delivery.telling.job().unwrap().version.0)
+        };
+        assert_eq!(next(), first, "{published:?}, then {read} is read");
+        let newest = first.unwrap_or(9);
+        if newest < LAST {
+            hub.publish(None, &row(1, newest));
+            hub.publish(None, &row(1, newest + 1));
+            assert_eq!(next(), Some(newest + 1));
+        }
+    }
+    let (hub, mailbox) = (Hub::default(), Arc::default());
+    let group = GroupKey("g".into());
+    let has = Some(Version(LAST));
+    let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), has);
+    assert_eq!(mailbox.snapshot(watch, &row(1, LAST)), Snapshot::Finished);
 }
 
 #[test]
