@@ -20,6 +20,7 @@ mod tests;
 
 use job::Time;
 use resolvers::Caller;
+use resolvers::caller::Rights;
 use resolvers::token::{PREFIX, Signer, TokenError};
 
 pub use api_key::ApiKey;
@@ -177,10 +178,16 @@ impl Authenticator {
 
     fn own(&self, token: &str, now: Time) -> Result<Authenticated, Refusal> {
         let found = self.signer.caller(token, now);
-        let (caller, expires_at) = found.map_err(|error| match error {
+        let (mut caller, expires_at) = found.map_err(|error| match error {
             TokenError::Invalid => Check::OwnToken,
             TokenError::Expired => Check::Expired,
         })?;
+        // Its connections are counted with the owner's.
+        if let Rights::Watch(_) = caller.rights
+            && let Some(owner) = self.signer.owner_in(token)
+        {
+            caller.subject = owner;
+        }
         Ok(Authenticated {
             caller,
             expires_at: Some(expires_at),

@@ -167,6 +167,9 @@ async fn api_keys_and_our_own_tokens() {
             subject(auth, Some(&old), None).await,
             Err(AuthError::Expired)
         );
+        let of_ann = signer().watch_token_of(job, "ann", Time::from_millis(NOW + 1));
+        let of_ann = subject(auth, Some(&of_ann), None).await;
+        assert_eq!(of_ann, Ok("ann".into()), "counted with the owner");
         let forged = subject(auth, Some("Bearer jc1.forged.x"), None).await;
         assert_eq!(forged, Err(AuthError::Invalid));
     }

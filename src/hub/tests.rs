@@ -295,3 +295,54 @@ fn a_repair_counts_who_was_behind() {
     let told = mailboxes[0].take().unwrap();
     assert_eq!(told.telling.job().unwrap().version, Version(4));
 }
+
+#[test]
+fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() {
+    let (hub, mailbox) = (Hub::default(), Arc::<Mailbox>::default());
+    let group = GroupKey("g".into());
+    let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), None);
+    let list = hub.watch_list(Arc::default(), &mailbox, GroupKey("l".into()), || {
+        Arc::new(Plain)
+    });
+    let next = |wanted| {
+        let deliveries = std::iter::from_fn(|| mailbox.take());
+        let told = deliveries.filter(|delivery| delivery.watch == wanted);
+        let told = told.map(|delivery| {
+            let version = delivery.telling.job().map(|job| job.version.0);
+            (delivery.kind, version)
+        });
+        told.collect::<Vec<_>>()
+    };
+    hub.publish(None, &row(1, 9));
+    mailbox.snapshot(watch, &row(1, 9));
+    assert!(mailbox.page(list, &[row(1, 9)]));
+    assert_eq!(next(watch), [(None, Some(9))]);
+    // One older read may have begun before version 9 was written.
+    assert_eq!(hub.repair(&row(1, 4)), 0);
+    hub.publish(None, &row(1, 10));
+    // What was given since the last repair proves nothing yet.
+    assert_eq!(hub.repair(&row(1, 4)), 0);
+    assert_eq!(next(watch), [(None, Some(10))]);
+    assert_eq!(hub.repair(&row(1, 4)), 2, "the job's watch and the list");
+    let told: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
+    let of = |wanted| {
+        let told = told.iter().filter(move |delivery| delivery.watch == wanted);
+        told.map(|delivery| {
+            (
+                delivery.kind,
+                delivery.telling.job().map(|job| job.version.0),
+            )
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(of(watch), [(None, Some(4))]);
+    assert_eq!(of(list), [(Some(Kind::Resync), None)]);
+    assert!(mailbox.page(list, &[row(1, 4)]));
+    let paged = [(Some(Kind::Enter), Some(4)), (Some(Kind::Snapshot), None)];
+    assert_eq!(next(list), paged);
+    // Later versions arrive although they are lower than what was told before.
+    assert_eq!(hub.repair(&row(1, 4)), 0);
+    hub.publish(None, &row(1, 5));
+    let told: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+}

@@ -236,6 +236,10 @@ async fn outcome(
         let id = message["id"].as_str().unwrap_or_default().to_owned();
         by_operation.entry(id).or_default().push(message);
     }
+    // What belongs to no operation has no order: a ping is answered while credentials are checked.
+    if let Some(others) = by_operation.get_mut("") {
+        others.sort_by_key(Value::to_string);
+    }
     (by_operation, written)
 }
 

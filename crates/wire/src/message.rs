@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
 use crate::session::Request;
@@ -63,20 +63,6 @@ impl<'de, const N: usize> Visitor<'de> for Wanted<N> {
     }
 }
 
-/// A field with this name as its type; an error says which field it was.
-fn typed<'a, T: Deserialize<'a>, E: de::Error>(
-    name: &str,
-    value: Option<&'a RawValue>,
-) -> Result<Option<T>, E> {
-    let Some(value) = value else { return Ok(None) };
-    serde_json::from_str(value.get()).map_err(|error| {
-        // Its place would be one within the field.
-        let text = error.to_string();
-        let what = text.split(" at line ").next().unwrap_or_default();
-        E::custom(format_args!("{name}: {what}"))
-    })
-}
-
 /// The fields that any message of the sub-protocols has.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
@@ -88,9 +74,9 @@ pub(crate) struct Message<'a> {
 impl<'a> Message<'a> {
     pub(crate) fn read(text: &'a str) -> Result<Self, serde_json::Error> {
         let [kind, id, payload] = fields(text, ["type", "id", "payload"])?;
-        let kind = typed::<String, serde_json::Error>("type", kind)?;
+        let kind = kind.ok_or_else(|| serde_json::Error::missing_field("type"))?;
         Ok(Self {
-            kind: kind.ok_or_else(|| serde_json::Error::missing_field("type"))?,
+            kind: serde_json::from_str(kind.get())?,
             id,
             payload,
         })
@@ -113,22 +99,53 @@ impl Request {
 }
 
 impl<'de> Deserialize<'de> for Request {
-    /// From text only: its variables are kept as they are written.
     fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        let names = ["query", "operationName", "variables", "extensions"];
-        let [query, operation, variables, extensions] = Wanted(names).deserialize(reader)?;
-        let query = typed("query", query)?;
-        let kept = |value: Option<&RawValue>| {
-            let value = value.filter(|value| value.get() != "null");
-            value.map(ToOwned::to_owned)
-        };
-        Ok(Self {
-            query: query.ok_or_else(|| D::Error::missing_field("query"))?,
-            operation_name: typed::<Option<String>, _>("operationName", operation)?.flatten(),
-            variables: kept(variables),
-            extensions: kept(extensions),
+        reader.deserialize_map(RequestVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum RequestField {
+    Query,
+    OperationName,
+    Variables,
+    Extensions,
+    #[serde(other)]
+    Other,
+}
+
+struct RequestVisitor;
+
+impl<'de> Visitor<'de> for RequestVisitor {
+    type Value = Request;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Request, A::Error> {
+        let mut query = None;
+        let mut request = Request {
+            query: String::new(),
+            operation_name: None,
+            variables: None,
+            extensions: None,
             authorization: None,
-        })
+        };
+        while let Some(field) = map.next_key()? {
+            match field {
+                RequestField::Query => query = Some(map.next_value()?),
+                RequestField::OperationName => request.operation_name = map.next_value()?,
+                RequestField::Variables => request.variables = map.next_value()?,
+                RequestField::Extensions => request.extensions = map.next_value()?,
+                RequestField::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        request.query = query.ok_or_else(|| A::Error::missing_field("query"))?;
+        Ok(request)
     }
 }
 
@@ -180,17 +197,20 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_field() {
+    fn an_error_says_what_is_wrong() {
         for (text, said) in [
             (
-                r#"[1]"#,
+                "[1]",
                 "invalid type: sequence, expected a JSON object at line 1 column 0",
             ),
             (
                 r#"{"query":1}"#,
-                "query: invalid type: integer `1`, expected a string",
+                "invalid type: integer `1`, expected a string at line 1 column 10",
             ),
-            (r#"{"variables":{}}"#, "missing field `query`"),
+            (
+                r#"{"variables":{}}"#,
+                "missing field `query` at line 1 column 16",
+            ),
         ] {
             assert_eq!(Request::read(text).unwrap_err().to_string(), said);
         }
