@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer};
 
+use crate::auth::oidc::keep_apart;
 use crate::auth::{ApiKey, OidcConfig};
 use crate::{broker, chaos};
 
@@ -309,6 +310,7 @@ impl Config {
             provider.jwks_file = provider.jwks_file.take().map(|path| base.join(path));
             provider.check()?;
         }
+        keep_apart(&mut file.auth.oidc, &file.auth.api_keys)?;
         let aws = aws(&flags, &mut file)?;
         let named = flags
             .state_machines

@@ -41,6 +41,7 @@ pub const SETTINGS: &str = r#"Configuration:
     audience = "CLIENT ID"          # one of `aud`, or `client_id` where a token has no `aud`
     jwks_url = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_EXAMPLE/.well-known/jwks.json"   # or jwks_file = "keys.json"
     subject_claim = "sub"           # the owner of what it submits
+    owner_prefix = "acme|"          # before that owner; of several providers each has one, its issuer and | unless it is given
     everybody = ["submitter"]       # roles of all who bring one
     groups_claim = "cognito:groups" # or a JSON pointer, such as "/realm_access/roles"
     groups = { support = ["operator"] }   # roles of those in a group
