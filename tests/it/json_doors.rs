@@ -86,13 +86,34 @@ fn table() -> Vec<Case> {
 /// A text of a few fields; at most one of its parts is to be refused.
 fn random(random: &mut StdRng) -> Case {
     const GOOD: &[&str] = &[
-        "0", "-0.0", "9007199254740993", "-9223372036854775808", "18446744073709551615", "1e308", "2.5E-7", "true",
-        r#""\ud834\udd1e""#, r#""\\ud800""#, r#""\"\/\b\f\n\r\t""#, "\"\u{feff}\u{2029}\u{10ffff}\"", "[]", "{ }",
+        "0",
+        "-0.0",
+        "9007199254740993",
+        "-9223372036854775808",
+        "18446744073709551615",
+        "1e308",
+        "2.5E-7",
+        "true",
+        r#""\ud834\udd1e""#,
+        r#""\\ud800""#,
+        r#""\"\/\b\f\n\r\t""#,
+        "\"\u{feff}\u{2029}\u{10ffff}\"",
+        "[]",
+        "{ }",
         r#"{"a": {"b": [1, "c"]}}"#,
     ];
     const BAD: &[(&str, &str)] = &[
-        ("1e309", RANGE), ("-1E+400", RANGE), ("3e-400", RANGE), (r#""\ud800""#, HALF), (r#""x\udfffy""#, HALF),
-        (r#""\ud800\u0041""#, HALF), ("-", NOT_JSON), ("tru", NOT_JSON), (".5", NOT_JSON), (r#""\u12g4""#, NOT_JSON), ("[1 2]", NOT_JSON),
+        ("1e309", RANGE),
+        ("-1E+400", RANGE),
+        ("3e-400", RANGE),
+        (r#""\ud800""#, HALF),
+        (r#""x\udfffy""#, HALF),
+        (r#""\ud800\u0041""#, HALF),
+        ("-", NOT_JSON),
+        ("tru", NOT_JSON),
+        (".5", NOT_JSON),
+        (r#""\u12g4""#, NOT_JSON),
+        ("[1 2]", NOT_JSON),
     ];
     let (mut fields, mut why) = (Vec::new(), None);
     for _ in 0..random.random_range(1..6) {
@@ -111,7 +132,12 @@ fn random(random: &mut StdRng) -> Case {
         why = Some(reason);
     }
     let space = *["", " ", "\n\t", "\r\n"].choose(random).unwrap();
-    let mut text = if random.random_bool(0.2) { "\u{feff}" } else { "" }.to_owned();
+    let mut text = if random.random_bool(0.2) {
+        "\u{feff}"
+    } else {
+        ""
+    }
+    .to_owned();
     text.push('{');
     for (index, field) in fields.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
@@ -134,10 +160,8 @@ fn cases() -> Vec<Case> {
 }
 
 const SUBMIT: &str = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id } }";
-const SUBMITS: &str =
-    "mutation($inputs: [SubmitJobInput!]!) { submitJobs(inputs: $inputs) { job { id } error { code message } } }";
-const RESUME: &str =
-    "mutation($id: ID!, $output: AWSJSON) { resumeJob(id: $id, step: \"Only\", output: $output) { id } }";
+const SUBMITS: &str = "mutation($inputs: [SubmitJobInput!]!) { submitJobs(inputs: $inputs) { job { id } error { code message } } }";
+const RESUME: &str = "mutation($id: ID!, $output: AWSJSON) { resumeJob(id: $id, step: \"Only\", output: $output) { id } }";
 
 /// What a door says: the value that it gives back, where it gives one, or why it refuses.
 type Verdict = Result<Option<Value>, String>;
@@ -192,18 +216,24 @@ impl World {
         let answer = self.client.ask(SUBMIT, json!({ "input": input })).await;
         match code_of(&answer) {
             Some((_, message)) => Err(message),
-            None => Ok(Some(self.given_back(&answer["data"]["submitJob"]["id"]).await)),
+            None => Ok(Some(
+                self.given_back(&answer["data"]["submitJob"]["id"]).await,
+            )),
         }
     }
 
     /// The text within the document.
     async fn submit_literal(&self, text: &str) -> Verdict {
         let literal = Value::from(text);
-        let document = format!("mutation {{ submitJob(input: {{ type: \"pass\", input: {literal} }}) {{ id }} }}");
+        let document = format!(
+            "mutation {{ submitJob(input: {{ type: \"pass\", input: {literal} }}) {{ id }} }}"
+        );
         let answer = self.client.ask(&document, json!({})).await;
         match code_of(&answer) {
             Some((_, message)) => Err(message),
-            None => Ok(Some(self.given_back(&answer["data"]["submitJob"]["id"]).await)),
+            None => Ok(Some(
+                self.given_back(&answer["data"]["submitJob"]["id"]).await,
+            )),
         }
     }
 
@@ -240,7 +270,9 @@ impl World {
         let parameters = json!({ "stateMachineArn": self.express, "input": text });
         let answer = self.call("StartSyncExecution", parameters).await?;
         assert_eq!(answer["status"], "SUCCEEDED", "it was taken: {answer}");
-        Ok(Some(json::read(answer["output"].as_str().unwrap()).unwrap()))
+        Ok(Some(
+            json::read(answer["output"].as_str().unwrap()).unwrap(),
+        ))
     }
 
     async fn test_state(&self, text: &str) -> Verdict {
@@ -249,7 +281,9 @@ impl World {
         let parameters = json!({ "definition": definition, "roleArn": role, "input": text });
         let answer = self.call("TestState", parameters).await?;
         assert_eq!(answer["status"], "SUCCEEDED", "it was taken: {answer}");
-        Ok(Some(json::read(answer["output"].as_str().unwrap()).unwrap()))
+        Ok(Some(
+            json::read(answer["output"].as_str().unwrap()).unwrap(),
+        ))
     }
 
     /// The text is looked at before the token is.
@@ -290,7 +324,10 @@ impl World {
                 let job = self.client.job(&id).await;
                 Ok(Some(json::read(job["result"].as_str().unwrap()).unwrap()))
             }
-            _ => Err(job["error"]["message"].as_str().unwrap_or_default().to_owned()),
+            _ => Err(job["error"]["message"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()),
         }
     }
 }
@@ -305,7 +342,9 @@ async fn serve(internal: Client, mut answers: tokio::sync::mpsc::UnboundedReceiv
     loop {
         let next = internal.request(Method::GET, &format!("{base}/next"));
         let next = next.send().await.unwrap();
-        let id = next.headers()["lambda-runtime-aws-request-id"].to_str().unwrap();
+        let id = next.headers()["lambda-runtime-aws-request-id"]
+            .to_str()
+            .unwrap();
         let response = internal.request(Method::POST, &format!("{base}/{id}/response"));
         let Some(answer) = answers.recv().await else {
             return;
@@ -366,9 +405,17 @@ async fn every_door_gives_the_same_verdict_at_once() {
         check("submitJobs", &case, world.submit_many(text).await);
         check("resumeJob", &case, world.resume(text).await);
         check("StartExecution", &case, world.start_execution(text).await);
-        check("StartSyncExecution", &case, world.start_sync_execution(text).await);
+        check(
+            "StartSyncExecution",
+            &case,
+            world.start_sync_execution(text).await,
+        );
         check("TestState", &case, world.test_state(text).await);
-        check("SendTaskSuccess", &case, world.send_task_success(text).await);
+        check(
+            "SendTaskSuccess",
+            &case,
+            world.send_task_success(text).await,
+        );
         check("Invoke", &case, world.invoke(text).await);
         check("a function's answer", &case, world.answer(text).await);
     }

@@ -30,7 +30,7 @@ mod token;
 pub use limits::{DEPTH, MADE_DEPTH, THREAD_STACK};
 pub use read::{read, read_made};
 pub use refused::{Reason, Refused};
-pub use repeated::repeated_names;
+pub use repeated::{Step, repeated_names};
 
 use scan::Scanner;
 use token::Token;

@@ -15,8 +15,17 @@ enum Open {
     Object(HashSet<String>, String),
 }
 
-/// The JSON pointer of each name that its object has already; empty when the text is not JSON.
-pub fn repeated_names(text: &str) -> Vec<String> {
+/// One step of the way to a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Into an object, by its name.
+    Name(String),
+    /// Into an array, by its place from 0.
+    Index(usize),
+}
+
+/// The way to each name that its object has already; empty when the text is not JSON.
+pub fn repeated_names(text: &str) -> Vec<Vec<Step>> {
     let mut scanner = Scanner::new(without_mark(text), DEPTH);
     let (mut open, mut found) = (Vec::new(), Vec::new());
     loop {
@@ -30,7 +39,7 @@ pub fn repeated_names(text: &str) -> Vec<String> {
                     again = !names.insert(last.clone());
                 }
                 if again {
-                    found.push(pointer(&open));
+                    found.push(open.iter().map(Open::step).collect());
                 }
             }
             Ok(Some(token)) => {
@@ -47,16 +56,11 @@ pub fn repeated_names(text: &str) -> Vec<String> {
     }
 }
 
-fn pointer(open: &[Open]) -> String {
-    let mut pointer = String::new();
-    for level in open {
-        pointer.push('/');
-        match level {
-            Open::Array(index) => pointer.push_str(&index.to_string()),
-            Open::Object(_, name) => {
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-            }
+impl Open {
+    fn step(&self) -> Step {
+        match self {
+            Open::Array(index) => Step::Index(*index),
+            Open::Object(_, name) => Step::Name(name.clone()),
         }
     }
-    pointer
 }

@@ -1,17 +1,27 @@
 //! Fields that stand twice in one object: JSON parsers keep the last one in silence, AWS refuses the definition.
 use crate::Diagnostic;
+use json::Step;
 
 /// One diagnostic for each repeated field; none when the text is not JSON.
 pub(super) fn find(text: &str) -> Vec<Diagnostic> {
     json::repeated_names(text)
         .into_iter()
-        .map(|at| {
-            let name = at.rsplit('/').next().unwrap_or_default();
-            let name = name.replace("~1", "/").replace("~0", "~");
+        .map(|steps| {
+            let (mut at, mut last) = (String::new(), "");
+            for step in &steps {
+                match step {
+                    Step::Name(name) => {
+                        at.push('/');
+                        at.push_str(name);
+                        last = name;
+                    }
+                    Step::Index(index) => at.push_str(&format!("[{index}]")),
+                }
+            }
             Diagnostic::error(
                 "INVALID_JSON_DESCRIPTION",
                 &at,
-                format!("Duplicate field '{name}'"),
+                format!("Duplicate field '{last}'"),
             )
             .with_hint("keep one of the two")
         })
@@ -27,7 +37,7 @@ mod tests {
         };
         assert_eq!(
             places(r#"{"a":1,"b":[{"c":1,"c":2}],"a":{}}"#),
-            ["/b/0/c", "/a"]
+            ["/b[0]/c", "/a"]
         );
         assert!(places(r#"{"a":1,"b":{"a":2}}"#).is_empty() && places("{").is_empty());
     }
