@@ -28,6 +28,8 @@ pub const LISTEN: &str = "127.0.0.1:8080";
 pub const DATA: &str = "data";
 /// The configuration that is read when it is there and no other is named.
 pub const FILE: &str = "jobcast.toml";
+/// What is logged when nothing else is said.
+pub const LOG: &str = "info";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -330,7 +332,7 @@ impl Config {
                 .public_url
                 .or(file.public_url)
                 .map(|url| url.trim_end_matches('/').to_owned()),
-            log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+            log: flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             samples: file.samples.unwrap_or(aws.is_none()),
             retention: file.retention.unwrap_or(RETENTION),

@@ -241,7 +241,7 @@ impl Client {
             .map_err(|error| Try::Again(self.broken(&error)))?;
         let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
             let text = String::from_utf8_lossy(&body);
-            let text = super::output::shorten(&text, SHOWN_CHARACTERS);
+            let text = super::text::shorten(&text, SHOWN_CHARACTERS);
             let url = self.url().to_owned();
             return Err(
                 if matches!(

@@ -50,13 +50,10 @@ pub(super) fn allow_open_files() {
 }
 
 fn announce(addresses: Addresses) {
-    let internal = addresses.internal;
-    let internal = internal.map(|address| format!("\ninternal on http://{address}"));
-    print(format_args!(
-        "listening on http://{}{}",
-        addresses.public,
-        internal.unwrap_or_default()
-    ));
+    print(format_args!("listening on http://{}", addresses.public));
+    if let Some(internal) = addresses.internal {
+        print(format_args!("internal on http://{internal}"));
+    }
 }
 
 /// Begins to log as the configuration says.
