@@ -5,7 +5,10 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let folded = |name: &str| name.to_lowercase().replace('-', "_");
     let name = folded(name);
     let distance = |known: &str| strsim::damerau_levenshtein(&name, &folded(known));
-    let nearest = known.into_iter().map(|known| (distance(known), known)).min();
+    let nearest = known
+        .into_iter()
+        .map(|known| (distance(known), known))
+        .min();
     // A third of a name may be wrong, and two letters of a short one.
     let (distance, known) = nearest?;
     let most = (name.chars().count() / 3).max(if name.len() > 3 { 2 } else { 1 });
@@ -23,7 +26,13 @@ mod tests {
 
     #[test]
     fn slips_are_recognized_and_strangers_are_not() {
-        let known = ["listen", "internal_listen", "log", "log_format", "retention"];
+        let known = [
+            "listen",
+            "internal_listen",
+            "log",
+            "log_format",
+            "retention",
+        ];
         for (name, meant) in [
             ("lisen", Some("listen")),
             ("Listen", Some("listen")),

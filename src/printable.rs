@@ -82,13 +82,28 @@ mod tests {
     fn what_acts_is_written_as_an_escape() {
         for (text, shown) in [
             ("plain text", "plain text"),
-            ("Zürich 東京 café e\u{301} ☀\u{fe0f}", "Zürich 東京 café e\u{301} ☀\u{fe0f}"),
-            ("\u{1b}]0;owned\u{7}\u{1b}[2J", r"\u{1b}]0;owned\u{7}\u{1b}[2J"),
+            (
+                "Zürich 東京 café e\u{301} ☀\u{fe0f}",
+                "Zürich 東京 café e\u{301} ☀\u{fe0f}",
+            ),
+            (
+                "\u{1b}]0;owned\u{7}\u{1b}[2J",
+                r"\u{1b}]0;owned\u{7}\u{1b}[2J",
+            ),
             ("a\nb\r\tc\0", r"a\nb\r\tc\u{0}"),
-            ("\u{7f}\u{80}\u{9b}2J\u{9d}\u{9f}", r"\u{7f}\u{80}\u{9b}2J\u{9d}\u{9f}"),
+            (
+                "\u{7f}\u{80}\u{9b}2J\u{9d}\u{9f}",
+                r"\u{7f}\u{80}\u{9b}2J\u{9d}\u{9f}",
+            ),
             ("\u{202e}gpj.exe\u{202c}", r"\u{202e}gpj.exe\u{202c}"),
-            ("\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}", r"\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}"),
-            ("a\u{200b}b\u{200d}c\u{2060}\u{feff}", r"a\u{200b}b\u{200d}c\u{2060}\u{feff}"),
+            (
+                "\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}",
+                r"\u{2066}\u{2069}\u{200e}\u{200f}\u{61c}",
+            ),
+            (
+                "a\u{200b}b\u{200d}c\u{2060}\u{feff}",
+                r"a\u{200b}b\u{200d}c\u{2060}\u{feff}",
+            ),
             ("\u{2028}\u{2029}\u{85}", r"\u{2028}\u{2029}\u{85}"),
             ("a\u{e0041}\u{3164}", r"a\u{e0041}\u{3164}"),
         ] {
@@ -98,7 +113,12 @@ mod tests {
 
     #[test]
     fn joiners_stay_where_they_join() {
-        for text in ["👨\u{200d}👩\u{200d}👧", "❤\u{fe0f}\u{200d}🔥", "می\u{200c}خواهم", "क्\u{200d}ष"] {
+        for text in [
+            "👨\u{200d}👩\u{200d}👧",
+            "❤\u{fe0f}\u{200d}🔥",
+            "می\u{200c}خواهم",
+            "क्\u{200d}ष",
+        ] {
             assert_eq!(printable(text), text);
         }
         for text in ["\u{200d}👩", "👩\u{200d}", "é\u{200d}é", "a\u{200c}م"] {
@@ -111,14 +131,20 @@ mod tests {
         for c in (0..=0x10_ffff).filter_map(char::from_u32) {
             let text = printable(&c.to_string()).into_owned();
             let direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-            assert!(!(c.is_control() || direction) || text.is_ascii() && text.len() > 1, "{c:?}");
+            assert!(
+                !(c.is_control() || direction) || text.is_ascii() && text.len() > 1,
+                "{c:?}"
+            );
             assert!(!text.chars().any(char::is_control), "{c:?}");
         }
     }
 
     #[test]
     fn lines_stay_where_they_are_meant() {
-        assert_eq!(printable_lines("one\n  two\u{1b}c\r\nthree"), "one\n  two\\u{1b}c\nthree");
+        assert_eq!(
+            printable_lines("one\n  two\u{1b}c\r\nthree"),
+            "one\n  two\\u{1b}c\nthree"
+        );
     }
 
     #[test]
@@ -126,8 +152,14 @@ mod tests {
         let value = serde_json::json!({ "a\u{202e}": "\u{1b}[2J\u{7f}\u{9b}\u{200b}\u{e0001}\n東", "b": [1, "é"] });
         for text in [value.to_string(), format!("{value:#}")] {
             let shown = printable_json(&text);
-            assert!(!shown.chars().any(|c| !c.is_ascii_whitespace() && acts(c)), "{shown}");
-            assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"), value);
+            assert!(
+                !shown.chars().any(|c| !c.is_ascii_whitespace() && acts(c)),
+                "{shown}"
+            );
+            assert_eq!(
+                serde_json::from_str::<serde_json::Value>(&shown).expect("JSON"),
+                value
+            );
             assert_eq!(shown.lines().count(), text.lines().count());
         }
     }

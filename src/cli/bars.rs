@@ -69,14 +69,18 @@ impl Bars {
             brief,
             last: None,
         };
-        bars.whole.set_style(style(DIM, "{spinner}", "", bars.layout()));
+        bars.whole
+            .set_style(style(DIM, "{spinner}", "", bars.layout()));
         bars.whole.set_prefix(bars.titled(""));
         bars.whole.enable_steady_tick(TICK);
         bars
     }
 
     fn update(&mut self, job: &Job) {
-        let names = job.steps.iter().map(|step| width(&step.name) + INDENT.len());
+        let names = job
+            .steps
+            .iter()
+            .map(|step| width(&step.name) + INDENT.len());
         let names = names.chain([width(&job.job_type)]);
         self.width = self.width.max(names.max().unwrap_or(0));
         self.whole.set_prefix(self.titled(&job.job_type));
@@ -123,7 +127,10 @@ impl Bars {
     }
 
     fn titled(&self, job_type: &str) -> String {
-        let (title, width) = (self.title.as_deref().unwrap_or(job_type), self.layout().name);
+        let (title, width) = (
+            self.title.as_deref().unwrap_or(job_type),
+            self.layout().name,
+        );
         shown(&paint(BOLD, padded(&shorten(title, width), width)))
     }
 
@@ -296,14 +303,22 @@ mod tests {
                 let Layout { name, bar, words } = Layout::of(columns, width);
                 let gaps = usize::from(bar > 0) + if words > 0 { 2 } else { 0 };
                 let line = FIXED + name + bar + words + gaps;
-                assert!(line <= columns || columns < FIXED + MARGIN + 1, "{columns} {width}: {line}");
+                assert!(
+                    line <= columns || columns < FIXED + MARGIN + 1,
+                    "{columns} {width}: {line}"
+                );
             }
         }
     }
 
     #[test]
     fn words_are_cut_to_their_room() {
-        let words = || vec![(RED, "東京東京".to_owned()), (PLAIN, "\u{1b}[2Jx".to_owned())];
+        let words = || {
+            vec![
+                (RED, "東京東京".to_owned()),
+                (PLAIN, "\u{1b}[2Jx".to_owned()),
+            ]
+        };
         for room in 0..30 {
             let bare = anstream::adapter::strip_str(&fit(words(), room)).to_string();
             assert!(width(&bare) <= room, "{room}: {bare:?}");

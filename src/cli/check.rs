@@ -56,7 +56,11 @@ pub(super) fn check(directory: &Path, json: bool) -> Result<Outcome, CliError> {
                 ),
             ),
         };
-        print(text![counted(checked.files, "state machine"), ": ", verdict]);
+        print(text![
+            counted(checked.files, "state machine"),
+            ": ",
+            verdict
+        ]);
     }
     Ok(if errors == 0 {
         Outcome::Succeeded

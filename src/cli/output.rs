@@ -122,15 +122,25 @@ impl Table {
         let bands = self.bands(most);
         self.rows.iter().map(move |row| {
             let lines = bands.iter().enumerate().filter_map(|(at, band)| {
-                let last = band.iter().rposition(|(column, _)| !row[*column].1.is_empty());
+                let last = band
+                    .iter()
+                    .rposition(|(column, _)| !row[*column].1.is_empty());
                 // A row has its first line in any case.
                 if last.is_none() && at > 0 {
                     return None;
                 }
                 let mut line = text![if at > 0 { INDENT } else { "" }];
-                for (place, (column, width)) in band.iter().take(last.map_or(0, |last| last + 1)).enumerate() {
+                for (place, (column, width)) in band
+                    .iter()
+                    .take(last.map_or(0, |last| last + 1))
+                    .enumerate()
+                {
                     let (style, cell) = &row[*column];
-                    let cell = if *column == 0 { cell.clone() } else { shorten(cell, *width) };
+                    let cell = if *column == 0 {
+                        cell.clone()
+                    } else {
+                        shorten(cell, *width)
+                    };
                     line.add(paint(*style, &cell));
                     if Some(place) != last {
                         line.add(&padded(&cell, width + 2)[cell.len()..]);
@@ -215,7 +225,12 @@ mod tests {
         let mut table = Table::new(&["ID", "STATUS", "TAGS", "MESSAGE"]);
         let plain = |text: &str| (Style::new(), text.to_owned());
         table.row([plain("1"), plain("QUEUED"), plain(""), plain("")]);
-        table.row([plain("234"), plain("OK"), plain(""), plain(&"done ".repeat(9))]);
+        table.row([
+            plain("234"),
+            plain("OK"),
+            plain(""),
+            plain(&"done ".repeat(9)),
+        ]);
         table
     }
 
@@ -260,7 +275,10 @@ mod tests {
         for most in 1..60 {
             for line in lines(&table(), Some(most)) {
                 let first = line.starts_with("234") || line.starts_with("ID");
-                assert!(width(&line) <= most.max(if first { 3 } else { 4 }), "{most}: {line}");
+                assert!(
+                    width(&line) <= most.max(if first { 3 } else { 4 }),
+                    "{most}: {line}"
+                );
             }
         }
     }

@@ -23,7 +23,11 @@ pub(super) async fn until_interrupted<T>(
         SignalKind::quit(),
     ];
     // Elsewhere they may be ignored on purpose, as by nohup.
-    let kinds = if stdout().is_terminal() { &kinds } else { &kinds[..2] };
+    let kinds = if stdout().is_terminal() {
+        &kinds
+    } else {
+        &kinds[..2]
+    };
     // Each future is cancel-safe: a signal that came belongs to the process's end.
     let mut signals = Vec::new();
     for kind in kinds {
@@ -64,7 +68,10 @@ fn wait_for_reader_to_go() {
         let mut pipes = [PollFd::new(&out, PollFlags::empty())];
         match poll(&mut pipes, None) {
             Err(error) if std::io::Error::from(error).kind() == ErrorKind::Interrupted => {}
-            Ok(_) if !pipes[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) => {}
+            Ok(_)
+                if !pipes[0]
+                    .revents()
+                    .intersects(PollFlags::ERR | PollFlags::HUP) => {}
             _ => return,
         }
     }

@@ -128,7 +128,12 @@ mod tests {
     #[test]
     fn only_styles_come_out_with_sequences() {
         let hostile = "\u{1b}[2J\u{9b}31m\nx";
-        let text = text!["a ", hostile, paint(RED, hostile), paint(BOLD, paint(DIM, 7))];
+        let text = text![
+            "a ",
+            hostile,
+            paint(RED, hostile),
+            paint(BOLD, paint(DIM, 7))
+        ];
         let bare = text.unstyled();
         assert_eq!(bare, r"a \u{1b}[2J\u{9b}31m\nx\u{1b}[2J\u{9b}31m\nx7");
         assert!(text.styled().contains(&RED.render().to_string()));

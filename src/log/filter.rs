@@ -13,7 +13,17 @@ const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace", "off"];
 
 /// What of the program itself logs: its crates, and the output of functions.
 const OWN: &[&str] = &[
-    "jobcast", "resolvers", "workflow", "sqlite", "functions", "function", "asl", "examples", "job", "wire", "checker",
+    "jobcast",
+    "resolvers",
+    "workflow",
+    "sqlite",
+    "functions",
+    "function",
+    "asl",
+    "examples",
+    "job",
+    "wire",
+    "checker",
 ];
 
 /// The libraries that may log.
@@ -78,7 +88,10 @@ pub enum FilterError {
         target: String,
     },
     /// Anything else.
-    #[error("`{directive}` is not a directive such as jobcast=debug: {source}; {}", allowed())]
+    #[error(
+        "`{directive}` is not a directive such as jobcast=debug: {source}; {}",
+        allowed()
+    )]
     Syntax {
         /// The directive.
         directive: String,
@@ -190,12 +203,21 @@ mod tests {
     #[test]
     fn a_slip_is_named_with_what_was_meant() {
         for (filter, said) in [
-            ("inof", "`inof` is neither a level nor a part of this program that logs; did you mean `info`?"),
+            (
+                "inof",
+                "`inof` is neither a level nor a part of this program that logs; did you mean `info`?",
+            ),
             ("warning", "did you mean `warn`?"),
             ("warn,nonsense", "`nonsense` is neither"),
-            ("jobcast=debgu", "`debgu` in `jobcast=debgu` is no level; did you mean `debug`?"),
+            (
+                "jobcast=debgu",
+                "`debgu` in `jobcast=debgu` is no level; did you mean `debug`?",
+            ),
             ("jobcast=", "`` in `jobcast=` is no level"),
-            ("info,jobcats=debug", "`jobcats` in `jobcats=debug` is no part of this program that logs; did you mean `jobcast`?"),
+            (
+                "info,jobcats=debug",
+                "`jobcats` in `jobcats=debug` is no part of this program that logs; did you mean `jobcast`?",
+            ),
             ("hyper-util=debug", "did you mean `hyper_util`?"),
             ("job_cast[span]=debug", "did you mean `jobcast`?"),
             ("a=b=c", "is no part of this program"),
@@ -204,7 +226,11 @@ mod tests {
         ] {
             let error = parse(filter).expect_err(filter).to_string();
             assert!(error.contains(said), "{filter}: {error}");
-            assert!(error.contains("error, warn, info, debug, trace, off") && error.contains("resolvers"), "{error}");
+            assert!(
+                error.contains("error, warn, info, debug, trace, off")
+                    && error.contains("resolvers"),
+                "{error}"
+            );
         }
     }
 
@@ -212,18 +238,35 @@ mod tests {
     fn every_crate_that_logs_may_be_named() {
         let lock: toml::Table = include_str!("../../Cargo.lock").parse().expect("TOML");
         let packages = lock["package"].as_array().expect("packages");
-        let text = |value: Option<&toml::Value>| value.and_then(toml::Value::as_str).unwrap_or_default().replace('-', "_");
-        let names: Vec<String> = packages.iter().map(|package| text(package.get("name"))).collect();
+        let text = |value: Option<&toml::Value>| {
+            value
+                .and_then(toml::Value::as_str)
+                .unwrap_or_default()
+                .replace('-', "_")
+        };
+        let names: Vec<String> = packages
+            .iter()
+            .map(|package| text(package.get("name")))
+            .collect();
         for library in LIBRARIES {
-            assert!(names.iter().any(|name| name == library), "{library} is gone: take it out");
+            assert!(
+                names.iter().any(|name| name == library),
+                "{library} is gone: take it out"
+            );
         }
         // They are of tests and of platforms where nothing is logged.
         let quiet = ["dynoxide_rs", "tracing_log", "tracing_subscriber", "xtask"];
         for package in packages {
             let name = text(package.get("name"));
-            let mut needs = package.get("dependencies").and_then(toml::Value::as_array).into_iter().flatten();
+            let mut needs = package
+                .get("dependencies")
+                .and_then(toml::Value::as_array)
+                .into_iter()
+                .flatten();
             let logs = needs.any(|needed| needed.as_str() == Some("tracing"));
-            let known = OWN.contains(&name.as_str()) || LIBRARIES.contains(&name.as_str()) || quiet.contains(&name.as_str());
+            let known = OWN.contains(&name.as_str())
+                || LIBRARIES.contains(&name.as_str())
+                || quiet.contains(&name.as_str());
             assert!(!logs || known, "{name} logs: add it to LIBRARIES");
         }
     }

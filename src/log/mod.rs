@@ -52,14 +52,16 @@ fn may_colour(variable: impl Fn(&str) -> Option<String>) -> bool {
 
 /// The fields of an event, on one line whatever is in them.
 fn fields() -> impl for<'writer> FormatFields<'writer> {
-    debug_fn(|writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
-        let text = format!("{value:?}");
-        let text = printable(&text);
-        match field.name() {
-            "message" => write!(writer, "{text}"),
-            name => write!(writer, "{name}={text}"),
-        }
-    })
+    debug_fn(
+        |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+            let text = format!("{value:?}");
+            let text = printable(&text);
+            match field.name() {
+                "message" => write!(writer, "{text}"),
+                name => write!(writer, "{name}={text}"),
+            }
+        },
+    )
     .delimited(" ")
 }
 
@@ -113,19 +115,37 @@ mod tests {
             let _entered = span.enter();
             tracing::info!(error = %hostile, text = hostile, debug = ?hostile, count = 7, "{hostile}");
         });
-        let text = String::from_utf8(buffer.0.lock().expect("not poisoned").clone()).expect("UTF-8");
+        let text =
+            String::from_utf8(buffer.0.lock().expect("not poisoned").clone()).expect("UTF-8");
         assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(!text.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{text:?}");
-        assert!(text.contains(r"x\n2026") && text.contains(" count=7"), "{text}");
+        assert!(
+            !text
+                .trim_end()
+                .contains(|c: char| c.is_control() || c == '\u{202e}'),
+            "{text:?}"
+        );
+        assert!(
+            text.contains(r"x\n2026") && text.contains(" count=7"),
+            "{text}"
+        );
     }
 
     #[test]
     fn colours_are_for_terminals_that_want_them() {
         let with = |pairs: &'static [(&str, &str)]| {
-            may_colour(move |name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
+            may_colour(move |name| {
+                pairs
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| (*value).to_owned())
+            })
         };
         assert!(with(&[("TERM", "xterm")]));
-        assert!(with(&[("TERM", "xterm"), ("NO_COLOR", ""), ("CLICOLOR", "1")]));
+        assert!(with(&[
+            ("TERM", "xterm"),
+            ("NO_COLOR", ""),
+            ("CLICOLOR", "1")
+        ]));
         assert!(!with(&[("TERM", "dumb")]));
         assert!(!with(&[]));
         assert!(!with(&[("TERM", "xterm"), ("NO_COLOR", "1")]));

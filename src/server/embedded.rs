@@ -15,6 +15,7 @@ use workflow::runner::Runner;
 use workflow::{Engine, Machines};
 
 use super::listener::{listen, local, reachable};
+use super::private::Private;
 use super::{Adapters, Parts, ServeError, directory, millis};
 use crate::config::Config;
 use crate::data::DataDirectory;
@@ -45,9 +46,9 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
     let listener = listen(config.internal_listen)?;
     let internal = local(&listener)?;
     let signer = Signer::new(data.secret(rand::random())?);
-    let database = Database::open(&Location::File(data.database()))?;
+    let database = Database::open(&Location::File(data.database()?))?;
     let jobs = SqliteStore::open(database.clone())?;
-    let objects: Arc<dyn ObjectStore> = Arc::new(directory(data.files()?)?);
+    let objects: Arc<dyn ObjectStore> = Arc::new(Private(directory(data.files()?)?));
     let services = config
         .services
         .settings(Arc::clone(&objects))

@@ -5,6 +5,7 @@
 //! | `embedded` | SQLite, the engine of `workflow`, a directory of files: all in this process |
 //! | `aws` | DynamoDB and Step Functions (feature `aws`) |
 //! | `bucket` | files in S3 (feature `aws`) |
+//! | `private` | the directory of files, closed to other users |
 //! | `job_types` | the state machines of the job types |
 //! | `listener` | addresses |
 //! | `error` | why a server does not start |
@@ -17,6 +18,7 @@ mod embedded;
 mod error;
 mod job_types;
 mod listener;
+mod private;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
