@@ -26,6 +26,9 @@ impl Serve {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let config = Config::load(self.flags)?;
         start_log(&config)?;
+        for notice in &config.notices {
+            tracing::warn!("{notice}");
+        }
         allow_open_files();
         let stop = CancellationToken::new();
         let stopping = stop_on_signal(stop.clone())?;

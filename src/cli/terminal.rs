@@ -63,7 +63,8 @@ async fn stops(before: Termios, quiet: Termios) {
 
 /// Sets the modes, if the terminal is ours: a process in the background that does so would be stopped.
 fn set(modes: &Termios) {
-    if tcgetpgrp(stdin()).is_ok_and(|foreground| foreground == getpgrp()) {
+    // One that controls nobody stops nobody.
+    if tcgetpgrp(stdin()).map_or(true, |foreground| foreground == getpgrp()) {
         // A terminal that is gone needs nothing.
         let _ = tcsetattr(stdin(), OptionalActions::Now, modes);
     }

@@ -14,9 +14,9 @@ use workflow::lambda::{FunctionConfig, Host, HostSettings};
 use workflow::runner::Runner;
 use workflow::{Engine, Machines};
 
-use super::listener::{listen, local, reachable};
+use super::listener::{base, listen, local, reachable};
 use super::private::Private;
-use super::{Adapters, Parts, ServeError, directory, millis};
+use super::{Adapters, Parts, ServeError, commands, directory, millis};
 use crate::config::Config;
 use crate::data::DataDirectory;
 
@@ -57,11 +57,16 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
             source,
         })?;
     let host = Host::new(HostSettings {
-        functions: functions(config),
+        functions: functions(config, &base(config, parts.public)),
         attach_any: config.attach_any_function,
         ..HostSettings::default()
     });
     warn_of_lacking(&host, &parts.machines);
+    for (name, function) in &config.functions {
+        if let Some(problem) = commands::problem(function, std::env::var_os("PATH")) {
+            tracing::warn!("[functions.{name}]: {problem}; its jobs fail until that is mended");
+        }
+    }
     let runner = Runner::with_services(host.clone(), services);
     let engine = Engine::open(
         database,
@@ -101,7 +106,11 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
 }
 
 /// The configured functions, and the samples' own, which are this program itself (`jobcast function NAME`).
-fn functions(config: &Config) -> Vec<FunctionConfig> {
+fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
+    let places = config.sample_addresses.iter().map(String::as_str);
+    let files = format!("{base}/files/");
+    let places: Vec<&str> = places.chain([files.as_str()]).collect();
+    let places = places.join(",");
     let mut functions: Vec<FunctionConfig> = config
         .functions
         .iter()
@@ -131,6 +140,7 @@ fn functions(config: &Config) -> Vec<FunctionConfig> {
                 ];
                 functions.push(FunctionConfig {
                     concurrency: 2,
+                    environment: [(examples::PLACES.to_owned(), places.clone())].into(),
                     ..FunctionConfig::new(name, command)
                 });
             }

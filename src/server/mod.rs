@@ -5,6 +5,7 @@
 //! | `embedded` | SQLite, the engine of `workflow`, a directory of files: all in this process |
 //! | `aws` | DynamoDB and Step Functions (feature `aws`) |
 //! | `bucket` | files in S3 (feature `aws`) |
+//! | `commands` | whether the command of a function can be run |
 //! | `private` | the directory of files, closed to other users |
 //! | `job_types` | the state machines of the job types |
 //! | `listener` | addresses |
@@ -14,6 +15,7 @@
 mod aws;
 #[cfg(feature = "aws")]
 mod bucket;
+mod commands;
 mod embedded;
 mod error;
 mod job_types;

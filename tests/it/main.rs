@@ -24,4 +24,5 @@ mod operations;
 mod queries;
 mod startup;
 mod stop;
+mod terminal;
 mod twice;
