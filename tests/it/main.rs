@@ -26,4 +26,5 @@ mod queries;
 mod restored;
 mod startup;
 mod stop;
+mod terminal;
 mod twice;
