@@ -73,7 +73,7 @@ impl Job {
         let put_url = address(&upload.put_url, Some(&to.url))?;
         retry("an upload", || async {
             let request = client
-                .http()
+                .http(&put_url)
                 .put(put_url.clone())
                 .header(CONTENT_TYPE, content_type);
             let answer = request
@@ -120,7 +120,7 @@ impl Job {
             let answer = self
                 .inner
                 .client
-                .http()
+                .http(&target)
                 .get(target.clone())
                 .send()
                 .await
