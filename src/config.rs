@@ -227,6 +227,25 @@ pub struct Function {
     pub directory: Option<PathBuf>,
 }
 
+impl Function {
+    /// Refuses times that no function can have.
+    fn check(&self, name: &str) -> Result<(), ConfigError> {
+        let valid = FUNCTION_TIMEOUT;
+        for (key, given) in [
+            ("timeout", self.timeout),
+            ("init_timeout", self.init_timeout),
+        ] {
+            if given.is_some_and(|given| !valid.contains(&given)) {
+                return Err(ConfigError::FunctionTime {
+                    function: name.to_owned(),
+                    key,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The whole configuration, with nothing left open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -276,6 +295,9 @@ pub struct Config {
     pub notices: Vec<String>,
 }
 
+/// What `timeout` and `init_timeout` of a function may be; 15 minutes is Lambda's own bound.
+const FUNCTION_TIMEOUT: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(15 * 60);
 /// Finished jobs are kept for 30 days.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Functions may report for 7 days.
@@ -331,7 +353,8 @@ impl Config {
         base: &Path,
         machines: Option<PathBuf>,
     ) -> Result<Config, ConfigError> {
-        for function in file.functions.values_mut() {
+        for (name, function) in &mut file.functions {
+            function.check(name)?;
             let directory = function.directory.take().unwrap_or_default();
             let directory = base.join(directory);
             function.directory =

@@ -11,6 +11,14 @@ use crate::broker;
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// A time of a function that no function can have.
+    #[error("[functions.{function}]: {key} must be from 1ms to 15m, AWS Lambda's own bound")]
+    FunctionTime {
+        /// The function.
+        function: String,
+        /// The key.
+        key: &'static str,
+    },
     /// The file cannot be read.
     #[error("the configuration {} cannot be read: {source}", path.display())]
     Read {

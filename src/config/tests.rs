@@ -29,7 +29,7 @@ fn flags_win_over_the_file() {
     let resize = &config.functions["resize"];
     assert_eq!(
         (resize.concurrency, resize.timeout),
-        (Some(4), Some(Duration::from_secs(30)))
+        (NonZeroUsize::new(4), Some(Duration::from_secs(30)))
     );
     assert_eq!(resize.command, ["python3", "resize.py"]);
 }
@@ -39,6 +39,19 @@ fn mistakes_are_named() {
     for (text, said) in [
         ("lisen = 1", "unknown field `lisen`"),
         ("[functions.x]\ncomand = []", "unknown field `comand`"),
+        ("[functions.x]\nconcurrency = 0", "nonzero"),
+        (
+            "[functions.x]\ntimeout = \"0s\"",
+            "[functions.x]: timeout must be from 1ms to 15m",
+        ),
+        (
+            "[functions.x]\ntimeout = \"901s\"",
+            "[functions.x]: timeout must be from 1ms to 15m",
+        ),
+        (
+            "[functions.x]\ninit_timeout = \"16m\"",
+            "[functions.x]: init_timeout must be from 1ms to 15m",
+        ),
         ("retention = \"soon\"", "`soon` is not a duration"),
         ("chaos = \"drop=2\"", "`drop=2` is not a part of a chaos"),
         (

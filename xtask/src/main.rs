@@ -29,6 +29,14 @@ const SUITES: &[Suite] = &[
         command: &["cargo", "test", "-p", "asl", "--test", "fuzz", "--locked"],
     },
     Suite {
+        name: "functions",
+        about: "function processes that fail in every way, thousands of times side by side",
+        environment: &[("JOBCAST_CASES", "3000")],
+        command: &[
+            "cargo", "test", "-p", "workflow", "--test", "it", "--locked", "faulty",
+        ],
+    },
+    Suite {
         name: "wire-fuzz",
         about: "the decoders of the wire protocols over garbage, for ten minutes each",
         environment: &[("JOBCAST_FUZZ_SECONDS", "600")],
