@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use job::Time;
-use serde_json::value::RawValue;
 
 /// A date and time with an offset, ISO 8601: `2026-11-24T05:00:00.000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,10 +40,10 @@ impl ScalarType for AwsJson {
                 "AWSJSON is a JSON document written as a string, such as \"{\\\"a\\\": 1}\"; this is no string",
             ));
         };
-        match serde_json::from_str::<&RawValue>(&text) {
-            Ok(_) => Ok(AwsJson(text.into())),
-            Err(error) => Err(InputValueError::custom(format!(
-                "this AWSJSON string is not JSON: {error}"
+        match json::check(&text) {
+            Ok(json) => Ok(AwsJson(json.into())),
+            Err(refused) => Err(InputValueError::custom(format!(
+                "this AWSJSON string is {refused}"
             ))),
         }
     }

@@ -221,10 +221,14 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<wire::Request, (StatusC
     if bytes.is_empty() {
         return Err((StatusCode::BAD_REQUEST, "Request body is empty.".to_owned()));
     }
-    let request = serde_json::from_slice(&bytes).map_err(|error| {
-        let text = format!("Unable to parse GraphQL query: the body must be {{\"query\": \"…\", \"variables\": {{…}}}}: {error}");
+    let refuse = |error: &dyn std::fmt::Display| {
+        let text = format!(
+            "Unable to parse GraphQL query: the body must be {{\"query\": \"…\", \"variables\": {{…}}}}: {error}"
+        );
         (StatusCode::BAD_REQUEST, text)
-    })?;
+    };
+    let text = json::text(&bytes).map_err(|refused| refuse(&format_args!("it is {refused}")))?;
+    let request = serde_json::from_str(text).map_err(|error| refuse(&error))?;
     objects(request).map_err(|text| (StatusCode::BAD_REQUEST, text))
 }
 

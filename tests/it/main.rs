@@ -18,6 +18,7 @@ mod disk;
 mod doors;
 mod files;
 mod functions;
+mod json_doors;
 mod kit;
 mod nodes;
 mod operations;

@@ -254,8 +254,7 @@ fn texts(directory: &Path, file: &Path, name: &str) -> Result<Texts, Box<Problem
     let schema_file = schema_file(directory, name);
     let schema = match read_text(&schema_file) {
         Ok(schema) => {
-            serde_json::from_str::<serde::de::IgnoredAny>(&schema)
-                .map_err(|error| failed(&schema_file, &error))?;
+            let schema = json::check(&schema).map_err(|refused| failed(&schema_file, &refused))?;
             Some(schema.into())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
