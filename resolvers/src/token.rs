@@ -70,9 +70,10 @@ impl Signer {
         ))
     }
 
-    /// A token that may read one job.
-    pub fn watch_token(&self, job: JobId, expires_at: Time) -> String {
-        self.token(&format!("watch:{job}:0:{}", expires_at.as_millis()))
+    /// A token that may read one job. All such tokens of the jobs of one owner are one caller: what a caller may hold open
+    /// does not grow with the number of tokens.
+    pub fn watch_token(&self, job: JobId, owner: &str, expires_at: Time) -> String {
+        self.token(&format!("watch:{job}:0:{}:{owner}", expires_at.as_millis()))
     }
 
     fn token(&self, claims: &str) -> String {
@@ -95,7 +96,8 @@ impl Signer {
             .and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok())
             .and_then(|claims| String::from_utf8(claims).ok())
             .ok_or(TokenError::Invalid)?;
-        let mut parts = claims.split(':');
+        // The last one may have colons of its own.
+        let mut parts = claims.splitn(5, ':');
         let mut next = || parts.next().ok_or(TokenError::Invalid);
         let (kind, job, attempt, expires_at) = (next()?, next()?, next()?, next()?);
         let job: JobId = job.parse().map_err(|_| TokenError::Invalid)?;
@@ -104,18 +106,17 @@ impl Signer {
         if expires_at <= now {
             return Err(TokenError::Expired);
         }
+        // Tokens of earlier versions name no owner.
+        let subject = match parts.next() {
+            Some(owner) if kind == "watch" => format!("watch:{owner}"),
+            _ => format!("{kind}:{job}"),
+        };
         let rights = match kind {
             "report" => Rights::Report { job, attempt },
             "watch" => Rights::Watch(job),
             _ => return Err(TokenError::Invalid),
         };
-        Ok((
-            Caller {
-                subject: format!("{kind}:{job}"),
-                rights,
-            },
-            expires_at,
-        ))
+        Ok((Caller { subject, rights }, expires_at))
     }
 }
 
@@ -222,10 +223,15 @@ mod tests {
         for garbage in ["", ".", "jc1.", "jc1..", "a.b.c"] {
             assert_eq!(signer.caller(garbage, now), Err(TokenError::Invalid));
         }
-        let watch = signer.watch_token(job, later);
-        assert_eq!(
-            signer.caller(&watch, now).unwrap().0.rights,
-            Rights::Watch(job)
-        );
+        let other = JobId::new(now, 2);
+        for (job, owner) in [(job, "ann:b"), (other, "ann:b"), (other, "")] {
+            let watch = signer.watch_token(job, owner, later);
+            let caller = signer.caller(&watch, now).unwrap().0;
+            assert_eq!(caller.rights, Rights::Watch(job));
+            assert_eq!(caller.subject, format!("watch:{owner}"));
+        }
+        let before = signer.token(&format!("watch:{job}:0:{}", later.as_millis()));
+        let caller = signer.caller(&before, now).unwrap().0;
+        assert_eq!(caller.subject, format!("watch:{job}"));
     }
 }
