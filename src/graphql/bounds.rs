@@ -38,6 +38,8 @@ pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 pub const BATCH: usize = 10;
 /// Maximum size in bytes of a subscription's document, and of its variables: both are held as long as it lives.
 pub const SUBSCRIPTION_BYTES: usize = 8 * 1024;
+/// Maximum size in bytes of what the subscriptions of one caller hold.
+pub const SUBSCRIPTION_BYTES_PER_CALLER: usize = 64 * 1024 * 1024;
 /// Maximum number of fields that a subscription selects, fragments counted wherever they are spread.
 pub const SUBSCRIPTION_FIELDS: usize = 250;
 
@@ -51,7 +53,7 @@ pub(super) const TOO_MUCH: &str = "ResolverExecutionLimitReached";
 ///
 /// # Errors
 /// What is wrong, where, and the code.
-pub(super) fn check(document: &Document) -> Result<(), SyntaxError> {
+pub(super) fn check(document: &Document) -> Result<(), Box<SyntaxError>> {
     let mut counting = Counting {
         document,
         fragments: vec![State::New; document.fragments.len()],
@@ -89,13 +91,15 @@ impl Count {
         self.depth = self.depth.max(other.depth);
     }
 
-    fn within(self) -> Result<(), SyntaxError> {
-        let over = |what: &str, limit: usize| SyntaxError {
-            message: format!(
-                "the document has more than {limit} {what}, fragments counted wherever they are spread: split it"
-            ),
-            place: None,
-            code: TOO_MUCH,
+    fn within(self) -> Result<(), Box<SyntaxError>> {
+        let over = |what: &str, limit: usize| {
+            Box::new(SyntaxError {
+                message: format!(
+                    "the document has more than {limit} {what}, fragments counted wherever they are spread: split it"
+                ),
+                place: None,
+                code: TOO_MUCH,
+            })
         };
         if self.selections > SELECTIONS {
             return Err(over("selections", SELECTIONS));
@@ -112,12 +116,12 @@ impl Count {
     }
 }
 
-fn too_deep(message: String) -> SyntaxError {
-    SyntaxError {
+fn too_deep(message: String) -> Box<SyntaxError> {
+    Box::new(SyntaxError {
         message,
         place: None,
         code: "QueryDepthLimitReached",
-    }
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -135,7 +139,11 @@ struct Counting<'a> {
 
 impl<'a> Counting<'a> {
     /// `level` is the number of selection sets around and including this one.
-    fn set(&mut self, selections: &'a [Selection], level: usize) -> Result<Count, SyntaxError> {
+    fn set(
+        &mut self,
+        selections: &'a [Selection],
+        level: usize,
+    ) -> Result<Count, Box<SyntaxError>> {
         let mut count = Count::default();
         if selections.is_empty() {
             return Ok(count);
@@ -165,18 +173,18 @@ impl<'a> Counting<'a> {
     }
 
     /// Each fragment is walked once, however often it is spread; how deep it is spread is looked at each time.
-    fn fragment(&mut self, index: usize, level: usize) -> Result<Count, SyntaxError> {
+    fn fragment(&mut self, index: usize, level: usize) -> Result<Count, Box<SyntaxError>> {
         let fragment = &self.document.fragments[index];
         match self.fragments[index] {
             State::Counted(count) => {
                 reaches(level + count.height)?;
                 Ok(count)
             }
-            State::Open => Err(SyntaxError {
+            State::Open => Err(Box::new(SyntaxError {
                 message: format!("the fragment {} spreads itself", fragment.name.text),
                 place: Some(fragment.place),
                 code: "ValidationError",
-            }),
+            })),
             State::New => {
                 self.fragments[index] = State::Open;
                 let count = self.set(&fragment.selections, level + 1)?;
@@ -187,7 +195,7 @@ impl<'a> Counting<'a> {
     }
 }
 
-fn reaches(level: usize) -> Result<(), SyntaxError> {
+fn reaches(level: usize) -> Result<(), Box<SyntaxError>> {
     if level <= RECURSION {
         return Ok(());
     }

@@ -71,8 +71,8 @@ impl Documents {
 }
 
 fn checked(text: &str) -> Result<Document, Errors> {
-    let document = syntax::parse(text).map_err(of_syntax)?;
-    bounds::check(&document).map_err(of_syntax)?;
+    let document = syntax::parse(text).map_err(|error| of_syntax(*error))?;
+    bounds::check(&document).map_err(|error| of_syntax(*error))?;
     rules::validate(&document, &TYPES).map_err(|errors| {
         let of_rule = |error: rules::Invalid| RequestError {
             message: format!(

@@ -18,7 +18,8 @@ use super::allowance::{self, Allowance};
 use super::bounds::{self, COMPLEXITY, TOKENS, TOO_MUCH};
 use super::documents::{Documents, Lately};
 use super::error::{self, Errors, errors_text, field_errors};
-use super::plan::{self, Plan};
+use super::held::{Held, Holdings};
+use super::plan::{self, Plan, Planned};
 use super::projection::Projection;
 use super::publishing::{PUBLISH, Publishing};
 use super::subscription::{Wanted, Wish};
@@ -34,6 +35,7 @@ use crate::session::{self, Authorized, Started, Target, Watch};
 pub struct Executor {
     schemas: Schemas,
     documents: Arc<Documents>,
+    holdings: Holdings,
     /// Documents that only publish, by their text.
     publishing: Arc<Lately<Arc<Publishing>>>,
     resolvers: Resolvers,
@@ -90,6 +92,7 @@ impl Executor {
         Executor {
             schemas,
             documents: Arc::default(),
+            holdings: Holdings::default(),
             publishing: Arc::default(),
             resolvers,
             auth,
@@ -391,9 +394,16 @@ impl Executor {
             Target::Job { .. } => caller.visible_scope().to_owned(),
             Target::Jobs { .. } => serde_json::to_string(&visible).expect("a filter is JSON"),
         };
+        let bytes = held_bytes(request, &plan, projection.is_some());
+        let name = connections_of(&caller);
+        let held = name.map(|name| self.holdings.take(&name, bytes));
+        let held = held
+            .transpose()
+            .map_err(|(text, code)| errors_text(&text, code))?;
         let render: Arc<dyn Render> = match projection {
-            Some(projection) => Arc::new(projection),
+            Some(projection) => Arc::new(projection.counted(held)),
             None => Arc::new(Renderer {
+                held,
                 schema: self.schemas.schema.clone(),
                 plan,
                 document,
@@ -527,6 +537,9 @@ pub(super) struct Renderer {
     /// The plan for the library.
     pub(super) document: ExecutableDocument,
     pub(super) caller: Caller,
+    /// The memory that it takes, where that is counted.
+    #[expect(dead_code, reason = "it counts until it is dropped")]
+    pub(super) held: Option<Held>,
 }
 
 #[async_trait]
@@ -631,6 +644,22 @@ fn within_a_subscription(request: &wire::Request, plan: &Plan) -> Result<(), Err
         return Err(Errors::one(text, TOO_MUCH));
     }
     Ok(())
+}
+
+/// About what one field takes in a projection.
+const PROJECTED_BYTES: usize = 64;
+/// About what one field takes in a plan and in the library's document.
+const PLANNED_BYTES: usize = 1024;
+
+/// About what a subscription holds in memory.
+fn held_bytes(request: &wire::Request, plan: &Plan, is_projected: bool) -> usize {
+    let fields: usize = plan.fields.iter().map(Planned::count).sum();
+    let each = if is_projected {
+        PROJECTED_BYTES
+    } else {
+        PLANNED_BYTES
+    };
+    fields * each + request.query.len()
 }
 
 /// The same for watchers of the same scope who sent the same request: a digest, which is short and which nobody can meet by chance.

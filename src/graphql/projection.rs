@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use job::{Job, JobError, Step};
 
+use super::held::Held;
 use super::object::int;
 use super::plan::{Plan, Planned};
 use crate::hub::{Event, JobChange, Render};
@@ -23,6 +24,9 @@ pub(super) struct Projection {
     /// `{"data":{"onJob":`
     beginning: Box<str>,
     root: Root,
+    /// The memory that it takes, where that is counted.
+    #[expect(dead_code, reason = "it counts until it is dropped")]
+    held: Option<Held>,
 }
 
 enum Root {
@@ -45,7 +49,13 @@ impl Projection {
         Some(Projection {
             beginning: beginning(field),
             root,
+            held: None,
         })
+    }
+
+    /// The same, counted in its caller's memory as long as it lives.
+    pub(super) fn counted(self, held: Option<Held>) -> Projection {
+        Projection { held, ..self }
     }
 
     fn payload(&self, event: &Event) -> Bytes {

@@ -61,6 +61,7 @@ fn executed(document: &str, event: &Event) -> String {
         document: plan.take_document(),
         plan,
         caller: Caller::dev(),
+        held: None,
     };
     rendered(&renderer, event)
 }

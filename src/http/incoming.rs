@@ -1,6 +1,9 @@
 //! What the body of a request holds: one GraphQL request, or a batch of them.
 
+use std::fmt;
+
 use bytes::Bytes;
+use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::graphql::bounds::BATCH;
@@ -27,7 +30,9 @@ pub(super) async fn read(body: Bytes) -> Result<Incoming, String> {
     }
     // It takes milliseconds: not on a thread that others wait for.
     let large = tokio::task::spawn_blocking(move || incoming(&body));
-    large.await.expect("it does not panic, and nothing aborts it")
+    large
+        .await
+        .expect("it does not panic, and nothing aborts it")
 }
 
 /// One request is an object, a batch a list of them. (An object's fields in a list, by their position, are neither.)
@@ -43,13 +48,7 @@ fn incoming(body: &[u8]) -> Result<Incoming, String> {
         let request = serde_json::from_slice(body).map_err(malformed)?;
         return Ok(Incoming::One(Box::new(objects(request)?)));
     }
-    let all: Vec<&RawValue> = serde_json::from_slice(body).map_err(malformed)?;
-    if all.len() > BATCH {
-        return Err(format!(
-            "a batch has at most {BATCH} requests, and this one has {}",
-            all.len()
-        ));
-    }
+    let Several(all) = serde_json::from_slice(body).map_err(malformed)?;
     let one = |text: &RawValue| {
         if !text.get().starts_with('{') {
             return Err(
@@ -62,6 +61,38 @@ fn incoming(body: &[u8]) -> Result<Incoming, String> {
         .map(one)
         .collect::<Result<_, _>>()
         .map(Incoming::Batch)
+}
+
+/// The items of a list, at most [`BATCH`]: a longer one is not read to its end.
+struct Several<'b>(Vec<&'b RawValue>);
+
+impl<'de> Deserialize<'de> for Several<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Items;
+
+        impl<'de> Visitor<'de> for Items {
+            type Value = Several<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a list of at most {BATCH} requests")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Several<'de>, A::Error> {
+                let mut all = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    if all.len() == BATCH {
+                        let text =
+                            format!("a batch has at most {BATCH} requests, and this one has more");
+                        return Err(A::Error::custom(text));
+                    }
+                    all.push(item);
+                }
+                Ok(Several(all))
+            }
+        }
+
+        deserializer.deserialize_seq(Items)
+    }
 }
 
 /// `variables` and `extensions` are maps (GraphQL over HTTP, "Request Parameters").

@@ -69,7 +69,7 @@ impl<'t> Lexer<'t> {
         self.tokens
     }
 
-    pub(super) fn next(&mut self) -> Result<Token<'t>, SyntaxError> {
+    pub(super) fn next(&mut self) -> Result<Token<'t>, Box<SyntaxError>> {
         self.skip_ignored();
         let place = self.place_of(self.at);
         let bytes = self.text.as_bytes();
@@ -98,7 +98,7 @@ impl<'t> Lexer<'t> {
             _ => {
                 let found = self.text[self.at..].chars().next().unwrap_or_default();
                 let text = format!("unexpected character {found:?}");
-                return Err(SyntaxError::new(text, place));
+                return Err(SyntaxError::new(&text, place));
             }
         };
         Ok(self.token(Kind::Punctuator, end, place))
@@ -146,7 +146,7 @@ impl<'t> Lexer<'t> {
         self.place
     }
 
-    fn number(&mut self, place: Pos) -> Result<Token<'t>, SyntaxError> {
+    fn number(&mut self, place: Pos) -> Result<Token<'t>, Box<SyntaxError>> {
         let bytes = self.text.as_bytes();
         let digits = |from: usize| {
             bytes[from..]
@@ -159,7 +159,7 @@ impl<'t> Lexer<'t> {
                 format!("{found:?}")
             });
             Err(SyntaxError::new(
-                format!("invalid number: unexpected {found}"),
+                &format!("invalid number: unexpected {found}"),
                 place,
             ))
         };
@@ -197,9 +197,9 @@ impl<'t> Lexer<'t> {
         Ok(self.token(kind, end, place))
     }
 
-    fn string(&mut self, place: Pos) -> Result<Token<'t>, SyntaxError> {
+    fn string(&mut self, place: Pos) -> Result<Token<'t>, Box<SyntaxError>> {
         let rest = &self.text[self.at..];
-        let unterminated = || SyntaxError::new("unterminated string".to_owned(), place);
+        let unterminated = || SyntaxError::new("unterminated string", place);
         if let Some(rest) = rest.strip_prefix("\"\"\"") {
             let length = strings::block_length(rest).ok_or_else(unterminated)?;
             self.at += 3 + length + 3;

@@ -97,12 +97,12 @@ pub(super) struct Fragment {
     pub(super) place: Pos,
 }
 
-/// A part of a selection set.
+/// A part of a selection set. In boxes: what goes down into them needs less of the stack.
 #[derive(Debug)]
 pub(super) enum Selection {
-    Field(Field),
-    Spread(Spread),
-    Inline(Inline),
+    Field(Box<Field>),
+    Spread(Box<Spread>),
+    Inline(Box<Inline>),
 }
 
 impl Selection {

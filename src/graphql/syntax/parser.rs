@@ -4,7 +4,7 @@
 use async_graphql::parser::types::{BaseType, OperationType, Type};
 use async_graphql::{Name, Pos};
 
-use super::super::bounds;
+use super::super::bounds::{self, TOO_MUCH};
 use super::lexer::{Kind, Lexer, Token};
 use super::{
     Argument, Directive, Document, Field, Fragment, Inline, Named, Operation, Selection, Spread,
@@ -12,20 +12,20 @@ use super::{
 };
 
 impl SyntaxError {
-    pub(super) fn new(message: String, place: Pos) -> Self {
-        Self {
+    pub(super) fn new(message: &str, place: Pos) -> Box<Self> {
+        Box::new(Self {
             message: format!("syntax error: {message}"),
             place: Some(place),
             code: "ValidationError",
-        }
+        })
     }
 
-    pub(super) fn over_bound(message: String, place: Pos) -> Self {
-        Self {
+    pub(super) fn over_bound(message: String, place: Pos) -> Box<Self> {
+        Box::new(Self {
             message,
             place: Some(place),
-            code: "ResolverExecutionLimitReached",
-        }
+            code: TOO_MUCH,
+        })
     }
 }
 
@@ -33,17 +33,17 @@ impl SyntaxError {
 ///
 /// # Errors
 /// [`SyntaxError`]: it is none, or over a bound.
-pub(in super::super) fn parse(text: &str) -> Result<Document, SyntaxError> {
+pub(in super::super) fn parse(text: &str) -> Parsed<Document> {
     if text.len() > bounds::DOCUMENT_BYTES {
-        return Err(SyntaxError {
+        return Err(Box::new(SyntaxError {
             message: format!(
                 "the document has {} bytes, and the limit is {}: split it",
                 text.len(),
                 bounds::DOCUMENT_BYTES
             ),
             place: None,
-            code: "ResolverExecutionLimitReached",
-        });
+            code: TOO_MUCH,
+        }));
     }
     let mut lexer = Lexer::new(text);
     let token = lexer.next()?;
@@ -69,7 +69,8 @@ struct Parser<'t> {
     variables: usize,
 }
 
-type Parsed<T> = Result<T, SyntaxError>;
+/// The error in a box: what goes down into a document needs less of the stack.
+type Parsed<T> = Result<T, Box<SyntaxError>>;
 
 impl<'t> Parser<'t> {
     fn document(&mut self) -> Parsed<Document> {
@@ -205,32 +206,51 @@ impl<'t> Parser<'t> {
     }
 
     fn selection(&mut self) -> Parsed<Selection> {
-        let place = self.token.place;
-        if !self.skip("...")? {
+        if !self.is("...") {
             return self.field().map(Selection::Field);
         }
+        let place = self.token.place;
+        self.advance()?;
         if self.is_name() && self.token.text != "on" {
-            return Ok(Selection::Spread(Spread {
-                name: self.name()?,
-                directives: self.directives(false)?,
-                place,
-            }));
+            return self.spread(place).map(Selection::Spread);
         }
-        let condition = if self.is_name() {
-            self.advance()?;
-            Some(self.name()?)
-        } else {
-            None
-        };
-        Ok(Selection::Inline(Inline {
-            condition,
+        self.inline(place).map(Selection::Inline)
+    }
+
+    fn spread(&mut self, place: Pos) -> Parsed<Box<Spread>> {
+        Ok(Box::new(Spread {
+            name: self.name()?,
             directives: self.directives(false)?,
-            selections: self.selections()?,
             place,
         }))
     }
 
-    fn field(&mut self) -> Parsed<Field> {
+    fn inline(&mut self, place: Pos) -> Parsed<Box<Inline>> {
+        let mut inline = Box::new(Inline {
+            condition: None,
+            directives: Vec::new(),
+            selections: Vec::new(),
+            place,
+        });
+        if self.is_name() {
+            self.advance()?;
+            inline.condition = Some(self.name()?);
+        }
+        inline.directives = self.directives(false)?;
+        inline.selections = self.selections()?;
+        Ok(inline)
+    }
+
+    fn field(&mut self) -> Parsed<Box<Field>> {
+        let mut field = self.field_itself()?;
+        if self.is("{") {
+            field.selections = self.selections()?;
+        }
+        Ok(field)
+    }
+
+    /// A field without its selections.
+    fn field_itself(&mut self) -> Parsed<Box<Field>> {
         let place = self.token.place;
         let first = self.name()?;
         let (alias, name) = if self.skip(":")? {
@@ -238,18 +258,14 @@ impl<'t> Parser<'t> {
         } else {
             (None, first)
         };
-        Ok(Field {
+        Ok(Box::new(Field {
             alias,
             name,
             arguments: self.arguments(false)?,
             directives: self.directives(false)?,
-            selections: if self.is("{") {
-                self.selections()?
-            } else {
-                Vec::new()
-            },
+            selections: Vec::new(),
             place,
-        })
+        }))
     }
 
     fn arguments(&mut self, constant: bool) -> Parsed<Vec<Argument>> {
@@ -281,59 +297,68 @@ impl<'t> Parser<'t> {
     }
 
     fn value(&mut self, constant: bool) -> Parsed<Value> {
-        let token = self.token;
-        let place = token.place;
-        let kind = match (token.kind, token.text) {
-            (Kind::Punctuator, "[") => {
-                self.open("[")?;
-                let mut values = Vec::new();
-                while !self.is("]") {
-                    values.push(self.value(constant)?);
-                }
-                self.close("]")?;
-                ValueKind::List(values)
-            }
-            (Kind::Punctuator, "{") => {
-                self.open("{")?;
-                let mut fields = Vec::new();
-                while !self.is("}") {
-                    let name = self.name()?;
-                    self.expect(":")?;
-                    fields.push((name, self.value(constant)?));
-                }
-                self.close("}")?;
-                ValueKind::Object(fields)
-            }
-            (Kind::Punctuator, "$") if !constant => {
-                self.advance()?;
-                ValueKind::Variable(self.name()?.text)
-            }
-            (Kind::Punctuator, "$") => {
-                return Err(self.expected("a value without variables"));
-            }
-            (Kind::Punctuator | Kind::End, _) => return Err(self.expected("a value")),
-            (kind, text) => {
-                let value = match kind {
-                    Kind::Int => ValueKind::Int(text.into()),
-                    Kind::Float => ValueKind::Float(text.into()),
-                    Kind::BlockString => ValueKind::String(strings::block_value(text).into()),
-                    Kind::String => {
-                        let value = strings::value(text);
-                        let value = value.map_err(|text| SyntaxError::new(text, place))?;
-                        ValueKind::String(value.into())
-                    }
-                    _ => match text {
-                        "true" => ValueKind::Boolean(true),
-                        "false" => ValueKind::Boolean(false),
-                        "null" => ValueKind::Null,
-                        other => ValueKind::Enum(Name::new(other)),
-                    },
-                };
-                self.advance()?;
-                value
-            }
+        let place = self.token.place;
+        let kind = if self.is("[") {
+            self.list(constant)?
+        } else if self.is("{") {
+            self.object(constant)?
+        } else {
+            self.scalar(constant)?
         };
         Ok(Value { kind, place })
+    }
+
+    fn list(&mut self, constant: bool) -> Parsed<ValueKind> {
+        self.open("[")?;
+        let mut values = Vec::new();
+        while !self.is("]") {
+            values.push(self.value(constant)?);
+        }
+        self.close("]")?;
+        Ok(ValueKind::List(values))
+    }
+
+    fn object(&mut self, constant: bool) -> Parsed<ValueKind> {
+        self.open("{")?;
+        let mut fields = Vec::new();
+        while !self.is("}") {
+            let name = self.name()?;
+            self.expect(":")?;
+            fields.push((name, self.value(constant)?));
+        }
+        self.close("}")?;
+        Ok(ValueKind::Object(fields))
+    }
+
+    /// A value without others in it.
+    fn scalar(&mut self, constant: bool) -> Parsed<ValueKind> {
+        let Token { kind, text, place } = self.token;
+        let value = match kind {
+            Kind::Punctuator if text == "$" && constant => {
+                return Err(self.expected("a value without variables"));
+            }
+            Kind::Punctuator if text == "$" => {
+                self.advance()?;
+                return Ok(ValueKind::Variable(self.name()?.text));
+            }
+            Kind::Punctuator | Kind::End => return Err(self.expected("a value")),
+            Kind::Int => ValueKind::Int(text.into()),
+            Kind::Float => ValueKind::Float(text.into()),
+            Kind::BlockString => ValueKind::String(strings::block_value(text).into()),
+            Kind::String => {
+                let value = strings::value(text);
+                let value = value.map_err(|text| SyntaxError::new(&text, place))?;
+                ValueKind::String(value.into())
+            }
+            Kind::Name => match text {
+                "true" => ValueKind::Boolean(true),
+                "false" => ValueKind::Boolean(false),
+                "null" => ValueKind::Null,
+                other => ValueKind::Enum(Name::new(other)),
+            },
+        };
+        self.advance()?;
+        Ok(value)
     }
 
     /// What stands between two brackets, at least one.
@@ -355,14 +380,14 @@ impl<'t> Parser<'t> {
     fn open(&mut self, bracket: &str) -> Parsed<()> {
         self.nesting += 1;
         if self.nesting > bounds::RECURSION {
-            return Err(SyntaxError {
+            return Err(Box::new(SyntaxError {
                 message: format!(
                     "the document is nested too deep: the limit is {}",
                     bounds::RECURSION
                 ),
                 place: Some(self.token.place),
                 code: "QueryDepthLimitReached",
-            });
+            }));
         }
         self.expect(bracket)
     }
@@ -407,9 +432,9 @@ impl<'t> Parser<'t> {
         Err(self.expected(&format!("`{punctuator}`")))
     }
 
-    fn expected(&self, what: &str) -> SyntaxError {
+    fn expected(&self, what: &str) -> Box<SyntaxError> {
         let text = format!("expected {what}, found {}", self.token.shown());
-        SyntaxError::new(text, self.token.place)
+        SyntaxError::new(&text, self.token.place)
     }
 
     fn advance(&mut self) -> Parsed<()> {
