@@ -15,6 +15,7 @@ mod delivery;
 mod delivery_documents;
 mod delivery_drain;
 mod disk;
+mod documents;
 mod doors;
 mod files;
 mod functions;
