@@ -4,7 +4,7 @@ use anstyle::Style;
 use job::{Job, Status, Step, StepStatus, Time};
 use serde_json::Value;
 
-use super::output::{CYAN, DIM, GREEN, RED, YELLOW};
+use super::text::{CYAN, DIM, GREEN, RED, YELLOW};
 
 /// The fields of a job, as a fragment `Job` of a document.
 pub(super) const FRAGMENT: &str = "fragment Job on Job { id type owner status progress message tags attempt version createdAt startedAt \

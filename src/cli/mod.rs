@@ -12,7 +12,8 @@
 //! | `demo`, `samples` | `demo` |
 //! | `create_table` | `create-table`, for `[aws]` |
 //! | `bench` | `bench`: the published figures |
-//! | `job`, `output`, `terminal` | a job as a client sees it; text, colours, tables, JSON; the terminal below the bars |
+//! | `job`, `output`, `text` | a job as a client sees it; what is printed; texts that cannot act on a terminal |
+//! | `signals`, `terminal` | signals that end a command; the terminal below the bars |
 
 mod bars;
 mod bench;
@@ -30,10 +31,12 @@ mod list;
 mod output;
 mod samples;
 mod serve;
+mod signals;
 mod socket;
 mod steer;
 mod submit;
 mod terminal;
+mod text;
 mod types;
 mod upload;
 mod watch;

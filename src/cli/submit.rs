@@ -1,5 +1,6 @@
 //! `submit`: one job, with files uploaded first. It is accepted once however often the request has to be sent.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -100,13 +101,17 @@ pub(super) fn random_token() -> String {
 pub(super) async fn read_json(flag: &str, argument: &str) -> Result<String, CliError> {
     let (text, whence) = match (argument, argument.strip_prefix('@')) {
         ("-", _) => {
-            let read = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
+            let read = tokio::task::spawn_blocking(|| {
+                let mut bytes = Vec::new();
+                std::io::stdin().read_to_end(&mut bytes)?;
+                workflow::decode_text(bytes)
+            });
             let read = read.await.unwrap_or_else(|ended| Err(ended.into()));
             let text = read.map_err(|source| file_error(Path::new("standard input"), source))?;
             (text, "standard input".to_owned())
         }
         (_, Some(path)) => {
-            let text = tokio::fs::read_to_string(path).await;
+            let text = tokio::fs::read(path).await.and_then(workflow::decode_text);
             let text = text.map_err(|source| file_error(Path::new(path), source))?;
             (text, path.to_owned())
         }

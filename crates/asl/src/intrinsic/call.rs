@@ -158,7 +158,7 @@ fn integer(value: &Value) -> Result<i64, String> {
 }
 fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
-        (Value::Number(l), Value::Number(r)) => l == r || l.as_f64() == r.as_f64(),
+        (Value::Number(l), Value::Number(r)) => crate::number::equal(l, r),
         _ => left == right,
     }
 }

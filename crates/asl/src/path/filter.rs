@@ -1,5 +1,6 @@
 //! Filters of a path: `[?(@.price < 10 && @.tags anyof ['a'])]`. Depth is bounded when parsed.
 use super::{Part, parse, read::Walk};
+use crate::number;
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
@@ -115,7 +116,7 @@ impl Filter {
 
 fn compare(left: &Value, operator: Operator, right: &Value) -> bool {
     let order = match (left, right) {
-        (Value::Number(l), Value::Number(r)) => l.as_f64().partial_cmp(&r.as_f64()),
+        (Value::Number(l), Value::Number(r)) => number::order(l, r),
         (Value::String(l), Value::String(r)) => Some(l.cmp(r)),
         _ => None,
     };
@@ -148,7 +149,7 @@ fn compare(left: &Value, operator: Operator, right: &Value) -> bool {
 }
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
-        (Value::Number(l), Value::Number(r)) => l.as_f64() == r.as_f64(),
+        (Value::Number(l), Value::Number(r)) => number::equal(l, r),
         _ => left == right,
     }
 }

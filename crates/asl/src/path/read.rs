@@ -1,6 +1,6 @@
 //! Walking a value along a path. Work is bounded: a path that multiplies ends with an error.
 use super::{Function, Part, Path, Root};
-use crate::scope::Scope;
+use crate::{number::integer, scope::Scope};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 
@@ -306,7 +306,11 @@ fn apply(function: Function, value: &Value) -> Option<Value> {
                 .collect(),
         ));
     }
-    let numbers: Vec<f64> = value.as_array()?.iter().filter_map(Value::as_f64).collect();
+    let items = value.as_array()?;
+    if let Some(whole) = of_integers(function, items) {
+        return Some(whole);
+    }
+    let numbers: Vec<f64> = items.iter().filter_map(Value::as_f64).collect();
     if numbers.is_empty() {
         return None;
     }
@@ -322,6 +326,22 @@ fn apply(function: Function, value: &Value) -> Option<Value> {
             (numbers.iter().map(|n| (n - mean).powi(2)).sum::<f64>() / count).sqrt()
         }
     })
+}
+
+/// What a function makes of integers, to the last digit; `None` where it makes no integer of them.
+fn of_integers(function: Function, items: &[Value]) -> Option<Value> {
+    let mut numbers = items.iter().filter_map(Value::as_number).map(integer);
+    let numbers: Vec<i128> = numbers.by_ref().collect::<Option<_>>()?;
+    let found = match function {
+        Function::Min => numbers.into_iter().min()?,
+        Function::Max => numbers.into_iter().max()?,
+        Function::Sum if !numbers.is_empty() => numbers.into_iter().sum(),
+        _ => return None,
+    };
+    let signed = i64::try_from(found).map(Value::from);
+    signed
+        .or_else(|_| u64::try_from(found).map(Value::from))
+        .ok()
 }
 
 /// A JSON number: an integer where it is one.

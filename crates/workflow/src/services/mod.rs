@@ -274,7 +274,7 @@ impl Shared {
             // A second installation fails, and then the first one is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
             let builder = || {
-                reqwest::Client::builder()
+                outgoing::client()
                     .redirect(reqwest::redirect::Policy::none())
                     .user_agent(concat!("jobcast/", env!("CARGO_PKG_VERSION")))
             };
