@@ -72,6 +72,7 @@ pub const SETTINGS: &str = r#"Configuration:
     dynamodb = "http://127.0.0.1:8000"
     sqs = "http://127.0.0.1:9324"
     buckets.reports = "reports"     # a directory that state machines know as a bucket
+    reveal_secrets = false          # whether TestState may show what the connections below add to a request
 
     [services.connections.billing]  # arn:aws:events:…:connection/billing/… in a state machine
     allow = ["https://api.example.com/v1"]   # it may call nothing else
