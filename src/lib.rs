@@ -8,6 +8,7 @@
 //! | [`broker`] | from node to node |
 //! | [`hub`] | who watches which job, and what each has still to be told |
 //! | [`session`] | the real-time sockets |
+//! | [`peers`] | the connections, counted from `accept` |
 //! | [`realtime`] | hub, publisher and broker, put together |
 //! | [`chaos`] | breaking things on purpose |
 //! | [`cli`] | the command line |
@@ -22,6 +23,7 @@ pub mod graphql;
 pub mod http;
 pub mod hub;
 pub mod log;
+pub mod peers;
 pub mod publisher;
 pub mod realtime;
 pub mod server;

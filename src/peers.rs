@@ -125,15 +125,26 @@ impl Peers {
         let latest = self.now().saturating_sub(spared);
         let peers: Vec<Arc<Peer>> = {
             let open = self.open.lock();
-            open.peers.iter().filter_map(|(_, peer)| peer.upgrade()).collect()
+            open.peers
+                .iter()
+                .filter_map(|(_, peer)| peer.upgrade())
+                .collect()
         };
         let mut waiting: Vec<(bool, u64, &Arc<Peer>)> = peers
             .iter()
             .filter(|peer| of.is_none_or(|address| peer.address == address && !peer.is_known()))
-            .map(|peer| (peer.is_known(), peer.waits_since.load(Ordering::Relaxed), peer))
+            .map(|peer| {
+                (
+                    peer.is_known(),
+                    peer.waits_since.load(Ordering::Relaxed),
+                    peer,
+                )
+            })
             .filter(|(_, since, _)| (1..=latest).contains(since))
             .collect();
-        let count = (self.places / 16).clamp(1, GIVEN_UP_AT_ONCE).min(waiting.len());
+        let count = (self.places / 16)
+            .clamp(1, GIVEN_UP_AT_ONCE)
+            .min(waiting.len());
         if count == 0 {
             return;
         }
@@ -268,7 +279,8 @@ mod tests {
     /// As if it had waited for so long.
     fn waited(peer: &Peer, millis: u64) {
         let now = peer.all.now() + 100_000;
-        peer.waits_since.store(now - 100_000 - millis.min(now - 100_001), Ordering::Relaxed);
+        peer.waits_since
+            .store(now - 100_000 - millis.min(now - 100_001), Ordering::Relaxed);
     }
 
     /// Peers whose clock began long ago.
@@ -347,7 +359,10 @@ mod tests {
         let task = tokio::spawn(std::future::pending::<()>());
         head.serve_in(task.abort_handle());
         let next = peers.admit(HERE).unwrap();
-        assert!(task.await.unwrap_err().is_cancelled(), "a stranger goes first");
+        assert!(
+            task.await.unwrap_err().is_cancelled(),
+            "a stranger goes first"
+        );
         let later = peers.admit(HERE).unwrap();
         assert!(idle.gave_up.load(Ordering::SeqCst));
         assert!(peers.admit(HERE).is_none(), "work is not ended");

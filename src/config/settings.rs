@@ -18,7 +18,10 @@ pub const SETTINGS: &str = r#"Configuration:
     samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
     retention = "30d"               # how long finished jobs are kept
     report_life = "7d"              # how long the functions of a job may report
-    allowed_origins = []            # web pages of these origins may use the server, besides its own
+    allowed_origins = ["https://app.example.com"]   # web pages of these origins may use the server, besides its own ("*": all). Left out on
+                                    # loopback without authentication: http://localhost with the ports of the usual development servers
+                                    # (3000, 3001, 4173, 4200, 4321, 5173, 5174, 8081)
+    open_metrics = false            # whether /metrics needs no credentials; else an operator's or admin's once there is authentication
     attach_any_function = false     # whether processes may attach to the Runtime API under names that are not configured
     repair_every = "30s"            # how often watched jobs are read again, in case news of them got lost
 
@@ -46,6 +49,7 @@ pub const SETTINGS: &str = r#"Configuration:
     [limits]
     connections = 100000            # sockets and streams in all
     connections_per_caller = 1000   # those of one caller
+    strangers_per_address = 50000   # open connections of one address that have not shown valid credentials; else half of all
     submits_per_second = 10000      # jobs of one caller; twice as many after a silence
 
     [broker]                        # for several nodes: what they tell each other about changes goes through it

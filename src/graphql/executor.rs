@@ -117,7 +117,9 @@ impl Executor {
         request: &wire::Request,
         changes: Changes,
     ) -> HttpAnswer {
-        if changes == Changes::Allowed && let Some(answer) = self.publish(&caller, request).await {
+        if changes == Changes::Allowed
+            && let Some(answer) = self.publish(&caller, request).await
+        {
             return answer;
         }
         let refuse = |message: &str, code: &str| {

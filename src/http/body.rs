@@ -170,7 +170,10 @@ impl Paced {
         let Some(second) = self.next().await? else {
             return Ok(first);
         };
-        let room = self.connection.as_ref().map(|connection| connection.served.room.clone());
+        let room = self
+            .connection
+            .as_ref()
+            .map(|connection| connection.served.room.clone());
         let room = room.unwrap_or_default();
         let mut bytes: Vec<u8> = Vec::new();
         let mut held: Option<OwnedSemaphorePermit> = None;
@@ -261,7 +264,10 @@ mod tests {
 
     /// A body of these pieces; without an end it stands still after them.
     fn body(pieces: &[usize], ends: bool) -> Body {
-        let pieces: Vec<_> = pieces.iter().map(|size| Ok::<_, axum::Error>(Bytes::from(vec![7; *size]))).collect();
+        let pieces: Vec<_> = pieces
+            .iter()
+            .map(|size| Ok::<_, axum::Error>(Bytes::from(vec![7; *size])))
+            .collect();
         let pieces = stream::iter(pieces);
         if ends {
             Body::from_stream(pieces)
@@ -294,7 +300,11 @@ mod tests {
         let connection = connection(SHORT, HELD_BYTES);
         for pieces in [vec![], vec![1], vec![PACE_BYTES - 1]] {
             let mut paced = Paced::new(body(&pieces, false), Some(&connection));
-            assert_eq!(paced.collect(1 << 20).await, Err(BodyError::TooSlow), "{pieces:?}");
+            assert_eq!(
+                paced.collect(1 << 20).await,
+                Err(BodyError::TooSlow),
+                "{pieces:?}"
+            );
         }
         // What came in one stretch of time is worth another one.
         let mut paced = Paced::new(body(&[PACE_BYTES], false), Some(&connection));

@@ -72,7 +72,10 @@ impl Brake {
             unlogged: 0,
         });
         tries.unlogged += 1;
-        if tries.logged.is_none_or(|at| now.duration_since(at) >= LOGGED_EACH) {
+        if tries
+            .logged
+            .is_none_or(|at| now.duration_since(at) >= LOGGED_EACH)
+        {
             tracing::warn!(%address, count = tries.unlogged, "wrong credentials were refused");
             (tries.logged, tries.unlogged) = (Some(now), 0);
         }

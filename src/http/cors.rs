@@ -16,8 +16,7 @@ const EXPOSED: &str = "x-amzn-errortype, x-amzn-requestid, retry-after, allow, w
 const MAX_AGE: &str = "86400";
 /// A page of a public site asks whether it may use a server of the private network (Private Network Access).
 const ASKS_PRIVATE: &str = "access-control-request-private-network";
-const ALLOWS_PRIVATE: HeaderName =
-    HeaderName::from_static("access-control-allow-private-network");
+const ALLOWS_PRIVATE: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
 /// What a request of a page asks for.
 pub(super) struct Asked {
@@ -46,14 +45,23 @@ impl Asked {
             headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
         }
         if !preflight {
-            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static(EXPOSED),
+            );
             return;
         }
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static(METHODS),
+        );
         if let Some(names) = self.headers {
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, names);
         }
-        headers.append(VARY, HeaderValue::from_static("access-control-request-headers"));
+        headers.append(
+            VARY,
+            HeaderValue::from_static("access-control-request-headers"),
+        );
         headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
         if self.private_network {
             headers.insert(ALLOWS_PRIVATE, HeaderValue::from_static("true"));

@@ -38,7 +38,9 @@ pub fn page() -> Response {
     );
     let mut response = page.into_response();
     let policy = policy().clone();
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    response
+        .headers_mut()
+        .insert(CONTENT_SECURITY_POLICY, policy);
     response
 }
 

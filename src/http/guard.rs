@@ -78,7 +78,9 @@ impl Guard {
             return true;
         }
         let own = origin.split_once("://").map(|(_, authority)| authority);
-        own.is_some_and(|own| !own.is_empty() && authority.is_some_and(|asked| asked.eq_ignore_ascii_case(own)))
+        own.is_some_and(|own| {
+            !own.is_empty() && authority.is_some_and(|asked| asked.eq_ignore_ascii_case(own))
+        })
     }
 }
 
@@ -86,7 +88,10 @@ impl Guard {
 /// none of it, nor what is fetched by its signed address.
 fn is_foreign_fetch(parts: &Parts) -> bool {
     let is = |name: &str, wanted: &[&str]| {
-        let value = parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let value = parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok());
         value.is_some_and(|value| wanted.contains(&value))
     };
     let follows_link = matches!(parts.method, Method::GET | Method::HEAD)
@@ -108,7 +113,10 @@ fn is_same(one: &str, other: &str) -> bool {
             "https" => ":443",
             _ => "",
         };
-        let authority = authority.strip_suffix(usual).unwrap_or(&authority).to_owned();
+        let authority = authority
+            .strip_suffix(usual)
+            .unwrap_or(&authority)
+            .to_owned();
         Some((scheme, authority))
     };
     one == other || parts(one).is_some_and(|one| parts(other) == Some(one))
@@ -156,7 +164,10 @@ mod tests {
         Guard {
             loopback_only: true,
             open: true,
-            origins: DEVELOPMENT_ORIGINS.iter().map(ToString::to_string).collect(),
+            origins: DEVELOPMENT_ORIGINS
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             own: None,
         }
     }
@@ -179,9 +190,17 @@ mod tests {
             (vec![], "/", Some(400)),
         ] {
             let lines: Vec<_> = hosts.iter().map(|host| ("host", *host)).collect();
-            assert_eq!(status(&local(), target, &lines), refused, "{hosts:?} {target}");
+            assert_eq!(
+                status(&local(), target, &lines),
+                refused,
+                "{hosts:?} {target}"
+            );
             let anywhere = status(&Guard::default(), target, &lines);
-            assert_eq!(anywhere, refused.filter(|status| *status == 400), "{hosts:?}");
+            assert_eq!(
+                anywhere,
+                refused.filter(|status| *status == 400),
+                "{hosts:?}"
+            );
         }
     }
 
@@ -205,7 +224,12 @@ mod tests {
             (&local(), "localhost:8080", "http://127.1.2.3:99", false),
             (&local(), "localhost:8080", "http://localhost:9999", false),
             (&local(), "localhost:8080", "https://evil.example", false),
-            (&local(), "localhost:8080", "http://localhost:3000.evil.example", false),
+            (
+                &local(),
+                "localhost:8080",
+                "http://localhost:3000.evil.example",
+                false,
+            ),
             (&local(), "localhost:8080", "null", false),
             (&local(), "localhost:8080", "", false),
             (&local(), "localhost:8080", "file://", false),
@@ -232,7 +256,10 @@ mod tests {
 
     #[test]
     fn pages_that_send_no_origin() {
-        let link = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        let link = [
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
         for (target, site, more, allowed) in [
             ("/graphql?query={a}", "none", &[][..], true),
             ("/graphql?query={a}", "same-origin", &[], true),
@@ -245,7 +272,11 @@ mod tests {
         ] {
             let lines = [&[("host", "localhost"), ("sec-fetch-site", site)], more].concat();
             let refused = status(&local(), target, &lines);
-            assert_eq!(refused, (!allowed).then_some(403), "{target} {site} {more:?}");
+            assert_eq!(
+                refused,
+                (!allowed).then_some(403),
+                "{target} {site} {more:?}"
+            );
             let closed = Guard {
                 open: false,
                 ..local()

@@ -278,7 +278,10 @@ mod tests {
     fn the_answer_without_a_place_is_well_formed() {
         let text = std::str::from_utf8(NO_PLACE).expect("it is ASCII");
         let (head, body) = text.split_once("\r\n\r\n").expect("it has a head");
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{text}");
+        assert!(
+            head.contains(&format!("Content-Length: {}\r\n", body.len())),
+            "{text}"
+        );
     }
 
     #[test]

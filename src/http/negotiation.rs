@@ -97,14 +97,19 @@ impl<'a> Range<'a> {
     fn is_utf8(&self) -> bool {
         let mut charsets = self.parameters.iter().filter(|(name, _)| name == "charset");
         charsets.all(|(_, value)| {
-            ["utf-8", "utf8"].iter().any(|utf8| value.eq_ignore_ascii_case(utf8))
+            ["utf-8", "utf8"]
+                .iter()
+                .any(|utf8| value.eq_ignore_ascii_case(utf8))
         })
     }
 }
 
 /// Thousandths; what is no number from 0 to 1 counts as 1, as if it were left out.
 fn quality(text: &str) -> u16 {
-    let parsed = text.parse::<f32>().ok().filter(|value| (0.0..=1.0).contains(value));
+    let parsed = text
+        .parse::<f32>()
+        .ok()
+        .filter(|value| (0.0..=1.0).contains(value));
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -139,7 +144,9 @@ pub(super) fn wants(headers: &HeaderMap) -> Option<Wants> {
             let exactness = wanted.named_by(range)?;
             Some((exactness, at, range.quality))
         });
-        let Some((_, at, quality)) = named.max_by_key(|(exactness, at, _)| (*exactness, usize::MAX - at)) else {
+        let Some((_, at, quality)) =
+            named.max_by_key(|(exactness, at, _)| (*exactness, usize::MAX - at))
+        else {
             continue;
         };
         let better = |(known, before, _): (u16, usize, Wants)| {
@@ -170,30 +177,69 @@ mod tests {
             ("application/json;charset=latin1", None),
             ("application/graphql-response+json", Some(GraphqlResponse)),
             // As the usual clients send it.
-            ("application/graphql-response+json, application/json;q=0.9", Some(GraphqlResponse)),
-            ("application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed", Some(GraphqlResponse)),
+            (
+                "application/graphql-response+json, application/json;q=0.9",
+                Some(GraphqlResponse),
+            ),
+            (
+                "application/graphql-response+json, application/graphql+json, application/json, text/event-stream, multipart/mixed",
+                Some(GraphqlResponse),
+            ),
             ("application/json, text/plain, */*", Some(Json)),
             ("text/event-stream", Some(EventStream)),
-            ("multipart/mixed;boundary=\"graphql\";subscriptionSpec=1.0,application/json", Some(Multipart)),
-            ("multipart/mixed;boundary=\"a,b;c\";subscriptionSpec=\"1.0\", application/json", Some(Multipart)),
-            ("multipart/mixed;deferSpec=20220824,application/json", Some(Json)),
+            (
+                "multipart/mixed;boundary=\"graphql\";subscriptionSpec=1.0,application/json",
+                Some(Multipart),
+            ),
+            (
+                "multipart/mixed;boundary=\"a,b;c\";subscriptionSpec=\"1.0\", application/json",
+                Some(Multipart),
+            ),
+            (
+                "multipart/mixed;deferSpec=20220824,application/json",
+                Some(Json),
+            ),
             ("multipart/mixed", None),
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Some(Html)),
+            (
+                "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+                Some(Html),
+            ),
             ("image/png", None),
             ("text/*", None),
             // Qualities.
-            ("application/json;q=0, application/graphql-response+json", Some(GraphqlResponse)),
-            ("application/json;q=0.1, application/graphql-response+json;q=1", Some(GraphqlResponse)),
-            ("application/json;q=0.1, application/graphql-response+json", Some(GraphqlResponse)),
-            ("application/graphql-response+json;q=0.5, application/json;q=0.6", Some(Json)),
-            ("application/json;q=0.5, application/graphql-response+json;q=0.5", Some(Json)),
-            ("application/json;q=0.001, application/graphql-response+json;q=0.002", Some(GraphqlResponse)),
+            (
+                "application/json;q=0, application/graphql-response+json",
+                Some(GraphqlResponse),
+            ),
+            (
+                "application/json;q=0.1, application/graphql-response+json;q=1",
+                Some(GraphqlResponse),
+            ),
+            (
+                "application/json;q=0.1, application/graphql-response+json",
+                Some(GraphqlResponse),
+            ),
+            (
+                "application/graphql-response+json;q=0.5, application/json;q=0.6",
+                Some(Json),
+            ),
+            (
+                "application/json;q=0.5, application/graphql-response+json;q=0.5",
+                Some(Json),
+            ),
+            (
+                "application/json;q=0.001, application/graphql-response+json;q=0.002",
+                Some(GraphqlResponse),
+            ),
             ("application/json;Q=0, */*", Some(GraphqlResponse)),
             ("application/json;q=0", None),
             ("application/json; q=0.000", None),
             ("*/*;q=0", None),
             ("*/*;q=0, application/json", Some(Json)),
-            ("*/*;q=0.1, application/graphql-response+json;q=0.05", Some(Json)),
+            (
+                "*/*;q=0.1, application/graphql-response+json;q=0.05",
+                Some(Json),
+            ),
             ("application/*;q=0, */*", None),
             ("text/event-stream;q=0, application/json", Some(Json)),
             ("text/event-stream;q=0.1, application/json", Some(Json)),
@@ -212,7 +258,10 @@ mod tests {
     #[test]
     fn several_headers_are_one_list() {
         let mut headers = HeaderMap::new();
-        for accept in ["application/json;q=0.1", "application/graphql-response+json"] {
+        for accept in [
+            "application/json;q=0.1",
+            "application/graphql-response+json",
+        ] {
             headers.append(ACCEPT, accept.parse().expect("a header"));
         }
         assert_eq!(wants(&headers), Some(Wants::GraphqlResponse));

@@ -142,7 +142,11 @@ impl Watch {
         }
         if !self.serves.load(Ordering::Relaxed) && blocked == 0 {
             let head = self.head.load(Ordering::Relaxed);
-            let limit = if head { self.times.head } else { self.times.idle };
+            let limit = if head {
+                self.times.head
+            } else {
+                self.times.idle
+            };
             let waited = self.peer.waiting().unwrap_or_default();
             if waited >= limit {
                 return None;

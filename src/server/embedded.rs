@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use object_store::ObjectStore;
+use resolvers::files::PART_BYTES;
 use resolvers::store::sqlite::{SqliteStore, recorder};
 use resolvers::token::Signer;
 use resolvers::workflow::embedded::EmbeddedWorkflow;
@@ -86,6 +87,7 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         store: Arc::new(jobs.clone()),
         workflow: Arc::new(EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs)),
         objects,
+        part_bytes: PART_BYTES,
         signer,
         report_url: format!("http://{}/graphql", reachable(parts.public)),
         follows_changes: true,

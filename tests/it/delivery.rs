@@ -97,7 +97,12 @@ impl Node {
             stopping,
         };
         let close = CancellationToken::new();
-        let serving = tokio::spawn(http::serve(listener, doors, Guard::default(), close));
+        let serving = tokio::spawn(http::serve(
+            listener,
+            doors,
+            http::Settings::default(),
+            close,
+        ));
         Self {
             address,
             background,

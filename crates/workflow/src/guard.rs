@@ -57,7 +57,10 @@ pub fn authority<'a>(
         (None, _) if version < Version::HTTP_11 => None,
         _ => return Err(Refusal::Host),
     };
-    Ok(target.authority().map(|authority| authority.as_str()).or(host))
+    Ok(target
+        .authority()
+        .map(|authority| authority.as_str())
+        .or(host))
 }
 
 /// Whether an authority (`localhost:8080`, `[::1]:80`) names this machine.
@@ -166,19 +169,46 @@ mod tests {
             ("/", vec![ours, ("sec-fetch-site", "none")], None),
             ("/", vec![], Some(Refusal::Host)),
             ("/", vec![ours, ours], Some(Refusal::Host)),
-            ("/", vec![("host", "evil.example")], Some(Refusal::ForeignHost)),
-            ("http://evil.example/", vec![ours], Some(Refusal::ForeignHost)),
+            (
+                "/",
+                vec![("host", "evil.example")],
+                Some(Refusal::ForeignHost),
+            ),
+            (
+                "http://evil.example/",
+                vec![ours],
+                Some(Refusal::ForeignHost),
+            ),
             ("http://localhost/", vec![ours], None),
             ("/", vec![ours, ("origin", "null")], Some(Refusal::Page)),
-            ("/", vec![ours, ("origin", "http://127.0.0.1:1")], Some(Refusal::Page)),
-            ("/", vec![ours, ("sec-fetch-site", "cross-site")], Some(Refusal::Page)),
-            ("/", vec![ours, ("sec-fetch-site", "same-site")], Some(Refusal::Page)),
-            ("/", vec![ours, ("sec-fetch-site", "same-origin")], Some(Refusal::Page)),
+            (
+                "/",
+                vec![ours, ("origin", "http://127.0.0.1:1")],
+                Some(Refusal::Page),
+            ),
+            (
+                "/",
+                vec![ours, ("sec-fetch-site", "cross-site")],
+                Some(Refusal::Page),
+            ),
+            (
+                "/",
+                vec![ours, ("sec-fetch-site", "same-site")],
+                Some(Refusal::Page),
+            ),
+            (
+                "/",
+                vec![ours, ("sec-fetch-site", "same-origin")],
+                Some(Refusal::Page),
+            ),
         ] {
             let found = check(Version::HTTP_11, &target.parse().unwrap(), &headers(&lines));
             assert_eq!(found.err(), refused, "{target} {lines:?}");
         }
-        assert_eq!(check(Version::HTTP_10, &Uri::from_static("/"), &headers(&[])), Ok(()));
+        assert_eq!(
+            check(Version::HTTP_10, &Uri::from_static("/"), &headers(&[])),
+            Ok(())
+        );
     }
 
     #[test]
@@ -186,16 +216,37 @@ mod tests {
         let types = ["application/json", "application/x-amz-json-1.0"];
         for (lines, allowed) in [
             (vec![("content-type", "application/json")], true),
-            (vec![("content-type", "Application/JSON; charset=utf-8")], true),
+            (
+                vec![("content-type", "Application/JSON; charset=utf-8")],
+                true,
+            ),
             (vec![("content-type", "application/x-amz-json-1.0")], true),
             (vec![("content-type", "text/plain")], false),
             (vec![("content-type", "text/plain;application/json")], false),
-            (vec![("content-type", "application/x-www-form-urlencoded")], false),
-            (vec![("content-type", "multipart/form-data; boundary=x")], false),
-            (vec![("content-type", "text/plain"), ("authorization", "AWS4")], false),
-            (vec![("content-type", "application/json"), ("content-type", "text/plain")], false),
+            (
+                vec![("content-type", "application/x-www-form-urlencoded")],
+                false,
+            ),
+            (
+                vec![("content-type", "multipart/form-data; boundary=x")],
+                false,
+            ),
+            (
+                vec![("content-type", "text/plain"), ("authorization", "AWS4")],
+                false,
+            ),
+            (
+                vec![
+                    ("content-type", "application/json"),
+                    ("content-type", "text/plain"),
+                ],
+                false,
+            ),
             (vec![], false),
-            (vec![("authorization", "AWS4-HMAC-SHA256 Credential=x")], true),
+            (
+                vec![("authorization", "AWS4-HMAC-SHA256 Credential=x")],
+                true,
+            ),
         ] {
             let found = content_type(&headers(&lines), &types, "JSON");
             assert_eq!(found.is_ok(), allowed, "{lines:?}");

@@ -131,7 +131,11 @@ fn refusal(request: &Request<Incoming>) -> Result<(), guard::Refusal> {
 
 async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Answer {
     if let Err(refused) = refusal(&request) {
-        return failure(refused.status(), "AccessDeniedException", &refused.to_string());
+        return failure(
+            refused.status(),
+            "AccessDeniedException",
+            &refused.to_string(),
+        );
     }
     let path = request.uri().path();
     if request.method() == Method::POST && path == "/" {
