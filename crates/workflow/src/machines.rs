@@ -37,9 +37,9 @@ impl Machine {
         input_schema: Option<Arc<str>>,
     ) -> Result<Machine, Vec<Diagnostic>> {
         let parsed = Arc::new(StateMachine::parse(&definition)?);
-        let mut problems = parsed.unresolved();
-        problems.extend(parsed.unsupported(runner::supports));
+        let mut problems = parsed.unsupported(runner::supports);
         if !problems.is_empty() {
+            problems.extend_from_slice(parsed.warnings());
             return Err(problems);
         }
         Ok(Machine {
@@ -97,7 +97,7 @@ impl Machine {
         self.input_schema.as_ref()
     }
 
-    /// The names of the functions that its Task states name in so many words, each with the JSON pointer of the place.
+    /// The names of the functions that its Task states name in so many words, each with its place.
     #[must_use]
     pub fn functions(&self) -> Vec<(String, String)> {
         let functions = self.parsed.functions().into_iter();
@@ -259,7 +259,7 @@ pub struct Problem {
     pub file: PathBuf,
     /// The innermost state that it is in.
     pub state: Option<String>,
-    /// The field, as a JSON pointer; empty for the whole file.
+    /// The field as AWS names it, such as `/States/A/Choices[0]/Next`; empty for the whole file.
     pub field: String,
     /// Line and column from 1, where the file is not JSON.
     pub position: Option<(usize, usize)>,
@@ -289,14 +289,9 @@ impl Problem {
     }
 
     fn new(file: &Path, diagnostic: &Diagnostic) -> Problem {
-        let parts: Vec<&str> = diagnostic.location.split('/').collect();
-        let states = parts.iter().rposition(|part| *part == "States");
-        let state = states
-            .and_then(|at| parts.get(at + 1))
-            .map(|name| name.replace("~1", "/").replace("~0", "~"));
         Problem {
             file: file.to_owned(),
-            state,
+            state: diagnostic.state.clone(),
             field: diagnostic.location.clone(),
             position: diagnostic.position,
             severity: diagnostic.severity,

@@ -23,7 +23,7 @@ pub(crate) struct Graph {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) name: Arc<str>,
-    /// JSON pointer.
+    /// Its place in the definition, as AWS names it.
     pub(crate) at: String,
     pub(crate) kind: Kind,
     pub(crate) language: Language,
@@ -99,6 +99,8 @@ pub(crate) struct TaskState {
 /// A rule of a Choice state and where it leads.
 #[derive(Debug)]
 pub(crate) struct Branch {
+    /// Its place in `Choices`.
+    pub(crate) index: usize,
     pub(crate) test: Test,
     pub(crate) next: Arc<str>,
     pub(crate) assign: Option<Template>,
@@ -185,6 +187,8 @@ pub(crate) struct Retrier {
 }
 #[derive(Debug)]
 pub(crate) struct Catcher {
+    /// Its place in `Catch`.
+    pub(crate) index: usize,
     pub(crate) errors: Vec<String>,
     pub(crate) next: Arc<str>,
     pub(crate) result_path: Option<Path>,
