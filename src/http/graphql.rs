@@ -13,8 +13,8 @@ use super::connection::Connection;
 use super::negotiation::{Wants, wants};
 use super::{BODY_BYTES, Doors, graphiql};
 use crate::auth::{AuthError, Authenticated, Credentials};
-use crate::graphql::errors_text;
 use crate::graphql::executor::{Changes, HttpAnswer, Outcome, connections_of};
+use crate::graphql::{errors_text, rate};
 use crate::session;
 
 const JSON: &str = "application/json; charset=utf-8";
@@ -118,7 +118,16 @@ async fn answer(doors: Doors, request: Request) -> Response {
         }
         Wants::Json | Wants::GraphqlResponse | Wants::Html => {
             let answer = doors.executor.execute(found.caller, &graphql, changes);
-            answered(wants, answer.await)
+            let (answer, come_back) = rate::noting(answer).await;
+            let mut response = answered(wants, answer);
+            if let Some(come_back) = come_back {
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                let seconds = come_back.as_secs_f64().ceil().max(1.0);
+                if let Ok(seconds) = HeaderValue::from_str(&seconds.to_string()) {
+                    response.headers_mut().insert(RETRY_AFTER, seconds);
+                }
+            }
+            response
         }
     }
 }

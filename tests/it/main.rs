@@ -4,12 +4,14 @@
 
 mod access;
 mod architecture;
+mod authorization;
 mod aws;
 mod bad_input;
 mod bench;
 mod bounds;
 mod chaos;
 mod cli;
+mod connections;
 mod crash;
 mod delivery;
 mod delivery_documents;
@@ -18,6 +20,8 @@ mod disk;
 mod doors;
 mod files;
 mod functions;
+mod http;
+mod internal;
 mod kit;
 mod nodes;
 mod operations;

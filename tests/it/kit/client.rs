@@ -42,6 +42,16 @@ impl Client {
         }
     }
 
+    /// The same, but a redirect is an answer like others.
+    pub fn without_redirects(&self) -> Client {
+        let client = reqwest::Client::builder().no_proxy();
+        let client = client.redirect(reqwest::redirect::Policy::none());
+        Client {
+            http: client.build().unwrap(),
+            ..self.clone()
+        }
+    }
+
     /// The same server with an API key.
     pub fn with_key(&self, key: &str) -> Client {
         Client {
