@@ -64,7 +64,10 @@ fn announced(headers: &HeaderMap, size: u64) -> Result<(), Response> {
         if headers.contains_key(TRANSFER_ENCODING) || size == 0 {
             return Ok(());
         }
-        let said = "an upload needs a Content-Length, or Transfer-Encoding: chunked".to_owned();
+        let said = format!(
+            "the body has 0 bytes, and createUpload was told {size}: nothing was kept. An upload needs a Content-Length, or \
+             Transfer-Encoding: chunked"
+        );
         return Err(text(StatusCode::LENGTH_REQUIRED, said));
     };
     let length = length.to_str().ok().and_then(|length| length.parse().ok());

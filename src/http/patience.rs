@@ -127,7 +127,8 @@ impl Watch {
 
     /// How long nothing can be overdue; `None`: something is.
     fn left(&self) -> Option<Duration> {
-        let mut left = self.times.head.min(self.times.write) / 2;
+        // Another time may begin to run while this is slept away.
+        let mut left = self.times.head.min(self.times.idle).min(self.times.write) / 2;
         let blocked = self.blocked.load(Ordering::Relaxed);
         if blocked > 0 {
             let waited = Duration::from_millis(self.now().saturating_sub(blocked));

@@ -138,9 +138,7 @@ async fn send(way: Way, client: &Client, document: &str, variables: Value) -> St
     let opened = match way {
         Way::Post => return word(&client.ask(document, variables).await),
         Way::Get => {
-            let request = client
-                .request(reqwest::Method::GET, "/graphql")
-                .query(&[("query", document), ("variables", &variables.to_string())]);
+            let request = client.by_get(document, &variables);
             let response = soon("an answer", request.send()).await.unwrap();
             let (status, allow) = (response.status(), response.headers().get("allow").cloned());
             let word = word(&response.json().await.unwrap());

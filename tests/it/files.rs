@@ -102,13 +102,13 @@ async fn an_address_is_good_for_what_it_was_signed_for() {
         assert_eq!(status, 403, "{method} {url}");
         assert!(text.contains("address is not valid"), "{text}");
     }
-    for (body, said) in [
-        ("1234", "has 4 bytes"),
-        ("123456", "has more than 5 bytes"),
-        ("", "has 0 bytes"),
+    for (body, expected, said) in [
+        ("1234", 400, "has 4 bytes"),
+        ("123456", 400, "has more than 5 bytes"),
+        ("", 411, "has 0 bytes"),
     ] {
         let (status, text) = send(&client, Method::PUT, put, body.into()).await;
-        assert_eq!(status, 400, "{text}");
+        assert_eq!(status, expected, "{text}");
         assert!(
             text.contains(said) && text.contains("nothing was kept"),
             "{text}"

@@ -6,7 +6,7 @@ use crate::kit::Home;
 
 #[tokio::test]
 async fn no_page_reaches_the_internal_listener() {
-    let home = Home::simple().sample_function("noop2", 1);
+    let home = Home::simple();
     let server = home.start().await;
     let client = server.client();
     let internal = server.internal();

@@ -87,6 +87,15 @@ impl Client {
         request
     }
 
+    /// An operation that is sent by GET.
+    pub fn by_get(&self, document: &str, variables: &Value) -> reqwest::RequestBuilder {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", document)
+            .append_pair("variables", &variables.to_string())
+            .finish();
+        self.request(reqwest::Method::GET, &format!("/graphql?{query}"))
+    }
+
     /// GET: the status and the text.
     pub async fn get(&self, path: &str) -> (u16, String) {
         let response = soon(path, self.request(reqwest::Method::GET, path).send())

@@ -129,9 +129,7 @@ impl Watch {
             Door::Sse => "text/event-stream",
             _ => MULTIPART,
         };
-        let request = client
-            .request(reqwest::Method::GET, "/graphql")
-            .query(&[("query", document), ("variables", &variables.to_string())]);
+        let request = client.by_get(document, &variables);
         let http = soon("an answer", stream(request, accept)).await?;
         Ok(Watch {
             stream: match door {
