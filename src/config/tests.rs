@@ -35,6 +35,12 @@ fn flags_win_over_the_file() {
 }
 
 #[test]
+fn a_byte_order_mark_before_the_file_is_ignored() {
+    let config = load("\u{feff}samples = false\n", ServeFlags::default());
+    assert!(config.is_ok(), "{config:?}");
+}
+
+#[test]
 fn mistakes_are_named() {
     for (text, said) in [
         ("lisen = 1", "unknown field `lisen`"),
