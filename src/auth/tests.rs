@@ -144,7 +144,10 @@ async fn api_keys_and_our_own_tokens() {
     let now = Time::from_millis(NOW);
     let job = job::JobId::new(now, 1);
     let own = signer().watch_token(job, Time::from_millis(NOW + 1));
-    let (own, old) = (format!("bearer {own}"), signer().watch_token(job, now));
+    let (own, old) = (
+        format!("bearer {own}"),
+        signer().watch_token(job, now),
+    );
     let closed = Authenticator::new(vec![api_key("other"), api_key("secret")], vec![], signer());
     for (authorization, key, expected) in [
         (None, None, Err(AuthError::Missing)),
@@ -161,7 +164,7 @@ async fn api_keys_and_our_own_tokens() {
     assert_eq!(subject(&open, None, None).await, Ok("dev".into()));
     assert_eq!(subject(&open, None, Some("any")).await, Ok("dev".into()));
     for auth in [&open, &closed] {
-        let watcher = Ok(format!("watch:{job}"));
+        let watcher = Ok("watch:ann".to_owned());
         assert_eq!(subject(auth, Some(&own), None).await, watcher);
         assert_eq!(
             subject(auth, Some(&old), None).await,

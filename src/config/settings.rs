@@ -16,6 +16,7 @@ pub const SETTINGS: &str = r#"Configuration:
     chaos = "drop=0.05"
 
     samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
+    sample_addresses = ["https://pictures.example.com/"]   # what the samples read besides files of this server
     retention = "30d"               # how long finished jobs are kept
     report_life = "7d"              # how long the functions of a job may report
     allowed_origins = []            # web pages of these origins may use the server, besides its own
@@ -24,9 +25,11 @@ pub const SETTINGS: &str = r#"Configuration:
 
     [functions.resize]              # `resize`, or arn:aws:lambda:…:function:resize, in a state machine
     command = ["python3", "resize.py"]   # left out: outside processes attach to the Runtime API
-    concurrency = 1                 # processes, and so invocations at once
+    concurrency = 4                 # processes at most, and so invocations at once; left out: the cores of the machine, at least 4
     timeout = "15m"                 # for one invocation
-    environment = { LEVEL = "9" }   # besides the variables of the server
+    init_timeout = "10s"            # for a process until it asks for work
+    environment = { LEVEL = "9" }   # besides Lambda's own variables
+    pass_environment = ["DATABASE_URL"]   # variables of the server; without it only PATH, HOME, LANG, proxies and the like
     directory = "."                 # where it runs
 
     [[auth.api_keys]]               # needed as soon as `listen` is not a loopback address
@@ -88,6 +91,7 @@ pub const SETTINGS: &str = r#"Configuration:
 #[cfg(test)]
 mod tests {
     use super::super::File;
+    use super::super::file::{SECTIONS, keys};
     use super::SETTINGS;
 
     /// The indented lines.
@@ -106,29 +110,11 @@ mod tests {
 
     #[test]
     fn the_help_has_every_key() {
-        let tables = [
-            "",
-            "[functions.a]",
-            "[auth]",
-            "[[auth.api_keys]]",
-            "[auth.oidc]",
-            "[aws]",
-            "[limits]",
-            "[broker]",
-            "[services]",
-            "[services.connections.a]",
-        ];
-        for table in tables {
-            // An unknown key is answered with the known ones.
-            let error = toml::from_str::<File>(&format!("{table}\nunknown = 1"));
-            let error = error.expect_err(table).to_string();
-            let known = error.split("expected").nth(1).expect("the known ones");
-            let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-            assert!(!names.is_empty(), "{error}");
-            for name in names {
+        for table in SECTIONS {
+            for name in keys(table) {
                 let there = ["{} = ", "[{}]", "[{}.", "[[{}.", ".{}]", "{}.", ".{}."]
                     .iter()
-                    .any(|form| example().contains(&form.replace("{}", name)));
+                    .any(|form| example().contains(&form.replace("{}", &name)));
                 assert!(there, "{table} {name} is not in the help");
             }
         }

@@ -29,6 +29,34 @@ const SUITES: &[Suite] = &[
         command: &["cargo", "test", "-p", "asl", "--test", "fuzz", "--locked"],
     },
     Suite {
+        name: "functions",
+        about: "function processes that fail in every way, thousands of times side by side",
+        environment: &[("JOBCAST_CASES", "3000")],
+        command: &[
+            "cargo", "test", "-p", "workflow", "--test", "it", "--locked", "faulty",
+        ],
+    },
+    Suite {
+        name: "documents",
+        about: "10,000 documents at random, answered here and by graphql-js",
+        environment: &[("JOBCAST_CASES", "10000")],
+        command: &["tests/clients/run", "graphql-js"],
+    },
+    Suite {
+        name: "garbage-documents",
+        about: "a million broken documents through their bounds and rules",
+        environment: &[("JOBCAST_CASES", "1000000")],
+        command: &[
+            "cargo",
+            "test",
+            "-p",
+            "jobcast",
+            "--lib",
+            "--locked",
+            "graphql::garbage_tests",
+        ],
+    },
+    Suite {
         name: "wire-fuzz",
         about: "the decoders of the wire protocols over garbage, for ten minutes each",
         environment: &[("JOBCAST_FUZZ_SECONDS", "600")],

@@ -261,7 +261,13 @@ fn ending_of(end: &End) -> (Option<Update>, Option<Arc<str>>) {
                 .cause
                 .as_deref()
                 .unwrap_or("the execution took longer than its definition allows");
-            (Some(Update::TimeOut(JobError::new(name, cause))), None)
+            (
+                Some(Update::TimeOut(JobError::new(
+                    name,
+                    &hide(&readable(cause)),
+                ))),
+                None,
+            )
         }
         ExecutionStatus::Aborted => (Some(Update::Cancel(error())), None),
     }

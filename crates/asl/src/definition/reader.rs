@@ -7,11 +7,7 @@ use super::{
     substitution::{self, has_placeholder, is_placeholder},
     variables::Scope,
 };
-use crate::{
-    Diagnostic, Severity,
-    execution::Kind as Type,
-    path::Path,
-};
+use crate::{Diagnostic, Severity, execution::Kind as Type, path::Path};
 use serde_json::{Map, Value};
 use std::{
     collections::{HashMap, HashSet},
@@ -89,7 +85,7 @@ impl Reader {
             start: start.into(),
             states: HashMap::new(),
         };
-        let Some(states) = map.get("States").and_then(Value::as_object) else {
+        let Some(states) = object(map, "States") else {
             self.incomplete = true;
             return graph;
         };
