@@ -116,6 +116,27 @@ fn every_kind_of_state_takes_a_value_of_any_depth() {
             assert!(told == expected(&text), "{definition}: {beginning}");
         }
     }
+    for output in [
+        "{% $states.input %}",
+        "{% ($x := {'y': $states.input}; $x).y %}",
+        "{% $states.input = $states.input ? $states.input %}",
+    ] {
+        let mut pass = of(json!({"Type": "Pass", "Output": output, "End": true}));
+        pass["QueryLanguage"] = json!("JSONata");
+        for text in both(json::DEPTH) {
+            assert_eq!(run(&pass, &text), (Status::Succeeded, text), "{output}");
+        }
+    }
+    // What JSONata makes itself nests less deeply.
+    let mut parse =
+        of(json!({"Type": "Pass", "Output": "{% $parse($string($states.input)) %}", "End": true}));
+    parse["QueryLanguage"] = json!("JSONata");
+    for text in both(300) {
+        assert_eq!(run(&parse, &text), (Status::Succeeded, text));
+    }
+    for text in both(json::DEPTH) {
+        assert_eq!(run(&parse, &text).0, Status::Failed);
+    }
     // What is sent to a function may be one level deeper than its answer.
     let call = of(
         json!({"Type": "Task", "Resource": "f", "Parameters": {"x.$": "$"}, "ResultSelector": {"y.$": "$.x"}, "OutputPath": "$.y", "End": true}),
