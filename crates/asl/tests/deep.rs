@@ -43,8 +43,11 @@ fn of(state: Value) -> Value {
     json!({"StartAt": "A", "States": states})
 }
 
+/// A machine, and what it makes of the text of its input.
+type Machine = (Value, fn(&str) -> String);
+
 /// One state of each kind, with what it does to its input.
-fn machines() -> Vec<(Value, fn(&str) -> String)> {
+fn machines() -> Vec<Machine> {
     let same = |text: &str| text.to_owned();
     let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true, "Parameters": {"in.$": "$"}}}});
     vec![
