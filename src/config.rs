@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::auth::oidc::keep_apart;
 use crate::auth::{ApiKey, OidcConfig};
 use crate::{broker, chaos};
 
@@ -210,13 +211,18 @@ fn tables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OidcConfig>,
 pub struct Function {
     /// Program and arguments; left out when outside processes attach to the Runtime API.
     pub command: Vec<String>,
-    /// How many processes, and so invocations at once [default: 1].
-    pub concurrency: Option<usize>,
+    /// Maximum number of processes, and so of invocations at once [default: the machine's cores, at least 4].
+    pub concurrency: Option<NonZeroUsize>,
     /// How long one invocation may take [default: 15m, the longest on AWS].
     #[serde(deserialize_with = "duration")]
     pub timeout: Option<Duration>,
-    /// Variables besides those that the server has.
+    /// Time allowed for a process until it asks for work [default: 10s, as on AWS].
+    #[serde(deserialize_with = "duration")]
+    pub init_timeout: Option<Duration>,
+    /// Variables besides Lambda's own.
     pub environment: BTreeMap<String, String>,
+    /// Names of variables of the server that the function gets too.
+    pub pass_environment: Vec<String>,
     /// Where it runs [default: where the configuration file is].
     pub directory: Option<PathBuf>,
 }
@@ -340,6 +346,7 @@ impl Config {
             provider.jwks_file = provider.jwks_file.take().map(|path| base.join(path));
             provider.check()?;
         }
+        keep_apart(&mut auth.oidc, &auth.api_keys)?;
         let aws = aws(&flags, &mut file)?;
         let named = flags
             .state_machines

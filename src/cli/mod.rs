@@ -100,8 +100,16 @@ enum Outcome {
     Failed,
 }
 
+/// The hidden command that supervises a function's process: the words that follow are the function's command.
+pub const SUPERVISE: &str = "supervise";
+
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // Before anything else: there is one such process for each of a function's, and it stays small.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == SUPERVISE) {
+        return workflow::lambda::supervisor::supervise(&words.collect::<Vec<_>>());
+    }
     let cli = Cli::from_arg_matches(&command_line().get_matches());
     let cli = cli.unwrap_or_else(|error| error.exit());
     let command = cli

@@ -25,9 +25,11 @@ pub const SETTINGS: &str = r#"Configuration:
 
     [functions.resize]              # `resize`, or arn:aws:lambda:…:function:resize, in a state machine
     command = ["python3", "resize.py"]   # left out: outside processes attach to the Runtime API
-    concurrency = 1                 # processes, and so invocations at once
+    concurrency = 4                 # processes at most, and so invocations at once; left out: the cores of the machine, at least 4
     timeout = "15m"                 # for one invocation
-    environment = { LEVEL = "9" }   # besides the variables of the server
+    init_timeout = "10s"            # for a process until it asks for work
+    environment = { LEVEL = "9" }   # besides Lambda's own variables
+    pass_environment = ["DATABASE_URL"]   # variables of the server; without it only PATH, HOME, LANG, proxies and the like
     directory = "."                 # where it runs
 
     [[auth.api_keys]]               # needed as soon as `listen` is not a loopback address
@@ -40,6 +42,7 @@ pub const SETTINGS: &str = r#"Configuration:
     audience = "CLIENT ID"          # one of `aud`, or `client_id` where a token has no `aud`
     jwks_url = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_EXAMPLE/.well-known/jwks.json"   # or jwks_file = "keys.json"
     subject_claim = "sub"           # the owner of what it submits
+    owner_prefix = "acme|"          # before that owner; of several providers each has one, its issuer and | unless it is given
     everybody = ["submitter"]       # roles of all who bring one
     groups_claim = "cognito:groups" # or a JSON pointer, such as "/realm_access/roles"
     groups = { support = ["operator"] }   # roles of those in a group

@@ -43,13 +43,47 @@ impl std::fmt::Debug for Executor {
     }
 }
 
+/// Whether a request may change anything: with GET it may not (GraphQL over HTTP, "GET").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// Any operation may be executed.
+    Allowed,
+    /// A mutation is refused, at every door.
+    Refused,
+}
+
+/// What became of a request over HTTP; its status depends on it (GraphQL over HTTP, "Status codes").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was executed, with or without errors of its fields.
+    Executed,
+    /// It was refused before its execution.
+    Refused,
+    /// It is a mutation, and [`Changes::Refused`].
+    MutationOverGet,
+}
+
 /// The answer to a request over HTTP.
 #[derive(Clone, Debug)]
 pub struct HttpAnswer {
     /// The JSON text.
     pub body: Bytes,
-    /// Whether the request was executed; when not, it was refused before (GraphQL over HTTP, "Status codes").
-    pub executed: bool,
+    /// What became of the request.
+    pub outcome: Outcome,
+}
+
+impl HttpAnswer {
+    fn refused(outcome: Outcome, errors: &str) -> HttpAnswer {
+        HttpAnswer {
+            body: format!(r#"{{"errors":{errors}}}"#).into(),
+            outcome,
+        }
+    }
+
+    fn mutation_over_get() -> HttpAnswer {
+        let errors = errors_text("a mutation must be sent with POST", "MutationOverGet");
+        HttpAnswer::refused(Outcome::MutationOverGet, &errors)
+    }
 }
 
 impl Executor {
@@ -76,28 +110,24 @@ impl Executor {
         self.auth.authenticate(credentials, now()).await
     }
 
-    /// Executes a query or, with `mutations`, a mutation. A subscription is refused: it needs a streaming door.
+    /// Executes a query or, where changes are allowed, a mutation. A subscription is refused: it needs a streaming door.
     pub async fn execute(
         &self,
         caller: Caller,
         request: &wire::Request,
-        mutations: bool,
+        changes: Changes,
     ) -> HttpAnswer {
-        if mutations && let Some(answer) = self.publish(&caller, request).await {
+        if changes == Changes::Allowed
+            && let Some(answer) = self.publish(&caller, request).await
+        {
             return answer;
         }
-        let refuse = |message: &str, code: &str| HttpAnswer {
-            body: format!(r#"{{"errors":{}}}"#, errors_text(message, code)).into(),
-            executed: false,
+        let refuse = |message: &str, code: &str| {
+            HttpAnswer::refused(Outcome::Refused, &errors_text(message, code))
         };
         let (document, variables) = match self.parse(request) {
             Ok(parsed) => parsed,
-            Err(errors) => {
-                return HttpAnswer {
-                    body: format!(r#"{{"errors":{errors}}}"#).into(),
-                    executed: false,
-                };
-            }
+            Err(errors) => return HttpAnswer::refused(Outcome::Refused, &errors),
         };
         match operation_type(&document, request.operation_name.as_deref()) {
             Err(message) => return refuse(message, "BadRequest"),
@@ -107,8 +137,8 @@ impl Executor {
                     "OperationNotSupported",
                 );
             }
-            Ok(OperationType::Mutation) if !mutations => {
-                return refuse("a mutation must be sent with POST", "MutationOverGet");
+            Ok(OperationType::Mutation) if changes == Changes::Refused => {
+                return HttpAnswer::mutation_over_get();
             }
             Ok(_) => {}
         }
@@ -128,7 +158,11 @@ impl Executor {
         }
         HttpAnswer {
             body: response_bytes(&response, executed),
-            executed,
+            outcome: if executed {
+                Outcome::Executed
+            } else {
+                Outcome::Refused
+            },
         }
     }
 
@@ -143,12 +177,31 @@ impl Executor {
             .await;
         Some(HttpAnswer {
             body: publishing.answer.body(&change.new),
-            executed: true,
+            outcome: Outcome::Executed,
         })
     }
 
-    /// Starts an operation of any kind.
-    pub async fn begin(&self, found: Authenticated, request: wire::Request) -> Started {
+    /// Starts an operation of any kind, where changes are allowed.
+    ///
+    /// # Errors
+    /// A mutation where they are not: the answer, whatever the door.
+    pub async fn begin(
+        &self,
+        found: Authenticated,
+        request: wire::Request,
+        changes: Changes,
+    ) -> Result<Started, HttpAnswer> {
+        if changes == Changes::Refused
+            && let Ok((document, _)) = self.parse(&request)
+            && operation_type(&document, request.operation_name.as_deref())
+                == Ok(OperationType::Mutation)
+        {
+            return Err(HttpAnswer::mutation_over_get());
+        }
+        Ok(self.start_any(found, request).await)
+    }
+
+    async fn start_any(&self, found: Authenticated, request: wire::Request) -> Started {
         let (document, variables) = match self.parse(&request) {
             Ok(parsed) => parsed,
             Err(errors) => return Started::Invalid(errors),
@@ -383,7 +436,7 @@ impl session::Executor for Executor {
                 .ok_or(AuthError::Expired),
         };
         match found {
-            Ok(found) => self.begin(found, request).await,
+            Ok(found) => self.start_any(found, request).await,
             Err(error) => Started::Invalid(errors_text(&error.to_string(), error.code())),
         }
     }

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::{BODY_BYTES, Doors, graphiql};
 use crate::auth::{AuthError, Authenticated, Credentials};
 use crate::graphql::errors_text;
-use crate::graphql::executor::connections_of;
+use crate::graphql::executor::{Changes, HttpAnswer, Outcome, connections_of};
 use crate::session;
 
 const JSON: &str = "application/json; charset=utf-8";
@@ -69,7 +69,11 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
         Ok(found) => found,
         Err(error) => return unauthorized(error),
     };
-    let mutations = parts.method == Method::POST;
+    let changes = if parts.method == Method::POST {
+        Changes::Allowed
+    } else {
+        Changes::Refused
+    };
     let graphql = match parts.method {
         Method::POST => match read(&parts.headers, body).await {
             Ok(graphql) => graphql,
@@ -105,32 +109,33 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
     match wants {
         Wants::EventStream | Wants::Multipart => {
             let name = connections_of(&found.caller);
-            let started = doors.executor.begin(found, graphql).await;
-            if wants == Wants::EventStream {
-                session::sse(&doors.sessions, name.as_ref(), &parts, started)
-            } else {
-                session::multipart(&doors.sessions, name.as_ref(), started)
+            match doors.executor.begin(found, graphql, changes).await {
+                Ok(started) if wants == Wants::EventStream => {
+                    session::sse(&doors.sessions, name.as_ref(), &parts, started)
+                }
+                Ok(started) => session::multipart(&doors.sessions, name.as_ref(), started),
+                Err(answer) => answered(Wants::Json, answer),
             }
         }
         Wants::Json | Wants::GraphqlResponse | Wants::Html => {
-            let answer = doors
-                .executor
-                .execute(found.caller, &graphql, mutations)
-                .await;
-            let over_get = !mutations
-                && !answer.executed
-                && answer
-                    .body
-                    .windows(15)
-                    .any(|text| text == b"MutationOverGet");
-            let status = match (wants, answer.executed) {
-                _ if over_get => StatusCode::METHOD_NOT_ALLOWED,
-                (Wants::GraphqlResponse, false) => StatusCode::BAD_REQUEST,
-                _ => StatusCode::OK,
-            };
-            json(wants, status, answer.body)
+            let answer = doors.executor.execute(found.caller, &graphql, changes);
+            answered(wants, answer.await)
         }
     }
+}
+
+fn answered(wants: Wants, answer: HttpAnswer) -> Response {
+    let status = match (wants, answer.outcome) {
+        (_, Outcome::MutationOverGet) => StatusCode::METHOD_NOT_ALLOWED,
+        (Wants::GraphqlResponse, Outcome::Refused) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    };
+    let mut response = json(wants, status, answer.body);
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let allowed = HeaderValue::from_static("POST");
+        response.headers_mut().insert(ALLOW, allowed);
+    }
+    response
 }
 
 /// `/graphql/realtime`: where AppSync's clients connect.

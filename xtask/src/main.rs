@@ -36,6 +36,20 @@ const SUITES: &[Suite] = &[
             "cargo", "test", "-p", "wire", "--test", "decoders", "--locked",
         ],
     },
+    Suite {
+        name: "frames",
+        about: "conversations of each WebSocket protocol, cut at every byte and 3,000 times at random",
+        environment: &[("JOBCAST_CASES", "3000")],
+        command: &[
+            "cargo", "test", "-p", "jobcast", "--test", "it", "--locked", "pieces::",
+        ],
+    },
+    Suite {
+        name: "retries",
+        about: "100,000 executions with retries, whose news come late, twice, gathered or never",
+        environment: &[("JOBCAST_CASES", "100000")],
+        command: &["cargo", "test", "-p", "job", "--test", "retry", "--locked"],
+    },
 ];
 
 fn main() -> ExitCode {

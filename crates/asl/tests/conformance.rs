@@ -315,8 +315,20 @@ fn places(case: &Value) -> Vec<String> {
     }
     found
         .into_iter()
-        .map(|p| if p == "/" { String::new() } else { p })
+        .map(|p| if p == "/" { String::new() } else { indexed(&p) })
         .collect()
+}
+/// A place with each index as AWS writes it, `/Choices[0]`; other authorities write `/Choices/0`.
+fn indexed(place: &str) -> String {
+    let mut out = String::new();
+    for part in place.split('/').skip(1) {
+        if !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()) {
+            write!(out, "[{part}]").unwrap();
+        } else {
+            write!(out, "/{part}").unwrap();
+        }
+    }
+    out
 }
 
 #[test]

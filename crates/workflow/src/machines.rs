@@ -38,9 +38,9 @@ impl Machine {
         input_schema: Option<Arc<str>>,
     ) -> Result<Machine, Vec<Diagnostic>> {
         let parsed = Arc::new(StateMachine::parse(&definition)?);
-        let mut problems = parsed.unresolved();
-        problems.extend(parsed.unsupported(runner::supports));
+        let mut problems = parsed.unsupported(runner::supports);
         if !problems.is_empty() {
+            problems.extend_from_slice(parsed.warnings());
             return Err(problems);
         }
         Ok(Machine {
@@ -98,7 +98,7 @@ impl Machine {
         self.input_schema.as_ref()
     }
 
-    /// The names of the functions that its Task states name in so many words, each with the JSON pointer of the place.
+    /// The names of the functions that its Task states name in so many words, each with its place.
     #[must_use]
     pub fn functions(&self) -> Vec<(String, String)> {
         let functions = self.parsed.functions().into_iter();
@@ -160,7 +160,7 @@ impl Machines {
         for (file, name) in &files {
             match texts(directory, file, name) {
                 Ok((definition, schema)) => {
-                    // What a deployment tool still fills is a warning here, and an error where it is to run.
+                    // What a deployment tool still fills is a warning.
                     let mut found = asl::validate(&definition);
                     let parsed = StateMachine::parse(&definition).ok();
                     found.extend(
@@ -311,7 +311,7 @@ pub struct Problem {
     pub file: PathBuf,
     /// The innermost state that it is in.
     pub state: Option<String>,
-    /// The field, as a JSON pointer; empty for the whole file.
+    /// The field as AWS names it, such as `/States/A/Choices[0]/Next`; empty for the whole file.
     pub field: String,
     /// Line and column from 1, where the file is not JSON.
     pub position: Option<(usize, usize)>,
@@ -341,14 +341,9 @@ impl Problem {
     }
 
     fn new(file: &Path, diagnostic: &Diagnostic) -> Problem {
-        let parts: Vec<&str> = diagnostic.location.split('/').collect();
-        let states = parts.iter().rposition(|part| *part == "States");
-        let state = states
-            .and_then(|at| parts.get(at + 1))
-            .map(|name| name.replace("~1", "/").replace("~0", "~"));
         Problem {
             file: file.to_owned(),
-            state,
+            state: diagnostic.state.clone(),
             field: diagnostic.location.clone(),
             position: diagnostic.position,
             severity: diagnostic.severity,
@@ -515,8 +510,8 @@ mod tests {
         for problem in &checked.problems {
             assert_eq!(problem.severity, Severity::Warning, "{problem}");
         }
-        let error = Machines::load(directory.path()).unwrap_err().to_string();
-        assert!(error.contains("SomeFunctionArn"), "it cannot run: {error}");
+        let machines = Machines::load(directory.path()).unwrap();
+        assert!(machines.get("a").is_some());
     }
 
     #[test]

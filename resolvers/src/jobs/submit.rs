@@ -181,7 +181,8 @@ impl Resolvers {
         Ok(())
     }
 
-    async fn stop_if_unwanted(&self, id: JobId) -> Result<(), Error> {
+    /// Stops the execution of a job that was cancelled before it could be stopped.
+    pub(super) async fn stop_if_unwanted(&self, id: JobId) -> Result<(), Error> {
         let Some(job) = self.parts.store.get(id).await? else {
             return Ok(());
         };

@@ -78,12 +78,12 @@ impl Operator {
     pub(super) fn refuses(self, operand: &Value) -> Option<&'static str> {
         let (good, want) = match self {
             Self::Is(_) | Self::Order(Kind::Boolean, _) => {
-                (operand.is_boolean(), "must be true or false")
+                (operand.is_boolean(), "Expected value of type Boolean")
             }
             Self::Matches | Self::Order(Kind::String, _) => {
-                (operand.is_string(), "must be a string")
+                (operand.is_string(), "Expected value of type String")
             }
-            Self::Order(Kind::Numeric, _) => (operand.is_number(), "must be a number"),
+            Self::Order(Kind::Numeric, _) => (operand.is_number(), "Expected value of type Number"),
             Self::Order(Kind::Timestamp, _) => (
                 operand
                     .as_str()

@@ -35,7 +35,7 @@ impl<'de> Visitor<'de> for Seen<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let mut names = HashSet::new();
         while let Some(name) = map.next_key::<String>()? {
-            let at = format!("{}/{}", self.at, crate::template::token(&name));
+            let at = format!("{}/{name}", self.at);
             if !names.insert(name.clone()) {
                 self.found.borrow_mut().push(
                     Diagnostic::error(
@@ -57,7 +57,7 @@ impl<'de> Visitor<'de> for Seen<'_> {
         let mut index = 0;
         while list
             .next_element_seed(Seen {
-                at: format!("{}/{index}", self.at),
+                at: format!("{}[{index}]", self.at),
                 found: self.found,
             })?
             .is_some()
@@ -95,7 +95,7 @@ mod tests {
         };
         assert_eq!(
             places(r#"{"a":1,"b":[{"c":1,"c":2}],"a":{}}"#),
-            ["/b/0/c", "/a"]
+            ["/b[0]/c", "/a"]
         );
         assert!(places(r#"{"a":1,"b":{"a":2}}"#).is_empty() && places("{").is_empty());
     }

@@ -151,6 +151,22 @@ impl Execution {
         !self.ready.is_empty()
     }
 
+    /// Whether the timer is a deadline of a function's task that no worker has taken yet. Such a deadline counts from
+    /// [`Event::TaskStarted`] (Amazon States Language, `TimeoutSeconds`: the count begins with the started event), so a driver
+    /// does not report the timer as fired.
+    #[must_use]
+    pub fn waits_for_start(&self, timer: TimerId) -> bool {
+        let Some((_, Purpose::Timeout(task) | Purpose::Heartbeat(task))) = self.timers.get(&timer)
+        else {
+            return false;
+        };
+        let thread = self.tasks.get(task).and_then(|id| self.threads.get(id));
+        thread.is_some_and(|thread| match &thread.phase {
+            Phase::Task(open) => !open.started && open.request.resource.runs_function(),
+            _ => false,
+        })
+    }
+
     /// Takes one event at its time and says what to do. Unknown, late and repeated events have no effects.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         self.now = now;
@@ -386,6 +402,13 @@ impl Execution {
         self.timers.insert(timer, (at, purpose));
         self.out.push(Effect::SetTimer(timer, at));
         timer
+    }
+    /// Moves an armed timer's deadline.
+    fn postpone(&mut self, timer: TimerId, by: jiff::SignedDuration) {
+        if let Some((at, _)) = self.timers.get_mut(&timer) {
+            *at = at.checked_add(by).unwrap_or(Timestamp::MAX);
+            self.out.push(Effect::SetTimer(timer, *at));
+        }
     }
     fn disarm(&mut self, timer: TimerId) {
         if self.timers.remove(&timer).is_some() {

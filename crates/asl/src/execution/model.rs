@@ -100,6 +100,8 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) request: Task,
+    /// When it was scheduled.
+    pub(super) since: Timestamp,
     pub(super) started: bool,
     pub(super) submitted: bool,
     pub(super) timeout: Option<TimerId>,

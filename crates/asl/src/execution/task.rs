@@ -9,8 +9,12 @@ use super::{
 use crate::{
     Effect, Resource, StepChange, Task, TaskId, TimerId, definition::model::TaskState, fault::Fault,
 };
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+
+/// A shorter wait for a function leaves the deadlines of its task as they are.
+const COUNTED_WAIT: SignedDuration = SignedDuration::from_millis(100);
 
 /// The three families of task events; each verb with its event type and its details field.
 #[derive(Debug, Clone, Copy)]
@@ -160,6 +164,7 @@ impl Execution {
         if let Some(thread) = self.threads.get_mut(&id) {
             thread.phase = Phase::Task(Box::new(Open {
                 request,
+                since: self.now,
                 started: false,
                 submitted: false,
                 timeout,
@@ -180,6 +185,7 @@ impl Execution {
         Some((id, self.threads.get_mut(&id)?))
     }
     pub(super) fn task_started(&mut self, task: TaskId, worker: Option<String>) {
+        let now = self.now;
         let Some((id, thread)) = self.open(task) else {
             return;
         };
@@ -190,6 +196,13 @@ impl Execution {
             return;
         }
         let resource = open.request.resource.clone();
+        let waited = now.duration_since(open.since);
+        let timers = [open.timeout, open.heartbeat.map(|heartbeat| heartbeat.0)];
+        if resource.runs_function() && waited >= COUNTED_WAIT {
+            for timer in timers.into_iter().flatten() {
+                self.postpone(timer, waited);
+            }
+        }
         let (kind, details) = event(&resource, Verb::Started);
         self.record(id, kind, |_| match &resource {
             Resource::Lambda { .. } => None,

@@ -9,6 +9,7 @@ use super::{
     Execution, Start,
     data::Data,
     enter::{Left, Plan, fill, select},
+    map_plan::Listed,
     model::{Phase, Thread},
 };
 use crate::{
@@ -187,7 +188,7 @@ impl Trial {
             return Some(items.len());
         }
         let plan = self.execution.map_plan(self.thread(), self.map()?).ok()?;
-        plan.items.map(|items| items.len())
+        plan.items.map(|items| items.values.len())
     }
     /// What a Task calls, with its payload (JSON).
     ///
@@ -359,19 +360,20 @@ impl Trial {
         let (execution, state) = (&self.execution, self.state());
         let plan = execution.map_plan(self.thread(), map)?;
         let paths = state.language == Language::JsonPath;
-        let items = plan.items.clone().or_else(|| self.before.items.clone());
+        let before = self.before.items.clone().map(Listed::of);
+        let items = plan.items.clone().or(before);
         if paths && let Some(items) = &plan.items {
-            shown.insert("afterItemsPath".into(), text(&json!(items)));
+            shown.insert("afterItemsPath".into(), text(&json!(items.values)));
         }
         if let Some(items) = items {
             if let (true, Some(_)) = (paths, &state.parameters) {
-                let mut selected = Vec::with_capacity(items.len());
-                for (index, item) in items.iter().enumerate() {
+                let mut selected = Vec::with_capacity(items.values.len());
+                for (index, item) in items.values.iter().enumerate() {
                     let selector = state.parameters.as_ref();
                     let item = execution.select_item(
                         self.thread,
                         index,
-                        item.clone(),
+                        (item.clone(), items.pairs),
                         selector,
                         &plan.input,
                     )?;
@@ -381,7 +383,7 @@ impl Trial {
             }
             if paths && map.batcher.is_some() {
                 let batches = execution.batch(self.thread, items, &plan.input)?;
-                shown.insert("afterItemBatcher".into(), text(&json!(batches)));
+                shown.insert("afterItemBatcher".into(), text(&json!(batches.values)));
             }
         }
         shown.insert("maxConcurrency".into(), json!(plan.concurrency));

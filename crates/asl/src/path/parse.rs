@@ -2,7 +2,7 @@
 use super::{Filter, Function, Part, Path, Root};
 
 pub(super) fn path(text: &str) -> Option<Path> {
-    prefix(text)
+    prefix(text.trim())
         .filter(|(_, rest)| rest.is_empty())
         .map(|(path, _)| path)
 }
@@ -15,7 +15,7 @@ pub(super) fn prefix(text: &str) -> Option<(Path, &str)> {
         (root, rest) = (Root::Context, after);
     } else {
         let end = rest
-            .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .find(|c: char| !(c.is_alphanumeric() || unicode_ident::is_xid_continue(c)))
             .unwrap_or(rest.len());
         if end > 0 {
             root = Root::Variable(variable(&rest[..end])?);

@@ -307,7 +307,7 @@ fn apply(function: Function, value: &Value) -> Option<Value> {
 }
 
 /// A JSON number: an integer where it is one.
-pub(crate) fn number(n: f64) -> Option<Value> {
+fn number(n: f64) -> Option<Value> {
     if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 {
         Some(Value::from(n as i64))
     } else {

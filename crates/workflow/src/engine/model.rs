@@ -232,6 +232,8 @@ pub struct Description {
     pub stopped: Option<Timestamp>,
     /// How it stands.
     pub status: Status,
+    /// Whether [`crate::Engine::redrive`] goes on with it.
+    pub is_redrivable: bool,
     /// All that happened, as one event: the last known state of each step, in the order in which they were entered.
     pub so_far: ExecutionEvent,
 }

@@ -259,6 +259,11 @@ impl Workflow for StepFunctionsWorkflow {
         Ok(Some(Execution {
             name: name.to_owned(),
             status,
+            is_redrivable: !described.is_final
+                && !matches!(
+                    status,
+                    ExecutionStatus::Running | ExecutionStatus::Succeeded
+                ),
             so_far,
         }))
     }
