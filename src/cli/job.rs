@@ -21,16 +21,16 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Reads a job of the fields of [`FRAGMENT`], and maybe more.
-    pub(super) fn read(mut json: Value) -> Result<Seen, serde_json::Error> {
-        let job = serde::Deserialize::deserialize(&json)?;
+    pub(super) fn read(mut fields: Value) -> Result<Seen, serde_json::Error> {
+        let job = serde::Deserialize::deserialize(&fields)?;
         for name in ["input", "result"] {
-            if let Some(value) = json.get_mut(name)
+            if let Some(value) = fields.get_mut(name)
                 && let Value::String(text) = value
             {
-                *value = serde_json::from_str(text)?;
+                *value = json::read_made(text).map_err(serde::de::Error::custom)?;
             }
         }
-        Ok(Seen { job, json })
+        Ok(Seen { job, json: fields })
     }
 
     /// The result of a job that succeeded, where it was asked for.

@@ -164,6 +164,8 @@ fn on_one_thread(command: impl Future<Output = Ran>) -> Ran {
 }
 
 fn block_on(builder: &mut tokio::runtime::Builder, command: impl Future<Output = Ran>) -> Ran {
+    // Executions walk values that nest deeply; of the stack only what is used takes memory.
+    let builder = builder.thread_stack_size(json::THREAD_STACK);
     let runtime = builder.enable_all().build().map_err(CliError::Runtime)?;
     let ran = runtime.block_on(command);
     // A thread that still reads standard input would keep the process alive.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Outcome;
 use super::client::{Client, Server};
@@ -117,10 +117,10 @@ pub(super) async fn read_json(flag: &str, argument: &str) -> Result<String, CliE
         }
         (text, None) => (text.to_owned(), flag.to_owned()),
     };
-    match serde_json::from_str::<Value>(&text) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(CliError::Usage(format!(
-            "{whence} is not JSON: {error}; {flag} takes a JSON document such as '{{\"name\": \"Ada\"}}', @FILE, or - for standard input"
+    match json::check(&text) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(refused) => Err(CliError::Usage(format!(
+            "{whence} is {refused}; {flag} takes a JSON document such as '{{\"name\": \"Ada\"}}', @FILE, or - for standard input"
         ))),
     }
 }

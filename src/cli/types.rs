@@ -56,7 +56,7 @@ fn parsed<'de, D: serde::Deserializer<'de>, T: From<Option<Value>>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    let value = text.map(|text| serde_json::from_str(&text)).transpose();
+    let value = text.map(|text| json::read(&text)).transpose();
     value.map(T::from).map_err(serde::de::Error::custom)
 }
 

@@ -209,6 +209,18 @@ fn table() -> Vec<(&'static str, String, &'static str, String)> {
         ),
         case(
             "functions",
+            "[functions.a]\ncommand = [\"x\"]\ninit_timeout = \"0s\"",
+            "init_timeout",
+            "[functions.a]\ncommand = [\"x\"]\ninit_timeout = \"1ms\"",
+        ),
+        case(
+            "functions",
+            "[functions.a]\npass_environment = [\"A\"]",
+            "there is no command",
+            "[functions.a]\ncommand = [\"x\"]\npass_environment = [\"A\"]",
+        ),
+        case(
+            "functions",
             "[functions.a]\nenvironment = { A = \"1\" }",
             "there is no command",
             "[functions.a]\ncommand = [\"x\"]\nenvironment = { A = \"1\" }",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use job::Time;
 use object_store::ObjectStore;
+use resolvers::files::PART_BYTES;
 use resolvers::store::sqlite::{SqliteStore, recorder};
 use resolvers::token::{Renewal, Signer, hide};
 use resolvers::workflow::embedded::EmbeddedWorkflow;
@@ -97,6 +98,7 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         store: Arc::new(jobs.clone()),
         workflow: Arc::new(EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs)),
         objects,
+        part_bytes: PART_BYTES,
         signer,
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,
@@ -177,7 +179,7 @@ fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
 fn with_defaults(name: &str, function: &Function) -> FunctionConfig {
     let mut config = FunctionConfig::new(name, function.command.clone());
     if let Some(concurrency) = function.concurrency {
-        config.concurrency = concurrency.get();
+        config.concurrency = concurrency;
     }
     if let Some(init_timeout) = function.init_timeout {
         config.init_timeout = init_timeout;

@@ -4,20 +4,26 @@
 
 mod access;
 mod architecture;
+mod authorization;
 mod aws;
 mod bad_input;
 mod bench;
 mod bounds;
 mod chaos;
 mod cli;
+mod connections;
 mod crash;
 mod delivery;
 mod delivery_documents;
 mod delivery_drain;
 mod disk;
+mod documents;
 mod doors;
 mod files;
 mod functions;
+mod http;
+mod internal;
+mod json_doors;
 mod kit;
 mod nodes;
 mod operations;

@@ -28,6 +28,8 @@ const GRAPHQL_TIMEOUT: Duration = Duration::from_secs(10);
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A pool of connections, made at the first use and shared by clones. A function keeps one for all its invocations.
+///
+/// Proxies of the environment (`HTTP_PROXY` and its like) are used, but not for this machine.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
     http: Arc<OnceLock<reqwest::Client>>,

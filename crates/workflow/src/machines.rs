@@ -254,8 +254,7 @@ fn texts(directory: &Path, file: &Path, name: &str) -> Result<Texts, Box<Problem
     let schema_file = schema_file(directory, name);
     let schema = match read_text(&schema_file) {
         Ok(schema) => {
-            serde_json::from_str::<serde::de::IgnoredAny>(&schema)
-                .map_err(|error| failed(&schema_file, &error))?;
+            let schema = json::check(&schema).map_err(|refused| failed(&schema_file, &refused))?;
             Some(schema.into())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -423,11 +422,11 @@ mod tests {
             ),
         );
         let machine = Machine::parse("m", definition.into(), None).unwrap();
-        let branch = |n: usize, rest: &str| format!("/States/P/Branches/{n}/States/{rest}");
+        let branch = |n: usize, rest: &str| format!("/States/P/Branches[{n}]/States/{rest}");
         let expected = [
             (branch(0, "A/Resource"), "one"),
             (branch(1, "B/Resource"), "two"),
-            (branch(2, "C~1D/Parameters/FunctionName"), "three"),
+            (branch(2, "C/D/Parameters/FunctionName"), "three"),
             (branch(4, "F/Arguments/FunctionName"), "four"),
         ];
         assert_eq!(
@@ -458,7 +457,7 @@ mod tests {
             .find(|one| one.file.ends_with("bad.asl.json"))
             .unwrap();
         assert_eq!(bad.state.as_deref(), Some("A/b"));
-        assert_eq!(bad.field, "/States/A~1b/Type");
+        assert_eq!(bad.field, "/States/A/b/Type");
         assert!(
             error
                 .0
