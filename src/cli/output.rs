@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::error::{BROKEN_PIPE, CliError, USAGE};
 use super::text::{DIM, Part, RED, Text, padded, paint, shorten, text, width};
 use crate::config::unknown_variables;
-use crate::printable::printable_json;
+use crate::printable::{printable, printable_json};
 
 /// Columns that the last column of a table has at least; a line with fewer left goes on below.
 const LEAST_ROOM: usize = 20;
@@ -130,7 +130,12 @@ impl Table {
 
     /// Adds a line.
     pub(super) fn row<const N: usize>(&mut self, cells: [(Style, String); N]) {
-        let cells = cells.map(|(style, text)| (style, shorten(&text, usize::MAX)));
+        // Several lines become one; the spaces of one line stay.
+        let line = |text: &str| match text.contains(char::is_control) {
+            true => shorten(text, usize::MAX),
+            false => printable(text).into_owned(),
+        };
+        let cells = cells.map(|(style, text)| (style, line(&text)));
         self.rows.push(cells.into());
     }
 
