@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -242,8 +241,11 @@ fn function_set(function: &Function) -> Option<String> {
     if command.first().is_some_and(String::is_empty) {
         return Some("the first part of command is empty, and it must be a program".to_owned());
     }
-    let count = function.concurrency.map(NonZeroUsize::get);
-    if let Some(count) = count.filter(|count| *count > MOST_PROCESSES) {
+    let allowed = 1..=MOST_PROCESSES;
+    if let Some(count) = function
+        .concurrency
+        .filter(|count| !allowed.contains(count))
+    {
         return Some(format!(
             "concurrency is {count}, and it must be from 1 to {MOST_PROCESSES}"
         ));

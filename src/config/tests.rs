@@ -28,7 +28,7 @@ fn flags_win_over_the_file() {
     assert_eq!(config.retention, Duration::from_secs(7200));
     let resize = &config.functions["resize"];
     assert_eq!(
-        (resize.concurrency.map(NonZeroUsize::get), resize.timeout),
+        (resize.concurrency, resize.timeout),
         (Some(4), Some(Duration::from_secs(30)))
     );
     assert_eq!(resize.command, ["python3", "resize.py"]);
