@@ -10,6 +10,7 @@
 //! | [`session`] | the real-time sockets |
 //! | [`realtime`] | hub, publisher and broker, put together |
 //! | [`chaos`] | breaking things on purpose |
+//! | [`printable`] | other people's text, made harmless for a terminal and the log |
 //! | [`cli`] | the command line |
 
 pub mod auth;
@@ -22,6 +23,8 @@ pub mod graphql;
 pub mod http;
 pub mod hub;
 pub mod log;
+pub mod nearest;
+pub mod printable;
 pub mod publisher;
 pub mod realtime;
 pub mod server;

@@ -76,6 +76,21 @@ impl Signer {
         self.token(&format!("watch:{job}:0:{}", expires_at.as_millis()))
     }
 
+    /// The same, and it says whose job that is: see [`Signer::owner_in`].
+    pub fn watch_token_of(&self, job: JobId, owner: &str, expires_at: Time) -> String {
+        let (owner, ends) = (URL_SAFE_NO_PAD.encode(owner), expires_at.as_millis());
+        self.token(&format!("watch:{job}:0:{ends}:{owner}"))
+    }
+
+    /// The owner of the job that a watch token reads, when the token says it: those who watch by somebody's tokens are counted with
+    /// that owner, however many tokens there are. For a token that [`Signer::caller`] has accepted.
+    pub fn owner_in(&self, token: &str) -> Option<String> {
+        let (signed, _) = token.strip_prefix(PREFIX)?.rsplit_once('.')?;
+        let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(signed).ok()?).ok()?;
+        let owner = claims.strip_prefix("watch:")?.split(':').nth(3)?;
+        String::from_utf8(URL_SAFE_NO_PAD.decode(owner).ok()?).ok()
+    }
+
     fn token(&self, claims: &str) -> String {
         let signed = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(claims));
         let signature = self.sign(&signed);
@@ -325,6 +340,14 @@ mod tests {
             assert_eq!(signer.caller(garbage, now), Err(TokenError::Invalid));
         }
         let watch = signer.watch_token(job, later);
+        assert_eq!(signer.owner_in(&watch), None);
+        let owned = signer.watch_token_of(job, "https://id.example|ann:é", later);
+        let owner = signer.owner_in(&owned);
+        assert_eq!(owner.as_deref(), Some("https://id.example|ann:é"));
+        assert_eq!(
+            signer.caller(&owned, now).unwrap().0.rights,
+            Rights::Watch(job)
+        );
         assert_eq!(
             signer.caller(&watch, now).unwrap().0.rights,
             Rights::Watch(job)

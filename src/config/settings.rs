@@ -16,6 +16,7 @@ pub const SETTINGS: &str = r#"Configuration:
     chaos = "drop=0.05"
 
     samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
+    sample_addresses = ["https://pictures.example.com/"]   # what the samples read besides files of this server
     retention = "30d"               # how long finished jobs are kept
     report_life = "7d"              # how long the functions of a job may report
     allowed_origins = []            # web pages of these origins may use the server, besides its own
@@ -41,6 +42,7 @@ pub const SETTINGS: &str = r#"Configuration:
     audience = "CLIENT ID"          # one of `aud`, or `client_id` where a token has no `aud`
     jwks_url = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_EXAMPLE/.well-known/jwks.json"   # or jwks_file = "keys.json"
     subject_claim = "sub"           # the owner of what it submits
+    owner_prefix = "acme|"          # before that owner; of several providers each has one, its issuer and | unless it is given
     everybody = ["submitter"]       # roles of all who bring one
     groups_claim = "cognito:groups" # or a JSON pointer, such as "/realm_access/roles"
     groups = { support = ["operator"] }   # roles of those in a group
@@ -89,6 +91,7 @@ pub const SETTINGS: &str = r#"Configuration:
 #[cfg(test)]
 mod tests {
     use super::super::File;
+    use super::super::file::{SECTIONS, keys};
     use super::SETTINGS;
 
     /// The indented lines.
@@ -107,29 +110,11 @@ mod tests {
 
     #[test]
     fn the_help_has_every_key() {
-        let tables = [
-            "",
-            "[functions.a]",
-            "[auth]",
-            "[[auth.api_keys]]",
-            "[auth.oidc]",
-            "[aws]",
-            "[limits]",
-            "[broker]",
-            "[services]",
-            "[services.connections.a]",
-        ];
-        for table in tables {
-            // An unknown key is answered with the known ones.
-            let error = toml::from_str::<File>(&format!("{table}\nunknown = 1"));
-            let error = error.expect_err(table).to_string();
-            let known = error.split("expected").nth(1).expect("the known ones");
-            let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-            assert!(!names.is_empty(), "{error}");
-            for name in names {
+        for table in SECTIONS {
+            for name in keys(table) {
                 let there = ["{} = ", "[{}]", "[{}.", "[[{}.", ".{}]", "{}.", ".{}."]
                     .iter()
-                    .any(|form| example().contains(&form.replace("{}", name)));
+                    .any(|form| example().contains(&form.replace("{}", &name)));
                 assert!(there, "{table} {name} is not in the help");
             }
         }

@@ -38,6 +38,13 @@ pub struct TooFast {
     seconds: f64,
 }
 
+impl TooFast {
+    /// When there is room, in seconds.
+    pub fn retry_after(&self) -> f64 {
+        self.seconds
+    }
+}
+
 impl Default for SubmitRate {
     fn default() -> Self {
         SubmitRate::new(SUBMITS_PER_SECOND)
@@ -63,6 +70,16 @@ impl SubmitRate {
         (bucket.left + since * self.per_second).min(self.burst())
     }
 
+    /// Forgets the half that has most left: those gain the least by it, and who has used up its rate stays held back, however many names
+    /// come.
+    fn forget_half(&self, buckets: &mut HashMap<String, Bucket>, now: Instant) {
+        let left = |bucket: Bucket| self.left(bucket, now);
+        let mut all: Vec<(String, Bucket)> = buckets.drain().collect();
+        all.sort_unstable_by(|(_, a), (_, b)| left(*a).total_cmp(&left(*b)));
+        all.truncate(CALLERS / 2);
+        buckets.extend(all);
+    }
+
     /// Counts `jobs` of a caller, all or none.
     ///
     /// # Errors
@@ -83,9 +100,8 @@ impl SubmitRate {
         }
         if buckets.len() >= CALLERS && !buckets.contains_key(caller) {
             buckets.retain(|_, bucket| self.left(*bucket, now) < self.burst());
-            // All of them at work at once: then rather nobody is held back for a moment than memory grows.
             if buckets.len() >= CALLERS {
-                buckets.clear();
+                self.forget_half(&mut buckets, now);
             }
         }
         let left = left - jobs;
@@ -144,5 +160,18 @@ mod tests {
             assert_eq!(rate.take(&caller.to_string(), 1, later), Ok(()));
         }
         assert!(rate.buckets.lock().len() <= CALLERS);
+    }
+
+    #[test]
+    fn names_without_number_let_nobody_go_faster() {
+        let rate = SubmitRate::new(NonZeroU32::new(100).expect("not zero"));
+        let start = Instant::now();
+        assert_eq!(rate.take("ann", 200, start), Ok(()));
+        for caller in 0..CALLERS * 3 {
+            assert_eq!(rate.take(&caller.to_string(), 1, start), Ok(()));
+            assert!(rate.buckets.lock().len() <= CALLERS);
+        }
+        let error = rate.take("ann", 1, start).expect_err("it is remembered");
+        assert!(error.retry_after() > 0.0);
     }
 }

@@ -8,8 +8,10 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use resolvers::Caller;
 use serde_json::value::RawValue;
 
+use super::incoming::{self, Incoming, objects};
 use super::{BODY_BYTES, Doors, graphiql};
 use crate::auth::{AuthError, Authenticated, Credentials};
 use crate::graphql::errors_text;
@@ -76,7 +78,8 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
     };
     let graphql = match parts.method {
         Method::POST => match read(&parts.headers, body).await {
-            Ok(graphql) => graphql,
+            Ok(Incoming::One(graphql)) => *graphql,
+            Ok(Incoming::Batch(all)) => return batch(&doors, found.caller, wants, all).await,
             Err((status, text)) => {
                 return refuse(wants, status, &text, "MalformedHttpRequestException");
             }
@@ -118,10 +121,24 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
             }
         }
         Wants::Json | Wants::GraphqlResponse | Wants::Html => {
-            let answer = doors.executor.execute(found.caller, &graphql, changes);
+            let answer = doors.executor.execute(found.caller, graphql, changes);
             answered(wants, answer.await)
         }
     }
+}
+
+/// A list of answers to a list of requests.
+async fn batch(doors: &Doors, caller: Caller, wants: Wants, all: Vec<wire::Request>) -> Response {
+    if matches!(wants, Wants::EventStream | Wants::Multipart) {
+        let text = "a batch is answered with JSON: ask with Accept: application/json, or send its requests one by one";
+        return refuse(
+            Wants::Json,
+            StatusCode::BAD_REQUEST,
+            text,
+            "MalformedHttpRequestException",
+        );
+    }
+    answered(wants, doors.executor.execute_batch(caller, all).await)
 }
 
 fn answered(wants: Wants, answer: HttpAnswer) -> Response {
@@ -195,7 +212,7 @@ fn wants(headers: &HeaderMap) -> Option<Wants> {
     (!any).then_some(Wants::Json)
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<wire::Request, (StatusCode, String)> {
+async fn read(headers: &HeaderMap, body: Body) -> Result<Incoming, (StatusCode, String)> {
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -221,27 +238,8 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<wire::Request, (StatusC
     if bytes.is_empty() {
         return Err((StatusCode::BAD_REQUEST, "Request body is empty.".to_owned()));
     }
-    let request = serde_json::from_slice(&bytes).map_err(|error| {
-        let text = format!("Unable to parse GraphQL query: the body must be {{\"query\": \"…\", \"variables\": {{…}}}}: {error}");
-        (StatusCode::BAD_REQUEST, text)
-    })?;
-    objects(request).map_err(|text| (StatusCode::BAD_REQUEST, text))
-}
-
-/// `variables` and `extensions` are maps (GraphQL over HTTP, "Request Parameters").
-fn objects(request: wire::Request) -> Result<wire::Request, String> {
-    for (name, value) in [
-        ("variables", &request.variables),
-        ("extensions", &request.extensions),
-    ] {
-        if value
-            .as_ref()
-            .is_some_and(|value| !value.get().starts_with('{'))
-        {
-            return Err(format!("{name} must be an object: {{\"name\": value}}"));
-        }
-    }
-    Ok(request)
+    let incoming = incoming::read(bytes).await;
+    incoming.map_err(|text| (StatusCode::BAD_REQUEST, text))
 }
 
 async fn collect(body: Body) -> Result<Bytes, (StatusCode, String)> {

@@ -14,6 +14,7 @@ pub mod files;
 pub mod graphiql;
 pub mod graphql;
 pub mod guard;
+mod incoming;
 mod listener;
 pub mod operations;
 

@@ -29,7 +29,7 @@ enum Door {
 }
 
 /// Answers with server-sent events (GraphQL over SSE, distinct connections mode). The id of an event is the job's
-/// version: a client that comes back with `Last-Event-ID` gets only newer ones. The stream ends without `complete` when
+/// version: a client that comes back with `Last-Event-ID` gets the job unless it has that version, and then newer ones. The stream ends without `complete` when
 /// the client should come back: when credentials end or the node restarts.
 ///
 /// `name` is the caller whose connections are counted together, as in [`super::Authorized`]. Over the limits the answer is
@@ -43,9 +43,10 @@ pub fn sse<E: Executor>(
     if let Started::Watch(watch) = &mut started
         && let Target::Job { after, .. } = &mut watch.target
     {
+        // It is what the client got last; `after` stays in the address of an EventSource that comes back, and is older.
         let last = parts.headers.get("last-event-id");
-        let last = last.and_then(|id| id.to_str().ok()?.parse().ok());
-        *after = (*after).max(last.map(Version));
+        let last = last.and_then(|id| id.to_str().ok()?.trim().parse().ok());
+        *after = last.map(Version).or(*after);
     }
     respond(sessions, name, Door::Sse, started)
 }

@@ -191,6 +191,52 @@ async fn what_a_function_gives_is_bounded() {
     }
 }
 
+/// A retry whose step fails at once: whatever the order in which the row of the retry and the news of the step come, the step was tried.
+#[tokio::test]
+async fn a_step_that_fails_again_at_once_was_tried() {
+    let definition = json!({ "StartAt": "First", "States": {
+        "First": { "Type": "Task", "Resource": "fails", "Next": "Second" },
+        "Second": { "Type": "Task", "Resource": "fails", "End": true },
+    } });
+    let home = Home::simple()
+        .config("attach_any_function = true")
+        .machine("failing", &definition);
+    let server = home.start().await;
+    let client = server.client();
+    let broken = |_| Err(json!({ "errorType": "Broken", "errorMessage": "as ever" }));
+    let _function = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(attach(
+        server.internal().to_owned(),
+        "fails",
+        broken,
+    )));
+    let id = client.submit("failing", &json!({})).await;
+    client.until_status(&id, "FAILED").await;
+    let retry = "mutation($id: ID!) { retryJob(id: $id) { version } }";
+    let steps = "query($id: ID!) { getJob(id: $id) { attempt steps { status attempt startedAt finishedAt } } }";
+    for attempt in 2..22 {
+        client.data(retry, json!({ "id": id })).await;
+        let failed = |job: &Value| job["attempt"] == attempt && job["status"] == "FAILED";
+        client.until(&id, failed).await;
+        let job = client.data(steps, json!({ "id": id })).await;
+        let [first, second] = [&job["steps"][0], &job["steps"][1]];
+        assert_eq!(
+            (&first["status"], &first["attempt"]),
+            (&json!("FAILED"), &json!(1)),
+            "{job}"
+        );
+        assert!(
+            first["startedAt"].is_string() && first["finishedAt"].is_string(),
+            "{job}"
+        );
+        assert_eq!(
+            (&second["status"], &second["attempt"]),
+            (&json!("PENDING"), &json!(0)),
+            "{job}"
+        );
+        assert!(second["startedAt"].is_null(), "{job}");
+    }
+}
+
 /// How a process of the test's own function begins and what its process does: this binary again, with a variable set.
 const MARK: &str = "TEST_PROCESS";
 

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::redirect::Policy;
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
@@ -19,6 +20,8 @@ pub const RETRY_MAX_DELAY: Duration = Duration::from_secs(2);
 /// The largest GraphQL reply that is read, in bytes.
 pub const MAX_REPLY_BYTES: usize = 1024 * 1024;
 
+/// How many redirects are followed at most.
+pub(crate) const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const GRAPHQL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A transfer in which no byte moves for this long is broken.
@@ -29,14 +32,9 @@ const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Proxies of the environment (`HTTP_PROXY` and its like) are used, but not for this machine.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
-    pools: Arc<Pools>,
-}
-
-#[derive(Debug, Default)]
-struct Pools {
-    usual: OnceLock<reqwest::Client>,
-    /// Without a proxy.
-    direct: OnceLock<reqwest::Client>,
+    http: Arc<OnceLock<reqwest::Client>>,
+    /// Follows no redirect.
+    straight: Arc<OnceLock<reqwest::Client>>,
 }
 
 impl Client {
@@ -46,13 +44,12 @@ impl Client {
         Self::default()
     }
 
-    /// The connections for an address.
-    pub(crate) fn http(&self, url: &Url) -> &reqwest::Client {
-        if is_here(url) {
-            self.pools.direct.get_or_init(|| build(true))
-        } else {
-            self.pools.usual.get_or_init(|| build(false))
-        }
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        self.http.get_or_init(|| build(true))
+    }
+
+    pub(crate) fn straight(&self) -> &reqwest::Client {
+        self.straight.get_or_init(|| build(false))
     }
 
     /// Sends one GraphQL request, once, and returns its `data`.
@@ -65,7 +62,7 @@ impl Client {
         variables: Value,
     ) -> Result<Value, Attempt> {
         let sent = self
-            .http(url)
+            .http()
             .post(url.clone())
             .bearer_auth(token)
             .timeout(GRAPHQL_TIMEOUT)
@@ -249,29 +246,17 @@ pub(crate) fn address(text: &str, base: Option<&Url>) -> Result<Url, Error> {
     }
 }
 
-/// Whether an address is on this machine: a proxy would look for it on its own.
-fn is_here(url: &Url) -> bool {
-    let Some(host) = url.host_str() else {
-        return false;
-    };
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || address
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.to_canonical().is_loopback())
-}
-
-fn build(direct: bool) -> reqwest::Client {
+fn build(follows: bool) -> reqwest::Client {
     // A second installation fails, and then the first one is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
-        let builder = reqwest::Client::builder();
-        let builder = if direct { builder.no_proxy() } else { builder };
-        builder
+        outgoing::client()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(STALL_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::limited(5))
+            .redirect(match follows {
+                true => Policy::limited(MAX_REDIRECTS),
+                false => Policy::none(),
+            })
             .user_agent(concat!("jobcast-functions/", env!("CARGO_PKG_VERSION")))
     };
     builder().build().unwrap_or_else(|error| {
@@ -300,23 +285,6 @@ mod tests {
         assert_eq!(delay(1, 1.0).as_millis(), 150);
         assert_eq!(delay(u32::MAX, 0.0), RETRY_MAX_DELAY);
         assert!((0.0..=1.0).contains(&random()));
-    }
-
-    #[test]
-    fn this_machine_is_asked_without_a_proxy() {
-        for (url, here) in [
-            ("http://127.0.0.1:8080/graphql", true),
-            ("http://127.1.2.3/", true),
-            ("http://localhost/", true),
-            ("http://a.localhost:1/", true),
-            ("http://[::1]:8080/", true),
-            ("http://[::ffff:127.0.0.1]/", true),
-            ("http://192.168.1.7:8080/", false),
-            ("http://localhost.example.com/", false),
-            ("https://jobs.example.com/", false),
-        ] {
-            assert_eq!(is_here(&Url::parse(url).unwrap()), here, "{url}");
-        }
     }
 
     #[test]

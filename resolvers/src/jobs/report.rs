@@ -151,7 +151,7 @@ impl Resolvers {
         }
         let expires_at = now().plus_millis(ttl_seconds * 1000);
         Ok(WatchToken {
-            token: self.parts.signer.watch_token(id, expires_at),
+            token: self.parts.signer.watch_token_of(id, &job.owner, expires_at),
             expires_at,
         })
     }

@@ -89,6 +89,8 @@ pub struct Execution {
     pub name: String,
     /// How it stands.
     pub status: ExecutionStatus,
+    /// Whether [`Workflow::redrive`] is worth a try: it has ended, and not well, and nothing is known that forbids it.
+    pub is_redrivable: bool,
     /// All that happened, as one event: applied to a job, it brings the job up to date.
     pub so_far: ExecutionEvent,
 }

@@ -109,6 +109,9 @@ impl Jsonata {
         kind: &str,
     ) -> Result<Json, Fault> {
         let found = self.evaluate(scope, &|| location.to_owned())?;
+        self.expect(found, location, kind)
+    }
+    fn expect(&self, found: Json, location: &str, kind: &str) -> Result<Json, Fault> {
         let got = kind_of(&found);
         if got == kind || (kind == "integer" && found.is_i64()) {
             return Ok(found);
@@ -120,6 +123,25 @@ impl Jsonata {
                 self.text
             ),
         ))
+    }
+
+    /// The items of a Map: an array, or an object where it may be one.
+    pub(crate) fn evaluate_items(&self, scope: &Scope<'_>, objects: bool) -> Result<Json, Fault> {
+        let found = self.evaluate(scope, &|| "Items".to_owned())?;
+        if objects && found.is_object() {
+            return Ok(found);
+        }
+        self.expect(found, "Items", "array")
+    }
+    /// Whether it is a path into `$states`, and makes nothing of its own.
+    pub(crate) fn selects_data(&self) -> bool {
+        self.program.root.as_ref().is_some_and(|root| match &root.kind {
+            node::Kind::Path { steps, .. } => {
+                matches!(steps.first().map(|step| &step.kind), Some(node::Kind::Variable(name)) if name == "states")
+                    && root.group.is_none()
+            }
+            _ => false,
+        })
     }
 
     fn run(&self, scope: &Scope<'_>) -> Outcome<Found> {

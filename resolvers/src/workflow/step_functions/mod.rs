@@ -263,6 +263,11 @@ impl Workflow for StepFunctionsWorkflow {
         Ok(Some(Execution {
             name: name.to_owned(),
             status,
+            is_redrivable: !described.is_final
+                && !matches!(
+                    status,
+                    ExecutionStatus::Running | ExecutionStatus::Succeeded
+                ),
             so_far,
         }))
     }
