@@ -144,10 +144,7 @@ async fn api_keys_and_our_own_tokens() {
     let now = Time::from_millis(NOW);
     let job = job::JobId::new(now, 1);
     let own = signer().watch_token(job, Time::from_millis(NOW + 1));
-    let (own, old) = (
-        format!("bearer {own}"),
-        signer().watch_token(job, now),
-    );
+    let (own, old) = (format!("bearer {own}"), signer().watch_token(job, now));
     let closed = Authenticator::new(vec![api_key("other"), api_key("secret")], vec![], signer());
     for (authorization, key, expected) in [
         (None, None, Err(AuthError::Missing)),
