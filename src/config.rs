@@ -19,6 +19,7 @@ mod aws;
 mod error;
 mod file;
 mod notices;
+mod public_url;
 mod rules;
 mod services;
 mod settings;
@@ -26,6 +27,7 @@ mod settings;
 pub use aws::Aws;
 pub use error::ConfigError;
 pub use notices::unknown_variables;
+pub use public_url::{NotPublic, PublicUrl};
 pub use services::{Address, HttpConnection, Services, UPLOADS};
 pub use settings::SETTINGS;
 
@@ -67,7 +69,7 @@ pub struct ServeFlags {
     /// Directory of the state machines, one NAME.asl.json for each job type [default: state-machines beside the configuration file, or here]
     #[arg(long, env = "JOBCAST_STATE_MACHINES", value_name = "DIR")]
     pub state_machines: Option<PathBuf>,
-    /// Address under which clients reach the public listener, for signed addresses [default: http://LISTEN]
+    /// Address under which clients reach the public listener, a path included; needs authentication [default: http://LISTEN]
     #[arg(long, env = "JOBCAST_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// What is logged: error, warn, info, debug, trace, or directives such as jobcast=debug [default: info]
@@ -132,6 +134,8 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// Sockets and streams of one caller.
     pub connections_per_caller: Option<usize>,
+    /// Open connections of one address that have not shown valid credentials.
+    pub strangers_per_address: Option<usize>,
     /// Jobs that one caller may submit in a second; twice as many after a silence.
     pub submits_per_second: Option<NonZeroU32>,
 }
@@ -153,7 +157,8 @@ struct File {
     retention: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     report_life: Option<Duration>,
-    allowed_origins: Vec<String>,
+    allowed_origins: Option<Vec<String>>,
+    open_metrics: bool,
     attach_any_function: bool,
     chaos: Option<chaos::Spec>,
     #[serde(deserialize_with = "duration")]
@@ -179,7 +184,7 @@ pub struct Auth {
 
 impl Auth {
     /// Whether strangers are kept out.
-    fn is_configured(&self) -> bool {
+    pub fn is_configured(&self) -> bool {
         !self.api_keys.is_empty() || !self.oidc.is_empty()
     }
 }
@@ -258,7 +263,7 @@ pub struct Config {
     /// State machines; `None` where there is no such directory.
     pub state_machines: Option<PathBuf>,
     /// Under which address clients come; `None`: under that of the listener.
-    pub public_url: Option<String>,
+    pub public_url: Option<PublicUrl>,
     /// What is logged.
     pub log: String,
     /// How it is logged.
@@ -271,8 +276,10 @@ pub struct Config {
     pub retention: Duration,
     /// How long the functions of a job may report.
     pub report_life: Duration,
-    /// Origins of pages that may use the server.
-    pub allowed_origins: Vec<String>,
+    /// Origins of pages that may use the server besides its own; `None`: on loopback those of the usual development servers.
+    pub allowed_origins: Option<Vec<String>>,
+    /// Whether `/metrics` is for everybody where credentials are needed.
+    pub open_metrics: bool,
     /// Whether outside processes may attach under names that are not configured.
     pub attach_any_function: bool,
     /// What goes wrong on purpose.
@@ -392,17 +399,15 @@ impl Config {
                 .or_else(|| file.data.map(|path| base.join(path)))
                 .unwrap_or_else(|| DATA.into()),
             state_machines: named.or(machines),
-            public_url: flags
-                .public_url
-                .or(file.public_url)
-                .map(|url| url.trim_end_matches('/').to_owned()),
+            public_url: public_url(flags.public_url.or(file.public_url))?,
             log: flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             samples: file.samples.unwrap_or(aws.is_none()),
             sample_addresses: file.sample_addresses,
             retention: file.retention.unwrap_or(RETENTION),
             report_life: file.report_life.unwrap_or(REPORT_LIFE),
-            allowed_origins: file.allowed_origins,
+            allowed_origins: origins(file.allowed_origins)?,
+            open_metrics: file.open_metrics,
             attach_any_function: file.attach_any_function,
             chaos: flags.chaos.or(file.chaos),
             repair_every: file.repair_every,
@@ -427,11 +432,42 @@ impl Config {
         if !config.listen.ip().is_loopback() && !config.auth.is_configured() {
             return Err(ConfigError::OpenToAll(config.listen));
         }
+        if let Some(url) = &config.public_url
+            && !url.is_loopback()
+            && !config.auth.is_configured()
+        {
+            return Err(ConfigError::OpenToItsUsers(url.as_str().to_owned()));
+        }
         if let Some(sentence) = rules::broken(&config) {
             return Err(ConfigError::Rule(sentence));
         }
         Ok(config)
     }
+}
+
+fn public_url(text: Option<String>) -> Result<Option<PublicUrl>, ConfigError> {
+    let parsed = text.map(|text| {
+        PublicUrl::parse(&text).map_err(|reason| ConfigError::PublicUrl { text, reason })
+    });
+    parsed.transpose()
+}
+
+/// Origins as browsers send them, `*` or `null`.
+fn origins(list: Option<Vec<String>>) -> Result<Option<Vec<String>>, ConfigError> {
+    let Some(list) = list else { return Ok(None) };
+    let origin = |text: String| {
+        if matches!(text.as_str(), "*" | "null") {
+            return Ok(text);
+        }
+        match PublicUrl::parse(&text) {
+            Ok(url) if url.path().is_empty() => Ok(url.origin().to_owned()),
+            _ => Err(ConfigError::Origin(text)),
+        }
+    };
+    list.into_iter()
+        .map(origin)
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// The section `[aws]` with its secret, checked alone and with what stands beside it.

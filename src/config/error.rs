@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::LISTEN;
 use super::aws::SECRET_BYTES;
+use super::public_url::NotPublic;
 use crate::auth::oidc::OidcError;
 use crate::broker;
 
@@ -57,6 +58,28 @@ pub enum ConfigError {
          or listen on a loopback address such as {LISTEN}"
     )]
     OpenToAll(SocketAddr),
+    /// Whoever comes by the public address would be the `dev` caller, who may do everything.
+    #[error(
+        "public_url is {0}, by which others come, and no authentication is configured: add an API key or [auth.oidc] to the configuration\n\n\
+         [[auth.api_keys]]\nsha256 = \"…\"   # printf %s KEY | sha256sum\nsubject = \"my-backend\"\nroles = [\"submitter\"]\n\n\
+         or leave public_url out: then clients reach the server by its loopback address only"
+    )]
+    OpenToItsUsers(String),
+    /// An address that no client could use.
+    #[error(
+        "public_url is `{text}`, and it must be an address such as https://jobs.example.com or https://example.com/jobs: {reason}"
+    )]
+    PublicUrl {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: NotPublic,
+    },
+    /// What no browser sends as an origin.
+    #[error(
+        "allowed_origins has `{0}`, and an origin is like https://app.example.com or http://localhost:5173, without a path; `*` allows all"
+    )]
+    Origin(String),
     /// The broker's address is none.
     #[error("the url of [broker] is not like redis://HOST:PORT or rediss://HOST:PORT: {}", .0.reason)]
     Broker(broker::BrokerError),

@@ -35,6 +35,12 @@ fn flags_win_over_the_file() {
 }
 
 #[test]
+fn a_byte_order_mark_before_the_file_is_ignored() {
+    let config = load("\u{feff}samples = false\n", ServeFlags::default());
+    assert!(config.is_ok(), "{config:?}");
+}
+
+#[test]
 fn mistakes_are_named() {
     for (text, said) in [
         ("lisen = 1", "unknown field `lisen`"),
@@ -67,6 +73,23 @@ fn mistakes_are_named() {
             "must be a loopback address",
         ),
         ("state_machines = \"nowhere\"", "there is no such directory"),
+        (
+            "public_url = \"jobs.example.com\"",
+            "must begin with http:// or https://",
+        ),
+        ("public_url = \"https://x/?a\"", "no query"),
+        (
+            "public_url = \"https://jobs.example.com\"",
+            "public_url is https://jobs.example.com, by which others come, and no authentication",
+        ),
+        (
+            "allowed_origins = [\"https://a.example/page\"]",
+            "allowed_origins has `https://a.example/page`",
+        ),
+        (
+            "allowed_origins = [\"localhost:3000\"]",
+            "allowed_origins has `localhost:3000`",
+        ),
         (
             "[[auth.api_keys]]\nsha256 = \"12\"\nsubject = \"a\"\nroles = []",
             "64 hexadecimal digits",
@@ -123,6 +146,29 @@ fn authentication_opens_the_listener() {
         "listen = \"0.0.0.0:80\"\n[[auth.api_keys]]\nsha256 = \"{sha256}\"\nsubject = \"a\"\nroles = [\"viewer\"]"
     );
     assert!(load(&text, ServeFlags::default()).is_ok());
+}
+
+#[test]
+fn a_public_address_of_this_machine_needs_no_authentication() {
+    for url in ["http://localhost:9000/jobs/", "http://127.0.0.1:9000/jobs"] {
+        let text = format!("public_url = \"{url}\"\n");
+        let config = load(&text, ServeFlags::default()).expect(url);
+        assert_eq!(config.public_url.expect("it was given").path(), "/jobs");
+    }
+    let key = format!(
+        "[[auth.api_keys]]\nsha256 = \"{}\"\nsubject = \"a\"\nroles = [\"viewer\"]",
+        "0".repeat(64)
+    );
+    let text = format!("public_url = \"https://jobs.example.com\"\n{key}");
+    assert!(load(&text, ServeFlags::default()).is_ok());
+}
+
+#[test]
+fn origins_are_read_as_browsers_send_them() {
+    let text = "allowed_origins = [\"https://App.example.com:443/\", \"*\", \"null\"]";
+    let config = load(text, ServeFlags::default()).expect("origins");
+    let expected = ["https://app.example.com", "*", "null"].map(str::to_owned);
+    assert_eq!(config.allowed_origins.as_deref(), Some(&expected[..]));
 }
 
 const AWS: &str = "[aws]\ntable = \"jobs\"\nstate_machine_arn_prefix = \"arn:aws:states:eu-west-1:123456789012:stateMachine:prod-\"\n";

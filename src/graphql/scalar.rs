@@ -146,9 +146,9 @@ fn check_text(scalar: &str, text: &str) -> Result<(), String> {
             Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
         },
-        "AWSJSON" => match serde_json::from_str::<&RawValue>(text) {
+        "AWSJSON" => match json::check(text) {
             Ok(_) => Ok(()),
-            Err(error) => Err(format!("this AWSJSON string is not JSON: {error}")),
+            Err(refused) => Err(format!("this AWSJSON string is {refused}")),
         },
         _ => Ok(()),
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use job::Time;
 use object_store::ObjectStore;
+use resolvers::files::PART_BYTES;
 use resolvers::store::sqlite::{SqliteStore, recorder};
 use resolvers::token::{Renewal, Signer, hide};
 use resolvers::workflow::embedded::EmbeddedWorkflow;
@@ -97,6 +98,7 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         store: Arc::new(jobs.clone()),
         workflow: Arc::new(EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs)),
         objects,
+        part_bytes: PART_BYTES,
         signer,
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,

@@ -420,3 +420,63 @@ async fn every_door_gives_the_same_verdict_at_once() {
         check("a function's answer", &case, world.answer(text).await);
     }
 }
+
+/// Files and the command line, which take a text as the doors do.
+#[tokio::test]
+async fn the_command_line_and_files_give_the_same_verdict() {
+    let marked = |value: &Value| format!("\u{feff}{value}");
+    let pass = json!({ "StartAt": "A", "States": { "A": { "Type": "Pass", "End": true } } });
+    let home = Home::simple();
+    let machines = home.path("state-machines");
+    std::fs::write(machines.join("marked.asl.json"), marked(&pass)).unwrap();
+    let schema = json!({ "type": "object", "properties": { "a": { "$ref": "#" } } });
+    std::fs::write(machines.join("marked.input.schema.json"), marked(&schema)).unwrap();
+    let server = home.start().await;
+    let client = server.client();
+    let submit = async |argument: &str| {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_jobcast"));
+        command
+            .args([
+                "submit",
+                "marked",
+                "--input",
+                argument,
+                "--watch",
+                "--url",
+                &server.url,
+            ])
+            .current_dir(home.path("."));
+        let output = soon("the command's end", command.output()).await.unwrap();
+        let [out, error] =
+            [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.code(), out, error)
+    };
+    let within = |inner: &str, depth: usize| "{\"a\":".repeat(depth) + inner + &"}".repeat(depth);
+    for text in [
+        "\u{feff}{\"b\": 18446744073709551615}",
+        &within("{}", json::DEPTH - 1),
+    ] {
+        std::fs::write(home.path("input.json"), text).unwrap();
+        let (status, out, error) = submit("@input.json").await;
+        assert_eq!(status, Some(0), "{out}{error}");
+    }
+    for (text, why) in [
+        (nested("[", "]", json::DEPTH + 1).as_str(), DEEP),
+        ("{\"n\": 1e999}", RANGE),
+        ("{\"n\": \"\\ud800\"}", HALF),
+        ("{\"job\": 1}", "the field `job` is reserved"),
+        ("", "it is empty"),
+    ] {
+        std::fs::write(home.path("input.json"), text).unwrap();
+        let (status, out, error) = submit("@input.json").await;
+        assert_ne!(status, Some(0), "{out}");
+        assert!(error.contains(why) || out.contains(why), "{out}{error}");
+    }
+    // A schema that follows the whole depth.
+    let deep = json!({ "type": "marked", "input": nested("{\"a\":", "}", json::DEPTH) });
+    let (code, message) = client.error(SUBMIT, json!({ "input": deep })).await;
+    assert_eq!(
+        code, "InvalidInput",
+        "the innermost is no object: {message}"
+    );
+}

@@ -4,12 +4,14 @@
 
 mod access;
 mod architecture;
+mod authorization;
 mod aws;
 mod bad_input;
 mod bench;
 mod bounds;
 mod chaos;
 mod cli;
+mod connections;
 mod crash;
 mod delivery;
 mod delivery_documents;
@@ -19,6 +21,8 @@ mod documents;
 mod doors;
 mod files;
 mod functions;
+mod http;
+mod internal;
 mod json_doors;
 mod kit;
 mod nodes;

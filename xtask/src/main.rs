@@ -29,6 +29,21 @@ const SUITES: &[Suite] = &[
         command: &["cargo", "test", "-p", "asl", "--test", "fuzz", "--locked"],
     },
     Suite {
+        name: "json-doors",
+        about: "JSON at its bounds, 1,000 random texts, through every door that takes it",
+        environment: &[("JOBCAST_CASES", "1000")],
+        command: &[
+            "cargo",
+            "test",
+            "-p",
+            "jobcast",
+            "--test",
+            "it",
+            "--locked",
+            "json_doors::",
+        ],
+    },
+    Suite {
         name: "functions",
         about: "function processes that fail in every way, thousands of times side by side",
         environment: &[("JOBCAST_CASES", "3000")],

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job::change::Report;
-use job::{Change, Job, JobId, Refused, Time, Update};
+use job::{Change, Event, Job, JobId, Refused, Time, Update};
 
 use super::{Resolvers, now};
 use crate::Error;
-use crate::caller::Caller;
+use crate::caller::{Caller, Rights};
 use crate::files::{Upload, UploadError};
 use crate::token::first_attempt;
 
@@ -104,8 +104,10 @@ impl Resolvers {
     /// A place for one file: an address to PUT it to, and one to GET it from.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], [`Error::BadInput`], [`Error::OverLimit`].
-    pub fn create_upload(
+    /// [`Error::Unauthorized`], [`Error::BadInput`], [`Error::OverLimit`] also when this caller was given too many lately,
+    /// [`Error::NotFound`] and [`Error::Refused`] for a token whose job has expired, is finished or is in another attempt,
+    /// [`Error::Unavailable`].
+    pub async fn create_upload(
         &self,
         caller: &Caller,
         name: &str,
@@ -113,7 +115,11 @@ impl Resolvers {
         size: i64,
     ) -> Result<Upload, Error> {
         caller.may_upload()?;
-        self.parts
+        if let Rights::Report { job, attempt } = caller.rights {
+            self.still_wanted(job, attempt).await?;
+        }
+        let upload = self
+            .parts
             .files
             .upload(name, content_type, size, rand::random(), now())
             .map_err(|error| {
@@ -127,7 +133,24 @@ impl Resolvers {
                     argument,
                     reason: error.to_string(),
                 }
-            })
+            })?;
+        let size = u64::try_from(size).unwrap_or(0);
+        self.parts.quota.take(&caller.subject, size, now())?;
+        Ok(upload)
+    }
+
+    /// Whether a function may still do something for its job.
+    async fn still_wanted(&self, id: JobId, attempt: u32) -> Result<(), Error> {
+        let job = self.parts.store.get(id).await?.ok_or(Error::NotFound(id))?;
+        if job.attempt != attempt {
+            let actual = job.attempt;
+            return Err(Error::Refused(Refused::Attempt { attempt, actual }));
+        }
+        if job.status.is_terminal() {
+            let (status, event) = (job.status, Event::Progress);
+            return Err(Error::Refused(Refused::Rule { id, status, event }));
+        }
+        Ok(())
     }
 
     /// A token with which somebody without an account may read this one job.

@@ -179,6 +179,9 @@ impl Api {
             None => match trial.request() {
                 Ok(Some((resource, payload))) => {
                     let services = &self.runner.services;
+                    if order.reveal && services.hides(&resource) {
+                        return Err(ApiError::secrets_hidden());
+                    }
                     match services.exchange(&resource, &payload, order.reveal).await {
                         Some((result, seen)) => {
                             exchange = seen;

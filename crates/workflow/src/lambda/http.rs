@@ -24,6 +24,7 @@ use uuid::Uuid;
 pub(crate) use super::invoke::{invoke, invoked};
 use super::process::Process;
 use super::{Function, Shared, failure as failed, limits};
+use crate::guard;
 
 /// What the internal listener answers.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -70,6 +71,12 @@ pub(super) async fn serve_process(
                 let (function, process) = (function.clone(), process.clone());
                 async move {
                     let path = request.uri().path();
+                    // A web page is no runtime.
+                    let from = guard::check(request.version(), request.uri(), request.headers());
+                    if let Err(refused) = from {
+                        let (status, text) = (refused.status(), refused.to_string());
+                        return Ok(failure(status, "AccessDeniedException", &text));
+                    }
                     let answer = match path.strip_prefix(RUNTIME).map(Route::of) {
                         Some(Some(route)) => {
                             runtime(&function, Some(&process), route, request).await

@@ -124,6 +124,12 @@ impl Services {
         }
     }
 
+    /// Whether the secrets of the connection that this resource uses must stay hidden.
+    pub(crate) fn hides(&self, resource: &Resource) -> bool {
+        let calls = matches!(service(resource), Some((Service::HttpEndpoint, ..)));
+        calls && !self.shared.settings.reveal_secrets
+    }
+
     /// Calls an HTTP endpoint, and shows what was sent and what came back. `None`: the resource is none.
     pub(crate) async fn exchange(
         &self,
