@@ -75,7 +75,10 @@ impl Publishing {
             return None;
         }
         let mut variables = self.variables(request.variables.as_deref()?)?;
-        let job = |text: Text<'_>| serde_json::from_str(&text.0).map(Arc::new).ok();
+        let job = |text: Text<'_>| {
+            let text = json::check(&text.0).ok()?;
+            serde_json::from_str(text).map(Arc::new).ok()
+        };
         let new = job(variables.remove(self.new.as_str())??)?;
         let old = self
             .old

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
 use async_graphql_value::ConstValue;
 use job::Time;
-use serde_json::value::RawValue;
 
 use super::syntax::ValueKind;
 
@@ -43,10 +42,10 @@ impl ScalarType for AwsJson {
         let Value::String(text) = value else {
             return Err(InputValueError::custom(NO_JSON_STRING));
         };
-        match serde_json::from_str::<&RawValue>(&text) {
-            Ok(_) => Ok(AwsJson(text.into())),
-            Err(error) => Err(InputValueError::custom(format!(
-                "this AWSJSON string is not JSON: {error}"
+        match json::check(&text) {
+            Ok(json) => Ok(AwsJson(json.into())),
+            Err(refused) => Err(InputValueError::custom(format!(
+                "this AWSJSON string is {refused}"
             ))),
         }
     }
@@ -147,9 +146,9 @@ fn check_text(scalar: &str, text: &str) -> Result<(), String> {
             Ok(_) => Ok(()),
             Err(error) => Err(error.to_string()),
         },
-        "AWSJSON" => match serde_json::from_str::<&RawValue>(text) {
+        "AWSJSON" => match json::check(text) {
             Ok(_) => Ok(()),
-            Err(error) => Err(format!("this AWSJSON string is not JSON: {error}")),
+            Err(refused) => Err(format!("this AWSJSON string is {refused}")),
         },
         _ => Ok(()),
     }

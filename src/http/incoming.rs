@@ -37,11 +37,14 @@ pub(super) async fn read(body: Bytes) -> Result<Incoming, String> {
 
 /// One request is an object, a batch a list of them. (An object's fields in a list, by their position, are neither.)
 fn incoming(body: &[u8]) -> Result<Incoming, String> {
-    let malformed = |error: serde_json::Error| {
+    let refused = |error: &dyn fmt::Display| {
         format!(
             "Unable to parse GraphQL query: the body must be {{\"query\": \"…\", \"variables\": {{…}}}}: {error}"
         )
     };
+    let malformed = |error: serde_json::Error| refused(&error);
+    let text = json::text(body).map_err(|wrong| refused(&format_args!("it is {wrong}")))?;
+    let body = text.as_bytes();
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'[') {
         // A struct would be read from a list as well: the first byte says that it is none.

@@ -18,8 +18,11 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// A stable code, as in AWS's `ValidateStateMachineDefinition`.
     pub code: &'static str,
-    /// JSON pointer of the field.
+    /// The field as AWS names it, such as `/States/A/Choices[0]/Next`; empty for the whole definition.
     pub location: String,
+    /// The innermost state that it is in.
+    #[serde(skip)]
+    pub state: Option<String>,
     /// Line and column of the text, from 1, where the text is not JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<(usize, usize)>,
@@ -40,6 +43,7 @@ impl Diagnostic {
             severity,
             code,
             location: location.to_owned(),
+            state: None,
             position: None,
             message: message.into(),
             hint: None,
@@ -53,6 +57,10 @@ impl Diagnostic {
     }
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+    pub(crate) fn in_state(mut self, state: Option<String>) -> Self {
+        self.state = state;
         self
     }
     pub(crate) fn at(mut self, line: usize, column: usize) -> Self {

@@ -1,4 +1,5 @@
 //! A Task's `Resource`, parsed. It does not call anything.
+use crate::definition::substitution::has_placeholder;
 use std::fmt;
 
 /// How a service integration answers.
@@ -42,10 +43,35 @@ pub enum Resource {
     },
 }
 
-/// AWS's optimized integrations and the actions of each; an empty list means any.
-const SERVICES: &[(&str, &[&str])] = &[
-    ("apigateway", &["invoke"]),
-    (
+/// One of AWS's optimized integrations.
+struct Integration {
+    service: &'static str,
+    /// Empty where any is taken.
+    actions: &'static [&'static str],
+    /// The patterns besides the request itself.
+    patterns: &'static [Pattern],
+}
+const fn integration(
+    service: &'static str,
+    actions: &'static [&'static str],
+    patterns: &'static [Pattern],
+) -> Integration {
+    Integration {
+        service,
+        actions,
+        patterns,
+    }
+}
+const NONE: &[Pattern] = &[];
+const SYNC: &[Pattern] = &[Pattern::Sync];
+const TOKEN: &[Pattern] = &[Pattern::WaitForTaskToken];
+const BOTH: &[Pattern] = &[Pattern::Sync, Pattern::WaitForTaskToken];
+const ALL: &[Pattern] = &[Pattern::Sync, Pattern::Sync2, Pattern::WaitForTaskToken];
+
+/// AWS's optimized integrations. Source: developer guide, "Integrating optimized services".
+const SERVICES: [Integration; 22] = [
+    integration("apigateway", &["invoke"], TOKEN),
+    integration(
         "athena",
         &[
             "startQueryExecution",
@@ -53,10 +79,16 @@ const SERVICES: &[(&str, &[&str])] = &[
             "getQueryExecution",
             "getQueryResults",
         ],
+        SYNC,
     ),
-    ("batch", &["submitJob"]),
-    ("bedrock", &["invokeModel", "createModelCustomizationJob"]),
-    (
+    integration("batch", &["submitJob"], SYNC),
+    integration(
+        "bedrock",
+        &["invokeModel", "createModelCustomizationJob"],
+        BOTH,
+    ),
+    integration("bedrock-agentcore", &[], NONE),
+    integration(
         "codebuild",
         &[
             "startBuild",
@@ -68,52 +100,73 @@ const SERVICES: &[(&str, &[&str])] = &[
             "retryBuildBatch",
             "deleteBuildBatch",
         ],
+        SYNC,
     ),
-    ("databrew", &["startJobRun"]),
-    (
+    integration("databrew", &["startJobRun"], SYNC),
+    integration(
         "dynamodb",
         &["getItem", "putItem", "deleteItem", "updateItem"],
+        NONE,
     ),
-    ("ecs", &["runTask"]),
-    ("eks", &[]),
-    ("elasticmapreduce", &[]),
-    ("emr-containers", &[]),
-    ("emr-serverless", &[]),
-    ("events", &["putEvents"]),
-    ("glue", &["startJobRun"]),
-    ("http", &["invoke"]),
-    ("lambda", &["invoke"]),
-    ("mediaconvert", &["createJob"]),
-    ("sagemaker", &[]),
-    ("sns", &["publish"]),
-    ("sqs", &["sendMessage"]),
-    ("states", &["startExecution"]),
+    integration("ecs", &["runTask"], BOTH),
+    integration("eks", &[], BOTH),
+    integration("elasticmapreduce", &[], SYNC),
+    integration("emr-containers", &[], SYNC),
+    integration("emr-serverless", &[], SYNC),
+    integration("events", &["putEvents"], TOKEN),
+    integration("glue", &["startJobRun"], SYNC),
+    integration("http", &["invoke"], NONE),
+    integration("lambda", &["invoke"], TOKEN),
+    integration("mediaconvert", &["createJob"], SYNC),
+    integration("sagemaker", &[], SYNC),
+    integration("sns", &["publish"], TOKEN),
+    integration("sqs", &["sendMessage"], TOKEN),
+    integration("states", &["startExecution"], ALL),
 ];
 
 impl Resource {
+    /// Whether a Lambda function does it: by its ARN or name, or through `lambda:invoke`.
+    #[must_use]
+    pub fn runs_function(&self) -> bool {
+        match self {
+            Self::Lambda { .. } => true,
+            Self::Activity { .. } => false,
+            Self::Service {
+                service, action, ..
+            } => service == "lambda" && action == "invoke",
+        }
+    }
+
     /// Parses the `Resource` field; `None` when AWS would not know it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let parsed = Self::split(text)?;
         if let Self::Service {
-            service, action, ..
+            service,
+            action,
+            pattern,
         } = &parsed
             && !text.contains("${")
-            && !service.starts_with("aws-sdk:")
         {
-            let (_, actions) = SERVICES.iter().find(|s| s.0 == service)?;
-            if !actions.is_empty() && !actions.contains(&action.as_str()) {
+            let (actions, patterns) = if service.starts_with("aws-sdk:") {
+                (&[][..], TOKEN)
+            } else {
+                let known = SERVICES.iter().find(|known| known.service == service)?;
+                (known.actions, known.patterns)
+            };
+            let offered = *pattern == Pattern::RequestResponse || patterns.contains(pattern);
+            if !offered || !(actions.is_empty() || actions.contains(&action.as_str())) {
                 return None;
             }
         }
         Some(parsed)
     }
-    /// Parses the resource of an `ItemReader` or a `ResultWriter`.
-    pub(crate) fn parse_reader(text: &str) -> Option<Self> {
+    /// Parses the resource of an `ItemReader` or a `ResultWriter`, which is one of these actions of `s3`.
+    pub(crate) fn parse_s3(text: &str, actions: &[&str]) -> Option<Self> {
         Self::split(text).filter(|r| {
             text.contains("${")
-                || matches!(r, Self::Service { service, action, .. }
-                if service == "s3" && matches!(action.as_str(), "getObject" | "listObjectsV2" | "putObject"))
+                || matches!(r, Self::Service { service, action, pattern: Pattern::RequestResponse }
+                if service == "s3" && actions.contains(&action.as_str()))
         })
     }
     fn split(text: &str) -> Option<Self> {
@@ -168,6 +221,17 @@ impl Resource {
             action: action.to_owned(),
             pattern,
         })
+    }
+    /// Whether a deployment tool has yet to write it, or a part of it.
+    pub(crate) fn is_placeholder(&self) -> bool {
+        let parts = match self {
+            Self::Lambda { function } => [function, function],
+            Self::Activity { arn } => [arn, arn],
+            Self::Service {
+                service, action, ..
+            } => [service, action],
+        };
+        parts.into_iter().any(|part| has_placeholder(part))
     }
     /// Whether the task is answered by a token from outside.
     pub(crate) fn wants_token(&self) -> bool {
@@ -249,6 +313,14 @@ mod tests {
                 Some("aws-sdk:s3:listBuckets.waitForTaskToken"),
             ),
             ("arn:aws:states:::dynamodb:query", None),
+            ("arn:aws:states:::lambda:invoke.sync", None),
+            (
+                "arn:aws:states:::glue:startJobRun.sync",
+                Some("glue:startJobRun.sync"),
+            ),
+            ("arn:aws:states:::glue:startJobRun.sync:2", None),
+            ("arn:aws:states:::batch:submitJob.waitForTaskToken", None),
+            ("arn:aws:states:::aws-sdk:glue:startJobRun.sync", None),
             ("arn:aws:states:::nothing:call", None),
             ("arn:aws:states:::lambda:invoke.later", None),
             ("arn:aws:lambda:us-east-1:111111111111:function:", None),
@@ -261,7 +333,14 @@ mod tests {
                 "{text}"
             );
         }
-        assert!(Resource::parse_reader("arn:aws:states:::s3:getObject").is_some());
-        assert!(Resource::parse_reader("arn:aws:states:::sqs:sendMessage").is_none());
+        for (text, taken) in [
+            ("arn:aws:states:::s3:getObject", true),
+            ("arn:aws:states:::s3:putObject", false),
+            ("arn:aws:states:::s3:getObject.sync", false),
+            ("arn:aws:states:::sqs:sendMessage", false),
+        ] {
+            let parsed = Resource::parse_s3(text, &["getObject"]);
+            assert_eq!(parsed.is_some(), taken, "{text}");
+        }
     }
 }

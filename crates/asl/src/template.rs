@@ -1,5 +1,7 @@
 //! Payload templates: `"name.$": path or intrinsic` of JSONPath fields, `"{% … %}"` of JSONata fields, within constants.
 use crate::{
+    definition::expression::{self, Known},
+    definition::substitution::is_placeholder,
     fault::Fault,
     intrinsic::Intrinsic,
     jsonata::{Jsonata, is_expression},
@@ -21,8 +23,10 @@ pub(crate) enum Template {
 /// What is wrong with a part of a template.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
-    /// JSON pointer below the template.
+    /// The field, as AWS names it.
     pub(crate) at: String,
+    /// AWS's code; `None` for that of a schema.
+    pub(crate) code: Option<&'static str>,
     pub(crate) message: String,
     /// It runs, but probably not as meant.
     pub(crate) warning: bool,
@@ -31,8 +35,15 @@ impl Problem {
     fn error(at: &str, message: impl Into<String>) -> Self {
         Self {
             at: at.to_owned(),
+            code: None,
             message: message.into(),
             warning: false,
+        }
+    }
+    fn warning(at: &str, message: impl Into<String>) -> Self {
+        Self {
+            warning: true,
+            ..Self::error(at, message)
         }
     }
 }
@@ -71,11 +82,6 @@ impl<'a> Place<'a> {
     }
 }
 
-/// A JSON pointer's token.
-pub(crate) fn token(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
 impl Template {
     /// Parses a JSONPath template; problems are added to the list.
     pub(crate) fn parse(value: &Value, at: &str, problems: &mut Vec<Problem>) -> Self {
@@ -83,31 +89,33 @@ impl Template {
             Value::Object(map) => {
                 let mut fields = Vec::with_capacity(map.len());
                 for (key, value) in map {
-                    let here = format!("{at}/{}", token(key));
                     let Some(name) = key.strip_suffix(".$") else {
+                        let here = format!("{at}/{key}");
                         fields.push((key.clone(), Self::parse(value, &here, problems)));
                         continue;
                     };
                     if map.contains_key(name) {
                         problems.push(Problem::error(
-                            &here,
+                            at,
                             format!("The fields '{name}' and '{key}' are in conflict"),
                         ));
                     }
                     match Self::dynamic(value) {
                         Ok(template) => {
                             if let Self::Intrinsic(call) = &template {
-                                problems.extend(call.doubts().into_iter().map(|message| Problem {
-                                    at: here.clone(),
-                                    message,
-                                    warning: true,
-                                }));
+                                let doubts = call.doubts().into_iter();
+                                let here = format!("{at}/{key}");
+                                problems.extend(doubts.map(|why| Problem::warning(&here, why)));
                             }
                             fields.push((name.to_owned(), template));
                         }
-                        Err(why) => problems.push(Problem::error(
-                            &here,
-                            format!("The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call: {why}"),
+                        Err(_) if is_placeholder(value) => {
+                            fields.push((name.to_owned(), Self::Constant(Value::Null)));
+                        }
+                        // The place is the object, as on AWS.
+                        Err(_) => problems.push(Problem::error(
+                            at,
+                            format!("The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"),
                         )),
                     }
                 }
@@ -117,7 +125,7 @@ impl Template {
                 items
                     .iter()
                     .enumerate()
-                    .map(|(i, item)| Self::parse(item, &format!("{at}/{i}"), problems))
+                    .map(|(i, item)| Self::parse(item, &format!("{at}[{i}]"), problems))
                     .collect(),
             ),
             other => Self::Constant(other.clone()),
@@ -136,20 +144,24 @@ impl Template {
             .ok_or_else(|| format!("'{text}' is not a path"))
     }
     /// Parses a JSONata template; problems are added to the list.
-    pub(crate) fn parse_jsonata(value: &Value, at: &str, problems: &mut Vec<Problem>) -> Self {
+    pub(crate) fn parse_jsonata(
+        value: &Value,
+        at: &str,
+        known: Known,
+        problems: &mut Vec<Problem>,
+    ) -> Self {
         match value {
             Value::Object(map) => Self::object(
                 map.iter()
                     .map(|(key, value)| {
-                        let here = format!("{at}/{}", token(key));
+                        let here = format!("{at}/{key}");
                         if key.ends_with(".$") {
-                            problems.push(Problem {
-                                at: here.clone(),
-                                message: format!("The field '{key}' is not a path in JSONata: it is passed on as it stands"),
-                                warning: true,
-                            });
+                            problems.push(Problem::warning(
+                                &here,
+                                format!("The field '{key}' is not a path in JSONata: it is passed on as it stands"),
+                            ));
                         }
-                        (key.clone(), Self::parse_jsonata(value, &here, problems))
+                        (key.clone(), Self::parse_jsonata(value, &here, known, problems))
                     })
                     .collect(),
             ),
@@ -157,28 +169,39 @@ impl Template {
                 items
                     .iter()
                     .enumerate()
-                    .map(|(i, item)| Self::parse_jsonata(item, &format!("{at}/{i}"), problems))
+                    .map(|(i, item)| {
+                        Self::parse_jsonata(item, &format!("{at}[{i}]"), known, problems)
+                    })
                     .collect(),
             ),
-            Value::String(text) if is_expression(text) => match Jsonata::parse(text) {
-                Ok(expression) => {
-                    if !spaced(text) {
-                        problems.push(Problem {
-                            at: at.to_owned(),
-                            message: "Write a space after {% and before %}: some tools take this text for a constant".to_owned(),
-                            warning: true,
-                        });
-                    }
+            Value::String(text) if is_expression(text) => {
+                let (parsed, refused) = expression::parse(text, known);
+                let refused = refused.into_iter();
+                problems.extend(refused.map(|(code, message)| Problem {
+                    code: Some(code),
+                    ..Problem::error(at, message)
+                }));
+                if parsed.is_some() && !spaced(text) {
+                    problems.push(Problem::warning(
+                        at,
+                        "Write a space after {% and before %}: some tools take this text for a constant",
+                    ));
+                }
+                parsed.map_or(Self::Constant(Value::Null), |expression| {
                     Self::Jsonata(Box::new(expression))
-                }
-                Err(why) => {
-                    problems.push(Problem {
-                        warning: text.contains("${"),
-                        ..Problem::error(at, format!("Invalid JSONata expression: {why}"))
-                    });
-                    Self::Constant(Value::Null)
-                }
-            },
+                })
+            }
+            Value::String(text) if expression::is_half_open(text) => {
+                problems.push(Problem::error(at, expression::HALF_OPEN));
+                Self::Constant(Value::Null)
+            }
+            Value::String(text) if expression::is_set_apart(text) => {
+                problems.push(Problem::warning(
+                    at,
+                    "White space around {% and %} makes a constant of the text: nothing evaluates it",
+                ));
+                Self::Constant(value.clone())
+            }
             other => Self::Constant(other.clone()),
         }
     }
@@ -350,26 +373,34 @@ mod tests {
     #[test]
     fn problems_have_a_place() {
         for (template, at) in [
-            (json!({"a": [{"b.$": "no"}]}), "/a/0/b.$"),
-            (json!({"a/b.$": 3}), "/a~1b.$"),
-            (json!({"a.$": "$.x", "a": 1}), "/a.$"),
-            (json!({"a.$": "States.Array("}), "/a.$"),
+            (json!({"a": [{"b.$": "no"}]}), "/a[0]"),
+            (json!({"a/b": {"c.$": 3}}), "/a/b"),
+            (json!({"a.$": "$.x", "a": 1}), ""),
+            (json!({"a.$": "States.Array("}), ""),
         ] {
             assert_eq!(parse(&template).1[0].at, at, "{template}");
         }
         let mut problems = Vec::new();
-        let template =
-            Template::parse_jsonata(&json!({"a": ["{% 1 + %}", "{%1%}"]}), "/O", &mut problems);
+        let template = Template::parse_jsonata(
+            &json!({"a": ["{% 1 + %}", "{%1%}"]}),
+            "/O",
+            Known::AFTER,
+            &mut problems,
+        );
         assert_eq!(
             problems
                 .iter()
                 .map(|p| (p.at.as_str(), p.warning))
                 .collect::<Vec<_>>(),
-            [("/O/a/0", false), ("/O/a/1", true)]
+            [("/O/a[0]", false), ("/O/a[1]", true)]
         );
         let mut problems = Vec::new();
-        let nested =
-            Template::parse_jsonata(&json!({"a": [1, {"b": "{% $none %}"}]}), "", &mut problems);
+        let nested = Template::parse_jsonata(
+            &json!({"a": [1, {"b": "{% $none %}"}]}),
+            "",
+            Known::AFTER,
+            &mut problems,
+        );
         let fault = with_scope(&json!(1), |scope| {
             nested.fill(scope, Place::new("Output"), &mut 99)
         });

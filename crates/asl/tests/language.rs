@@ -768,9 +768,11 @@ fn express_machines_run_and_are_not_redriven() {
     for resource in [
         "arn:aws:states:::lambda:invoke.waitForTaskToken",
         "arn:aws:states:::states:startExecution.sync:2",
+        "arn:aws:states:::glue:startJobRun.sync",
         "arn:aws:states:us-east-1:123456789012:activity:a",
     ] {
-        let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": resource, "End": true}}});
+        let request = json!({"FunctionName": "f", "StateMachineArn": "m", "JobName": "j"});
+        let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": resource, "Parameters": request, "End": true}}});
         assert!(
             StateMachine::parse_as(&definition.to_string(), Kind::Express).is_err(),
             "{resource}"
@@ -839,7 +841,7 @@ fn placeholders_of_deployment_tools_are_warnings() {
         ),
         (
             json!({"Type": "Task", "Resource": "f", "Retry": [{"ErrorEquals": ["E"], "MaxAttempts": {"Ref": "Tries"}}], "End": true}),
-            "/States/A/Retry/0/MaxAttempts",
+            "/States/A/Retry[0]/MaxAttempts",
         ),
         (
             json!({"Type": "Wait", "Timestamp": "${Until}", "End": true}),

@@ -83,8 +83,8 @@ fn definitions_are_bounded() {
         ),
         (
             "interval",
-            retry("IntervalSeconds", json!(1)),
             retry("IntervalSeconds", json!(0)),
+            retry("IntervalSeconds", json!(-1)),
         ),
         (
             "attempts",
@@ -139,7 +139,7 @@ fn every_problem_has_its_place_and_code() {
         ),
         (
             json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}}),
-            "/States",
+            "",
             "MISSING_END_STATE",
         ),
         (
@@ -149,7 +149,7 @@ fn every_problem_has_its_place_and_code() {
         ),
         (
             of(json!({"Type": "Pass", "End": true, "Foo": 1})),
-            "/States/A/Foo",
+            "/States/A",
             "SCHEMA_VALIDATION_FAILED",
         ),
         (
@@ -159,15 +159,15 @@ fn every_problem_has_its_place_and_code() {
         ),
         (
             of(json!({"Type": "Pass", "End": true, "QueryLanguage": "JSONata", "Parameters": {}})),
-            "/States/A/Parameters",
+            "/States/A",
             "SCHEMA_VALIDATION_FAILED",
         ),
         (
             of(
                 json!({"Type": "Pass", "End": true, "QueryLanguage": "JSONata", "Output": {"a": ["{% 1 + %}"]}}),
             ),
-            "/States/A/Output/a/0",
-            "SCHEMA_VALIDATION_FAILED",
+            "/States/A/Output/a[0]",
+            "INVALID_JSONATA_EXPRESSION",
         ),
         (
             of(json!({"Type": "Pass", "End": true, "ResultPath": "$.a[*]"})),
@@ -195,7 +195,7 @@ fn every_problem_has_its_place_and_code() {
             of(
                 json!({"Type": "Task", "End": true, "Resource": "f", "Catch": [{"ErrorEquals": ["States.ALL", "E"], "Next": "A"}]}),
             ),
-            "/States/A/Catch/0/ErrorEquals",
+            "/States/A/Catch[0]/ErrorEquals[0]",
             "SCHEMA_VALIDATION_FAILED",
         ),
         (
@@ -205,7 +205,7 @@ fn every_problem_has_its_place_and_code() {
         ),
         (
             of(json!({"Type": "Fail", "Error": "E", "ErrorPath": "$.e"})),
-            "/States/A/ErrorPath",
+            "/States/A",
             "SCHEMA_VALIDATION_FAILED",
         ),
         (
@@ -215,14 +215,14 @@ fn every_problem_has_its_place_and_code() {
         ),
         (
             of(json!({"Type": "Choice", "Choices": [{"Variable": "$.a", "IsNull": true}]})),
-            "/States/A/Choices/0",
+            "/States/A/Choices[0]",
             "SCHEMA_VALIDATION_FAILED",
         ),
         (
             of(
                 json!({"Type": "Parallel", "End": true, "Branches": [{"StartAt": "A", "States": {"A": pass}}]}),
             ),
-            "/States/A/Branches/0/States/A",
+            "/States/A/Branches[0]/States/A",
             "DUPLICATE_STATE_NAME",
         ),
         (
@@ -233,7 +233,7 @@ fn every_problem_has_its_place_and_code() {
         (
             of(json!({"Type": "Pass", "End": true, "Assign": {"states": 1}})),
             "/States/A/Assign/states",
-            "SCHEMA_VALIDATION_FAILED",
+            "RESERVED_VARIABLE_NAME",
         ),
     ] {
         let found = errors(&definition);
@@ -245,7 +245,7 @@ fn every_problem_has_its_place_and_code() {
     }
     let broken = validate("{\n \"StartAt\" 1}");
     assert_eq!(broken[0].position, Some((2, 12)));
-    let token = of(json!({"Type": "Task", "End": true, "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken"})).to_string();
+    let token = of(json!({"Type": "Task", "End": true, "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Parameters": {"QueueUrl": "q", "MessageBody": "m"}})).to_string();
     assert!(validate(&token).is_empty() && !validate_as(&token, Kind::Express).is_empty());
     let machine = StateMachine::parse(&token).unwrap();
     assert_eq!(machine.resources()[0].0, "/States/A/Resource");
@@ -300,9 +300,15 @@ fn functions_are_bounded() {
 
 #[test]
 fn children_and_files_are_bounded() {
-    for (mode, at_once) in [("INLINE", 40), ("DISTRIBUTED", 1_000)] {
+    for (config, at_once) in [
+        (json!({"Mode": "INLINE"}), 40),
+        (
+            json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}),
+            1_000,
+        ),
+    ] {
         let map = of(
-            json!({"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": mode, "ExecutionType": "STANDARD"}, "StartAt": "I", "States": {"I": {"Type": "Task", "Resource": "f", "End": true}}}}),
+            json!({"Type": "Map", "End": true, "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Task", "Resource": "f", "End": true}}, "ProcessorConfig": config}}),
         );
         for (items, open) in [(at_once, at_once), (at_once + 1, at_once)] {
             let machine = Arc::new(StateMachine::parse(&map.to_string()).unwrap());
@@ -312,7 +318,7 @@ fn children_and_files_are_bounded() {
             while execution.handle(event, begin.start_time).last() == Some(&Effect::Yield) {
                 event = Event::Continue;
             }
-            assert_eq!(execution.open_tasks().len(), open, "{mode} {items}");
+            assert_eq!(execution.open_tasks().len(), open, "{config} {items}");
         }
     }
     let reader = of(
@@ -330,4 +336,95 @@ fn children_and_files_are_bounded() {
             .error(),
         Some("States.ItemReaderFailed")
     );
+}
+
+#[test]
+fn times_reach_the_last_moment_of_the_year_9999() {
+    let choice = |operator: &str, operand: Value| {
+        json!({"StartAt": "C", "States": {
+            "C": {"Type": "Choice", "Choices": [{"Variable": "$.t", operator: operand, "Next": "Y"}], "Default": "N"},
+            "Y": {"Type": "Pass", "Result": true, "End": true},
+            "N": {"Type": "Pass", "Result": false, "End": true}}})
+    };
+    for (operator, operand, time, holds) in [
+        (
+            "TimestampLessThan",
+            json!("9999-12-31T23:59:59Z"),
+            "0001-01-01T00:00:00Z",
+            true,
+        ),
+        (
+            "TimestampLessThan",
+            json!("9999-12-31T23:59:59.999Z"),
+            "9999-12-31T23:59:59.998Z",
+            true,
+        ),
+        (
+            "TimestampEquals",
+            json!("9999-12-31T23:59:59Z"),
+            "9999-12-31T22:59:59-01:00",
+            true,
+        ),
+        (
+            "TimestampGreaterThan",
+            json!("9999-12-31T23:59:59Z"),
+            "9999-12-31T23:59:59-12:00",
+            true,
+        ),
+        (
+            "TimestampGreaterThanEquals",
+            json!("0000-01-01T00:00:00Z"),
+            "0000-01-01T00:00:00Z",
+            true,
+        ),
+        (
+            "TimestampGreaterThanPath",
+            json!("$.t"),
+            "9999-12-31T23:59:59Z",
+            false,
+        ),
+        ("IsTimestamp", json!(true), "9999-12-31T23:59:59Z", true),
+        (
+            "IsTimestamp",
+            json!(true),
+            "9999-12-31T23:59:59.999999999Z",
+            true,
+        ),
+        ("IsTimestamp", json!(true), "0000-01-01T00:00:00Z", true),
+        ("IsTimestamp", json!(true), "-0001-01-01T00:00:00Z", false),
+        ("IsTimestamp", json!(true), "10000-01-01T00:00:00Z", false),
+        ("IsTimestamp", json!(true), "9999-12-31t23:59:59z", false),
+    ] {
+        let run = run(
+            &choice(operator, operand),
+            &json!({"t": time}).to_string(),
+            silent,
+            "",
+        );
+        assert_eq!(
+            run.execution.output(),
+            Some(holds.to_string().as_str()),
+            "{operator} {time}"
+        );
+    }
+    // A timer ends earlier than the year: the wait is as long as it can be, and goes on.
+    for wait in [
+        json!({"Type": "Wait", "TimestampPath": "$.t", "End": true}),
+        json!({"Type": "Wait", "Timestamp": "9999-12-31T23:59:59.999Z", "End": true}),
+    ] {
+        let machine = Arc::new(StateMachine::parse(&of(wait).to_string()).unwrap());
+        let begin = start(r#"{"t": "9999-12-31T23:59:59Z"}"#);
+        let mut execution = Execution::new(machine, begin.clone());
+        let effects = execution.handle(Event::Begin, begin.start_time);
+        let timer = effects.iter().find_map(|effect| match effect {
+            Effect::SetTimer(_, at) => Some(*at),
+            _ => None,
+        });
+        assert_eq!(timer, Some(jiff::Timestamp::MAX));
+        assert_eq!(execution.status(), asl::Status::Running);
+    }
+    // Of the past: at once.
+    let past = json!({"Type": "Wait", "Timestamp": "0000-01-01T00:00:00Z", "End": true});
+    let run = run(&of(past), "{}", silent, "");
+    assert_eq!(run.execution.output(), Some("{}"));
 }

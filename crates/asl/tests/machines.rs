@@ -259,7 +259,7 @@ fn payloads_are_bounded_in_size_and_depth() {
 #[test]
 fn late_and_repeated_events_have_no_effect_and_a_stop_cancels() {
     let machine = machine(
-        &json!({"A": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Parameters": {"t.$": "$$.Task.Token"}, "TimeoutSeconds": 9, "End": true}}),
+        &json!({"A": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Parameters": {"QueueUrl": "q", "MessageBody.$": "$$.Task.Token"}, "TimeoutSeconds": 9, "End": true}}),
     );
     let mut execution = Execution::new(machine, start("{}"));
     let now = start("{}").start_time;
@@ -271,7 +271,10 @@ fn late_and_repeated_events_have_no_effect_and_a_stop_cancels() {
         asl::token::decode(&token).map(|t| (t.0, t.1)),
         Some(("e".to_owned(), request.task))
     );
-    assert_eq!(request.payload.as_ref(), json!({"t": token}).to_string());
+    assert_eq!(
+        request.payload.as_ref(),
+        json!({"QueueUrl": "q", "MessageBody": token}).to_string()
+    );
     assert!(
         execution
             .handle(
@@ -327,7 +330,7 @@ fn problems_have_a_place_and_steps_an_order() {
         ),
         (
             r#"{"StartAt":"A","States":{"A":{"Type":"Pass","End":true,"Parameters":{"x":[{"a.$":"b"}]}}}}"#,
-            "/States/A/Parameters/x/0/a.$",
+            "/States/A/Parameters/x[0]",
         ),
         (
             r#"{"StartAt":"A","QueryLanguage":"XPath","States":{"A":{"Type":"Succeed"}}}"#,

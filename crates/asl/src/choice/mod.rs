@@ -1,7 +1,12 @@
 //! Choice rules of JSONPath states: `And`, `Or`, `Not`, the `Is…` tests and every comparison with its `Path` form.
 mod operator;
 
-use crate::{fault::Fault, path::Path, scope::Scope};
+use crate::{
+    definition::substitution::is_placeholder,
+    fault::Fault,
+    path::{Path, Roots},
+    scope::Scope,
+};
 use operator::{Is, Operator, test};
 use serde_json::{Map, Value};
 
@@ -24,8 +29,11 @@ pub(crate) enum Operand {
     Value(Value),
     Path(Path),
 }
-/// What is wrong with a rule: the pointer below it, and why.
+/// What is wrong with a rule: the place below it, and why.
 pub(crate) type Wrong = (String, String);
+
+/// What a rule is: a combination of others, or a test of a variable.
+const SELECTORS: [&str; 5] = ["And", "Or", "Not", "Variable", "Condition"];
 
 impl Rule {
     /// Parses a rule; `allowed` are the fields beside the operator. Problems are added to the list.
@@ -40,7 +48,9 @@ impl Rule {
         wrong: &mut Vec<Wrong>,
     ) -> Option<Self> {
         let Some(map) = value.as_object() else {
-            wrong.push((at.to_owned(), "A Choice rule must be an object".to_owned()));
+            if !is_placeholder(value) {
+                wrong.push((at.to_owned(), "Expected value of type Object".to_owned()));
+            }
             return None;
         };
         if depth > MAX_NESTING {
@@ -50,96 +60,129 @@ impl Rule {
             ));
             return None;
         }
-        let mut found = map
-            .keys()
-            .filter(|k| !allowed.contains(&k.as_str()) && *k != "Variable");
-        let (Some(key), None) = (found.next(), found.next()) else {
-            let operators: Vec<&String> = map
-                .keys()
-                .filter(|k| !allowed.contains(&k.as_str()) && *k != "Variable")
-                .collect();
+        for key in map.keys() {
+            let known = allowed.contains(&key.as_str())
+                || SELECTORS.contains(&key.as_str())
+                || Operator::parse(key).is_some();
+            if key == "Condition" {
+                wrong.push((at.to_owned(), "The QueryLanguage is set to 'JSONPath', but field 'Condition' is only supported for the 'JSONata' QueryLanguage".to_owned()));
+            } else if !known {
+                wrong.push((at.to_owned(), format!("Field '{key}' is not supported")));
+            }
+        }
+        let mut selectors = SELECTORS.iter().filter(|name| map.contains_key(**name));
+        let (Some(selector), None) = (selectors.next(), selectors.next()) else {
             wrong.push((
                 at.to_owned(),
-                if operators.is_empty() {
-                    "A Choice rule needs one operator".to_owned()
+                format!(
+                    "The object must have only one of the following fields, [{}]",
+                    SELECTORS.join(", ")
+                ),
+            ));
+            return None;
+        };
+        match *selector {
+            "And" | "Or" | "Not" => Self::combined(map, selector, at, depth, wrong),
+            "Variable" => Self::test(map, at, wrong),
+            _ => None,
+        }
+    }
+    fn combined(
+        map: &Map<String, Value>,
+        key: &str,
+        at: &str,
+        depth: usize,
+        wrong: &mut Vec<Wrong>,
+    ) -> Option<Self> {
+        // A test beside the combination belongs to no variable.
+        for operator in map.keys().filter(|key| Operator::parse(key).is_some()) {
+            wrong.push((
+                at.to_owned(),
+                format!("Field '{operator}' is not supported"),
+            ));
+        }
+        let nested = ["Comment"];
+        let (here, inner) = (format!("{at}/{key}"), &map[key]);
+        if key == "Not" {
+            return Self::parse_at(inner, &nested, &here, depth + 1, wrong)
+                .map(|r| Self::Not(Box::new(r)));
+        }
+        let Some(list) = inner.as_array() else {
+            if !is_placeholder(inner) {
+                wrong.push((here, "Expected value of type Array".to_owned()));
+            }
+            return None;
+        };
+        if list.is_empty() {
+            wrong.push((here, "Value cannot be empty".to_owned()));
+            return None;
+        }
+        let rules: Vec<Self> = list
+            .iter()
+            .enumerate()
+            .filter_map(|(i, r)| {
+                Self::parse_at(r, &nested, &format!("{here}[{i}]"), depth + 1, wrong)
+            })
+            .collect();
+        Some(if key == "And" {
+            Self::And(rules)
+        } else {
+            Self::Or(rules)
+        })
+    }
+    fn test(map: &Map<String, Value>, at: &str, wrong: &mut Vec<Wrong>) -> Option<Self> {
+        let given: Vec<&String> = map
+            .keys()
+            .filter(|key| Operator::parse(key).is_some())
+            .collect();
+        let [key] = given.as_slice() else {
+            let names: Vec<&str> = given.iter().map(|key| key.as_str()).collect();
+            wrong.push((
+                at.to_owned(),
+                if names.is_empty() {
+                    "This object should have only one comparison operator, such as StringEquals"
+                        .to_owned()
                 } else {
-                    format!("A Choice rule must have exactly one operator, but has {operators:?}")
+                    format!(
+                        "There should only be one of the following fields: [{}]",
+                        names.join(", ")
+                    )
                 },
             ));
             return None;
         };
         let here = format!("{at}/{key}");
-        let inner = &map[key];
-        if matches!(key.as_str(), "And" | "Or" | "Not") && map.contains_key("Variable") {
-            wrong.push((
-                format!("{at}/Variable"),
-                format!("Field is not supported beside {key}"),
-            ));
-        }
-        let nested = ["Comment"];
-        match key.as_str() {
-            "And" | "Or" => {
-                let Some(list) = inner.as_array().filter(|l| !l.is_empty()) else {
-                    wrong.push((here, format!("{key} must be a list of at least one rule")));
-                    return None;
-                };
-                let rules: Vec<Self> = list
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(i, r)| {
-                        Self::parse_at(r, &nested, &format!("{here}/{i}"), depth + 1, wrong)
-                    })
-                    .collect();
-                Some(if key == "And" {
-                    Self::And(rules)
-                } else {
-                    Self::Or(rules)
-                })
+        let (operator, by_path) = Operator::parse(key)?;
+        let mut path = |value: &Value, place: String| match value.as_str() {
+            _ if is_placeholder(value) => Path::parse("$"),
+            None => {
+                wrong.push((place, "Expected value of type String".to_owned()));
+                None
             }
-            "Not" => Self::parse_at(inner, &nested, &here, depth + 1, wrong)
-                .map(|r| Self::Not(Box::new(r))),
-            _ => Self::test(map, key, inner, at, wrong),
-        }
-    }
-    fn test(
-        map: &Map<String, Value>,
-        key: &str,
-        operand: &Value,
-        at: &str,
-        wrong: &mut Vec<Wrong>,
-    ) -> Option<Self> {
-        let here = format!("{at}/{key}");
-        let Some((operator, by_path)) = Operator::parse(key) else {
-            wrong.push((
-                here,
-                format!("Field is not supported: {key} is no comparison operator"),
-            ));
-            return None;
+            Some(text) => match Path::reference(text, Roots::All) {
+                Ok(path) => Some(path),
+                Err(why) => {
+                    wrong.push((place, why));
+                    Path::parse(text)
+                }
+            },
         };
-        let path = |value: Option<&Value>| value.and_then(Value::as_str).and_then(Path::parse);
-        let variable = path(map.get("Variable"));
-        if variable.is_none() {
-            wrong.push((
-                format!("{at}/Variable"),
-                "Value is not a Reference Path: Variable must be a path such as $.field".to_owned(),
-            ));
-        }
+        let variable = path(&map["Variable"], format!("{at}/Variable"));
+        let operand = &map[*key];
         let operand = if by_path {
-            let found = path(Some(operand));
-            if found.is_none() {
-                wrong.push((here, format!("Value is not a Reference Path: {operand}")));
-            }
-            Operand::Path(found?)
+            path(operand, here).map(Operand::Path)
         } else {
-            if let Some(why) = operator.refuses(operand) {
+            if let Some(why) = operator.refuses(operand)
+                && !is_placeholder(operand)
+            {
                 wrong.push((here, why.to_owned()));
             }
-            Operand::Value(operand.clone())
+            Some(Operand::Value(operand.clone()))
         };
         Some(Self::Test {
             variable: variable?,
             operator,
-            operand,
+            operand: operand?,
         })
     }
 
@@ -252,11 +295,11 @@ mod tests {
     #[test]
     fn wrong_rules_have_a_place() {
         for (rule, at) in [
-            (json!({"Variable": "$.n", "NumericIs": 3}), "/NumericIs"),
+            (json!({"Variable": "$.n", "NumericIs": 3}), ""),
             (json!({"Variable": "n", "NumericEquals": 3}), "/Variable"),
             (
                 json!({"And": [{"Variable": "$.n", "NumericEquals": "3"}]}),
-                "/And/0/NumericEquals",
+                "/And[0]/NumericEquals",
             ),
             (
                 json!({"Not": {"Variable": "$.n", "IsNull": true, "Next": "X"}}),

@@ -78,12 +78,12 @@ impl Operator {
     pub(super) fn refuses(self, operand: &Value) -> Option<&'static str> {
         let (good, want) = match self {
             Self::Is(_) | Self::Order(Kind::Boolean, _) => {
-                (operand.is_boolean(), "must be true or false")
+                (operand.is_boolean(), "Expected value of type Boolean")
             }
             Self::Matches | Self::Order(Kind::String, _) => {
-                (operand.is_string(), "must be a string")
+                (operand.is_string(), "Expected value of type String")
             }
-            Self::Order(Kind::Numeric, _) => (operand.is_number(), "must be a number"),
+            Self::Order(Kind::Numeric, _) => (operand.is_number(), "Expected value of type Number"),
             Self::Order(Kind::Timestamp, _) => (
                 operand
                     .as_str()
@@ -120,9 +120,9 @@ pub(super) fn test(operator: Operator, left: &Value, right: &Value) -> bool {
     let order = match kind {
         Kind::String => left.as_str().zip(right.as_str()).map(|(l, r)| l.cmp(r)),
         Kind::Numeric => left
-            .as_f64()
-            .zip(right.as_f64())
-            .and_then(|(l, r)| l.partial_cmp(&r)),
+            .as_number()
+            .zip(right.as_number())
+            .and_then(|(l, r)| crate::number::order(l, r)),
         Kind::Timestamp => time(left).zip(time(right)).map(|(l, r)| l.cmp(&r)),
         Kind::Boolean => left.as_bool().zip(right.as_bool()).map(|(l, r)| l.cmp(&r)),
     };

@@ -2,8 +2,9 @@
 use super::{
     model::{Graph, Kind, State},
     reader::Reader,
+    substitution::has_placeholder,
 };
-use crate::template::token;
+use crate::Diagnostic;
 use serde_json::{Map, Value};
 use std::{
     collections::{HashSet, VecDeque},
@@ -20,8 +21,7 @@ pub(super) fn targets(state: &State) -> Vec<(String, &Arc<str>)> {
         all.extend(
             rules
                 .iter()
-                .enumerate()
-                .map(|(i, r)| (format!("/Choices/{i}/Next"), &r.next)),
+                .map(|r| (format!("/Choices[{}]/Next", r.index), &r.next)),
         );
         all.extend(default.iter().map(|d| ("/Default".to_owned(), d)));
     }
@@ -29,16 +29,19 @@ pub(super) fn targets(state: &State) -> Vec<(String, &Arc<str>)> {
         state
             .catch
             .iter()
-            .enumerate()
-            .map(|(i, c)| (format!("/Catch/{i}/Next"), &c.next)),
+            .map(|c| (format!("/Catch[{}]/Next", c.index), &c.next)),
     );
     all
 }
 
 /// The states that a walk from the start meets, in that order.
 pub(super) fn walk(graph: &Graph) -> Vec<&Arc<str>> {
-    let (mut seen, mut order, mut queue) =
-        (HashSet::new(), Vec::new(), VecDeque::from([&graph.start]));
+    reached(graph, VecDeque::from([&graph.start]))
+}
+
+/// The states that a walk from these meets, in that order.
+fn reached<'a>(graph: &'a Graph, mut queue: VecDeque<&'a Arc<str>>) -> Vec<&'a Arc<str>> {
+    let (mut seen, mut order) = (HashSet::new(), Vec::new());
     while let Some(name) = queue.pop_front() {
         if let Some(state) = graph.states.get(name)
             && seen.insert(name)
@@ -50,22 +53,55 @@ pub(super) fn walk(graph: &Graph) -> Vec<&Arc<str>> {
     order
 }
 
+/// The states that no walk from the start meets: of each group, those to which no other state leads, as AWS names them. A group that is one
+/// circle is named whole.
+fn unreached<'a>(graph: &'a Graph, states: &'a Map<String, Value>) -> Vec<&'a str> {
+    let met: HashSet<&str> = walk(graph).into_iter().map(|n| &**n).collect();
+    let mut led_to = HashSet::new();
+    for (name, state) in &graph.states {
+        let others = targets(state).into_iter().map(|t| &**t.1);
+        led_to.extend(others.filter(|target| *target != &**name));
+    }
+    let missed = |name: &&str| !met.contains(*name);
+    let first: Vec<&str> = states
+        .keys()
+        .map(String::as_str)
+        .filter(missed)
+        .filter(|name| !led_to.contains(name))
+        .collect();
+    let starts = graph.states.keys().filter(|n| first.contains(&&***n));
+    let below: HashSet<&str> = reached(graph, starts.collect())
+        .into_iter()
+        .map(|n| &**n)
+        .collect();
+    states
+        .keys()
+        .map(String::as_str)
+        .filter(missed)
+        .filter(|name| first.contains(name) || !below.contains(name))
+        .collect()
+}
+
 impl Reader {
     /// Checks a graph against the names in `states`, those of states that could not be read too.
     pub(super) fn check(&mut self, graph: &Graph, states: &Map<String, Value>, at: &str) {
-        if !graph.start.is_empty() && !states.contains_key(&*graph.start) {
-            self.problem(
-                TARGET,
-                &format!("{at}/StartAt"),
-                format!("Missing 'Next' target: {}", graph.start),
-                "StartAt must name a state of the same States",
-            );
+        let whole = graph.states.len() == states.len();
+        // A name that a deployment tool will fill may be any of them.
+        let mut open = states.keys().any(|name| has_placeholder(name));
+        let mut missing = Vec::new();
+        let mut lead = |target: &str, place: String, state: Option<&str>| {
+            if has_placeholder(target) {
+                open = true;
+            } else if !states.contains_key(target) {
+                missing.push((target.to_owned(), place, state.map(str::to_owned)));
+            }
+        };
+        if !graph.start.is_empty() {
+            lead(&graph.start, format!("{at}/StartAt"), None);
         }
-        let mut ends = false;
+        let mut ends = !whole;
         for name in states.keys() {
             let Some(state) = graph.states.get(name.as_str()) else {
-                // A state that could not be read may lead anywhere.
-                ends = true;
                 continue;
             };
             ends |= match state.kind {
@@ -74,34 +110,55 @@ impl Reader {
                 _ => state.next.is_none(),
             };
             for (field, target) in targets(state) {
-                if !states.contains_key(&**target) {
-                    self.problem(
-                        TARGET,
-                        &format!("{}{field}", state.at),
-                        format!("Missing 'Next' target: {target}"),
-                        "the target must be a state of the same States",
-                    );
-                }
+                lead(target, format!("{}{field}", state.at), Some(name));
             }
         }
-        if graph.states.len() == states.len() && states.contains_key(&*graph.start) {
-            let reached: HashSet<&str> = walk(graph).into_iter().map(|n| &**n).collect();
-            for name in states.keys().filter(|n| !reached.contains(n.as_str())) {
-                self.problem(
+        if open {
+            return;
+        }
+        for (target, place, state) in missing {
+            self.transition(
+                TARGET,
+                &place,
+                state,
+                format!("Missing 'Next' target: {target}"),
+                "the target must be a state of the same States",
+            );
+        }
+        if !ends {
+            self.transition(
+                "MISSING_END_STATE",
+                at,
+                None,
+                "Workflow has no terminal state".to_owned(),
+                "a Succeed or Fail state, or \"End\": true, is needed",
+            );
+        } else if whole && !graph.start.is_empty() {
+            for name in unreached(graph, states) {
+                self.transition(
                     TARGET,
-                    &format!("{at}/States/{}", token(name)),
+                    &format!("{at}/States/{name}"),
+                    Some(name.to_owned()),
                     format!("State \"{name}\" is not reachable."),
                     "lead to it with Next, Default or a Catch, or remove it",
                 );
             }
         }
-        if !ends {
-            self.problem(
-                "MISSING_END_STATE",
-                &format!("{at}/States"),
-                "No state ends the state machine",
-                "a Succeed or Fail state, or \"End\": true, is needed",
-            );
-        }
+    }
+
+    fn transition(
+        &mut self,
+        code: &'static str,
+        at: &str,
+        state: Option<String>,
+        message: String,
+        hint: &str,
+    ) {
+        let state = state.or_else(|| self.inside.last().cloned());
+        self.transitions.push(
+            Diagnostic::error(code, at, message)
+                .with_hint(hint)
+                .in_state(state),
+        );
     }
 }

@@ -1,8 +1,10 @@
 //! The own fields of Choice and Wait: rules with their targets, and delays.
 use super::{
-    MAX_SECONDS,
+    expression::{Known, is_half_open},
+    forms,
     model::{Branch, Delay, Kind, Language, Number, NumberValue, Test},
-    reader::Reader,
+    reader::{Reader, list, reference, text},
+    substitution::is_placeholder,
 };
 use crate::{choice::Rule, jsonata::is_expression, timestamp};
 use serde_json::{Map, Value};
@@ -14,70 +16,65 @@ impl Reader {
         at: &str,
         language: Language,
     ) -> Kind {
-        self.required(map, &["Choices"], at);
-        let list = self.list(map, "Choices", at);
-        if list.is_empty() && map.contains_key("Choices") {
-            self.bad(
-                &format!("{at}/Choices"),
-                "Choices must have at least one rule",
-            );
-        }
         let mut rules = Vec::new();
-        for (i, rule) in list.iter().enumerate() {
-            let here = format!("{at}/Choices/{i}");
+        for (index, rule) in list(map, "Choices").iter().enumerate() {
+            let here = format!("{at}/Choices[{index}]");
             let Some(map) = rule.as_object() else {
-                self.bad(&here, "A Choice rule must be an object");
+                self.bad(&here, "Expected value of type Object");
                 continue;
             };
-            self.required(map, &["Next"], &here);
             let test = match language {
-                Language::JsonPath => {
-                    let mut wrong = Vec::new();
-                    let parsed = Rule::parse(rule, &["Next", "Comment", "Assign"], &mut wrong);
-                    for (below, why) in wrong {
-                        let (place, found) = (format!("{here}{below}"), rule.pointer(&below));
-                        if !found.is_some_and(|found| self.unresolved(found, &place)) {
-                            self.bad(&place, why);
-                        }
-                    }
-                    parsed.map(Test::Rule)
-                }
+                Language::JsonPath => self.rule(rule, map, &here),
                 Language::Jsonata => {
-                    self.known(
-                        map,
-                        &["Condition", "Next", "Comment", "Assign", "Output"],
-                        &here,
-                    );
-                    self.required(map, &["Condition"], &here);
-                    let place = format!("{here}/Condition");
-                    match map.get("Condition") {
-                        None => None,
-                        Some(Value::Bool(constant)) => Some(Test::Constant(*constant)),
-                        Some(Value::String(text)) if is_expression(text) => {
-                            self.expression(text, &place).map(Test::Condition)
-                        }
-                        Some(other) => {
-                            self.bad(&place, format!("Condition must be a boolean or a JSONata expression, but was {other}"));
-                            None
-                        }
-                    }
+                    self.form(map, &here, &forms::CONDITION, Some(language));
+                    self.condition(map, &here)
                 }
             };
-            let (Some(next), Some(test)) = (self.string(map, "Next", &here), test) else {
-                continue;
+            let assign = self.assign(map, &here, language, Known::BEFORE);
+            let output = match language {
+                Language::JsonPath => None,
+                Language::Jsonata => self.template(map, "Output", &here, language, Known::BEFORE),
             };
-            rules.push(Branch {
-                test,
-                next: next.into(),
-                assign: self.assign(map, &here, language),
-                output: self
-                    .template(map, "Output", &here, language)
-                    .filter(|_| language == Language::Jsonata),
-            });
+            if let (Some(next), Some(test)) = (text(map, "Next"), test) {
+                rules.push(Branch {
+                    index,
+                    test,
+                    next: next.into(),
+                    assign,
+                    output,
+                });
+            }
         }
         Kind::Choice {
             rules,
-            default: self.string(map, "Default", at).map(Into::into),
+            default: text(map, "Default").map(Into::into),
+        }
+    }
+
+    /// A rule of a JSONPath state.
+    fn rule(&mut self, rule: &Value, map: &Map<String, Value>, at: &str) -> Option<Test> {
+        self.required(map, &["Next"], at);
+        for (key, takes) in forms::RULE {
+            if let Some(value) = map.get(key) {
+                self.value(takes, value, false, &format!("{at}/{key}"));
+            }
+        }
+        let mut wrong = Vec::new();
+        let parsed = Rule::parse(rule, &["Next", "Comment", "Assign"], &mut wrong);
+        for (below, why) in wrong {
+            self.bad(&format!("{at}{below}"), why);
+        }
+        parsed.map(Test::Rule)
+    }
+
+    /// The condition of a JSONata state's rule.
+    fn condition(&mut self, map: &Map<String, Value>, at: &str) -> Option<Test> {
+        match map.get("Condition")? {
+            Value::Bool(constant) => Some(Test::Constant(*constant)),
+            Value::String(text) if is_expression(text) => self
+                .expression(text, &format!("{at}/Condition"), Known::BEFORE)
+                .map(Test::Condition),
+            placeholder => is_placeholder(placeholder).then_some(Test::Constant(false)),
         }
     }
 
@@ -87,44 +84,41 @@ impl Reader {
         at: &str,
         language: Language,
     ) -> Option<Delay> {
-        let names = ["Seconds", "SecondsPath", "Timestamp", "TimestampPath"];
-        self.exclusive(map, &names, at);
-        if !names.iter().any(|n| map.contains_key(*n)) {
-            self.bad(at, "These fields are required: one of [Seconds, SecondsPath, Timestamp, TimestampPath]");
-            return None;
-        }
         if map.contains_key("Seconds") || map.contains_key("SecondsPath") {
-            return self
-                .number(
-                    map,
-                    "Seconds",
-                    "SecondsPath",
-                    at,
-                    (0.0, MAX_SECONDS, true),
-                    language,
-                )
+            let seconds = self.number(map, "Seconds", "SecondsPath", at, language);
+            let unknown = map.get("Seconds").is_some_and(is_placeholder);
+            return seconds
+                .or_else(|| unknown.then(no_seconds))
                 .map(Delay::Seconds);
         }
-        if let Some(path) = map.get("TimestampPath") {
-            return self
-                .some_path(path, &format!("{at}/TimestampPath"), false)
-                .map(Delay::UntilPath);
+        if let Some(found) = map.get("TimestampPath")
+            && language == Language::JsonPath
+        {
+            return reference(found).map(Delay::UntilPath);
         }
-        let text = self.string(map, "Timestamp", at)?;
+        let text = text(map, "Timestamp")?;
         let here = format!("{at}/Timestamp");
         if language == Language::Jsonata && is_expression(&text) {
-            return self.expression(&text, &here).map(Delay::UntilJsonata);
+            let expression = self.expression(&text, &here, Known::BEFORE);
+            return expression.map(Delay::UntilJsonata);
+        }
+        if is_placeholder(&Value::from(text.as_str())) {
+            return Some(Delay::Seconds(no_seconds()));
         }
         let stamp = timestamp::parse(&text);
-        if stamp.is_none() && self.unresolved(&Value::from(text.as_str()), &here) {
-            return Some(Delay::Seconds(Number {
-                field: "Seconds",
-                value: NumberValue::Fixed(0.0),
-            }));
-        }
-        if stamp.is_none() {
+        // The form has reported one that is half an expression.
+        let half = language == Language::Jsonata && is_half_open(&text);
+        if stamp.is_none() && !half {
             self.bad(&here, "String does not match RFC3339 timestamp");
         }
-        stamp.map(Delay::Until)
+        stamp.map(|at| Delay::Until(at.timestamp()))
+    }
+}
+
+/// The delay that stands for one that a deployment tool will fill.
+fn no_seconds() -> Number {
+    Number {
+        field: "Seconds",
+        value: NumberValue::Fixed(0.0),
     }
 }

@@ -1,11 +1,15 @@
 //! Fields that may be computed: templates, assignments, expressions, numbers and texts with their `…Path` twins.
 use super::{
+    expression::{self, Known},
     model::{Language, Number, NumberValue, Text, TextValue},
-    reader::Reader,
+    reader::{Reader, reference, text},
+    substitution::{has_placeholder, is_placeholder},
+    variables,
 };
 use crate::{
+    Diagnostic,
     jsonata::{Jsonata, is_expression},
-    template::{Template, token},
+    template::Template,
 };
 use serde_json::{Map, Value};
 
@@ -17,19 +21,22 @@ impl Reader {
         key: &str,
         at: &str,
         language: Language,
+        known: Known,
     ) -> Option<Template> {
         let found = map.get(key)?;
         let mut problems = Vec::new();
         let here = format!("{at}/{key}");
         let template = match language {
             Language::JsonPath => Template::parse(found, &here, &mut problems),
-            Language::Jsonata => Template::parse_jsonata(found, &here, &mut problems),
+            Language::Jsonata => Template::parse_jsonata(found, &here, known, &mut problems),
         };
         for problem in problems {
-            if problem.warning {
-                self.warn(&problem.at, problem.message);
-            } else {
-                self.bad(&problem.at, problem.message);
+            match (problem.code, problem.warning) {
+                (_, true) => self.warn(&problem.at, problem.message),
+                (None, _) => self.bad(&problem.at, problem.message),
+                (Some(code), _) => {
+                    self.push(Diagnostic::error(code, &problem.at, problem.message));
+                }
             }
         }
         Some(template)
@@ -41,53 +48,44 @@ impl Reader {
         map: &Map<String, Value>,
         at: &str,
         language: Language,
+        known: Known,
     ) -> Option<Template> {
         let here = format!("{at}/Assign");
-        for name in self.object(map, "Assign", at)?.keys() {
-            let plain = match language {
-                Language::JsonPath => name.strip_suffix(".$").unwrap_or(name),
-                Language::Jsonata => name,
-            };
-            let first = plain.chars().next();
-            let good = first.is_some_and(|c| c.is_alphabetic() || c == '_')
-                && plain.chars().all(|c| c.is_alphanumeric() || c == '_');
-            let place = format!("{here}/{}", token(name));
-            if plain == "states" || plain.is_empty() || plain.chars().count() > super::MAX_NAME {
-                self.bad(
-                    &place,
-                    format!(
-                        "'{plain}' cannot be a variable: 1 to {} characters, and not 'states'",
-                        super::MAX_NAME
-                    ),
-                );
-            } else if !good {
-                self.warn(
-                    &place,
-                    format!(
-                        "No expression can name the variable '{plain}': use letters, digits and _"
-                    ),
+        for key in map.get("Assign")?.as_object()?.keys() {
+            let name = variables::name(key, language);
+            let filled_later = has_placeholder(name) || is_placeholder(&map["Assign"]);
+            if !filled_later && let Some((code, message)) = self.refused_variable(name) {
+                self.problem(
+                    code,
+                    &format!("{here}/{key}"),
+                    message,
+                    "a name has 1 to 80 letters, digits and _, a letter first, and is used by one scope only",
                 );
             }
         }
-        self.template(map, "Assign", at, language)
+        self.template(map, "Assign", at, language, known)
+    }
+
+    /// Why a variable cannot have this name here.
+    fn refused_variable(&mut self, name: &str) -> Option<(&'static str, String)> {
+        variables::refused(name).or_else(|| {
+            let (_, outer) = self.scopes.split_last_mut()?;
+            outer.iter_mut().any(|scope| scope.has(name)).then(|| {
+                (
+                    "DUPLICATE_VARIABLE_NAME",
+                    format!("The variable name '{name}' was already defined in a parent scope."),
+                )
+            })
+        })
     }
 
     /// An expression in a field that takes one.
-    pub(super) fn expression(&mut self, text: &str, at: &str) -> Option<Jsonata> {
-        match Jsonata::parse(text) {
-            Ok(expression) => Some(expression),
-            Err(_) if text.contains("${") => {
-                self.warn(
-                    at,
-                    format!("The expression {text} holds a substitution that nobody has resolved"),
-                );
-                Jsonata::parse("{% null %}").ok()
-            }
-            Err(why) => {
-                self.bad(at, format!("Invalid JSONata expression: {why}"));
-                None
-            }
+    pub(super) fn expression(&mut self, text: &str, at: &str, known: Known) -> Option<Jsonata> {
+        let (parsed, refused) = expression::parse(text, known);
+        for (code, message) in refused {
+            self.push(Diagnostic::error(code, at, message));
         }
+        parsed
     }
 
     /// A number field with its JSONata form, or its JSONPath twin `…Path`.
@@ -97,39 +95,22 @@ impl Reader {
         key: &'static str,
         path_key: &'static str,
         at: &str,
-        (least, most, whole): (f64, f64, bool),
         language: Language,
     ) -> Option<Number> {
-        if language == Language::JsonPath && map.contains_key(path_key) {
-            self.exclusive(map, &[key, path_key], at);
-            let path = self.some_path(&map[path_key], &format!("{at}/{path_key}"), false)?;
+        if language == Language::JsonPath
+            && let Some(found) = map.get(path_key)
+        {
             return Some(Number {
                 field: path_key,
-                value: NumberValue::Path(path),
+                value: NumberValue::Path(reference(found)?),
             });
         }
-        let found = map.get(key)?;
-        let here = format!("{at}/{key}");
-        let value = match found {
+        let value = match map.get(key)? {
             Value::String(text) if language == Language::Jsonata && is_expression(text) => {
-                NumberValue::Jsonata(self.expression(text, &here)?)
+                let here = format!("{at}/{key}");
+                NumberValue::Jsonata(self.expression(text, &here, Known::BEFORE)?)
             }
-            other => {
-                let number = other
-                    .as_f64()
-                    .filter(|n| (least..=most).contains(n) && (!whole || n.fract() == 0.0));
-                if number.is_none() && self.unresolved(other, &here) {
-                    return None;
-                }
-                if number.is_none() {
-                    let kind = if whole { "an integer" } else { "a number" };
-                    self.bad(
-                        &here,
-                        format!("{key} must be {kind} of {least} to {most}, but was {other}"),
-                    );
-                }
-                NumberValue::Fixed(number?)
-            }
+            other => NumberValue::Fixed(other.as_f64()?),
         };
         Some(Number { field: key, value })
     }
@@ -143,30 +124,31 @@ impl Reader {
         at: &str,
         language: Language,
     ) -> Option<Text> {
-        if language == Language::JsonPath && map.contains_key(path_key) {
-            self.exclusive(map, &[key, path_key], at);
-            let found = &map[path_key];
-            return match Template::dynamic(found) {
-                Ok(Template::Path(path)) => Some(Text {
-                    field: path_key,
-                    value: TextValue::Path(path),
-                }),
-                Ok(Template::Intrinsic(call)) => Some(Text {
-                    field: path_key,
-                    value: TextValue::Intrinsic(call),
-                }),
+        if language == Language::JsonPath
+            && let Some(found) = map.get(path_key)
+        {
+            let value = match Template::dynamic(found) {
+                Ok(Template::Path(path)) => TextValue::Path(path),
+                Ok(Template::Intrinsic(call)) if call.gives_text() => TextValue::Intrinsic(call),
+                _ if is_placeholder(found) => TextValue::Fixed(found.to_string()),
                 _ => {
-                    self.bad(
-                        &format!("{at}/{path_key}"),
-                        format!("The value must be a valid JSONPath or a valid intrinsic function call, but was {found}"),
-                    );
-                    None
+                    if found.is_string() {
+                        self.bad(
+                            &format!("{at}/{path_key}"),
+                            "The value must be a valid JSONPath or a valid intrinsic function call that returns a string",
+                        );
+                    }
+                    return None;
                 }
             };
+            return Some(Text {
+                field: path_key,
+                value,
+            });
         }
-        let text = self.string(map, key, at)?;
+        let text = text(map, key)?;
         let value = if language == Language::Jsonata && is_expression(&text) {
-            TextValue::Jsonata(self.expression(&text, &format!("{at}/{key}"))?)
+            TextValue::Jsonata(self.expression(&text, &format!("{at}/{key}"), Known::BEFORE)?)
         } else {
             TextValue::Fixed(text)
         };

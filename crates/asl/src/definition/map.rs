@@ -1,19 +1,23 @@
 //! Map states: processor, items, limits, and what a distributed one reads, batches and writes.
 use super::{
+    expression::Known,
+    forms,
     model::{Batcher, Items, Language, MapState, Reader as ItemReader, Transformation, Writer},
-    reader::Reader,
+    reader::{Reader, list, object, reference, text},
+    substitution::{has_placeholder, is_placeholder},
 };
 use crate::{
     Resource,
     execution::Kind as Type,
     items::{Format, Header},
+    jsonata::is_expression,
+    path::Path,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// Characters of a Map's label.
+/// Maximum number of characters of a Map's label.
 const MAX_LABEL: usize = 40;
-const WHOLE: (f64, f64, bool) = (0.0, 1e15, true);
 
 impl Reader {
     pub(super) fn map(
@@ -22,54 +26,27 @@ impl Reader {
         at: &str,
         language: Language,
     ) -> Option<MapState> {
-        self.exclusive(map, &["ItemProcessor", "Iterator"], at);
-        let field = if map.contains_key("Iterator") && !map.contains_key("ItemProcessor") {
-            "Iterator"
-        } else {
+        let field = if map.contains_key("ItemProcessor") {
             "ItemProcessor"
+        } else {
+            "Iterator"
         };
-        self.required(map, &[field], at);
-        let inner = self.object(map, field, at)?;
-        let here = format!("{at}/{field}");
-        self.known(
-            inner,
-            &[
-                "StartAt",
-                "States",
-                "Comment",
-                "ProcessorConfig",
-                "QueryLanguage",
-            ],
-            &here,
+        let label = self.label(map, at);
+        let items = self.items(map, at, language);
+        let reader = self.item_reader(map, at, language);
+        let batcher = self.batcher(map, at, language);
+        let writer = self.writer(map, at, language);
+        let mut number = |key, path_key| self.number(map, key, path_key, at, language);
+        let concurrency = number("MaxConcurrency", "MaxConcurrencyPath");
+        let tolerated_count = number("ToleratedFailureCount", "ToleratedFailureCountPath");
+        let tolerated_percentage = number(
+            "ToleratedFailurePercentage",
+            "ToleratedFailurePercentagePath",
         );
-        let is_distributed = self.mode(inner, &here);
-        let processor = Arc::new(self.graph(inner, &here));
-        let items = match language {
-            Language::JsonPath => {
-                if map.get("ItemsPath").is_some_and(Value::is_null) {
-                    self.bad(
-                        &format!("{at}/ItemsPath"),
-                        "Value is not a Reference Path: null",
-                    );
-                }
-                Items::Path(self.path(map, "ItemsPath", at, false)?)
-            }
-            Language::Jsonata => {
-                match self.template(map, "Items", at, language) {
-                    Some(template) => {
-                        let given = &map["Items"];
-                        if !given.is_array()
-                            && !given.as_str().is_some_and(crate::jsonata::is_expression)
-                        {
-                            self.bad(&format!("{at}/Items"), format!("Items must be an array or a JSONata expression, but was {given}"));
-                        }
-                        Items::Jsonata(template)
-                    }
-                    None => Items::Input,
-                }
-            }
-        };
-        let mut is_distributed = is_distributed;
+        let inner = object(map, field)?;
+        let here = format!("{at}/{field}");
+        self.form(inner, &here, &forms::PROCESSOR, None);
+        let mut is_distributed = self.mode(inner, &here);
         if !is_distributed {
             for name in ["ItemReader", "ItemBatcher", "ResultWriter", "Label"] {
                 if map.contains_key(name) {
@@ -81,69 +58,74 @@ impl Reader {
                 }
             }
         }
+        // A child execution has variables of its own.
+        let outer = is_distributed.then(|| std::mem::take(&mut self.scopes));
+        let processor = Arc::new(self.graph(inner, &here));
+        if let Some(outer) = outer {
+            self.scopes = outer;
+        }
         Some(MapState {
-            items,
+            items: items?,
             processor,
             is_distributed,
-            label: self.label(map, at),
-            concurrency: self.number(
-                map,
-                "MaxConcurrency",
-                "MaxConcurrencyPath",
-                at,
-                WHOLE,
-                language,
-            ),
-            tolerated_count: self.number(
-                map,
-                "ToleratedFailureCount",
-                "ToleratedFailureCountPath",
-                at,
-                WHOLE,
-                language,
-            ),
-            tolerated_percentage: self.number(
-                map,
-                "ToleratedFailurePercentage",
-                "ToleratedFailurePercentagePath",
-                at,
-                (0.0, 100.0, false),
-                language,
-            ),
-            reader: self.item_reader(map, at, language),
-            batcher: self.batcher(map, at, language),
-            writer: self.writer(map, at, language),
+            label,
+            concurrency,
+            tolerated_count,
+            tolerated_percentage,
+            reader,
+            batcher,
+            writer,
         })
     }
 
+    fn items(&mut self, map: &Map<String, Value>, at: &str, language: Language) -> Option<Items> {
+        if language == Language::JsonPath {
+            return match map.get("ItemsPath") {
+                None => Path::parse("$"),
+                Some(found) => reference(found),
+            }
+            .map(Items::Path);
+        }
+        let Some(given) = map.get("Items") else {
+            return Some(Items::Input);
+        };
+        let constant = given.is_array() || given.is_object() || is_placeholder(given);
+        if !constant && !given.as_str().is_some_and(is_expression) {
+            self.bad(&format!("{at}/Items"), "Expected value of type Array");
+            return None;
+        }
+        self.template(map, "Items", at, language, Known::BEFORE)
+            .map(Items::Jsonata)
+    }
+
     fn mode(&mut self, inner: &Map<String, Value>, at: &str) -> bool {
-        let Some(config) = self.object(inner, "ProcessorConfig", at) else {
+        let Some(config) = object(inner, "ProcessorConfig") else {
             return false;
         };
         let here = format!("{at}/ProcessorConfig");
-        self.known(config, &["Mode", "ExecutionType"], &here);
-        let modes = [("INLINE", false), ("DISTRIBUTED", true)];
-        let distributed = self.one_of(config, "Mode", &here, &modes).unwrap_or(false);
-        let types = [("STANDARD", ()), ("EXPRESS", ())];
-        self.one_of(config, "ExecutionType", &here, &types);
-        if distributed && !config.contains_key("ExecutionType") {
-            self.warn(
-                &here,
-                "A Map of mode DISTRIBUTED should have an ExecutionType",
-            );
-        }
+        let mode = text(config, "Mode");
+        let distributed = mode.as_deref() == Some("DISTRIBUTED");
+        let form = match mode.as_deref() {
+            None | Some("INLINE") => &forms::INLINE,
+            Some("DISTRIBUTED") => &forms::DISTRIBUTED,
+            Some(_) => &forms::ANY_MODE,
+        };
+        self.form(config, &here, form, None);
         if distributed && self.kind == Type::Express {
             self.bad(
                 &format!("{here}/Mode"),
-                "Express state machine does not support Map states of mode DISTRIBUTED",
+                "The field 'Mode' with value 'DISTRIBUTED' is not supported inside 'EXPRESS' state machines",
             );
         }
         distributed
     }
 
     fn label(&mut self, map: &Map<String, Value>, at: &str) -> Option<String> {
-        let label = self.string(map, "Label", at)?;
+        let label = text(map, "Label")?;
         let here = format!("{at}/Label");
+        if has_placeholder(&label) {
+            return Some(label);
+        }
         if label.is_empty() {
             self.bad(&here, "Label cannot be empty");
         } else if label.chars().count() > MAX_LABEL {
@@ -158,20 +140,37 @@ impl Reader {
                 &here,
                 format!("Label contains invalid character: '{}'", c.escape_default()),
             );
+        } else if !self.labels.insert(label.clone()) {
+            self.problem(
+                "DUPLICATE_LABEL_NAME",
+                &here,
+                format!("Duplicate Label name: {label}"),
+                "give each Map a label of its own",
+            );
         }
         Some(label)
     }
 
-    fn service(&mut self, map: &Map<String, Value>, at: &str) -> Option<Resource> {
-        let arn = self.string(map, "Resource", at)?;
-        let resource = Resource::parse_reader(&arn);
-        if resource.is_none() {
+    /// The resource of a reader or a writer, with its request.
+    fn service(
+        &mut self,
+        map: &Map<String, Value>,
+        at: &str,
+        actions: &[&str],
+        language: Language,
+    ) -> Option<Resource> {
+        let arn = text(map, "Resource")?;
+        let Some(resource) = Resource::parse_s3(&arn, actions) else {
             self.bad(
                 &format!("{at}/Resource"),
-                format!("The resource provided {arn} is not recognized. The value is not a valid resource ARN, or the resource is not available in this region."),
+                "The field 'Resource' does not match any of the allowed values",
             );
+            return None;
+        };
+        if !has_placeholder(&arn) {
+            self.request(map, &resource, &arn, at, language);
         }
-        resource
+        Some(resource)
     }
     fn arguments(language: Language) -> &'static str {
         match language {
@@ -186,87 +185,78 @@ impl Reader {
         at: &str,
         language: Language,
     ) -> Option<ItemReader> {
-        let reader = self.object(map, "ItemReader", at)?;
+        let reader = object(map, "ItemReader")?;
         let here = format!("{at}/ItemReader");
-        let arguments = Self::arguments(language);
-        self.known(reader, &["Resource", "ReaderConfig", arguments], &here);
-        self.required(reader, &["Resource"], &here);
-        let resource = self.service(reader, &here)?;
-        let empty = Map::new();
-        let config = self.object(reader, "ReaderConfig", &here).unwrap_or(&empty);
-        let place = format!("{here}/ReaderConfig");
-        self.known(
-            config,
-            &[
-                "InputType",
-                "CSVHeaderLocation",
-                "CSVHeaders",
-                "CSVDelimiter",
-                "MaxItems",
-                "MaxItemsPath",
-                "Transformation",
-                "ManifestType",
-                "ItemsPointer",
-            ],
-            &place,
+        self.form(reader, &here, &forms::ITEM_READER, Some(language));
+        let resource = self.service(reader, &here, &["getObject", "listObjectsV2"], language);
+        let arguments = self.template(
+            reader,
+            Self::arguments(language),
+            &here,
+            language,
+            Known::BEFORE,
         );
-        let loads = [("NONE", false), ("LOAD_AND_FLATTEN", true)];
-        let loads = self.one_of(config, "Transformation", &place, &loads) == Some(true);
+        let empty = Map::new();
+        let config = object(reader, "ReaderConfig").unwrap_or(&empty);
+        let place = format!("{here}/ReaderConfig");
+        self.form(config, &place, &forms::READER_CONFIG, Some(language));
+        let max_items = self.number(config, "MaxItems", "MaxItemsPath", &place, language);
+        let lists = matches!(&resource, Some(Resource::Service { action, .. }) if action == "listObjectsV2");
+        let format = self.format(config, &place, lists);
+        Some(ItemReader {
+            resource: resource?,
+            arguments,
+            format: format?,
+            max_items,
+        })
+    }
+
+    fn format(&mut self, config: &Map<String, Value>, at: &str, lists: bool) -> Option<Format> {
+        let loads = text(config, "Transformation").as_deref() == Some("LOAD_AND_FLATTEN");
         if loads {
             self.warn(
-                &format!("{place}/Transformation"),
+                &format!("{at}/Transformation"),
                 "LOAD_AND_FLATTEN is not available here: read one object, or let the iterations read those that are listed",
             );
         }
-        let pointer = self.string(config, "ItemsPointer", &place);
+        let kind = text(config, "InputType");
+        let pointer = text(config, "ItemsPointer");
         if let Some(text) = &pointer
-            && (!text.starts_with('/') || config.get("InputType").is_some_and(|t| t != "JSON"))
+            && !has_placeholder(text)
+            && (!text.starts_with('/') || kind.as_deref().is_some_and(|kind| kind != "JSON"))
         {
             self.bad(
-                &format!("{place}/ItemsPointer"),
+                &format!("{at}/ItemsPointer"),
                 "ItemsPointer must be a JSON pointer such as /a/b, of an object of the InputType JSON",
             );
         }
-        let lists =
-            matches!(&resource, Resource::Service { action, .. } if action == "listObjectsV2");
-        let format = match config.get("InputType").map(|t| t.as_str()) {
+        if let Some(kind) = &kind
+            && matches!(kind.as_str(), "JSON" | "JSONL" | "PARQUET")
+        {
+            for field in ["CSVHeaderLocation", "CSVHeaders", "CSVDelimiter"] {
+                if config.contains_key(field) {
+                    self.bad(at, format!("Field '{field}' is not supported"));
+                }
+            }
+        }
+        Some(match kind.as_deref() {
             _ if loads => Format::Unavailable("LOAD_AND_FLATTEN".to_owned()),
             _ if lists => Format::Json(None),
-            None | Some(Some("JSON")) => Format::Json(pointer),
-            Some(Some("JSONL")) => Format::JsonLines,
-            Some(Some("CSV")) => self.csv(config, &place)?,
-            Some(Some(other @ ("MANIFEST" | "PARQUET"))) => {
+            None | Some("JSON") => Format::Json(pointer),
+            Some("JSONL") => Format::JsonLines,
+            Some("CSV") => self.csv(config, at)?,
+            Some(other @ ("MANIFEST" | "PARQUET")) => {
                 self.warn(
-                    &format!("{place}/InputType"),
+                    &format!("{at}/InputType"),
                     format!(
                         "The input type {other} is not available here: read JSON, JSONL or CSV"
                     ),
                 );
                 Format::Unavailable(other.to_owned())
             }
-            Some(_) if self.unresolved(&config["InputType"], &format!("{place}/InputType")) => {
-                Format::Json(None)
+            Some(other) => {
+                return has_placeholder(other).then_some(Format::Json(None));
             }
-            Some(_) => {
-                self.bad(
-                    &format!("{place}/InputType"),
-                    "InputType must be one of CSV, JSON, JSONL, MANIFEST and PARQUET",
-                );
-                return None;
-            }
-        };
-        Some(ItemReader {
-            resource,
-            arguments: self.template(reader, arguments, &here, language),
-            format,
-            max_items: self.number(
-                config,
-                "MaxItems",
-                "MaxItemsPath",
-                &place,
-                (0.0, 1e8, true),
-                language,
-            ),
         })
     }
 
@@ -278,30 +268,31 @@ impl Reader {
             ("SPACE", b' '),
             ("TAB", b'\t'),
         ];
-        let delimiter = self
-            .one_of(config, "CSVDelimiter", at, &delimiters)
-            .unwrap_or(b',');
-        let header = match config.get("CSVHeaderLocation").map(|l| l.as_str()) {
-            Some(Some("FIRST_ROW")) => Header::FirstRow,
-            Some(Some("GIVEN")) => {
-                let names: Vec<String> = self
-                    .list(config, "CSVHeaders", at)
-                    .iter()
-                    .filter_map(|h| h.as_str().map(str::to_owned))
-                    .collect();
-                if names.is_empty() {
-                    self.bad(
-                        &format!("{at}/CSVHeaders"),
-                        "CSVHeaders must be a list of at least one string",
-                    );
+        let named = text(config, "CSVDelimiter");
+        let delimiter = delimiters
+            .into_iter()
+            .find(|(name, _)| named.as_deref() == Some(*name))
+            .map_or(b',', |(_, byte)| byte);
+        let header = match text(config, "CSVHeaderLocation").as_deref() {
+            Some("GIVEN") => {
+                self.required(config, &["CSVHeaders"], at);
+                let mut names = Vec::new();
+                for (i, header) in list(config, "CSVHeaders").iter().enumerate() {
+                    match header.as_str() {
+                        Some(name) => names.push(name.to_owned()),
+                        None => self.bad(
+                            &format!("{at}/CSVHeaders[{i}]"),
+                            "Expected value of type String",
+                        ),
+                    }
                 }
                 Header::Given(names)
             }
-            _ => {
-                self.bad(
-                    &format!("{at}/CSVHeaderLocation"),
-                    "CSVHeaderLocation must be FIRST_ROW or GIVEN",
-                );
+            Some(_) => Header::FirstRow,
+            None => {
+                if !config.contains_key("CSVHeaderLocation") {
+                    self.bad(at, "The field 'CSVHeaderLocation' is required");
+                }
                 return None;
             }
         };
@@ -314,53 +305,28 @@ impl Reader {
         at: &str,
         language: Language,
     ) -> Option<Batcher> {
-        let batcher = self.object(map, "ItemBatcher", at)?;
+        let batcher = object(map, "ItemBatcher")?;
         let here = format!("{at}/ItemBatcher");
-        self.known(
-            batcher,
-            &[
-                "BatchInput",
-                "MaxItemsPerBatch",
-                "MaxItemsPerBatchPath",
-                "MaxInputBytesPerBatch",
-                "MaxInputBytesPerBatchPath",
-            ],
-            &here,
-        );
-        let most = (1.0, 1e15, true);
-        let batcher = Batcher {
-            input: self.template(batcher, "BatchInput", &here, language),
-            max_items: self.number(
-                batcher,
-                "MaxItemsPerBatch",
-                "MaxItemsPerBatchPath",
-                &here,
-                most,
-                language,
-            ),
-            max_bytes: self.number(
-                batcher,
-                "MaxInputBytesPerBatch",
-                "MaxInputBytesPerBatchPath",
-                &here,
-                (1.0, 262_144.0, true),
-                language,
-            ),
-        };
-        if batcher.max_items.is_none() && batcher.max_bytes.is_none() {
+        self.form(batcher, &here, &forms::ITEM_BATCHER, Some(language));
+        if !batcher.keys().any(|key| key.starts_with("Max")) {
             self.bad(
                 &here,
                 "These fields are required: one of [MaxItemsPerBatch, MaxInputBytesPerBatch]",
             );
         }
-        Some(batcher)
+        let input = self.template(batcher, "BatchInput", &here, language, Known::BEFORE);
+        let mut number = |key, path_key| self.number(batcher, key, path_key, &here, language);
+        Some(Batcher {
+            input,
+            max_items: number("MaxItemsPerBatch", "MaxItemsPerBatchPath"),
+            max_bytes: number("MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath"),
+        })
     }
 
     fn writer(&mut self, map: &Map<String, Value>, at: &str, language: Language) -> Option<Writer> {
-        let writer = self.object(map, "ResultWriter", at)?;
+        let writer = object(map, "ResultWriter")?;
         let here = format!("{at}/ResultWriter");
-        let arguments = Self::arguments(language);
-        self.known(writer, &["Resource", "WriterConfig", arguments], &here);
+        self.form(writer, &here, &forms::RESULT_WRITER, Some(language));
         if !writer.contains_key("Resource") && !writer.contains_key("WriterConfig") {
             self.bad(
                 &here,
@@ -368,23 +334,16 @@ impl Reader {
             );
         }
         let (mut transformation, mut json_lines) = (None, false);
-        if let Some(config) = self.object(writer, "WriterConfig", &here) {
+        if let Some(config) = object(writer, "WriterConfig") {
             let here = format!("{here}/WriterConfig");
-            self.known(config, &["Transformation", "OutputType"], &here);
-            transformation = self.one_of(
-                config,
-                "Transformation",
-                &here,
-                &[
-                    ("NONE", Transformation::None),
-                    ("COMPACT", Transformation::Compact),
-                    ("FLATTEN", Transformation::Flatten),
-                ],
-            );
-            let kinds = [("JSON", false), ("JSONL", true)];
-            json_lines = self
-                .one_of(config, "OutputType", &here, &kinds)
-                .unwrap_or(false);
+            self.form(config, &here, &forms::WRITER_CONFIG, None);
+            transformation = match text(config, "Transformation").as_deref() {
+                Some("COMPACT") => Some(Transformation::Compact),
+                Some("FLATTEN") => Some(Transformation::Flatten),
+                Some(_) => Some(Transformation::None),
+                None => None,
+            };
+            json_lines = text(config, "OutputType").as_deref() == Some("JSONL");
             if json_lines && !writer.contains_key("Resource") {
                 self.warn(
                     &format!("{here}/OutputType"),
@@ -392,32 +351,18 @@ impl Reader {
                 );
             }
         }
-        let resource = self.service(writer, &here);
-        let arguments = self.template(writer, arguments, &here, language);
+        let resource = self.service(writer, &here, &["putObject"], language);
+        let arguments = self.template(
+            writer,
+            Self::arguments(language),
+            &here,
+            language,
+            Known::BEFORE,
+        );
         (resource.is_some() || !writer.contains_key("Resource")).then_some(Writer {
             arguments,
             transformation,
             json_lines,
         })
-    }
-
-    /// The value that a text stands for; another text is a problem.
-    fn one_of<T: Copy>(
-        &mut self,
-        map: &Map<String, Value>,
-        key: &str,
-        at: &str,
-        values: &[(&str, T)],
-    ) -> Option<T> {
-        let found = map.get(key)?;
-        let value = values.iter().find(|(name, _)| found == name);
-        if value.is_none() && !self.unresolved(found, &format!("{at}/{key}")) {
-            let names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
-            self.bad(
-                &format!("{at}/{key}"),
-                format!("{key} must be one of {}, not {found}", names.join(", ")),
-            );
-        }
-        value.map(|(_, value)| *value)
     }
 }

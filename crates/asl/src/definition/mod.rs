@@ -1,18 +1,27 @@
 //! A definition, parsed once: every path and rule ready to use, every problem found. It does not run anything.
 //!
-//! `model` holds the result; `reader` with `computed` reads fields, `state` with `task`, `choice`, `map` and `retry` states;
-//! `check` looks at the whole graph, `duplicates` at what JSON parsers hide, `advice` says what to do.
+//! `model` holds the result. `forms` are the tables of what each object may have, `field` checks objects against them; `reader` with
+//! `computed` reads fields, `state` with `task`, `choice`, `map` and `retry` states. `expression` knows what a JSONata expression may name, `words`
+//! how JSONata words what it cannot read,
+//! `variables` which names they may have, `substitution` what deployment tools fill, `check` looks at the whole graph, `duplicates` at what JSON parsers hide, `advice` says what to
+//! do.
 mod advice;
 mod check;
 mod choice;
 mod computed;
 mod duplicates;
+pub(crate) mod expression;
+mod field;
+mod forms;
 mod map;
 pub(crate) mod model;
 mod reader;
 mod retry;
 mod state;
+pub(crate) mod substitution;
 mod task;
+mod variables;
+mod words;
 
 use crate::{Diagnostic, Resource, Severity, execution::Kind as Type};
 use model::{Graph, Kind, Language, State, TaskState};
@@ -70,25 +79,55 @@ impl StateMachine {
     /// # Errors
     /// When the text is not a definition that AWS would accept for the type.
     pub fn parse_as(text: &str, kind: Type) -> Result<Self, Vec<Diagnostic>> {
-        let root = root(text).map_err(|problem| vec![problem])?;
+        let (machine, _, problems) = Self::read(text, kind);
+        match machine {
+            Some(machine) if !problems.iter().any(|p| p.severity == Severity::Error) => Ok(Self {
+                warnings: problems,
+                ..machine
+            }),
+            _ => Err(problems),
+        }
+    }
+    /// Parses a definition that was accepted before, whatever the rules say of it now: an execution of it goes on as it began.
+    ///
+    /// # Errors
+    /// When one of its states cannot be read.
+    pub fn restore(text: &str) -> Result<Self, Vec<Diagnostic>> {
+        match Self::read(text, Type::Standard) {
+            (Some(machine), true, _) => Ok(machine),
+            (_, _, problems) => Err(problems),
+        }
+    }
+    /// The machine, if the text is an object; whether each of its states could be read; every problem.
+    fn read(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
+        // Templates, rules and states nest in each other, and the text decides how deep.
+        json::with_room(|| Self::read_here(text, kind))
+    }
+    fn read_here(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
+        let root = match root(text) {
+            Ok(root) => root,
+            Err(problem) => return (None, false, vec![problem]),
+        };
         let mut reader = reader::Reader::new(kind);
         reader.problems.extend(duplicates::find(text));
         let graph = reader.machine(&root);
-        let problems = reader.finish();
-        if problems.iter().any(|p| p.severity == Severity::Error) {
-            return Err(problems);
-        }
-        Ok(Self {
+        let complete = !reader.incomplete;
+        let machine = Self {
             source: text.to_owned(),
             comment: root
                 .get("Comment")
                 .and_then(Value::as_str)
                 .map(str::to_owned),
-            timeout: root.get("TimeoutSeconds").and_then(Value::as_f64),
+            // AWS takes a machine that says 0: it has no time limit.
+            timeout: root
+                .get("TimeoutSeconds")
+                .and_then(Value::as_f64)
+                .filter(|seconds| *seconds > 0.0),
             steps: steps(&graph),
             graph: Arc::new(graph),
-            warnings: problems,
-        })
+            warnings: Vec::new(),
+        };
+        (Some(machine), complete, reader.finish())
     }
     /// Top-level Task, Map, Parallel and Wait states, as a walk from `StartAt` meets them.
     #[must_use]
@@ -110,7 +149,7 @@ impl StateMachine {
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
-    /// Every Task's resource with the JSON pointer of its field, nested states too.
+    /// Every Task's resource with the place of its field, nested states too.
     #[must_use]
     pub fn resources(&self) -> Vec<(String, Resource)> {
         let mut found: Vec<_> = tasks(&self.graph)
@@ -120,11 +159,12 @@ impl StateMachine {
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found
     }
-    /// Every function that a Task names in so many words, as it names it, with the JSON pointer of the place; nested states too. A name that
+    /// Every function that a Task names in so many words, as it names it, with its place; nested states too. A name that
     /// is worked out when the state runs is not among them.
     #[must_use]
     pub fn functions(&self) -> Vec<(String, String)> {
         let named = |(state, task): (&State, &TaskState)| match &task.resource {
+            placeholder if placeholder.is_placeholder() => None,
             Resource::Lambda { function } => {
                 Some((format!("{}/Resource", state.at), function.clone()))
             }
@@ -149,35 +189,27 @@ impl StateMachine {
         found.sort();
         found
     }
-    /// One error for each placeholder that the tool which deploys the definition should have filled: it cannot run as it is.
-    #[must_use]
-    pub fn unresolved(&self) -> Vec<Diagnostic> {
-        let placeholders = self
-            .warnings
-            .iter()
-            .filter(|problem| problem.code == reader::UNRESOLVED);
-        placeholders
-            .map(|problem| Diagnostic {
-                severity: Severity::Error,
-                ..problem.clone()
-            })
-            .collect()
-    }
     /// One error for each Task whose service this installation does not offer, as `supported` says.
     #[must_use]
     pub fn unsupported(&self, supported: impl Fn(&Resource) -> bool) -> Vec<Diagnostic> {
-        self.resources()
+        let mut found: Vec<Diagnostic> = tasks(&self.graph)
             .into_iter()
-            .filter(|(_, resource)| !supported(resource))
-            .map(|(at, resource)| {
+            .filter(|(_, task)| !supported(&task.resource) && !task.resource.is_placeholder())
+            .map(|(state, task)| {
                 Diagnostic::error(
                     "UNSUPPORTED_RESOURCE",
-                    &at,
-                    format!("The service integration {resource} is not available here"),
+                    &format!("{}/Resource", state.at),
+                    format!(
+                        "The service integration {} is not available here",
+                        task.resource
+                    ),
                 )
+                .in_state(Some(state.name.to_string()))
                 .with_hint("call a function that does this work, or run the machine on AWS")
             })
-            .collect()
+            .collect();
+        found.sort_by(|a, b| a.location.cmp(&b.location));
+        found
     }
 }
 
@@ -217,10 +249,15 @@ pub(crate) fn root(text: &str) -> Result<Value, Diagnostic> {
         )
         .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
     }
-    let root: Value = serde_json::from_str(text).map_err(|e| {
-        Diagnostic::error("INVALID_JSON_DESCRIPTION", "", e.to_string())
-            .at(e.line(), e.column())
-            .with_hint("the text is not JSON")
+    let root = json::read(text).map_err(|refused| {
+        let (line, column) = (refused.line, refused.column);
+        Diagnostic::error(
+            "INVALID_JSON_DESCRIPTION",
+            "",
+            format!("The definition is {refused}"),
+        )
+        .at(line, column)
+        .with_hint("mend the text at this place")
     })?;
     if !root.is_object() {
         return Err(Diagnostic::error(

@@ -1,83 +1,51 @@
 //! `Retry` and `Catch`.
 use super::{
     MAX_SECONDS,
+    expression::Known,
+    forms,
     model::{Catcher, Language, Retrier},
-    reader::Reader,
+    reader::{Reader, list, number, text},
+    state::result_path,
+    substitution::is_placeholder,
 };
 use serde_json::{Map, Value};
 
-/// Seconds that `MaxDelaySeconds` may have (366 days).
-const MAX_DELAY: f64 = 31_622_400.0;
+/// The name that stands for every error.
+const ALL: &str = "States.ALL";
 
 impl Reader {
     pub(super) fn retriers(&mut self, map: &Map<String, Value>, at: &str) -> Vec<Retrier> {
-        let list = self.list(map, "Retry", at);
+        let list = list(map, "Retry");
         let mut retriers = Vec::new();
         for (i, entry) in list.iter().enumerate() {
-            let here = format!("{at}/Retry/{i}");
+            let here = format!("{at}/Retry[{i}]");
             let Some(map) = entry.as_object() else {
-                self.bad(&here, "A retrier must be an object");
+                self.bad(&here, "Expected value of type Object");
                 continue;
             };
-            let fields = [
-                "ErrorEquals",
-                "IntervalSeconds",
-                "MaxAttempts",
-                "BackoffRate",
-                "MaxDelaySeconds",
-                "JitterStrategy",
-                "Comment",
-            ];
-            self.known(map, &fields, &here);
+            self.form(map, &here, &forms::RETRIER, None);
             let errors = self.errors(map, &here, i + 1 == list.len());
-            let interval = self
-                .integer(map, "IntervalSeconds", &here, 1.0, MAX_SECONDS)
-                .unwrap_or(1.0);
-            let attempts = self
-                .integer(map, "MaxAttempts", &here, 0.0, MAX_SECONDS)
-                .unwrap_or(3.0);
-            let backoff = match map.get("BackoffRate") {
-                None => 2.0,
-                Some(found) => found.as_f64().filter(|b| *b >= 1.0).unwrap_or_else(|| {
-                    let place = format!("{here}/BackoffRate");
-                    if !self.unresolved(found, &place) {
-                        self.bad(
-                            &place,
-                            format!(
-                                "BackoffRate must be a number of at least 1.0, but was {found}"
-                            ),
-                        );
-                    }
-                    2.0
-                }),
-            };
-            let max = self
-                .integer(map, "MaxDelaySeconds", &here, 1.0, MAX_DELAY)
-                .unwrap_or(MAX_SECONDS);
+            let interval = number(map, "IntervalSeconds").unwrap_or(1.0);
+            let max = number(map, "MaxDelaySeconds").unwrap_or(MAX_SECONDS);
+            if interval == 0.0 {
+                self.warn(
+                    &format!("{here}/IntervalSeconds"),
+                    "The language asks for an IntervalSeconds of at least 1: the first retry comes at once",
+                );
+            }
             if map.contains_key("MaxDelaySeconds") && max <= interval {
                 self.warn(
                     &format!("{here}/MaxDelaySeconds"),
                     "MaxDelaySeconds should be greater than IntervalSeconds",
                 );
             }
-            let jitter = match map.get("JitterStrategy").map(|j| j.as_str()) {
-                None | Some(Some("NONE")) => false,
-                Some(Some("FULL")) => true,
-                Some(_) => {
-                    self.bad(
-                        &format!("{here}/JitterStrategy"),
-                        "JitterStrategy must be FULL or NONE",
-                    );
-                    false
-                }
-            };
             retriers.push(Retrier {
                 errors,
                 interval,
-                attempts: attempts as u32,
-                backoff,
+                attempts: number(map, "MaxAttempts").unwrap_or(3.0) as u32,
+                backoff: number(map, "BackoffRate").unwrap_or(2.0),
                 max,
-                jitter,
+                jitter: text(map, "JitterStrategy").as_deref() == Some("FULL"),
             });
         }
         retriers
@@ -89,59 +57,50 @@ impl Reader {
         at: &str,
         language: Language,
     ) -> Vec<Catcher> {
-        let list = self.list(map, "Catch", at);
+        let list = list(map, "Catch");
         let mut catchers = Vec::new();
-        for (i, entry) in list.iter().enumerate() {
-            let here = format!("{at}/Catch/{i}");
+        for (index, entry) in list.iter().enumerate() {
+            let here = format!("{at}/Catch[{index}]");
             let Some(map) = entry.as_object() else {
-                self.bad(&here, "A catcher must be an object");
+                self.bad(&here, "Expected value of type Object");
                 continue;
             };
-            let fields: &[&str] = match language {
-                Language::JsonPath => &["ErrorEquals", "Next", "ResultPath", "Assign", "Comment"],
-                Language::Jsonata => &["ErrorEquals", "Next", "Output", "Assign", "Comment"],
+            self.form(map, &here, &forms::CATCHER, Some(language));
+            let errors = self.errors(map, &here, index + 1 == list.len());
+            let assign = self.assign(map, &here, language, Known::CAUGHT);
+            let output = match language {
+                Language::JsonPath => None,
+                Language::Jsonata => self.template(map, "Output", &here, language, Known::CAUGHT),
             };
-            self.known(map, fields, &here);
-            let errors = self.errors(map, &here, i + 1 == list.len());
-            self.required(map, &["Next"], &here);
-            let Some(next) = self.string(map, "Next", &here) else {
-                continue;
-            };
-            catchers.push(Catcher {
-                errors,
-                next: next.into(),
-                result_path: self.path(map, "ResultPath", &here, true),
-                assign: self.assign(map, &here, language),
-                output: self
-                    .template(map, "Output", &here, language)
-                    .filter(|_| language == Language::Jsonata),
-            });
+            if let Some(next) = text(map, "Next") {
+                catchers.push(Catcher {
+                    index,
+                    errors,
+                    next: next.into(),
+                    result_path: result_path(map),
+                    assign,
+                    output,
+                });
+            }
         }
         catchers
     }
 
     fn errors(&mut self, map: &Map<String, Value>, at: &str, last: bool) -> Vec<String> {
-        let here = format!("{at}/ErrorEquals");
-        self.required(map, &["ErrorEquals"], at);
-        let list = self.list(map, "ErrorEquals", at);
-        if list.is_empty() && map.get("ErrorEquals").is_some_and(Value::is_array) {
-            self.bad(&here, "ErrorEquals must have at least one error name");
-        }
+        let list = list(map, "ErrorEquals");
         let mut names = Vec::new();
         for (i, name) in list.iter().enumerate() {
+            let here = format!("{at}/ErrorEquals[{i}]");
             match name.as_str() {
-                Some(name) => names.push(name.to_owned()),
-                None => self.bad(
-                    &format!("{here}/{i}"),
-                    format!("Expected value of type String, but was {name}"),
-                ),
+                Some(name) => {
+                    if name == ALL && (list.len() > 1 || !last) {
+                        self.bad(&here, "States.ALL must appear alone and at end of list");
+                    }
+                    names.push(name.to_owned());
+                }
+                None if is_placeholder(name) => {}
+                None => self.bad(&here, "Expected value of type String"),
             }
-        }
-        if names.iter().any(|n| n == "States.ALL") && (names.len() > 1 || !last) {
-            self.bad(
-                &here,
-                "States.ALL must appear alone, and in the last retrier or catcher",
-            );
         }
         names
     }

@@ -1,193 +1,97 @@
-//! One state of any type: which fields it may have in its language, and what they mean. Maps are in `map`, the fields of others in `task` and `choice`.
+//! One state of any type. Its fields are in `forms`; maps are in `map`, the own fields of others in `task` and `choice`.
 use super::{
+    expression::Known,
+    forms,
     model::{Kind, Language, State},
-    reader::Reader,
+    reader::{Reader, list, path, query_language, reference, text},
+    substitution::{has_placeholder, is_placeholder},
 };
 use crate::path::Path;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// The fields of a state type: those of both languages, of JSONPath alone, of JSONata alone.
-fn fields(
-    kind: &str,
-) -> Option<(
-    &'static [&'static str],
-    &'static [&'static str],
-    &'static [&'static str],
-)> {
-    Some(match kind {
-        "Pass" => (
-            &["Next", "End", "Assign"],
-            &[
-                "InputPath",
-                "OutputPath",
-                "Result",
-                "ResultPath",
-                "Parameters",
-            ],
-            &["Output"],
-        ),
-        "Task" => (
-            &[
-                "Next",
-                "End",
-                "Assign",
-                "Resource",
-                "TimeoutSeconds",
-                "HeartbeatSeconds",
-                "Credentials",
-                "Retry",
-                "Catch",
-            ],
-            &[
-                "InputPath",
-                "OutputPath",
-                "Parameters",
-                "ResultSelector",
-                "ResultPath",
-                "TimeoutSecondsPath",
-                "HeartbeatSecondsPath",
-            ],
-            &["Output", "Arguments"],
-        ),
-        "Choice" => (
-            &["Choices", "Default", "Assign"],
-            &["InputPath", "OutputPath"],
-            &["Output"],
-        ),
-        "Wait" => (
-            &["Next", "End", "Assign", "Seconds", "Timestamp"],
-            &["InputPath", "OutputPath", "SecondsPath", "TimestampPath"],
-            &["Output"],
-        ),
-        "Succeed" => (&[], &["InputPath", "OutputPath"], &["Output"]),
-        "Fail" => (&["Error", "Cause"], &["ErrorPath", "CausePath"], &[]),
-        "Parallel" => (
-            &["Next", "End", "Assign", "Branches", "Retry", "Catch"],
-            &[
-                "InputPath",
-                "OutputPath",
-                "Parameters",
-                "ResultSelector",
-                "ResultPath",
-            ],
-            &["Output", "Arguments"],
-        ),
-        "Map" => (
-            &[
-                "Next",
-                "End",
-                "Assign",
-                "ItemProcessor",
-                "Iterator",
-                "MaxConcurrency",
-                "ToleratedFailureCount",
-                "ToleratedFailurePercentage",
-                "ItemReader",
-                "ItemBatcher",
-                "ResultWriter",
-                "ItemSelector",
-                "Label",
-                "Retry",
-                "Catch",
-            ],
-            &[
-                "InputPath",
-                "OutputPath",
-                "Parameters",
-                "ResultSelector",
-                "ResultPath",
-                "ItemsPath",
-                "MaxConcurrencyPath",
-                "ToleratedFailureCountPath",
-                "ToleratedFailurePercentagePath",
-            ],
-            &["Output", "Items"],
-        ),
-        _ => return None,
-    })
-}
-
 impl Reader {
     pub(super) fn state(&mut self, name: &str, value: &Value, at: &str) -> Option<State> {
-        let Some(map) = value.as_object() else {
-            self.bad(
-                at,
-                format!("Expected value of type Object, but was {value}"),
-            );
+        let Some(map) = value.as_object().filter(|_| !is_placeholder(value)) else {
+            if !is_placeholder(value) {
+                self.bad(at, "Expected value of type Object");
+            }
             return None;
         };
         self.required(map, &["Type"], at);
-        let mut kind = self.string(map, "Type", at)?;
-        if kind.contains("${") {
+        let mut kind = text(map, "Type").or_else(|| {
+            if map.contains_key("Type") {
+                self.bad(&format!("{at}/Type"), "Expected value of type [STRING]");
+            }
+            None
+        })?;
+        if has_placeholder(&kind) {
             // What it is to be can be seen by its fields.
-            self.unresolved(&map["Type"], &format!("{at}/Type"));
-            kind = inferred(map).to_owned();
+            inferred(map).clone_into(&mut kind);
         }
-        let Some((both, path_only, jsonata_only)) = fields(&kind) else {
+        let Some((_, form)) = forms::TYPES.iter().find(|(name, _)| *name == kind) else {
+            let names = forms::TYPES.map(|(name, _)| name).join(", ");
             self.bad(
                 &format!("{at}/Type"),
-                "The field 'Type' should have one of these values: [Task, Wait, Pass, Succeed, Fail, Choice, Parallel, Map]",
+                format!("The field 'Type' should have one of these values: [{names}]"),
             );
             return None;
         };
-        let machine = self.language;
-        let language = self.query_language(map, at, machine);
-        let own = if language == Language::JsonPath {
-            path_only
-        } else {
-            jsonata_only
-        };
-        let known: Vec<&str> = ["Type", "Comment", "QueryLanguage"]
-            .iter()
-            .chain(both)
-            .chain(own)
-            .copied()
-            .collect();
-        self.known(map, &known, at);
-        let next = self.transition(map, &kind, at);
+        let language = query_language(map, self.language);
+        let reverted = self.language == Language::Jsonata && language == Language::JsonPath;
+        if reverted {
+            self.bad(
+                at,
+                "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine",
+            );
+        }
+        self.form(map, at, form, (!reverted).then_some(language));
+        let next = self.transition_of(map, &kind, at);
         let parsed = self.kind(map, &kind, at, language);
         let parameters = match (kind.as_str(), language) {
             ("Map", _) if map.contains_key("ItemSelector") => "ItemSelector",
             (_, Language::Jsonata) => "Arguments",
             _ => "Parameters",
         };
-        if kind == "Map" {
-            self.exclusive(map, &["ItemSelector", "Parameters"], at);
-        }
         let is_jsonpath = language == Language::JsonPath;
+        let whole = || Path::parse("$");
+        // What a state that does work gives is known to what follows the work only.
+        let known = match kind.as_str() {
+            "Task" | "Parallel" | "Map" | "Pass" => Known::AFTER,
+            _ => Known::BEFORE,
+        };
         let state = State {
             name: name.into(),
             at: at.to_owned(),
             language,
             next,
             input: if is_jsonpath {
-                self.path(map, "InputPath", at, false)
+                path(map, "InputPath")
             } else {
-                Path::parse("$")
+                whole()
             },
             output: if is_jsonpath {
-                self.path(map, "OutputPath", at, false)
+                path(map, "OutputPath")
             } else {
-                Path::parse("$")
+                whole()
             },
             result_path: if is_jsonpath {
-                self.path(map, "ResultPath", at, true)
+                result_path(map)
             } else {
-                Path::parse("$")
+                whole()
             },
-            parameters: self.template(map, parameters, at, language),
+            parameters: self.template(map, parameters, at, language, Known::BEFORE),
             selector: if is_jsonpath {
-                self.template(map, "ResultSelector", at, language)
+                self.template(map, "ResultSelector", at, language, known)
                     .filter(|_| !map["ResultSelector"].is_null())
             } else {
                 None
             },
-            assign: self.assign(map, at, language),
+            assign: self.assign(map, at, language, known),
             result: if is_jsonpath {
                 None
             } else {
-                self.template(map, "Output", at, language)
+                self.template(map, "Output", at, language, known)
             },
             retry: self.retriers(map, at),
             catch: self.catchers(map, at, language),
@@ -200,39 +104,30 @@ impl Reader {
         })
     }
 
-    fn transition(&mut self, map: &Map<String, Value>, kind: &str, at: &str) -> Option<Arc<str>> {
+    fn transition_of(
+        &mut self,
+        map: &Map<String, Value>,
+        kind: &str,
+        at: &str,
+    ) -> Option<Arc<str>> {
         if matches!(kind, "Choice" | "Succeed" | "Fail") {
             return None;
         }
-        let next = self.string(map, "Next", at);
-        let end = match map.get("End") {
-            None => false,
-            Some(Value::Bool(end)) => *end,
-            Some(other) if self.unresolved(other, &format!("{at}/End")) => true,
-            Some(other) => {
-                self.bad(
-                    &format!("{at}/End"),
-                    format!("Expected value of type Boolean, but was {other}"),
-                );
-                true
-            }
-        };
-        if next.is_some() && end {
-            self.problem(
-                "SCHEMA_VALIDATION_FAILED",
+        // `"End": false` says nothing.
+        let ends = map.get("End").is_some_and(|end| *end != false);
+        let names = forms::TRANSITION.join(", ");
+        match (map.contains_key("Next"), ends) {
+            (true, true) => self.bad(
                 at,
-                "Only one of these fields may be set: Next, End",
-                "remove one of the two",
-            );
-        } else if next.is_none() && !end && !map.contains_key("Next") {
-            self.problem(
-                "SCHEMA_VALIDATION_FAILED",
+                format!("There should only be one of the following fields: [{names}]"),
+            ),
+            (false, false) => self.bad(
                 at,
-                "These fields are required: one of [Next, End]",
-                "name the next state, or write \"End\": true",
-            );
+                format!("This object should have only one of the following fields: [{names}]"),
+            ),
+            _ => {}
         }
-        next.map(Into::into)
+        text(map, "Next").map(Into::into)
     }
 
     fn kind(
@@ -253,36 +148,30 @@ impl Reader {
             "Choice" => self.choice(map, at, language),
             "Wait" => Kind::Wait(self.delay(map, at, language)?),
             "Parallel" => {
-                self.required(map, &["Branches"], at);
-                let branches = self.list(map, "Branches", at);
-                if branches.is_empty() && map.contains_key("Branches") {
-                    self.bad(&format!("{at}/Branches"), "Value cannot be empty");
-                }
                 let mut graphs = Vec::new();
-                for (i, branch) in branches.iter().enumerate() {
-                    let here = format!("{at}/Branches/{i}");
+                for (i, branch) in list(map, "Branches").iter().enumerate() {
+                    let here = format!("{at}/Branches[{i}]");
                     match branch.as_object() {
                         Some(map) => {
-                            self.known(
-                                map,
-                                &[
-                                    "StartAt",
-                                    "States",
-                                    "Comment",
-                                    "QueryLanguage",
-                                    "ProcessorConfig",
-                                ],
-                                &here,
-                            );
+                            self.form(map, &here, &forms::BRANCH, None);
                             graphs.push(Arc::new(self.graph(map, &here)));
                         }
-                        None => self.bad(&here, "A branch must be an object"),
+                        None => self.bad(&here, "Expected value of type Object"),
                     }
                 }
                 Kind::Parallel(graphs)
             }
             _ => Kind::Map(Box::new(self.map(map, at, language)?)),
         })
+    }
+}
+
+/// `ResultPath`: its absence means `$`, null that nothing is written.
+pub(super) fn result_path(map: &Map<String, Value>) -> Option<Path> {
+    match map.get("ResultPath") {
+        None => Path::parse("$"),
+        Some(Value::Null) => None,
+        Some(found) => reference(found),
     }
 }
 

@@ -1,11 +1,39 @@
 //! A Task's own fields: what it calls, for how long, in whose name.
 use super::{
-    MAX_SECONDS,
+    expression::Known,
     model::{Language, TaskState},
-    reader::Reader,
+    reader::{Reader, object, text},
+    substitution::{has_placeholder, is_placeholder},
 };
 use crate::{Pattern, Resource, execution::Kind as Type};
 use serde_json::{Map, Value};
+
+/// What the request of an optimized integration must have, by service and action.
+const REQUIRED: [(&str, &str, &[&str]); 19] = [
+    ("apigateway", "invoke", &["ApiEndpoint", "Method"]),
+    ("athena", "startQueryExecution", &["QueryString"]),
+    (
+        "batch",
+        "submitJob",
+        &["JobName", "JobDefinition", "JobQueue"],
+    ),
+    ("codebuild", "startBuild", &["ProjectName"]),
+    ("dynamodb", "getItem", &["TableName", "Key"]),
+    ("dynamodb", "putItem", &["TableName", "Item"]),
+    ("dynamodb", "deleteItem", &["TableName", "Key"]),
+    ("dynamodb", "updateItem", &["TableName", "Key"]),
+    ("ecs", "runTask", &["TaskDefinition"]),
+    ("events", "putEvents", &["Entries"]),
+    ("glue", "startJobRun", &["JobName"]),
+    ("http", "invoke", &["ApiEndpoint", "Method"]),
+    ("lambda", "invoke", &["FunctionName"]),
+    ("s3", "getObject", &["Bucket", "Key"]),
+    ("s3", "listObjectsV2", &["Bucket"]),
+    ("s3", "putObject", &["Bucket"]),
+    ("sns", "publish", &["Message"]),
+    ("sqs", "sendMessage", &["QueueUrl", "MessageBody"]),
+    ("states", "startExecution", &["StateMachineArn"]),
+];
 
 impl Reader {
     pub(super) fn task(
@@ -14,79 +42,38 @@ impl Reader {
         at: &str,
         language: Language,
     ) -> Option<TaskState> {
-        self.required(map, &["Resource"], at);
-        let seconds = (1.0, MAX_SECONDS, true);
-        let timeout = self.number(
-            map,
-            "TimeoutSeconds",
-            "TimeoutSecondsPath",
-            at,
-            seconds,
-            language,
-        );
+        let timeout = self.number(map, "TimeoutSeconds", "TimeoutSecondsPath", at, language);
         let heartbeat = self.number(
             map,
             "HeartbeatSeconds",
             "HeartbeatSecondsPath",
             at,
-            seconds,
             language,
         );
         if let (Some(timeout), Some(heartbeat)) = (
             map.get("TimeoutSeconds").and_then(Value::as_f64),
             map.get("HeartbeatSeconds").and_then(Value::as_f64),
-        ) && heartbeat >= timeout
+        ) && timeout >= 1.0
+            && heartbeat >= timeout
         {
             self.bad(
                 &format!("{at}/HeartbeatSeconds"),
                 "HeartbeatSeconds must be smaller than TimeoutSeconds",
             );
         }
-        let credentials = match self.object(map, "Credentials", at) {
-            None => None,
-            Some(credentials) => {
-                let here = format!("{at}/Credentials");
-                if !credentials.contains_key("RoleArn") && !credentials.contains_key("RoleArn.$") {
-                    self.bad(&here, "The field 'RoleArn' is required but was missing");
-                }
-                for key in ["RoleArn", "RoleArn.$"] {
-                    if credentials.get(key).is_some_and(|v| !v.is_string()) {
-                        self.bad(&format!("{here}/{key}"), "Expected value of type String");
-                    }
-                }
-                self.template(map, "Credentials", at, language)
-            }
-        };
-        let arn = self.string(map, "Resource", at)?;
+        let arn = text(map, "Resource")?;
         let here = format!("{at}/Resource");
         let Some(resource) = Resource::parse(&arn) else {
             self.bad(&here, format!("The resource provided {arn} is not recognized. The value is not a valid resource ARN, or the resource is not available in this region."));
             return None;
         };
-        let waits = match &resource {
-            Resource::Activity { .. } => Some("Activity ARN"),
-            Resource::Service {
-                pattern: Pattern::WaitForTaskToken,
-                ..
-            } => Some("'.waitForTaskToken' service integration "),
-            Resource::Service {
-                pattern: Pattern::Sync,
-                ..
-            } => Some("'.sync' service integration "),
-            Resource::Service {
-                pattern: Pattern::Sync2,
-                ..
-            } => Some("'.sync:2' service integration "),
-            _ => None,
-        };
-        if let (Type::Express, Some(pattern)) = (self.kind, waits) {
-            self.bad(
-                &here,
-                format!("Express state machine does not support {pattern}"),
-            );
-        }
-        if map["Resource"].is_string() {
-            self.unresolved(&map["Resource"], &here);
+        let credentials = object(map, "Credentials").and_then(|credentials| {
+            self.credentials(credentials, &resource, &format!("{at}/Credentials"));
+            self.template(map, "Credentials", at, language, Known::BEFORE)
+        });
+        self.of_the_type(&resource, &here);
+        if !has_placeholder(&arn) {
+            self.request(map, &resource, &arn, at, language);
         }
         Some(TaskState {
             resource,
@@ -95,5 +82,87 @@ impl Reader {
             heartbeat,
             credentials,
         })
+    }
+
+    fn credentials(&mut self, credentials: &Map<String, Value>, resource: &Resource, at: &str) {
+        if matches!(resource, Resource::Activity { .. }) {
+            self.bad(
+                at,
+                "The field 'Credentials' is not supported for activities",
+            );
+        }
+        if !credentials.contains_key("RoleArn") && !credentials.contains_key("RoleArn.$") {
+            self.bad(at, "The field 'RoleArn' is required but was missing");
+        }
+        if let Some(role) = credentials.get("RoleArn")
+            && !role.is_string()
+            && !is_placeholder(role)
+        {
+            self.bad(&format!("{at}/RoleArn"), "Expected value of type String");
+        }
+    }
+
+    /// Refuses what an Express machine cannot wait for.
+    fn of_the_type(&mut self, resource: &Resource, at: &str) {
+        let waits = match resource {
+            Resource::Activity { .. } => "Activity ARN",
+            Resource::Service { pattern, .. } => match pattern {
+                Pattern::RequestResponse => return,
+                Pattern::WaitForTaskToken => "'.waitForTaskToken' service integration ",
+                Pattern::Sync => "'.sync' service integration ",
+                Pattern::Sync2 => "'.sync:2' service integration ",
+            },
+            Resource::Lambda { .. } => return,
+        };
+        if self.kind == Type::Express {
+            self.bad(
+                at,
+                format!("Express state machine does not support {waits}"),
+            );
+        }
+    }
+
+    /// Reports what the request to a service lacks.
+    pub(super) fn request(
+        &mut self,
+        map: &Map<String, Value>,
+        resource: &Resource,
+        arn: &str,
+        at: &str,
+        language: Language,
+    ) {
+        let Resource::Service {
+            service, action, ..
+        } = resource
+        else {
+            return;
+        };
+        let field = match language {
+            Language::JsonPath => "Parameters",
+            Language::Jsonata => "Arguments",
+        };
+        let Some(request) = map.get(field) else {
+            return self.bad(
+                at,
+                format!("{field} field is required for resource ARN: {arn}"),
+            );
+        };
+        let required = REQUIRED
+            .iter()
+            .find(|(of, call, _)| of == service && call == action);
+        let Some(request) = request.as_object().filter(|_| !is_placeholder(request)) else {
+            return;
+        };
+        for name in required.map_or(&[][..], |(_, _, names)| *names) {
+            let dynamic = format!("{name}.$");
+            let there = request.keys().any(|key| key == name || *key == dynamic);
+            // A placeholder may stand for any field.
+            if !there && !request.keys().any(|key| has_placeholder(key)) {
+                self.bad(
+                    &format!("{at}/{field}"),
+                    format!("The field '{name}' is required but was missing"),
+                );
+            }
+        }
     }
 }

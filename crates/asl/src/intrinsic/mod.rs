@@ -45,14 +45,27 @@ enum Argument {
 }
 
 impl Intrinsic {
-    /// Parses a whole text; `Err` says what is wrong with it.
+    /// Parses a whole text, with white space behind it or not; `Err` says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (call, rest) = call(text, 0)?;
-        if rest.is_empty() {
+        if rest.trim_start().is_empty() {
             Ok(call)
         } else {
             Err(format!("unexpected text after the call: {rest}"))
         }
+    }
+    /// Whether the result is a text, as the fields `ErrorPath` and `CausePath` want it.
+    pub(crate) fn gives_text(&self) -> bool {
+        matches!(
+            self.name,
+            "States.Format"
+                | "States.JsonToString"
+                | "States.ArrayGetItem"
+                | "States.Base64Encode"
+                | "States.Base64Decode"
+                | "States.Hash"
+                | "States.UUID"
+        )
     }
     /// What can be known to be wrong before running: a literal of a kind that the function never takes.
     pub(crate) fn doubts(&self) -> Vec<String> {
@@ -287,7 +300,7 @@ mod tests {
             "States.ArrayLength()",
             "States.Nothing(1)",
             " States.Array()",
-            "States.Array(1) ",
+            "States.Array(1) 2",
             "States.Array(1",
             "States.Array(x)",
             "States.Array('x)",

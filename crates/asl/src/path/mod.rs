@@ -3,8 +3,6 @@ mod filter;
 mod parse;
 mod read;
 
-pub(crate) use read::number;
-
 use filter::Filter;
 use serde_json::{Map, Value};
 
@@ -17,6 +15,17 @@ pub(crate) enum Root {
     Context,
     /// `$name`: a variable.
     Variable(String),
+}
+
+/// Where a reference path may begin besides the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Roots {
+    /// Nowhere: `ResultPath` writes into the input.
+    Input,
+    /// At a variable.
+    Variables,
+    /// At a variable or in the context object.
+    All,
 }
 
 /// One step of a path.
@@ -54,7 +63,7 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    /// `None` when the text is not a path.
+    /// `None` when the text is not a path; white space around it is no part of it.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         parse::path(text)
     }
@@ -62,9 +71,23 @@ impl Path {
     pub(crate) fn parse_prefix(text: &str) -> Option<(Self, &str)> {
         parse::prefix(text)
     }
-    /// A path that may name one place only: no wildcard, slice, filter, descent, function, context or variable.
-    pub(crate) fn parse_reference(text: &str) -> Option<Self> {
-        Self::parse(text).filter(|p| p.root == Root::Input && p.is_reference())
+    /// A path that names one place; `Err` has AWS's words.
+    pub(crate) fn reference(text: &str, roots: Roots) -> Result<Self, String> {
+        let refused = |why: &str| Err(format!("Value is not a Reference Path: {why}"));
+        if !text.starts_with('$') {
+            return refused("Reference path didn't start with '$'");
+        }
+        match Self::parse(text) {
+            None => refused(&format!("'{text}' is not a path")),
+            Some(path) if !path.is_reference() => refused("it must name exactly one place"),
+            Some(path) => match (&path.root, roots) {
+                (Root::Input, _) | (_, Roots::All) | (Root::Variable(_), Roots::Variables) => {
+                    Ok(path)
+                }
+                (Root::Context, _) => refused("it cannot begin in the context object here"),
+                (Root::Variable(_), _) => refused("it cannot begin at a variable here"),
+            },
+        }
     }
     /// Whether every part names exactly one field or element.
     pub(crate) fn is_reference(&self) -> bool {
@@ -183,7 +206,6 @@ mod tests {
             "",
             "$.a()",
             "$[?()]",
-            " $.a",
             "$.a[?(@.b == 'x)]",
         ] {
             assert_eq!(Path::parse(bad), None, "{bad}");
@@ -194,7 +216,11 @@ mod tests {
             ("$..a", false),
             ("$$.a", false),
         ] {
-            assert_eq!(Path::parse_reference(path).is_some(), reference, "{path}");
+            assert_eq!(
+                Path::reference(path, Roots::Input).is_ok(),
+                reference,
+                "{path}"
+            );
         }
         let write = |path: &str, into: Value| Path::parse(path).unwrap().write(into, json!(1));
         assert_eq!(write("$.c.d", json!({})), Some(json!({"c": {"d": 1}})));
@@ -204,6 +230,59 @@ mod tests {
         );
         assert_eq!(write("$.c", json!([1])), None);
         assert_eq!(write("$.c[7]", json!({"c": []})), None);
+    }
+
+    #[test]
+    fn filters_nest_and_paths_have_parts_within_their_bounds() {
+        let nested = |depth: usize| "$".to_owned() + &"[?(@".repeat(depth) + &")]".repeat(depth);
+        assert!(Path::parse(&nested(filter::MAX_NESTING + 1)).is_some());
+        assert_eq!(Path::parse(&nested(filter::MAX_NESTING + 2)), None);
+        for open in [
+            "[?(@",
+            "[?(",
+            "[?(!",
+            "[?((",
+            "[?(@ == $",
+            "[?(@.a in $",
+            ".a",
+            "[*]",
+            "..[0]",
+            "['a']",
+        ] {
+            assert_eq!(
+                Path::parse(&("$".to_owned() + &open.repeat(100_000))),
+                None,
+                "{open}"
+            );
+        }
+        for part in [".a", "[*]", "[?(@.a)]", "['a','b']"] {
+            assert!(Path::parse(&("$".to_owned() + &part.repeat(parse::MAX_PARTS))).is_some());
+            assert_eq!(
+                Path::parse(&("$".to_owned() + &part.repeat(parse::MAX_PARTS + 1))),
+                None
+            );
+        }
+    }
+
+    /// The longest paths over the deepest values, in the stack that an execution has.
+    #[test]
+    fn deep_walks_have_room() {
+        let mut value = json!({"a": 1});
+        for _ in 1..json::DEPTH {
+            value = json!({"a": value});
+        }
+        let all = "[?(@.a)]".repeat(parse::MAX_PARTS);
+        let inner = "[?($..a".repeat(30) + &")]".repeat(30);
+        json::with_room(|| {
+            for path in [
+                "$..a".to_owned(),
+                format!("${all}"),
+                format!("$..a{inner}"),
+                format!("${}", ".a".repeat(1_000)),
+            ] {
+                let _ = read(&path, &value);
+            }
+        });
     }
 
     #[test]

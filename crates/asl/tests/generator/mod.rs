@@ -79,10 +79,13 @@ impl Builder {
             }
             1 => json!({"Type": "Pass", "Result": {"n": 1, "l": [1, 2]}, "ResultPath": "$.r"}),
             2 if jsonata => {
-                json!({"Type": "Pass", "Assign": {"v": "{% $states.context.State.Name %}"}})
+                // An inner scope may not assign what an outer one has.
+                let variable = format!("v{depth}");
+                json!({"Type": "Pass", "Assign": {variable: "{% $states.context.State.Name %}"}})
             }
             2 => {
-                json!({"Type": "Pass", "Parameters": {"u.$": "States.UUID()", "all.$": "$"}, "Assign": {"v.$": "$"}})
+                let variable = format!("v{depth}.$");
+                json!({"Type": "Pass", "Parameters": {"u.$": "States.UUID()", "all.$": "$"}, "Assign": {variable: "$"}})
             }
             3 => self.wait(jsonata),
             4 | 5 => self.task(jsonata, next),
@@ -143,7 +146,8 @@ impl Builder {
                 json!({"Condition": format!("{{% $states.context.Execution.Input.n = {sides} %}}"), "Next": next})
             }
             (false, 0) => {
-                json!({"Variable": "$$.Execution.Input.n", "NumericEquals": 1, "Next": next, "Assign": {"v": 1}})
+                let variable = format!("c{}", self.names);
+                json!({"Variable": "$$.Execution.Input.n", "NumericEquals": 1, "Next": next, "Assign": {variable: 1}})
             }
             (false, 1) => json!({"Not": {"Variable": "$.none", "IsPresent": true}, "Next": next}),
             (false, _) => {
@@ -179,6 +183,11 @@ impl Builder {
             task["Arguments"] = json!({"x": "{% $states.input %}"});
         } else {
             task["Parameters"] = json!({"x.$": "$", "t.$": "$$.State.EnteredTime"});
+        }
+        if resource == CALLBACK {
+            let request = if jsonata { "Arguments" } else { "Parameters" };
+            task[request]["QueueUrl"] = json!("queue");
+            task[request]["MessageBody"] = json!("body");
         }
         if self.dice.roll(2) == 0 {
             task["HeartbeatSeconds"] = json!(timeout / 2);

@@ -32,32 +32,47 @@ pub(super) fn parse(text: &str, kind: Kind) -> Result<StateMachine, ApiError> {
     StateMachine::parse_as(text, kind).map_err(|problems| refused(&problems, text))
 }
 
-/// The first error of a definition.
+/// Every error of a definition, as AWS puts them into one message.
 pub(super) fn refused(problems: &[Diagnostic], text: &str) -> ApiError {
-    let first = problems
+    let mut errors = problems
         .iter()
-        .find(|problem| problem.severity == Severity::Error);
-    let message = first.map_or_else(String::new, |problem| told(problem, text));
+        .filter(|problem| problem.severity == Severity::Error);
+    if let Some(problem) = errors.clone().next().filter(|problem| is_label(problem)) {
+        return ApiError::new("InvalidDefinition", label(&problem.message, text));
+    }
+    let mut message = String::from("Invalid State Machine Definition: '");
+    if let Some(first) = errors.next() {
+        message.push_str(&told(first));
+    }
+    for problem in errors {
+        message.push_str(", ");
+        message.push_str(&told(problem));
+    }
+    message.push('\'');
     ApiError::new("InvalidDefinition", message)
 }
 
-fn told(problem: &Diagnostic, text: &str) -> String {
-    if problem.location.ends_with("/Label") && problem.message.starts_with("Label ") {
-        return label(&problem.message, text);
+/// A text that is no JSON has no place in itself, and the lack of an end is nowhere.
+fn has_no_place(problem: &Diagnostic) -> bool {
+    match problem.code {
+        "INVALID_JSON_DESCRIPTION" => true,
+        "MISSING_END_STATE" => problem.location.is_empty(),
+        _ => false,
     }
-    let location = match problem.location.as_str() {
+}
+
+fn told(problem: &Diagnostic) -> String {
+    let place = match problem.location.as_str() {
+        _ if problem.code == "INVALID_JSON_DESCRIPTION" => String::new(),
+        _ if has_no_place(problem) => " at null".to_owned(),
         "" => " at /".to_owned(),
         location => format!(" at {location}"),
     };
-    let location = if problem.code == "INVALID_JSON_DESCRIPTION" {
-        String::new()
-    } else {
-        location
-    };
-    format!(
-        "Invalid State Machine Definition: '{}: {}{location}'",
-        problem.code, problem.message
-    )
+    format!("{}: {}{place}", problem.code, problem.message)
+}
+
+fn is_label(problem: &Diagnostic) -> bool {
+    problem.location.ends_with("/Label") && problem.message.starts_with("Label ")
 }
 
 /// A Map's label is refused by another part of the service, with words of its own, as it was recorded.
@@ -149,7 +164,7 @@ fn shown(problem: &Diagnostic) -> Value {
     });
     // A text that is no object has no place in itself.
     let whole = problem.message.starts_with("Definition must be");
-    if !whole {
+    if !whole && !has_no_place(problem) {
         let location = match problem.location.as_str() {
             "" => "/",
             location => location,

@@ -65,7 +65,7 @@ impl Inner {
         if let Some(machine) = self.parsed.lock().get(hash) {
             return Ok(machine.clone());
         }
-        let machine = StateMachine::parse(text).map_err(|problems| {
+        let machine = StateMachine::restore(text).map_err(|problems| {
             let first = problems.first().map(ToString::to_string);
             Broken::Definition(first.unwrap_or_default())
         })?;

@@ -1,0 +1,97 @@
+//! Placeholders of deployment tools, such as `${Name}` and `{"Fn::GetAtt": …}`: nothing is wrong with the definition, but it is not yet
+//! what will run. Each gets a warning wherever it stands, and no field is refused for one.
+use crate::Diagnostic;
+use serde_json::{Map, Value};
+
+/// The code of a placeholder's warning.
+pub(super) const UNRESOLVED: &str = "UNRESOLVED_SUBSTITUTION";
+
+/// Whether a text holds a placeholder: `${`, at least one character, and `}`.
+pub(crate) fn has_placeholder(text: &str) -> bool {
+    text.match_indices("${").any(|(at, _)| {
+        let rest = &text[at + 2..];
+        rest.find('}').is_some_and(|end| end > 0)
+    })
+}
+
+/// Whether a deployment tool will fill the value.
+pub(crate) fn is_placeholder(value: &Value) -> bool {
+    match value {
+        Value::String(text) => has_placeholder(text),
+        Value::Object(map) => is_template_call(map),
+        _ => false,
+    }
+}
+
+/// Whether an object is a CloudFormation function, such as `{"Fn::GetAtt": …}`.
+fn is_template_call(map: &Map<String, Value>) -> bool {
+    map.len() == 1
+        && map
+            .iter()
+            .all(|(key, value)| (key == "Ref" && value.is_string()) || key.starts_with("Fn::"))
+}
+
+/// One warning for each placeholder of a definition, in the order of the text.
+pub(super) fn find(root: &Value) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    // The last of these is looked at next: a definition may nest deeper than the stack of this thread.
+    let mut open = vec![(String::new(), root)];
+    while let Some((at, value)) = open.pop() {
+        if is_placeholder(value) && !at.is_empty() {
+            let what = if value.is_string() {
+                "a substitution"
+            } else {
+                "a template function"
+            };
+            found.push(
+                Diagnostic::warning(
+                    UNRESOLVED,
+                    &at,
+                    format!("The field holds {what} that no tool has resolved: {value}"),
+                )
+                .with_hint("the tool that deploys the definition fills it"),
+            );
+            continue;
+        }
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map.iter().rev() {
+                    open.push((format!("{at}/{key}"), value));
+                    if has_placeholder(key) {
+                        found.push(
+                            Diagnostic::warning(
+                                UNRESOLVED,
+                                &format!("{at}/{key}"),
+                                "The name of the field holds a substitution that no tool has resolved",
+                            )
+                            .with_hint("the tool that deploys the definition fills it"),
+                        );
+                    }
+                }
+            }
+            Value::Array(items) => {
+                let items = items.iter().enumerate().rev();
+                open.extend(items.map(|(index, item)| (format!("{at}[{index}]"), item)));
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn every_placeholder_has_its_place() {
+        let found = find(
+            &json!({"a": "${X}", "b": [{"c": "x ${Y} z"}, {"Ref": "R"}], "${K}": 1,
+            "d": ["$", "${", "${}", "$x", {"Ref": "R", "more": 1}, {"Ref": {}}], "e": {"Fn::Sub": "${Z}"}}),
+        );
+        let mut places: Vec<&str> = found.iter().map(|d| d.location.as_str()).collect();
+        places.sort_unstable();
+        assert_eq!(places, ["/${K}", "/a", "/b[0]/c", "/b[1]", "/e"]);
+    }
+}
