@@ -29,7 +29,7 @@ fn flags_win_over_the_file() {
     let resize = &config.functions["resize"];
     assert_eq!(
         (resize.concurrency, resize.timeout),
-        (NonZeroUsize::new(4), Some(Duration::from_secs(30)))
+        (Some(4), Some(Duration::from_secs(30)))
     );
     assert_eq!(resize.command, ["python3", "resize.py"]);
 }
