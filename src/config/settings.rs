@@ -16,6 +16,7 @@ pub const SETTINGS: &str = r#"Configuration:
     chaos = "drop=0.05"
 
     samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
+    sample_addresses = ["https://pictures.example.com/"]   # what the samples read besides files of this server
     retention = "30d"               # how long finished jobs are kept; files are kept 7 days longer, in a bucket for ever
     report_life = "7d"              # how long the functions of a job may report
     allowed_origins = ["https://app.example.com"]   # web pages of these origins may use the server, besides its own ("*": all). Left out on
@@ -95,6 +96,7 @@ pub const SETTINGS: &str = r#"Configuration:
 #[cfg(test)]
 mod tests {
     use super::super::File;
+    use super::super::file::{SECTIONS, keys};
     use super::SETTINGS;
 
     /// The indented lines.
@@ -113,29 +115,11 @@ mod tests {
 
     #[test]
     fn the_help_has_every_key() {
-        let tables = [
-            "",
-            "[functions.a]",
-            "[auth]",
-            "[[auth.api_keys]]",
-            "[auth.oidc]",
-            "[aws]",
-            "[limits]",
-            "[broker]",
-            "[services]",
-            "[services.connections.a]",
-        ];
-        for table in tables {
-            // An unknown key is answered with the known ones.
-            let error = toml::from_str::<File>(&format!("{table}\nunknown = 1"));
-            let error = error.expect_err(table).to_string();
-            let known = error.split("expected").nth(1).expect("the known ones");
-            let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-            assert!(!names.is_empty(), "{error}");
-            for name in names {
+        for table in SECTIONS {
+            for name in keys(table) {
                 let there = ["{} = ", "[{}]", "[{}.", "[[{}.", ".{}]", "{}.", ".{}."]
                     .iter()
-                    .any(|form| example().contains(&form.replace("{}", name)));
+                    .any(|form| example().contains(&form.replace("{}", &name)));
                 assert!(there, "{table} {name} is not in the help");
             }
         }

@@ -1,15 +1,19 @@
 //! `/graphql` and `/graphql/realtime`: GraphQL over HTTP (POST and GET), GraphiQL for a browser, WebSocket upgrades, and subscriptions as
 //! server-sent events or multipart parts.
 
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use resolvers::Caller;
 use serde_json::value::RawValue;
 
 use super::body::{BodyError, Paced};
 use super::connection::Connection;
+use super::incoming::{self, Incoming, objects};
 use super::negotiation::{Wants, wants};
 use super::{BODY_BYTES, Doors, graphiql};
 use crate::auth::{AuthError, Authenticated, Credentials};
@@ -74,7 +78,8 @@ async fn answer(doors: Doors, request: Request) -> Response {
     };
     let graphql = match parts.method {
         Method::POST => match read(&parts.headers, Paced::new(body, connection)).await {
-            Ok(graphql) => graphql,
+            Ok(Incoming::One(graphql)) => *graphql,
+            Ok(Incoming::Batch(all)) => return batch(&doors, found.caller, wants, all).await,
             Err(error) => return unread(wants, error),
         },
         Method::GET | Method::HEAD => match from_query(parts.uri.query().unwrap_or("")) {
@@ -117,19 +122,26 @@ async fn answer(doors: Doors, request: Request) -> Response {
             }
         }
         Wants::Json | Wants::GraphqlResponse | Wants::Html => {
-            let answer = doors.executor.execute(found.caller, &graphql, changes);
+            let answer = doors.executor.execute(found.caller, graphql, changes);
             let (answer, come_back) = rate::noting(answer).await;
-            let mut response = answered(wants, answer);
-            if let Some(come_back) = come_back {
-                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-                let seconds = come_back.as_secs_f64().ceil().max(1.0);
-                if let Ok(seconds) = HeaderValue::from_str(&seconds.to_string()) {
-                    response.headers_mut().insert(RETRY_AFTER, seconds);
-                }
-            }
-            response
+            paced(answered(wants, answer), come_back)
         }
     }
+}
+
+/// A list of answers to a list of requests.
+async fn batch(doors: &Doors, caller: Caller, wants: Wants, all: Vec<wire::Request>) -> Response {
+    if matches!(wants, Wants::EventStream | Wants::Multipart) {
+        let text = "a batch is answered with JSON: ask with Accept: application/json, or send its requests one by one";
+        return refuse(
+            Wants::Json,
+            StatusCode::BAD_REQUEST,
+            text,
+            "MalformedHttpRequestException",
+        );
+    }
+    let (answer, come_back) = rate::noting(doors.executor.execute_batch(caller, all)).await;
+    paced(answered(wants, answer), come_back)
 }
 
 fn answered(wants: Wants, answer: HttpAnswer) -> Response {
@@ -225,7 +237,19 @@ fn unauthorized(error: AuthError) -> Response {
     response
 }
 
-async fn read(headers: &HeaderMap, mut body: Paced) -> Result<wire::Request, Unread> {
+/// The answer with its status and `Retry-After` where the caller's rate was used up.
+fn paced(mut response: Response, come_back: Option<Duration>) -> Response {
+    if let Some(come_back) = come_back {
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        let seconds = come_back.as_secs_f64().ceil().max(1.0);
+        if let Ok(seconds) = HeaderValue::from_str(&seconds.to_string()) {
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+    }
+    response
+}
+
+async fn read(headers: &HeaderMap, mut body: Paced) -> Result<Incoming, Unread> {
     let malformed = |status, text| Err(Unread::Malformed(status, text));
     let kind = headers
         .get(CONTENT_TYPE)
@@ -259,27 +283,8 @@ async fn read(headers: &HeaderMap, mut body: Paced) -> Result<wire::Request, Unr
         let text = "Request body is empty.".to_owned();
         return malformed(StatusCode::BAD_REQUEST, text);
     }
-    let request = serde_json::from_slice(&bytes).map_err(|error| {
-        let text = format!("Unable to parse GraphQL query: the body must be {{\"query\": \"…\", \"variables\": {{…}}}}: {error}");
-        Unread::Malformed(StatusCode::BAD_REQUEST, text)
-    })?;
-    objects(request).map_err(|text| Unread::Malformed(StatusCode::BAD_REQUEST, text))
-}
-
-/// `variables` and `extensions` are maps (GraphQL over HTTP, "Request Parameters").
-fn objects(request: wire::Request) -> Result<wire::Request, String> {
-    for (name, value) in [
-        ("variables", &request.variables),
-        ("extensions", &request.extensions),
-    ] {
-        if value
-            .as_ref()
-            .is_some_and(|value| !value.get().starts_with('{'))
-        {
-            return Err(format!("{name} must be an object: {{\"name\": value}}"));
-        }
-    }
-    Ok(request)
+    let incoming = incoming::read(bytes).await;
+    incoming.map_err(|text| Unread::Malformed(StatusCode::BAD_REQUEST, text))
 }
 
 fn from_query(query: &str) -> Result<wire::Request, String> {

@@ -26,6 +26,7 @@ pub mod graphiql;
 pub mod graphql;
 pub mod guard;
 mod head;
+mod incoming;
 mod listener;
 mod negotiation;
 pub mod operations;

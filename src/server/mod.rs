@@ -5,6 +5,8 @@
 //! | `embedded` | SQLite, the engine of `workflow`, a directory of files: all in this process |
 //! | `aws` | DynamoDB and Step Functions (feature `aws`) |
 //! | `bucket` | files in S3 (feature `aws`) |
+//! | `commands` | whether the command of a function can be run |
+//! | `private` | the directory of files, closed to other users |
 //! | `job_types` | the state machines of the job types |
 //! | `listener` | addresses |
 //! | `error` | why a server does not start |
@@ -13,10 +15,12 @@
 mod aws;
 #[cfg(feature = "aws")]
 mod bucket;
+mod commands;
 mod embedded;
 mod error;
 mod job_types;
 mod listener;
+mod private;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -34,8 +34,13 @@ pub(crate) fn home() -> Home {
 }
 
 /// The report token of a job that waits, as its function got it: the test looks where only the operator of the machine can look.
-pub(crate) async fn report_token(internal: &str, client: &Client, execution: &str) -> String {
-    let arn = format!("arn:aws:states:us-east-1:000000000000:execution:wait:{execution}");
+pub(crate) async fn report_token(
+    internal: &str,
+    client: &Client,
+    machine: &str,
+    execution: &str,
+) -> String {
+    let arn = format!("arn:aws:states:us-east-1:000000000000:execution:{machine}:{execution}");
     let request = client.request(reqwest::Method::POST, internal);
     let response = request
         .header("x-amz-target", "AWSStepFunctions.DescribeExecution")
@@ -360,7 +365,7 @@ async fn a_report_token_reports_on_its_job_in_its_attempt() {
     let other = ann.submit("wait", &json!({})).await;
     ann.until_status(&id, "WAITING").await;
     ann.until_status(&other, "WAITING").await;
-    let token = report_token(server.internal(), &server.client(), &id).await;
+    let token = report_token(server.internal(), &server.client(), "wait", &id).await;
     let function = ann.with_token(&token);
     let report = async |client: &Client, id: &str| {
         let document = "mutation($id: ID!) { reportProgress(input: { id: $id, progress: 7, message: \"half\" }) { message } }";

@@ -192,7 +192,7 @@ async fn each_operation_by_each_caller_through_each_door() {
         .as_str()
         .unwrap()
         .to_owned();
-    let report = report_token(server.internal(), &server.client(), &execution).await;
+    let report = report_token(server.internal(), &server.client(), "wait", &execution).await;
     let document = "mutation($id: ID!) { createWatchToken(id: $id) { token } }";
     let watch = ann.data(document, json!({ "id": own })).await;
     let watch = watch["token"].as_str().unwrap().to_owned();

@@ -372,7 +372,8 @@ async fn a_function_uploads_for_its_job_while_that_lasts() {
     let id = ann.submit("wait", &json!({})).await;
     let job = ann.until_status(&id, "WAITING").await;
     let execution = job["execution"].as_str().unwrap();
-    let token = crate::access::report_token(server.internal(), &server.client(), execution).await;
+    let token =
+        crate::access::report_token(server.internal(), &server.client(), "wait", execution).await;
     let function = server.client().with_token(&token);
     let document = "mutation { createUpload(name: \"a\", size: 1) { id } }";
     function.data(document, json!({})).await;

@@ -36,4 +36,4 @@ pub use engine::{
     Definition, Description, Earlier, End, Engine, EngineError, ExecutionEvent, History, Listed,
     Listener, NoListener, OpenError, Settings, Started, Status, limits,
 };
-pub use machines::{Checked, Machine, Machines, MachinesError, Problem};
+pub use machines::{Checked, Machine, Machines, MachinesError, Problem, decode_text, read_text};

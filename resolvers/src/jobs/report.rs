@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use job::change::{Refused, Report};
-use job::{Change, Event, Job, JobId, Time, Update};
+use job::change::Report;
+use job::{Change, Event, Job, JobId, Refused, Time, Update};
 
 use super::{Resolvers, now};
 use crate::Error;
 use crate::caller::{Caller, Rights};
 use crate::files::{Upload, UploadError};
+use crate::token::first_attempt;
 
 /// How long a watch token may live, in seconds: from one to 24 hours.
 pub const WATCH_TOKEN_SECONDS: std::ops::RangeInclusive<i64> = 1..=86_400;
@@ -43,17 +44,39 @@ impl Resolvers {
         report: ReportProgress,
     ) -> Result<Arc<Job>, Error> {
         let attempt = caller.may_report(report.id)?;
+        let reported = self.report_in(attempt, report.clone()).await;
+        let (Err(Error::Refused(Refused::Attempt { .. })), Some(attempt)) = (&reported, attempt)
+        else {
+            return reported;
+        };
+        match self.attempt_of_first_token(report.id, attempt).await? {
+            Some(current) => self.report_in(Some(current), report).await,
+            None => reported,
+        }
+    }
+
+    async fn report_in(
+        &self,
+        attempt: Option<u32>,
+        report: ReportProgress,
+    ) -> Result<Arc<Job>, Error> {
         let change = Change {
             attempt,
             ..Change::of(Update::Report(report.report))
         };
-        Ok(Arc::clone(
-            self.parts
-                .store
-                .apply(report.id, change, now())
-                .await?
-                .job(),
-        ))
+        let outcome = self.parts.store.apply(report.id, change, now()).await?;
+        Ok(Arc::clone(outcome.job()))
+    }
+
+    /// The job's attempt, when its execution was started for the attempt of the token and redriven since, and hands its tasks that
+    /// token still.
+    async fn attempt_of_first_token(&self, id: JobId, token: u32) -> Result<Option<u32>, Error> {
+        if !self.parts.workflow.keeps_first_token() {
+            return Ok(None);
+        }
+        let job = self.parts.store.get(id).await?.ok_or(Error::NotFound(id))?;
+        let first = first_attempt(&job.execution).map(|(_, attempt)| attempt);
+        Ok((first == Some(token)).then_some(job.attempt))
     }
 
     /// A place for one file: an address to PUT it to, and one to GET it from.

@@ -86,7 +86,8 @@ impl Execution {
                     Fault::runtime(format!("Invalid path '{}' : {why}", path.text))
                 })?;
                 // A variable with an object ends an inline Map: so it is in recordings of AWS, which its guide does not speak of.
-                let objects = map.is_distributed || path.root == Root::Input;
+                let selected = path.root == Root::Input && !path.is_whole();
+                let objects = map.is_distributed || selected;
                 Some(Listed::read(found.into_owned(), objects).ok_or_else(|| {
                     Fault::runtime(format!(
                         "Reference path \"{}\" must point to array.",

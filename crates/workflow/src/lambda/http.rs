@@ -278,7 +278,7 @@ fn error_of_trailers(trailers: &HeaderMap) -> Option<(String, Bytes)> {
     let body = trailers
         .get(ERROR_BODY)
         .and_then(|body| STANDARD.decode(body).ok())
-        .filter(|body| serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok());
+        .filter(|body| json::text(body).and_then(json::check).is_ok());
     let body = body.map_or_else(|| failed::payload(&error, ""), Bytes::from);
     Some((error, body))
 }

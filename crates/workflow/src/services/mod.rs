@@ -97,7 +97,7 @@ fn service(resource: &Resource) -> Option<(Service, &str, Pattern)> {
 }
 
 fn arguments(resource: &Resource, payload: &str) -> Result<Map<String, Value>, Failure> {
-    match serde_json::from_str(payload) {
+    match json::read_made(payload) {
         Ok(Value::Object(arguments)) => Ok(arguments),
         Ok(Value::Null) => Ok(Map::new()),
         _ => Err((
@@ -169,11 +169,11 @@ impl Services {
             match answered {
                 Ok(result) if pattern == Pattern::WaitForTaskToken => {
                     responder.started(None);
-                    responder.submitted(result.to_string().into());
+                    responder.submitted(json::write(&result).into());
                 }
                 Ok(result) => {
                     responder.started(None);
-                    responder.succeeded(result.to_string().into());
+                    responder.succeeded(json::write(&result).into());
                 }
                 Err((error, cause)) => {
                     responder.started(None);
@@ -280,7 +280,7 @@ impl Shared {
             // A second installation fails, and then the first one is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
             let builder = || {
-                reqwest::Client::builder()
+                outgoing::client()
                     .redirect(reqwest::redirect::Policy::none())
                     .user_agent(concat!("jobcast/", env!("CARGO_PKG_VERSION")))
             };
