@@ -3,9 +3,9 @@
 use crate::nearest::did_you_mean;
 
 /// Maximum length in bytes of a name for which similar ones are looked for.
-const NAME_BYTES: usize = 64;
+const NAME_BYTES: usize = 32;
 /// Maximum number of names that are looked at.
-const NAMES: usize = 200;
+const NAMES: usize = 50;
 
 /// `; did you mean …?`, or nothing.
 pub(super) fn similar<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
