@@ -102,7 +102,7 @@ impl StateMachine {
     fn read(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
         let root = match root(text) {
             Ok(root) => root,
-            Err(problem) => return (None, false, vec![problem]),
+            Err(problem) => return (None, false, vec![*problem]),
         };
         let mut reader = reader::Reader::new(kind);
         reader.problems.extend(duplicates::find(text));
@@ -223,9 +223,9 @@ pub fn validate_as(text: &str, kind: Type) -> Vec<Diagnostic> {
     }
 }
 
-pub(crate) fn root(text: &str) -> Result<Value, Diagnostic> {
+pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
     if text.len() > MAX_DEFINITION {
-        return Err(Diagnostic::error(
+        return Err(Box::new(Diagnostic::error(
             reader::SCHEMA,
             "",
             format!(
@@ -235,28 +235,27 @@ pub(crate) fn root(text: &str) -> Result<Value, Diagnostic> {
         )
         .with_hint(
             "move parts into state machines of their own and start them with states:startExecution",
-        ));
+        )));
     }
     if text.trim().is_empty() {
-        return Err(Diagnostic::error(
-            reader::SCHEMA,
-            "",
-            "Definition must be a valid JSON object",
-        )
-        .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
+        return Err(Box::new(
+            Diagnostic::error(reader::SCHEMA, "", "Definition must be a valid JSON object")
+                .with_hint("write {\"StartAt\": …, \"States\": {…}}"),
+        ));
     }
     let root: Value = serde_json::from_str(text).map_err(|e| {
-        Diagnostic::error("INVALID_JSON_DESCRIPTION", "", e.to_string())
-            .at(e.line(), e.column())
-            .with_hint("the text is not JSON")
+        let problem = Diagnostic::error("INVALID_JSON_DESCRIPTION", "", e.to_string());
+        Box::new(
+            problem
+                .at(e.line(), e.column())
+                .with_hint("the text is not JSON"),
+        )
     })?;
     if !root.is_object() {
-        return Err(Diagnostic::error(
-            reader::SCHEMA,
-            "",
-            "Definition must be a valid JSON object",
-        )
-        .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
+        return Err(Box::new(
+            Diagnostic::error(reader::SCHEMA, "", "Definition must be a valid JSON object")
+                .with_hint("write {\"StartAt\": …, \"States\": {…}}"),
+        ));
     }
     Ok(root)
 }
