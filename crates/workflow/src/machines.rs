@@ -417,6 +417,35 @@ mod tests {
     }
 
     #[test]
+    fn what_a_deployment_tool_will_fill_is_a_warning() {
+        let directory = tempfile::tempdir().unwrap();
+        let definition = r#"{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"${SomeFunctionArn}","TimeoutSeconds":"${Seconds}","Next":"${Next}"},
+            "B":{"Type":"Task","Resource":"arn:aws:states:::${Service}:${Action}","Parameters":{"a":"${A}"},"End":true}}}"#;
+        std::fs::write(directory.path().join("a.asl.json"), definition).unwrap();
+        let found = Machines::check(directory.path()).problems;
+        let places: Vec<&str> = found.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(
+            places,
+            [
+                "/States/A/Resource",
+                "/States/A/TimeoutSeconds",
+                "/States/A/Next",
+                "/States/B/Resource",
+                "/States/B/Parameters/a"
+            ]
+        );
+        assert!(
+            found
+                .iter()
+                .all(|one| one.severity == Severity::Warning
+                    && one.code == "UNRESOLVED_SUBSTITUTION"),
+            "{found:?}"
+        );
+        let machines = Machines::load(directory.path()).unwrap();
+        assert!(machines.get("a").unwrap().functions().is_empty());
+    }
+
+    #[test]
     fn a_schema_belongs_to_its_definition() {
         let directory = tempfile::tempdir().unwrap();
         let file =
