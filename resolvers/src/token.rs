@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -75,6 +76,21 @@ impl Signer {
         self.token(&format!("watch:{job}:0:{}", expires_at.as_millis()))
     }
 
+    /// The same, and it says whose job that is: see [`Signer::owner_in`].
+    pub fn watch_token_of(&self, job: JobId, owner: &str, expires_at: Time) -> String {
+        let (owner, ends) = (URL_SAFE_NO_PAD.encode(owner), expires_at.as_millis());
+        self.token(&format!("watch:{job}:0:{ends}:{owner}"))
+    }
+
+    /// The owner of the job that a watch token reads, when the token says it: those who watch by somebody's tokens are counted with
+    /// that owner, however many tokens there are. For a token that [`Signer::caller`] has accepted.
+    pub fn owner_in(&self, token: &str) -> Option<String> {
+        let (signed, _) = token.strip_prefix(PREFIX)?.rsplit_once('.')?;
+        let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(signed).ok()?).ok()?;
+        let owner = claims.strip_prefix("watch:")?.split(':').nth(3)?;
+        String::from_utf8(URL_SAFE_NO_PAD.decode(owner).ok()?).ok()
+    }
+
     fn token(&self, claims: &str) -> String {
         let signed = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(claims));
         let signature = self.sign(&signed);
@@ -86,6 +102,20 @@ impl Signer {
     /// # Errors
     /// [`TokenError`].
     pub fn caller(&self, token: &str, now: Time) -> Result<(Caller, Time), TokenError> {
+        let (rights, expires_at) = self.claims(token)?;
+        if expires_at <= now {
+            return Err(TokenError::Expired);
+        }
+        let subject = match &rights {
+            Rights::Report { job, .. } => format!("report:{job}"),
+            Rights::Watch(job) => format!("watch:{job}"),
+            Rights::Roles(_) => return Err(TokenError::Invalid),
+        };
+        Ok((Caller { subject, rights }, expires_at))
+    }
+
+    /// What a token of ours gives, and until when, whether or not that is over.
+    fn claims(&self, token: &str) -> Result<(Rights, Time), TokenError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Invalid)?;
         if !self.verify(signed, signature) {
             return Err(TokenError::Invalid);
@@ -101,21 +131,67 @@ impl Signer {
         let job: JobId = job.parse().map_err(|_| TokenError::Invalid)?;
         let attempt = attempt.parse().map_err(|_| TokenError::Invalid)?;
         let expires_at = Time::from_millis(expires_at.parse().map_err(|_| TokenError::Invalid)?);
-        if expires_at <= now {
-            return Err(TokenError::Expired);
-        }
         let rights = match kind {
             "report" => Rights::Report { job, attempt },
             "watch" => Rights::Watch(job),
             _ => return Err(TokenError::Invalid),
         };
-        Ok((
-            Caller {
-                subject: format!("{kind}:{job}"),
-                rights,
-            },
-            expires_at,
-        ))
+        Ok((rights, expires_at))
+    }
+}
+
+/// The job of an execution, and the attempt that it was started for: an execution is named `JOB` or `JOB-ATTEMPT`.
+pub(crate) fn first_attempt(execution: &str) -> Option<(JobId, u32)> {
+    let job = execution.get(..36)?.parse().ok()?;
+    match execution.get(36..)?.strip_prefix('-') {
+        None => Some((job, 1)),
+        Some(attempt) => Some((job, attempt.parse().ok()?)),
+    }
+}
+
+/// Renews the report tokens in what a redriven execution hands to its tasks. A redriven execution keeps its first input, and the
+/// token in that is of an attempt that has ended.
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    signer: Signer,
+    life_millis: i64,
+}
+
+impl Renewal {
+    /// The new tokens are signed with `signer` and live for `life_millis`.
+    pub fn new(signer: Signer, life_millis: i64) -> Renewal {
+        Renewal {
+            signer,
+            life_millis,
+        }
+    }
+
+    /// The payload of a task with a token of the current attempt in the place of each report token of an earlier attempt of the same
+    /// job. Each redrive is an attempt. `None`: there is none.
+    pub fn renewed(
+        &self,
+        execution: &str,
+        redrives: u32,
+        payload: &str,
+        now: Time,
+    ) -> Option<Arc<str>> {
+        let (job, first) = first_attempt(execution)?;
+        let current = first.checked_add(redrives)?;
+        let mut new = None;
+        let renewed = replaced(payload, |token| {
+            let (rights, _) = self.signer.claims(token).ok()?;
+            let earlier = matches!(rights, Rights::Report { job: of, attempt } if of == job && attempt < current);
+            earlier.then(|| {
+                let expires_at = now.plus_millis(self.life_millis);
+                let new =
+                    new.get_or_insert_with(|| self.signer.report_token(job, current, expires_at));
+                new.clone().into()
+            })
+        });
+        match renewed {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(renewed) => Some(renewed.into()),
+        }
     }
 }
 
@@ -125,24 +201,34 @@ pub const HIDDEN: &str = "hidden";
 /// The text without the tokens that stand in it. The input of an execution carries the job's report token, and so may whatever comes of it:
 /// who may only read must not find it there.
 pub fn hide(text: &str) -> Cow<'_, str> {
+    replaced(text, |_| Some(HIDDEN.into()))
+}
+
+/// The text with something else in the place of each token for which `by` gives something.
+fn replaced<'a>(
+    text: &'a str,
+    mut by: impl FnMut(&str) -> Option<Cow<'static, str>>,
+) -> Cow<'a, str> {
     let mut shown = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(PREFIX) {
-        let end = at + token_bytes(&rest[at..]);
-        if end == at {
-            let after = at + PREFIX.len();
-            shown.push_str(&rest[..after]);
-            rest = &rest[after..];
-            continue;
+    // Up to here the text is in `shown`.
+    let mut copied = 0;
+    let mut from = 0;
+    while let Some(found) = text[from..].find(PREFIX) {
+        let at = from + found;
+        let length = token_bytes(&text[at..]);
+        from = at + length.max(PREFIX.len());
+        if length > 0
+            && let Some(other) = by(&text[at..from])
+        {
+            shown.push_str(&text[copied..at]);
+            shown.push_str(&other);
+            copied = from;
         }
-        shown.push_str(&rest[..at]);
-        shown.push_str(HIDDEN);
-        rest = &rest[end..];
     }
-    if shown.is_empty() {
+    if copied == 0 {
         return text.into();
     }
-    shown.push_str(rest);
+    shown.push_str(&text[copied..]);
     shown.into()
 }
 
@@ -194,6 +280,37 @@ mod tests {
     }
 
     #[test]
+    fn a_redriven_execution_gets_tokens_of_its_attempt() {
+        let signer = Signer::new([7; 32]);
+        let (now, over) = (Time::from_millis(1_000), Time::from_millis(1));
+        let (job, other) = (JobId::new(now, 1), JobId::new(now, 2));
+        let first = signer.report_token(job, 1, over);
+        let foreign = signer.report_token(other, 1, over);
+        let watch = signer.watch_token(job, over);
+        let strange = Signer::new([8; 32]).report_token(job, 1, over);
+        let renewal = Renewal::new(signer.clone(), 500);
+        let payload = format!(
+            r#"{{"a":"{first}","b":"{{\"c\":\"{first}\"}}","d":"{foreign} {watch} {strange}"}}"#
+        );
+        for (execution, redrives, attempt) in [
+            (job.to_string(), 1, 2),
+            (job.to_string(), 7, 8),
+            (format!("{job}-3"), 2, 5),
+        ] {
+            let second = signer.report_token(job, attempt, Time::from_millis(1_500));
+            let renewed = renewal.renewed(&execution, redrives, &payload, now);
+            assert_eq!(renewed.as_deref(), Some(&*payload.replace(&first, &second)));
+            // Once more: a payload that was renewed is not renewed again.
+            let again = renewal.renewed(&execution, redrives, &renewed.unwrap(), now);
+            assert_eq!(again, None);
+        }
+        for execution in ["", "x", &other.to_string()[..35], &format!("{job}-x")] {
+            assert_eq!(renewal.renewed(execution, 1, &payload, now), None);
+        }
+        assert_eq!(renewal.renewed(&job.to_string(), 1, "{}", now), None);
+    }
+
+    #[test]
     fn a_token_stands_for_its_caller_until_it_expires_or_is_changed() {
         let signer = Signer::new([7; 32]);
         let (now, later) = (Time::from_millis(1_000), Time::from_millis(2_000));
@@ -223,6 +340,14 @@ mod tests {
             assert_eq!(signer.caller(garbage, now), Err(TokenError::Invalid));
         }
         let watch = signer.watch_token(job, later);
+        assert_eq!(signer.owner_in(&watch), None);
+        let owned = signer.watch_token_of(job, "https://id.example|ann:é", later);
+        let owner = signer.owner_in(&owned);
+        assert_eq!(owner.as_deref(), Some("https://id.example|ann:é"));
+        assert_eq!(
+            signer.caller(&owned, now).unwrap().0.rights,
+            Rights::Watch(job)
+        );
         assert_eq!(
             signer.caller(&watch, now).unwrap().0.rights,
             Rights::Watch(job)

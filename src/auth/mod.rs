@@ -5,22 +5,28 @@
 //! | [`api_key`] | API keys |
 //! | [`oidc`], with its keys in [`jwks`] and their signatures in `signature` | tokens of an identity provider (OpenID Connect, Cognito) |
 //!
+//! Callers of different sources are different people: see [`oidc::keep_apart`]. What is refused leaves a line in the log: [`refusal`].
+//!
 //! Our own report and watch tokens are always served; the other modes as they are configured, several at once. Without any of them, on a
 //! loopback listener only, whoever brings no token of ours is the `dev` caller.
 
 pub mod api_key;
 pub mod jwks;
 pub mod oidc;
+pub mod refusal;
 mod signature;
 #[cfg(test)]
 mod tests;
 
 use job::Time;
 use resolvers::Caller;
+use resolvers::caller::Rights;
 use resolvers::token::{PREFIX, Signer, TokenError};
 
 pub use api_key::ApiKey;
 pub use oidc::{Oidc, OidcConfig};
+
+use refusal::{Check, Refusal, Refusals, Shown};
 
 /// What a request brings.
 #[derive(Clone, Copy, Debug, Default)]
@@ -75,6 +81,7 @@ pub struct Authenticator {
     keys: Vec<ApiKey>,
     issuers: Vec<Oidc>,
     signer: Signer,
+    refusals: Refusals,
 }
 
 impl Authenticator {
@@ -84,10 +91,11 @@ impl Authenticator {
             keys,
             issuers,
             signer,
+            refusals: Refusals::default(),
         }
     }
 
-    /// The caller that the credentials stand for.
+    /// The caller that the credentials stand for. What is refused is logged, and answered late when too much is.
     ///
     /// # Errors
     /// [`AuthError`].
@@ -96,6 +104,17 @@ impl Authenticator {
         credentials: Credentials<'_>,
         now: Time,
     ) -> Result<Authenticated, AuthError> {
+        match self.find(credentials, now).await {
+            Ok(found) => Ok(found),
+            Err(refusal) => Err(self.refusals.answer(refusal).await),
+        }
+    }
+
+    async fn find(
+        &self,
+        credentials: Credentials<'_>,
+        now: Time,
+    ) -> Result<Authenticated, Refusal> {
         let token = credentials.authorization.map(bearer);
         if let Some(token) = token.filter(|token| token.starts_with(PREFIX)) {
             return self.own(token, now);
@@ -107,24 +126,68 @@ impl Authenticator {
         if self.keys.is_empty() && self.issuers.is_empty() {
             return Ok(forever(Caller::dev()));
         }
+        let mut check = Check::ApiKey;
         if credentials.api_key.is_none()
+            && !self.issuers.is_empty()
             && let Some(token) = token
-            && let Some(issuer) = self.issuers.iter().find(|issuer| issuer.issued(token))
         {
-            return issuer.authenticate(token, now).await;
+            match self.of_a_provider(token, now).await {
+                Err(Refusal::Failed(failed @ (Check::Form(_) | Check::Issuer { .. }))) => {
+                    check = failed;
+                }
+                answer => return answer,
+            }
         }
         // An API key is accepted in either header: a client that knows only one of them can be served too.
-        let key = credentials.api_key.or(token).ok_or(AuthError::Missing)?;
-        let known = ApiKey::find(&self.keys, key).ok_or(AuthError::Invalid)?;
+        let key = credentials.api_key.or(token).ok_or(Refusal::Missing)?;
+        let known = ApiKey::find(&self.keys, key).ok_or(check)?;
         Ok(forever(Caller::new(known.subject.clone(), &known.roles)))
     }
 
-    fn own(&self, token: &str, now: Time) -> Result<Authenticated, AuthError> {
+    /// The caller of a provider's token. A provider may be configured several times, for several audiences: each is tried.
+    async fn of_a_provider(&self, token: &str, now: Time) -> Result<Authenticated, Refusal> {
+        let issuer = oidc::issuer_of(token).map_err(Check::Form)?;
+        let mut refused = Check::Issuer {
+            got: Shown::claim(issuer.as_ref()),
+        };
+        let issuer = issuer.as_ref().and_then(serde_json::Value::as_str);
+        for provider in &self.issuers {
+            if Some(provider.issuer()) != issuer {
+                continue;
+            }
+            match provider.authenticate(token, now).await {
+                Ok(found) if self.is_taken(provider, &found.caller.subject) => {
+                    return Err(Check::TakenName(Shown::new(&found.caller.subject)).into());
+                }
+                // One that is for this audience, and too old, says more than one for another audience.
+                Err(Refusal::Failed(_)) if refused == Check::Expired => {}
+                Err(Refusal::Failed(check)) => refused = check,
+                answer => return answer,
+            }
+        }
+        Err(refused.into())
+    }
+
+    /// Whether a name that a provider gave without a prefix is one that another source gives.
+    fn is_taken(&self, provider: &Oidc, subject: &str) -> bool {
+        let mut others = self.issuers.iter().map(Oidc::owner_prefix);
+        provider.owner_prefix().is_empty()
+            && (self.keys.iter().any(|key| key.subject == subject)
+                || others.any(|prefix| !prefix.is_empty() && subject.starts_with(prefix)))
+    }
+
+    fn own(&self, token: &str, now: Time) -> Result<Authenticated, Refusal> {
         let found = self.signer.caller(token, now);
-        let (caller, expires_at) = found.map_err(|error| match error {
-            TokenError::Invalid => AuthError::Invalid,
-            TokenError::Expired => AuthError::Expired,
+        let (mut caller, expires_at) = found.map_err(|error| match error {
+            TokenError::Invalid => Check::OwnToken,
+            TokenError::Expired => Check::Expired,
         })?;
+        // Its connections are counted with the owner's.
+        if let Rights::Watch(_) = caller.rights
+            && let Some(owner) = self.signer.owner_in(token)
+        {
+            caller.subject = owner;
+        }
         Ok(Authenticated {
             caller,
             expires_at: Some(expires_at),

@@ -15,10 +15,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::jwks::{Jwks, JwksError, Source};
-use super::{AuthError, Authenticated, signature};
+use super::refusal::{Check, Refusal, Shown};
+use super::{ApiKey, Authenticated, signature};
 
 /// Bytes of a token; identity providers stay far below, since it must fit into a header.
 pub const TOKEN_BYTES: usize = 16 * 1024;
+/// Bytes of an owner's prefix; the name behind it needs room as well.
+pub const PREFIX_BYTES: usize = job::limits::OWNER_BYTES / 2;
 /// How far the provider's clock may be ahead of ours. A token's end is taken as it is: nobody is kept longer than the provider said.
 pub const CLOCK_SKEW_MILLIS: i64 = 60_000;
 
@@ -38,6 +41,10 @@ pub struct OidcConfig {
     /// The claim that is the caller's name, and so the owner of what it submits.
     #[serde(default = "sub")]
     pub subject_claim: String,
+    /// What stands before that name in the owner. With several providers each has its own, its `issuer|` unless another is given; see
+    /// [`keep_apart`].
+    #[serde(default)]
+    pub owner_prefix: Option<String>,
     /// The claim with the caller's groups: a list of texts, or one text of words. One that begins with `/` is a JSON pointer into the claims.
     #[serde(default = "cognito_groups")]
     pub groups_claim: String,
@@ -68,6 +75,58 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
         Texts::One(text) => vec![text],
         Texts::Many(texts) => texts,
     })
+}
+
+/// Gives each of several providers a prefix of its own, and refuses what could give two people one name: the owner of a job decides who
+/// sees it. A provider that is the only one gives names as they are; which of those an API key has is known, and refused with the token.
+///
+/// # Errors
+/// [`OidcError::Invalid`].
+pub fn keep_apart(providers: &mut [OidcConfig], keys: &[ApiKey]) -> Result<(), OidcError> {
+    let several = providers
+        .windows(2)
+        .any(|two| two[0].issuer != two[1].issuer);
+    for provider in providers.iter_mut().filter(|_| several) {
+        let prefix = format!("{}|", provider.issuer);
+        provider.owner_prefix.get_or_insert(prefix);
+    }
+    let providers = &*providers;
+    for (place, one) in providers.iter().enumerate() {
+        let invalid = |problem| OidcError::Invalid {
+            issuer: one.issuer.clone(),
+            problem,
+        };
+        let prefix = one.owner_prefix.as_deref().unwrap_or_default();
+        if prefix.len() > PREFIX_BYTES {
+            return Err(invalid(
+                "owner_prefix (with several providers the issuer, unless it is given) is longer than 128 bytes: give a shorter one",
+            ));
+        }
+        if !prefix.is_empty() && keys.iter().any(|key| key.subject.starts_with(prefix)) {
+            return Err(invalid(
+                "the subject of an API key begins with its owner_prefix, so a token could have the same name: choose another",
+            ));
+        }
+        for other in &providers[..place] {
+            let before = other.owner_prefix.as_deref().unwrap_or_default();
+            if other.issuer == one.issuer {
+                if other.subject_claim != one.subject_claim {
+                    return Err(invalid(
+                        "it is configured twice with another subject_claim, so two people could have the same name",
+                    ));
+                }
+                continue;
+            }
+            let same = prefix.starts_with(before) || before.starts_with(prefix);
+            let both = prefix.is_empty() == before.is_empty();
+            if same && both {
+                return Err(invalid(
+                    "its owner_prefix is, or begins with, that of another provider, so two people could have the same name: choose another",
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Why a provider cannot be served as it is configured.
@@ -130,10 +189,8 @@ fn is_safe(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else {
         return false;
     };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let address = host.parse::<std::net::IpAddr>();
-    let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    url.scheme() == "https" && !host.is_empty() || url.scheme() == "http" && loopback
+    let has_host = url.host_str().is_some_and(|host| !host.is_empty());
+    url.scheme() == "https" && has_host || url.scheme() == "http" && outgoing::is_loopback(&url)
 }
 
 /// A provider, with its keys.
@@ -159,33 +216,43 @@ impl Oidc {
         Ok(Oidc { config, keys })
     }
 
-    /// Whether a token says that it is this provider's; that is to be proven yet.
-    pub(super) fn issued(&self, token: &str) -> bool {
-        token.len() <= TOKEN_BYTES
-            && insecure_decode_claims::<Map<String, Value>>(token)
-                .is_ok_and(|claims| text(&claims, "iss") == Some(&self.config.issuer))
+    /// Whose tokens these are: the claim `iss`.
+    pub(super) fn issuer(&self) -> &str {
+        &self.config.issuer
+    }
+
+    /// What stands before a name that this provider gives.
+    pub(super) fn owner_prefix(&self) -> &str {
+        self.config.owner_prefix.as_deref().unwrap_or_default()
     }
 
     /// The caller that a token stands for.
     ///
     /// # Errors
-    /// [`AuthError`].
+    /// [`Refusal`].
     pub(super) async fn authenticate(
         &self,
         token: &str,
         now: Time,
-    ) -> Result<Authenticated, AuthError> {
-        let header = decode_header(token).map_err(|_| AuthError::Invalid)?;
+    ) -> Result<Authenticated, Refusal> {
+        let header = decode_header(token).map_err(|error| Check::Form(error.to_string()))?;
         // RFC 7515, 4.1.11: who does not understand what is critical must refuse; nothing is understood here.
-        if header.crit.is_some() || !signature::ALGORITHMS.contains(&header.alg) {
-            return Err(AuthError::Invalid);
+        if header.crit.is_some() {
+            return Err(Check::Critical.into());
         }
-        let keys = self
-            .keys
-            .find(header.kid.as_deref(), header.alg, now)
-            .await?;
+        let algorithm = header.alg;
+        if !signature::ALGORITHMS.contains(&algorithm) {
+            return Err(Check::Algorithm(algorithm).into());
+        }
+        let keys = self.keys.find(header.kid.as_deref(), algorithm, now).await;
+        let keys = keys.map_err(|_| Refusal::Unavailable)?;
+        if keys.is_empty() {
+            let kid = header.kid.map(Value::String);
+            let kid = Shown::claim(kid.as_ref());
+            return Err(Check::KeyId { kid, algorithm }.into());
+        }
         // The claims are checked below, against `now` and with the provider's peculiarities.
-        let mut validation = Validation::new(header.alg);
+        let mut validation = Validation::new(algorithm);
         validation.required_spec_claims.clear();
         validation.validate_exp = false;
         validation.validate_aud = false;
@@ -194,28 +261,38 @@ impl Oidc {
             .find_map(|key: &DecodingKey| {
                 decode::<Map<String, Value>>(token, key, &validation).ok()
             })
-            .ok_or(AuthError::Invalid)?
+            .ok_or(Check::Signature)?
             .claims;
-        self.caller(&claims, now)
+        Ok(self.caller(&claims, now)?)
     }
 
     /// The caller of claims whose signature is good.
-    fn caller(&self, claims: &Map<String, Value>, now: Time) -> Result<Authenticated, AuthError> {
+    fn caller(&self, claims: &Map<String, Value>, now: Time) -> Result<Authenticated, Check> {
         let config = &self.config;
-        if text(claims, "iss") != Some(&config.issuer) || !self.is_for_us(claims) {
-            return Err(AuthError::Invalid);
+        if text(claims, "iss") != Some(&config.issuer) {
+            let got = Shown::claim(claims.get("iss"));
+            return Err(Check::Issuer { got });
+        }
+        if !self.is_for_us(claims) {
+            let got = Shown::claim(claims.get("aud").or(claims.get("client_id")));
+            let wanted = config.audience.join(" or ");
+            return Err(Check::Audience { got, wanted });
         }
         let begins = time(claims, "nbf")?;
-        let ends = time(claims, "exp")?.ok_or(AuthError::Invalid)?;
+        let ends = time(claims, "exp")?.ok_or(Check::NoExpiry)?;
         if begins.is_some_and(|begins| begins.as_millis() > now.as_millis() + CLOCK_SKEW_MILLIS) {
-            return Err(AuthError::Invalid);
+            return Err(Check::NotBefore);
         }
         if ends <= now {
-            return Err(AuthError::Expired);
+            return Err(Check::Expired);
         }
         let subject = text(claims, &config.subject_claim)
-            .filter(|subject| !subject.is_empty() && subject.len() <= job::limits::OWNER_BYTES)
-            .ok_or(AuthError::Invalid)?;
+            .filter(|subject| !subject.is_empty())
+            .map(|subject| format!("{}{subject}", self.owner_prefix()))
+            .filter(|subject| subject.len() <= job::limits::OWNER_BYTES);
+        let subject = subject.ok_or_else(|| Check::Subject {
+            claim: config.subject_claim.clone(),
+        })?;
         let mut roles = config.everybody.clone();
         for group in groups(claims, &config.groups_claim) {
             roles.extend(config.groups.get(group).into_iter().flatten());
@@ -239,6 +316,19 @@ impl Oidc {
     }
 }
 
+/// What a token says that its issuer is; that is to be proven yet. An error says why it is no token.
+pub(super) fn issuer_of(token: &str) -> Result<Option<Value>, String> {
+    if token.len() > TOKEN_BYTES {
+        let bytes = token.len();
+        return Err(format!(
+            "it has {bytes} bytes, and the limit is {TOKEN_BYTES}"
+        ));
+    }
+    insecure_decode_claims::<Map<String, Value>>(token)
+        .map(|mut claims| claims.remove("iss"))
+        .map_err(|error| error.to_string())
+}
+
 fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a String> {
     match claims.get(name) {
         Some(Value::String(text)) => Some(text),
@@ -247,11 +337,11 @@ fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a String> {
 }
 
 /// A NumericDate (RFC 7519, section 2): seconds, with a fraction perhaps.
-fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<Time>, AuthError> {
+fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Time>, Check> {
     let Some(value) = claims.get(name) else {
         return Ok(None);
     };
-    let seconds = value.as_f64().ok_or(AuthError::Invalid)?;
+    let seconds = value.as_f64().ok_or(Check::Time(name))?;
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a cast from a float saturates, and Time::from_millis clamps"

@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::jwks::{FRESH_MILLIS, JWKS_BYTES, KEYS, READ_EVERY_MILLIS, STALE_MILLIS};
-use super::oidc::{CLOCK_SKEW_MILLIS, TOKEN_BYTES};
+use super::oidc::{CLOCK_SKEW_MILLIS, PREFIX_BYTES, TOKEN_BYTES, keep_apart};
+use super::refusal::Refusal;
 use super::{ApiKey, AuthError, Authenticated, Authenticator, Credentials, Oidc, OidcConfig};
 
 /// When the tests are, in milliseconds; tokens say it in seconds.
@@ -160,12 +161,15 @@ async fn api_keys_and_our_own_tokens() {
     assert_eq!(subject(&open, None, None).await, Ok("dev".into()));
     assert_eq!(subject(&open, None, Some("any")).await, Ok("dev".into()));
     for auth in [&open, &closed] {
-        let watcher = Ok(format!("watch:{job}"));
+        let watcher = Ok("watch:ann".to_owned());
         assert_eq!(subject(auth, Some(&own), None).await, watcher);
         assert_eq!(
             subject(auth, Some(&old), None).await,
             Err(AuthError::Expired)
         );
+        let of_ann = signer().watch_token_of(job, "ann", Time::from_millis(NOW + 1));
+        let of_ann = subject(auth, Some(&of_ann), None).await;
+        assert_eq!(of_ann, Ok("ann".into()), "counted with the owner");
         let forged = subject(auth, Some("Bearer jc1.forged.x"), None).await;
         assert_eq!(forged, Err(AuthError::Invalid));
     }
@@ -629,4 +633,197 @@ fn nothing_secret_is_shown() {
         shown.contains("backend") && !shown.contains("sha256"),
         "{shown}"
     );
+}
+
+/// The check that a token fails, by its name.
+async fn failed(auth: &Authenticator, authorization: &str) -> &'static str {
+    let credentials = Credentials {
+        authorization: Some(authorization),
+        api_key: None,
+    };
+    match auth.find(credentials, Time::from_millis(NOW)).await {
+        Ok(found) => panic!("{found:?}"),
+        Err(Refusal::Failed(check)) => {
+            assert!(!check.to_string().contains(authorization), "{check}");
+            check.name()
+        }
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn each_refused_token_fails_a_check_with_a_name() {
+    let provider = Provider::new("1");
+    let auth = provided(&[provider.jwk()], |_| {});
+    let header = |name: &str, value: Value| {
+        let mut header = json!({ "alg": "ES256", "kid": "1" });
+        header[name] = value;
+        provider.sign_with(&header, &claims())
+    };
+    let of = |claims: Value| provider.sign(&claims);
+    let good = of(claims());
+    for (token, check) in [
+        ("no token at all".to_owned(), "form"),
+        ("a.b.c".to_owned(), "form"),
+        (good.replacen('.', ".x", 1), "form"),
+        ("x".repeat(TOKEN_BYTES + 1), "form"),
+        ("jc1.forged.x".to_owned(), "own_token"),
+        (of(with("iss", json!("https://id.example/"))), "issuer"),
+        (of(with("iss", json!(["https://id.example"]))), "issuer"),
+        (of(with("iss", Value::Null)), "issuer"),
+        (of(with("aud", json!("account"))), "audience"),
+        (of(with("aud", Value::Null)), "audience"),
+        (header("alg", json!("PS256")), "algorithm"),
+        (header("alg", json!("HS256")), "algorithm"),
+        (header("alg", json!("RS512")), "algorithm"),
+        (header("crit", json!(["exp"])), "crit"),
+        (header("kid", json!("other")), "key_id"),
+        (header("alg", json!("RS256")), "key_id"),
+        (Provider::new("1").sign(&claims()), "signature"),
+        (of(with("exp", json!(1000))), "expiry"),
+        (of(with("exp", Value::Null)), "no_expiry"),
+        (of(with("exp", json!("2000"))), "time"),
+        (of(with("nbf", json!(9_999))), "not_before"),
+        (of(with("sub", Value::Null)), "subject"),
+        (of(with("sub", json!("x".repeat(300)))), "subject"),
+    ] {
+        assert_eq!(failed(&auth, &token).await, check, "{token}");
+    }
+    let keys = Authenticator::new(vec![api_key("secret")], vec![], signer());
+    assert_eq!(failed(&keys, "wrong").await, "api_key");
+}
+
+#[tokio::test]
+async fn a_provider_that_is_configured_for_two_audiences_is_tried_for_each() {
+    let provider = Provider::new("1");
+    let one = |audience: &str, role| {
+        let Authenticator { mut issuers, .. } = provided(&[provider.jwk()], |config| {
+            config.audience = vec![audience.to_owned()];
+            config.everybody = vec![role];
+            config.groups.clear();
+        });
+        issuers.remove(0)
+    };
+    let issuers = vec![one("web", Role::Viewer), one("mobile", Role::Submitter)];
+    let auth = Authenticator::new(vec![], issuers, signer());
+    for (audience, roles) in [("web", [Role::Viewer]), ("mobile", [Role::Submitter])] {
+        let found = token(&auth, &provider.sign(&with("aud", json!(audience)))).await;
+        assert_eq!(found.unwrap().caller, Caller::new("ann", &roles));
+    }
+    let other = provider.sign(&with("aud", json!("other")));
+    assert_eq!(failed(&auth, &other).await, "audience");
+    // For the first audience it was good once.
+    let mut old = with("aud", json!("web"));
+    old["exp"] = json!(1000);
+    let old = token(&auth, &provider.sign(&old)).await;
+    assert_eq!(old, Err(AuthError::Expired));
+}
+
+/// What the providers' callers named `ann` are called; an error says why the configuration is refused.
+fn prefixes(providers: &[(&str, Option<&str>)], key: &str) -> Result<Vec<String>, String> {
+    let mut configs: Vec<OidcConfig> = providers
+        .iter()
+        .map(|(issuer, prefix)| OidcConfig {
+            issuer: (*issuer).to_owned(),
+            owner_prefix: prefix.map(ToOwned::to_owned),
+            ..config("https://id.example/keys")
+        })
+        .collect();
+    let keys = [ApiKey {
+        subject: key.to_owned(),
+        ..api_key("secret")
+    }];
+    keep_apart(&mut configs, &keys).map_err(|error| error.to_string())?;
+    let prefixes = configs.into_iter();
+    Ok(prefixes
+        .map(|config| config.owner_prefix.unwrap_or_default())
+        .collect())
+}
+
+#[test]
+fn providers_give_names_of_their_own() {
+    for (providers, expected) in [
+        (vec![("a", None)], vec![""]),
+        (vec![("a", Some("p|"))], vec!["p|"]),
+        (vec![("a", None), ("a", None)], vec!["", ""]),
+        (vec![("a", None), ("b", None)], vec!["a|", "b|"]),
+        (vec![("a", Some("")), ("b", None)], vec!["", "b|"]),
+        (
+            vec![("a", Some("x|")), ("b", None), ("a", Some("x|"))],
+            vec!["x|", "b|", "x|"],
+        ),
+    ] {
+        let expected: Vec<String> = expected.into_iter().map(ToOwned::to_owned).collect();
+        assert_eq!(prefixes(&providers, "ann"), Ok(expected), "{providers:?}");
+    }
+    let long = "i".repeat(PREFIX_BYTES + 1);
+    for (providers, key) in [
+        (vec![("a", Some("")), ("b", Some(""))], "k"),
+        (vec![("a", Some("x")), ("b", Some("x"))], "k"),
+        (vec![("a", Some("x")), ("b", Some("xy"))], "k"),
+        (vec![("a", Some("xy")), ("b", Some("x"))], "k"),
+        (vec![("a", Some("acme|"))], "acme|ann"),
+        (vec![("a", None), ("b", None)], "b|ann"),
+        (vec![("a", Some(long.as_str()))], "k"),
+    ] {
+        assert!(prefixes(&providers, key).is_err(), "{providers:?} {key}");
+    }
+    let mut two = [
+        config("https://id.example/k"),
+        config("https://id.example/k"),
+    ];
+    assert!(keep_apart(&mut two, &[]).is_ok());
+    two[1].subject_claim = "email".to_owned();
+    let error = keep_apart(&mut two, &[]).unwrap_err().to_string();
+    assert!(error.contains("another subject_claim"), "{error}");
+    let longest = "i".repeat(PREFIX_BYTES);
+    assert!(prefixes(&[("a", Some(&longest))], "k").is_ok());
+}
+
+#[tokio::test]
+async fn callers_of_different_sources_are_different_people() {
+    let provider = Provider::new("1");
+    let open = |issuer: &str, prefix: &str| {
+        let Authenticator { mut issuers, .. } = provided(&[provider.jwk()], |config| {
+            config.issuer = issuer.to_owned();
+            config.owner_prefix = Some(prefix.to_owned());
+        });
+        issuers.remove(0)
+    };
+    let auth = Authenticator::new(
+        vec![api_key("secret")],
+        vec![open("https://one", ""), open("https://two", "two|")],
+        signer(),
+    );
+    let of = |issuer: &str, subject: &str| {
+        let mut claims = with("iss", json!(issuer));
+        claims["sub"] = json!(subject);
+        provider.sign(&claims)
+    };
+    for (issuer, subject, name) in [
+        ("https://one", "ann", Ok("ann")),
+        ("https://two", "ann", Ok("two|ann")),
+        ("https://two", "backend", Ok("two|backend")),
+        // The name of an API key, and one that the other provider gives.
+        ("https://one", "backend", Err("taken_name")),
+        ("https://one", "two|ann", Err("taken_name")),
+    ] {
+        let signed = of(issuer, subject);
+        match name {
+            Ok(name) => {
+                let found = token(&auth, &signed).await.unwrap();
+                assert_eq!(found.caller.subject, name);
+            }
+            Err(check) => assert_eq!(failed(&auth, &signed).await, check),
+        }
+    }
+    // With its prefix a name has at most as many bytes as an owner.
+    let most = job::limits::OWNER_BYTES - "two|".len();
+    let longest = token(&auth, &of("https://two", &"x".repeat(most))).await;
+    assert_eq!(
+        longest.unwrap().caller.subject.len(),
+        job::limits::OWNER_BYTES
+    );
+    let longer = of("https://two", &"x".repeat(most + 1));
+    assert_eq!(failed(&auth, &longer).await, "subject");
 }

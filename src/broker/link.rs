@@ -46,6 +46,11 @@ pub mod limits {
     pub const LONGEST_WAIT: Duration = Duration::from_secs(2);
     /// Connecting, sending and listening must succeed within this.
     pub const ANSWER: Duration = Duration::from_secs(5);
+    /// Maximum size of a message in bytes: a change carries two images of a job, each of which fits into a row (DynamoDB: 400 KB). What is
+    /// larger is not read; the jobs are read from the store instead.
+    pub const MESSAGE_BYTES: usize = 1024 * 1024;
+    /// Maximum number of nodes that are known at once; others are not followed.
+    pub const NODES: usize = 1_000;
     /// A node that stops has so long to send the rest.
     pub const FAREWELL: Duration = Duration::from_secs(1);
 }

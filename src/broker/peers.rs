@@ -1,9 +1,12 @@
 //! What is known of the other nodes, over one connection: who is there, and what of theirs has not come.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 
+use job::Job;
 use metrics::counter;
 use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::interests::Interests;
@@ -11,7 +14,7 @@ use super::link::{Inbox, limits};
 use super::message::{Beat, Change, Node};
 use super::sequence::Sequence;
 use super::{BrokerError, Message};
-use crate::hub::{LIST_PARTS, Topic};
+use crate::hub::{LIST_PARTS, Topic, topics_of};
 
 /// The other nodes, as this one hears them.
 pub(super) struct Peers<'a> {
@@ -48,12 +51,8 @@ impl<'a> Peers<'a> {
 
     /// A node says what it has sent. `true`: it asks what this one has.
     pub(super) fn heard(&mut self, message: &Message) -> bool {
-        let beat: Beat = match serde_json::from_slice(&message.bytes) {
-            Ok(beat) => beat,
-            Err(error) => {
-                self.invalid(&error);
-                return false;
-            }
+        let Some(beat) = self.read::<Beat>(message) else {
+            return false;
         };
         if beat.node == self.node {
             self.echo = Instant::now();
@@ -64,6 +63,10 @@ impl<'a> Peers<'a> {
             return false;
         }
         let known = self.known.contains_key(&beat.node);
+        if !known && self.known.len() >= limits::NODES {
+            self.invalid("there are too many nodes");
+            return false;
+        }
         let peer = self.known.entry(beat.node).or_insert_with(|| Peer {
             heard: Instant::now(),
             dropped: 0,
@@ -93,12 +96,19 @@ impl<'a> Peers<'a> {
 
     /// A change.
     pub(super) fn came(&mut self, message: &Message, topic: Topic) {
-        let change: Change = match serde_json::from_slice(&message.bytes) {
-            Ok(change) => change,
-            Err(error) => return self.invalid(&error),
+        let Some(change) = self.read::<Change>(message) else {
+            return;
         };
         if change.node == self.node {
             return;
+        }
+        let is_of = |job: &Job| topics_of(job).contains(&topic);
+        let old_is_same = change
+            .old
+            .as_ref()
+            .is_none_or(|old| old.id == change.new.id);
+        if !is_of(&change.new) || !old_is_same {
+            return self.invalid("it is of another job than its channel");
         }
         if let (Topic::List(part), Some(number)) = (topic, change.number)
             && let Some(peer) = self.known.get_mut(&change.node)
@@ -110,9 +120,24 @@ impl<'a> Peers<'a> {
         self.inbox.receive(change.old.as_ref(), &change.new);
     }
 
-    fn invalid(&self, error: &serde_json::Error) {
+    /// What a message says; `None`, and a gap, when it cannot be read.
+    fn read<T: DeserializeOwned>(&self, message: &Message) -> Option<T> {
+        let bytes = message.bytes.len();
+        if bytes > limits::MESSAGE_BYTES {
+            let most = limits::MESSAGE_BYTES;
+            self.invalid(format_args!(
+                "it has {bytes} bytes, and the limit is {most}"
+            ));
+            return None;
+        }
+        serde_json::from_slice(&message.bytes)
+            .map_err(|error| self.invalid(error))
+            .ok()
+    }
+
+    fn invalid(&self, error: impl Display) {
         counter!("broker_messages_invalid_total").increment(1);
-        tracing::warn!(%error, "a message from another node cannot be read");
+        tracing::warn!(%error, "a message from another node cannot be used");
         self.inbox.gap();
     }
 

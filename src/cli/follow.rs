@@ -1,5 +1,6 @@
 //! One job, from now to its end, across lost connections: the subscription is opened again after the version that was seen last, and who
-//! looks is told as long as nothing is known. Nothing older than what was shown is shown again.
+//! looks is told as long as nothing is known. What was shown is not shown again; when the server comes back with an older version, its
+//! store was restored from a backup, and the job is shown as it is there.
 
 use std::time::Duration;
 
@@ -100,6 +101,7 @@ async fn events(
     after: &mut Option<Version>,
     show: &mut impl Show,
 ) -> Result<bool, Ended> {
+    let mut has_begun = false;
     loop {
         let mut data = match subscription.next().await? {
             Said::Next(data) => data,
@@ -110,9 +112,13 @@ async fn events(
             continue;
         }
         let seen = Seen::read(json).map_err(|error| Ended::Refused(client.unexpected(error)))?;
-        if after.is_some_and(|after| seen.job.version <= after) {
+        // The first event may be older than what was seen: then the server has nothing newer.
+        let is_known =
+            |after: Version| seen.job.version == after || (has_begun && seen.job.version < after);
+        if after.is_some_and(is_known) {
             continue;
         }
+        has_begun = true;
         *after = Some(seen.job.version);
         if seen.job.status.is_terminal() {
             return Ok(true);

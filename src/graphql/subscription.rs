@@ -39,7 +39,8 @@ pub struct Subscription;
 #[GraphqlSubscription]
 impl Subscription {
     /// One job: first as it is now (unless `after` is its version), then each newer version; in between, older ones may be left out for
-    /// newer ones. Ends with the job.
+    /// newer ones. Ends with the job. An `after` that the job has not reached is from before its store was restored from a backup: the
+    /// job is sent as it is, and then each newer version.
     async fn on_job(
         &self,
         ctx: &Context<'_>,

@@ -271,14 +271,17 @@ impl Lists {
         }
     }
 
-    /// All lists get RESYNC and a new page.
-    pub(super) fn resync(&self, wakes: &mut Wakes) {
+    /// All lists get RESYNC and a new page. `set_back`: the store was, and what was published before counts no more.
+    pub(super) fn resync(&self, set_back: bool, wakes: &mut Wakes) {
         // No publish meanwhile: who is told after RESYNC is told of what comes after it.
-        let _one_after_the_other = self.recent.lock();
+        let mut recent = self.recent.lock();
+        if set_back {
+            *recent = Recent::default();
+        }
         let registry = self.registry.lock();
         for (_, (circle, _)) in &registry.circles {
             for (_, member) in &circle.members {
-                member.mailbox.resync(member.watch, wakes);
+                member.mailbox.resync(member.watch, set_back, wakes);
             }
         }
     }

@@ -174,6 +174,11 @@ impl LiveList {
         };
     }
 
+    /// The store was set back: versions that pages told say nothing about those that come.
+    pub(super) fn forget_versions(&mut self) {
+        self.ahead = HashMap::new();
+    }
+
     /// The page, newest first, at most [`LIST_PAGE`] jobs. `false`: it came too late, read it again.
     pub(super) fn page(&mut self, page: Vec<Arc<Telling>>) -> bool {
         debug_assert!(page.len() <= LIST_PAGE, "a page is bounded by who reads it");

@@ -110,8 +110,9 @@ struct Watch {
 
 enum Waiting {
     Job {
-        /// The newest version that was told, or that the client has.
+        /// The newest version that was told; until the snapshot is there, the one that the client says it has.
         told: Version,
+        /// The newest version that was published and not told yet, and whether it comes from a publish.
         slot: Option<(Arc<Telling>, bool)>,
         /// Until the snapshot is there nothing is told.
         primed: bool,
@@ -210,6 +211,25 @@ impl Mailbox {
         newer
     }
 
+    /// The newest version that a watch of a job was given; `None` as long as it has no snapshot.
+    pub(super) fn newest(&self, watch: WatchId) -> Option<Version> {
+        let mut state = self.state.lock();
+        let entry = state.watch(watch).filter(|entry| entry.is_primed())?;
+        entry.newest()
+    }
+
+    /// The store was set back: the watch gets this version, although it was given newer ones.
+    pub(super) fn set_back(&self, watch: WatchId, telling: &Arc<Telling>, wakes: &mut Wakes) {
+        let mut state = self.state.lock();
+        if let Some(entry) = state.watch(watch)
+            && let Waiting::Job { told, slot, .. } = &mut entry.waiting
+        {
+            *told = Version::default();
+            *slot = Some((Arc::clone(telling), false));
+            wakes.push(state.announce(watch));
+        }
+    }
+
     /// The same for a watch of a list, see [`LiveList::offer`].
     pub(super) fn offer_change(
         &self,
@@ -230,8 +250,8 @@ impl Mailbox {
         }
     }
 
-    /// The watch of a list gets RESYNC and a new page.
-    pub(super) fn resync(&self, watch: WatchId, wakes: &mut Wakes) {
+    /// The watch of a list gets RESYNC and a new page. `set_back`: what it was told before says nothing about versions any more.
+    pub(super) fn resync(&self, watch: WatchId, set_back: bool, wakes: &mut Wakes) {
         let mut state = self.state.lock();
         if let Some(Watch {
             waiting: Waiting::List(list),
@@ -239,6 +259,9 @@ impl Mailbox {
         }) = state.watch(watch)
         {
             list.resync();
+            if set_back {
+                list.forget_versions();
+            }
             if list.has_next() {
                 wakes.push(state.announce(watch));
             }
@@ -246,6 +269,9 @@ impl Mailbox {
     }
 
     /// Gives the job as the store has it; from now on the watch is told.
+    ///
+    /// A client that has a version which the job has not reached comes from before the store was restored: it gets the job as it is,
+    /// and then each later version, although they are lower than what it has.
     pub fn snapshot(&self, watch: WatchId, job: &Arc<Job>) -> Snapshot {
         let mut state = self.state.lock();
         let Some(entry) = state.watch(watch) else {
@@ -256,7 +282,14 @@ impl Mailbox {
         let Waiting::Job { told, slot, primed } = &mut entry.waiting else {
             return Snapshot::Open;
         };
-        *primed = true;
+        if !std::mem::replace(primed, true) {
+            // What was published meanwhile may be newer than the snapshot; the newest of all decides whether the client has it.
+            match slot.take_if(|(newest, _)| version(newest) == *told) {
+                Some((newest, _)) if newest.is_terminal() => return Snapshot::Finished,
+                Some(_) => {}
+                None => *told = Version::default(),
+            }
+        }
         if slot.is_some() {
             let waker = state.announce(watch);
             Self::wake(state, waker);
@@ -401,15 +434,23 @@ impl State {
 impl Watch {
     /// Whether it was newer than what waits and what was told.
     fn put(&mut self, telling: &Arc<Telling>, live: bool) -> bool {
-        let Waiting::Job { told, slot, .. } = &mut self.waiting else {
-            return false;
-        };
-        let newest = slot.as_ref().map_or(*told, |(waiting, _)| version(waiting));
-        let newer = version(telling) > newest;
-        if newer {
+        let newer = self
+            .newest()
+            .is_some_and(|newest| version(telling) > newest);
+        if newer && let Waiting::Job { slot, .. } = &mut self.waiting {
             *slot = Some((Arc::clone(telling), live));
         }
         newer
+    }
+
+    /// The newest version that waits or was told; `None` for a list.
+    fn newest(&self) -> Option<Version> {
+        let Waiting::Job { told, slot, primed } = &self.waiting else {
+            return None;
+        };
+        // What the client says it has is compared with the store's job only.
+        let told = if *primed { *told } else { Version::default() };
+        Some(slot.as_ref().map_or(told, |(waiting, _)| version(waiting)))
     }
 
     /// Whether its snapshot is there.

@@ -110,7 +110,7 @@ impl Hub {
     ///
     /// The caller then reads the job from the store and hands it to [`Mailbox::snapshot`]; until then what is
     /// published waits, so that a racing publish is neither lost nor told before an older snapshot. `after` is the
-    /// version that the client has seen; only newer ones are told.
+    /// version that the client has seen; it is not told again.
     pub fn watch(
         &self,
         job: JobId,
@@ -170,9 +170,16 @@ impl Hub {
     }
 
     /// Publishes a job as the store has it, and returns how many watches were behind: what was published last has not come.
+    ///
+    /// When the store has been set back since the last repair but one, as by a restore under running nodes, the watches get the job as it
+    /// is, and all lists a new page. Each call is for a read that began after the call before it.
     pub fn repair(&self, job: &Arc<Job>) -> usize {
         let mut wakes = Wakes::default();
-        self.rooms.repair(job, &mut wakes) + self.lists.publish(None, job, &mut wakes)
+        let found = self.rooms.repair(job, &mut wakes);
+        if found.set_back > 0 {
+            self.lists.resync(true, &mut wakes);
+        }
+        found.behind + found.set_back + self.lists.publish(None, job, &mut wakes)
     }
 
     /// The jobs that someone watches, for read repair: hand each to [`Hub::repair`] as the store has it.
@@ -182,7 +189,7 @@ impl Hub {
 
     /// Gives every list RESYNC and a new page: after a gap nobody knows what has entered or left.
     pub fn resync_lists(&self) {
-        self.lists.resync(&mut Wakes::default());
+        self.lists.resync(false, &mut Wakes::default());
     }
 
     /// Whether nobody watches anything.

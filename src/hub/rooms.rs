@@ -27,6 +27,17 @@ pub(super) struct Rooms {
 struct Room {
     circles: Slab<Circle>,
     by_key: HashMap<GroupKey, usize>,
+    /// The newest version that a watcher was given although the last repair found an older one in the store.
+    ahead: Version,
+}
+
+/// What a repair found.
+#[derive(Debug, Default)]
+pub(super) struct Repaired {
+    /// Watches that lacked the store's version.
+    pub(super) behind: usize,
+    /// Watches that were given versions which the store no longer has.
+    pub(super) set_back: usize,
 }
 
 impl Rooms {
@@ -58,7 +69,9 @@ impl Rooms {
             Arc::default()
         });
         let mut room = room.lock();
-        let Room { circles, by_key } = &mut *room;
+        let Room {
+            circles, by_key, ..
+        } = &mut *room;
         let number = *by_key.entry(key).or_insert_with_key(|key| {
             circles.insert(Circle {
                 key: key.clone(),
@@ -101,39 +114,62 @@ impl Rooms {
 
     /// Tells everyone who watches the job, and returns how many.
     pub(super) fn publish(&self, job: &Arc<Job>, wakes: &mut Wakes) -> usize {
-        self.tell(job, wakes, |_| {})
+        let room = self.shard(job.id).lock().get(&job.id).cloned();
+        room.map_or(0, |room| {
+            tell(&room, job, |member, telling| {
+                member.mailbox.offer(member.watch, telling, wakes);
+            })
+        })
     }
 
-    /// The same, and returns for how many it was new.
-    pub(super) fn repair(&self, job: &Arc<Job>, wakes: &mut Wakes) -> usize {
-        let mut behind = 0;
-        self.tell(job, wakes, |new| behind += usize::from(new));
-        behind
-    }
-
-    fn tell(&self, job: &Arc<Job>, wakes: &mut Wakes, mut offered: impl FnMut(bool)) -> usize {
+    /// Gives everyone the job as the store has it.
+    ///
+    /// What a watcher was given was in the store before. A store that has an older version may have been read before that; one that has an
+    /// older version than what was given before the *last* repair was set back. Repairs must not overlap.
+    pub(super) fn repair(&self, job: &Arc<Job>, wakes: &mut Wakes) -> Repaired {
         let Some(room) = self.shard(job.id).lock().get(&job.id).cloned() else {
-            return 0;
+            return Repaired::default();
         };
-        let mut current: Option<(Arc<Group>, Arc<Telling>)> = None;
-        walk_all(
-            &room,
-            |room| &room.circles,
-            |circle, member| {
-                let telling = match &current {
-                    Some((group, telling)) if Arc::ptr_eq(group, &circle.group) => telling,
-                    _ => {
-                        let telling = circle.group.telling(job);
-                        &current.insert((Arc::clone(&circle.group), telling)).1
-                    }
-                };
-                offered(member.mailbox.offer(member.watch, telling, wakes));
-            },
-        )
+        let proven = std::mem::take(&mut room.lock().ahead);
+        let (mut found, mut ahead) = (Repaired::default(), Version::default());
+        tell(&room, job, |member, telling| {
+            let (mailbox, watch) = (&member.mailbox, member.watch);
+            match mailbox.newest(watch).filter(|newest| *newest > job.version) {
+                Some(newest) if newest <= proven => {
+                    mailbox.set_back(watch, telling, wakes);
+                    found.set_back += 1;
+                }
+                Some(newest) => ahead = ahead.max(newest),
+                None => found.behind += usize::from(mailbox.offer(watch, telling, wakes)),
+            }
+        });
+        if ahead > Version::default() {
+            room.lock().ahead = ahead;
+        }
+        found
     }
 
     pub(super) fn watched(&self) -> Vec<JobId> {
         let ids = |shard: &Shard| shard.lock().keys().copied().collect::<Vec<_>>();
         self.shards.iter().flat_map(ids).collect()
     }
+}
+
+/// Walks all watchers of a room, each with what its group is told of the job; returns how many there are.
+fn tell(room: &Mutex<Room>, job: &Arc<Job>, mut each: impl FnMut(&Member, &Arc<Telling>)) -> usize {
+    let mut current: Option<(Arc<Group>, Arc<Telling>)> = None;
+    walk_all(
+        room,
+        |room| &room.circles,
+        |circle, member| {
+            let telling = match &current {
+                Some((group, telling)) if Arc::ptr_eq(group, &circle.group) => telling,
+                _ => {
+                    let telling = circle.group.telling(job);
+                    &current.insert((Arc::clone(&circle.group), telling)).1
+                }
+            };
+            each(member, telling);
+        },
+    )
 }

@@ -56,6 +56,8 @@ enum Step {
     Watch(usize, u8),
     /// Comes back with what it has seen: all up to so many versions before the newest.
     Resume(usize, u8, u8),
+    /// Comes back from before a restore of the store: with so many versions more than there are.
+    Ahead(usize, u8, u8),
     Snapshot(usize),
     Take(usize),
     Unwatch(usize),
@@ -69,7 +71,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (job.clone(), 0u8..3).prop_map(|(job, back)| Step::Publish(job, back)),
         1 => job.clone().prop_map(Step::Repair),
         2 => (mailbox.clone(), job.clone()).prop_map(|(mailbox, job)| Step::Watch(mailbox, job)),
-        2 => (mailbox.clone(), job, 0u8..3).prop_map(|(mailbox, job, back)| Step::Resume(mailbox, job, back)),
+        2 => (mailbox.clone(), job.clone(), 0u8..3).prop_map(|(mailbox, job, back)| Step::Resume(mailbox, job, back)),
+        2 => (mailbox.clone(), job, 1u8..20).prop_map(|(mailbox, job, ahead)| Step::Ahead(mailbox, job, ahead)),
         3 => (0usize..64).prop_map(Step::Snapshot),
         4 => mailbox.clone().prop_map(Step::Take),
         1 => (0usize..64).prop_map(Step::Unwatch),
@@ -168,6 +171,11 @@ proptest! {
                     let after = versions[&job].saturating_sub(u64::from(back)).max(1);
                     models.push(watch(&hub, &mailboxes, mailbox, job, after, Some(after)));
                 }
+                Step::Ahead(mailbox, job, ahead) => {
+                    let committed = versions[&job];
+                    let after = committed + u64::from(ahead);
+                    models.push(watch(&hub, &mailboxes, mailbox, job, committed, Some(after)));
+                }
                 Step::Snapshot(index) if !models.is_empty() => {
                     let index = index % models.len();
                     let model = &mut models[index];
@@ -231,6 +239,45 @@ fn a_client_that_has_the_version_gets_only_newer_ones() {
 }
 
 #[test]
+fn a_client_with_a_version_that_the_job_has_not_reached_gets_the_job() {
+    // What was published before the snapshot came, and what the watcher gets first.
+    for (published, read, first) in [
+        (vec![], 4, Some(4)),
+        (vec![5, 6], 4, Some(6)),
+        (vec![5], 6, Some(6)),
+        (vec![], LAST, Some(LAST)),
+        (vec![9], 8, None),
+        (vec![3], 9, None),
+        (vec![10], 8, Some(10)),
+    ] {
+        let (hub, mailbox) = (Hub::default(), Arc::default());
+        let group = GroupKey("g".into());
+        let has = Some(Version(9));
+        let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), has);
+        for version in &published {
+            hub.publish(None, &row(1, *version));
+        }
+        assert_eq!(mailbox.snapshot(watch, &row(1, read)), Snapshot::Open);
+        let next = || {
+            let delivery = mailbox.take()?;
+            Some(delivery.telling.job().unwrap().version.0)
+        };
+        assert_eq!(next(), first, "{published:?}, then {read} is read");
+        let newest = first.unwrap_or(9);
+        if newest < LAST {
+            hub.publish(None, &row(1, newest));
+            hub.publish(None, &row(1, newest + 1));
+            assert_eq!(next(), Some(newest + 1));
+        }
+    }
+    let (hub, mailbox) = (Hub::default(), Arc::default());
+    let group = GroupKey("g".into());
+    let has = Some(Version(LAST));
+    let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), has);
+    assert_eq!(mailbox.snapshot(watch, &row(1, LAST)), Snapshot::Finished);
+}
+
+#[test]
 fn a_repair_counts_who_was_behind() {
     let hub = Hub::default();
     let mailboxes: [Arc<Mailbox>; 2] = Default::default();
@@ -247,4 +294,55 @@ fn a_repair_counts_who_was_behind() {
     assert_eq!(hub.repair(&row(1, 2)), 0);
     let told = mailboxes[0].take().unwrap();
     assert_eq!(told.telling.job().unwrap().version, Version(4));
+}
+
+#[test]
+fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() {
+    let (hub, mailbox) = (Hub::default(), Arc::<Mailbox>::default());
+    let group = GroupKey("g".into());
+    let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), None);
+    let list = hub.watch_list(Arc::default(), &mailbox, GroupKey("l".into()), || {
+        Arc::new(Plain)
+    });
+    let next = |wanted| {
+        let deliveries = std::iter::from_fn(|| mailbox.take());
+        let told = deliveries.filter(|delivery| delivery.watch == wanted);
+        let told = told.map(|delivery| {
+            let version = delivery.telling.job().map(|job| job.version.0);
+            (delivery.kind, version)
+        });
+        told.collect::<Vec<_>>()
+    };
+    hub.publish(None, &row(1, 9));
+    mailbox.snapshot(watch, &row(1, 9));
+    assert!(mailbox.page(list, &[row(1, 9)]));
+    assert_eq!(next(watch), [(None, Some(9))]);
+    // One older read may have begun before version 9 was written.
+    assert_eq!(hub.repair(&row(1, 4)), 0);
+    hub.publish(None, &row(1, 10));
+    // What was given since the last repair proves nothing yet.
+    assert_eq!(hub.repair(&row(1, 4)), 0);
+    assert_eq!(next(watch), [(None, Some(10))]);
+    assert_eq!(hub.repair(&row(1, 4)), 2, "the job's watch and the list");
+    let told: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
+    let of = |wanted| {
+        let told = told.iter().filter(move |delivery| delivery.watch == wanted);
+        told.map(|delivery| {
+            (
+                delivery.kind,
+                delivery.telling.job().map(|job| job.version.0),
+            )
+        })
+        .collect::<Vec<_>>()
+    };
+    assert_eq!(of(watch), [(None, Some(4))]);
+    assert_eq!(of(list), [(Some(Kind::Resync), None)]);
+    assert!(mailbox.page(list, &[row(1, 4)]));
+    let paged = [(Some(Kind::Enter), Some(4)), (Some(Kind::Snapshot), None)];
+    assert_eq!(next(list), paged);
+    // Later versions arrive although they are lower than what was told before.
+    assert_eq!(hub.repair(&row(1, 4)), 0);
+    hub.publish(None, &row(1, 5));
+    let told: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
 }

@@ -1,26 +1,27 @@
 //! Everything in this process: SQLite, the engine of `workflow` with its Lambda host, a directory of files, the internal listener.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
+use job::Time;
 use object_store::ObjectStore;
+use resolvers::files::PART_BYTES;
 use resolvers::store::sqlite::{SqliteStore, recorder};
-use resolvers::token::Signer;
+use resolvers::token::{Renewal, Signer, hide};
 use resolvers::workflow::embedded::EmbeddedWorkflow;
 use sqlite::{Database, Location};
 use tokio_util::task::AbortOnDropHandle;
-use workflow::lambda::{FunctionConfig, Host, HostSettings};
-use workflow::runner::Runner;
+use workflow::lambda::{FunctionConfig, Host, HostSettings, limits};
+use workflow::runner::{Refresh, Runner};
 use workflow::{Engine, Machines};
 
-use super::listener::{listen, local, reachable};
-use super::{Adapters, Parts, ServeError, directory, millis};
-use crate::config::Config;
+use super::listener::{base, listen, local, reachable};
+use super::private::Private;
+use super::{Adapters, Parts, ServeError, commands, directory, millis};
+use crate::cli::SUPERVISE;
+use crate::config::{Config, Function};
 use crate::data::DataDirectory;
-
-/// The longest that one invocation may take on AWS Lambda.
-const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
 
 /// The engine, its functions, the internal listener and the data directory.
 pub(super) struct Embedded {
@@ -45,9 +46,9 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
     let listener = listen(config.internal_listen)?;
     let internal = local(&listener)?;
     let signer = Signer::new(data.secret(rand::random())?);
-    let database = Database::open(&Location::File(data.database()))?;
+    let database = Database::open(&Location::File(data.database()?))?;
     let jobs = SqliteStore::open(database.clone())?;
-    let objects: Arc<dyn ObjectStore> = Arc::new(directory(data.files()?)?);
+    let objects: Arc<dyn ObjectStore> = Arc::new(Private(directory(data.files()?)?));
     let services = config
         .services
         .settings(Arc::clone(&objects))
@@ -55,13 +56,24 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
             what: "a bucket cannot be used",
             source,
         })?;
+    let reachable = reachable(parts.public);
     let host = Host::new(HostSettings {
-        functions: functions(config),
+        functions: functions(config, &base(config, parts.public)),
         attach_any: config.attach_any_function,
+        supervisor: supervisor(),
+        redact: hide,
+        direct_hosts: vec![reachable.ip().to_string()],
         ..HostSettings::default()
     });
     warn_of_lacking(&host, &parts.machines);
-    let runner = Runner::with_services(host.clone(), services);
+    for (name, function) in &config.functions {
+        if let Some(problem) = commands::problem(function, std::env::var_os("PATH")) {
+            tracing::warn!("[functions.{name}]: {problem}; its jobs fail until that is mended");
+        }
+    }
+    let renewal = Renewal::new(signer.clone(), millis(config.report_life));
+    let runner =
+        Runner::with_services(host.clone(), services).with_refresh(Arc::new(Renews(renewal)));
     let engine = Engine::open(
         database,
         workflow::Settings {
@@ -86,8 +98,9 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         store: Arc::new(jobs.clone()),
         workflow: Arc::new(EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs)),
         objects,
+        part_bytes: PART_BYTES,
         signer,
-        report_url: format!("http://{}/graphql", reachable(parts.public)),
+        report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,
         internal: Some(internal),
         behind: Some(Embedded {
@@ -99,17 +112,38 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
     })
 }
 
+/// Gives the tasks of a redriven execution report tokens of the job's current attempt.
+#[derive(Debug)]
+struct Renews(Renewal);
+
+impl Refresh for Renews {
+    fn refresh(&self, execution: &str, redrives: u32, payload: &str) -> Option<Arc<str>> {
+        let now = Time::from_millis(jiff::Timestamp::now().as_millisecond());
+        self.0.renewed(execution, redrives, payload, now)
+    }
+}
+
+/// The command that ends a function's process with all that it started.
+fn supervisor() -> Vec<OsString> {
+    let program = program().map(|program| vec![program.into_os_string(), SUPERVISE.into()]);
+    program.unwrap_or_default()
+}
+
 /// The configured functions, and the samples' own, which are this program itself (`jobcast function NAME`).
-fn functions(config: &Config) -> Vec<FunctionConfig> {
+fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
+    let places = config.sample_addresses.iter().map(String::as_str);
+    let files = format!("{base}/files/");
+    let places: Vec<&str> = places.chain([files.as_str()]).collect();
+    let places = places.join(",");
     let mut functions: Vec<FunctionConfig> = config
         .functions
         .iter()
         .map(|(name, function)| FunctionConfig {
-            concurrency: function.concurrency.unwrap_or(1),
-            timeout: function.timeout.unwrap_or(LONGEST_INVOCATION),
-            environment: function.environment.clone().into_iter().collect(),
+            timeout: function.timeout.unwrap_or(limits::TIMEOUT),
+            environment: function.environment.clone(),
+            pass_environment: function.pass_environment.clone(),
             directory: function.directory.clone(),
-            ..FunctionConfig::new(name, function.command.clone())
+            ..with_defaults(name, function)
         })
         .collect();
     let samples = if config.samples {
@@ -130,6 +164,7 @@ fn functions(config: &Config) -> Vec<FunctionConfig> {
                 ];
                 functions.push(FunctionConfig {
                     concurrency: 2,
+                    environment: [(examples::PLACES.to_owned(), places.clone())].into(),
                     ..FunctionConfig::new(name, command)
                 });
             }
@@ -139,6 +174,17 @@ fn functions(config: &Config) -> Vec<FunctionConfig> {
         ),
     }
     functions
+}
+
+fn with_defaults(name: &str, function: &Function) -> FunctionConfig {
+    let mut config = FunctionConfig::new(name, function.command.clone());
+    if let Some(concurrency) = function.concurrency {
+        config.concurrency = concurrency;
+    }
+    if let Some(init_timeout) = function.init_timeout {
+        config.init_timeout = init_timeout;
+    }
+    config
 }
 
 /// A job type whose function nobody runs is no error: its other states may be all that a job needs.

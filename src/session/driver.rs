@@ -137,6 +137,16 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
         driver
     }
 
+    /// Whether the socket is to be read: there is room for the answers, and what was read before needs not wait.
+    fn takes_more(&self) -> bool {
+        self.has_room() && self.operations.takes_more() && !self.protocol.holds()
+    }
+
+    /// Whether the outbox has room for another answer.
+    pub(super) fn has_room(&self) -> bool {
+        self.out.len() - self.written < limits::OUTBOX_BYTES
+    }
+
     /// Does all that can be done now. `mailbox` is woken when there is something to deliver, the task of `context` for all else.
     pub(super) fn poll(
         &mut self,
@@ -150,12 +160,12 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
         }
         loop {
             // First what operations have to say, so that it goes out in one write with the answer to what was read.
+            let had_room = self.has_room();
             let mut progress = self.poll_operations(context);
             self.poll_output(context, mailbox);
-            if self.ended.is_none()
-                && self.out.len() - self.written < limits::OUTBOX_BYTES
-                && self.operations.takes_more()
-            {
+            // Operations whose answers had no room were not asked.
+            progress |= !had_room && self.has_room();
+            if self.ended.is_none() && self.takes_more() {
                 progress |= self.poll_read(context);
             }
             if let Some(end) = self.ended {
@@ -319,8 +329,9 @@ impl<E: Executor, S: AsyncRead + AsyncWrite + Unpin + Send> Driver<E, S> {
         }
     }
 
-    fn decode(&mut self) {
-        while self.ended.is_none() {
+    /// Takes the messages that were read, as far as the protocol lets them.
+    pub(super) fn decode(&mut self) {
+        while self.ended.is_none() && !self.protocol.holds() {
             match self.decoder.decode() {
                 Ok(None) => return,
                 Ok(Some(Event::Text(text))) => self.tell(Input::Text(&text)),

@@ -102,7 +102,9 @@ where
     /// Whether an operation has come a step further.
     pub(super) fn poll_operations(&mut self, context: &mut Context<'_>) -> bool {
         let mut progress = false;
-        while !self.operations.pending.is_empty()
+        // Answers that the client does not take wait with their operations, not in the outbox.
+        while self.has_room()
+            && !self.operations.pending.is_empty()
             && let Poll::Ready(Some(done)) = self.operations.pending.poll_next_unpin(context)
         {
             self.finished(done);
@@ -160,8 +162,14 @@ where
 
     fn finished(&mut self, done: Done<E>) {
         match done {
-            Done::Authorized(Ok(authorized)) => self.authorized(authorized),
-            Done::Authorized(Err(refusal)) => self.refused(refusal),
+            Done::Authorized(answer) => {
+                match answer {
+                    Ok(authorized) => self.authorized(authorized),
+                    Err(refusal) => self.refused(refusal),
+                }
+                // What came right behind `connection_init`.
+                self.decode();
+            }
             Done::Started(id, number, started) => {
                 // The client may have ended it meanwhile, and begun another with the same id.
                 let current = self.operations.by_id.get(&id);

@@ -29,7 +29,7 @@ enum Door {
 }
 
 /// Answers with server-sent events (GraphQL over SSE, distinct connections mode). The id of an event is the job's
-/// version: a client that comes back with `Last-Event-ID` gets only newer ones. The stream ends without `complete` when
+/// version: a client that comes back with `Last-Event-ID` gets the job unless it has that version, and then newer ones. The stream ends without `complete` when
 /// the client should come back: when credentials end or the node restarts.
 ///
 /// `name` is the caller whose connections are counted together, as in [`super::Authorized`]. Over the limits the answer is
@@ -43,9 +43,10 @@ pub fn sse<E: Executor>(
     if let Started::Watch(watch) = &mut started
         && let Target::Job { after, .. } = &mut watch.target
     {
+        // It is what the client got last; `after` stays in the address of an EventSource that comes back, and is older.
         let last = parts.headers.get("last-event-id");
-        let last = last.and_then(|id| id.to_str().ok()?.parse().ok());
-        *after = (*after).max(last.map(Version));
+        let last = last.and_then(|id| id.to_str().ok()?.trim().parse().ok());
+        *after = last.map(Version).or(*after);
     }
     respond(sessions, name, Door::Sse, started)
 }
@@ -72,14 +73,28 @@ fn respond<E: Executor>(
         let text = "this caller has too many connections open, close one or come back later";
         return refused(StatusCode::TOO_MANY_REQUESTS, text);
     }
-    let mut response = Response::new(Body::from_stream(Streaming::new(admission, door, started)));
+    let body = Body::from_stream(Streaming::new(admission, door, started));
+    response(door, body)
+}
+
+/// The head of such an answer, without the stream: what HEAD is answered with.
+pub fn head_of_stream(sse: bool) -> Response<Body> {
+    response(if sse { Door::Sse } else { Door::Multipart }, Body::empty())
+}
+
+fn response(door: Door, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     let kind = match door {
         Door::Sse => sse::CONTENT_TYPE,
         Door::Multipart => sse::MULTIPART_CONTENT_TYPE,
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-transform"),
+    );
+    // Nothing on the way may hold events back, nor compress them.
     let buffering = HeaderName::from_static("x-accel-buffering");
     headers.insert(buffering, HeaderValue::from_static("no"));
     response

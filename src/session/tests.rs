@@ -60,7 +60,12 @@ impl Render for Sized {
 pub(super) struct OneJob {
     renders: Arc<AtomicU64>,
     let_render: Arc<tokio::sync::Notify>,
+    /// Queries that were answered with [`LARGE`] bytes.
+    answered: Arc<AtomicU64>,
 }
+
+/// Bytes of a large answer to a query.
+const LARGE: usize = 4 * 1024 * 1024;
 
 #[async_trait]
 impl Executor for OneJob {
@@ -124,6 +129,10 @@ impl Executor for OneJob {
         }
         match request.query.as_str() {
             "query" => Started::Single(Bytes::from_static(br#"{"data":"single"}"#)),
+            "large" => {
+                self.answered.fetch_add(1, Ordering::SeqCst);
+                Started::Single(Sized(LARGE).render(Event::Job(row(1, 1))).await)
+            }
             "who" => Started::Single(Bytes::from(format!(
                 r#"{{"data":{}}}"#,
                 serde_json::json!([
@@ -566,16 +575,23 @@ async fn events_are_streamed_and_resumed() {
     publish(2);
     publish(3);
     expect(&mut stream, "event: next\nid: 3\ndata: {\"data\":3}\n\n").await;
-    // It has version 4 already, and hears of 12, which is the last.
-    let mut resumed = events(&server, "watch", Some("4")).await;
+    // One has version 1 already, as the store does; the other comes from before a restore of the store.
+    let mut resumed = events(&server, "watch", Some("1")).await;
     expect(&mut resumed, ":\n\n").await;
+    let mut ahead = events(&server, "watch", Some("40")).await;
+    expect(
+        &mut ahead,
+        ":\n\nevent: next\nid: 1\ndata: {\"data\":1}\n\n",
+    )
+    .await;
     publish(4);
     publish(12);
     let end = "event: next\nid: 12\ndata: {\"data\":12}\n\nevent: complete\ndata:\n\n";
     expect(&mut stream, end).await;
     expect_end(&mut stream).await;
     expect(&mut resumed, end).await;
-    drop((stream, resumed));
+    expect(&mut ahead, end).await;
+    drop((stream, resumed, ahead));
     assert!(server.sessions.hub.is_empty());
     assert_eq!(server.sessions.connections(), 0);
     for (query, data) in [
@@ -900,4 +916,32 @@ async fn what_happens_is_counted_and_the_lag_measured() {
     assert!(seen("publish_data_message_success 2"));
     drop(stream);
     assert!(seen("active_connections 0") && seen("active_subscriptions 0"));
+}
+
+/// What a client does not take waits as a request, not as an answer.
+#[tokio::test]
+async fn answers_are_made_as_they_are_taken() {
+    let Server { sessions, .. } = server(1, limits::STALLED).await;
+    // The requests fit into the pipe, an answer does not.
+    let (socket, peer) = tokio::io::duplex(limits::OUTBOX_BYTES);
+    let mut client = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
+    let _serving = AbortOnDropHandle::new(tokio::spawn(serve_modern(&sessions, socket)));
+    let init = Message::text(r#"{"type":"connection_init"}"#);
+    client.send(init).await.unwrap();
+    let acknowledged = tokio::time::timeout(DEADLINE, client.next()).await;
+    assert!(acknowledged.unwrap().unwrap().unwrap().is_text());
+    let queries = u64::try_from(wire::limits::SUBSCRIPTIONS).unwrap();
+    for id in 0..queries {
+        let text = format!(r#"{{"type":"subscribe","id":"{id}","payload":{{"query":"large"}}}}"#);
+        client.send(Message::text(text)).await.unwrap();
+    }
+    let mut taken = 0;
+    while taken < queries {
+        let message = tokio::time::timeout(DEADLINE, client.next()).await;
+        if message.unwrap().unwrap().unwrap().len() > LARGE {
+            taken += 1;
+        }
+        let answered = sessions.executor.answered.load(Ordering::SeqCst);
+        assert!(answered <= taken + 1, "{answered} made, {taken} taken");
+    }
 }

@@ -1,5 +1,6 @@
 //! The HTTP side of a socket: RFC 6455 section 4.2, the choice of the sub-protocol, and shedding before the upgrade.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -19,12 +20,15 @@ use wire::appsync::{self, AppSync};
 use wire::transport_ws::{self, TransportWs};
 use wire::{Session, close};
 
+use crate::peers::Peer;
+
 use super::{Admission, Credentials, Executor, Sessions, connection};
 
 /// A place among the connections, and the sub-protocol, for a socket that is about to be upgraded.
 pub struct Accepted<E: Executor> {
     admission: Admission<E>,
-    chosen: Option<(&'static str, Choice)>,
+    /// The sub-protocol as the client writes it.
+    chosen: Option<(Cow<'static, str>, Choice)>,
     /// `Sec-WebSocket-Accept`.
     key: String,
 }
@@ -88,10 +92,19 @@ impl<E: Executor> Accepted<E> {
         })
     }
 
+    /// By this connection, which is known once the credentials are.
+    pub fn from(mut self, peer: Option<Arc<Peer>>) -> Self {
+        if let Some(peer) = &peer {
+            peer.waits();
+        }
+        self.admission.peer = peer;
+        self
+    }
+
     /// The headers of the answer, under the names that RFC 6455 writes: Python's gql finds the sub-protocol under no other.
     fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let protocol = self.chosen.as_ref();
-        let protocol = protocol.map(|(name, _)| ("Sec-WebSocket-Protocol", *name));
+        let protocol = protocol.map(|(name, _)| ("Sec-WebSocket-Protocol", &**name));
         let always = [
             ("Upgrade", "websocket"),
             ("Connection", "Upgrade"),
@@ -196,7 +209,7 @@ where
                 (Box::new(session), carried)
             }
         };
-        tracing::debug!(protocol = name, "socket opened");
+        tracing::debug!(protocol = &*name, "socket opened");
         let credentials = Box::new(Credentials {
             parts,
             appsync,
@@ -216,17 +229,23 @@ pub fn upgrade<E: Executor>(
         Ok(accepted) => accepted,
         Err(refused) => return refused.response(),
     };
+    let accepted = accepted.from(request.extensions().get::<Arc<Peer>>().cloned());
     let response = accepted.response();
     let upgraded = hyper::upgrade::on(&mut request);
     let (parts, _) = request.into_parts();
-    tokio::spawn(async move {
+    let peer = accepted.admission.peer.clone();
+    let task = tokio::spawn(async move {
         let Ok(socket) = upgraded.await else { return };
         let socket = TokioIo::new(socket);
         accepted.upgraded(socket, Vec::new(), parts).serve().await;
     });
+    if let Some(peer) = peer {
+        peer.serve_in(task.abort_handle());
+    }
     response
 }
 
+#[derive(Clone, Copy)]
 enum Choice {
     Modern,
     Amazon,
@@ -234,14 +253,22 @@ enum Choice {
 
 /// The first that is served here, in the client's order, which is its preference (RFC 6455, section 4.1). Python's gql depends on that:
 /// it does not find the answer in a header whose name is in lower case, and then speaks what it offered first.
-fn choose(headers: &HeaderMap) -> Option<(&'static str, Choice)> {
+///
+/// The answer must be one of the values that were sent (section 4.2.2): in capitals it is given back in capitals.
+fn choose(headers: &HeaderMap) -> Option<(Cow<'static, str>, Choice)> {
+    let served = [
+        (transport_ws::SUBPROTOCOL, Choice::Modern),
+        (appsync::SUBPROTOCOL, Choice::Amazon),
+    ];
     tokens(headers, &SEC_WEBSOCKET_PROTOCOL).find_map(|offered| {
-        if offered.eq_ignore_ascii_case(transport_ws::SUBPROTOCOL) {
-            return Some((transport_ws::SUBPROTOCOL, Choice::Modern));
-        }
-        offered
-            .eq_ignore_ascii_case(appsync::SUBPROTOCOL)
-            .then_some((appsync::SUBPROTOCOL, Choice::Amazon))
+        let same = |(name, _): &&(&str, Choice)| offered.eq_ignore_ascii_case(name);
+        let (name, choice) = served.iter().find(same)?;
+        let echo = if offered == *name {
+            Cow::Borrowed(*name)
+        } else {
+            Cow::Owned(offered.to_owned())
+        };
+        Some((echo, *choice))
     })
 }
 
@@ -270,10 +297,13 @@ fn empty_object() -> Box<RawValue> {
     RawValue::from_string("{}".into()).expect("an empty object is JSON")
 }
 
+/// Whether a request offers to go on as a WebSocket; whatever else it offers, it may be answered as it is.
+pub fn offers_websocket(headers: &HeaderMap) -> bool {
+    has_token(headers, &UPGRADE, "websocket")
+}
+
 fn is_upgrade(method: &Method, headers: &HeaderMap) -> bool {
-    method == Method::GET
-        && has_token(headers, &UPGRADE, "websocket")
-        && has_token(headers, &CONNECTION, "upgrade")
+    method == Method::GET && offers_websocket(headers) && has_token(headers, &CONNECTION, "upgrade")
 }
 
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
@@ -306,12 +336,16 @@ mod tests {
             ),
             ("graphql-ws, graphql-transport-ws", Some("graphql-ws")),
             ("mqtt, graphql-transport-ws", Some("graphql-transport-ws")),
+            ("GRAPHQL-TRANSPORT-WS", Some("GRAPHQL-TRANSPORT-WS")),
+            ("mqtt,\tGraphQL-WS , header-e30", Some("GraphQL-WS")),
+            ("graphql-transport-ws2", None),
             ("mqtt", None),
             ("", None),
         ] {
             let offer = offered.parse().expect("a header");
             let headers = HeaderMap::from_iter([(SEC_WEBSOCKET_PROTOCOL, offer)]);
-            assert_eq!(choose(&headers).map(|(name, _)| name), chosen, "{offered}");
+            let found = choose(&headers).map(|(name, _)| name.into_owned());
+            assert_eq!(found.as_deref(), chosen, "{offered}");
         }
     }
 }

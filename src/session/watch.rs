@@ -41,7 +41,7 @@ pub enum Target {
     Job {
         /// The job.
         id: JobId,
-        /// The version that the client has: only newer ones are told.
+        /// The version that the client has: it is not told again. See [`Mailbox::snapshot`].
         after: Option<Version>,
         /// Reads the job from the store; polled after the watch is live.
         snapshot: BoxFuture<ReadResult<Arc<Job>>>,

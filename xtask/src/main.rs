@@ -46,12 +46,69 @@ const SUITES: &[Suite] = &[
         ],
     },
     Suite {
+        name: "json-doors",
+        about: "JSON at its bounds, 1,000 random texts, through every door that takes it",
+        environment: &[("JOBCAST_CASES", "1000")],
+        command: &[
+            "cargo",
+            "test",
+            "-p",
+            "jobcast",
+            "--test",
+            "it",
+            "--locked",
+            "json_doors::",
+        ],
+    },
+    Suite {
+        name: "functions",
+        about: "function processes that fail in every way, thousands of times side by side",
+        environment: &[("JOBCAST_CASES", "3000")],
+        command: &[
+            "cargo", "test", "-p", "workflow", "--test", "it", "--locked", "faulty",
+        ],
+    },
+    Suite {
+        name: "documents",
+        about: "10,000 documents at random, answered here and by graphql-js",
+        environment: &[("JOBCAST_CASES", "10000")],
+        command: &["tests/clients/run", "graphql-js"],
+    },
+    Suite {
+        name: "garbage-documents",
+        about: "a million broken documents through their bounds and rules",
+        environment: &[("JOBCAST_CASES", "1000000")],
+        command: &[
+            "cargo",
+            "test",
+            "-p",
+            "jobcast",
+            "--lib",
+            "--locked",
+            "graphql::garbage_tests",
+        ],
+    },
+    Suite {
         name: "wire-fuzz",
         about: "the decoders of the wire protocols over garbage, for ten minutes each",
         environment: &[("JOBCAST_FUZZ_SECONDS", "600")],
         command: &[
             "cargo", "test", "-p", "wire", "--test", "decoders", "--locked",
         ],
+    },
+    Suite {
+        name: "frames",
+        about: "conversations of each WebSocket protocol, cut at every byte and 3,000 times at random",
+        environment: &[("JOBCAST_CASES", "3000")],
+        command: &[
+            "cargo", "test", "-p", "jobcast", "--test", "it", "--locked", "pieces::",
+        ],
+    },
+    Suite {
+        name: "retries",
+        about: "100,000 executions with retries, whose news come late, twice, gathered or never",
+        environment: &[("JOBCAST_CASES", "100000")],
+        command: &["cargo", "test", "-p", "job", "--test", "retry", "--locked"],
     },
 ];
 

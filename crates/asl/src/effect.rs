@@ -101,7 +101,7 @@ pub enum Effect {
     WriteResults(WriteResults),
     /// Nobody waits for this task any more.
     CancelTask(TaskId),
-    /// Send `TimerFired` at the time.
+    /// Send `TimerFired` at the time. For a timer that is set already the time is a new one.
     SetTimer(TimerId, Timestamp),
     /// Forget the timer.
     CancelTimer(TimerId),

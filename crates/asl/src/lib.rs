@@ -2,7 +2,7 @@
 //!
 //! No clock, randomness or I/O: times and the seed are arguments. The durable driver lives in `workflow`.
 //! `definition` parses and validates; `path`, `intrinsic`, `jsonata` and `template` move data; `choice` decides;
-//! `items` takes files apart; `execution` interprets. A guest in its own language: JSONata is `jsonata-core`'s.
+//! `items` takes files apart; `execution` interprets. Pictures of numbers and times in JSONata are `jsonata-core`'s.
 #![cfg_attr(
     test,
     expect(clippy::unwrap_used, reason = "a test may fail where it stands")
@@ -20,6 +20,7 @@ mod history;
 mod intrinsic;
 mod items;
 mod jsonata;
+mod number;
 mod path;
 mod resource;
 mod scope;

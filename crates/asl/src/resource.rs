@@ -125,6 +125,18 @@ const SERVICES: [Integration; 22] = [
 ];
 
 impl Resource {
+    /// Whether a Lambda function does it: by its ARN or name, or through `lambda:invoke`.
+    #[must_use]
+    pub fn runs_function(&self) -> bool {
+        match self {
+            Self::Lambda { .. } => true,
+            Self::Activity { .. } => false,
+            Self::Service {
+                service, action, ..
+            } => service == "lambda" && action == "invoke",
+        }
+    }
+
     /// Parses the `Resource` field; `None` when AWS would not know it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -4,7 +4,7 @@
 //!
 //! | type | is fed with | proves |
 //! |---|---|---|
-//! | [`JobTranscript`] | one watcher's `onJob` | first a snapshot, versions only rise, also across reconnects; the newest version and a terminal status arrive |
+//! | [`JobTranscript`] | one watcher's `onJob` | first a snapshot, versions only rise, also across reconnects (not across a restore of the store); the newest version and a terminal status arrive |
 //! | [`ListTranscript`] | one watcher's `onJobs` | the page, SNAPSHOT, then ENTER, CHANGE and LEAVE that lead to the true list; RESYNC starts anew |
 //! | [`History`] | every change of every job | versions neither skip nor fall, and each follows from the one before by the rules of a job |
 //!
@@ -36,6 +36,15 @@
 //! stale.event(Seen::read(&json!({ "version": 1, "status": "QUEUED" }))?);
 //! let violation = stale.finish(newest).unwrap_err();
 //! assert!(violation.to_string().starts_with("the job is SUCCEEDED in version 7, and the last that was seen is QUEUED in version 1"));
+//!
+//! // The store was replaced by an older copy of itself, and the client comes back with what it had: it gets the job as it is now.
+//! let mut restored = JobTranscript::default();
+//! restored.subscribed(1, None);
+//! restored.event(newest);
+//! restored.restored();
+//! restored.subscribed(4, Some(7));
+//! restored.event(Seen::read(&json!({ "version": 4, "status": "RUNNING" }))?);
+//! restored.finish(Seen::read(&json!({ "version": 4, "status": "RUNNING" }))?)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -89,6 +89,7 @@ enum Entry {
     Subscribed { committed: u64, after: Option<u64> },
     Event(Seen),
     Completed,
+    Restored,
 }
 
 impl fmt::Display for Entry {
@@ -100,6 +101,7 @@ impl fmt::Display for Entry {
             }
             Entry::Event(seen) => seen.fmt(f),
             Entry::Completed => f.write_str("completed"),
+            Entry::Restored => f.write_str("the store was restored"),
         }
     }
 }
@@ -125,7 +127,8 @@ impl JobTranscript {
     /// The watcher subscribes, for the first time or after a cut.
     ///
     /// `committed` is a version that the job is known to have before the subscribe is sent, 0 when nothing is known; `after` is the
-    /// argument of `onJob`, the version that the client says it has.
+    /// argument of `onJob`, the version that the client says it has. A version that this watcher has not seen, or one of before
+    /// [`JobTranscript::restored`], may be newer than the job: then the first event is the job as it is, and versions rise from there.
     pub fn subscribed(&mut self, committed: u64, after: Option<u64>) {
         self.subscription = Some(Subscription {
             committed,
@@ -134,6 +137,14 @@ impl JobTranscript {
             completed: false,
         });
         self.log.note(Entry::Subscribed { committed, after }, None);
+    }
+
+    /// The store was replaced by an older copy of itself, as after a restore from a backup. What was seen before counts no more, and the
+    /// next thing is [`JobTranscript::subscribed`]: no watcher stays connected over that.
+    pub fn restored(&mut self) {
+        self.log.note(Entry::Restored, None);
+        self.subscription = None;
+        self.last = None;
     }
 
     /// An event came.
@@ -160,8 +171,11 @@ impl JobTranscript {
         }
         // A client that comes back without saying what it has gets a snapshot, which may repeat what it saw last.
         let repeats = u64::from(!subscription.begun);
-        let least = self.last.map_or(0, |last| last.version + 1 - repeats);
-        let least = least.max(subscription.after.map_or(0, |after| after + 1));
+        let last = self.last.map_or(0, |last| last.version);
+        let mut least = (last + 1).saturating_sub(repeats);
+        if let Some(after) = subscription.after.filter(|after| *after <= last) {
+            least = least.max(after + 1);
+        }
         if got.version < least {
             let before = least - 1;
             return Some(Broken::NotRising { before, got });
@@ -234,8 +248,9 @@ mod tests {
         Sub(u64, Option<u64>),
         See(Seen),
         Complete,
+        Restore,
     }
-    use Told::{Complete, Sub};
+    use Told::{Complete, Restore, Sub};
 
     fn at(version: u64) -> Seen {
         let status = match version {
@@ -257,6 +272,7 @@ mod tests {
                 Sub(committed, after) => transcript.subscribed(committed, after),
                 Told::See(seen) => transcript.event(seen),
                 Complete => transcript.completed(),
+                Restore => transcript.restored(),
             }
         }
         transcript.finish(newest)
@@ -281,6 +297,50 @@ mod tests {
         check([Sub(0, None), see(9), Sub(9, Some(9)), Complete], newest).unwrap();
         check([Sub(9, Some(9)), Complete], newest).unwrap();
         check([Sub(0, None), see(4), Sub(4, Some(4))], at(4)).unwrap();
+    }
+
+    #[test]
+    fn a_restored_store_gives_the_job_as_it_is() {
+        let newest = at(9);
+        // The client says what it had before.
+        let back = [Sub(0, None), see(7), Restore, Sub(2, Some(7)), see(2)];
+        check(back, at(2)).unwrap();
+        let on = [
+            Sub(0, None),
+            see(7),
+            Restore,
+            Sub(2, Some(7)),
+            see(2),
+            see(3),
+            see(9),
+            Complete,
+        ];
+        check(on, newest).unwrap();
+        check([Sub(9, Some(12)), see(9), Complete], newest).unwrap();
+        // Without a restore it is a version that fell.
+        let falls = |before, got| Broken::NotRising {
+            before,
+            got: at(got),
+        };
+        assert_eq!(
+            broken([Sub(0, None), see(7), Sub(2, Some(7)), see(2)], 7),
+            (3, falls(7, 2))
+        );
+        // After the first event versions rise from there.
+        assert_eq!(
+            broken([Sub(0, Some(7)), see(3), see(2)], 3),
+            (2, falls(3, 2))
+        );
+        // A version of this number was there before the restore too; it may be another one.
+        check([Sub(0, Some(7)), see(7)], at(7)).unwrap();
+        // To say nothing leaves the watcher waiting.
+        assert_eq!(broken([Sub(2, Some(7))], 2), (1, Broken::NoSnapshot));
+        let seen = [Sub(0, None), see(7), Restore, Sub(2, Some(7))];
+        assert_eq!(broken(seen, 2), (4, Broken::NoSnapshot));
+        assert_eq!(
+            broken([Sub(0, None), Restore, see(2)], 2),
+            (2, Broken::NotSubscribed)
+        );
     }
 
     #[test]

@@ -61,6 +61,9 @@ pub enum Update {
     Retry {
         /// The name of the execution of the next attempt.
         execution: String,
+        /// The position of the execution at the end of the last attempt: its events up to there say nothing about the next one. 0 when
+        /// that is not known, and for another execution.
+        known: u64,
     },
 }
 
@@ -161,6 +164,18 @@ pub enum Refused {
     UnknownStep(String),
 }
 
+/// The number of the last try of a step that these updates speak of; 0 when they speak of none.
+fn tries_of(step: &str, updates: &[Update]) -> u32 {
+    let tries = updates.iter().filter_map(|update| match update {
+        Update::Step {
+            name,
+            update: StepUpdate::Retrying { attempt, .. },
+        } if name == step => Some(*attempt),
+        _ => None,
+    });
+    tries.max().unwrap_or_default()
+}
+
 fn why(event: Event) -> &'static str {
     match event {
         Event::Retry => "only a job that is FAILED, CANCELLED or TIMED_OUT can be retried",
@@ -236,7 +251,7 @@ impl Job {
             next.update(update, now)?;
         }
         if change.source.as_ref().is_some_and(|source| source.so_far) {
-            next.keep_known_steps(self);
+            next.keep_known_steps(self, &change.updates);
         }
         next.settle(self, change, now);
         if next.shows_the_same(self) {
@@ -266,7 +281,7 @@ impl Job {
             Update::Cancel(_) if self.status == Status::Cancelled => {}
             Update::Cancel(error) => self.finish(Event::Cancel, Some(error), now)?,
             Update::TimeOut(error) => self.finish(Event::TimeOut, Some(error), now)?,
-            Update::Retry { execution } => self.retry(execution)?,
+            Update::Retry { execution, known } => self.retry(execution, *known)?,
         }
         Ok(())
     }
@@ -290,17 +305,18 @@ impl Job {
     }
 
     /// After updates that began at the start: a step that stands where it stood is the same step, not another try.
-    fn keep_known_steps(&mut self, before: &Job) {
+    fn keep_known_steps(&mut self, before: &Job, updates: &[Update]) {
         for (step, known) in self.steps.iter_mut().zip(&before.steps) {
-            if step.status == known.status {
+            if step.status != known.status {
+                continue;
+            }
+            if known.status.is_open() {
+                step.items_done = step.items_done.max(known.items_done);
+            } else {
                 *step = Step {
-                    items_done: step.items_done.max(known.items_done),
+                    attempt: known.attempt.max(tries_of(&step.name, updates)),
                     ..known.clone()
                 };
-            } else if known.attempt > 0 {
-                step.attempt = known.attempt;
-                step.started_at = known.started_at;
-                step.progress = step.progress.max(known.progress);
             }
         }
     }
@@ -309,15 +325,12 @@ impl Job {
         let Some(step) = self.steps.iter_mut().find(|step| step.name == name) else {
             return;
         };
+        // Whatever a step does, it was entered before: that news may be on its way, or lost.
+        if *update != StepUpdate::Entered && step.status == StepStatus::Pending {
+            step.enter(now);
+        }
         match update {
-            StepUpdate::Entered => {
-                let attempt = step.attempt + 1;
-                let started_at = step.started_at.or(Some(now));
-                step.reset();
-                step.status = StepStatus::Running;
-                step.attempt = attempt;
-                step.started_at = started_at;
-            }
+            StepUpdate::Entered => step.enter(now),
             StepUpdate::Retrying { attempt, error } => {
                 step.status = StepStatus::Running;
                 step.attempt = step.attempt.max(*attempt);
@@ -382,8 +395,7 @@ impl Job {
         if let Some(step) = step {
             // The news that the state was entered may still be on its way.
             if step.status == StepStatus::Pending {
-                step.status = StepStatus::Running;
-                step.started_at = Some(now);
+                step.enter(now);
             }
             if step.status.is_open() {
                 step.items_done = report.items_done.or(step.items_done);
@@ -447,7 +459,7 @@ impl Job {
         failed.max_by_key(|step| step.finished_at)
     }
 
-    fn retry(&mut self, execution: &str) -> Result<(), Refused> {
+    fn retry(&mut self, execution: &str, known: u64) -> Result<(), Refused> {
         self.go(Event::Retry)?;
         let anew = self.execution != execution;
         for step in &mut self.steps {
@@ -459,6 +471,8 @@ impl Job {
         if anew {
             self.position = 0;
             execution.clone_into(&mut self.execution);
+        } else {
+            self.position = self.position.max(known);
         }
         self.attempt += 1;
         self.progress = 0;

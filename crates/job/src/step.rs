@@ -88,7 +88,7 @@ pub struct Step {
     pub status: StepStatus,
     /// Percent, 0..=100.
     pub progress: u8,
-    /// How many times it was tried: 0 before the first.
+    /// How many times it was tried: 0 before the first, and then only.
     pub attempt: u32,
     /// Iterations of a Map (branches of a Parallel) that are done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,7 @@ pub struct Step {
     /// Iterations of a Map (branches of a Parallel) in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items_total: Option<u32>,
-    /// When it was entered first.
+    /// When it was entered first; `None` before that, and then only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
     /// When it ended.
@@ -123,6 +123,18 @@ impl Step {
             finished_at: None,
             error: None,
         }
+    }
+
+    /// Begins a try. A step that is open already was heard of before this news came: it is the same try, and what was reported
+    /// of it stays.
+    pub(crate) fn enter(&mut self, now: Time) {
+        if !self.status.is_open() {
+            let (attempt, started_at) = (self.attempt, self.started_at);
+            self.reset();
+            self.attempt = attempt + 1;
+            self.started_at = started_at.or(Some(now));
+        }
+        self.status = StepStatus::Running;
     }
 
     /// Puts the step back to before its first try, keeping its place.

@@ -119,6 +119,7 @@ fn apply_agrees_with_the_rules() {
             (
                 Update::Retry {
                     execution: job().execution,
+                    known: 0,
                 },
                 Event::Retry,
             ),
@@ -270,6 +271,7 @@ fn a_retry_keeps_what_succeeded_or_starts_anew() {
         &failed,
         &Change::of(Update::Retry {
             execution: failed.execution.clone(),
+            known: 0,
         }),
     );
     assert_eq!(
@@ -285,6 +287,7 @@ fn a_retry_keeps_what_succeeded_or_starts_anew() {
         &failed,
         &Change::of(Update::Retry {
             execution: "other".into(),
+            known: 12,
         }),
     );
     assert_eq!(
@@ -420,7 +423,7 @@ fn any_update() -> impl Strategy<Value = Update> {
         1 => Just(Update::Fail(error())),
         1 => Just(Update::Cancel(error())),
         1 => Just(Update::TimeOut(error())),
-        1 => Just(Update::Retry { execution: job().execution }),
+        1 => Just(Update::Retry { execution: job().execution, known: 0 }),
     ]
 }
 

@@ -8,11 +8,11 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::message::{Message, fields};
 use crate::session::{
-    Authorization, Elapsed, Input, Message, Output, Refusal, Request, Session, close, close_with,
+    Authorization, Elapsed, Input, Output, Refusal, Request, Session, close, close_with,
     data_prefix, limits, quoted,
 };
 
@@ -91,7 +91,7 @@ impl AppSync {
     }
 
     fn text(&mut self, text: &str) -> Vec<Output> {
-        let Ok(message) = serde_json::from_str::<Message<'_>>(text) else {
+        let Ok(message) = Message::read(text) else {
             return vec![Output::Send(refusal(
                 None,
                 "BadRequestException",
@@ -106,14 +106,14 @@ impl AppSync {
             }
             ("connection_init", _) => Vec::new(),
             ("connection_terminate", _) => self.close(close::NORMAL, "Terminated by the client"),
-            // AppSync ignores what comes before the acknowledgement.
+            // AppSync ignores what comes before `connection_init`; what comes right behind it is held.
             (_, State::Waiting | State::Authorizing | State::Refused) => Vec::new(),
-            ("start", _) => self.start(message),
-            ("stop", _) => self.stop(message.id),
+            ("start", _) => self.start(&message),
+            ("stop", _) => self.stop(message.id()),
             (other, _) => {
                 let text = format!("{other} not supported through the realtime channel");
                 vec![Output::Send(refusal(
-                    message.id.as_deref(),
+                    message.id().as_deref(),
                     "UnsupportedOperation",
                     &text,
                     400,
@@ -122,9 +122,9 @@ impl AppSync {
         }
     }
 
-    fn start(&mut self, message: Message<'_>) -> Vec<Output> {
+    fn start(&mut self, message: &Message<'_>) -> Vec<Output> {
         let Some(id) = message
-            .id
+            .id()
             .filter(|id| !id.is_empty() && id.len() <= limits::ID_BYTES)
         else {
             let text = format!("start needs an id of 1 to {} bytes", limits::ID_BYTES);
@@ -310,37 +310,33 @@ impl Session for AppSync {
     fn completes(&self) -> bool {
         self.dialect == Dialect::Legacy
     }
-}
 
-#[derive(Deserialize)]
-struct AppSyncPayload {
-    data: String,
-    #[serde(default)]
-    extensions: Option<Box<RawValue>>,
-}
-
-#[derive(Deserialize)]
-struct Extensions {
-    authorization: Option<Box<RawValue>>,
+    /// Clients of the legacy protocol send `start` right behind `connection_init`, and which dialect a client speaks is known only
+    /// with its first `start`.
+    fn holds(&self) -> bool {
+        self.state == State::Authorizing
+    }
 }
 
 fn request(payload: &str) -> Option<(Dialect, Request)> {
-    if let Ok(wrapped) = serde_json::from_str::<AppSyncPayload>(payload) {
-        let mut request: Request = serde_json::from_str(&wrapped.data).ok()?;
-        request.authorization = wrapped
-            .extensions
-            .as_deref()
-            .and_then(|extensions| serde_json::from_str::<Extensions>(extensions.get()).ok())
-            .and_then(|extensions| extensions.authorization)
-            .filter(|header| header.get().starts_with('{'))
-            .map(|header| Authorization {
-                header,
-                data: wrapped.data.into_boxed_str(),
-            });
-        request.extensions = wrapped.extensions;
-        return Some((Dialect::AppSync, request));
-    }
-    Some((Dialect::Legacy, serde_json::from_str(payload).ok()?))
+    let [data, extensions] = fields(payload, ["data", "extensions"]).ok()?;
+    let data = data.and_then(|data| serde_json::from_str::<String>(data.get()).ok());
+    let Some(data) = data else {
+        return Some((Dialect::Legacy, Request::read(payload).ok()?));
+    };
+    let mut request = Request::read(&data).ok()?;
+    request.extensions = extensions
+        .filter(|extensions| extensions.get() != "null")
+        .map(ToOwned::to_owned);
+    request.authorization = extensions
+        .and_then(|extensions| fields(extensions.get(), ["authorization"]).ok())
+        .and_then(|[authorization]| authorization)
+        .filter(|header| header.get().starts_with('{'))
+        .map(|header| Authorization {
+            header: header.to_owned(),
+            data: data.into_boxed_str(),
+        });
+    Some((Dialect::AppSync, request))
 }
 
 fn start_ack(id: &str) -> String {

@@ -7,6 +7,7 @@
 
 pub mod appsync;
 pub mod frame;
+mod message;
 mod session;
 pub mod sse;
 pub mod transport_ws;

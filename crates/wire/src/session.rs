@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// Time since the socket was opened.
@@ -63,23 +62,19 @@ pub mod close {
     pub const TOO_MANY: u16 = 4429;
 }
 
-/// A GraphQL request as it travels in `subscribe` and `start`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
+/// A GraphQL request as it travels in `subscribe` and `start`, and in the body of an HTTP request. It is read from a JSON object and
+/// from nothing else; of a name that stands there twice the last one counts.
+#[derive(Debug, Clone)]
 pub struct Request {
     /// The document.
     pub query: String,
     /// Which operation of the document, when it has several.
-    #[serde(default)]
     pub operation_name: Option<String>,
     /// A JSON object; its text is kept as sent.
-    #[serde(default)]
     pub variables: Option<Box<RawValue>>,
     /// A JSON object; AppSync's `authorization` is in it.
-    #[serde(default)]
     pub extensions: Option<Box<RawValue>>,
     /// What AppSync's `start` brings to be authorized by; no other protocol has it.
-    #[serde(skip)]
     pub authorization: Option<Authorization>,
 }
 
@@ -109,7 +104,7 @@ pub enum Refusal {
 /// What happened, told to a session.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A whole text message came.
+    /// A whole text message came, and the session does not hold ([`Session::holds`]).
     Text(&'a str),
     /// A binary message came; no sub-protocol here has any.
     Binary,
@@ -174,6 +169,10 @@ pub trait Session: Send {
     fn may_close(&self) -> bool;
     /// Whether the client understands the end of an operation; else it gets silence.
     fn completes(&self) -> bool;
+    /// Whether what the client has sent must wait until [`Output::Authorize`] is answered: clients of this protocol send their first
+    /// operation right behind `connection_init`. The driver then reads and decodes nothing more, so that what waits is bounded by what
+    /// it had read already.
+    fn holds(&self) -> bool;
 }
 
 /// `{"id":"…","type":"…","payload":`, to be followed by payload and `}`.
@@ -194,14 +193,4 @@ pub(crate) fn close_with(code: u16, reason: impl Into<String>) -> Output {
     }
     reason.truncate(end);
     Output::Close { code, reason }
-}
-
-/// The fields that any message of the sub-protocols has; unknown ones are ignored as the protocols ask.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Message<'a> {
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-    pub(crate) id: Option<String>,
-    #[serde(borrow)]
-    pub(crate) payload: Option<&'a RawValue>,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::appsync::AppSync;
 use crate::transport_ws::TransportWs;
-use crate::{Input, Output, Refusal, Session, limits};
+use crate::{Input, Output, Refusal, Session, close, limits};
 
 fn show(output: Output) -> String {
     match output {
@@ -131,8 +131,125 @@ fn modern_close_codes() {
     );
     modern_acked(
         r#"> {"id":"1","type":"subscribe"}
-           < close 4400 Invalid message: payload: invalid type: null, expected struct Request at line 1 column 4"#,
+           < close 4400 Invalid message: payload: invalid type: null, expected a JSON object at line 1 column 4"#,
     );
+}
+
+/// PROTOCOL.md, "Invalid message": a message of a format that it does not specify ends the connection with 4400.
+#[test]
+fn modern_messages_of_another_shape() {
+    let closes = |text: &str| {
+        let mut session = TransportWs::default();
+        session.handle(Duration::ZERO, Input::Text(r#"{"type":"connection_init"}"#));
+        session.handle(Duration::ZERO, Input::Authorized(Ok(())));
+        match session.handle(Duration::ZERO, Input::Text(text)).as_slice() {
+            [Output::Close { code, reason }] => {
+                assert!(reason.starts_with("Invalid message: "), "{text}: {reason}");
+                Some(*code)
+            }
+            _ => None,
+        }
+    };
+    let subscribe =
+        |payload: &str| format!(r#"{{"type":"subscribe","id":"1","payload":{payload}}}"#);
+    let invalid = [
+        r#"["ping",null,null]"#,
+        r#"[{"type":"ping"}]"#,
+        r#""ping""#,
+        "null",
+        "",
+        r#"{"type":["ping"]}"#,
+        r#"{"type":"Ping"}"#,
+        r#"{"type":"connection_ack"}"#,
+        r#"{"type":"next","id":"1"}"#,
+        r#"{"type":"ping","payload":[]}"#,
+        r#"{"type":"ping","payload":1}"#,
+        r#"{"type":"pong","payload":"x"}"#,
+        r#"{"type":"subscribe","payload":{"query":"{a}"}}"#,
+        r#"{"type":"subscribe","id":"","payload":{"query":"{a}"}}"#,
+        r#"{"type":"subscribe","id":1,"payload":{"query":"{a}"}}"#,
+        r#"{"type":"subscribe","id":null,"payload":{"query":"{a}"}}"#,
+        r#"{"type":"complete"}"#,
+        r#"{"type":"complete","id":""}"#,
+        r#"{"type":"complete","id":["1"]}"#,
+    ];
+    let payloads = [
+        "null",
+        "[]",
+        r#"["{a}",null,null,null]"#,
+        "{}",
+        r#"{"query":null}"#,
+        r#"{"query":"{a}","variables":[]}"#,
+        r#"{"query":"{a}","variables":"{}"}"#,
+        r#"{"query":"{a}","extensions":1}"#,
+        r#"{"query":"{a}","operationName":{}}"#,
+    ];
+    let invalid = invalid.map(ToOwned::to_owned).into_iter();
+    for text in invalid.chain(payloads.map(subscribe)) {
+        assert_eq!(closes(&text), Some(close::BAD_REQUEST), "{text}");
+    }
+    let valid = [
+        "\u{feff}{\"type\":\"ping\"}",
+        r#"{"type":"ping","id":1,"payload":null,"more":[1]}"#,
+        r#"{"type":"pong","payload":{}}"#,
+        r#"{"type":"subscribe","type":"ping"}"#,
+        r#"{"type":"complete","id":"unknown"}"#,
+    ];
+    let payload =
+        r#"{"query":"{a}","variables":null,"operationName":null,"extensions":{},"more":1}"#;
+    let valid = valid.map(ToOwned::to_owned).into_iter();
+    for text in valid.chain([subscribe(payload)]) {
+        assert_eq!(closes(&text), None, "{text}");
+    }
+}
+
+/// These protocols have no close code for it: a client gets an error, and its connection stays.
+#[test]
+fn amazon_messages_of_another_shape() {
+    for (text, kind) in [
+        (r#"["start","1",{"query":"{a}"}]"#, "BadRequestException"),
+        (
+            r#"["connection_terminate",null,null]"#,
+            "BadRequestException",
+        ),
+        (r#"{"type":["stop"]}"#, "BadRequestException"),
+        (
+            r#"{"type":"start","payload":{"query":"{a}"}}"#,
+            "BadRequestException",
+        ),
+        (
+            r#"{"type":"start","id":1,"payload":{"query":"{a}"}}"#,
+            "BadRequestException",
+        ),
+        (
+            r#"{"type":"start","id":"","payload":{"query":"{a}"}}"#,
+            "BadRequestException",
+        ),
+        (
+            r#"{"type":"start","id":"1","payload":["{a}",null]}"#,
+            "UnsupportedOperation",
+        ),
+        (
+            r#"{"type":"start","id":"1","payload":null}"#,
+            "UnsupportedOperation",
+        ),
+        (
+            r#"{"type":"start","id":"1","payload":{"data":"[\"{a}\"]"}}"#,
+            "UnsupportedOperation",
+        ),
+        (
+            r#"{"type":"start","id":"1","payload":{"data":["{a}"]}}"#,
+            "UnsupportedOperation",
+        ),
+    ] {
+        let mut session = AppSync::new(false);
+        session.handle(Duration::ZERO, Input::Text(r#"{"type":"connection_init"}"#));
+        session.handle(Duration::ZERO, Input::Authorized(Ok(())));
+        match session.handle(Duration::ZERO, Input::Text(text)).as_slice() {
+            [Output::Send(error)] => assert!(error.contains(kind), "{text}: {error}"),
+            other => panic!("{text}: {other:?}"),
+        }
+    }
 }
 
 #[test]

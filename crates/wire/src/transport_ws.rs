@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
+use crate::message::{Message, is_object_or_nothing};
 use crate::session::{
-    Elapsed, Input, Message, Output, Refusal, Request, Session, close, close_with, data_prefix,
-    limits, quoted,
+    Elapsed, Input, Output, Refusal, Request, Session, close, close_with, data_prefix, limits,
+    quoted,
 };
 
 /// The sub-protocol's name in `Sec-WebSocket-Protocol`.
@@ -42,71 +43,52 @@ impl TransportWs {
     }
 
     fn text(&mut self, text: &str) -> Vec<Output> {
-        let message: Message<'_> = match serde_json::from_str(text) {
+        let message = match Message::read(text) {
             Ok(message) => message,
-            Err(error) => {
-                return self.close(close::BAD_REQUEST, format!("Invalid message: {error}"));
-            }
+            Err(error) => return self.invalid(&error.to_string()),
         };
+        let payload = message.payload;
         match message.kind.as_str() {
+            kind @ ("connection_init" | "ping" | "pong") if !is_object_or_nothing(payload) => {
+                self.invalid(&format!("payload of {kind} must be an object"))
+            }
             "connection_init" => self.init(&message),
             "ping" => vec![Output::Send(pong(&message))],
             "pong" => Vec::new(),
-            "subscribe" => self.subscribe(message),
-            "complete" => self.complete(message),
-            other => self.close(
-                close::BAD_REQUEST,
-                format!("Invalid message: unknown type {}", quoted(other)),
-            ),
+            "subscribe" => self.subscribe(&message),
+            "complete" => self.complete(&message),
+            other => self.invalid(&format!("unknown type {}", quoted(other))),
         }
+    }
+
+    /// PROTOCOL.md, "Invalid message": a type or a format that it does not specify ends the connection.
+    fn invalid(&mut self, why: &str) -> Vec<Output> {
+        self.close(close::BAD_REQUEST, format!("Invalid message: {why}"))
     }
 
     fn init(&mut self, message: &Message<'_>) -> Vec<Output> {
         if self.state != State::Waiting {
             return self.close(close::TOO_MANY, "Too many initialisation requests");
         }
-        if message
-            .payload
-            .is_some_and(|payload| !payload.get().starts_with('{') && payload.get() != "null")
-        {
-            return self.close(
-                close::BAD_REQUEST,
-                "Invalid message: payload of connection_init must be an object",
-            );
-        }
         self.state = State::Authorizing;
         vec![Output::Authorize(message.payload.map(ToOwned::to_owned))]
     }
 
-    fn subscribe(&mut self, message: Message<'_>) -> Vec<Output> {
+    fn subscribe(&mut self, message: &Message<'_>) -> Vec<Output> {
         if self.state != State::Acknowledged {
             return self.close(close::UNAUTHORIZED, "Unauthorized");
         }
-        let Some(id) = message.id.filter(|id| !id.is_empty()) else {
-            return self.close(
-                close::BAD_REQUEST,
-                "Invalid message: subscribe needs an id, a non-empty string",
-            );
+        let Some(id) = message.id().filter(|id| !id.is_empty()) else {
+            return self.invalid("subscribe needs an id, a non-empty string");
         };
         if id.len() > limits::ID_BYTES {
-            return self.close(
-                close::BAD_REQUEST,
-                format!(
-                    "Invalid message: id of {} bytes, at most {} are allowed",
-                    id.len(),
-                    limits::ID_BYTES
-                ),
-            );
+            let (bytes, most) = (id.len(), limits::ID_BYTES);
+            return self.invalid(&format!("id of {bytes} bytes, at most {most} are allowed"));
         }
         let payload = message.payload.map_or("null", |payload| payload.get());
-        let request: Request = match serde_json::from_str(payload) {
+        let request = match request(payload) {
             Ok(request) => request,
-            Err(error) => {
-                return self.close(
-                    close::BAD_REQUEST,
-                    format!("Invalid message: payload: {error}"),
-                );
-            }
+            Err(why) => return self.invalid(&format!("payload: {why}")),
         };
         if self.open.contains(&id) {
             return self.close(
@@ -133,12 +115,9 @@ impl TransportWs {
         }]
     }
 
-    fn complete(&mut self, message: Message<'_>) -> Vec<Output> {
-        if self.state != State::Acknowledged {
-            return self.close(close::UNAUTHORIZED, "Unauthorized");
-        }
-        let Some(id) = message.id else {
-            return self.close(close::BAD_REQUEST, "Invalid message: complete needs an id");
+    fn complete(&mut self, message: &Message<'_>) -> Vec<Output> {
+        let Some(id) = message.id().filter(|id| !id.is_empty()) else {
+            return self.invalid("complete needs an id, a non-empty string");
         };
         if self.open.remove(&id) {
             vec![Output::Stop(id)]
@@ -201,6 +180,26 @@ impl Session for TransportWs {
     fn completes(&self) -> bool {
         true
     }
+
+    /// PROTOCOL.md: an operation before the acknowledgement closes the connection, so a client waits for it.
+    fn holds(&self) -> bool {
+        false
+    }
+}
+
+/// What `subscribe` asks for; PROTOCOL.md gives the type of each field.
+fn request(payload: &str) -> Result<Request, String> {
+    let request = Request::read(payload).map_err(|error| error.to_string())?;
+    let given = [
+        ("variables", &request.variables),
+        ("extensions", &request.extensions),
+    ];
+    for (name, value) in given {
+        if !is_object_or_nothing(value.as_deref()) {
+            return Err(format!("{name} must be an object"));
+        }
+    }
+    Ok(request)
 }
 
 fn pong(ping: &Message<'_>) -> String {

@@ -1,24 +1,36 @@
 //! Which resource is done by whom: Lambda functions by the host, activities by whoever polls, nested executions by the engine itself, the
 //! rest by `services`. Anything else fails at once with an error that says so. It does no work itself.
 
+use std::fmt;
 use std::sync::Arc;
 
 use asl::{Pattern, Resource};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 pub(crate) use crate::activity::Activities;
-use crate::lambda::{Caller, Host, Outcome};
+use crate::lambda::invoke::{Asked, Mode, Nobody};
+use crate::lambda::{Caller, Host, Outcome, function_name};
 use crate::nested::Nested;
 use crate::services::{self, ServiceSettings, Services};
 use crate::task::{Responder, TaskKey, TaskRequest, TaskRunner};
+
+/// Brings what a redriven execution hands to its tasks up to date: an execution keeps its first input, and so whatever in it was
+/// only valid then.
+pub trait Refresh: Send + Sync + fmt::Debug {
+    /// The payload of a task, given the execution's name and how often it was redriven (at least once). `None`: it stays as it is.
+    fn refresh(&self, execution: &str, redrives: u32, payload: &str) -> Option<Arc<str>>;
+}
 
 /// The runner of the server.
 #[derive(Clone, Debug)]
 pub struct Runner {
     lambda: Host,
+    refresh: Option<Arc<dyn Refresh>>,
     pub(crate) activities: Arc<Activities>,
     pub(crate) services: Services,
     nested: Nested,
@@ -36,9 +48,19 @@ impl Runner {
     pub fn with_services(lambda: Host, services: ServiceSettings) -> Runner {
         Runner {
             lambda,
+            refresh: None,
             activities: Arc::default(),
             services: Services::new(services),
             nested: Nested::default(),
+        }
+    }
+
+    /// The same, with what brings the payloads of redriven executions up to date.
+    #[must_use]
+    pub fn with_refresh(self, refresh: Arc<dyn Refresh>) -> Runner {
+        Runner {
+            refresh: Some(refresh),
+            ..self
         }
     }
 
@@ -71,7 +93,14 @@ pub(crate) fn supports(resource: &Resource) -> bool {
 }
 
 impl TaskRunner for Runner {
-    fn run(&self, request: TaskRequest, responder: Responder) {
+    fn run(&self, mut request: TaskRequest, responder: Responder) {
+        if request.redrives > 0
+            && let Some(refresh) = &self.refresh
+            && let Some(payload) =
+                refresh.refresh(&request.execution, request.redrives, &request.task.payload)
+        {
+            request.task.payload = payload;
+        }
         let task = &request.task;
         match &task.resource {
             Resource::Lambda { function } => {
@@ -121,8 +150,9 @@ impl AsRef<[u8]> for Text {
     }
 }
 
-fn text(payload: &Bytes) -> Arc<str> {
-    String::from_utf8_lossy(payload).into()
+/// Why a response is no result.
+fn unreadable(refused: &json::Refused) -> String {
+    format!("The function's response is {refused}")
 }
 
 /// A function named by its ARN: its response is the result.
@@ -136,7 +166,10 @@ impl Caller for Plain {
 
     fn finished(self: Box<Self>, outcome: Outcome) {
         match outcome {
-            Outcome::Success { payload, .. } => self.0.succeeded(text(&payload)),
+            Outcome::Success { payload, .. } => match json::text(&payload) {
+                Ok(payload) => self.0.succeeded(payload.into()),
+                Err(refused) => self.0.failed("States.Runtime", unreadable(&refused)),
+            },
             Outcome::Failed { error, payload, .. } => {
                 self.0.failed(error, String::from_utf8_lossy(&payload));
             }
@@ -153,6 +186,12 @@ struct InvokeParameters<'a> {
     payload: Option<&'a RawValue>,
     #[serde(default)]
     invocation_type: Option<String>,
+    #[serde(default)]
+    qualifier: Option<String>,
+    #[serde(default)]
+    client_context: Option<String>,
+    #[serde(default)]
+    log_type: Option<String>,
 }
 
 impl Runner {
@@ -167,37 +206,53 @@ impl Runner {
                 );
             }
         };
+        let asked = Asked {
+            function: &parameters.function_name,
+            qualifier: parameters.qualifier.as_deref(),
+            client_context: parameters.client_context.as_deref(),
+            log_type: parameters.log_type.as_deref(),
+            invocation_type: parameters.invocation_type.as_deref(),
+        };
+        let (mode, extras) = match asked.check() {
+            Ok(checked) => checked,
+            Err((kind, message)) => {
+                responder.started(None);
+                return responder.failed(format!("Lambda.{kind}"), message);
+            }
+        };
+        let function = &parameters.function_name;
         let payload = parameters.payload.map_or("{}", RawValue::get);
         let payload = Bytes::copy_from_slice(payload.as_bytes());
-        let event = parameters.invocation_type.as_deref() == Some("Event");
         let waits = pattern == Pattern::WaitForTaskToken;
-        if event {
-            responder.started(None);
-            let output = response(json!({}), 202);
-            if waits {
-                responder.submitted(output);
-            } else {
-                responder.succeeded(output);
-            }
-            self.lambda
-                .invoke(&parameters.function_name, payload, None, Box::new(Unheard));
-            return;
+        if mode == Mode::RequestResponse {
+            let tail = extras.as_ref().is_some_and(|extras| extras.tail);
+            let caller = Box::new(Service {
+                responder,
+                waits,
+                tail,
+            });
+            return self
+                .lambda
+                .invoke_with(function, payload, Some(request.key), extras, caller);
         }
-        let caller = Box::new(Service { responder, waits });
-        self.lambda.invoke(
-            &parameters.function_name,
-            payload,
-            Some(request.key),
-            caller,
-        );
+        responder.started(None);
+        if mode == Mode::DryRun
+            && let Some(message) = self.lambda.lacks(function_name(function))
+        {
+            return responder.failed("Lambda.ResourceNotFoundException", message);
+        }
+        let status = if mode == Mode::Event { 202 } else { 204 };
+        let output = response(None, status, None);
+        if waits {
+            responder.submitted(output);
+        } else {
+            responder.succeeded(output);
+        }
+        if mode == Mode::Event {
+            self.lambda
+                .invoke_with(function, payload, None, extras, Box::new(Nobody));
+        }
     }
-}
-
-#[derive(Debug)]
-struct Unheard;
-
-impl Caller for Unheard {
-    fn finished(self: Box<Self>, _: Outcome) {}
 }
 
 /// `lambda:invoke`: the response of the Invoke API is the result.
@@ -205,12 +260,16 @@ impl Caller for Unheard {
 struct Service {
     responder: Responder,
     waits: bool,
+    /// The end of the function's output is part of the result.
+    tail: bool,
 }
 
-fn response(payload: Value, status: u16) -> Arc<str> {
+/// The answer of the Invoke API, as Step Functions shows it; without a payload that of an invocation that no caller waits for.
+fn response(payload: Option<Value>, status: u16, log: Option<&[u8]>) -> Arc<str> {
     let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
     let mut response = json!({
         "ExecutedVersion": "$LATEST",
+        "LogResult": log.map(|log| STANDARD.encode(log)),
         "Payload": payload,
         "SdkHttpMetadata": {
             "AllHttpHeaders": {"X-Amz-Executed-Version": ["$LATEST"], "x-amzn-RequestId": [id], "Content-Type": ["application/json"]},
@@ -220,13 +279,16 @@ fn response(payload: Value, status: u16) -> Arc<str> {
         "SdkResponseMetadata": {"RequestId": id},
         "StatusCode": status,
     });
-    if status == 202
-        && let Some(fields) = response.as_object_mut()
-    {
-        fields.shift_remove("ExecutedVersion");
-        fields.shift_remove("Payload");
+    if let Some(fields) = response.as_object_mut() {
+        if payload.is_none() {
+            fields.shift_remove("ExecutedVersion");
+            fields.shift_remove("Payload");
+        }
+        if log.is_none() {
+            fields.shift_remove("LogResult");
+        }
     }
-    response.to_string().into()
+    json::write(&response).into()
 }
 
 impl Caller for Service {
@@ -236,14 +298,19 @@ impl Caller for Service {
 
     fn finished(self: Box<Self>, outcome: Outcome) {
         match outcome {
-            Outcome::Success { payload, .. } => match serde_json::from_slice(&payload) {
-                Ok(_) if self.waits && payload.is_empty() => {}
-                Ok(payload) if self.waits => self.responder.submitted(response(payload, 200)),
-                Ok(payload) => self.responder.succeeded(response(payload, 200)),
-                Err(error) => self.responder.failed(
-                    "States.Runtime",
-                    format!("The function's response is not JSON: {error}"),
-                ),
+            Outcome::Success { payload, log } => match json::text(&payload).and_then(json::read) {
+                Ok(payload) => {
+                    let log = self.tail.then_some(&log[..]);
+                    let output = response(Some(payload), 200, log);
+                    if self.waits {
+                        self.responder.submitted(output);
+                    } else {
+                        self.responder.succeeded(output);
+                    }
+                }
+                Err(refused) => self
+                    .responder
+                    .failed("States.Runtime", unreadable(&refused)),
             },
             Outcome::Failed { error, payload, .. } => {
                 self.responder

@@ -23,6 +23,8 @@ pub struct TaskRequest {
     pub execution: Arc<str>,
     /// The state machine's name.
     pub machine: Arc<str>,
+    /// How often the execution was redriven.
+    pub redrives: u32,
     /// What to do.
     pub task: asl::Task,
     /// It was asked for before a restart already, and may have been done then.
@@ -78,7 +80,7 @@ impl Responder {
         self.key
     }
 
-    /// A worker took the task. It waits a moment for company, since the answer often follows at once.
+    /// A worker took the task. The deadlines of a function's task count from here. The news waits a moment for company, since the answer often follows at once.
     pub fn started(&self, worker: Option<String>) {
         let task = self.key.task;
         if let Some(engine) = self.engine.upgrade() {

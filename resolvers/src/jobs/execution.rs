@@ -179,6 +179,25 @@ pub(crate) fn change_of_all(
     }
 }
 
+/// Leaves of each step only what it did since it was entered last: entries before that belong to tries, or attempts, that the job has
+/// counted.
+fn keep_last_entries(so_far: &mut ExecutionEvent) {
+    let mut entered = HashSet::new();
+    let mut kept: Vec<(String, StepUpdate)> = std::mem::take(&mut so_far.steps)
+        .into_iter()
+        .rev()
+        .filter(|(name, update)| {
+            let kept = !entered.contains(name);
+            if *update == StepUpdate::Entered {
+                entered.insert(name.clone());
+            }
+            kept
+        })
+        .collect();
+    kept.reverse();
+    so_far.steps = kept;
+}
+
 /// What is to be done with events while they are written.
 #[derive(Debug)]
 pub(crate) enum Recorded {
@@ -242,7 +261,13 @@ fn ending_of(end: &End) -> (Option<Update>, Option<Arc<str>>) {
                 .cause
                 .as_deref()
                 .unwrap_or("the execution took longer than its definition allows");
-            (Some(Update::TimeOut(JobError::new(name, cause))), None)
+            (
+                Some(Update::TimeOut(JobError::new(
+                    name,
+                    &hide(&readable(cause)),
+                ))),
+                None,
+            )
         }
         ExecutionStatus::Aborted => (Some(Update::Cancel(error())), None),
     }
@@ -344,7 +369,17 @@ impl Resolvers {
     /// Brings a job up to what its execution knows; an execution that does not exist is started, or was lost.
     pub(super) async fn reconcile(&self, job: &Job) -> Result<Arc<Job>, Error> {
         let change = match self.parts.workflow.describe(&job.execution).await? {
-            Some(execution) => {
+            // It has done nothing since the retry: what should let it go on was cut off.
+            Some(execution)
+                if job.status == Status::Queued
+                    && execution.status != ExecutionStatus::Running
+                    && execution.so_far.position <= job.position =>
+            {
+                self.set_off(job).await?;
+                return self.parts.store.get(job.id).await?.ok_or(Error::NotFound(job.id));
+            }
+            Some(mut execution) => {
+                keep_last_entries(&mut execution.so_far);
                 let mut change = self.change_of(&execution.so_far);
                 if let Some(source) = &mut change.source {
                     source.so_far = true;
@@ -352,9 +387,7 @@ impl Resolvers {
                 change
             }
             None if job.status == Status::Queued => {
-                let input = self.parts.store.input(job.id).await?.ok_or(Error::NotFound(job.id))?;
-                let input = self.execution_input(job, &input);
-                self.start_execution(job, input).await?;
+                self.set_off(job).await?;
                 return self.parts.store.get(job.id).await?.ok_or(Error::NotFound(job.id));
             }
             None if job.status.is_terminal() => Change::default(),

@@ -1,16 +1,16 @@
-//! `cancelJob`, `retryJob`, `resumeJob`. The workflow is told first and the row changes after it: a crash between the two is mended by
-//! bringing the job together with its execution, which then is the one that knows.
+//! `cancelJob`, `retryJob`, `resumeJob`. The workflow hears of a cancel and of an answer first, and the row changes after it. Of a retry
+//! the row is first: what the execution then does would change nothing in a job that has ended. A crash between the two is mended by
+//! bringing the job together with its execution.
 
 use std::sync::Arc;
 
 use job::limits::{self, check};
 use job::{Change, Event, Job, JobError, JobId, Update};
-use serde_json::value::RawValue;
 
 use super::{Resolvers, now};
 use crate::Error;
 use crate::caller::Caller;
-use crate::workflow::{ExecutionStatus, WorkflowError};
+use crate::workflow::{Execution, ExecutionStatus, WorkflowError};
 
 /// The error name of a cancelled job.
 pub(super) const CANCELLED: &str = "Cancelled";
@@ -53,54 +53,110 @@ impl Resolvers {
     /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::Refused`] in any other status, [`Error::Unavailable`].
     pub async fn retry_job(&self, caller: &Caller, id: JobId) -> Result<Arc<Job>, Error> {
         let job = self.steerable(caller, id).await?;
-        let anew = format!("{}-{}", job.id, job.attempt + 1);
-        let retry = |execution: String| Change {
+        let retry = |execution: &str, known| Change {
             expected: Some(job.version),
-            ..Change::of(Update::Retry { execution })
+            ..Change::of(Update::Retry {
+                execution: execution.to_owned(),
+                known,
+            })
         };
-        // Refuse by the rules before the workflow hears of it.
-        job.apply(&retry(anew.clone()), now())
-            .map_err(Error::Refused)?;
+        let anew = name_of(&job, job.attempt + 1);
+        // Refuse by the rules before the workflow is asked.
+        job.apply(&retry(&anew, 0), now()).map_err(Error::Refused)?;
         self.known_type(&job.job_type)?;
-        if self.goes_on(&job.execution).await? {
-            let outcome = self
-                .parts
-                .store
-                .apply(id, retry(job.execution.clone()), now())
-                .await?;
-            // What the execution did before the row was ready for it.
-            self.reconcile(outcome.job()).await?;
-        } else {
-            let outcome = self.parts.store.apply(id, retry(anew), now()).await?;
-            let input = self
-                .parts
-                .store
-                .input(id)
-                .await?
-                .ok_or(Error::NotFound(id))?;
-            let input = self.execution_input(outcome.job(), &input);
-            self.start_execution(outcome.job(), input).await?;
+        let (store, found) = (
+            &self.parts.store,
+            self.parts.workflow.describe(&job.execution).await?,
+        );
+        match found {
+            Some(found) if found.is_redrivable => {
+                let change = retry(&job.execution, found.so_far.position);
+                let queued = store.apply(id, change, now()).await?;
+                self.set_off_soon(queued.job()).await?;
+            }
+            // Somebody redrove it without the job's knowledge, or the description is older than its end.
+            Some(found) if self.goes_on(&found).await? => {
+                let outcome = store.apply(id, retry(&job.execution, 0), now()).await?;
+                // What the execution did before the row was ready for it.
+                self.reconcile(outcome.job()).await?;
+            }
+            _ => {
+                let queued = store.apply(id, retry(&anew, 0), now()).await?;
+                self.set_off_soon(queued.job()).await?;
+            }
         }
         self.parts.store.get(id).await?.ok_or(Error::NotFound(id))
     }
 
-    /// Redrives an execution; whether it goes on. It does too when it was redriven before and the row did not hear of it: a retry that a
-    /// crash cut in two is finished by the next one, and nothing runs twice.
-    async fn goes_on(&self, execution: &str) -> Result<bool, Error> {
-        match self.parts.workflow.redrive(execution).await {
-            Ok(()) => Ok(true),
-            Err(WorkflowError::UnknownExecution(_)) => Ok(false),
-            Err(WorkflowError::NotRedrivable { .. }) => {
-                let found = self.parts.workflow.describe(execution).await?;
-                Ok(found.is_some_and(|found| {
-                    matches!(
-                        found.status,
-                        ExecutionStatus::Running | ExecutionStatus::Succeeded
-                    )
-                }))
-            }
-            Err(error) => Err(error.into()),
+    /// Whether an execution that nobody knows to have failed goes on.
+    async fn goes_on(&self, found: &Execution) -> Result<bool, Error> {
+        match found.status {
+            ExecutionStatus::Succeeded => Ok(true),
+            ExecutionStatus::Running => match self.parts.workflow.redrive(&found.name).await {
+                Ok(()) | Err(WorkflowError::NotRedrivable { .. }) => Ok(true),
+                Err(WorkflowError::UnknownExecution(_)) => Ok(false),
+                Err(error) => Err(error.into()),
+            },
+            _ => Ok(false),
         }
+    }
+
+    /// As [`Resolvers::set_off`]. The retry is durable: a workflow that is not available now is asked again by the sweep.
+    async fn set_off_soon(&self, job: &Job) -> Result<(), Error> {
+        match self.set_off(job).await {
+            Err(Error::Unavailable { reason, .. }) => {
+                tracing::warn!(job_id = %job.id, reason, "a retry was not begun; the next sweep tries again");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Lets the execution of a `QUEUED` job run: redrives the one that it had in its last attempt, else starts one. To do it twice does
+    /// it once.
+    pub(super) async fn set_off(&self, job: &Job) -> Result<(), Error> {
+        if job.attempt > 1 && job.execution != name_of(job, job.attempt) {
+            match self.parts.workflow.redrive(&job.execution).await {
+                Ok(()) => return self.stop_if_unwanted(job.id).await,
+                Err(
+                    WorkflowError::NotRedrivable { reason, .. }
+                    | WorkflowError::UnknownExecution(reason),
+                ) => return self.goes_on_or_anew(job, &reason).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let input = self.parts.store.input(job.id).await?;
+        let input = input.ok_or(Error::NotFound(job.id))?;
+        self.start_execution(job, self.execution_input(job, &input))
+            .await
+    }
+
+    /// The execution of a retry could not be redriven: another caller or node did it first, or it can only be started anew. Then this
+    /// attempt has failed, and the next one begins.
+    async fn goes_on_or_anew(&self, job: &Job, reason: &str) -> Result<(), Error> {
+        let found = self.parts.workflow.describe(&job.execution).await?;
+        if found.is_some_and(|found| {
+            found.status == ExecutionStatus::Running || found.so_far.position > job.position
+        }) {
+            return Ok(());
+        }
+        let execution = name_of(job, job.attempt + 1);
+        let change = Change {
+            updates: vec![
+                Update::Fail(JobError::new("ExecutionNotRedrivable", reason)),
+                Update::Retry {
+                    execution,
+                    known: 0,
+                },
+            ],
+            expected: Some(job.version),
+            ..Change::default()
+        };
+        let anew = self.parts.store.apply(job.id, change, now()).await?;
+        let input = self.parts.store.input(job.id).await?;
+        let input = input.ok_or(Error::NotFound(job.id))?;
+        let input = self.execution_input(anew.job(), &input);
+        self.start_execution(anew.job(), input).await
     }
 
     /// Answers the task that waits in a step: with its output, as JSON text, or with an error's name.
@@ -119,12 +175,10 @@ impl Resolvers {
         let job = self.steerable(caller, id).await?;
         let output = output.unwrap_or("{}");
         check("output", "bytes", output.len(), limits::RESULT_BYTES)?;
-        if let Err(problem) = serde_json::from_str::<&RawValue>(output) {
-            return Err(Error::BadInput {
-                argument: "output",
-                reason: format!("not JSON: {problem}"),
-            });
-        }
+        let output = json::check(output).map_err(|refused| Error::BadInput {
+            argument: "output",
+            reason: refused.to_string(),
+        })?;
         check(
             "error",
             "bytes",
@@ -177,4 +231,9 @@ impl Resolvers {
         caller.may_steer(&job)?;
         Ok(job)
     }
+}
+
+/// The name of the execution with which an attempt begins anew.
+fn name_of(job: &Job, attempt: u32) -> String {
+    format!("{}-{attempt}", job.id)
 }

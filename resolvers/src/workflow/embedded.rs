@@ -220,6 +220,7 @@ impl Workflow for EmbeddedWorkflow {
         Ok(described.map(|one| Execution {
             name: one.name.to_string(),
             status: status(one.status),
+            is_redrivable: one.is_redrivable,
             so_far: translate(one.so_far),
         }))
     }

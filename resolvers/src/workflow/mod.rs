@@ -89,6 +89,8 @@ pub struct Execution {
     pub name: String,
     /// How it stands.
     pub status: ExecutionStatus,
+    /// Whether [`Workflow::redrive`] is worth a try: it has ended, and not well, and nothing is known that forbids it.
+    pub is_redrivable: bool,
     /// All that happened, as one event: applied to a job, it brings the job up to date.
     pub so_far: ExecutionEvent,
 }
@@ -149,6 +151,12 @@ pub trait Workflow: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`WorkflowError::NotRedrivable`] when it can only be started anew.
     async fn redrive(&self, name: &str) -> Result<(), WorkflowError>;
+
+    /// Whether the tasks of a redriven execution get its first input unchanged, and with it the report token of the attempt that it
+    /// was started for. Elsewhere each attempt has a token of its own.
+    fn keeps_first_token(&self) -> bool {
+        false
+    }
 
     /// The execution as it is now.
     ///

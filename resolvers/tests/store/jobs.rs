@@ -116,6 +116,7 @@ pub(crate) fn update_for(event: job::Event) -> Update {
         Event::TimeOut => Update::TimeOut(error()),
         Event::Retry => Update::Retry {
             execution: "again".to_owned(),
+            known: 0,
         },
     }
 }

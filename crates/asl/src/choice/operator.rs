@@ -120,9 +120,9 @@ pub(super) fn test(operator: Operator, left: &Value, right: &Value) -> bool {
     let order = match kind {
         Kind::String => left.as_str().zip(right.as_str()).map(|(l, r)| l.cmp(r)),
         Kind::Numeric => left
-            .as_f64()
-            .zip(right.as_f64())
-            .and_then(|(l, r)| l.partial_cmp(&r)),
+            .as_number()
+            .zip(right.as_number())
+            .and_then(|(l, r)| crate::number::order(l, r)),
         Kind::Timestamp => time(left).zip(time(right)).map(|(l, r)| l.cmp(&r)),
         Kind::Boolean => left.as_bool().zip(right.as_bool()).map(|(l, r)| l.cmp(&r)),
     };

@@ -1,7 +1,14 @@
 //! What a definition holds once it is parsed: every path, template and expression ready to use.
 use crate::{
-    Resource, choice::Rule, fault::Fault, intrinsic::Intrinsic, jsonata::Jsonata, path::Path,
-    scope::Scope, template::Template, timestamp,
+    Resource,
+    choice::Rule,
+    fault::Fault,
+    intrinsic::Intrinsic,
+    jsonata::Jsonata,
+    path::Path,
+    scope::Scope,
+    template::Template,
+    timestamp::{self, Moment},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -218,10 +225,14 @@ impl Number {
     ) -> Result<f64, Fault> {
         match &self.value {
             NumberValue::Fixed(n) => Ok(*n),
-            NumberValue::Jsonata(expression) => Ok(expression
-                .evaluate_as(scope, self.field, "number")?
-                .as_f64()
-                .unwrap_or_default()),
+            NumberValue::Jsonata(expression) => {
+                let found = expression.evaluate_as(scope, self.field, "number")?;
+                let number = found.as_f64().unwrap_or_default();
+                if whole && number.fract() != 0.0 {
+                    return Err(self.out_of_range(&format!("must be an integer, but is {found}")));
+                }
+                Ok(number)
+            }
             NumberValue::Path(path) => {
                 let found = path.read(scope).map_err(|why| {
                     Fault::runtime(format!("Invalid path '{}' : {why}", path.text))
@@ -236,6 +247,44 @@ impl Number {
                     .ok_or_else(|| Fault::runtime(wrong(self.field, &path.text, &found)))
             }
         }
+    }
+}
+
+impl Number {
+    /// Reads a number that must lie within bounds. A path's number outside ends the execution with `words`; an expression's is an error of
+    /// the expression, which the state may catch.
+    pub(crate) fn within(
+        &self,
+        number: f64,
+        (least, most): (f64, f64),
+        words: impl Fn() -> String,
+    ) -> Result<f64, Fault> {
+        if (least..=most).contains(&number) {
+            return Ok(number);
+        }
+        if let NumberValue::Jsonata(_) = self.value {
+            let bounds = if most == f64::INFINITY {
+                format!("at least {least}")
+            } else {
+                format!("between {least} and {most}")
+            };
+            return Err(self.out_of_range(&format!("must be {bounds}, but is {number}")));
+        }
+        Err(Fault::runtime(words()))
+    }
+    /// The error of an expression whose number does not suit its field.
+    fn out_of_range(&self, why: &str) -> Fault {
+        let text = match &self.value {
+            NumberValue::Jsonata(expression) => expression.text.as_str(),
+            _ => "",
+        };
+        Fault::evaluation(
+            Some(self.field.to_owned()),
+            format!(
+                "The JSONata expression '{text}' specified for the field '{}' returned a value that is out of range: it {why}",
+                self.field
+            ),
+        )
     }
 }
 
@@ -297,7 +346,7 @@ impl Delay {
             Self::UntilJsonata(expression) => {
                 let found = expression.evaluate_as(scope, "Timestamp", "string")?;
                 let text = found.as_str().unwrap_or_default();
-                timestamp::parse(text).ok_or_else(|| {
+                timestamp::parse(text).map(Moment::timestamp).ok_or_else(|| {
                     Fault::evaluation(
                         Some("Timestamp".to_owned()),
                         format!("The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {text}"),
@@ -311,7 +360,8 @@ impl Delay {
                         path.text
                     ))
                 })?;
-                found.as_str().and_then(timestamp::parse).ok_or_else(|| {
+                let at = found.as_str().and_then(timestamp::parse);
+                at.map(Moment::timestamp).ok_or_else(|| {
                     Fault::runtime(format!(
                         "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: {} == {}",
                         path.text,
@@ -342,12 +392,12 @@ impl Delay {
                     }
                     _ => number.read(scope, true, |_, _, _| String::new())?,
                 };
-                if !(0.0..=super::MAX_SECONDS).contains(&seconds) {
-                    return Err(Fault::runtime(format!(
+                let seconds = number.within(seconds, (0.0, super::MAX_SECONDS), || {
+                    format!(
                         "The Seconds of a Wait must be between 0 and {}, but is {seconds}",
                         super::MAX_SECONDS
-                    )));
-                }
+                    )
+                })?;
                 Ok(after(scope.now, seconds))
             }
         }

@@ -4,13 +4,13 @@ use super::{
     data::Data,
     enter::fill,
     map::Children,
-    map_plan::{MapPlan, not_integer},
+    map_plan::{Listed, MapPlan, not_integer},
     map_run::{Child, at_once},
     model::Phase,
     record::fault_fields,
 };
 use crate::{
-    definition::model::{Kind, MapState, Transformation},
+    definition::model::{Kind, MapState, Number, Transformation},
     fault::Fault,
     history, items,
     scope::Context,
@@ -67,24 +67,26 @@ impl Execution {
         id: u64,
         map: &MapState,
     ) -> Result<(Option<u64>, Option<f64>), Fault> {
-        let count = map
-            .tolerated_count
-            .as_ref()
-            .map(|n| self.number(id, n))
-            .transpose()?;
-        if count.is_some_and(|c| c < 0.0) {
-            return Err(Fault::runtime("ToleratedFailureCount must be positive."));
-        }
-        let share = map
-            .tolerated_percentage
-            .as_ref()
-            .map(|n| self.number(id, n))
-            .transpose()?;
-        if share.is_some_and(|s| !(0.0..=100.0).contains(&s)) {
-            return Err(Fault::runtime(
-                "ToleratedFailurePercentage must be between 0 and 100.",
-            ));
-        }
+        let read = |number: &Option<Number>, whole, most, words: &str| match number {
+            None => Ok(None),
+            Some(number) => {
+                let found = self.number(id, number, whole)?;
+                let found = number.within(found, (0.0, most), || words.to_owned());
+                found.map(Some)
+            }
+        };
+        let count = read(
+            &map.tolerated_count,
+            true,
+            f64::INFINITY,
+            "ToleratedFailureCount must be positive.",
+        )?;
+        let share = read(
+            &map.tolerated_percentage,
+            false,
+            100.0,
+            "ToleratedFailurePercentage must be between 0 and 100.",
+        )?;
         Ok((count.map(|c| c as u64), share))
     }
 
@@ -92,7 +94,7 @@ impl Execution {
     pub(super) fn begin_run(
         &mut self,
         id: u64,
-        items: Vec<Value>,
+        items: Listed,
         input: Arc<Data>,
         concurrency: usize,
         run: Box<Run>,
@@ -102,16 +104,11 @@ impl Execution {
             Err(fault) => return self.run_failed(id, run.index, fault),
         };
         if let Some(known) = self.runs.get_mut(run.index) {
-            known.total = items.len() as u64;
+            known.total = items.values.len() as u64;
         }
         self.begin_items(id, items, input, concurrency, Some(run));
     }
-    pub(super) fn batch(
-        &self,
-        id: u64,
-        items: Vec<Value>,
-        input: &Arc<Data>,
-    ) -> Result<Vec<Value>, Fault> {
+    pub(super) fn batch(&self, id: u64, items: Listed, input: &Arc<Data>) -> Result<Listed, Fault> {
         let Some(thread) = self.threads.get(&id) else {
             return Ok(items);
         };
@@ -122,12 +119,11 @@ impl Execution {
         let Some(batcher) = &map.batcher else {
             return Ok(items);
         };
-        let mut selected = Vec::with_capacity(items.len());
-        for (index, item) in items.into_iter().enumerate() {
-            selected.push(
-                self.select_item(id, index, item, state.parameters.as_ref(), input)?
-                    .1,
-            );
+        let mut selected = Vec::with_capacity(items.values.len());
+        for (index, item) in items.values.into_iter().enumerate() {
+            let selector = state.parameters.as_ref();
+            let item = self.select_item(id, index, (item, items.pairs), selector, input)?;
+            selected.push(item.1);
         }
         let context = Context::new(|| self.context_object(thread, None));
         let scope = self.scope(thread, input.value(), &context);
@@ -142,12 +138,9 @@ impl Execution {
                     return Ok(None);
                 };
                 let limit = number.read(&scope, true, not_integer)?;
-                if limit < 1.0 {
-                    return Err(Fault::runtime(format!(
-                        "{} must be positive.",
-                        number.field
-                    )));
-                }
+                let limit = number.within(limit, (1.0, f64::INFINITY), || {
+                    format!("{} must be positive.", number.field)
+                })?;
                 Ok(Some(limit as usize))
             };
         items::batches(
@@ -156,6 +149,7 @@ impl Execution {
             limit(&batcher.max_items)?,
             limit(&batcher.max_bytes)?,
         )
+        .map(Listed::of)
     }
 
     /// The run failed: so does the Map.

@@ -295,14 +295,14 @@ fn request(
                 return Ok(None);
             };
             let seconds = number.read(scope, true, wrong)?;
-            if !(1.0..=crate::definition::MAX_SECONDS).contains(&seconds) {
-                return Err(Fault::runtime(format!(
+            let bounds = (1.0, crate::definition::MAX_SECONDS);
+            let words = || {
+                format!(
                     "The {} must be between 1 and {}, but is {seconds}",
-                    number.field,
-                    crate::definition::MAX_SECONDS
-                )));
-            }
-            Ok(Some(seconds))
+                    number.field, bounds.1
+                )
+            };
+            number.within(seconds, bounds, words).map(Some)
         };
     let (timeout, heartbeat) = (seconds(&task.timeout)?, seconds(&task.heartbeat)?);
     let credentials = match &task.credentials {

@@ -5,12 +5,13 @@ use super::{
     distributed::{Run, flattened},
     enter::fill,
     map::Children,
+    map_plan::Listed,
     model::{Files, FilesRequest, Phase},
 };
 use crate::{
     Effect, ReadItems, TaskId, WriteResults,
     definition::model::{Kind, MapState, Transformation, Writer, plain},
-    fault::Fault,
+    fault::{Fault, Origin},
     items,
     scope::Context,
 };
@@ -61,6 +62,7 @@ impl Execution {
             failed: 0,
             results: Vec::new(),
             items: None,
+            pairs: false,
             concurrency,
             input,
             run: Some(run),
@@ -109,7 +111,7 @@ impl Execution {
             return;
         };
         match self.items(id, &input, body) {
-            Ok(items) => self.begin_run(id, items, input, concurrency, run),
+            Ok(items) => self.begin_run(id, Listed::of(items), input, concurrency, run),
             Err(fault) => self.run_failed(id, run.index, fault),
         }
     }
@@ -137,12 +139,11 @@ impl Execution {
                 let most = number.read(&scope, true, |field, path, value| {
                     format!("The {field} field refers to value \"{}\" which is not a valid integer: {path}", plain(value))
                 })?;
-                if most < 0.0 {
-                    return Err(Fault::plain(
-                        "States.ItemReaderFailed",
-                        "field MaxItems must be positive",
-                    ));
-                }
+                let within = number.within(most, (0.0, f64::INFINITY), String::new);
+                let most = within.map_err(|fault| match fault.origin {
+                    Origin::Evaluation(_) => fault,
+                    _ => Fault::plain("States.ItemReaderFailed", "field MaxItems must be positive"),
+                })?;
                 Some(most as usize).filter(|m| *m > 0)
             }
         };
@@ -257,6 +258,7 @@ impl Execution {
             failed: 0,
             results: Vec::new(),
             items: None,
+            pairs: false,
             concurrency: 0,
             input: input.clone(),
             run: Some(Box::new(Run {
@@ -298,6 +300,6 @@ impl Execution {
 /// The output that an entry tells of.
 fn output(entry: &Value) -> Value {
     let text = entry["Output"].as_str();
-    text.and_then(|text| serde_json::from_str(text).ok())
+    text.and_then(|text| json::read_made(text).ok())
         .unwrap_or_default()
 }

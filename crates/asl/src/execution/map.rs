@@ -4,6 +4,7 @@ use super::{
     data::{Data, data},
     distributed::Run,
     enter::fill,
+    map_plan::Listed,
     map_run::Child,
     model::Phase,
 };
@@ -30,6 +31,8 @@ pub(super) struct Children {
     pub(super) results: Vec<Option<Value>>,
     /// A Map's items that have not begun; a Parallel has none.
     pub(super) items: Option<Vec<Value>>,
+    /// Whether the items are the fields of an object, as pairs of key and value.
+    pub(super) pairs: bool,
     pub(super) concurrency: usize,
     /// What `ItemSelector` sees as `$`.
     pub(super) input: Arc<Data>,
@@ -50,6 +53,7 @@ impl Execution {
             failed: 0,
             results: vec![None; branches.len()],
             items: None,
+            pairs: false,
             concurrency: 0,
             input: input.clone(),
             run: None,
@@ -91,7 +95,7 @@ impl Execution {
             Ok(plan) => plan,
             Err(fault) => return self.fail(id, fault, None),
         };
-        let length = plan.items.as_ref().map_or(0, Vec::len);
+        let length = plan.items.as_ref().map_or(0, |items| items.values.len());
         self.record(id, "MapStateStarted", |_| {
             Some(("mapStateStartedEventDetails", json!({"length": length})))
         });
@@ -102,7 +106,7 @@ impl Execution {
             .into_iter()
             .flatten()
             .next()
-            && let Err(fault) = self.number(id, number)
+            && let Err(fault) = self.number(id, number, false)
         {
             return self.fail(id, fault, None);
         }
@@ -122,12 +126,12 @@ impl Execution {
     pub(super) fn begin_items(
         &mut self,
         id: u64,
-        items: Vec<Value>,
+        items: Listed,
         input: Arc<Data>,
         concurrency: usize,
         run: Option<Box<Run>>,
     ) {
-        let total = items.len();
+        let total = items.values.len();
         if let Some(thread) = self.threads.get_mut(&id) {
             thread.phase = Phase::Children(Box::new(Children {
                 next: 0,
@@ -135,7 +139,8 @@ impl Execution {
                 done: 0,
                 failed: 0,
                 results: vec![None; total],
-                items: Some(items),
+                items: Some(items.values),
+                pairs: items.pairs,
                 concurrency,
                 input,
                 run,
@@ -174,7 +179,7 @@ impl Execution {
                 return;
             }
             let index = children.next;
-            let value = items[index].take();
+            let value = (items[index].take(), children.pairs);
             children.next += 1;
             children.open += 1;
             let batched = map.batcher.is_some();
@@ -237,11 +242,15 @@ impl Execution {
         &self,
         id: u64,
         index: usize,
-        value: Value,
+        (value, is_pair): (Value, bool),
         selector: Option<&Template>,
         input: &Arc<Data>,
     ) -> Result<(Arc<Value>, Value), Fault> {
-        let item = Arc::new(json!({"Index": index, "Value": value}));
+        let item = Arc::new(if is_pair {
+            json!({"Index": index, "Key": value["Key"], "Value": value["Value"]})
+        } else {
+            json!({"Index": index, "Value": value})
+        });
         let (Some(template), Some(thread)) = (selector, self.threads.get(&id)) else {
             return Ok((item, value));
         };

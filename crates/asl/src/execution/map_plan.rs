@@ -6,21 +6,51 @@ use super::{
     model::Thread,
 };
 use crate::{
-    definition::model::{Items, MapState, Number, plain},
+    definition::model::{Items, MapState, Number, NumberValue, plain},
     fault::Fault,
-    path::Path,
+    path::{Path, Root},
     scope::{Context, Scope},
     template::Template,
 };
-use serde_json::Value;
-use std::{borrow::Cow, sync::Arc};
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// What a Map's fields say.
 pub(super) struct MapPlan {
     pub(super) input: Arc<Data>,
     pub(super) concurrency: usize,
     /// `None` when they are to be read.
-    pub(super) items: Option<Vec<Value>>,
+    pub(super) items: Option<Listed>,
+}
+
+/// The items of a Map.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Listed {
+    pub(super) values: Vec<Value>,
+    /// Whether they are the fields of an object, each as `{"Key": …, "Value": …}`.
+    pub(super) pairs: bool,
+}
+impl Listed {
+    pub(super) fn of(values: Vec<Value>) -> Self {
+        Self {
+            values,
+            pairs: false,
+        }
+    }
+    /// The items of an array; the fields of an object, where `objects` may be.
+    fn read(found: Value, objects: bool) -> Option<Self> {
+        match found {
+            Value::Array(values) => Some(Self::of(values)),
+            Value::Object(fields) if objects => {
+                let pair = |(key, value)| json!({"Key": key, "Value": value});
+                Some(Self {
+                    values: fields.into_iter().map(pair).collect(),
+                    pairs: true,
+                })
+            }
+            _ => None,
+        }
+    }
 }
 
 pub(super) fn not_integer(field: &str, path: &str, value: &Value) -> String {
@@ -55,7 +85,10 @@ impl Execution {
                 let found = path.read(&scope).map_err(|why| {
                     Fault::runtime(format!("Invalid path '{}' : {why}", path.text))
                 })?;
-                Some(listed(found).ok_or_else(|| {
+                // A variable with an object ends an inline Map: so it is in recordings of AWS, which its guide does not speak of.
+                let selected = path.root == Root::Input && !path.is_whole();
+                let objects = map.is_distributed || selected;
+                Some(Listed::read(found.into_owned(), objects).ok_or_else(|| {
                     Fault::runtime(format!(
                         "Reference path \"{}\" must point to array.",
                         path.text
@@ -63,32 +96,36 @@ impl Execution {
                 })?)
             }
             (None, Items::Jsonata(Template::Jsonata(expression))) => {
-                let found = expression.evaluate_as(&scope, "Items", "array")?;
-                Some(listed(Cow::Owned(found)).unwrap_or_default())
+                // As above: an inline Map takes an object from the state's data only.
+                let objects = map.is_distributed || expression.selects_data();
+                let found = expression.evaluate_items(&scope, objects)?;
+                Some(Listed::read(found, objects).unwrap_or_default())
             }
             (None, Items::Jsonata(template)) => {
                 let found = fill(template, &scope, "Items", &state.name)?;
                 Some(
-                    listed(Cow::Owned(found))
+                    Listed::read(found, map.is_distributed)
                         .ok_or_else(|| Fault::runtime("Items must be an array"))?,
                 )
             }
-            (None, Items::Input) => {
-                Some(listed(Cow::Borrowed(input.value())).ok_or_else(|| {
+            (None, Items::Input) => Some(
+                Listed::read(input.value().clone(), map.is_distributed).ok_or_else(|| {
                     Fault::evaluation(
                         None,
                         format!("Map state input must be an array but was: {}", input.text),
                     )
-                })?)
-            }
+                })?,
+            ),
         };
         let concurrency = match &map.concurrency {
             None => 0.0,
-            Some(number) => number.read(&scope, true, not_integer)?,
+            Some(number) => {
+                let found = number.read(&scope, true, not_integer)?;
+                number.within(found, (0.0, f64::INFINITY), || {
+                    "MaxConcurrency must not be negative.".to_owned()
+                })?
+            }
         };
-        if concurrency < 0.0 {
-            return Err(Fault::runtime("MaxConcurrency must not be negative."));
-        }
         Ok(MapPlan {
             input: input.clone(),
             concurrency: concurrency as usize,
@@ -96,14 +133,14 @@ impl Execution {
         })
     }
     /// A number field of the thread's state, over its raw input.
-    pub(super) fn number(&self, id: u64, number: &Number) -> Result<f64, Fault> {
+    pub(super) fn number(&self, id: u64, number: &Number, whole: bool) -> Result<f64, Fault> {
         let Some(thread) = self.threads.get(&id) else {
             return Ok(0.0);
         };
         let context = Context::new(|| self.context_object(thread, None));
         number.read(
             &self.scope(thread, thread.input.value(), &context),
-            false,
+            whole && matches!(number.value, NumberValue::Jsonata(_)),
             |field, path, value| {
                 let kind = if field.contains("Percentage") {
                     "float"
@@ -116,13 +153,5 @@ impl Execution {
                 )
             },
         )
-    }
-}
-
-/// The items of a list; of an object, its entries.
-fn listed(found: Cow<'_, Value>) -> Option<Vec<Value>> {
-    match found.into_owned() {
-        Value::Array(items) => Some(items),
-        _ => None,
     }
 }

@@ -35,7 +35,7 @@ use crate::{
     definition::model::Graph,
     scope::{Dice, Variables},
 };
-use data::{Data, cut, too_deep};
+use data::{Data, cut};
 use jiff::Timestamp;
 use map_run::Child;
 use model::{Phase, Purpose, Thread};
@@ -151,8 +151,29 @@ impl Execution {
         !self.ready.is_empty()
     }
 
+    /// Whether the timer is a deadline of a function's task that no worker has taken yet. Such a deadline counts from
+    /// [`Event::TaskStarted`] (Amazon States Language, `TimeoutSeconds`: the count begins with the started event), so a driver
+    /// does not report the timer as fired.
+    #[must_use]
+    pub fn waits_for_start(&self, timer: TimerId) -> bool {
+        let Some((_, Purpose::Timeout(task) | Purpose::Heartbeat(task))) = self.timers.get(&timer)
+        else {
+            return false;
+        };
+        let thread = self.tasks.get(task).and_then(|id| self.threads.get(id));
+        thread.is_some_and(|thread| match &thread.phase {
+            Phase::Task(open) => !open.started && open.request.resource.runs_function(),
+            _ => false,
+        })
+    }
+
     /// Takes one event at its time and says what to do. Unknown, late and repeated events have no effects.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        // Values are walked by recursion, and a caller decides how deep they nest.
+        json::with_room(|| self.take(event, now))
+    }
+
+    fn take(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         self.now = now;
         if self.status != Status::Running {
             if event == Event::Redrive {
@@ -218,20 +239,13 @@ impl Execution {
     }
     /// Starts the machine's first state.
     fn set_off(&mut self, text: Arc<str>) {
-        // Only looked at: an execution that waits need not hold what it parsed.
-        let wrong = match serde_json::from_str::<Value>(&text) {
-            Err(error) => Some(format!("The execution's input is not JSON: {error}")),
-            Ok(value) if too_deep(&value, MAX_DEPTH) => Some(format!(
-                "The execution's input is nested deeper than {MAX_DEPTH} levels"
-            )),
-            Ok(_) => None,
-        };
-        if wrong.is_some() {
+        // Each door has checked it: this is for drivers that did not.
+        if let Err(refused) = json::check_made(&text) {
             return self.end(
                 Status::Failed,
                 None,
                 Some("States.Runtime".to_owned()),
-                wrong,
+                Some(format!("The execution's input is {refused}")),
             );
         }
         if let Some(seconds) = self.start.kind.timeout(self.machine.timeout) {
@@ -386,6 +400,13 @@ impl Execution {
         self.timers.insert(timer, (at, purpose));
         self.out.push(Effect::SetTimer(timer, at));
         timer
+    }
+    /// Moves an armed timer's deadline.
+    fn postpone(&mut self, timer: TimerId, by: jiff::SignedDuration) {
+        if let Some((at, _)) = self.timers.get_mut(&timer) {
+            *at = at.checked_add(by).unwrap_or(Timestamp::MAX);
+            self.out.push(Effect::SetTimer(timer, *at));
+        }
     }
     fn disarm(&mut self, timer: TimerId) {
         if self.timers.remove(&timer).is_some() {

@@ -1,7 +1,6 @@
 //! A task's life: scheduled, started, submitted, ended, timed out; with AWS's three families of events.
 use super::{
-    Execution, MAX_DEPTH, MAX_PAYLOAD, Status,
-    data::too_deep,
+    Execution, MAX_PAYLOAD, Status,
     enter::Request,
     model::{Open, Phase, Purpose, Thread},
     record::fault_fields,
@@ -9,8 +8,12 @@ use super::{
 use crate::{
     Effect, Resource, StepChange, Task, TaskId, TimerId, definition::model::TaskState, fault::Fault,
 };
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+
+/// A shorter wait for a function leaves the deadlines of its task as they are.
+const COUNTED_WAIT: SignedDuration = SignedDuration::from_millis(100);
 
 /// The three families of task events; each verb with its event type and its details field.
 #[derive(Debug, Clone, Copy)]
@@ -160,6 +163,7 @@ impl Execution {
         if let Some(thread) = self.threads.get_mut(&id) {
             thread.phase = Phase::Task(Box::new(Open {
                 request,
+                since: self.now,
                 started: false,
                 submitted: false,
                 timeout,
@@ -180,6 +184,7 @@ impl Execution {
         Some((id, self.threads.get_mut(&id)?))
     }
     pub(super) fn task_started(&mut self, task: TaskId, worker: Option<String>) {
+        let now = self.now;
         let Some((id, thread)) = self.open(task) else {
             return;
         };
@@ -190,6 +195,13 @@ impl Execution {
             return;
         }
         let resource = open.request.resource.clone();
+        let waited = now.duration_since(open.since);
+        let timers = [open.timeout, open.heartbeat.map(|heartbeat| heartbeat.0)];
+        if resource.runs_function() && waited >= COUNTED_WAIT {
+            for timer in timers.into_iter().flatten() {
+                self.postpone(timer, waited);
+            }
+        }
         let (kind, details) = event(&resource, Verb::Started);
         self.record(id, kind, |_| match &resource {
             Resource::Lambda { .. } => None,
@@ -286,20 +298,22 @@ impl Execution {
             let text = |s: &Option<String>| s.clone().unwrap_or_default();
             return self.task_failed(task, &text(&fault.error), &text(&fault.cause));
         }
-        let parsed = match serde_json::from_str::<Value>(output) {
-            Ok(value) if !too_deep(&value, MAX_DEPTH) => value,
-            Ok(_) => {
+        // A service's result may be made of what a door has taken, with levels around it.
+        let made = matches!(
+            self.open(task).map(|(_, thread)| &thread.phase),
+            Some(Phase::Task(open)) if matches!(open.request.resource, Resource::Service { .. })
+        );
+        let parsed = match if made {
+            json::read_made(output)
+        } else {
+            json::read(output)
+        } {
+            Ok(value) => value,
+            Err(refused) => {
                 return self.task_failed(
                     task,
                     "States.Runtime",
-                    "The task's output is nested too deeply",
-                );
-            }
-            Err(error) => {
-                return self.task_failed(
-                    task,
-                    "States.Runtime",
-                    &format!("The task's output is not JSON: {error}"),
+                    &format!("The task's output is {refused}"),
                 );
             }
         };

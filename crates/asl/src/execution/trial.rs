@@ -9,6 +9,7 @@ use super::{
     Execution, Start,
     data::Data,
     enter::{Left, Plan, fill, select},
+    map_plan::Listed,
     model::{Phase, Thread},
 };
 use crate::{
@@ -94,6 +95,15 @@ impl Trial {
     /// # Errors
     /// Every problem of the definition. `None` when the state machine has no such state.
     pub fn new(
+        definition: &str,
+        name: Option<&str>,
+        start: Start,
+        before: Before,
+    ) -> Result<Option<Trial>, Vec<Diagnostic>> {
+        json::with_room(|| Self::read(definition, name, start, before))
+    }
+
+    fn read(
         definition: &str,
         name: Option<&str>,
         start: Start,
@@ -186,8 +196,9 @@ impl Trial {
         if let Some(items) = &self.before.items {
             return Some(items.len());
         }
-        let plan = self.execution.map_plan(self.thread(), self.map()?).ok()?;
-        plan.items.map(|items| items.len())
+        let map = self.map()?;
+        let plan = json::with_room(|| self.execution.map_plan(self.thread(), map)).ok()?;
+        plan.items.map(|items| items.values.len())
     }
     /// What a Task calls, with its payload (JSON).
     ///
@@ -197,7 +208,7 @@ impl Trial {
         let Kind::Task(task) = &self.state().kind else {
             return Ok(None);
         };
-        match self.execution.plan(self.thread()) {
+        match json::with_room(|| self.execution.plan(self.thread())) {
             Ok(Plan::Task(request)) => Ok(Some((task.resource.clone(), request.payload))),
             Ok(_) => Ok(None),
             Err(_) => Err(Box::new(self.run(None))),
@@ -207,6 +218,10 @@ impl Trial {
     /// Tries the state. A Task, a Map or a Parallel needs an outcome; without one the state ends before it.
     #[must_use]
     pub fn run(&self, outcome: Option<Outcome>) -> Tried {
+        json::with_room(|| self.tried(outcome))
+    }
+
+    fn tried(&self, outcome: Option<Outcome>) -> Tried {
         let mut shown = Map::new();
         shown.insert("input".into(), json!(&*self.thread().input.text));
         let tried = self.attempt(outcome, &mut shown);
@@ -359,19 +374,20 @@ impl Trial {
         let (execution, state) = (&self.execution, self.state());
         let plan = execution.map_plan(self.thread(), map)?;
         let paths = state.language == Language::JsonPath;
-        let items = plan.items.clone().or_else(|| self.before.items.clone());
+        let before = self.before.items.clone().map(Listed::of);
+        let items = plan.items.clone().or(before);
         if paths && let Some(items) = &plan.items {
-            shown.insert("afterItemsPath".into(), text(&json!(items)));
+            shown.insert("afterItemsPath".into(), text(&json!(items.values)));
         }
         if let Some(items) = items {
             if let (true, Some(_)) = (paths, &state.parameters) {
-                let mut selected = Vec::with_capacity(items.len());
-                for (index, item) in items.iter().enumerate() {
+                let mut selected = Vec::with_capacity(items.values.len());
+                for (index, item) in items.values.iter().enumerate() {
                     let selector = state.parameters.as_ref();
                     let item = execution.select_item(
                         self.thread,
                         index,
-                        item.clone(),
+                        (item.clone(), items.pairs),
                         selector,
                         &plan.input,
                     )?;
@@ -381,7 +397,7 @@ impl Trial {
             }
             if paths && map.batcher.is_some() {
                 let batches = execution.batch(self.thread, items, &plan.input)?;
-                shown.insert("afterItemBatcher".into(), text(&json!(batches)));
+                shown.insert("afterItemBatcher".into(), text(&json!(batches.values)));
             }
         }
         shown.insert("maxConcurrency".into(), json!(plan.concurrency));

@@ -1,46 +1,48 @@
 //! JSONata between `{%` and `%}`: parsed once, evaluated over `$states` and the variables, with AWS's extra functions.
 //!
-//! Depth, length of sequences and texts, size of values that are walked through, and time are bounded; chance and time come from the scope,
-//! so that a replay gives the same values. `$eval` is refused as on AWS. The language itself is `jsonata-core`'s;
-//! `functions` adds AWS's.
-mod bounds;
-mod functions;
+//! The language is ours, since AWS's bounds, its integers of 64 bits and its words for errors are its own: `token` and `parse` make a tree of a
+//! text, `machine` and `walk` evaluate it over values that are borrowed from the state's data (`value`), `native` has the functions. Chance and
+//! time come from the scope, so that a replay gives the same values. Pictures of numbers and times are `jsonata-core`'s.
+mod function;
+mod machine;
+mod names;
+mod native;
+mod node;
+mod number;
+mod parse;
+mod signature;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]
 mod tests;
+mod token;
+mod value;
+mod walk;
+mod wrong;
 
-use crate::{fault::Fault, path::number, scope::Scope};
-use jsonata_core::{
-    ast::AstNode,
-    evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions},
-    parser,
-    value::JValue,
+use crate::{
+    fault::Fault,
+    scope::{Dice, Scope},
 };
-use serde_json::Value;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use function::Frame;
+use machine::{Machine, Start};
+pub(crate) use names::Named;
+use node::Program;
+use serde_json::Value as Json;
+use std::{rc::Rc, sync::Arc};
+use value::{Object, Value};
+use wrong::{Outcome, STACK, Wrong};
 
-/// Nested evaluations of one expression.
-const MAX_STACK: usize = 2_000;
-/// Items of one sequence.
-const MAX_SEQUENCE: usize = 1_000_000;
-/// Milliseconds of one expression: a guard against endless ones, far above what a real one takes.
-const MAX_MILLISECONDS: u64 = 1_000;
-/// Bytes of an expression's text.
+/// Maximum bytes of an expression's text.
 const MAX_TEXT: usize = 65_536;
-/// Brackets open at once in an expression's text, so that its parser's recursion is bounded.
-const MAX_BRACKETS: usize = 100;
 
 /// A parsed expression.
 #[derive(Debug, Clone)]
 pub(crate) struct Jsonata {
     /// The expression, without its delimiters.
     pub(crate) text: String,
-    ast: AstNode,
-    /// Whether the functions of [`bounds`] are in it.
-    bounded: bool,
+    program: Arc<Program>,
     states: Parts,
-    variables: Vec<String>,
 }
 /// The parts of `$states` that the text may touch.
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,31 +68,11 @@ impl Jsonata {
         if inside.len() > MAX_TEXT {
             return Err(format!("the expression is longer than {MAX_TEXT} bytes"));
         }
-        let mut open = 0_usize;
-        let mut deepest = 0;
-        for c in inside.chars() {
-            match c {
-                '(' | '[' | '{' => open += 1,
-                ')' | ']' | '}' => open = open.saturating_sub(1),
-                '-' | '?' | '~' | '^' | '&' => {}
-                _ => continue,
-            }
-            deepest = deepest.max(open);
-        }
-        if deepest > MAX_BRACKETS {
-            return Err(format!(
-                "the expression nests deeper than {MAX_BRACKETS} brackets"
-            ));
-        }
-        let mut ast = parser::parse(inside).map_err(|e| e.to_string())?;
-        let bounded = bounds::bound(inside, &mut ast);
-        let (states, variables) = names(inside);
+        let program = parse::parse(inside).map_err(|wrong| wrong.to_string())?;
         Ok(Self {
             text: inside.to_owned(),
-            ast,
-            bounded,
-            states,
-            variables,
+            program: Arc::new(program),
+            states: parts(inside),
         })
     }
 
@@ -99,8 +81,8 @@ impl Jsonata {
         &self,
         scope: &Scope<'_>,
         location: &dyn Fn() -> String,
-    ) -> Result<Value, Fault> {
-        let failed = |why: String| {
+    ) -> Result<Json, Fault> {
+        let failed = |why: &str| {
             let location = location();
             let cause = format!(
                 "The JSONata expression '{}' specified for the field '{location}' {why}",
@@ -108,13 +90,17 @@ impl Jsonata {
             );
             Fault::evaluation(Some(location), cause)
         };
-        let found = self
-            .run(scope)
-            .map_err(|e| failed(format!("threw an error during evaluation. {}", e.message())))?;
-        if found.is_undefined() {
-            return Err(failed("returned nothing (undefined).".to_owned()));
+        match self.run(scope) {
+            Ok(Found::Json(json)) => Ok(json),
+            Ok(Found::Nothing) => Err(failed("returned nothing (undefined).")),
+            Ok(Found::Function) => Err(failed("returned an unsupported result type.")),
+            Err(wrong) => {
+                let sign = if wrong.has_code() { '.' } else { ':' };
+                Err(failed(&format!(
+                    "threw an error during evaluation{sign} {wrong}"
+                )))
+            }
         }
-        value(&found).map_err(failed)
     }
 
     /// The value, which must be of a kind; `kind` is JSONata's name for it.
@@ -123,8 +109,11 @@ impl Jsonata {
         scope: &Scope<'_>,
         location: &str,
         kind: &str,
-    ) -> Result<Value, Fault> {
+    ) -> Result<Json, Fault> {
         let found = self.evaluate(scope, &|| location.to_owned())?;
+        self.expect(found, location, kind)
+    }
+    fn expect(&self, found: Json, location: &str, kind: &str) -> Result<Json, Fault> {
         let got = kind_of(&found);
         if got == kind || (kind == "integer" && found.is_i64()) {
             return Ok(found);
@@ -138,8 +127,30 @@ impl Jsonata {
         ))
     }
 
-    fn run(&self, scope: &Scope<'_>) -> Result<JValue, EvaluatorError> {
-        let mut context = Context::new();
+    /// The items of a Map: an array, or an object where it may be one.
+    pub(crate) fn evaluate_items(&self, scope: &Scope<'_>, objects: bool) -> Result<Json, Fault> {
+        let found = self.evaluate(scope, &|| "Items".to_owned())?;
+        if objects && found.is_object() {
+            return Ok(found);
+        }
+        self.expect(found, "Items", "array")
+    }
+    /// Whether it is a path into `$states`, and makes nothing of its own.
+    pub(crate) fn selects_data(&self) -> bool {
+        self.program.root.as_ref().is_some_and(|root| match &root.kind {
+            node::Kind::Path { steps, .. } => {
+                matches!(steps.first().map(|step| &step.kind), Some(node::Kind::Variable(name)) if name == "states")
+                    && root.group.is_none()
+            }
+            _ => false,
+        })
+    }
+
+    fn run(&self, scope: &Scope<'_>) -> Outcome<Found> {
+        let Some(root) = &self.program.root else {
+            return Err(Wrong::bound(STACK));
+        };
+        let mut states = Object::default();
         let parts = [
             ("input", self.states.input, Some(scope.input)),
             ("result", self.states.result, scope.result),
@@ -150,128 +161,72 @@ impl Jsonata {
                 self.states.context.then(|| scope.context.value()),
             ),
         ];
-        let states = parts
-            .into_iter()
-            .filter(|p| p.1)
-            .filter_map(|(name, _, part)| Some((name.to_owned(), jvalue(part?))));
-        context.bind("states".to_owned(), JValue::object(states.collect()));
-        for name in &self.variables {
-            if let Some(known) = scope.variables.get(name) {
-                context.bind(name.clone(), jvalue(known));
+        for (name, wanted, part) in parts {
+            if let Some(part) = part.filter(|_| wanted) {
+                states.set(name.into(), Value::from_json(part))?;
             }
         }
-        let mut evaluator = Evaluator::with_options(context, options());
-        functions::register(&mut evaluator, scope)?;
-        if self.bounded {
-            bounds::register(&mut evaluator)?;
-        }
-        // A mistake of the library is an error of the expression, and nobody else's.
-        let found = catch_unwind(AssertUnwindSafe(|| {
-            evaluator.evaluate(&self.ast, &JValue::Undefined)
-        }));
-        found.unwrap_or_else(|_| {
-            Err(functions::wrong(
-                "The evaluation failed within the JSONata library",
-            ))
-        })
+        let machine = Machine::new(Start {
+            labels: &self.program.labels,
+            root: Value::Undefined,
+            states: Value::Object(Rc::new(states)),
+            variables: Some(scope.variables),
+            now: scope.now,
+            random: Dice::new(scope.dice.roll()),
+            ids: Dice::new(scope.dice.roll()),
+        });
+        let found = machine.run(root, &Rc::new(Frame::default()))?;
+        found_json(&machine, &found)
     }
 }
 
-/// The bounds of one evaluation.
-fn options() -> EvaluatorOptions {
-    EvaluatorOptions {
-        timeout_ms: Some(MAX_MILLISECONDS),
-        max_stack_depth: Some(MAX_STACK),
-        max_sequence_length: Some(MAX_SEQUENCE),
-        ..EvaluatorOptions::default()
+/// What an expression comes to.
+enum Found {
+    Json(Json),
+    Nothing,
+    /// A function, or something that holds one.
+    Function,
+}
+fn found_json<'a>(machine: &Machine<'a>, value: &Value<'a>) -> Outcome<Found> {
+    if value.is_undefined() {
+        return Ok(Found::Nothing);
     }
+    Ok(value::to_json(machine, value)?.map_or(Found::Function, Found::Json))
 }
 
 /// JSONata's name of a value's type.
-pub(crate) fn kind_of(value: &Value) -> &'static str {
+pub(crate) fn kind_of(value: &Json) -> &'static str {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+        Json::Null => "null",
+        Json::Bool(_) => "boolean",
+        Json::Number(_) => "number",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
     }
 }
 
-/// What a text may refer to: a superset, found without understanding it.
-fn names(text: &str) -> (Parts, Vec<String>) {
-    let all = Parts {
-        input: true,
-        result: true,
-        error: true,
-        context: true,
-    };
-    let (mut states, mut variables) = (Parts::default(), Vec::new());
-    for (at, _) in text.match_indices('$') {
-        let rest = &text[at + 1..];
-        let end = rest
-            .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .unwrap_or(rest.len());
-        let (name, after) = (&rest[..end], &rest[end..]);
-        if name == "states" {
-            let field = after.strip_prefix('.').map_or("", |f| {
-                &f[..f
-                    .find(|c: char| !c.is_ascii_alphanumeric())
-                    .unwrap_or(f.len())]
-            });
-            match field {
-                "input" => states.input = true,
-                "result" => states.result = true,
-                "errorOutput" => states.error = true,
-                "context" => states.context = true,
-                _ => states = all,
+/// The parts of `$states` that a text may refer to: a superset, found without understanding it.
+fn parts(text: &str) -> Parts {
+    let mut parts = Parts::default();
+    for (at, _) in text.match_indices("$states") {
+        let after = &text[at + "$states".len()..];
+        let field = after.strip_prefix('.').unwrap_or_default();
+        let end = field.find(|c: char| !c.is_ascii_alphanumeric());
+        match &field[..end.unwrap_or(field.len())] {
+            "input" => parts.input = true,
+            "result" => parts.result = true,
+            "errorOutput" => parts.error = true,
+            "context" => parts.context = true,
+            _ => {
+                return Parts {
+                    input: true,
+                    result: true,
+                    error: true,
+                    context: true,
+                };
             }
-        } else if !name.is_empty() && !variables.iter().any(|v| v == name) {
-            variables.push(name.to_owned());
         }
     }
-    (states, variables)
-}
-
-fn jvalue(value: &Value) -> JValue {
-    match value {
-        Value::Null => JValue::Null,
-        Value::Bool(b) => JValue::from(*b),
-        Value::Number(n) => JValue::from_f64(n.as_f64().unwrap_or(f64::NAN)),
-        Value::String(s) => JValue::from(s.as_str()),
-        Value::Array(items) => JValue::array(items.iter().map(jvalue).collect()),
-        Value::Object(map) => {
-            JValue::object(map.iter().map(|(k, v)| (k.clone(), jvalue(v))).collect())
-        }
-    }
-}
-/// The error says what the expression returned, where JSON cannot hold it (functions, infinities, too deep a nesting) or it is too large.
-fn value(found: &JValue) -> Result<Value, String> {
-    let mut room = bounds::MAX_BYTES;
-    convert(found, crate::execution::MAX_DEPTH, &mut room)
-}
-fn convert(found: &JValue, depth: usize, room: &mut usize) -> Result<Value, String> {
-    let unsupported = || "returned an unsupported result type.".to_owned();
-    *room = room
-        .checked_sub(bounds::own_size(found))
-        .ok_or_else(|| format!("returned a value of more than {} bytes.", bounds::MAX_BYTES))?;
-    let mut inner = |item: &JValue| {
-        let deeper = depth.checked_sub(1).ok_or_else(unsupported)?;
-        convert(item, deeper, room)
-    };
-    Ok(match found {
-        JValue::Null | JValue::Undefined => Value::Null,
-        JValue::Bool(b) => Value::Bool(*b),
-        JValue::Number(n) => number(*n).ok_or_else(unsupported)?,
-        JValue::String(s) => Value::String(s.to_string()),
-        JValue::Array(items) => Value::Array(items.iter().map(inner).collect::<Result<_, _>>()?),
-        JValue::Object(map) => Value::Object(
-            map.iter()
-                .filter(|(_, item)| !item.is_undefined())
-                .map(|(key, item)| Ok((key.clone(), inner(item)?)))
-                .collect::<Result<_, String>>()?,
-        ),
-        _ => return Err(unsupported()),
-    })
+    parts
 }

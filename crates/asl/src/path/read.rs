@@ -1,10 +1,10 @@
 //! Walking a value along a path. Work is bounded: a path that multiplies ends with an error.
 use super::{Function, Part, Path, Root};
-use crate::scope::Scope;
+use crate::{number::integer, scope::Scope};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 
-/// Values that one path may visit.
+/// Values that one path may visit or copy.
 const MAX_VISITS: usize = 1_000_000;
 
 /// The element that an index means; negative ones count from the end.
@@ -63,9 +63,35 @@ impl<'a> Walk<'a> {
                 .pop()
                 .ok_or_else(|| format!("No results for path: {}", shown(parts)));
         }
-        Ok(Cow::Owned(Value::Array(
-            out.into_iter().map(Cow::into_owned).collect(),
-        )))
+        let mut items = Vec::with_capacity(out.len());
+        for found in out {
+            items.push(self.own(found)?);
+        }
+        Ok(Cow::Owned(Value::Array(items)))
+    }
+
+    /// A copy of what was found, unless it is one. Its values count: many finds within each other are large together.
+    pub(super) fn own(&mut self, found: Cow<'a, Value>) -> Result<Value, String> {
+        if let Cow::Borrowed(value) = found {
+            let mut open = vec![value];
+            while let Some(value) = open.pop() {
+                self.visit()?;
+                match value {
+                    Value::Array(items) => open.extend(items),
+                    Value::Object(map) => open.extend(map.values()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(found.into_owned())
+    }
+
+    fn visit(&mut self) -> Result<(), String> {
+        self.visits = self
+            .visits
+            .checked_sub(1)
+            .ok_or("The path visits too many values")?;
+        Ok(())
     }
 
     fn step(
@@ -76,10 +102,7 @@ impl<'a> Walk<'a> {
         definite: bool,
         out: &mut Vec<Cow<'a, Value>>,
     ) -> Result<(), String> {
-        self.visits = self
-            .visits
-            .checked_sub(1)
-            .ok_or("The path visits too many values")?;
+        self.visit()?;
         let Some(part) = parts.get(at) else {
             out.push(Cow::Borrowed(value));
             return Ok(());
@@ -218,12 +241,7 @@ impl<'a> Walk<'a> {
                     self.descend(next, parts, at, out)?;
                 }
             }
-            _ => {
-                self.visits = self
-                    .visits
-                    .checked_sub(1)
-                    .ok_or("The path visits too many values")?;
-            }
+            _ => self.visit()?,
         }
         Ok(())
     }
@@ -288,7 +306,11 @@ fn apply(function: Function, value: &Value) -> Option<Value> {
                 .collect(),
         ));
     }
-    let numbers: Vec<f64> = value.as_array()?.iter().filter_map(Value::as_f64).collect();
+    let items = value.as_array()?;
+    if let Some(whole) = of_integers(function, items) {
+        return Some(whole);
+    }
+    let numbers: Vec<f64> = items.iter().filter_map(Value::as_f64).collect();
     if numbers.is_empty() {
         return None;
     }
@@ -306,8 +328,24 @@ fn apply(function: Function, value: &Value) -> Option<Value> {
     })
 }
 
+/// What a function makes of integers, to the last digit; `None` where it makes no integer of them.
+fn of_integers(function: Function, items: &[Value]) -> Option<Value> {
+    let mut numbers = items.iter().filter_map(Value::as_number).map(integer);
+    let numbers: Vec<i128> = numbers.by_ref().collect::<Option<_>>()?;
+    let found = match function {
+        Function::Min => numbers.into_iter().min()?,
+        Function::Max => numbers.into_iter().max()?,
+        Function::Sum if !numbers.is_empty() => numbers.into_iter().sum(),
+        _ => return None,
+    };
+    let signed = i64::try_from(found).map(Value::from);
+    signed
+        .or_else(|_| u64::try_from(found).map(Value::from))
+        .ok()
+}
+
 /// A JSON number: an integer where it is one.
-pub(crate) fn number(n: f64) -> Option<Value> {
+fn number(n: f64) -> Option<Value> {
     if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 {
         Some(Value::from(n as i64))
     } else {

@@ -257,6 +257,7 @@ impl Inner {
                         key,
                         execution: live.name.clone(),
                         machine: live.machine.clone(),
+                        redrives: live.redrives(),
                         task,
                         again,
                     };
@@ -274,7 +275,12 @@ impl Inner {
                     execution: live.id,
                     task,
                 }),
-                Act::Arm(at, timer) => self.alarms.set(at, Alarm::Timer(live.id, timer)),
+                Act::Arm(before, at, timer) => {
+                    if let Some(before) = before {
+                        self.alarms.cancel(before, Alarm::Timer(live.id, timer));
+                    }
+                    self.alarms.set(at, Alarm::Timer(live.id, timer));
+                }
                 Act::Disarm(at, timer) => self.alarms.cancel(at, Alarm::Timer(live.id, timer)),
                 Act::Continue => self.post(live.id, Event::Continue),
             }

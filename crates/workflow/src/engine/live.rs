@@ -51,7 +51,8 @@ pub(super) enum Act {
     Read(asl::ReadItems),
     Write(asl::WriteResults),
     Cancel(TaskId),
-    Arm(i64, TimerId),
+    /// An alarm: the time that it was set to before, and the time that it is set to.
+    Arm(Option<i64>, i64, TimerId),
     Disarm(i64, TimerId),
     Continue,
 }
@@ -295,9 +296,12 @@ impl Live {
             }
             Effect::SetTimer(timer, at) => {
                 let at = micros(*at);
-                self.timers.insert(*timer, at);
+                let before = self.timers.insert(*timer, at);
+                if let Some(before) = before {
+                    self.deadlines.remove(&(before, *timer));
+                }
                 self.deadlines.insert((at, *timer));
-                Some(Act::Arm(at, *timer))
+                Some(Act::Arm(before, at, *timer))
             }
             Effect::CancelTimer(timer) => {
                 let at = self.timers.remove(timer)?;
@@ -325,6 +329,11 @@ impl Live {
         self.execution.is_redrivable()
     }
 
+    /// How often the execution was redriven.
+    pub(super) fn redrives(&self) -> u32 {
+        self.execution.redrive_count()
+    }
+
     pub(super) fn map_runs(&self) -> &[asl::MapRun] {
         self.execution.map_runs()
     }
@@ -337,18 +346,21 @@ impl Live {
         self.last_at
     }
 
-    /// The timers whose deadline has come: the named one, or all.
+    /// The timers whose deadline has come: the named one, or all. Not those of a function's task that waits in the function's
+    /// queue: their time has not begun.
     pub(super) fn due(&self, timer: Option<TimerId>, now: i64) -> Vec<Event> {
         let due = |timer: &TimerId| Event::TimerFired { timer: *timer };
         match timer {
             Some(timer) => {
-                let armed = self.timers.get(&timer).is_some_and(|at| *at <= now);
+                let armed = self.timers.get(&timer).is_some_and(|at| *at <= now)
+                    && !self.execution.waits_for_start(timer);
                 armed.then(|| due(&timer)).into_iter().collect()
             }
             None => self
                 .deadlines
                 .iter()
                 .take_while(|(at, _)| *at <= now)
+                .filter(|(_, timer)| !self.execution.waits_for_start(*timer))
                 .map(|(_, timer)| due(timer))
                 .collect(),
         }
@@ -377,7 +389,7 @@ impl Live {
         let mut acts: Vec<Act> = self
             .timers
             .iter()
-            .map(|(timer, at)| Act::Arm(*at, *timer))
+            .map(|(timer, at)| Act::Arm(None, *at, *timer))
             .collect();
         for task in self.execution.open_tasks() {
             if self

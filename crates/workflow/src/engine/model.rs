@@ -232,6 +232,8 @@ pub struct Description {
     pub stopped: Option<Timestamp>,
     /// How it stands.
     pub status: Status,
+    /// Whether [`crate::Engine::redrive`] goes on with it.
+    pub is_redrivable: bool,
     /// All that happened, as one event: the last known state of each step, in the order in which they were entered.
     pub so_far: ExecutionEvent,
 }
@@ -293,8 +295,8 @@ pub enum EngineError {
         max = limits::NAME_CHARACTERS
     )]
     InvalidName(String),
-    /// The text is not JSON.
-    #[error("the {what} is not JSON: {reason}")]
+    /// The text is not JSON, or not within its limits.
+    #[error("the {what} is {reason}")]
     NotJson {
         /// The input or the output.
         what: &'static str,

@@ -35,7 +35,9 @@ impl Engine {
         };
         let row = record.row;
         let end = row.end();
+        let is_redrivable = end.is_some() && rebuilt.is_ok_and(|live| live.is_redrivable());
         Ok(Some(Description {
+            is_redrivable,
             so_far: ExecutionEvent {
                 execution: row.name.clone(),
                 machine: row.machine.clone(),

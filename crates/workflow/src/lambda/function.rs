@@ -1,17 +1,18 @@
-//! One function: who polls for work, what waits, what runs. It starts no process itself and speaks no HTTP.
+//! One function: its queue, who asks for work, what runs. Its processes are `fleet`'s; it starts none itself and speaks no HTTP.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use parking_lot::Mutex;
-use serde_json::json;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::output::Tail;
-use super::{Caller, FunctionConfig, HostSettings, Outcome, Ring, Shared, limits, now, process};
+use super::failure::{self, Failure};
+use super::process::Process;
+use super::{Caller, FunctionConfig, HostSettings, Outcome, Ring, Shared, limits, now};
 use crate::task::TaskKey;
 
 /// A function.
@@ -20,60 +21,60 @@ pub(crate) struct Function {
     pub(crate) name: Arc<str>,
     pub(crate) arn: String,
     pub(super) config: Option<FunctionConfig>,
-    index: usize,
+    pub(super) index: usize,
     timeout: Duration,
     attach_wait: Duration,
-    host: Weak<Shared>,
-    state: Mutex<State>,
+    pub(super) host: Weak<Shared>,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    pollers: VecDeque<Poller>,
-    queue: VecDeque<Invocation>,
+pub(super) struct State {
+    /// Who waits for work, the one that came last at the end. It gets the next work, so that what is idle stays idle.
+    pub(super) pollers: Vec<Poller>,
+    pub(super) queue: VecDeque<Invocation>,
     running: HashMap<Uuid, Running>,
-    processes: HashMap<u64, Arc<Process>>,
-    last_process: u64,
+    /// When an invocation was begun last, or the queue was empty.
+    moved_at: i64,
+    watched: bool,
+    pub(super) fleet: super::fleet::Fleet,
 }
 
 #[derive(Debug)]
-struct Poller {
-    process: Option<u64>,
+pub(super) struct Poller {
+    pub(super) process: Option<u64>,
     hand: oneshot::Sender<Dispatched>,
+    /// When it began to wait, where more than one process waits.
+    pub(super) since: i64,
+}
+
+/// What is not part of every invocation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extras {
+    /// The client context, as the header that the runtime gets.
+    pub(crate) client_context: Option<HeaderValue>,
+    /// The version or alias that was asked for: the end of the ARN that the function sees.
+    pub(crate) qualifier: Option<String>,
+    /// The caller wants the end of the function's output (`LogType=Tail`).
+    pub(crate) tail: bool,
 }
 
 #[derive(Debug)]
-struct Invocation {
-    id: Uuid,
+pub(super) struct Invocation {
+    pub(super) id: Uuid,
     key: Option<TaskKey>,
     payload: Bytes,
-    caller: Box<dyn Caller>,
-    /// When nobody polls: give up then.
-    attach_by: Option<i64>,
+    extras: Option<Arc<Extras>>,
+    pub(super) caller: Box<dyn Caller>,
+    /// When it was put into the queue.
+    pub(super) queued_at: i64,
 }
 
 #[derive(Debug)]
-struct Running {
-    invocation: Invocation,
+pub(super) struct Running {
+    pub(super) invocation: Invocation,
     process: Option<u64>,
     deadline: i64,
-}
-
-/// A child process as its function sees it.
-#[derive(Debug, Default)]
-pub(super) struct Process {
-    pub(super) kill: Notify,
-    pub(super) tail: Mutex<Tail>,
-    /// It has asked for work: its initialization is over.
-    ready: std::sync::atomic::AtomicBool,
-    /// What it says about an initialization that failed.
-    init_error: Mutex<Option<(String, Bytes)>>,
-}
-
-impl Process {
-    pub(super) fn is_ready(&self) -> bool {
-        self.ready.load(std::sync::atomic::Ordering::Acquire)
-    }
 }
 
 /// An invocation in the hands of a process.
@@ -83,7 +84,12 @@ pub(super) struct Dispatched {
     pub(super) payload: Bytes,
     /// Milliseconds since the Unix epoch.
     pub(super) deadline_millis: i64,
+    pub(super) extras: Option<Arc<Extras>>,
 }
+
+/// A process that asks for work although it has an invocation that it did not answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StillAtWork;
 
 impl Function {
     pub(super) fn new(
@@ -112,47 +118,10 @@ impl Function {
         }
     }
 
-    fn has_command(&self) -> bool {
+    pub(super) fn has_command(&self) -> bool {
         self.config
             .as_ref()
             .is_some_and(|config| !config.command.is_empty())
-    }
-
-    pub(super) fn start_first(self: &Arc<Self>) {
-        if self.has_command() {
-            self.add_process(&mut self.state.lock());
-        }
-    }
-
-    /// Starts one more process if all are at work and there may be more.
-    fn add_process(self: &Arc<Self>, state: &mut State) {
-        let Some(config) = self
-            .config
-            .as_ref()
-            .filter(|config| !config.command.is_empty())
-        else {
-            return;
-        };
-        let starting = state
-            .processes
-            .values()
-            .filter(|process| !process.is_ready())
-            .count();
-        if state.processes.len() >= config.concurrency.max(1)
-            || (starting > 0 && starting >= state.queue.len())
-        {
-            return;
-        }
-        let Some(host) = self.host.upgrade() else {
-            // The host is still being made, or gone.
-            return;
-        };
-        state.last_process += 1;
-        let id = state.last_process;
-        let process = Arc::new(Process::default());
-        state.processes.insert(id, process.clone());
-        let stop = host.stop.child_token();
-        tokio::spawn(process::supervise(self.clone(), id, process, stop));
     }
 
     pub(super) fn invoke(
@@ -160,33 +129,22 @@ impl Function {
         id: Uuid,
         payload: Bytes,
         key: Option<TaskKey>,
+        extras: Option<Arc<Extras>>,
         caller: Box<dyn Caller>,
     ) {
         let mut invocation = Invocation {
             id,
             key,
             payload,
+            extras,
             caller,
-            attach_by: None,
+            queued_at: 0,
         };
         let mut state = self.state.lock();
-        while let Some(poller) = state.pollers.pop_front() {
-            let (dispatched, process) = self.begin(&mut state, invocation, poller.process);
-            match poller.hand.send(dispatched) {
-                Ok(()) => {
-                    if let Some(running) = state.running.get(&id) {
-                        running.invocation.caller.started();
-                    }
-                    return;
-                }
-                // It no longer polls.
-                Err(_) => {
-                    let Some(back) = self.take_running(&mut state, id) else {
-                        return;
-                    };
-                    debug_assert_eq!(back.process, process);
-                    invocation = back.invocation;
-                }
+        while let Some(poller) = state.pollers.pop() {
+            match self.hand_over(&mut state, invocation, poller) {
+                Ok(()) => return,
+                Err(back) => invocation = back,
             }
         }
         if state.queue.len() >= limits::QUEUE {
@@ -200,34 +158,54 @@ impl Function {
                 ),
             });
         }
-        if !self.has_command() && state.running.is_empty() {
-            let by = now() + self.attach_wait.as_micros() as i64;
-            invocation.attach_by = Some(by);
-            self.set_alarm(by, Ring::Unattended(self.index, id));
+        invocation.queued_at = now();
+        if state.queue.is_empty() {
+            state.moved_at = invocation.queued_at;
+        }
+        if !state.watched {
+            state.watched = true;
+            let at = invocation.queued_at + micros(self.patience());
+            self.set_alarm(at, Ring::Queue(self.index));
         }
         state.queue.push_back(invocation);
-        self.add_process(&mut state);
+        self.start_what_is_needed(&mut state);
     }
 
-    fn begin(
+    /// Gives an invocation to a poller; back when the poller is gone.
+    fn hand_over(
         &self,
         state: &mut State,
         invocation: Invocation,
-        process: Option<u64>,
-    ) -> (Dispatched, Option<u64>) {
-        let deadline = now() + self.timeout.as_micros() as i64;
-        if let Some(by) = invocation.attach_by {
-            self.cancel_alarm(by, Ring::Unattended(self.index, invocation.id));
+        poller: Poller,
+    ) -> Result<(), Invocation> {
+        state.fleet.unpark(poller.process);
+        let id = invocation.id;
+        let dispatched = self.begin(state, invocation, poller.process);
+        if poller.hand.send(dispatched).is_ok() {
+            if let Some(running) = state.running.get(&id) {
+                running.invocation.caller.started();
+            }
+            return Ok(());
         }
+        match self.take_running(state, id) {
+            Some(running) => Err(running.invocation),
+            None => Ok(()),
+        }
+    }
+
+    fn begin(&self, state: &mut State, invocation: Invocation, process: Option<u64>) -> Dispatched {
+        let at = now();
+        let deadline = at + micros(self.timeout);
+        state.moved_at = at;
         self.set_alarm(deadline, Ring::Timeout(self.index, invocation.id));
         let dispatched = Dispatched {
             id: invocation.id,
             payload: invocation.payload.clone(),
             deadline_millis: deadline / 1_000,
+            extras: invocation.extras.clone(),
         };
-        if let Some(process) = process.and_then(|process| state.processes.get(&process)) {
-            process.tail.lock().begin(invocation.id);
-        }
+        let tail = invocation.extras.as_ref().is_some_and(|extras| extras.tail);
+        state.fleet.begin(process, invocation.id, tail);
         state.running.insert(
             invocation.id,
             Running {
@@ -236,16 +214,17 @@ impl Function {
                 deadline,
             },
         );
-        (dispatched, process)
+        dispatched
     }
 
-    fn take_running(&self, state: &mut State, id: Uuid) -> Option<Running> {
+    pub(super) fn take_running(&self, state: &mut State, id: Uuid) -> Option<Running> {
         let running = state.running.remove(&id)?;
         self.cancel_alarm(running.deadline, Ring::Timeout(self.index, id));
+        state.fleet.end(running.process);
         Some(running)
     }
 
-    fn set_alarm(&self, at: i64, ring: Ring) {
+    pub(super) fn set_alarm(&self, at: i64, ring: Ring) {
         if let Some(host) = self.host.upgrade() {
             host.alarms.set(at, ring);
         }
@@ -257,193 +236,279 @@ impl Function {
         }
     }
 
-    /// The next invocation for a process; waits until there is one. Cancel-safe: what was handed to a poller that is gone goes back.
-    pub(super) async fn next(self: &Arc<Self>, process: Option<u64>) -> Dispatched {
-        let waiting = {
-            let mut state = self.state.lock();
-            if let Some(process) = process.and_then(|process| state.processes.get(&process)) {
-                process
-                    .ready
-                    .store(true, std::sync::atomic::Ordering::Release);
-            }
-            if let Some(invocation) = state.queue.pop_front() {
-                let (dispatched, _) = self.begin(&mut state, invocation, process);
-                if let Some(running) = state.running.get(&dispatched.id) {
-                    running.invocation.caller.started();
-                }
-                return dispatched;
-            }
-            let (hand, taken) = oneshot::channel();
-            state.pollers.push_back(Poller { process, hand });
-            // Those that went away without a word.
-            if state.pollers.len() > 64 {
-                state.pollers.retain(|poller| !poller.hand.is_closed());
-            }
-            Waiting {
-                function: self.clone(),
-                taken,
-            }
-        };
-        waiting.await_work().await
+    /// The next invocation for a process; waits until there is one. Cancel-safe: what was handed to a poller that is gone goes
+    /// back. A process that the host gave up waits for ever.
+    pub(super) async fn next(
+        self: &Arc<Self>,
+        process: Option<&Arc<Process>>,
+    ) -> Result<Dispatched, StillAtWork> {
+        match self.take_or_wait(process)? {
+            Next::Work(dispatched) => Ok(dispatched),
+            Next::Wait(waiting) => Ok(waiting.await_work().await),
+            Next::Nothing => std::future::pending().await,
+        }
     }
 
-    /// An invocation that nobody received goes back to the front.
+    fn take_or_wait(self: &Arc<Self>, process: Option<&Arc<Process>>) -> Result<Next, StillAtWork> {
+        let mut state = self.state.lock();
+        if let Some(process) = process
+            && !self.admit(&mut state, process)?
+        {
+            return Ok(Next::Nothing);
+        }
+        let process = process.map(|process| process.id);
+        if let Some(invocation) = state.queue.pop_front() {
+            let dispatched = self.begin(&mut state, invocation, process);
+            if let Some(running) = state.running.get(&dispatched.id) {
+                running.invocation.caller.started();
+            }
+            return Ok(Next::Work(dispatched));
+        }
+        let since = self.park(&mut state, process);
+        let (hand, taken) = oneshot::channel();
+        state.pollers.push(Poller {
+            process,
+            hand,
+            since,
+        });
+        // Those that went away without a word.
+        if state.pollers.len() > 64 {
+            state.pollers.retain(|poller| !poller.hand.is_closed());
+        }
+        Ok(Next::Wait(Waiting {
+            function: self.clone(),
+            taken,
+        }))
+    }
+
+    /// An invocation that no process received goes back to the front.
     fn put_back(self: &Arc<Self>, id: Uuid) {
         let mut state = self.state.lock();
-        if let Some(running) = self.take_running(&mut state, id) {
-            state.queue.push_front(running.invocation);
-        }
-        let next = state.queue.pop_front();
-        drop(state);
+        let Some(running) = self.take_running(&mut state, id) else {
+            return;
+        };
+        state.queue.push_front(running.invocation);
         // A poller may wait by now.
-        if let Some(next) = next {
-            self.invoke(next.id, next.payload, next.key, next.caller);
+        while let Some(poller) = state.pollers.pop() {
+            let Some(first) = state.queue.pop_front() else {
+                return state.pollers.push(poller);
+            };
+            if let Err(back) = self.hand_over(&mut state, first, poller) {
+                state.queue.push_front(back);
+            }
         }
+        if !state.watched {
+            state.watched = true;
+            self.set_alarm(now() + micros(self.patience()), Ring::Queue(self.index));
+        }
+        self.start_what_is_needed(&mut state);
     }
 
-    /// A process answered. Whether the invocation was running.
-    pub(crate) fn succeed(&self, id: Uuid, payload: Bytes) -> bool {
-        self.finish(id, |log| Outcome::Success { payload, log })
+    /// A process answered. Whether it had the invocation.
+    pub(crate) fn succeed(&self, id: Uuid, process: Option<u64>, payload: Bytes) -> bool {
+        self.finish(id, process, |log| Outcome::Success { payload, log })
     }
 
-    /// A process said that it failed. Whether the invocation was running.
-    pub(crate) fn fail(&self, id: Uuid, error: String, payload: Bytes) -> bool {
-        self.finish(id, |log| Outcome::Failed {
+    /// A process said that it failed. Whether it had the invocation.
+    pub(crate) fn fail(
+        &self,
+        id: Uuid,
+        process: Option<u64>,
+        error: String,
+        payload: Bytes,
+    ) -> bool {
+        self.finish(id, process, |log| Outcome::Failed {
             error,
             payload,
             log,
         })
     }
 
-    fn finish(&self, id: Uuid, outcome: impl FnOnce(Vec<u8>) -> Outcome) -> bool {
+    fn finish(
+        &self,
+        id: Uuid,
+        process: Option<u64>,
+        outcome: impl FnOnce(Vec<u8>) -> Outcome,
+    ) -> bool {
         let (running, process) = {
             let mut state = self.state.lock();
+            if state
+                .running
+                .get(&id)
+                .is_none_or(|running| running.process != process)
+            {
+                return false;
+            }
             let Some(running) = self.take_running(&mut state, id) else {
                 return false;
             };
-            let process = running
-                .process
-                .and_then(|process| state.processes.get(&process).cloned());
-            (running, process)
+            (running, state.fleet.process(process))
         };
         let log = process.map_or_else(Vec::new, |process| process.tail.lock().bytes());
         running.invocation.caller.finished(outcome(log));
         true
     }
 
-    /// The process says that its initialization failed; it ends next.
-    pub(crate) fn init_failed(&self, process: Option<u64>, error: String, payload: Bytes) {
-        let state = self.state.lock();
-        if let Some(process) = process.and_then(|process| state.processes.get(&process)) {
-            *process.init_error.lock() = Some((error, payload));
-        }
-    }
-
-    pub(super) fn time_out(&self, id: Uuid) {
-        let process = {
-            let state = self.state.lock();
-            let Some(running) = state.running.get(&id) else {
+    /// The function's timeout is over: the invocation fails, and its process is replaced.
+    pub(super) fn time_out(self: &Arc<Self>, id: Uuid) {
+        let (running, process) = {
+            let mut state = self.state.lock();
+            let Some(running) = self.take_running(&mut state, id) else {
                 return;
             };
-            running
-                .process
-                .and_then(|process| state.processes.get(&process).cloned())
+            let process = self.replace(&mut state, running.process, "its invocation timed out");
+            (running, process)
         };
-        let seconds = self.timeout.as_secs_f64();
-        self.fail(
-            id,
-            "Sandbox.Timedout".to_owned(),
-            error_payload(
-                "Sandbox.Timedout",
-                &format!("RequestId: {id} Error: Task timed out after {seconds:.2} seconds"),
-            ),
-        );
-        if let Some(process) = process {
-            process.kill.notify_one();
-        }
+        let log = process.map_or_else(Vec::new, |process| process.tail.lock().bytes());
+        let failure = Failure::TimedOut(self.timeout);
+        running.invocation.caller.finished(failure.outcome(id, log));
     }
 
-    pub(super) fn unattended(&self, id: Uuid) {
-        let mut state = self.state.lock();
-        let at = state
-            .queue
-            .iter()
-            .position(|invocation| invocation.id == id && invocation.attach_by.is_some());
-        let Some(invocation) = at.and_then(|at| state.queue.remove(at)) else {
-            return;
+    /// The result is no longer wanted. An invocation that waits is forgotten. One that runs is ended by the end of its process:
+    /// another one starts in its place, so that nothing waits for an answer that nobody wants. A process that attached from
+    /// outside goes on; its answer is refused.
+    pub(super) fn cancel(self: &Arc<Self>, unwanted: Unwanted) -> bool {
+        let wanted = |id: Uuid, key: Option<TaskKey>| match unwanted {
+            Unwanted::Task(task) => key != Some(task),
+            Unwanted::Invocation(invocation) => id != invocation,
         };
-        drop(state);
-        let name = &self.name;
-        invocation.caller.finished(Outcome::Refused {
-            error: "Lambda.ResourceNotFoundException",
-            message: format!(
-                "nobody runs function `{name}`: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration, or start a \
-                 process that polls the Runtime API for it"
-            ),
-        });
+        let mut state = self.state.lock();
+        let mut queue = state.queue.iter();
+        if let Some(at) = queue.position(|one| !wanted(one.id, one.key)) {
+            let gone = state.queue.remove(at);
+            drop(state);
+            drop(gone);
+            return true;
+        }
+        let mut running = state.running.iter();
+        let found = running.find(|(id, one)| !wanted(**id, one.invocation.key));
+        let Some(id) = found.map(|(id, _)| *id) else {
+            return false;
+        };
+        if let Some(gone) = self.take_running(&mut state, id) {
+            self.replace(
+                &mut state,
+                gone.process,
+                "its invocation is not wanted any more",
+            );
+            drop(state);
+            drop(gone);
+        }
+        true
     }
 
-    pub(super) fn cancel(&self, key: TaskKey) {
-        let mut state = self.state.lock();
-        if !state.queue.is_empty() {
-            state.queue.retain(|one| one.key != Some(key));
-        }
-    }
-
-    /// A process ended: what it worked on fails, and when it never got to work, so does what waits for nobody else.
-    pub(super) fn process_ended(&self, id: u64, process: &Process, how: &str) {
-        let mut state = self.state.lock();
-        let lost: Vec<Uuid> = state
-            .running
-            .iter()
-            .filter(|(_, running)| running.process == Some(id))
-            .map(|(id, _)| *id)
-            .collect();
-        let mut callers = Vec::new();
-        for id in lost {
-            callers.extend(self.take_running(&mut state, id));
-        }
-        state.pollers.retain(|poller| poller.process != Some(id));
-        let init_failed = !process.is_ready();
-        let others = state
-            .processes
-            .iter()
-            .any(|(other, process)| *other != id && process.is_ready());
-        let waiting: Vec<Invocation> = if init_failed && !others {
-            state.queue.drain(..).collect()
+    /// How long the queue may stand still.
+    fn patience(&self) -> Duration {
+        if self.has_command() {
+            self.timeout + limits::QUEUE_STILL
         } else {
-            Vec::new()
-        };
-        process
-            .ready
-            .store(false, std::sync::atomic::Ordering::Release);
-        drop(state);
-        let log = process.tail.lock().bytes();
-        let init_error = process.init_error.lock().take();
-        let callers = callers.into_iter().map(|running| running.invocation);
-        for invocation in callers.chain(waiting) {
-            let (error, payload) = init_error.clone().unwrap_or_else(|| {
+            self.attach_wait
+        }
+    }
+
+    /// Looks at the queue: what waits for an outside process that is not there is refused, and so is all when nothing moves.
+    pub(super) fn look_at_queue(&self) {
+        let (refused, error, message) = {
+            let mut state = self.state.lock();
+            state.watched = false;
+            let (now, patience) = (now(), micros(self.patience()));
+            let (mut refused, mut next) = (Vec::new(), state.moved_at + patience);
+            if self.has_command() {
+                if next <= now {
+                    refused.extend(state.queue.drain(..));
+                }
+            } else if state.running.is_empty() {
+                let waits = |one: &Invocation| one.queued_at + patience > now;
+                while state.queue.front().is_some_and(|one| !waits(one)) {
+                    refused.extend(state.queue.pop_front());
+                }
+                next = state.queue.front().map_or(now, |one| one.queued_at) + patience;
+            } else {
+                next = now + patience;
+            }
+            if !state.queue.is_empty() {
+                state.watched = true;
+                self.set_alarm(next, Ring::Queue(self.index));
+            }
+            let name = &self.name;
+            if self.has_command() {
                 let message = format!(
-                    "RequestId: {} Error: Runtime exited with error: {how}",
-                    invocation.id
+                    "Rate Exceeded: no invocation of function `{name}` was begun for {} s",
+                    self.patience().as_secs()
                 );
-                let error = "Runtime.ExitError";
-                (error.to_owned(), error_payload(error, &message))
-            });
-            let log = log.clone();
-            invocation.caller.finished(Outcome::Failed {
-                error,
-                payload,
-                log,
-            });
+                (refused, "Lambda.TooManyRequestsException", message)
+            } else {
+                let message = format!(
+                    "nobody runs function `{name}`: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration, \
+                     or start a process that polls the Runtime API for it"
+                );
+                (refused, "Lambda.ResourceNotFoundException", message)
+            }
+        };
+        for invocation in refused {
+            let message = message.clone();
+            invocation
+                .caller
+                .finished(Outcome::Refused { error, message });
+        }
+    }
+
+    /// What a process that ended leaves: its invocation fails. When it never asked for work, the invocation that waits longest
+    /// fails, as on AWS, where each has a start of its own; and with a second start that fails, or one that took too long, all that
+    /// wait, unless another process works.
+    pub(super) fn process_ended(self: &Arc<Self>, process: &Arc<Process>, failure: &Failure) {
+        let mut lost = Vec::new();
+        {
+            let mut state = self.state.lock();
+            if let Some(ended) = state.fleet.remove(process, now()) {
+                state
+                    .pollers
+                    .retain(|poller| poller.process != Some(process.id));
+                if let Some(id) = ended.current {
+                    let running = self.take_running(&mut state, id);
+                    lost.extend(running.map(|running| running.invocation));
+                }
+                if !process.came_up() {
+                    lost.extend(state.queue.pop_front());
+                    if state.fleet.none_came_up() && (ended.again || failure.took_too_long()) {
+                        lost.extend(state.queue.drain(..));
+                    }
+                }
+                self.start_what_is_needed(&mut state);
+            }
+        }
+        if lost.is_empty() {
+            return;
+        }
+        let log = process.tail.lock().bytes();
+        let failure = failure::Told {
+            failure,
+            during_init: !process.came_up(),
+            output: &log,
+        };
+        for invocation in lost {
+            let outcome = failure.outcome(invocation.id);
+            invocation.caller.finished(outcome);
         }
     }
 }
 
-fn error_payload(error: &str, message: &str) -> Bytes {
-    json!({"errorType": error, "errorMessage": message})
-        .to_string()
-        .into()
+/// What a process that asks for work gets.
+enum Next {
+    Work(Dispatched),
+    Wait(Waiting),
+    Nothing,
+}
+
+/// What is no longer wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unwanted {
+    Task(TaskKey),
+    Invocation(Uuid),
+}
+
+pub(super) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
 }
 
 /// A poller that waits. Dropped with an invocation in its hand, it gives it back.
@@ -456,7 +521,7 @@ impl Waiting {
     async fn await_work(mut self) -> Dispatched {
         match (&mut self.taken).await {
             Ok(dispatched) => dispatched,
-            // The process has ended in the eyes of the host: nothing will come.
+            // The process polls again on another connection, or has ended in the eyes of the host: nothing will come.
             Err(_) => std::future::pending().await,
         }
     }

@@ -1,5 +1,5 @@
-//! The Runtime API (AWS Lambda, "Using the Lambda runtime API", 2018-06-01) and the Invoke API (2015-03-31) over HTTP. Requests and
-//! responses only: what they mean is `function`'s.
+//! The Runtime API (AWS Lambda, "Using the Lambda runtime API", 2018-06-01) over HTTP. Requests and responses only: what they mean is
+//! `function`'s.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -17,16 +17,19 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Caller, Function, Outcome, Shared, limits};
+pub(crate) use super::invoke::{invoke, invoked};
+use super::process::Process;
+use super::{Function, Shared, failure as failed, limits};
+use crate::guard;
 
 /// What the internal listener answers.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const RUNTIME: &str = "/2018-06-01/runtime/";
 const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-request-id");
 const DEADLINE: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
@@ -35,13 +38,21 @@ const TRACE: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
 /// Nothing here is traced. Always the same, since runtime clients put it into their environment, and an environment keeps what it once held.
 const NOT_TRACED: HeaderValue =
     HeaderValue::from_static("Root=1-00000000-000000000000000000000000;Sampled=0");
-const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
+const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("lambda-runtime-client-context");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
+const ERROR_BODY: HeaderName = HeaderName::from_static("lambda-runtime-function-error-body");
 
-/// Serves the Runtime API of one child process.
-pub(super) async fn serve_process(listener: TcpListener, function: Arc<Function>, process: u64) {
+/// Serves the Runtime API of one child process; after `closed` what is connected by then.
+pub(super) async fn serve_process(
+    listener: TcpListener,
+    function: Arc<Function>,
+    process: Arc<Process>,
+    closed: CancellationToken,
+) {
     let mut connections = JoinSet::new();
     loop {
         let stream = tokio::select! {
+            biased;
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -51,17 +62,24 @@ pub(super) async fn serve_process(listener: TcpListener, function: Arc<Function>
                 }
             },
             Some(_) = connections.join_next() => continue,
+            () = closed.cancelled() => break,
         };
         let _ = stream.set_nodelay(true);
-        let function = function.clone();
+        let (function, process) = (function.clone(), process.clone());
         connections.spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
-                let function = function.clone();
+                let (function, process) = (function.clone(), process.clone());
                 async move {
                     let path = request.uri().path();
+                    // A web page is no runtime.
+                    let from = guard::check(request.version(), request.uri(), request.headers());
+                    if let Err(refused) = from {
+                        let (status, text) = (refused.status(), refused.to_string());
+                        return Ok(failure(status, "AccessDeniedException", &text));
+                    }
                     let answer = match path.strip_prefix(RUNTIME).map(Route::of) {
                         Some(Some(route)) => {
-                            runtime(&function, Some(process), route, request).await
+                            runtime(&function, Some(&process), route, request).await
                         }
                         _ => unknown_path(path),
                     };
@@ -74,6 +92,7 @@ pub(super) async fn serve_process(listener: TcpListener, function: Arc<Function>
                 .await;
         });
     }
+    while connections.join_next().await.is_some() {}
 }
 
 /// A request of the Runtime API.
@@ -134,7 +153,7 @@ pub(crate) async fn attach(
 
 async fn runtime(
     function: &Arc<Function>,
-    process: Option<u64>,
+    process: Option<&Arc<Process>>,
     route: Route,
     request: Request<Incoming>,
 ) -> Answer {
@@ -151,25 +170,10 @@ async fn runtime(
         );
     }
     if route == Route::Next {
-        let work = function.next(process).await;
-        let mut answer = Response::new(Full::new(work.payload));
-        let headers = answer.headers_mut();
-        let mut id = Uuid::encode_buffer();
-        let id = work.id.hyphenated().encode_lower(&mut id);
-        headers.insert(CONTENT_TYPE, JSON);
-        headers.insert(
-            REQUEST_ID,
-            HeaderValue::from_str(id).expect("a UUID is visible ASCII"),
-        );
-        headers.insert(DEADLINE, HeaderValue::from(work.deadline_millis));
-        if let Ok(arn) = HeaderValue::from_str(&function.arn) {
-            headers.insert(ARN, arn);
-        }
-        headers.insert(TRACE, NOT_TRACED);
-        return answer;
+        return next(function, process).await;
     }
     let (parts, body) = request.into_parts();
-    let body = match collect(body, limits::PAYLOAD_BYTES).await {
+    let (body, trailers) = match collect_all(body, limits::PAYLOAD_BYTES).await {
         Ok(body) => body,
         Err(Unread::TooLarge) => {
             if let Route::Response(id) = route {
@@ -178,8 +182,8 @@ async fn runtime(
                     limits::PAYLOAD_BYTES
                 );
                 let error = "Function.ResponseSizeTooLarge";
-                let payload = json!({"errorType": error, "errorMessage": message});
-                function.fail(id, error.to_owned(), payload.to_string().into());
+                let payload = failed::payload(error, &message);
+                function.fail(id, number(process), error.to_owned(), payload);
             }
             return failure(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -195,15 +199,24 @@ async fn runtime(
             );
         }
     };
+    if process.is_some_and(|process| process.wants_tail()) {
+        // What the function wrote before its answer is still on its way.
+        tokio::time::sleep(limits::TAIL_WAIT).await;
+    }
     let done = match route {
-        Route::Response(id) => function.succeed(id, body),
+        Route::Response(id) => match trailers.as_ref().and_then(error_of_trailers) {
+            Some((error, body)) => function.fail(id, number(process), error, body),
+            None => function.succeed(id, number(process), body),
+        },
         Route::Error(id) => {
             let (error, body) = error_of(&parts, body);
-            function.fail(id, error, body)
+            function.fail(id, number(process), error, body)
         }
         Route::InitError => {
             let (error, body) = error_of(&parts, body);
-            function.init_failed(process, error, body);
+            if let Some(process) = process {
+                process.init_failed(error, body);
+            }
             true
         }
         Route::Next | Route::BadId => false,
@@ -222,6 +235,54 @@ async fn runtime(
     }
 }
 
+fn number(process: Option<&Arc<Process>>) -> Option<u64> {
+    process.map(|process| process.id)
+}
+
+async fn next(function: &Arc<Function>, process: Option<&Arc<Process>>) -> Answer {
+    let Ok(work) = function.next(process).await else {
+        return failure(
+            StatusCode::FORBIDDEN,
+            "InvalidStateTransition",
+            "the process has an invocation that it has not answered",
+        );
+    };
+    let mut answer = Response::new(Full::new(work.payload));
+    let headers = answer.headers_mut();
+    let mut id = Uuid::encode_buffer();
+    let id = work.id.hyphenated().encode_lower(&mut id);
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(
+        REQUEST_ID,
+        HeaderValue::from_str(id).expect("a UUID is visible ASCII"),
+    );
+    headers.insert(DEADLINE, HeaderValue::from(work.deadline_millis));
+    let extras = work.extras.as_deref();
+    let arn = match extras.and_then(|extras| extras.qualifier.as_deref()) {
+        Some(qualifier) => HeaderValue::from_str(&format!("{}:{qualifier}", function.arn)),
+        None => HeaderValue::from_str(&function.arn),
+    };
+    if let Ok(arn) = arn {
+        headers.insert(ARN, arn);
+    }
+    if let Some(context) = extras.and_then(|extras| extras.client_context.clone()) {
+        headers.insert(CLIENT_CONTEXT, context);
+    }
+    headers.insert(TRACE, NOT_TRACED);
+    answer
+}
+
+/// What a streamed response says at its end about an error that came in the middle: its name, and the error as JSON, base64.
+fn error_of_trailers(trailers: &HeaderMap) -> Option<(String, Bytes)> {
+    let error = trailers.get(ERROR_TYPE)?.to_str().ok()?.to_owned();
+    let body = trailers
+        .get(ERROR_BODY)
+        .and_then(|body| STANDARD.decode(body).ok())
+        .filter(|body| json::text(body).and_then(json::check).is_ok());
+    let body = body.map_or_else(|| failed::payload(&error, ""), Bytes::from);
+    Some((error, body))
+}
+
 /// The error's name, and the error as JSON.
 fn error_of(parts: &Parts, body: Bytes) -> (String, Bytes) {
     #[derive(serde::Deserialize)]
@@ -234,7 +295,7 @@ fn error_of(parts: &Parts, body: Bytes) -> (String, Bytes) {
             error_type: Some(error),
         }) => (error, body),
         parsed => {
-            let header = parts.headers.get("lambda-runtime-function-error-type");
+            let header = parts.headers.get(ERROR_TYPE);
             let error = header
                 .and_then(|value| value.to_str().ok())
                 .unwrap_or("Lambda.Unknown")
@@ -243,149 +304,14 @@ fn error_of(parts: &Parts, body: Bytes) -> (String, Bytes) {
                 body
             } else {
                 let text = String::from_utf8_lossy(&body);
-                json!({"errorType": error, "errorMessage": text})
-                    .to_string()
-                    .into()
+                failed::payload(&error, &text)
             };
             (error, body)
         }
     }
 }
 
-/// The function of `/2015-03-31/functions/{name}/invocations`.
-pub(crate) fn invoked(path: &str) -> Option<String> {
-    let name = path
-        .strip_prefix("/2015-03-31/functions/")?
-        .strip_suffix("/invocations")?;
-    // The SDKs escape the colons of an ARN.
-    Some(name.replace("%3A", ":").replace("%3a", ":"))
-}
-
-/// Answers `Invoke`.
-pub(crate) async fn invoke(
-    host: &Arc<Shared>,
-    function: &str,
-    request: Request<Incoming>,
-) -> Answer {
-    let (parts, body) = request.into_parts();
-    let header = |name: &str| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    let kind = header("x-amz-invocation-type").unwrap_or("RequestResponse");
-    let tail = header("x-amz-log-type") == Some("Tail");
-    let payload = match collect(body, limits::PAYLOAD_BYTES).await {
-        Ok(body) if body.is_empty() => Bytes::from_static(b"{}"),
-        Ok(body) => body,
-        Err(_) => {
-            return failure(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "RequestTooLargeException",
-                &format!(
-                    "Request must be smaller than {} bytes",
-                    limits::PAYLOAD_BYTES
-                ),
-            );
-        }
-    };
-    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
-        return failure(
-            StatusCode::BAD_REQUEST,
-            "InvalidRequestContentException",
-            &format!("Could not parse request body into json: {error}"),
-        );
-    }
-    match kind {
-        "RequestResponse" => {}
-        "DryRun" => {
-            let name = super::function_name(function);
-            return match host.find_or_attach(name) {
-                Some(_) => status(StatusCode::NO_CONTENT),
-                None => outcome(super::not_found(name), false),
-            };
-        }
-        "Event" => {
-            let name = super::function_name(function);
-            if host.find_or_attach(name).is_none() {
-                return outcome(super::not_found(name), false);
-            }
-            host.invoke(function, payload, None, Box::new(Nobody));
-            return status(StatusCode::ACCEPTED);
-        }
-        other => {
-            return failure(
-                StatusCode::BAD_REQUEST,
-                "InvalidParameterValueException",
-                &format!("`{other}` is no invocation type: RequestResponse, Event or DryRun"),
-            );
-        }
-    }
-    let (told, ended) = oneshot::channel();
-    host.invoke(function, payload, None, Box::new(Waits(told)));
-    match ended.await {
-        Ok(ended) => outcome(ended, tail),
-        Err(_) => failure(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "ServiceException",
-            "the server stops",
-        ),
-    }
-}
-
-#[derive(Debug)]
-struct Waits(oneshot::Sender<Outcome>);
-
-impl Caller for Waits {
-    fn finished(self: Box<Self>, outcome: Outcome) {
-        let _ = self.0.send(outcome);
-    }
-}
-
-#[derive(Debug)]
-struct Nobody;
-
-impl Caller for Nobody {
-    fn finished(self: Box<Self>, outcome: Outcome) {
-        if let Outcome::Failed { error, payload, .. } = outcome {
-            let cause = String::from_utf8_lossy(&payload);
-            tracing::warn!(%error, %cause, "an invocation that nobody waits for failed");
-        }
-    }
-}
-
-fn outcome(outcome: Outcome, tail: bool) -> Answer {
-    let (payload, failed, log) = match outcome {
-        Outcome::Success { payload, log } => (payload, false, log),
-        Outcome::Failed { payload, log, .. } => (payload, true, log),
-        Outcome::Refused { error, message } => {
-            let kind = error.strip_prefix("Lambda.").unwrap_or(error);
-            let status = if kind == "ResourceNotFoundException" {
-                StatusCode::NOT_FOUND
-            } else {
-                StatusCode::TOO_MANY_REQUESTS
-            };
-            return failure(status, kind, &message);
-        }
-    };
-    let mut answer = Response::new(Full::new(payload));
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, JSON);
-    headers.insert(
-        "x-amz-executed-version",
-        HeaderValue::from_static("$LATEST"),
-    );
-    if failed {
-        headers.insert(FUNCTION_ERROR, HeaderValue::from_static("Unhandled"));
-    }
-    if tail && let Ok(log) = HeaderValue::from_str(&STANDARD.encode(log)) {
-        headers.insert("x-amz-log-result", log);
-    }
-    answer
-}
-
-fn status(status: StatusCode) -> Answer {
+pub(super) fn status(status: StatusCode) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = status;
     answer
@@ -419,9 +345,17 @@ pub(crate) enum Unread {
     Broken,
 }
 
+/// A whole body, of at most `limit` bytes.
 pub(crate) async fn collect(body: Incoming, limit: usize) -> Result<Bytes, Unread> {
+    Ok(collect_all(body, limit).await?.0)
+}
+
+async fn collect_all(body: Incoming, limit: usize) -> Result<(Bytes, Option<HeaderMap>), Unread> {
     match Limited::new(body, limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
+        Ok(body) => {
+            let trailers = body.trailers().cloned();
+            Ok((body.to_bytes(), trailers))
+        }
         Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Unread::TooLarge),
         Err(_) => Err(Unread::Broken),
     }
@@ -450,9 +384,5 @@ mod tests {
             let whole = format!("/resize/2018-06-01/runtime/{path}");
             assert_eq!(attached(&whole), route.map(|route| ("resize", route)));
         }
-        assert_eq!(
-            invoked("/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A0%3Afunction%3Af/invocations").as_deref(),
-            Some("arn:aws:lambda:us-east-1:0:function:f")
-        );
     }
 }

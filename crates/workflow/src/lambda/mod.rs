@@ -2,22 +2,36 @@
 //!
 //! A process that the host starts gets a listener of its own (`AWS_LAMBDA_RUNTIME_API=127.0.0.1:PORT`, as on AWS, so that every runtime
 //! client works, and so that the host knows who answers). An outside process attaches to the internal listener under
-//! `http://127.0.0.1:PORT/FUNCTION`. Children end with the server: their group is killed when it stops; when it is killed itself, their
-//! Runtime API closes, and `lambda_runtime`, `awslambdaric` and the other runtime clients end on that.
+//! `http://127.0.0.1:PORT/FUNCTION`. Children end with their process, and all of them with the server: see `child`.
+//!
+//! On AWS each invocation has an environment of its own. Here an invocation that no caller waits for any more gives its process
+//! back at once: the process is ended, and another takes its place.
 //!
 //! | module | what |
 //! |---|---|
-//! | `function` | one function: who waits for work, what waits for whom |
-//! | `process` | one child process: start, watch, restart |
-//! | `output` | what a process writes |
-//! | `http` | the Runtime API and the Invoke API |
+//! | `function` | one function: its queue, who waits for work, what runs |
+//! | `fleet` | the processes of a function: when they start and end |
+//! | `process` | one process, from its start to its end |
+//! | `child`, [`supervisor`] | a process of the system with all that it starts |
+//! | `environment` | its variables |
+//! | `output` | what it writes |
+//! | `failure` | Lambda's names and words for what goes wrong |
+//! | `http`, `invoke` | the Runtime API, the Invoke API |
 
+mod child;
+mod environment;
+mod failure;
+mod fleet;
 mod function;
 pub(crate) mod http;
+pub(crate) mod invoke;
 mod output;
 mod process;
+pub mod supervisor;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -30,7 +44,9 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub(crate) use self::function::Function;
+pub use self::environment::{DEFAULT_PATH, PASSED};
+use self::function::Unwanted;
+pub(crate) use self::function::{Extras, Function};
 use crate::alarm::{Alarms, micros};
 use crate::task::TaskKey;
 
@@ -42,12 +58,33 @@ pub mod limits {
     pub const PAYLOAD_BYTES: usize = 6 * 1024 * 1024 + 100;
     /// Invocations of one function that wait. One more is refused with `Lambda.TooManyRequestsException`.
     pub const QUEUE: usize = 100_000;
-    /// How long an invocation waits for an outside process when none polls for its function.
+    /// Time allowed, besides the function's timeout, in which no invocation of a function is begun although some wait. After it those
+    /// that wait are refused with `Lambda.TooManyRequestsException`.
+    pub const QUEUE_STILL: Duration = Duration::from_secs(60);
+    /// Time allowed for an outside process to ask for an invocation when none works for its function.
     pub const ATTACH_WAIT: Duration = Duration::from_secs(5);
-    /// Waits between starts of a process that keeps ending: the first, doubled up to the last.
-    pub const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-    /// A process that ran this long begins again with the first wait.
-    pub const STEADY: Duration = Duration::from_secs(10);
+    /// Waits between starts of processes that end before they serve an invocation: the first, doubled up to the last.
+    pub const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+    /// Time allowed for a process from its start to its first request for work (Lambda, "Init phase").
+    pub const INIT: Duration = Duration::from_secs(10);
+    /// Time after which an idle process ends, when it is not the function's only one.
+    pub const IDLE: Duration = Duration::from_secs(300);
+    /// Minimum of the processes of a function whose concurrency is not configured; a machine with more cores has as many as those.
+    pub const CONCURRENCY_LEAST: usize = 4;
+    /// Time allowed for a process to end with all that it started.
+    pub const END: Duration = Duration::from_secs(3);
+    /// Time allowed for reading what a process wrote before its end.
+    pub const LAST_WORDS: Duration = Duration::from_millis(250);
+    /// Time that an answer waits for the output that was written before it, when the caller wants the output.
+    pub const TAIL_WAIT: Duration = Duration::from_millis(10);
+    /// Maximum bytes of a client context, as base64 (Invoke API, `X-Amz-Client-Context`).
+    pub const CLIENT_CONTEXT_BYTES: usize = 3_583;
+    /// Maximum bytes of a version or an alias (Invoke API, `Qualifier`).
+    pub const QUALIFIER_BYTES: usize = 128;
+    /// Maximum bytes of a process's last lines in the error of an invocation.
+    pub const SHOWN_OUTPUT_BYTES: usize = 1_024;
+    /// Maximum bytes of a word that is kept whole where a long line of output is cut.
+    pub const WORD_BYTES: usize = 1_024;
     /// Bytes of one line of output; the rest of the line is a line of its own.
     pub const LINE_BYTES: usize = 16 * 1024;
     /// Bytes of output kept for an invocation (`LogType=Tail`).
@@ -65,30 +102,51 @@ pub struct FunctionConfig {
     pub name: String,
     /// Program and arguments; empty when outside processes run it.
     pub command: Vec<String>,
-    /// Processes at once, each with one invocation at a time.
+    /// Maximum number of processes, each with one invocation at a time. They start when there is work for them.
     pub concurrency: usize,
-    /// How long an invocation may take, at most [`limits::TIMEOUT`].
+    /// Time allowed for one invocation, at most [`limits::TIMEOUT`].
     pub timeout: Duration,
-    /// Added to the server's own environment.
+    /// Time allowed for a process from its start to its first request for work.
+    pub init_timeout: Duration,
+    /// Time after which an idle process ends, when it is not the only one.
+    pub idle: Duration,
+    /// Variables besides Lambda's own and [`PASSED`]; they win over both.
     pub environment: BTreeMap<String, String>,
+    /// Names of the server's own variables that pass to the function, besides [`PASSED`].
+    pub pass_environment: Vec<String>,
     /// Where it runs; `None` is where the server runs.
     pub directory: Option<PathBuf>,
 }
 
 impl FunctionConfig {
-    /// A function of one process with a timeout of 30 seconds.
+    /// A function with the usual concurrency and a timeout of 30 seconds.
     #[must_use]
     pub fn new(name: &str, command: Vec<String>) -> FunctionConfig {
         FunctionConfig {
             name: name.to_owned(),
             command,
-            concurrency: 1,
+            concurrency: default_concurrency(),
             timeout: Duration::from_secs(30),
+            init_timeout: limits::INIT,
+            idle: limits::IDLE,
             environment: BTreeMap::new(),
+            pass_environment: Vec::new(),
             directory: None,
         }
     }
 }
+
+/// The concurrency of a function that says nothing about it: as many processes as the machine has cores, at least
+/// [`limits::CONCURRENCY_LEAST`].
+#[must_use]
+pub fn default_concurrency() -> usize {
+    std::thread::available_parallelism()
+        .map_or(0, std::num::NonZero::get)
+        .max(limits::CONCURRENCY_LEAST)
+}
+
+/// Takes secrets out of a text before it is logged or shown.
+pub type Redact = fn(&str) -> Cow<'_, str>;
 
 /// How the host runs.
 #[derive(Clone, Debug)]
@@ -103,6 +161,13 @@ pub struct HostSettings {
     pub region: String,
     /// The account in ARNs.
     pub account: String,
+    /// The command that runs [`supervisor::supervise`] with the words that follow it. Empty: processes have no supervisor, and what
+    /// leaves their process group outlives them.
+    pub supervisor: Vec<OsString>,
+    /// What takes secrets out of the functions' output.
+    pub redact: Redact,
+    /// Hosts that functions reach without a proxy, besides this machine.
+    pub direct_hosts: Vec<String>,
 }
 
 impl Default for HostSettings {
@@ -113,6 +178,9 @@ impl Default for HostSettings {
             attach_wait: limits::ATTACH_WAIT,
             region: "us-east-1".to_owned(),
             account: "000000000000".to_owned(),
+            supervisor: Vec::new(),
+            redact: |text| text.into(),
+            direct_hosts: Vec::new(),
         }
     }
 }
@@ -158,8 +226,12 @@ pub trait Caller: Send + fmt::Debug {
 pub(crate) enum Ring {
     /// The function's timeout.
     Timeout(usize, Uuid),
-    /// Nobody polls for the function.
-    Unattended(usize, Uuid),
+    /// Invocations wait: does the queue move?
+    Queue(usize),
+    /// A process may be started again.
+    Start(usize),
+    /// Processes may have been idle for long.
+    Idle(usize),
 }
 
 #[derive(Debug)]
@@ -236,14 +308,39 @@ impl Host {
         payload: Bytes,
         key: Option<TaskKey>,
         caller: Box<dyn Caller>,
-    ) -> Uuid {
-        self.shared.invoke(function, payload, key, caller)
+    ) {
+        let extras = qualifier(function).map(|qualifier| {
+            Arc::new(Extras {
+                qualifier: Some(qualifier.to_owned()),
+                ..Extras::default()
+            })
+        });
+        self.invoke_with(function, payload, key, extras, caller);
     }
 
-    /// The task's result is no longer wanted: an invocation that waits is forgotten, one that runs goes on for nobody.
+    /// The same, with what may go beside a payload.
+    pub(crate) fn invoke_with(
+        &self,
+        function: &str,
+        payload: Bytes,
+        key: Option<TaskKey>,
+        extras: Option<Arc<Extras>>,
+        caller: Box<dyn Caller>,
+    ) {
+        let name = function_name(function);
+        match self.shared.find_or_attach(name) {
+            Some(function) => function.invoke(new_id(), payload, key, extras, caller),
+            None => caller.finished(not_found(name)),
+        }
+    }
+
+    /// The task's result is no longer wanted: an invocation that waits is forgotten, and one that runs is ended with its process.
     pub fn cancel(&self, key: TaskKey) {
-        for function in &self.shared.functions.read().all {
-            function.cancel(key);
+        let functions = self.shared.functions.read();
+        for function in &functions.all {
+            if function.cancel(Unwanted::Task(key)) {
+                return;
+            }
         }
     }
 
@@ -302,31 +399,22 @@ impl Shared {
         self.settings.attach_any && is_function_name(name)
     }
 
-    pub(crate) fn invoke(
-        self: &Arc<Self>,
-        function: &str,
-        payload: Bytes,
-        key: Option<TaskKey>,
-        caller: Box<dyn Caller>,
-    ) -> Uuid {
-        let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-        let name = function_name(function);
-        match self.find_or_attach(name) {
-            Some(function) => function.invoke(id, payload, key, caller),
-            None => caller.finished(not_found(name)),
-        }
-        id
-    }
-
     fn rung(&self, ring: Ring) {
-        let (Ring::Timeout(index, id) | Ring::Unattended(index, id)) = ring;
+        let (Ring::Timeout(index, _) | Ring::Queue(index) | Ring::Start(index) | Ring::Idle(index)) =
+            ring;
         let function = self.functions.read().all.get(index).cloned();
         let Some(function) = function else { return };
         match ring {
-            Ring::Timeout(..) => function.time_out(id),
-            Ring::Unattended(..) => function.unattended(id),
+            Ring::Timeout(_, id) => function.time_out(id),
+            Ring::Queue(_) => function.look_at_queue(),
+            Ring::Start(_) => function.start_again(),
+            Ring::Idle(_) => function.end_idle(),
         }
     }
+}
+
+pub(crate) fn new_id() -> Uuid {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
 }
 
 fn not_found(name: &str) -> Outcome {
@@ -342,7 +430,9 @@ fn not_configured(name: &str) -> String {
     )
 }
 
-fn is_function_name(name: &str) -> bool {
+/// Whether AWS Lambda would take this as the plain name of a function.
+#[must_use]
+pub fn is_function_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
             .bytes()
@@ -350,12 +440,22 @@ fn is_function_name(name: &str) -> bool {
 }
 
 /// The plain name in a name, a partial ARN or an ARN, each with or without a version or alias.
-pub(crate) fn function_name(text: &str) -> &str {
+#[must_use]
+pub fn function_name(text: &str) -> &str {
     let name = match text.split_once(":function:") {
         Some((_, name)) => name,
         None => text.strip_prefix("function:").unwrap_or(text),
     };
     name.split_once(':').map_or(name, |(name, _)| name)
+}
+
+/// The version or alias in a name or an ARN.
+pub(crate) fn qualifier(text: &str) -> Option<&str> {
+    let name = match text.split_once(":function:") {
+        Some((_, name)) => name,
+        None => text.strip_prefix("function:").unwrap_or(text),
+    };
+    Some(name.split_once(':')?.1)
 }
 
 pub(crate) fn now() -> i64 {
@@ -390,6 +490,18 @@ mod tests {
             "000000000000:function:resize",
         ] {
             assert_eq!(function_name(text), "resize", "{text}");
+        }
+        for (text, expected) in [
+            ("resize", None),
+            ("resize:1", Some("1")),
+            ("function:resize:live", Some("live")),
+            (
+                "arn:aws:lambda:us-east-1:000000000000:function:resize:$LATEST",
+                Some("$LATEST"),
+            ),
+            ("000000000000:function:resize", None),
+        ] {
+            assert_eq!(qualifier(text), expected, "{text}");
         }
     }
 }

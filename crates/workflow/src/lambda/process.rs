@@ -1,138 +1,196 @@
-//! One child process of a function: started with a listener of its own, watched, killed with its group, started again after a wait.
+//! One process of a function, from its start to its end: its listener, its output, its time to come up, and who ends it.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Stdio};
+use std::borrow::Cow;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use bytes::Bytes;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
-use tokio::process::{Child, Command};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use super::function::{Function, Process};
-use super::{http, limits, output};
+use super::child::{Child, NotStarted};
+use super::failure::{Failure, Told};
+use super::function::Function;
+use super::output::{self, Tail};
+use super::{Redact, Shared, environment, http, limits};
 
-/// Runs one of a function's processes until the host stops.
-pub(super) async fn supervise(
+/// A process as its function sees it.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) id: u64,
+    pub(super) tail: Mutex<Tail>,
+    pub(super) redact: Redact,
+    /// It has asked for work: its initialization is over.
+    up: AtomicBool,
+    came_up: Notify,
+    /// It was given an invocation.
+    served: AtomicBool,
+    /// The invocation that it has wants the end of the output.
+    wants_tail: AtomicBool,
+    /// Why the host ends it.
+    given_up: Mutex<Option<&'static str>>,
+    end: Notify,
+    /// What it says about an initialization that failed.
+    init_error: Mutex<Option<(String, Bytes)>>,
+}
+
+impl Process {
+    pub(super) fn new(id: u64, redact: Redact) -> Process {
+        Process {
+            id,
+            tail: Mutex::default(),
+            redact,
+            up: AtomicBool::new(false),
+            came_up: Notify::new(),
+            served: AtomicBool::new(false),
+            wants_tail: AtomicBool::new(false),
+            given_up: Mutex::new(None),
+            end: Notify::new(),
+            init_error: Mutex::new(None),
+        }
+    }
+
+    pub(super) fn came_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
+    }
+
+    /// It asks for work; whether that is the first time.
+    pub(super) fn comes_up(&self) -> bool {
+        if self.came_up() {
+            return false;
+        }
+        self.up.store(true, Ordering::Release);
+        self.came_up.notify_one();
+        true
+    }
+
+    pub(super) fn served(&self) -> bool {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// It gets an invocation.
+    pub(super) fn begin(&self, id: Uuid, tail: bool) {
+        self.served.store(true, Ordering::Relaxed);
+        self.wants_tail.store(tail, Ordering::Relaxed);
+        self.tail.lock().begin(id);
+    }
+
+    pub(super) fn wants_tail(&self) -> bool {
+        self.wants_tail.load(Ordering::Relaxed)
+    }
+
+    /// The host ends it.
+    pub(super) fn give_up(&self, why: &'static str) {
+        *self.given_up.lock() = Some(why);
+        self.end.notify_one();
+    }
+
+    /// It says that its initialization failed: that is its end.
+    pub(super) fn init_failed(&self, error: String, payload: Bytes) {
+        if !self.came_up() {
+            *self.init_error.lock() = Some((error, payload));
+            self.end.notify_one();
+        }
+    }
+
+    pub(super) fn shown<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        (self.redact)(text)
+    }
+}
+
+/// Runs a process until its end.
+pub(super) async fn run(
     function: Arc<Function>,
-    id: u64,
     process: Arc<Process>,
+    host: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    let (first, longest) = limits::RESTART;
-    let mut wait = first;
-    loop {
-        let begun = Instant::now();
-        let how = match run(&function, id, &process, &stop).await {
-            Ok(how) => how,
-            Err(error) => format!("the process could not be started: {error}"),
-        };
-        if stop.is_cancelled() {
-            function.process_ended(id, &process, "the server stops");
-            return;
-        }
-        tracing::warn!(target: "function", function = %function.name, "the process ended ({how}); starting it again in {wait:?}");
-        function.process_ended(id, &process, &how);
-        if begun.elapsed() >= limits::STEADY {
-            wait = first;
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-        }
-        wait = (wait * 2).min(longest);
+    let failure = match live(&function, &process, host, &stop).await {
+        Ok(failure) => failure,
+        Err(error) => Failure::NotStarted(error.words(&function.name)),
+    };
+    if stop.is_cancelled() {
+        return function.process_ended(&process, &Failure::Stopped);
     }
+    let name = &function.name;
+    match (*process.given_up.lock(), process.came_up()) {
+        (Some(why), _) => {
+            tracing::info!(target: "function", function = %name, "a process was ended: {why}")
+        }
+        (None, true) => {
+            tracing::warn!(target: "function", function = %name, "a process ended: {}", failure.words())
+        }
+        (None, false) => {
+            let output = process.tail.lock().bytes();
+            let told = Told {
+                failure: &failure,
+                during_init: true,
+                output: &output,
+            };
+            tracing::warn!(
+                target: "function", function = %name,
+                "a process did not start: {}{}", failure.words(), told.help()
+            );
+        }
+    }
+    function.process_ended(&process, &failure);
 }
 
-/// Runs the process once; how it ended.
-async fn run(
+async fn live(
     function: &Arc<Function>,
-    id: u64,
     process: &Arc<Process>,
+    host: Arc<Shared>,
     stop: &CancellationToken,
-) -> std::io::Result<String> {
+) -> Result<Failure, NotStarted> {
+    let config = function.config.as_ref().ok_or(NotStarted::NoCommand)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let (mut child, _group) = spawn(function, listener.local_addr()?)?;
-    let mut helpers = JoinSet::new();
-    helpers.spawn(http::serve_process(listener, function.clone(), id));
-    if let Some(pipe) = child.stdout.take() {
-        helpers.spawn(output::read(pipe, function.name.clone(), process.clone()));
+    let environment =
+        environment::environment(function, config, &host.settings, listener.local_addr()?);
+    let mut child = Child::start(config, environment, &host.settings.supervisor)?;
+    // Not kept while it runs: the host ends when its last handle is dropped.
+    drop(host);
+    let mut readers = JoinSet::new();
+    for pipe in child.output() {
+        readers.spawn(output::read(pipe, function.name.clone(), process.clone()));
     }
-    if let Some(pipe) = child.stderr.take() {
-        helpers.spawn(output::read(pipe, function.name.clone(), process.clone()));
+    let (closed, serving) = (CancellationToken::new(), JoinSet::new());
+    let mut serving: JoinSet<()> = serving;
+    serving.spawn(http::serve_process(
+        listener,
+        function.clone(),
+        process.clone(),
+        closed.clone(),
+    ));
+    let mut failure = tokio::select! {
+        ended = child.ended() => ended?,
+        () = process.end.notified() => Failure::Stopped,
+        () = stop.cancelled() => Failure::Stopped,
+        () = late(process, config.init_timeout) => Failure::InitTimedOut(config.init_timeout),
+    };
+    child.end().await;
+    // What it wrote and answered before its end is still on its way.
+    closed.cancel();
+    let rest = async {
+        while readers.join_next().await.is_some() {}
+        while serving.join_next().await.is_some() {}
+    };
+    let _ = tokio::time::timeout(limits::LAST_WORDS, rest).await;
+    if let Some((error, payload)) = process.init_error.lock().take() {
+        failure = Failure::InitError(error, payload);
     }
-    tokio::select! {
-        status = child.wait() => status.map(describe),
-        () = process.kill.notified() => Ok("killed after its timeout".to_owned()),
-        () = stop.cancelled() => Ok("the server stops".to_owned()),
-    }
+    Ok(failure)
 }
 
-fn spawn(function: &Function, runtime_api: SocketAddr) -> std::io::Result<(Child, Group)> {
-    let config = function
-        .config
-        .as_ref()
-        .ok_or_else(|| std::io::Error::other("it has no command"))?;
-    let (program, arguments) = config
-        .command
-        .split_first()
-        .ok_or_else(|| std::io::Error::other("its command is empty"))?;
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env("AWS_LAMBDA_RUNTIME_API", runtime_api.to_string())
-        .env("AWS_LAMBDA_FUNCTION_NAME", &*function.name)
-        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
-        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024")
-        .env(
-            "AWS_LAMBDA_LOG_GROUP_NAME",
-            format!("/aws/lambda/{}", function.name),
-        )
-        .env("AWS_LAMBDA_LOG_STREAM_NAME", "local")
-        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
-        .envs(&config.environment)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .kill_on_drop(true);
-    if std::env::var_os("AWS_REGION").is_none() {
-        let region = function.arn.split(':').nth(3).unwrap_or("us-east-1");
-        command.env("AWS_REGION", region);
-    }
-    if let Some(directory) = &config.directory {
-        command.current_dir(directory);
-    }
-    let child = command.spawn().map_err(|error| {
-        let hint = format!(
-            "`{program}`: {error}; check command in [functions.{}]",
-            config.name
-        );
-        std::io::Error::new(error.kind(), hint)
-    })?;
-    let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
-    Ok((child, group))
-}
-
-/// A process with everything that it started. Killed when dropped.
-struct Group(Option<Pid>);
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(group) = self.0 {
-            // There may be nobody left.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
-fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("signal: {signal}"),
-        (None, None) => status.to_string(),
+/// Ends when the process has not asked for work within its time.
+async fn late(process: &Process, allowed: Duration) {
+    let up = tokio::time::timeout(allowed, process.came_up.notified()).await;
+    if up.is_ok() || process.came_up() {
+        std::future::pending::<()>().await;
     }
 }

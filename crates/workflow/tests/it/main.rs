@@ -3,6 +3,7 @@
 
 mod api;
 mod engine;
+mod faulty;
 mod function;
 #[path = "../../../asl/tests/generator/mod.rs"]
 mod generator;

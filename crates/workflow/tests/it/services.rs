@@ -325,6 +325,7 @@ fn endpoint(address: SocketAddr) -> ServiceSettings {
     };
     ServiceSettings {
         connections: BTreeMap::from([("billing".to_owned(), connection)]),
+        reveal_secrets: true,
         ..ServiceSettings::default()
     }
 }

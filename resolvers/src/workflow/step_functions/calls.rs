@@ -7,6 +7,7 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_sfn::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sfn::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::types::{ExecutionRedriveStatus, ExecutionStatus};
 use job::Time;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -20,6 +21,8 @@ pub(super) struct Calls(Client);
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) started: Time,
+    /// Whether it is known that it cannot be redriven.
+    pub(super) is_final: bool,
 }
 
 /// One page of a history.
@@ -139,6 +142,9 @@ impl Calls {
         match self.0.describe_execution().execution_arn(arn).send().await {
             Ok(found) => Ok(Some(Described {
                 started: Time::from_millis(found.start_date.to_millis().unwrap_or_default()),
+                // Of a running execution it says the same, and the description may be older than the end.
+                is_final: found.status != ExecutionStatus::Running
+                    && found.redrive_status == Some(ExecutionRedriveStatus::NotRedrivable),
             })),
             Err(error) if error.code() == Some("ExecutionDoesNotExist") => Ok(None),
             Err(error) => Err(unavailable(error)),

@@ -1,0 +1,120 @@
+//! Functions as values, and the names that they see. It does not call them.
+use super::{
+    native::Native,
+    node::{Lambda, Node},
+    value::Value,
+};
+use regex::Regex;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+/// A function.
+#[derive(Debug)]
+pub(super) enum Function<'a> {
+    Native(&'static Native),
+    Lambda {
+        lambda: &'a Lambda,
+        input: Value<'a>,
+        frame: Rc<Frame<'a>>,
+        depth: u32,
+    },
+    /// A call that is still to be made, in place of its result.
+    Thunk {
+        call: &'a Node,
+        input: Value<'a>,
+        frame: Rc<Frame<'a>>,
+    },
+    /// Some arguments are given; `None` stands for those that are not.
+    Partial {
+        function: Rc<Function<'a>>,
+        arguments: Vec<Option<Value<'a>>>,
+        depth: u32,
+    },
+    /// One after the other.
+    Chain(Value<'a>, Value<'a>, u32),
+    Pattern(&'a Regex),
+    /// Finds the next match of a pattern.
+    NextMatch {
+        pattern: &'a Regex,
+        text: Rc<str>,
+        from: usize,
+    },
+    Transform {
+        pattern: &'a Node,
+        update: &'a Node,
+        delete: Option<&'a Node>,
+        frame: Rc<Frame<'a>>,
+    },
+}
+
+impl Function<'_> {
+    /// How many arguments it looks at.
+    pub(super) fn arity(&self) -> usize {
+        match self {
+            Self::Native(native) => native.arity,
+            Self::Lambda { lambda, .. } => lambda.parameters.len(),
+            Self::Partial { arguments, .. } => arguments.iter().filter(|a| a.is_none()).count(),
+            Self::Chain(..) | Self::Transform { .. } => 1,
+            Self::Pattern(_) => 2,
+            Self::Thunk { .. } | Self::NextMatch { .. } => 0,
+        }
+    }
+    /// How deep the values are that it holds itself; those of its frame are freed by themselves.
+    pub(super) fn depth(&self) -> u32 {
+        match self {
+            Self::Lambda { depth, .. } | Self::Partial { depth, .. } | Self::Chain(_, _, depth) => {
+                *depth
+            }
+            _ => 0,
+        }
+    }
+    /// How many arguments may be given beforehand.
+    pub(super) fn parameters(&self) -> usize {
+        match self {
+            Self::Native(native) => native.parameters,
+            other => other.arity(),
+        }
+    }
+}
+
+/// Names and their values; what is not here is looked for further out.
+#[derive(Debug, Default)]
+pub(super) struct Frame<'a> {
+    names: RefCell<Vec<(&'a str, Value<'a>)>>,
+    parent: Option<Rc<Frame<'a>>>,
+    /// A function refers to it.
+    pub(super) held: Cell<bool>,
+}
+
+impl<'a> Frame<'a> {
+    pub(super) fn within(parent: &Rc<Self>) -> Rc<Self> {
+        Rc::new(Self {
+            parent: Some(Rc::clone(parent)),
+            ..Self::default()
+        })
+    }
+    pub(super) fn bind(&self, name: &'a str, value: Value<'a>) {
+        let mut names = self.names.borrow_mut();
+        match names.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => *known = value,
+            None => names.push((name, value)),
+        }
+    }
+    pub(super) fn lookup(&self, name: &str) -> Option<Value<'a>> {
+        let mut frame = self;
+        loop {
+            let names = frame.names.borrow();
+            if let Some((_, value)) = names.iter().find(|(known, _)| *known == name) {
+                return Some(value.clone());
+            }
+            drop(names);
+            frame = frame.parent.as_deref()?;
+        }
+    }
+    /// All names with their values; the frame has none afterwards.
+    pub(super) fn take(&self) -> Vec<(&'a str, Value<'a>)> {
+        self.names.take()
+    }
+}

@@ -1,0 +1,217 @@
+//! AWS's own functions, and those of JSONata that would ask the machine: time and chance come from the execution, so that a replay gives the same.
+use super::{
+    super::{
+        machine::Machine,
+        number::Number,
+        value::{Items, Value},
+        wrong::{MEMORY, Outcome, Wrong},
+    },
+    argument, pictures,
+};
+use crate::{digest, history};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value as Json};
+use std::fmt;
+
+/// Maximum items of `$range`: AWS gives 360,145, and refuses one more.
+const MAX_RANGE: i128 = 360_145;
+
+/// No function takes more arguments than it has.
+fn refuse_surplus(arguments: &[Value<'_>], count: usize) -> Outcome<()> {
+    match argument(arguments, count) {
+        Value::Undefined => Ok(()),
+        _ => Err(Wrong::argument(count + 1)),
+    }
+}
+/// A number without its fraction; anything else does not fit the signature.
+fn integer(arguments: &[Value<'_>], at: usize) -> Outcome<i64> {
+    argument(arguments, at)
+        .any_number()
+        .map(Number::towards_zero)
+        .ok_or_else(|| Wrong::argument(at + 1))
+}
+
+pub(super) fn now<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
+    if argument(arguments, 0).is_undefined() && argument(arguments, 1).is_undefined() {
+        return machine.text(history::time(machine.now));
+    }
+    let mut all = vec![Value::double(machine.now.as_millisecond() as f64)];
+    all.extend_from_slice(arguments);
+    pictures::from_millis(machine, &all)
+}
+pub(super) fn millis<'a>(machine: &Machine<'a>, _: &[Value<'a>]) -> Outcome<Value<'a>> {
+    Ok(Value::Number(Number::Whole(machine.now.as_millisecond())))
+}
+pub(super) fn uuid<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
+    refuse_surplus(arguments, 0)?;
+    machine.text(machine.ids.uuid())
+}
+pub(super) fn random<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
+    refuse_surplus(arguments, 1)?;
+    Ok(Value::double(match argument(arguments, 0) {
+        Value::Undefined => machine.random.fraction(),
+        _ => seeded(integer(arguments, 0)?),
+    }))
+}
+/// The first fraction of Java's generator for a seed: 48 bits of state, 26 and 27 of which are taken in two steps.
+fn seeded(seed: i64) -> f64 {
+    const FACTOR: u64 = 0x5_DEEC_E66D;
+    const STATE: u64 = (1 << 48) - 1;
+    let mut state = (seed as u64 ^ FACTOR) & STATE;
+    let mut bits = |count: u32| {
+        state = state.wrapping_mul(FACTOR).wrapping_add(0xB) & STATE;
+        state >> (48 - count)
+    };
+    let (high, low) = (bits(26), bits(27));
+    ((high << 27) + low) as f64 / (1_u64 << 53) as f64
+}
+
+pub(super) fn parse<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
+    refuse_surplus(arguments, 1)?;
+    let given = argument(arguments, 0);
+    if given.is_undefined() {
+        return Ok(Value::Undefined);
+    }
+    let text = given.as_str().ok_or_else(|| Wrong::argument(1))?;
+    match serde_json::from_str::<Strict>(text) {
+        Ok(Strict(json)) => Value::from_owned(json),
+        Err(_) => Err(Wrong::said("D3137", "Invalid JSON")),
+    }
+}
+
+/// JSON none of whose objects has a field twice.
+struct Strict(Json);
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+struct StrictVisitor;
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Json;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_unit<E>(self) -> Result<Json, E> {
+        Ok(Json::Null)
+    }
+    fn visit_bool<E>(self, b: bool) -> Result<Json, E> {
+        Ok(b.into())
+    }
+    fn visit_i64<E>(self, n: i64) -> Result<Json, E> {
+        Ok(n.into())
+    }
+    fn visit_u64<E>(self, n: u64) -> Result<Json, E> {
+        Ok(n.into())
+    }
+    fn visit_f64<E>(self, n: f64) -> Result<Json, E> {
+        Ok(n.into())
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
+        Ok(text.into())
+    }
+    fn visit_string<E>(self, text: String) -> Result<Json, E> {
+        Ok(text.into())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Strict(item)) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(Json::Array(items))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
+        let mut fields = Map::new();
+        while let Some((key, Strict(value))) = map.next_entry::<String, Strict>()? {
+            if fields.insert(key, value).is_some() {
+                return Err(serde::de::Error::custom("a field stands twice"));
+            }
+        }
+        Ok(Json::Object(fields))
+    }
+}
+
+pub(super) fn hash<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
+    refuse_surplus(arguments, 2)?;
+    let text = argument(arguments, 0).as_str();
+    let text = text.ok_or_else(|| Wrong::argument(1))?;
+    let algorithm = argument(arguments, 1);
+    if algorithm.is_undefined() {
+        return Ok(Value::Undefined);
+    }
+    let algorithm = algorithm.as_str().ok_or_else(|| Wrong::argument(2))?;
+    match digest::hex(algorithm, text.as_bytes()) {
+        Ok(hash) => machine.text(hash),
+        Err(_) => Err(Wrong::said(
+            "D3137",
+            format!(
+                "Hash algorithm '{algorithm}' must be one of SHA-1, SHA-384, SHA-256, SHA-512, MD5"
+            ),
+        )),
+    }
+}
+
+pub(super) fn partition<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
+    refuse_surplus(arguments, 2)?;
+    let given = argument(arguments, 0);
+    if given.is_undefined() {
+        return Ok(Value::Undefined);
+    }
+    let Some(items) = given.items() else {
+        return Err(Wrong::new("T0412").index(1));
+    };
+    if items.len() == 0 {
+        return Ok(Value::Undefined);
+    }
+    let size = match argument(arguments, 1) {
+        Value::Undefined => items.len(),
+        _ => match integer(arguments, 1)? {
+            0 => return Ok(Value::Undefined),
+            size => usize::try_from(size)
+                .map_err(|_| Wrong::said("D3137", "Second argument must be zero or greater"))?,
+        },
+    };
+    let all: Vec<_> = Items::iter(&items).collect();
+    let mut chunks = Vec::new();
+    for chunk in all.chunks(size) {
+        let chunk = machine.array(chunk.to_vec())?;
+        machine.push(&mut chunks, chunk)?;
+    }
+    machine.array(chunks)
+}
+
+pub(super) fn range<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
+    refuse_surplus(arguments, 3)?;
+    let (from, to) = (integer(arguments, 0)?, integer(arguments, 1)?);
+    if argument(arguments, 2).is_undefined() {
+        return Ok(Value::Undefined);
+    }
+    let step = integer(arguments, 2)?;
+    if step == 0 || (step > 0 && from > to) || (step < 0 && from < to) {
+        return Ok(Value::Undefined);
+    }
+    let (from, to, step) = (i128::from(from), i128::from(to), i128::from(step));
+    let count = (to - from) / step + 1;
+    if count > MAX_RANGE {
+        return Err(Wrong::bound(MEMORY));
+    }
+    let items = (0..count).map(|at| {
+        let n = i64::try_from(from + at * step).unwrap_or(i64::MAX);
+        Value::Number(Number::Whole(n))
+    });
+    machine.sequence(items.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn seeds_give_the_fractions_of_java() {
+        for (seed, fraction) in [
+            (42, 0.727_563_680_032_868_1),
+            (0, 0.730_967_787_376_657),
+            (7, 0.730_699_042_060_042_1),
+        ] {
+            assert_eq!(super::seeded(seed), fraction);
+        }
+    }
+}

@@ -1,0 +1,619 @@
+//! Values of an expression: JSON that is borrowed from the state's data, and what the expression makes of it. It evaluates nothing.
+use super::{
+    function::Function,
+    number::Number,
+    wrong::{MEMORY, Outcome, Wrong},
+};
+use serde_json::{Map, Value as Json};
+use std::{collections::HashMap, fmt::Write as _, rc::Rc};
+
+/// Maximum items of one array: AWS evaluates `[1..873782]`, and refuses one item more.
+pub(super) const MAX_ITEMS: usize = 873_782;
+/// Maximum bytes of one text, at 8 for each of [`MAX_ITEMS`]: AWS makes a text of 2^22 characters, and none of 2^23.
+pub(super) const MAX_BYTES: usize = MAX_ITEMS * 8;
+/// Maximum depth of the arrays and objects that an expression makes, so that no walk exhausts the stack.
+pub(super) const MAX_DEPTH: u32 = 400;
+
+/// A value.
+#[derive(Debug, Clone)]
+pub(super) enum Value<'a> {
+    Undefined,
+    Null,
+    Bool(bool),
+    /// May be infinite, or not a number at all.
+    Number(Number),
+    /// An integer of the data above those of 64 bits with a sign; it calculates as a double.
+    Wide(u64),
+    Str(&'a str),
+    Text(Rc<str>),
+    JsonArray(&'a [Json]),
+    JsonObject(&'a Map<String, Json>),
+    List(List<'a>),
+    Object(Rc<Object<'a>>),
+    Function(Rc<Function<'a>>),
+    /// The values of a path with the names that its steps bind. It never leaves its path.
+    Tuples(Tuples<'a>),
+}
+
+/// An array that the expression made.
+#[derive(Debug, Clone)]
+pub(super) struct List<'a> {
+    items: Rc<Vec<Value<'a>>>,
+    depth: u32,
+    /// Made by a path or a function that collects: one item stands for itself, none for nothing.
+    pub(super) sequence: bool,
+    /// One item stays in its array.
+    pub(super) keep_singleton: bool,
+    /// A path does not take it apart.
+    pub(super) cons: bool,
+    /// Wraps the context of the whole expression, which is an array.
+    pub(super) outer: bool,
+}
+
+/// Names and values; `@` is the value that the path has come to.
+pub(super) type Tuple<'a> = Vec<(&'a str, Value<'a>)>;
+
+/// A path's values.
+#[derive(Debug, Clone)]
+pub(super) struct Tuples<'a> {
+    pub(super) items: Rc<Vec<Rc<Tuple<'a>>>>,
+    /// Whether it still is known what they are: an order forgets it, and gives plain objects.
+    pub(super) known: bool,
+}
+
+/// An object that the expression made.
+#[derive(Debug, Default)]
+pub(super) struct Object<'a> {
+    fields: Vec<(Rc<str>, Value<'a>)>,
+    /// Where each field is, once there are many.
+    places: HashMap<Rc<str>, usize>,
+    depth: u32,
+}
+
+/// Fields up to which an object is searched from its start.
+const FEW: usize = 12;
+
+impl<'a> Object<'a> {
+    fn place(&self, key: &str) -> Option<usize> {
+        if self.fields.len() <= FEW {
+            return self.fields.iter().position(|(name, _)| &**name == key);
+        }
+        self.places.get(key).copied()
+    }
+    pub(super) fn get(&self, key: &str) -> Option<&Value<'a>> {
+        self.place(key).map(|at| &self.fields[at].1)
+    }
+    pub(super) fn set(&mut self, key: Rc<str>, value: Value<'a>) -> Outcome<()> {
+        self.depth = self.depth.max(deeper(value.depth())?);
+        if let Some(at) = self.place(&key) {
+            self.fields[at].1 = value;
+            return Ok(());
+        }
+        if self.fields.len() >= MAX_ITEMS {
+            return Err(Wrong::bound(MEMORY));
+        }
+        self.fields.push((key, value));
+        let all = self.fields.iter().enumerate();
+        match self.fields.len() {
+            0..=FEW => {}
+            n if n == FEW + 1 => self.places = all.map(|(at, (k, _))| (Rc::clone(k), at)).collect(),
+            n => {
+                let key = Rc::clone(&self.fields[n - 1].0);
+                self.places.insert(key, n - 1);
+            }
+        }
+        Ok(())
+    }
+    pub(super) fn remove(&mut self, key: &str) {
+        if let Some(at) = self.place(key) {
+            self.fields.remove(at);
+            let all = self.fields.iter().enumerate();
+            self.places = all.map(|(at, (k, _))| (Rc::clone(k), at)).collect();
+        }
+    }
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(Rc<str>, Value<'a>)> {
+        self.fields.iter()
+    }
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+}
+
+/// The depth of what holds a value of a depth.
+pub(super) fn deeper(depth: u32) -> Outcome<u32> {
+    if depth >= MAX_DEPTH {
+        return Err(Wrong::bound(MEMORY));
+    }
+    Ok(depth + 1)
+}
+
+/// An array's items, wherever they are.
+#[derive(Debug, Clone)]
+pub(super) enum Items<'a> {
+    Json(&'a [Json]),
+    Own(Rc<Vec<Value<'a>>>),
+}
+
+impl<'a> Items<'a> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Json(items) => items.len(),
+            Self::Own(items) => items.len(),
+        }
+    }
+    /// The item at a place within the array; nothing elsewhere.
+    pub(super) fn get(&self, at: usize) -> Value<'a> {
+        match self {
+            Self::Json(items) => items.get(at).map_or(Value::Undefined, Value::from_json),
+            Self::Own(items) => items.get(at).cloned().unwrap_or(Value::Undefined),
+        }
+    }
+    pub(super) fn iter(&self) -> impl Iterator<Item = Value<'a>> + '_ {
+        (0..self.len()).map(|at| self.get(at))
+    }
+}
+
+impl<'a> Value<'a> {
+    pub(super) fn from_json(json: &'a Json) -> Self {
+        match json {
+            Json::Null => Self::Null,
+            Json::Bool(b) => Self::Bool(*b),
+            Json::Number(n) => match (n.as_i64(), n.as_u64()) {
+                (Some(n), _) => Self::Number(Number::Whole(n)),
+                (None, Some(n)) => Self::Wide(n),
+                (None, None) => Self::double(n.as_f64().unwrap_or(f64::NAN)),
+            },
+            Json::String(text) => Self::Str(text),
+            Json::Array(items) => Self::JsonArray(items),
+            Json::Object(fields) => Self::JsonObject(fields),
+        }
+    }
+    /// A value of its own, from JSON that does not outlive the call. Integers of more than 64 bits are doubles, as AWS reads them.
+    pub(super) fn from_owned(json: Json) -> Outcome<Self> {
+        Ok(match json {
+            Json::Null => Self::Null,
+            Json::Bool(b) => Self::Bool(b),
+            Json::Number(n) => match n.as_i64() {
+                Some(n) => Self::Number(Number::Whole(n)),
+                None => Self::double(n.as_f64().unwrap_or(f64::NAN)),
+            },
+            Json::String(text) => Self::text(text)?,
+            Json::Array(items) => Self::array(
+                items
+                    .into_iter()
+                    .map(Self::from_owned)
+                    .collect::<Outcome<_>>()?,
+            )?,
+            Json::Object(fields) => {
+                let mut object = Object::default();
+                for (key, value) in fields {
+                    object.set(key.into(), Self::from_owned(value)?)?;
+                }
+                Self::Object(Rc::new(object))
+            }
+        })
+    }
+    pub(super) fn double(n: f64) -> Self {
+        Self::Number(Number::of(n))
+    }
+    pub(super) fn whole(n: usize) -> Self {
+        Self::Number(Number::Whole(i64::try_from(n).unwrap_or(i64::MAX)))
+    }
+    pub(super) fn text(text: impl Into<Rc<str>>) -> Outcome<Self> {
+        let text = text.into();
+        if text.len() > MAX_BYTES {
+            return Err(Wrong::bound(MEMORY));
+        }
+        Ok(Self::Text(text))
+    }
+    /// An array of a few values that are already there.
+    pub(super) fn list(items: Vec<Self>) -> Self {
+        let depth = items.iter().map(Self::depth).max().unwrap_or(0);
+        Self::List(List {
+            items: Rc::new(items),
+            depth: depth + 1,
+            sequence: false,
+            keep_singleton: false,
+            cons: false,
+            outer: false,
+        })
+    }
+    /// An array, if it is not too large.
+    pub(super) fn array(items: Vec<Self>) -> Outcome<Self> {
+        let depth = items.iter().map(Self::depth).max().unwrap_or(0);
+        if items.len() > MAX_ITEMS {
+            return Err(Wrong::bound(MEMORY));
+        }
+        Ok(Self::List(List {
+            items: Rc::new(items),
+            depth: deeper(depth)?,
+            sequence: false,
+            keep_singleton: false,
+            cons: false,
+            outer: false,
+        }))
+    }
+    /// An array whose only item stands for itself.
+    pub(super) fn sequence(items: Vec<Self>) -> Outcome<Self> {
+        let mut list = Self::array(items)?;
+        if let Self::List(list) = &mut list {
+            list.sequence = true;
+        }
+        Ok(list)
+    }
+    /// An array as the context of a whole expression.
+    #[cfg(test)]
+    pub(super) fn outer(array: Self) -> Outcome<Self> {
+        let mut list = Self::sequence(vec![array])?;
+        if let Self::List(list) = &mut list {
+            list.outer = true;
+        }
+        Ok(list)
+    }
+    pub(super) fn depth(&self) -> u32 {
+        match self {
+            Self::Function(function) => function.depth(),
+            Self::List(list) => list.depth,
+            Self::Object(object) => object.depth,
+            _ => 0,
+        }
+    }
+
+    pub(super) fn is_undefined(&self) -> bool {
+        matches!(self, Self::Undefined)
+    }
+    pub(super) fn is_array(&self) -> bool {
+        matches!(self, Self::JsonArray(_) | Self::List(_) | Self::Tuples(_))
+    }
+    pub(super) fn is_object(&self) -> bool {
+        matches!(self, Self::JsonObject(_) | Self::Object(_))
+    }
+    pub(super) fn is_sequence(&self) -> bool {
+        matches!(self, Self::List(list) if list.sequence)
+    }
+    pub(super) fn items(&self) -> Option<Items<'a>> {
+        match self {
+            Self::JsonArray(items) => Some(Items::Json(items)),
+            Self::List(list) => Some(Items::Own(Rc::clone(&list.items))),
+            Self::Tuples(tuples) => {
+                let objects = tuples.items.iter().map(|tuple| tuple_object(tuple));
+                Some(Items::Own(Rc::new(objects.collect())))
+            }
+            _ => None,
+        }
+    }
+    /// The items of an array; any other value is the only item.
+    pub(super) fn into_items(self) -> Items<'a> {
+        match self.items() {
+            Some(items) => items,
+            None => Items::Own(Rc::new(vec![self])),
+        }
+    }
+    pub(super) fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Str(text) => Some(text),
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+    /// The number, if it is one and not infinite: an infinite one is an error.
+    pub(super) fn as_number(&self) -> Outcome<Option<Number>> {
+        match self {
+            Self::Number(n) if n.double().is_nan() => Ok(None),
+            Self::Number(n) if n.double().is_infinite() => Err(Wrong::new("D1001").value("null")),
+            Self::Number(n) => Ok(Some(*n)),
+            Self::Wide(n) => Ok(Some(Number::Double(*n as f64))),
+            _ => Ok(None),
+        }
+    }
+    /// The number, even an infinite one.
+    pub(super) fn any_number(&self) -> Option<Number> {
+        match self {
+            Self::Number(n) => Some(*n),
+            Self::Wide(n) => Some(Number::Double(*n as f64)),
+            _ => None,
+        }
+    }
+    /// A field of an object.
+    pub(super) fn field(&self, key: &str) -> Option<Value<'a>> {
+        match self {
+            Self::JsonObject(fields) => fields.get(key).map(Value::from_json),
+            Self::Object(object) => object.get(key).cloned(),
+            _ => None,
+        }
+    }
+    /// The fields of an object, in their order.
+    pub(super) fn fields(&self) -> Vec<(Rc<str>, Value<'a>)> {
+        match self {
+            Self::JsonObject(fields) => fields
+                .iter()
+                .map(|(key, value)| (Rc::from(key.as_str()), Value::from_json(value)))
+                .collect(),
+            Self::Object(object) => object.fields.clone(),
+            _ => Vec::new(),
+        }
+    }
+    /// Whether two values are one and the same: by content where they are no arrays and no objects.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::JsonArray(a), Self::JsonArray(b)) => std::ptr::eq(*a, *b),
+            (Self::JsonObject(a), Self::JsonObject(b)) => std::ptr::eq(*a, *b),
+            (Self::List(a), Self::List(b)) => Rc::ptr_eq(&a.items, &b.items),
+            (Self::Object(a), Self::Object(b)) => Rc::ptr_eq(a, b),
+            (Self::Function(a), Self::Function(b)) => Rc::ptr_eq(a, b),
+            _ => self.is_same_scalar(other),
+        }
+    }
+    pub(super) fn is_same_scalar(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Wide(a), Self::Wide(b)) => a == b,
+            _ => match (self.as_str(), other.as_str()) {
+                (Some(a), Some(b)) => a == b,
+                (None, None) => match (self.any_number(), other.any_number()) {
+                    (Some(a), Some(b)) => a == b,
+                    _ => false,
+                },
+                _ => false,
+            },
+        }
+    }
+}
+
+/// The names and values of a path as an object.
+pub(super) fn tuple_object<'a>(tuple: &Tuple<'a>) -> Value<'a> {
+    let fields = tuple
+        .iter()
+        .map(|(key, value)| (Rc::from(*key), value.clone()));
+    Value::Object(Rc::new(Object {
+        fields: fields.collect(),
+        places: HashMap::new(),
+        depth: tuple.iter().map(|(_, v)| v.depth()).max().unwrap_or(0) + 1,
+    }))
+}
+
+/// Bytes of stack below which a recursion goes on on a new one, and of that one.
+const LEAST_STACK: usize = 128 * 1024;
+const MORE_STACK: usize = 1024 * 1024;
+
+/// One level of a recursion: the stack grows where it would end. The depth itself is bounded elsewhere.
+pub(super) fn level<T>(f: impl FnOnce() -> T) -> T {
+    stacker::maybe_grow(LEAST_STACK, MORE_STACK, f)
+}
+
+/// A walk through values, which takes no longer than it may and makes no more than it may.
+pub(super) trait Walk {
+    /// One more value is visited.
+    fn visit(&self) -> Outcome<()>;
+}
+
+/// Whether two values have the same content.
+pub(super) fn equal<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
+    level(|| equal_here(walk, a, b))
+}
+fn equal_here<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
+    walk.visit()?;
+    if a.is_same(b) {
+        return Ok(true);
+    }
+    if let (Some(a), Some(b)) = (a.items(), b.items()) {
+        if a.len() != b.len() {
+            return Ok(false);
+        }
+        for (a, b) in a.iter().zip(b.iter()) {
+            if !equal(walk, &a, &b)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    }
+    let count = |value: &Value<'_>| match value {
+        Value::JsonObject(fields) => Some(fields.len()),
+        Value::Object(object) => Some(object.len()),
+        _ => None,
+    };
+    if count(a).is_none() || count(a) != count(b) {
+        return Ok(false);
+    }
+    for (key, a) in a.fields() {
+        let Some(b) = b.field(&key) else {
+            return Ok(false);
+        };
+        if !equal(walk, &a, &b)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// How JSON is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Style {
+    /// As `$string` writes it: fractions have fifteen digits.
+    Text,
+    /// As `$string` writes it with its second argument.
+    Pretty,
+    /// As an error names it.
+    Exact,
+}
+
+/// A value as JSON. Infinite numbers are an error, but for their names in an error.
+pub(super) fn json_text(walk: &dyn Walk, value: &Value<'_>, style: Style) -> Outcome<String> {
+    let mut out = String::new();
+    write(walk, value, style, 0, &mut out)?;
+    Ok(out)
+}
+
+fn write(
+    walk: &dyn Walk,
+    value: &Value<'_>,
+    style: Style,
+    indent: usize,
+    out: &mut String,
+) -> Outcome<()> {
+    level(|| write_here(walk, value, style, indent, out))
+}
+fn write_here(
+    walk: &dyn Walk,
+    value: &Value<'_>,
+    style: Style,
+    indent: usize,
+    out: &mut String,
+) -> Outcome<()> {
+    walk.visit()?;
+    if out.len() > MAX_BYTES {
+        return Err(Wrong::bound(MEMORY));
+    }
+    let line = |out: &mut String, indent: usize| {
+        if style == Style::Pretty {
+            out.push('\n');
+            out.extend(std::iter::repeat_n("  ", indent));
+        }
+    };
+    let quoted = |text: &str, out: &mut String| {
+        out.push_str(&super::wrong::quoted(text));
+    };
+    match value {
+        Value::Undefined | Value::Null => out.push_str("null"),
+        Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
+        Value::Wide(n) if style == Style::Exact => {
+            let _ = write!(out, "{n}");
+        }
+        Value::Number(_) | Value::Wide(_) => {
+            let n = value.any_number().unwrap_or(Number::Whole(0));
+            if !n.double().is_finite() {
+                if style != Style::Exact && n.double().is_infinite() {
+                    return Err(Wrong::new("D1001").value("null"));
+                }
+                out.push_str("null");
+            } else if style == Style::Exact {
+                let _ = write!(out, "{n}");
+            } else {
+                let _ = write!(out, "{}", n.with_precision());
+            }
+        }
+        Value::Str(text) => quoted(text, out),
+        Value::Text(text) => quoted(text, out),
+        Value::Function(_) => out.push_str("\"\""),
+        Value::JsonArray(_) | Value::List(_) | Value::Tuples(_) => {
+            let items = value.clone().into_items();
+            if let Value::List(list) = value
+                && list.outer
+            {
+                return write(walk, &items.get(0), style, indent, out);
+            }
+            out.push('[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                line(out, indent + 1);
+                write(walk, &item, style, indent + 1, out)?;
+            }
+            if items.len() > 0 {
+                line(out, indent);
+            }
+            out.push(']');
+        }
+        Value::JsonObject(_) | Value::Object(_) => {
+            let mut first = true;
+            out.push('{');
+            for (key, field) in value.fields() {
+                if field.is_undefined() {
+                    continue;
+                }
+                if !first {
+                    out.push(',');
+                }
+                first = false;
+                line(out, indent + 1);
+                quoted(&key, out);
+                out.push_str(if style == Style::Pretty { ": " } else { ":" });
+                write(walk, &field, style, indent + 1, out)?;
+            }
+            if !first {
+                line(out, indent);
+            }
+            out.push('}');
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of a value besides its text.
+const VALUE: usize = 8;
+
+/// What leaves the expression. Nothing stands for null within arrays and objects; a number that JSON does not have is the text that names it.
+/// `None`: a function, which JSON does not have either, or a value that is nested too deeply for the states language.
+pub(super) fn to_json(walk: &dyn Walk, value: &Value<'_>) -> Outcome<Option<Json>> {
+    let mut room = MAX_BYTES * 2;
+    convert(walk, value, crate::execution::MAX_DEPTH, &mut room)
+}
+
+fn convert(
+    walk: &dyn Walk,
+    value: &Value<'_>,
+    depth: usize,
+    room: &mut usize,
+) -> Outcome<Option<Json>> {
+    walk.visit()?;
+    let text = value.as_str().map_or(0, str::len);
+    *room = room
+        .checked_sub(text + VALUE)
+        .ok_or_else(|| Wrong::bound(MEMORY))?;
+    Ok(Some(match value {
+        Value::Undefined | Value::Null => Json::Null,
+        Value::Bool(b) => Json::Bool(*b),
+        Value::Number(n) => n.json(),
+        Value::Wide(n) => Json::from(*n),
+        Value::Str(text) => Json::from(*text),
+        Value::Text(text) => Json::from(&**text),
+        Value::Function(_) => return Ok(None),
+        _ => {
+            let Some(depth) = depth.checked_sub(1) else {
+                return Ok(None);
+            };
+            return level(|| convert_inner(walk, value, depth, room));
+        }
+    }))
+}
+/// Arrays and objects.
+fn convert_inner(
+    walk: &dyn Walk,
+    value: &Value<'_>,
+    depth: usize,
+    room: &mut usize,
+) -> Outcome<Option<Json>> {
+    if let Some(items) = value.items() {
+        let mut out = Vec::with_capacity(items.len());
+        for item in items.iter() {
+            let Some(item) = convert(walk, &item, depth, room)? else {
+                return Ok(None);
+            };
+            out.push(item);
+        }
+        return Ok(Some(Json::Array(out)));
+    }
+    let mut out = Map::new();
+    match value {
+        Value::JsonObject(fields) => {
+            for (key, field) in *fields {
+                let Some(field) = convert(walk, &Value::from_json(field), depth, room)? else {
+                    return Ok(None);
+                };
+                out.insert(key.clone(), field);
+            }
+        }
+        Value::Object(object) => {
+            for (key, field) in object.iter() {
+                let Some(field) = convert(walk, field, depth, room)? else {
+                    return Ok(None);
+                };
+                out.insert(key.to_string(), field);
+            }
+        }
+        _ => {}
+    }
+    Ok(Some(Json::Object(out)))
+}
