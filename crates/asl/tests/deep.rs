@@ -89,7 +89,7 @@ fn machines() -> Vec<(Value, fn(&str) -> String)> {
         ),
         (
             of(
-                json!({"Type": "Choice", "Choices": [{"Variable": "$..a", "IsNumeric": true, "Next": "B"}], "Default": "B"}),
+                json!({"Type": "Choice", "Choices": [{"Variable": "$.a", "IsPresent": true, "Next": "B"}], "Default": "B"}),
             ),
             same,
         ),
