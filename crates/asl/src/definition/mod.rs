@@ -21,7 +21,6 @@ mod state;
 pub(crate) mod substitution;
 mod task;
 mod variables;
-mod words;
 
 use crate::{Diagnostic, Resource, Severity, execution::Kind as Type};
 use model::{Graph, Kind, Language, State, TaskState};
@@ -249,13 +248,9 @@ pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
     }
     let root = json::read(text).map_err(|refused| {
         let (line, column) = (refused.line, refused.column);
-        let problem = Diagnostic::error(
-            "INVALID_JSON_DESCRIPTION",
-            "",
-            format!("The definition is {refused}"),
-        );
+        let message = format!("The definition is {refused}");
         Box::new(
-            problem
+            Diagnostic::error("INVALID_JSON_DESCRIPTION", "", message)
                 .at(line, column)
                 .with_hint("mend the text at this place"),
         )
