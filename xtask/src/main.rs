@@ -29,6 +29,12 @@ const SUITES: &[Suite] = &[
         command: &["cargo", "test", "-p", "asl", "--test", "fuzz", "--locked"],
     },
     Suite {
+        name: "values",
+        about: "10,000 random values through expressions of JSONata, to their last digit",
+        environment: &[("JOBCAST_CASES", "10000")],
+        command: &["cargo", "test", "-p", "asl", "--test", "values", "--locked"],
+    },
+    Suite {
         name: "wire-fuzz",
         about: "the decoders of the wire protocols over garbage, for ten minutes each",
         environment: &[("JOBCAST_FUZZ_SECONDS", "600")],

@@ -302,7 +302,10 @@ fn functions_are_bounded() {
 fn children_and_files_are_bounded() {
     for (config, at_once) in [
         (json!({"Mode": "INLINE"}), 40),
-        (json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}), 1_000),
+        (
+            json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}),
+            1_000,
+        ),
     ] {
         let map = of(
             json!({"Type": "Map", "End": true, "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Task", "Resource": "f", "End": true}}, "ProcessorConfig": config}}),

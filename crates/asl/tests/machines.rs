@@ -271,7 +271,10 @@ fn late_and_repeated_events_have_no_effect_and_a_stop_cancels() {
         asl::token::decode(&token).map(|t| (t.0, t.1)),
         Some(("e".to_owned(), request.task))
     );
-    assert_eq!(request.payload.as_ref(), json!({"QueueUrl": "q", "MessageBody": token}).to_string());
+    assert_eq!(
+        request.payload.as_ref(),
+        json!({"QueueUrl": "q", "MessageBody": token}).to_string()
+    );
     assert!(
         execution
             .handle(

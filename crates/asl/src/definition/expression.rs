@@ -4,11 +4,7 @@
 //! An expression has no context item: the input is `$states.input`, a variable `$name`. Only the first step of a path is read from the
 //! context item; later steps, predicates, terms of an order and groups are read from what the step before them gives.
 use super::{substitution::has_placeholder, words::in_words};
-use crate::jsonata::{Jsonata, is_expression};
-use jsonata_core::{
-    ast::{AstNode, BinaryOp},
-    parser,
-};
+use crate::jsonata::{Jsonata, Reference, is_expression};
 
 /// Code of an expression that cannot be read.
 pub(crate) const INVALID: &str = "INVALID_JSONATA_EXPRESSION";
@@ -46,15 +42,12 @@ pub(crate) type Refused = (&'static str, String);
 pub(crate) fn parse(text: &str, known: Known) -> (Option<Jsonata>, Vec<Refused>) {
     match Jsonata::parse(text) {
         Ok(parsed) => {
-            let refused = refusals(&parsed.text, known);
+            let refused = refusals(&parsed, known);
             (Some(parsed), refused)
         }
         // A deployment tool will write what cannot be read yet.
         Err(_) if has_placeholder(text) => (Jsonata::parse("{% null %}").ok(), Vec::new()),
-        Err(why) => {
-            let inside = text.get(2..text.len() - 2).unwrap_or_default().trim();
-            (None, vec![(INVALID, in_words(&why, inside))])
-        }
+        Err(why) => (None, vec![(INVALID, in_words(&why))]),
     }
 }
 
@@ -69,126 +62,34 @@ pub(crate) fn is_set_apart(text: &str) -> bool {
     !is_expression(text) && is_expression(text.trim())
 }
 
-/// One problem for each distinct name that is not there, in the order of the text; what the library takes and JSONata does not, alone.
-fn refusals(text: &str, known: Known) -> Vec<Refused> {
-    let Ok(root) = parser::parse(text) else {
-        return Vec::new();
-    };
+/// One problem for each distinct name that is not there, in the order of the text.
+fn refusals(parsed: &Jsonata, known: Known) -> Vec<Refused> {
     let mut found: Vec<Refused> = Vec::new();
-    // The last of these is looked at next: the tree of a long sum is deeper than the stack.
-    let mut open = vec![&root];
-    while let Some(node) = open.pop() {
-        if let Some(message) = misread(node) {
-            return vec![(INVALID, message.to_owned())];
-        }
-        let first = open.len();
-        let missing = look(node, known, &mut open);
-        open[first..].reverse();
-        if let Some(message) = missing
-            && !found.iter().any(|(_, known)| *known == message)
-        {
+    for reference in parsed.references() {
+        let at_the_top =
+            |name: &str| format!("Reference to '{name}' at the top level is not supported.");
+        let message = match reference {
+            Reference::Name(name) => at_the_top(&name),
+            Reference::Context => at_the_top("$"),
+            Reference::Root => "Reference to '$$' is not supported.".to_owned(),
+            Reference::State(field) => {
+                let there = match field.as_str() {
+                    "input" | "context" => true,
+                    "result" => known.result,
+                    "errorOutput" => known.error,
+                    _ => false,
+                };
+                if there {
+                    continue;
+                }
+                format!("Field '$states.{field}' does not exist.")
+            }
+        };
+        if !found.iter().any(|(_, known)| *known == message) {
             found.push((UNSUPPORTED, message));
         }
     }
     found
-}
-
-/// What the library takes and JSONata does not.
-fn misread(node: &AstNode) -> Option<&'static str> {
-    match node {
-        AstNode::Regex { pattern, .. } if pattern.is_empty() => {
-            Some("Empty regular expressions are not allowed")
-        }
-        AstNode::Binary {
-            op: BinaryOp::ColonEqual,
-            lhs,
-            ..
-        } if !matches!(**lhs, AstNode::Variable(_)) => {
-            Some("The left side of := must be a variable name (start with $)")
-        }
-        _ => None,
-    }
-}
-
-/// What a node names that is not there; the nodes below it that are read from the same context are added to `below`, in order.
-fn look<'a>(node: &'a AstNode, known: Known, below: &mut Vec<&'a AstNode>) -> Option<String> {
-    let at_the_top = |name: &str| {
-        Some(format!(
-            "Reference to '{name}' at the top level is not supported."
-        ))
-    };
-    match node {
-        AstNode::Name(name) => return at_the_top(name),
-        AstNode::Variable(name) if name.is_empty() => return at_the_top("$"),
-        AstNode::Variable(name) if name == "$" => {
-            return Some("Reference to '$$' is not supported.".to_owned());
-        }
-        AstNode::ParentVariable(_) => {
-            return Some("Reference to '$$' is not supported.".to_owned());
-        }
-        AstNode::Path { steps } => {
-            below.extend(steps.first().map(|step| &step.node));
-            return missing_field(steps.iter().map(|step| &step.node), known);
-        }
-        AstNode::Unary { operand, .. } => below.push(operand),
-        AstNode::Binary {
-            op: BinaryOp::ColonEqual,
-            rhs,
-            ..
-        } => below.push(rhs),
-        AstNode::Binary {
-            op: BinaryOp::FocusBind | BinaryOp::IndexBind,
-            lhs,
-            ..
-        } => below.push(lhs),
-        AstNode::Binary { lhs, rhs, .. } => below.extend([&**lhs, &**rhs]),
-        AstNode::Function {
-            name,
-            args,
-            is_builtin,
-        } => {
-            below.extend(args);
-            if !is_builtin {
-                return at_the_top(name);
-            }
-        }
-        AstNode::Call { procedure, args } => {
-            below.push(procedure);
-            below.extend(args);
-        }
-        AstNode::Lambda { body, .. } => below.push(body),
-        AstNode::Array(items) | AstNode::ArrayGroup(items) | AstNode::Block(items) => {
-            below.extend(items);
-        }
-        AstNode::Object(pairs) => below.extend(pairs.iter().flat_map(|(key, value)| [key, value])),
-        AstNode::Conditional {
-            condition,
-            then_branch,
-            else_branch,
-        } => {
-            below.extend([&**condition, &**then_branch]);
-            below.extend(else_branch.as_deref());
-        }
-        AstNode::ObjectTransform { input, .. } | AstNode::Sort { input, .. } => below.push(input),
-        // Literals, wildcards and transformers read nothing from the context item.
-        _ => {}
-    }
-    None
-}
-
-/// The field of `$states` that a path reads and that is not there.
-fn missing_field<'a>(mut steps: impl Iterator<Item = &'a AstNode>, known: Known) -> Option<String> {
-    let (Some(AstNode::Variable(root)), Some(AstNode::Name(field))) = (steps.next(), steps.next())
-    else {
-        return None;
-    };
-    let there = match field.as_str() {
-        "input" | "context" => true,
-        "result" => known.result,
-        "errorOutput" => known.error,
-        _ => false,
-    };
-    (root == "states" && !there).then(|| format!("Field '$states.{field}' does not exist."))
 }
 
 #[cfg(test)]

@@ -7,11 +7,7 @@ use super::{
     substitution::{self, has_placeholder, is_placeholder},
     variables::Scope,
 };
-use crate::{
-    Diagnostic, Severity,
-    execution::Kind as Type,
-    path::Path,
-};
+use crate::{Diagnostic, Severity, execution::Kind as Type, path::Path};
 use serde_json::{Map, Value};
 use std::{
     collections::{HashMap, HashSet},

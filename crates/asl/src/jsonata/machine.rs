@@ -406,6 +406,10 @@ impl<'a> Machine<'a> {
             if value.is_undefined() {
                 continue;
             }
+            let is_whole = parts.len() == 1 && !cons && !matches!(part.kind, Kind::Array(_));
+            if is_whole && matches!(value, Value::List(_)) {
+                return Ok(value.into_plain());
+            }
             match value.items() {
                 Some(found) if !matches!(part.kind, Kind::Array(_)) => {
                     for item in found.iter() {

@@ -9,6 +9,7 @@ mod native;
 mod node;
 mod number;
 mod parse;
+mod references;
 mod signature;
 #[cfg(test)]
 mod suite;
@@ -26,6 +27,7 @@ use crate::{
 use function::Frame;
 use machine::{Machine, Start};
 use node::Program;
+pub(crate) use references::Reference;
 use serde_json::Value as Json;
 use std::{rc::Rc, sync::Arc};
 use value::{Object, Value};

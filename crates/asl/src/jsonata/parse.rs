@@ -11,7 +11,7 @@ use super::{
 /// Maximum depth of brackets and prefixes: the parser calls itself for each. The evaluator's own bound is lower.
 const MAX_BRACKETS: usize = 150;
 /// Maximum depth of the tree; a chain of operators is as deep as it is long.
-const MAX_DEPTH: usize = 300;
+const MAX_DEPTH: usize = 600;
 
 /// What goes on until the end, or until the tree is too deep to be evaluated.
 enum Stop {
@@ -168,7 +168,7 @@ impl Parser<'_> {
         let raw = self.expression(0)?;
         match &self.token {
             Token::End => Ok(raw),
-            other => Err(Wrong::new("S0201").token(&other.named()).into()),
+            other => Err(Wrong::new("S0201").token_of(other).into()),
         }
     }
     fn next(&mut self, infix: bool) -> Parsed<Token> {
@@ -185,7 +185,7 @@ impl Parser<'_> {
         }
         let wrong = match &self.token {
             Token::End => Wrong::new("S0203"),
-            other => Wrong::new("S0202").token(&other.named()),
+            other => Wrong::new("S0202").token_of(other),
         };
         Err(wrong.value(quoted(sign)).into())
     }
@@ -639,7 +639,7 @@ impl Builder {
                     Token::Null => Kind::Null,
                     Token::Pattern(pattern) => Kind::Pattern(pattern),
                     Token::End => return Err(Wrong::new("S0207")),
-                    other => return Err(Wrong::new("S0201").token(&other.named())),
+                    other => return Err(Wrong::new("S0201").token_of(&other)),
                 };
                 return Ok(Node {
                     keep_array,

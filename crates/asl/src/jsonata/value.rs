@@ -259,6 +259,20 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// An array of the same items, which stands for nothing but itself.
+    pub(super) fn into_plain(self) -> Self {
+        match self {
+            Self::List(list) => Self::List(List {
+                items: list.items,
+                depth: list.depth,
+                sequence: false,
+                keep_singleton: false,
+                cons: false,
+                outer: false,
+            }),
+            other => other,
+        }
+    }
     pub(super) fn is_undefined(&self) -> bool {
         matches!(self, Self::Undefined)
     }

@@ -10,6 +10,10 @@ use super::{
     },
     argument,
 };
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use jsonata_core::{functions::encoding, value::JValue};
 use regex::{Captures, Regex};
 use std::rc::Rc;
@@ -542,7 +546,17 @@ pub(super) fn base64decode<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
 ) -> Outcome<Value<'a>> {
-    coded(machine, arguments, encoding::base64decode)
+    let Some(text) = text_of(arguments, 0) else {
+        return Ok(Value::Undefined);
+    };
+    let engine = GeneralPurpose::new(
+        &alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    match engine.decode(text) {
+        Ok(bytes) => machine.text(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(why) => Err(Wrong::bound(&format!("The text is not Base64: {why}"))),
+    }
 }
 pub(super) fn encode_url<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     coded(machine, arguments, encoding::encode_url)
