@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::auth::oidc::keep_apart;
@@ -15,11 +17,17 @@ use crate::{broker, chaos};
 
 mod aws;
 mod error;
+mod file;
+mod notices;
+mod public_url;
+mod rules;
 mod services;
 mod settings;
 
 pub use aws::Aws;
 pub use error::ConfigError;
+pub use notices::unknown_variables;
+pub use public_url::{NotPublic, PublicUrl};
 pub use services::{Address, HttpConnection, Services, UPLOADS};
 pub use settings::SETTINGS;
 
@@ -29,6 +37,8 @@ pub const LISTEN: &str = "127.0.0.1:8080";
 pub const DATA: &str = "data";
 /// The configuration that is read when it is there and no other is named.
 pub const FILE: &str = "jobcast.toml";
+/// What is logged when nothing else is said.
+pub const LOG: &str = "info";
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -56,10 +66,10 @@ pub struct ServeFlags {
     /// Configuration file [default: jobcast.toml, when it is there]
     #[arg(long, env = "JOBCAST_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Directory of the state machines, one NAME.asl.json for each job type [default: ./state-machines, when it is there]
+    /// Directory of the state machines, one NAME.asl.json for each job type [default: state-machines beside the configuration file, or here]
     #[arg(long, env = "JOBCAST_STATE_MACHINES", value_name = "DIR")]
     pub state_machines: Option<PathBuf>,
-    /// Address under which clients reach the public listener, for signed addresses [default: http://LISTEN]
+    /// Address under which clients reach the public listener, a path included; needs authentication [default: http://LISTEN]
     #[arg(long, env = "JOBCAST_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// What is logged: error, warn, info, debug, trace, or directives such as jobcast=debug [default: info]
@@ -124,6 +134,8 @@ pub struct Limits {
     pub connections: Option<usize>,
     /// Sockets and streams of one caller.
     pub connections_per_caller: Option<usize>,
+    /// Open connections of one address that have not shown valid credentials.
+    pub strangers_per_address: Option<usize>,
     /// Jobs that one caller may submit in a second; twice as many after a silence.
     pub submits_per_second: Option<NonZeroU32>,
 }
@@ -140,16 +152,18 @@ struct File {
     log: Option<String>,
     log_format: Option<LogFormat>,
     samples: Option<bool>,
+    sample_addresses: Vec<String>,
     #[serde(deserialize_with = "duration")]
     retention: Option<Duration>,
     #[serde(deserialize_with = "duration")]
     report_life: Option<Duration>,
-    allowed_origins: Vec<String>,
+    allowed_origins: Option<Vec<String>>,
+    open_metrics: bool,
     attach_any_function: bool,
     chaos: Option<chaos::Spec>,
     #[serde(deserialize_with = "duration")]
     repair_every: Option<Duration>,
-    auth: Auth,
+    auth: Option<Auth>,
     aws: Option<Aws>,
     broker: Broker,
     limits: Limits,
@@ -170,20 +184,30 @@ pub struct Auth {
 
 impl Auth {
     /// Whether strangers are kept out.
-    fn is_configured(&self) -> bool {
+    pub fn is_configured(&self) -> bool {
         !self.api_keys.is_empty() || !self.oidc.is_empty()
     }
 }
 
 /// One table, or an array of tables.
 fn tables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OidcConfig>, D::Error> {
-    let value = toml::Value::deserialize(deserializer)?;
-    let tables = match value {
-        toml::Value::Array(tables) => tables,
-        table => vec![table],
-    };
-    let read = |table: toml::Value| table.try_into().map_err(serde::de::Error::custom);
-    tables.into_iter().map(read).collect()
+    struct Tables;
+    impl<'de> Visitor<'de> for Tables {
+        type Value = Vec<OidcConfig>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a table [auth.oidc], or several [[auth.oidc]]")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+            OidcConfig::deserialize(MapAccessDeserializer::new(map)).map(|one| vec![one])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(seq))
+        }
+    }
+    deserializer.deserialize_any(Tables)
 }
 
 /// A function: `[functions.NAME]`.
@@ -193,7 +217,7 @@ pub struct Function {
     /// Program and arguments; left out when outside processes attach to the Runtime API.
     pub command: Vec<String>,
     /// Maximum number of processes, and so of invocations at once [default: the machine's cores, at least 4].
-    pub concurrency: Option<NonZeroUsize>,
+    pub concurrency: Option<usize>,
     /// How long one invocation may take [default: 15m, the longest on AWS].
     #[serde(deserialize_with = "duration")]
     pub timeout: Option<Duration>,
@@ -208,6 +232,25 @@ pub struct Function {
     pub directory: Option<PathBuf>,
 }
 
+impl Function {
+    /// Refuses times that no function can have.
+    fn check(&self, name: &str) -> Result<(), ConfigError> {
+        let valid = FUNCTION_TIMEOUT;
+        for (key, given) in [
+            ("timeout", self.timeout),
+            ("init_timeout", self.init_timeout),
+        ] {
+            if given.is_some_and(|given| !valid.contains(&given)) {
+                return Err(ConfigError::FunctionTime {
+                    function: name.to_owned(),
+                    key,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The whole configuration, with nothing left open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -220,19 +263,23 @@ pub struct Config {
     /// State machines; `None` where there is no such directory.
     pub state_machines: Option<PathBuf>,
     /// Under which address clients come; `None`: under that of the listener.
-    pub public_url: Option<String>,
+    pub public_url: Option<PublicUrl>,
     /// What is logged.
     pub log: String,
     /// How it is logged.
     pub log_format: LogFormat,
     /// Whether the sample job types are served.
     pub samples: bool,
+    /// What the samples read besides the server's own files.
+    pub sample_addresses: Vec<String>,
     /// How long finished jobs are kept.
     pub retention: Duration,
     /// How long the functions of a job may report.
     pub report_life: Duration,
-    /// Origins of pages that may use the server.
-    pub allowed_origins: Vec<String>,
+    /// Origins of pages that may use the server besides its own; `None`: on loopback those of the usual development servers.
+    pub allowed_origins: Option<Vec<String>>,
+    /// Whether `/metrics` is for everybody where credentials are needed.
+    pub open_metrics: bool,
     /// Whether outside processes may attach under names that are not configured.
     pub attach_any_function: bool,
     /// What goes wrong on purpose.
@@ -251,8 +298,13 @@ pub struct Config {
     pub functions: BTreeMap<String, Function>,
     /// Services that state machines call.
     pub services: Services,
+    /// What a person should know about it, a sentence each; to be logged.
+    pub notices: Vec<String>,
 }
 
+/// What `timeout` and `init_timeout` of a function may be; 15 minutes is Lambda's own bound.
+const FUNCTION_TIMEOUT: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(15 * 60);
 /// Finished jobs are kept for 30 days.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Functions may report for 7 days.
@@ -269,7 +321,7 @@ impl Config {
             .clone()
             .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists()));
         let file = match &path {
-            Some(path) => read(path)?,
+            Some(path) => file::read(path)?,
             None => File::default(),
         };
         let base = path
@@ -278,7 +330,16 @@ impl Config {
             .map(Path::to_path_buf)
             .unwrap_or_default();
         let machines = Some(base.join("state-machines")).filter(|path| path.is_dir());
-        Config::resolve(flags, file, &base, machines)
+        let mut config = Config::resolve(flags, file.clone(), &base, machines)?;
+        let variables = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+        config.notices = unknown_variables(variables);
+        if let Some(path) = &path {
+            config
+                .notices
+                .extend(notices::readable_secrets(path, &file));
+        }
+        config.notices.extend(notices::short_retention(&config));
+        Ok(config)
     }
 
     /// The sample job types and nothing else, on a free port, whatever files and variables there are.
@@ -299,18 +360,23 @@ impl Config {
         base: &Path,
         machines: Option<PathBuf>,
     ) -> Result<Config, ConfigError> {
-        for function in file.functions.values_mut() {
+        for (name, function) in &mut file.functions {
+            function.check(name)?;
             let directory = function.directory.take().unwrap_or_default();
             let directory = base.join(directory);
             function.directory =
                 Some(directory).filter(|directory| !directory.as_os_str().is_empty());
         }
         file.services.below(base);
-        for provider in &mut file.auth.oidc {
+        if file.auth.as_ref().is_some_and(|auth| !auth.is_configured()) {
+            return Err(ConfigError::EmptyAuth);
+        }
+        let mut auth = file.auth.take().unwrap_or_default();
+        for provider in &mut auth.oidc {
             provider.jwks_file = provider.jwks_file.take().map(|path| base.join(path));
             provider.check()?;
         }
-        keep_apart(&mut file.auth.oidc, &file.auth.api_keys)?;
+        keep_apart(&mut auth.oidc, &auth.api_keys)?;
         let aws = aws(&flags, &mut file)?;
         let named = flags
             .state_machines
@@ -333,20 +399,19 @@ impl Config {
                 .or_else(|| file.data.map(|path| base.join(path)))
                 .unwrap_or_else(|| DATA.into()),
             state_machines: named.or(machines),
-            public_url: flags
-                .public_url
-                .or(file.public_url)
-                .map(|url| url.trim_end_matches('/').to_owned()),
-            log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+            public_url: public_url(flags.public_url.or(file.public_url))?,
+            log: flags.log.or(file.log).unwrap_or_else(|| LOG.to_owned()),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             samples: file.samples.unwrap_or(aws.is_none()),
+            sample_addresses: file.sample_addresses,
             retention: file.retention.unwrap_or(RETENTION),
             report_life: file.report_life.unwrap_or(REPORT_LIFE),
-            allowed_origins: file.allowed_origins,
+            allowed_origins: origins(file.allowed_origins)?,
+            open_metrics: file.open_metrics,
             attach_any_function: file.attach_any_function,
             chaos: flags.chaos.or(file.chaos),
             repair_every: file.repair_every,
-            auth: file.auth,
+            auth,
             aws,
             broker: Broker {
                 url: flags.broker_url.or(file.broker.url),
@@ -355,12 +420,10 @@ impl Config {
             limits: file.limits,
             functions: file.functions,
             services: file.services,
+            notices: Vec::new(),
         };
         if !config.internal_listen.ip().is_loopback() {
             return Err(ConfigError::InternalNotLoopback(config.internal_listen));
-        }
-        if config.repair_every.is_some_and(|every| every.is_zero()) {
-            return Err(ConfigError::NoRepair);
         }
         if let Some(url) = &config.broker.url {
             broker::valkey::Valkey::new(&url.0, broker::valkey::PREFIX)
@@ -369,8 +432,42 @@ impl Config {
         if !config.listen.ip().is_loopback() && !config.auth.is_configured() {
             return Err(ConfigError::OpenToAll(config.listen));
         }
+        if let Some(url) = &config.public_url
+            && !url.is_loopback()
+            && !config.auth.is_configured()
+        {
+            return Err(ConfigError::OpenToItsUsers(url.as_str().to_owned()));
+        }
+        if let Some(sentence) = rules::broken(&config) {
+            return Err(ConfigError::Rule(sentence));
+        }
         Ok(config)
     }
+}
+
+fn public_url(text: Option<String>) -> Result<Option<PublicUrl>, ConfigError> {
+    let parsed = text.map(|text| {
+        PublicUrl::parse(&text).map_err(|reason| ConfigError::PublicUrl { text, reason })
+    });
+    parsed.transpose()
+}
+
+/// Origins as browsers send them, `*` or `null`.
+fn origins(list: Option<Vec<String>>) -> Result<Option<Vec<String>>, ConfigError> {
+    let Some(list) = list else { return Ok(None) };
+    let origin = |text: String| {
+        if matches!(text.as_str(), "*" | "null") {
+            return Ok(text);
+        }
+        match PublicUrl::parse(&text) {
+            Ok(url) if url.path().is_empty() => Ok(url.origin().to_owned()),
+            _ => Err(ConfigError::Origin(text)),
+        }
+    };
+    list.into_iter()
+        .map(origin)
+        .collect::<Result<_, _>>()
+        .map(Some)
 }
 
 /// The section `[aws]` with its secret, checked alone and with what stands beside it.
@@ -409,17 +506,6 @@ fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> 
         Some((key, _, why)) => Err(ConfigError::NotWithAws(key, why)),
         None => Ok(Some(aws)),
     }
-}
-
-fn read(path: &Path) -> Result<File, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    toml::from_str(&text).map_err(|source| ConfigError::Parse {
-        path: path.to_path_buf(),
-        source: Box::new(source),
-    })
 }
 
 /// `30s`, `15m`, `2h`, `30d`.

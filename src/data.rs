@@ -1,4 +1,4 @@
-//! The data directory of the embedded mode: one server at a time, the database, the files, the secret.
+//! The data directory of the embedded mode: one server at a time, the database, the files, the secret. Only its owner may read it.
 //!
 //! | path | what |
 //! |---|---|
@@ -7,9 +7,9 @@
 //! | `files/` | uploads and results |
 //! | `secret.key` | 32 random bytes: signs tokens and addresses |
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -43,6 +43,17 @@ pub enum DataError {
         /// The other server's process.
         pid: Option<String>,
     },
+    /// It is something else.
+    #[error("the data directory {} is no directory: remove that file, or give the server another directory with --data", .0.display())]
+    NoDirectory(PathBuf),
+    /// Nothing can be written into it.
+    #[error("nothing can be written into the data directory {}: {source}; it must belong to the user who runs the server, and be on a file system that is not read-only", path.display())]
+    NotWritable {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A file of it cannot be used.
     #[error("{} cannot be used: {source}", path.display())]
     Io {
@@ -57,7 +68,7 @@ pub enum DataError {
 }
 
 impl DataDirectory {
-    /// Makes the directory if needed, and takes it for this process.
+    /// Makes the directory if needed, and takes it for this process. Nobody else may read what is in it: where others could, that ends.
     ///
     /// # Errors
     /// [`DataError`].
@@ -66,16 +77,21 @@ impl DataDirectory {
             let path = path.to_path_buf();
             move |source| DataError::Io { path, source }
         };
-        std::fs::create_dir_all(path).map_err(failed(path))?;
+        match std::fs::metadata(path) {
+            Ok(about) if about.is_dir() => tighten_directory(path, &about),
+            Ok(_) => return Err(DataError::NoDirectory(path.to_path_buf())),
+            Err(_) => make_directory(path).map_err(failed(path))?,
+        }
         let lock_path = path.join("lock");
-        let mut options = OpenOptions::new();
-        let opened = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&lock_path);
-        let mut lock = opened.map_err(failed(&lock_path))?;
+        let mut lock = private_file(&lock_path).map_err(|source| match source.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                DataError::NotWritable {
+                    path: path.to_path_buf(),
+                    source,
+                }
+            }
+            _ => failed(&lock_path)(source),
+        })?;
         let tried_until = Instant::now() + LOCK_WITHIN;
         while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             if error != rustix::io::Errno::WOULDBLOCK {
@@ -93,6 +109,9 @@ impl DataDirectory {
                 pid: Some(pid.trim().to_owned()).filter(|pid| !pid.is_empty()),
             });
         }
+        for name in FILES {
+            tighten(&path.join(name), PRIVATE_FILE);
+        }
         let written = lock.set_len(0).and_then(|()| lock.rewind());
         // The number is for that error only: a full disk is no reason not to start.
         if written
@@ -107,9 +126,16 @@ impl DataDirectory {
         })
     }
 
-    /// The database.
-    pub fn database(&self) -> PathBuf {
-        self.path.join("jobcast.db")
+    /// The database, made empty if needed: what SQLite puts beside it has the rights that it has.
+    ///
+    /// # Errors
+    /// [`DataError::Io`].
+    pub fn database(&self) -> Result<PathBuf, DataError> {
+        let path = self.path.join("jobcast.db");
+        match private_file(&path) {
+            Ok(_) => Ok(path),
+            Err(source) => Err(DataError::Io { path, source }),
+        }
     }
 
     /// The directory of the files, made if needed.
@@ -117,7 +143,19 @@ impl DataDirectory {
     /// # Errors
     /// [`DataError::Io`].
     pub fn files(&self) -> Result<PathBuf, DataError> {
-        shared_files(&self.path)
+        let path = self.path.join("files");
+        match std::fs::metadata(&path) {
+            Ok(about) if is_open(&about) => {
+                tighten(&path, PRIVATE_DIRECTORY);
+                tighten_below(&path);
+            }
+            Ok(_) => {}
+            Err(_) => make_directory(&path).map_err(|source| DataError::Io {
+                path: path.clone(),
+                source,
+            })?,
+        }
+        Ok(path)
     }
 
     /// The secret; made from `fresh` at the first start.
@@ -142,16 +180,130 @@ impl DataDirectory {
             .write(true)
             .create(true)
             .truncate(true)
-            .mode(0o600)
+            .mode(PRIVATE_FILE)
             .open(&beside)
             .map_err(failed)?;
-        file.write_all(&fresh)
+        file.set_permissions(Permissions::from_mode(PRIVATE_FILE))
+            .and_then(|()| file.write_all(&fresh))
             .and_then(|()| file.sync_all())
             .map_err(failed)?;
         std::fs::rename(&beside, &path).map_err(failed)?;
         let directory = File::open(&self.path).map_err(failed)?;
         directory.sync_all().map_err(failed)?;
         Ok(fresh)
+    }
+}
+
+/// Rights of a directory that is its owner's alone.
+pub const PRIVATE_DIRECTORY: u32 = 0o700;
+/// Rights of a file that is its owner's alone.
+pub const PRIVATE_FILE: u32 = 0o600;
+
+/// The files of a data directory.
+const FILES: &[&str] = &[
+    "jobcast.db",
+    "jobcast.db-wal",
+    "jobcast.db-shm",
+    "jobcast.db-journal",
+    "lock",
+    "secret.key",
+    "secret.key.new",
+];
+/// What else may be in one: the files, and what file systems have at their top.
+const DIRECTORIES: &[&str] = &["files", "lost+found"];
+
+/// Makes a directory that is its owner's alone, whatever the umask is; those above it are as usual.
+fn make_directory(path: &Path) -> io::Result<()> {
+    if let Some(above) = path.parent() {
+        std::fs::create_dir_all(above)?;
+    }
+    match DirBuilder::new().mode(PRIVATE_DIRECTORY).create(path) {
+        Ok(()) => std::fs::set_permissions(path, Permissions::from_mode(PRIVATE_DIRECTORY)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a file to read and write; a new one is its owner's alone.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(PRIVATE_FILE);
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => {
+            file.set_permissions(Permissions::from_mode(PRIVATE_FILE))?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether others than the owner may do anything.
+fn is_open(about: &Metadata) -> bool {
+    about.permissions().mode() & 0o077 != 0
+}
+
+/// Takes the rights of others away. A directory that holds something else, such as a home directory, stays as it is.
+fn tighten_directory(path: &Path, about: &Metadata) {
+    if !is_open(about) {
+        return;
+    }
+    let foreign = std::fs::read_dir(path).into_iter().flatten().flatten();
+    let foreign = foreign.map(|entry| entry.file_name()).find(|name| {
+        let ours = |known: &&&str| name.to_str() == Some(**known);
+        !FILES.iter().chain(DIRECTORIES).any(|known| ours(&known))
+    });
+    match foreign {
+        None => tighten(path, PRIVATE_DIRECTORY),
+        Some(name) => tracing::warn!(
+            "the data directory {} is open to other users of this machine, and stays so because it holds more than data ({}): give the server \
+             a directory of its own, or run `chmod 700` on this one",
+            path.display(),
+            name.display()
+        ),
+    }
+}
+
+/// Takes the rights of others away, and says so.
+fn tighten(path: &Path, mode: u32) {
+    let open =
+        std::fs::symlink_metadata(path).is_ok_and(|about| !about.is_symlink() && is_open(&about));
+    if !open {
+        return;
+    }
+    match std::fs::set_permissions(path, Permissions::from_mode(mode)) {
+        Ok(()) => tracing::info!(
+            "{} was open to other users of this machine; now it is its owner's alone",
+            path.display()
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "{} is open to other users of this machine, and that cannot be changed", path.display())
+        }
+    }
+}
+
+/// The same for all that is in a directory of files, once: below a closed directory nothing is reached.
+fn tighten_below(directory: &Path) {
+    let mut directories = vec![directory.to_path_buf()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(&directory)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let kind = entry.file_type();
+            let is = |wanted: fn(&std::fs::FileType) -> bool| kind.as_ref().is_ok_and(wanted);
+            let mode = if is(std::fs::FileType::is_dir) {
+                directories.push(entry.path());
+                PRIVATE_DIRECTORY
+            } else if is(std::fs::FileType::is_file) {
+                PRIVATE_FILE
+            } else {
+                continue;
+            };
+            // What cannot be changed is below a closed directory all the same.
+            let _ = std::fs::set_permissions(entry.path(), Permissions::from_mode(mode));
+        }
     }
 }
 
@@ -206,14 +358,76 @@ mod tests {
         assert!(matches!(data.secret([3; 32]), Err(DataError::Secret(_))));
     }
 
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).expect("there").permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn is_closed_to_others_from_the_beginning() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("new/data");
+        let data = DataDirectory::open(&path).expect("free");
+        data.secret([1; 32]).expect("made");
+        data.files().expect("made");
+        data.database().expect("made");
+        assert_eq!((mode(&path), mode(&path.join("files"))), (0o700, 0o700));
+        for name in ["lock", "secret.key", "jobcast.db"] {
+            assert_eq!(mode(&path.join(name)), 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn is_closed_when_it_was_open() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("data");
+        let open = |name: &str, mode: u32| {
+            let path = path.join(name);
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("set");
+        };
+        std::fs::create_dir_all(path.join("files/id")).expect("made");
+        for name in ["jobcast.db", "jobcast.db-wal", "lock", "files/id/a.txt"] {
+            std::fs::write(path.join(name), "").expect("written");
+            open(name, 0o644);
+        }
+        ["", "files", "files/id"]
+            .iter()
+            .for_each(|name| open(name, 0o755));
+        let data = DataDirectory::open(&path).expect("free");
+        data.files().expect("there");
+        for name in ["", "files", "files/id"] {
+            assert_eq!(mode(&path.join(name)), 0o700, "{name}");
+        }
+        for name in ["jobcast.db", "jobcast.db-wal", "lock", "files/id/a.txt"] {
+            assert_eq!(mode(&path.join(name)), 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_of_other_things_keeps_its_rights() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path();
+        std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("set");
+        std::fs::write(path.join("letters.txt"), "").expect("written");
+        DataDirectory::open(path).expect("free");
+        assert_eq!((mode(path), mode(&path.join("lock"))), (0o755, 0o600));
+    }
+
     #[test]
     fn a_place_that_cannot_be_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("file");
         std::fs::write(&file, "").expect("written");
-        let error = DataDirectory::open(&file.join("data"))
-            .expect_err("no directory")
-            .to_string();
-        assert!(error.contains("file/data cannot be used"), "{error}");
+        let error = |path: &Path| {
+            DataDirectory::open(path)
+                .expect_err("no directory")
+                .to_string()
+        };
+        let below = error(&file.join("data"));
+        assert!(below.contains("file/data cannot be used"), "{below}");
+        let itself = error(&file);
+        assert!(
+            itself.contains("file is no directory: remove that file"),
+            "{itself}"
+        );
     }
 }

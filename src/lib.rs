@@ -8,8 +8,10 @@
 //! | [`broker`] | from node to node |
 //! | [`hub`] | who watches which job, and what each has still to be told |
 //! | [`session`] | the real-time sockets |
+//! | [`peers`] | the connections, counted from `accept` |
 //! | [`realtime`] | hub, publisher and broker, put together |
 //! | [`chaos`] | breaking things on purpose |
+//! | [`printable`] | other people's text, made harmless for a terminal and the log |
 //! | [`cli`] | the command line |
 
 pub mod auth;
@@ -22,6 +24,9 @@ pub mod graphql;
 pub mod http;
 pub mod hub;
 pub mod log;
+pub mod nearest;
+pub mod peers;
+pub mod printable;
 pub mod publisher;
 pub mod realtime;
 pub mod server;

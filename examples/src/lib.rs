@@ -60,6 +60,22 @@ pub async fn run(name: &str) -> Result<(), Error> {
     }
 }
 
+/// The variable with the addresses, between commas, that the samples read besides the files of the job's server.
+pub const PLACES: &str = "JOBCAST_SAMPLE_ADDRESSES";
+
+/// Opens a file that whoever submitted the job named: the server's own, or one at an address of [`PLACES`].
+async fn open(job: &functions::Job, url: &str) -> Result<functions::Download, functions::Failure> {
+    static ALLOWED: std::sync::OnceLock<functions::Places> = std::sync::OnceLock::new();
+    let allowed = match ALLOWED.get() {
+        Some(allowed) => allowed,
+        None => {
+            let places = functions::Places::parse(&std::env::var(PLACES).unwrap_or_default())?;
+            ALLOWED.get_or_init(|| places)
+        }
+    };
+    Ok(job.download_from(url, allowed).await?)
+}
+
 /// Runs work that computes for long on a thread of its own, so that progress goes out meanwhile.
 async fn compute<T, F>(work: F) -> Result<T, functions::Failure>
 where

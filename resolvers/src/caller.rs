@@ -148,6 +148,11 @@ impl Caller {
         }
     }
 
+    /// Whether it may look at how the service does.
+    pub fn may_operate(&self) -> bool {
+        self.has(&[Role::Operator, Role::Admin])
+    }
+
     /// Whether it may publish.
     ///
     /// # Errors

@@ -1,7 +1,9 @@
 //! Files of jobs: signed addresses that a client may PUT to or GET from, and the objects behind them. The HTTP itself is the edge's.
 //!
-//! An address is `BASE/files/UPLOAD/NAME?expires=MILLIS&…&signature=…`; whoever holds it may use it until it expires.
+//! An address is `BASE/files/UPLOAD/NAME?expires=MILLIS&…&signature=…`; whoever holds it may use it until it expires. What is signed is
+//! decoded, so that clients which write addresses in a form of their own are served too.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,8 +16,14 @@ use crate::token::Signer;
 
 /// Bytes of one upload, at most: 1 GiB.
 pub const UPLOAD_BYTES: u64 = 1024 * 1024 * 1024;
+/// Bytes of an upload that are written at a time where the store does not ask for more.
+pub const PART_BYTES: usize = 256 * 1024;
+/// Bytes of one part of an upload to S3, but for the last; it takes no smaller ones.
+pub const S3_PART_BYTES: usize = 5 * 1024 * 1024;
 /// Bytes of a file's name.
 pub const NAME_BYTES: usize = 255;
+/// Bytes of a file's name within its key.
+pub const KEY_NAME_BYTES: usize = 100;
 /// How long a PUT address is good, in milliseconds: one hour.
 pub const PUT_LIFE_MILLIS: i64 = 60 * 60 * 1000;
 /// How long a GET address is good, in milliseconds: seven days (the longest that S3 signs for).
@@ -27,6 +35,7 @@ pub struct Files {
     objects: Arc<dyn ObjectStore>,
     signer: Signer,
     base: String,
+    part_bytes: usize,
 }
 
 impl fmt::Debug for Files {
@@ -40,7 +49,7 @@ impl fmt::Debug for Files {
 /// A place for one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
-    /// `UPLOAD/NAME`: the object's key.
+    /// The object's key: a number, `/`, and what is plain of the file's name.
     pub id: String,
     /// The file's name.
     pub name: String,
@@ -68,6 +77,8 @@ pub enum Grant {
     Get {
         /// The object.
         key: Path,
+        /// What it is called where it is kept.
+        name: String,
         /// Its media type.
         content_type: String,
     },
@@ -110,7 +121,20 @@ impl Files {
             objects,
             signer,
             base: base.into(),
+            part_bytes: PART_BYTES,
         }
+    }
+
+    /// The same, where parts of an upload must have this many bytes, but for the last: 5 MiB in S3.
+    #[must_use]
+    pub fn with_parts_of(mut self, bytes: usize) -> Files {
+        self.part_bytes = bytes;
+        self
+    }
+
+    /// Bytes of an upload that are held before they are written as one part.
+    pub fn part_bytes(&self) -> usize {
+        self.part_bytes
     }
 
     /// The store behind.
@@ -131,8 +155,7 @@ impl Files {
         now: Time,
     ) -> Result<Upload, UploadError> {
         check("name", "bytes", name.len(), NAME_BYTES)?;
-        let bad = |c: char| c == '/' || c == '\\' || c.is_control();
-        if name.is_empty() || name == "." || name == ".." || name.contains(bad) {
+        if !is_name(name) {
             return Err(UploadError::Name(name.to_owned()));
         }
         let content_type = content_type.unwrap_or("application/octet-stream");
@@ -147,17 +170,17 @@ impl Files {
             .ok()
             .filter(|size| *size <= UPLOAD_BYTES)
             .ok_or(UploadError::Size(size))?;
-        let id = format!("{unique:032x}/{}", encode(name));
+        let key_name = key_name(name);
+        let id = format!("{unique:032x}/{key_name}");
         let expires_at = now.plus_millis(PUT_LIFE_MILLIS);
+        let get_until = now.plus_millis(GET_LIFE_MILLIS);
+        let mut get_url = self.address("GET", &id, get_until, None, content_type);
+        if key_name != name {
+            get_url.extend(["&name=", &encode(name)]);
+        }
         Ok(Upload {
             put_url: self.address("PUT", &id, expires_at, Some(size), content_type),
-            get_url: self.address(
-                "GET",
-                &id,
-                now.plus_millis(GET_LIFE_MILLIS),
-                None,
-                content_type,
-            ),
+            get_url,
             id,
             name: name.to_owned(),
             expires_at,
@@ -172,17 +195,15 @@ impl Files {
         size: Option<u64>,
         content_type: &str,
     ) -> String {
-        let size = size.map_or_else(String::new, |size| format!("&size={size}"));
-        let query = format!(
-            "expires={}{size}&type={}",
-            expires_at.as_millis(),
-            encode(content_type)
-        );
+        let (id, query) = signed(id, expires_at.as_millis(), size, content_type);
         let signature = self.signer.sign(&format!("{method} {id}?{query}"));
         format!("{}/files/{id}?{query}&signature={signature}", self.base)
     }
 
     /// What a request may do: `method` is `PUT` or `GET`, `id` the path after `/files/`, `query` the query, both as sent.
+    ///
+    /// What is signed is what an address means, not how it is written: a client may encode it otherwise, put its parameters into another
+    /// order, or add some of its own.
     ///
     /// # Errors
     /// [`AddressError`].
@@ -193,41 +214,113 @@ impl Files {
         query: &str,
         now: Time,
     ) -> Result<Grant, AddressError> {
-        let (signed, signature) = query
-            .rsplit_once("&signature=")
-            .ok_or(AddressError::Invalid)?;
-        if !self
-            .signer
-            .verify(&format!("{method} {id}?{signed}"), signature)
-        {
-            return Err(AddressError::Invalid);
-        }
-        let value = |name: &str| {
-            signed
-                .split('&')
-                .filter_map(|pair| pair.split_once('='))
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value)
-        };
-        let expires_at = value("expires")
-            .and_then(|millis| millis.parse().ok())
-            .ok_or(AddressError::Invalid)?;
-        if Time::from_millis(expires_at) <= now {
+        let id = decode(id, false).ok_or(AddressError::Invalid)?;
+        // A `+` stands for a space in a form and for itself elsewhere; whichever of them was signed is meant.
+        let readings = [true, false].map(|plus| self.read(method, &id, query, plus));
+        let address = readings.into_iter().flatten().next();
+        let address = address.ok_or(AddressError::Invalid)?;
+        if Time::from_millis(address.expires_at) <= now {
             return Err(AddressError::Expired);
         }
-        let content_type = value("type")
-            .and_then(decode)
-            .ok_or(AddressError::Invalid)?;
-        let key = Path::from_url_path(id).map_err(|_| AddressError::Invalid)?;
-        Ok(match value("size").map(str::parse) {
+        let key = Path::parse(&id).map_err(|_| AddressError::Invalid)?;
+        Ok(match address.size {
             Some(size) => Grant::Put {
                 key,
-                size: size.map_err(|_| AddressError::Invalid)?,
-                content_type,
+                size,
+                content_type: address.content_type,
             },
-            None => Grant::Get { key, content_type },
+            None => Grant::Get {
+                name: address.name.unwrap_or_else(|| last(&id).to_owned()),
+                key,
+                content_type: address.content_type,
+            },
         })
     }
+
+    /// The address, when it is signed.
+    fn read(&self, method: &str, id: &str, query: &str, plus_is_space: bool) -> Option<Address> {
+        let mut found: BTreeMap<String, String> = BTreeMap::new();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name, plus_is_space)?;
+            let known = ["expires", "size", "type", "name", "signature"].contains(&name.as_str());
+            // Twice the same parameter would be read by others as the other one.
+            if known && found.insert(name, decode(value, plus_is_space)?).is_some() {
+                return None;
+            }
+        }
+        let expires_at = found.get("expires")?.parse().ok()?;
+        let size = found
+            .get("size")
+            .map(|size| size.parse())
+            .transpose()
+            .ok()?;
+        let content_type = found.remove("type")?;
+        let (id, query) = signed(id, expires_at, size, &content_type);
+        let text = format!("{method} {id}?{query}");
+        self.signer
+            .verify(&text, found.get("signature")?)
+            .then(|| Address {
+                expires_at,
+                size,
+                content_type,
+                name: found.remove("name").filter(|name| is_name(name)),
+            })
+    }
+}
+
+/// An address that was signed.
+struct Address {
+    expires_at: i64,
+    size: Option<u64>,
+    content_type: String,
+    /// Not signed: it is only what a download is called, and a client may bring it into another normal form.
+    name: Option<String>,
+}
+
+/// Path and query of an address, in the one form in which they are signed. `id` is not encoded.
+fn signed(id: &str, expires_at: i64, size: Option<u64>, content_type: &str) -> (String, String) {
+    let id: Vec<String> = id.split('/').map(encode).collect();
+    let size = size.map_or_else(String::new, |size| format!("&size={size}"));
+    let query = format!("expires={expires_at}{size}&type={}", encode(content_type));
+    (id.join("/"), query)
+}
+
+/// The last segment of a key.
+fn last(id: &str) -> &str {
+    id.rsplit('/').next().unwrap_or(id)
+}
+
+/// Whether a file can have this name.
+fn is_name(name: &str) -> bool {
+    let bad = |c: char| c == '/' || c == '\\' || c.is_control();
+    !matches!(name, "" | "." | "..") && name.len() <= NAME_BYTES && !name.contains(bad)
+}
+
+/// What a file is called in its key: letters, digits and `.`, `_`, `-` of its name, and at most [`KEY_NAME_BYTES`] of them, for a key must
+/// be the same in every encoding and normal form, and fit into a directory of every file system.
+fn key_name(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || ".-_".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
+    if plain.len() <= KEY_NAME_BYTES {
+        return plain;
+    }
+    // What kind of file it is still shows.
+    let kind = plain.rfind('.').map_or("", |at| &plain[at..]);
+    let kind = if kind.len() <= KEY_NAME_BYTES / 4 {
+        kind
+    } else {
+        ""
+    };
+    format!("{}{kind}", &plain[..KEY_NAME_BYTES - kind.len()])
 }
 
 /// Percent-encodes everything but RFC 3986's unreserved characters.
@@ -242,17 +335,19 @@ fn encode(text: &str) -> String {
     })
 }
 
-fn decode(text: &str) -> Option<String> {
+fn decode(text: &str, plus_is_space: bool) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
-        if byte == b'%' {
-            let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = &after[2..];
-        } else {
-            bytes.push(byte);
-            rest = after;
+        rest = after;
+        match byte {
+            b'+' if plus_is_space => bytes.push(b' '),
+            b'%' => {
+                let digits = std::str::from_utf8(after.get(..2)?).ok()?;
+                bytes.push(u8::from_str_radix(digits, 16).ok()?);
+                rest = &after[2..];
+            }
+            other => bytes.push(other),
         }
     }
     String::from_utf8(bytes).ok()
@@ -308,6 +403,125 @@ mod tests {
             files.grant("GET", &id, &query, now),
             Ok(Grant::Get { .. })
         ));
+    }
+
+    /// As clients write an address: encoding, order, additions.
+    fn written_otherwise(query: &str) -> Vec<String> {
+        let (mut lower, mut rest) = (String::new(), query.chars());
+        while let Some(c) = rest.next() {
+            lower.push(c);
+            if c == '%' {
+                lower.extend(rest.by_ref().take(2).map(|c| c.to_ascii_lowercase()));
+            }
+        }
+        let mut pairs: Vec<&str> = query.split('&').collect();
+        pairs.reverse();
+        let all: String = query
+            .split('&')
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap();
+                let value = decode(value, false).unwrap();
+                let value: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+                format!("{name}={value}&")
+            })
+            .collect();
+        vec![
+            lower,
+            pairs.join("&"),
+            all,
+            query
+                .replace("%2F", "/")
+                .replace("%3B", ";")
+                .replace("%3D", "="),
+            query.replace("%20", "+"),
+            query.replace("%2B", "+"),
+            format!("utm_source=mail&{query}&_=1"),
+            format!("{query}&"),
+        ]
+    }
+
+    #[test]
+    fn an_address_means_the_same_however_it_is_written() {
+        let (files, now) = (files(), Time::from_millis(0));
+        for name in [
+            "plain.txt",
+            "a b+c%20d.txt",
+            "söt bild.png",
+            "so\u{308}t.png",
+            "привет мир.pdf",
+            "日本語のファイル.csv",
+            "עברית.txt",
+            "العربية.txt",
+            "👩‍👩‍👧.gif",
+            "~tilde'quote(1)!*.txt",
+            "#?&=;,.txt",
+            &"ü".repeat(NAME_BYTES / 2),
+            &format!("{}.tar", "%".repeat(NAME_BYTES - 4)),
+        ] {
+            for kind in ["image/svg+xml", "text/plain; charset=utf-8"] {
+                let upload = files.upload(name, Some(kind), 5, 9, now).unwrap();
+                assert!(last(&upload.id).len() <= KEY_NAME_BYTES, "{}", upload.id);
+                for (method, url) in [("PUT", &upload.put_url), ("GET", &upload.get_url)] {
+                    let (id, query) = split(url);
+                    let encoded: String = id
+                        .chars()
+                        .map(|c| {
+                            if c == '/' {
+                                "/".to_owned()
+                            } else {
+                                format!("%{:02X}", u32::from(c))
+                            }
+                        })
+                        .collect();
+                    let granted = files.grant(method, &id, &query, now).unwrap();
+                    assert_eq!(files.grant(method, &encoded, &query, now).unwrap(), granted);
+                    if let Grant::Get { name: told, .. } = &granted {
+                        assert_eq!(told, name);
+                    }
+                    for other in written_otherwise(&query) {
+                        let found = files.grant(method, &id, &other, now);
+                        let key = |grant: &Grant| match grant {
+                            Grant::Put { key, .. } | Grant::Get { key, .. } => key.clone(),
+                        };
+                        assert_eq!(
+                            key(&found.unwrap_or_else(|_| panic!("{other}"))),
+                            key(&granted)
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_parameter_that_stands_twice_is_refused() {
+        let (files, now) = (files(), Time::from_millis(0));
+        let upload = files.upload("a", None, 5, 9, now).unwrap();
+        let (id, query) = split(&upload.put_url);
+        for more in ["size=5", "expires=9", "signature=x", "%73ize=5", "type=a"] {
+            let both = format!("{query}&{more}");
+            assert_eq!(
+                files.grant("PUT", &id, &both, now),
+                Err(AddressError::Invalid),
+                "{more}"
+            );
+        }
+    }
+
+    #[test]
+    fn addresses_of_earlier_versions_are_still_valid() {
+        let (files, now) = (files(), Time::from_millis(0));
+        let (id, query) = (
+            format!("{:032x}/s%C3%B6t%20bild.png", 9),
+            "expires=7&type=image%2Fpng",
+        );
+        let signature = Signer::new([1; 32]).sign(&format!("GET {id}?{query}"));
+        let granted = files.grant("GET", &id, &format!("{query}&signature={signature}"), now);
+        let Ok(Grant::Get { key, name, .. }) = granted else {
+            panic!("{granted:?}")
+        };
+        assert_eq!(key, Path::from_url_path(&id).unwrap());
+        assert_eq!(name, "söt bild.png");
     }
 
     #[test]

@@ -220,7 +220,7 @@ impl Jwks {
 fn http() -> reqwest::Client {
     // A second installation fails, and then the first one is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = || reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    let builder = || outgoing::client().redirect(reqwest::redirect::Policy::none());
     // A machine without any root certificate still reads keys at a loopback address.
     builder().build().unwrap_or_else(|_| {
         let built = builder().tls_certs_only([]).build();

@@ -189,10 +189,8 @@ fn is_safe(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else {
         return false;
     };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let address = host.parse::<std::net::IpAddr>();
-    let loopback = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
-    url.scheme() == "https" && !host.is_empty() || url.scheme() == "http" && loopback
+    let has_host = url.host_str().is_some_and(|host| !host.is_empty());
+    url.scheme() == "https" && has_host || url.scheme() == "http" && outgoing::is_loopback(&url)
 }
 
 /// A provider, with its keys.

@@ -161,7 +161,7 @@ async fn api_keys_and_our_own_tokens() {
     assert_eq!(subject(&open, None, None).await, Ok("dev".into()));
     assert_eq!(subject(&open, None, Some("any")).await, Ok("dev".into()));
     for auth in [&open, &closed] {
-        let watcher = Ok(format!("watch:{job}"));
+        let watcher = Ok("watch:ann".to_owned());
         assert_eq!(subject(auth, Some(&own), None).await, watcher);
         assert_eq!(
             subject(auth, Some(&old), None).await,

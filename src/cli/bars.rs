@@ -10,7 +10,8 @@ use job::{Job, Status, Step, StepStatus};
 use super::error::CliError;
 use super::follow::Show;
 use super::job::{Look, Seen, items, millis, step_millis};
-use super::output::{BOLD, DIM, RED, YELLOW, columns, duration, paint, shorten};
+use super::output::{columns, duration};
+use super::text::{BOLD, DIM, PLAIN, RED, Text, YELLOW, padded, paint, shorten, width};
 
 /// How often the sign of life turns.
 const TICK: Duration = Duration::from_millis(120);
@@ -21,8 +22,15 @@ const BAR: usize = 24;
 const FILLED: &str = "━╸─";
 /// Columns at the end of a line that stay free, so that the `^C` of the terminal does not begin another one.
 const MARGIN: usize = 4;
-/// Columns for words in any case.
+/// Columns that the words keep when the bar is made narrower.
 const LEAST_WORDS: usize = 10;
+/// A bar of fewer characters says nothing.
+const LEAST_BAR: usize = 4;
+/// What a line has besides its name, its bar and its words: the mark, and the share done.
+const FIXED: usize = 2 + " 100%".len();
+
+/// What stands before a step.
+const INDENT: &str = "  ";
 
 /// Texts, each in its style.
 type Words = Vec<(Style, String)>;
@@ -61,20 +69,22 @@ impl Bars {
             brief,
             last: None,
         };
-        bars.whole.set_style(style(DIM, "{spinner}", ""));
+        bars.whole
+            .set_style(style(DIM, "{spinner}", "", bars.layout()));
         bars.whole.set_prefix(bars.titled(""));
         bars.whole.enable_steady_tick(TICK);
         bars
     }
 
     fn update(&mut self, job: &Job) {
-        let names = job.steps.iter().map(|step| step.name.chars().count() + 2);
-        let names = names.chain([job.job_type.chars().count()]);
+        let names = job
+            .steps
+            .iter()
+            .map(|step| width(&step.name) + INDENT.len());
+        let names = names.chain([width(&job.job_type)]);
         self.width = self.width.max(names.max().unwrap_or(0));
         self.whole.set_prefix(self.titled(&job.job_type));
-        if self.last.as_ref().map(|last| last.status) != Some(job.status) {
-            self.turn(job.status);
-        }
+        self.turn(job.status);
         self.whole.set_position(job.progress.into());
         self.tell(whole_words(job));
         let shows_steps = !self.brief || matches!(job.status, Status::Running | Status::Waiting);
@@ -91,19 +101,24 @@ impl Bars {
             self.steps.push(bar);
         }
         for (bar, step) in self.steps.iter().zip(steps) {
-            bar.set_style(style(step.status.style(), step.status.mark(), "  "));
-            let width = self.width - 2;
-            bar.set_prefix(format!("{:<width$}", step.name));
+            let layout = self.layout();
+            let (status, name) = (step.status, layout.name.saturating_sub(INDENT.len()));
+            bar.set_style(style(status.style(), status.mark(), INDENT, layout));
+            bar.set_prefix(padded(&shorten(&step.name, name), name));
             bar.set_position(step.progress.into());
-            bar.set_message(fit(step_words(step), self.room()));
+            bar.set_message(fit(step_words(step), layout.words));
         }
     }
 
-    /// Another status: another look.
+    /// Looks as this status does.
     fn turn(&self, status: Status) {
         let moves = !status.is_terminal() && status != Status::Queued;
         let mark = if moves { "{spinner}" } else { status.mark() };
-        self.whole.set_style(style(status.style(), mark, ""));
+        self.whole
+            .set_style(style(status.style(), mark, "", self.layout()));
+        if self.last.as_ref().map(|last| last.status) == Some(status) {
+            return;
+        }
         if moves {
             self.whole.enable_steady_tick(TICK);
         } else {
@@ -112,20 +127,50 @@ impl Bars {
     }
 
     fn titled(&self, job_type: &str) -> String {
-        let (title, width) = (self.title.as_deref().unwrap_or(job_type), self.width);
-        shown(&paint(BOLD, format_args!("{title:<width$}")))
+        let (title, width) = (
+            self.title.as_deref().unwrap_or(job_type),
+            self.layout().name,
+        );
+        shown(&paint(BOLD, padded(&shorten(title, width), width)))
     }
 
     fn tell(&self, words: Words) {
-        self.whole.set_message(fit(words, self.room()));
+        self.whole.set_message(fit(words, self.layout().words));
     }
 
-    /// Columns for the words after a bar.
-    fn room(&self) -> usize {
-        let before = "✔ ".chars().count() + self.width + 1 + BAR + " 100%  ".len();
-        columns().map_or(usize::MAX, |columns| {
-            columns.saturating_sub(before + MARGIN).max(LEAST_WORDS)
-        })
+    /// How the columns of the terminal are shared out.
+    fn layout(&self) -> Layout {
+        columns().map_or(
+            Layout {
+                name: self.width,
+                bar: BAR,
+                words: usize::MAX,
+            },
+            |columns| Layout::of(columns, self.width),
+        )
+    }
+}
+
+/// Columns of the parts of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Layout {
+    name: usize,
+    bar: usize,
+    words: usize,
+}
+
+impl Layout {
+    /// On a terminal of so many columns, for names of at most this width: the words become shorter first, then the bar goes, then names are
+    /// cut.
+    fn of(columns: usize, width: usize) -> Layout {
+        let room = columns.saturating_sub(MARGIN + FIXED);
+        let name = width.min(room).max(1);
+        let room = room.saturating_sub(name);
+        // A space before the bar, two before the words.
+        let bar = BAR.min(room.saturating_sub(3 + LEAST_WORDS));
+        let bar = if bar < LEAST_BAR { 0 } else { bar };
+        let words = room.saturating_sub(2 + if bar > 0 { bar + 1 } else { 0 });
+        Layout { name, bar, words }
     }
 }
 
@@ -159,7 +204,7 @@ impl Show for Bars {
     }
 }
 
-fn style(colour: Style, mark: &str, indent: &str) -> ProgressStyle {
+fn style(colour: Style, mark: &str, indent: &str, layout: Layout) -> ProgressStyle {
     let name = match colour.get_fg_color() {
         Some(Color::Ansi(AnsiColor::Green)) => "green",
         Some(Color::Ansi(AnsiColor::Red)) => "red",
@@ -171,8 +216,11 @@ fn style(colour: Style, mark: &str, indent: &str) -> ProgressStyle {
         "{spinner}" => format!("{{spinner:.{name}}}"),
         mark => shown(&paint(colour, mark)),
     };
-    let template =
-        format!("{indent}{mark} {{prefix}} {{bar:{BAR}.{name}/dim}} {{pos:>3}}%  {{msg}}");
+    let bar = match layout.bar {
+        0 => String::new(),
+        width => format!("{{bar:{width}.{name}/dim}} "),
+    };
+    let template = format!("{indent}{mark} {{prefix}} {bar}{{pos:>3}}%  {{msg}}");
     ProgressStyle::with_template(&template)
         .expect("the template is well-formed")
         .progress_chars(FILLED)
@@ -186,7 +234,7 @@ fn whole_words(job: &Job) -> Words {
     }
     words.extend(match (&job.error, &job.message, millis(job)) {
         (Some(error), ..) => Some((RED, error.name.clone())),
-        (None, _, Some(millis)) => Some((Style::new(), format!("in {}", duration(millis)))),
+        (None, _, Some(millis)) => Some((PLAIN, format!("in {}", duration(millis)))),
         (None, message, None) => message.clone().map(|message| (DIM, message)),
     });
     words
@@ -194,7 +242,7 @@ fn whole_words(job: &Job) -> Words {
 
 fn step_words(step: &Step) -> Words {
     let mut words = Words::new();
-    words.extend(items(step).map(|items| (Style::new(), items)));
+    words.extend(items(step).map(|items| (PLAIN, items)));
     match step.status {
         StepStatus::Pending | StepStatus::Running | StepStatus::Succeeded | StepStatus::Failed => {}
         other => words.push((other.style(), other.as_str().to_owned())),
@@ -213,25 +261,68 @@ fn step_words(step: &Step) -> Words {
 
 /// As much of the words as there is room for.
 fn fit(words: Words, mut room: usize) -> String {
-    let mut text = String::new();
-    for (style, word) in words {
+    let mut text = Text::default();
+    for (at, (style, word)) in words.into_iter().enumerate() {
         if room < 2 {
             break;
         }
         let word = shorten(&word, room);
-        room = room.saturating_sub(word.chars().count() + 1);
-        if !text.is_empty() {
-            text.push(' ');
+        room = room.saturating_sub(width(&word) + 1);
+        if at > 0 {
+            text.add(" ");
         }
-        text.push_str(&paint(style, word));
+        text.add(paint(style, word));
     }
     shown(&text)
 }
 
 /// Without colours where there must be none.
-fn shown(text: &str) -> String {
+fn shown(text: &Text) -> String {
     match AutoStream::choice(&std::io::stderr()) {
-        ColorChoice::Never => anstream::adapter::strip_str(text).to_string(),
-        _ => text.to_owned(),
+        ColorChoice::Never => text.unstyled(),
+        _ => text.styled().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_into_its_terminal() {
+        let layout = |columns, width| {
+            let Layout { name, bar, words } = Layout::of(columns, width);
+            (name, bar, words)
+        };
+        assert_eq!(layout(80, 15), (15, BAR, 27));
+        assert_eq!(layout(46, 15), (15, 7, 10));
+        assert_eq!(layout(40, 15), (15, 0, 12));
+        assert_eq!(layout(20, 15), (9, 0, 0));
+        for columns in 1..200 {
+            for width in 1..60 {
+                let Layout { name, bar, words } = Layout::of(columns, width);
+                let gaps = usize::from(bar > 0) + if words > 0 { 2 } else { 0 };
+                let line = FIXED + name + bar + words + gaps;
+                assert!(
+                    line <= columns || columns < FIXED + MARGIN + 1,
+                    "{columns} {width}: {line}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn words_are_cut_to_their_room() {
+        let words = || {
+            vec![
+                (RED, "東京東京".to_owned()),
+                (PLAIN, "\u{1b}[2Jx".to_owned()),
+            ]
+        };
+        for room in 0..30 {
+            let bare = anstream::adapter::strip_str(&fit(words(), room)).to_string();
+            assert!(width(&bare) <= room, "{room}: {bare:?}");
+        }
+        assert!(!fit(words(), usize::MAX).contains("\u{1b}[2J"));
     }
 }

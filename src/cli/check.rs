@@ -7,7 +7,8 @@ use workflow::{Machines, Problem, Severity};
 
 use super::Outcome;
 use super::error::CliError;
-use super::output::{BOLD, DIM, GREEN, RED, YELLOW, paint, print, print_json};
+use super::output::{print, print_json};
+use super::text::{BOLD, DIM, GREEN, RED, YELLOW, paint, text};
 
 pub(super) fn check(directory: &Path, json: bool) -> Result<Outcome, CliError> {
     if !directory.is_dir() {
@@ -55,10 +56,11 @@ pub(super) fn check(directory: &Path, json: bool) -> Result<Outcome, CliError> {
                 ),
             ),
         };
-        print(format_args!(
-            "{}: {verdict}",
-            counted(checked.files, "state machine")
-        ));
+        print(text![
+            counted(checked.files, "state machine"),
+            ": ",
+            verdict
+        ]);
     }
     Ok(if errors == 0 {
         Outcome::Succeeded
@@ -86,13 +88,10 @@ fn show(problem: &Problem) {
             .position
             .map(|(line, column)| format!("line {line}, column {column}")),
     );
-    print(format_args!(
-        "  {severity} {}",
-        paint(DIM, place.join("  "))
-    ));
+    print(text!["  ", severity, " ", paint(DIM, place.join("  "))]);
     print(format_args!("    {}", problem.message));
     if let Some(hint) = &problem.hint {
-        print(format_args!("    {} {hint}", paint(DIM, "→")));
+        print(text!["    ", paint(DIM, "→"), " ", hint]);
     }
 }
 

@@ -1,6 +1,5 @@
 //! GraphQL over HTTP to a Jobcast server. It asks again only where asking twice does no harm.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::Args;
@@ -148,7 +147,7 @@ impl Client {
             ));
         }
         Ok(Client {
-            http: connections(is_loopback(&base)),
+            http: connections(),
             base,
             key,
         })
@@ -157,6 +156,11 @@ impl Client {
     /// The server's address, without a slash at the end.
     pub(super) fn url(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
+    }
+
+    /// The same, as it is parsed.
+    pub(super) fn base(&self) -> &Url {
+        &self.base
     }
 
     /// The address of its real-time door.
@@ -241,7 +245,7 @@ impl Client {
             .map_err(|error| Try::Again(self.broken(&error)))?;
         let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
             let text = String::from_utf8_lossy(&body);
-            let text = super::output::shorten(&text, SHOWN_CHARACTERS);
+            let text = super::text::shorten(&text, SHOWN_CHARACTERS);
             let url = self.url().to_owned();
             return Err(
                 if matches!(
@@ -320,28 +324,14 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     error.to_string()
 }
 
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost"
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-fn connections(loopback: bool) -> reqwest::Client {
+fn connections() -> reqwest::Client {
     // A second installation fails, and then the first one is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
-        let builder = reqwest::Client::builder()
+        outgoing::client()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(STALL_TIMEOUT)
-            .user_agent(concat!("jobcast/", env!("CARGO_PKG_VERSION")));
-        // No proxy reaches this machine's own addresses.
-        if loopback {
-            builder.no_proxy()
-        } else {
-            builder
-        }
+            .user_agent(concat!("jobcast/", env!("CARGO_PKG_VERSION")))
     };
     // A machine without any root certificate still talks to a server on itself.
     builder().build().unwrap_or_else(|_| {
@@ -397,17 +387,5 @@ mod tests {
         assert!(!format!("{server:?}{client:?}").contains("secret"));
         let error = Client::new("http://h", Some("secret\n".into())).expect_err("a line end");
         assert!(!error.to_string().contains("secret"));
-    }
-
-    #[test]
-    fn this_machine_is_reached_without_a_proxy() {
-        for (url, loopback) in [
-            ("http://127.0.0.1:1", true),
-            ("http://[::1]:1", true),
-            ("http://localhost:1", true),
-            ("http://example.com", false),
-        ] {
-            assert_eq!(is_loopback(&Url::parse(url).expect(url)), loopback, "{url}");
-        }
     }
 }

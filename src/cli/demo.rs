@@ -20,12 +20,14 @@ use super::error::CliError;
 use super::follow::follow;
 use super::job::Seen;
 use super::lines::Lines;
-use super::output::{BOLD, DIM, is_interactive, paint, print, print_json};
+use super::output::{is_interactive, print, print_json};
 use super::samples::{SAMPLES, Sample};
+use super::signals::until_interrupted;
 use super::submit::{random_token, submit};
 use super::terminal::Quiet;
+use super::text::{BOLD, DIM, paint, text};
 use super::upload::upload;
-use super::watch::{headline, until_interrupted};
+use super::watch::headline;
 use crate::config::Config;
 use crate::server::{ServeError, serve};
 
@@ -140,7 +142,10 @@ impl Demo {
             .next()
             .unwrap_or_else(|| "jobcast".to_owned());
         let (address, data, id) = (inside.address, quoted(&inside.data), first.job.id);
-        let heading = |text: &str| print(format_args!("\n{}", paint(BOLD, text)));
+        let heading = |text: &str| {
+            print("");
+            print(paint(BOLD, text));
+        };
         if self.serve {
             heading("The results and GraphiQL are served until Ctrl-C");
             print(format_args!("  http://{address}/"));
@@ -262,11 +267,8 @@ fn is_expected(sample: &Sample, seen: &Seen) -> bool {
 }
 
 fn report(inside: &Inside, sample: &Sample, seen: &Seen) {
-    print(format_args!(
-        "\n{}  {}",
-        paint(BOLD, sample.name),
-        headline(&seen.job)
-    ));
+    print("");
+    print(text![paint(BOLD, sample.name), "  ", headline(&seen.job)]);
     if sample.error.is_some() && is_expected(sample, seen) {
         print(paint(
             DIM,

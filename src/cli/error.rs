@@ -3,14 +3,18 @@
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
+use crate::log::filter::FilterError;
+use crate::printable::printable;
 use crate::server::ServeError;
 
 /// Exit status of a command that failed.
 pub(super) const FAILED: u8 = 1;
 /// Exit status of a command line or configuration that is wrong; clap's own too.
 pub(super) const USAGE: u8 = 2;
-/// Exit status after Ctrl-C, as shells have it: 128 and the number of SIGINT.
-pub(super) const INTERRUPTED: u8 = 130;
+/// Exit status after a signal, as shells have it: this and the signal's number.
+pub(super) const SIGNALLED: u8 = 128;
+/// Exit status of a watch whose output nobody reads any more: 128 and the number of SIGPIPE.
+pub(super) const BROKEN_PIPE: u8 = 141;
 
 /// Why a command ends without having done what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -22,14 +26,12 @@ pub(super) enum CliError {
     #[error("{0}")]
     Config(#[from] ConfigError),
     /// The log filter.
-    #[error(
-        "log is `{filter}`, and that is not a filter: {source}; try info, or jobcast=debug,warn"
-    )]
+    #[error("log is `{filter}`, and that is not a filter: {source}")]
     Log {
         /// The filter.
         filter: String,
         /// What is wrong with it.
-        source: tracing_subscriber::filter::ParseError,
+        source: FilterError,
     },
     /// The server does not start, or broke.
     #[error("{0}")]
@@ -54,7 +56,8 @@ pub(super) enum CliError {
     },
     /// Somebody else answers.
     #[error(
-        "what answers at {url} is not a Jobcast server: {reason}\nSay where the server is with --url or JOBCAST_URL"
+        "what answers at {url} is not a Jobcast server: {}\nSay where the server is with --url or JOBCAST_URL",
+        printable(reason)
     )]
     NotJobcast {
         /// The address.
@@ -63,7 +66,7 @@ pub(super) enum CliError {
         reason: String,
     },
     /// The server says no.
-    #[error("{message}{}", advice(code))]
+    #[error("{}{}", printable(message), advice(code))]
     Refused {
         /// The error's code, `errorType`.
         code: String,
@@ -87,9 +90,14 @@ pub(super) enum CliError {
     /// The machine has no thread or file for this process.
     #[error("the process cannot run: {0}")]
     Runtime(std::io::Error),
-    /// Ctrl-C.
-    #[error("{0}")]
-    Interrupted(String),
+    /// Ctrl-C, or another signal that ends the command.
+    #[error("{said}")]
+    Interrupted {
+        /// The signal's number.
+        signal: i32,
+        /// What a person should know.
+        said: String,
+    },
 }
 
 impl CliError {
@@ -105,7 +113,9 @@ impl CliError {
     pub(super) fn status(&self) -> u8 {
         match self {
             CliError::Usage(_) | CliError::Config(_) | CliError::Log { .. } => USAGE,
-            CliError::Interrupted(_) => INTERRUPTED,
+            CliError::Interrupted { signal, .. } => {
+                SIGNALLED.saturating_add(u8::try_from(*signal).unwrap_or(0))
+            }
             _ => FAILED,
         }
     }

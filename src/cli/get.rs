@@ -8,7 +8,8 @@ use super::client::Server;
 use super::error::CliError;
 use super::follow::read;
 use super::job::{Look, Seen, items, step_millis};
-use super::output::{DIM, Table, duration, paint, print, print_json};
+use super::output::{Table, duration, print, print_json};
+use super::text::{DIM, PLAIN, Text, paint, text};
 use super::watch::headline;
 
 /// Prints one job: its steps, its input, its result or its error
@@ -56,10 +57,8 @@ fn describe(seen: &Seen) {
     ];
     for (name, value) in facts {
         if let Some(value) = value {
-            print(format_args!(
-                "  {} {value}",
-                paint(DIM, format_args!("{name:<10}"))
-            ));
+            let name = paint(DIM, format_args!("{name:<10}"));
+            print(text!["  ", name, " ", value]);
         }
     }
     if !job.steps.is_empty() {
@@ -67,7 +66,6 @@ fn describe(seen: &Seen) {
             "", "STEP", "TYPE", "STATUS", "DONE", "TRIES", "TOOK", "ERROR",
         ]);
         for step in &job.steps {
-            let plain = anstyle::Style::new();
             let look = step.status.style();
             let kind = format!("{:?}", step.kind);
             let done = items(step).unwrap_or_else(|| format!("{}%", step.progress));
@@ -77,12 +75,12 @@ fn describe(seen: &Seen) {
                 .map_or_else(String::new, |error| error.name.clone());
             table.row([
                 (look, step.status.mark().to_owned()),
-                (plain, step.name.clone()),
+                (PLAIN, step.name.clone()),
                 (DIM, kind),
                 (look, step.status.as_str().to_owned()),
-                (plain, done),
-                (plain, step.attempt.to_string()),
-                (plain, step_millis(step).map_or_else(String::new, duration)),
+                (PLAIN, done),
+                (PLAIN, step.attempt.to_string()),
+                (PLAIN, step_millis(step).map_or_else(String::new, duration)),
                 (look, error),
             ]);
         }
@@ -90,7 +88,7 @@ fn describe(seen: &Seen) {
     }
     for (name, value) in [("input", seen.input()), ("result", seen.result())] {
         if let Some(value) = value {
-            print(format_args!("{}\n{value:#}", paint(DIM, name)));
+            print(Text::stacked([paint(DIM, name), Text::json(value)]));
         }
     }
 }

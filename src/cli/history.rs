@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::Outcome;
 use super::client::{Client, Server};
 use super::error::CliError;
-use super::output::{DIM, GREEN, RED, Table, columns, note, paint, print, print_json, shorten};
+use super::output::{Table, columns, note, print, print_json};
+use super::text::{DIM, GREEN, PLAIN, RED, paint, text};
 
 /// Events that are asked for at a time.
 const PAGE: usize = 1_000;
@@ -83,7 +84,6 @@ fn show(events: &[Value], verbose: bool) {
     let began = millis(events.first());
     // The state that an event belongs to is the one of the event that led to it.
     let mut states: HashMap<u64, String> = HashMap::new();
-    let plain = Style::new();
     for event in events {
         let details = details(event);
         let kind = event["type"].as_str().unwrap_or_default();
@@ -106,20 +106,20 @@ fn show(events: &[Value], verbose: bool) {
         table.row([
             (DIM, event["id"].to_string()),
             (look(kind), kind.to_owned()),
-            (plain, state),
-            (plain, details.map(resource).unwrap_or_default()),
-            (plain, elapsed(at - began)),
+            (PLAIN, state),
+            (PLAIN, details.map(resource).unwrap_or_default()),
+            (PLAIN, elapsed(at - began)),
             (DIM, time(at)),
             (RED, details.map(error).unwrap_or_default()),
         ]);
     }
-    let mut lines = table.lines(columns());
-    lines.next().into_iter().for_each(print);
-    for (line, event) in lines.zip(events) {
+    let mut texts = table.texts(columns());
+    texts.next().into_iter().for_each(print);
+    for (line, event) in texts.zip(events) {
         print(line);
         if let (true, Some(details)) = (verbose, details(event)) {
             for line in format!("{details:#}").lines() {
-                print(format_args!("     {}", paint(DIM, line)));
+                print(text!["     ", paint(DIM, line)]);
             }
         }
     }
@@ -157,7 +157,7 @@ fn error(details: &Value) -> String {
     match (text("error"), text("cause")) {
         ("", "") => String::new(),
         (error, "") => error.to_owned(),
-        (error, cause) => format!("{error}: {}", shorten(cause, usize::MAX)),
+        (error, cause) => format!("{error}: {cause}"),
     }
 }
 

@@ -4,7 +4,7 @@ use anstyle::Style;
 use job::{Job, Status, Step, StepStatus, Time};
 use serde_json::Value;
 
-use super::output::{CYAN, DIM, GREEN, RED, YELLOW};
+use super::text::{CYAN, DIM, GREEN, RED, YELLOW};
 
 /// The fields of a job, as a fragment `Job` of a document.
 pub(super) const FRAGMENT: &str = "fragment Job on Job { id type owner status progress message tags attempt version createdAt startedAt \
@@ -21,16 +21,16 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Reads a job of the fields of [`FRAGMENT`], and maybe more.
-    pub(super) fn read(mut json: Value) -> Result<Seen, serde_json::Error> {
-        let job = serde::Deserialize::deserialize(&json)?;
+    pub(super) fn read(mut fields: Value) -> Result<Seen, serde_json::Error> {
+        let job = serde::Deserialize::deserialize(&fields)?;
         for name in ["input", "result"] {
-            if let Some(value) = json.get_mut(name)
+            if let Some(value) = fields.get_mut(name)
                 && let Value::String(text) = value
             {
-                *value = serde_json::from_str(text)?;
+                *value = json::read_made(text).map_err(serde::de::Error::custom)?;
             }
         }
-        Ok(Seen { job, json })
+        Ok(Seen { job, json: fields })
     }
 
     /// The result of a job that succeeded, where it was asked for.

@@ -5,14 +5,15 @@ use job::{Job, StepStatus};
 use super::error::CliError;
 use super::follow::Show;
 use super::job::{Look, Seen, items, millis};
-use super::output::{duration, note, paint, print, print_json, shorten};
+use super::output::{duration, note, print, print_json};
+use super::text::{Text, paint, text};
 
 /// Plain lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     /// Before each line, where several jobs share the output.
     name: Option<String>,
-    last: String,
+    last: Text,
 }
 
 impl Lines {
@@ -20,7 +21,7 @@ impl Lines {
     pub(super) fn named(name: &str) -> Lines {
         Lines {
             name: Some(name.to_owned()),
-            last: String::new(),
+            last: Text::default(),
         }
     }
 }
@@ -30,8 +31,8 @@ impl Show for Lines {
         let line = words(&seen.job);
         if line != self.last {
             match &self.name {
-                Some(name) => print(format_args!("{name}  {line}")),
-                None => print(&line),
+                Some(name) => print(text![name, "  ", line.clone()]),
+                None => print(line.clone()),
             }
             self.last = line;
         }
@@ -71,29 +72,25 @@ fn tell_lost(why: &CliError) {
     ));
 }
 
-fn words(job: &Job) -> String {
+fn words(job: &Job) -> Text {
     let status = paint(
         job.status.style(),
         format_args!("{:<9}", job.status.as_str()),
     );
-    let mut line = format!("{status} {:>3}%", job.progress);
+    let mut line = text![status, format_args!(" {:>3}%", job.progress)];
     if let Some(error) = &job.error {
-        line.push_str(&format!(
-            "  {}: {}",
-            error.name,
-            shorten(&error.message, usize::MAX)
-        ));
+        line.add(format_args!("  {}: {}", error.name, error.message));
     } else if let Some(millis) = millis(job) {
-        line.push_str(&format!("  in {}", duration(millis)));
+        line.add(format_args!("  in {}", duration(millis)));
     } else if let Some(step) = job.steps.iter().find(|step| step.status.is_open()) {
         let how = match (items(step), step.status) {
             (Some(items), _) => items,
             (None, StepStatus::Waiting) => "waits".to_owned(),
             (None, _) => format!("{}%", step.progress),
         };
-        line.push_str(&format!("  {} {how}", step.name));
+        line.add(format_args!("  {} {how}", step.name));
         if let Some(message) = &job.message {
-            line.push_str(&format!("  {message}"));
+            line.add(format_args!("  {message}"));
         }
     }
     line

@@ -1,6 +1,5 @@
 //! `list`: jobs in a table, page after page.
 
-use anstyle::Style;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use job::{Status, Time};
@@ -10,7 +9,8 @@ use super::Outcome;
 use super::client::Server;
 use super::error::CliError;
 use super::job::{FRAGMENT, Look, Seen, age};
-use super::output::{DIM, Table, duration, note, print_json, shorten};
+use super::output::{Table, duration, note, print_json};
+use super::text::{DIM, PLAIN};
 
 /// Lists jobs, the newest first
 #[derive(Debug, Args)]
@@ -109,20 +109,19 @@ impl List {
 
 fn table(jobs: &[Seen]) -> Table {
     let mut table = Table::new(&["ID", "TYPE", "STATUS", "DONE", "AGE", "TAGS", "MESSAGE"]);
-    let plain = Style::new();
     for Seen { job, .. } in jobs {
         let told = match &job.error {
             Some(error) => format!("{}: {}", error.name, error.message),
             None => job.message.clone().unwrap_or_default(),
         };
         table.row([
-            (plain, job.id.to_string()),
-            (plain, job.job_type.clone()),
+            (PLAIN, job.id.to_string()),
+            (PLAIN, job.job_type.clone()),
             (job.status.style(), job.status.as_str().to_owned()),
-            (plain, format!("{:>3}%", job.progress)),
+            (PLAIN, format!("{:>3}%", job.progress)),
             (DIM, duration(age(job.created_at))),
-            (plain, job.tags.join(",")),
-            (DIM, shorten(&told, usize::MAX)),
+            (PLAIN, job.tags.join(",")),
+            (DIM, told),
         ]);
     }
     table

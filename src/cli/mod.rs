@@ -12,7 +12,8 @@
 //! | `demo`, `samples` | `demo` |
 //! | `create_table` | `create-table`, for `[aws]` |
 //! | `bench` | `bench`: the published figures |
-//! | `job`, `output`, `terminal` | a job as a client sees it; text, colours, tables, JSON; the terminal below the bars |
+//! | `job`, `output`, `text` | a job as a client sees it; what is printed; texts that cannot act on a terminal |
+//! | `signals`, `terminal` | signals that end a command; the terminal below the bars |
 
 mod bars;
 mod bench;
@@ -30,10 +31,12 @@ mod list;
 mod output;
 mod samples;
 mod serve;
+mod signals;
 mod socket;
 mod steer;
 mod submit;
 mod terminal;
+mod text;
 mod types;
 mod upload;
 mod watch;
@@ -161,6 +164,8 @@ fn on_one_thread(command: impl Future<Output = Ran>) -> Ran {
 }
 
 fn block_on(builder: &mut tokio::runtime::Builder, command: impl Future<Output = Ran>) -> Ran {
+    // Executions walk values that nest deeply; of the stack only what is used takes memory.
+    let builder = builder.thread_stack_size(json::THREAD_STACK);
     let runtime = builder.enable_all().build().map_err(CliError::Runtime)?;
     let ran = runtime.block_on(command);
     // A thread that still reads standard input would keep the process alive.

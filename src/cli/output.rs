@@ -1,73 +1,93 @@
 //! What the commands print: results on standard output, everything else on standard error. Colours are for terminals only, and `NO_COLOR`
 //! turns them off. It knows no job.
 
-use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use serde::Serialize;
 
-use super::error::CliError;
+use super::error::{BROKEN_PIPE, CliError};
+use super::text::{DIM, Part, RED, Text, padded, paint, shorten, text, width};
+use crate::printable::printable_json;
 
-pub(super) const BOLD: Style = Style::new().bold();
-pub(super) const DIM: Style = Style::new().dimmed();
-pub(super) const GREEN: Style = AnsiColor::Green.on_default();
-pub(super) const RED: Style = AnsiColor::Red.on_default();
-pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
-pub(super) const CYAN: Style = AnsiColor::Cyan.on_default();
-
-/// Characters that the last column of a table has in any case.
+/// Columns that the last column of a table has at least; a line with fewer left goes on below.
 const LEAST_ROOM: usize = 20;
+/// What stands before the lines below a table's line.
+const INDENT: &str = "  ";
 
-/// Text in a style; the style goes away where it cannot be shown.
-pub(super) fn paint(style: Style, text: impl Display) -> String {
-    format!("{style}{text}{style:#}")
-}
-
-/// Whether a person looks at both outputs: then there are live bars.
+/// Whether a person looks at both outputs, on a terminal that can move its cursor: then there are live bars.
 pub(super) fn is_interactive() -> bool {
-    std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+    // The bars' own library decides too: what it does not draw must come as lines.
+    let draws = !indicatif::ProgressDrawTarget::stderr().is_hidden();
+    std::io::stdout().is_terminal() && std::io::stderr().is_terminal() && draws
 }
 
-/// Columns of the terminal that standard output is; `None` where it is none.
+/// Columns of the terminal that standard output is; `None` where it is none. `COLUMNS` wins, as elsewhere.
 pub(super) fn columns() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    let out = std::io::stdout();
+    if !out.is_terminal() {
+        return None;
+    }
+    let set = std::env::var("COLUMNS").ok();
+    let set = set.and_then(|columns| columns.trim().parse().ok());
+    let size = || {
+        let size = rustix::termios::tcgetwinsize(&out).ok()?;
+        Some(usize::from(size.ws_col))
+    };
+    set.or_else(size).filter(|columns| *columns > 0)
 }
 
 /// Prints lines of a result.
-pub(super) fn print(text: impl Display) {
+pub(super) fn print(part: impl Part) {
     let mut out = anstream::stdout().lock();
-    finish(writeln!(out, "{text}").and_then(|()| out.flush()));
+    finish(writeln!(out, "{}", text![part].styled()).and_then(|()| out.flush()));
 }
 
 /// Prints one JSON document on a line.
 pub(super) fn print_json(value: &impl Serialize) {
     let text = serde_json::to_string(value).expect("what is printed has text keys");
     let mut out = std::io::stdout().lock();
-    finish(writeln!(out, "{text}").and_then(|()| out.flush()));
+    finish(writeln!(out, "{}", printable_json(&text)).and_then(|()| out.flush()));
 }
 
 /// Tells a person something that is not part of the result.
-pub(super) fn note(text: impl Display) {
-    // Nobody to tell it to is no error.
-    let _ = writeln!(anstream::stderr(), "{text}");
+pub(super) fn note(part: impl Part) {
+    // A standard error that nobody reads is no error.
+    let _ = writeln!(anstream::stderr(), "{}", text![part].styled());
 }
 
-/// Tells why the command failed.
+/// Says why the command failed.
 pub(super) fn complain(error: &CliError) {
     match error {
-        CliError::Interrupted(text) if text.is_empty() => {}
-        CliError::Interrupted(text) => note(text),
-        _ => note(format_args!("{} {error}", paint(RED.bold(), "error:"))),
+        CliError::Interrupted { said, .. } if said.is_empty() => {}
+        CliError::Interrupted { said, .. } => note(said),
+        _ => note(text![
+            paint(RED.bold(), "error:"),
+            " ",
+            Text::lines(&error.to_string())
+        ]),
     }
 }
 
-/// A reader that had enough (`| head`) ends the program quietly; without an output there is nothing left to do either.
+/// The exit status when the reader of standard output goes away.
+static WITHOUT_READER: AtomicU8 = AtomicU8::new(0);
+
+/// From now on the exit status says how a job ended: a reader that goes away before is no success.
+pub(super) fn status_is_the_jobs() {
+    WITHOUT_READER.store(BROKEN_PIPE, Ordering::Relaxed);
+}
+
+/// Ends the program quietly: a reader that had enough (`| head`) wants nothing more.
+pub(super) fn end_without_reader() -> ! {
+    std::process::exit(WITHOUT_READER.load(Ordering::Relaxed).into());
+}
+
+/// Without an output there is nothing left to do.
 fn finish(written: std::io::Result<()>) {
     match written {
         Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => end_without_reader(),
         Err(error) => {
             note(format_args!("error: standard output: {error}"));
             std::process::exit(1);
@@ -75,7 +95,8 @@ fn finish(written: std::io::Result<()>) {
     }
 }
 
-/// A table: columns as wide as their widest cell. On a terminal the last one ends where the line does.
+/// A table: columns as wide as their widest cell, those without any text left out. On a terminal what does not fit beside the rest goes
+/// below it, and the last column ends where the line does.
 #[derive(Debug)]
 pub(super) struct Table {
     rows: Vec<Vec<(Style, String)>>,
@@ -92,47 +113,80 @@ impl Table {
 
     /// Adds a line.
     pub(super) fn row<const N: usize>(&mut self, cells: [(Style, String); N]) {
+        let cells = cells.map(|(style, text)| (style, shorten(&text, usize::MAX)));
         self.rows.push(cells.into());
     }
 
-    /// The lines, at most `most` characters long as far as the last column can help it.
-    pub(super) fn lines(&self, most: Option<usize>) -> impl Iterator<Item = String> {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns)
-            .map(|column| {
-                let cells = self.rows.iter().filter_map(|row| row.get(column));
-                cells
-                    .map(|(_, text)| text.chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
-        let before: usize = widths.iter().rev().skip(1).map(|width| width + 2).sum();
-        let room = most.map_or(usize::MAX, |most| {
-            most.saturating_sub(before).max(LEAST_ROOM)
-        });
+    /// The headings and each row, for a terminal of at most so many columns.
+    pub(super) fn texts(&self, most: Option<usize>) -> impl Iterator<Item = Text> {
+        let bands = self.bands(most);
         self.rows.iter().map(move |row| {
-            let mut line = String::new();
-            for (column, (style, text)) in row.iter().enumerate() {
-                let last = row[column + 1..].iter().all(|(_, text)| text.is_empty());
-                if column + 1 == columns {
-                    line.push_str(&paint(*style, shorten(text, room)));
-                    break;
+            let lines = bands.iter().enumerate().filter_map(|(at, band)| {
+                let last = band
+                    .iter()
+                    .rposition(|(column, _)| !row[*column].1.is_empty());
+                // A row has its first line in any case.
+                if last.is_none() && at > 0 {
+                    return None;
                 }
-                line.push_str(&paint(*style, text));
-                if last {
-                    break;
+                let mut line = text![if at > 0 { INDENT } else { "" }];
+                for (place, (column, width)) in band
+                    .iter()
+                    .take(last.map_or(0, |last| last + 1))
+                    .enumerate()
+                {
+                    let (style, cell) = &row[*column];
+                    let cell = if *column == 0 {
+                        cell.clone()
+                    } else {
+                        shorten(cell, *width)
+                    };
+                    line.add(paint(*style, &cell));
+                    if Some(place) != last {
+                        line.add(&padded(&cell, width + 2)[cell.len()..]);
+                    }
                 }
-                let gap = widths[column] + 2 - text.chars().count();
-                line.extend(std::iter::repeat_n(' ', gap));
-            }
-            line
+                Some(line)
+            });
+            Text::stacked(lines)
         })
     }
 
-    /// Prints them.
+    /// The columns of each line of a row, with their widths.
+    fn bands(&self, most: Option<usize>) -> Vec<Vec<(usize, usize)>> {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let widest = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            cells.map(|(_, text)| width(text)).max().unwrap_or(0)
+        };
+        let filled = |column: &usize| {
+            let mut rows = self.rows.iter().skip(1);
+            self.rows.len() == 1 || rows.any(|row| !row[*column].1.is_empty())
+        };
+        let shown: Vec<usize> = (0..columns).filter(filled).collect();
+        let most = most.unwrap_or(usize::MAX);
+        let mut bands: Vec<Vec<(usize, usize)>> = vec![Vec::new()];
+        let mut used = 0;
+        for column in &shown {
+            let wide = widest(*column);
+            let is_last = Some(column) == shown.last();
+            let needed = if is_last { wide.min(LEAST_ROOM) } else { wide };
+            let band = bands.last_mut().expect("there is one from the beginning");
+            if !band.is_empty() && used + needed > most {
+                bands.push(Vec::new());
+                used = INDENT.len();
+            }
+            let band = bands.last_mut().expect("there is one from the beginning");
+            let wide = wide.min(most.saturating_sub(used).max(1));
+            band.push((*column, wide));
+            used += wide + 2;
+        }
+        bands
+    }
+
+    /// Prints it.
     pub(super) fn print(&self) {
-        self.lines(columns()).for_each(print);
+        self.texts(columns()).for_each(print);
     }
 }
 
@@ -146,16 +200,6 @@ pub(super) fn duration(millis: i64) -> String {
         3_600..=86_399 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
     }
-}
-
-/// At most `most` characters on one line.
-pub(super) fn shorten(text: &str, most: usize) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().nth(most).is_none() {
-        return line;
-    }
-    let kept: String = line.chars().take(most.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
 }
 
 #[cfg(test)]
@@ -177,32 +221,65 @@ mod tests {
         }
     }
 
-    #[test]
-    fn long_texts_fit_on_a_line() {
-        assert_eq!(shorten("a  b\nc", 5), "a b c");
-        assert_eq!(shorten("abcdef", 5), "abcd…");
-        assert_eq!(shorten("äöüßé", 5), "äöüßé");
+    fn table() -> Table {
+        let mut table = Table::new(&["ID", "STATUS", "TAGS", "MESSAGE"]);
+        let plain = |text: &str| (Style::new(), text.to_owned());
+        table.row([plain("1"), plain("QUEUED"), plain(""), plain("")]);
+        table.row([
+            plain("234"),
+            plain("OK"),
+            plain(""),
+            plain(&"done ".repeat(9)),
+        ]);
+        table
+    }
+
+    fn lines(table: &Table, most: Option<usize>) -> Vec<String> {
+        let texts: Vec<String> = table.texts(most).map(|text| text.unstyled()).collect();
+        texts.join("\n").lines().map(str::to_owned).collect()
     }
 
     #[test]
-    fn a_table_lines_up() {
-        let mut table = Table::new(&["ID", "STATUS", "MESSAGE"]);
-        let plain = |text: &str| (Style::new(), text.to_owned());
-        table.row([plain("1"), plain("QUEUED"), plain("")]);
-        table.row([plain("234"), plain("OK"), plain(&"done ".repeat(9))]);
-        let lines = |most| -> Vec<String> {
-            let lines = table.lines(most);
-            lines
-                .map(|line| anstream::adapter::strip_str(&line).to_string())
-                .collect()
-        };
+    fn a_table_lines_up_and_leaves_empty_columns_out() {
         let whole = format!("234  OK      {}", "done ".repeat(9).trim_end());
-        assert_eq!(lines(None), ["ID   STATUS  MESSAGE", "1    QUEUED", &whole]);
-        for (most, end) in [
-            (39, "done done done done done…"),
-            (5, "done done done done…"),
-        ] {
-            assert_eq!(lines(Some(most))[2], format!("234  OK      {end}"));
+        assert_eq!(
+            lines(&table(), None),
+            ["ID   STATUS  MESSAGE", "1    QUEUED", &whole]
+        );
+        let mut wide = Table::new(&["TYPE", "END"]);
+        let plain = |text: &str| (Style::new(), text.to_owned());
+        wide.row([plain("東京"), plain("x")]);
+        wide.row([plain("a\u{1b}"), plain("y")]);
+        assert_eq!(
+            lines(&wide, None),
+            ["TYPE     END", "東京     x", "a\\u{1b}  y"]
+        );
+    }
+
+    #[test]
+    fn a_table_fits_into_a_terminal() {
+        assert_eq!(
+            lines(&table(), Some(39))[2],
+            "234  OK      done done done done done…"
+        );
+        assert_eq!(
+            lines(&table(), Some(24)),
+            [
+                "ID   STATUS",
+                "  MESSAGE",
+                "1    QUEUED",
+                "234  OK",
+                "  done done done done…"
+            ]
+        );
+        for most in 1..60 {
+            for line in lines(&table(), Some(most)) {
+                let first = line.starts_with("234") || line.starts_with("ID");
+                assert!(
+                    width(&line) <= most.max(if first { 3 } else { 4 }),
+                    "{most}: {line}"
+                );
+            }
         }
     }
 }

@@ -26,6 +26,9 @@ impl Serve {
     pub(super) async fn run(self) -> Result<Outcome, CliError> {
         let config = Config::load(self.flags)?;
         start_log(&config)?;
+        for notice in &config.notices {
+            tracing::warn!("{notice}");
+        }
         allow_open_files();
         let stop = CancellationToken::new();
         let stopping = stop_on_signal(stop.clone())?;
@@ -50,13 +53,10 @@ pub(super) fn allow_open_files() {
 }
 
 fn announce(addresses: Addresses) {
-    let internal = addresses.internal;
-    let internal = internal.map(|address| format!("\ninternal on http://{address}"));
-    print(format_args!(
-        "listening on http://{}{}",
-        addresses.public,
-        internal.unwrap_or_default()
-    ));
+    print(format_args!("listening on http://{}", addresses.public));
+    if let Some(internal) = addresses.internal {
+        print(format_args!("internal on http://{internal}"));
+    }
 }
 
 /// Begins to log as the configuration says.

@@ -6,13 +6,16 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use http::HeaderValue;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
+use outgoing::Tunnel;
+use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls, connect_async};
 use wire::close;
 use wire::transport_ws::SUBPROTOCOL;
 
@@ -25,6 +28,8 @@ const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(10);
 /// It has so long to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum size of a proxy's answer, in bytes.
+const PROXY_ANSWER_BYTES: usize = 8 * 1024;
 /// The only subscription's id.
 const ID: &str = "1";
 
@@ -231,7 +236,18 @@ async fn connect(client: &Client) -> Result<WebSocketStream<MaybeTlsStream<TcpSt
     if let Some((name, value)) = client.credentials() {
         headers.insert(name, value);
     }
-    match connect_async(request).await {
+    let opened = match outgoing::Proxies::from_env().tunnel(client.base()) {
+        None => connect_async(request).await,
+        Some(tunnel) => {
+            let through = through(&tunnel, client.base()).await;
+            let stream = through.map_err(|reason| {
+                let url = url.clone();
+                Ended::Lost(CliError::Unreachable { url, reason })
+            })?;
+            client_async_tls(request, stream).await
+        }
+    };
+    match opened {
         Ok((socket, _)) => Ok(socket),
         Err(SocketError::Http(response)) if response.status().is_server_error() => {
             let reason = format!("it says {}", response.status());
@@ -245,5 +261,51 @@ async fn connect(client: &Client) -> Result<WebSocketStream<MaybeTlsStream<TcpSt
             let reason = innermost(&error);
             Err(Ended::Lost(CliError::Unreachable { url, reason }))
         }
+    }
+}
+
+/// A connection to the server through a proxy, RFC 9110, 9.3.6. What goes wrong is said with the proxy's name.
+async fn through(tunnel: &Tunnel, server: &Url) -> Result<TcpStream, String> {
+    let (host, port) = (server.host_str(), server.port_or_known_default());
+    let (Some(host), Some(port)) = (host, port) else {
+        return Err("the address has no host".to_owned());
+    };
+    let proxy = &tunnel.proxy;
+    let (at, usual) = (proxy.host().unwrap_or_default(), 80);
+    let proxy_port = proxy.port_u16().unwrap_or(usual);
+    let name = format!("{at}:{proxy_port}");
+    let failed = |error: std::io::Error| format!("the proxy {name}: {error}");
+    if proxy.scheme_str() != Some("http") {
+        return Err(format!(
+            "the proxy {name} is not asked over HTTP, and no other is used for a WebSocket"
+        ));
+    }
+    let address = (at.trim_matches(['[', ']']), proxy_port);
+    let mut stream = TcpStream::connect(address).await.map_err(failed)?;
+    let authorization = tunnel
+        .authorization
+        .as_ref()
+        .and_then(|value| value.to_str().ok());
+    let authorization = authorization.map(|value| format!("proxy-authorization: {value}\r\n"));
+    let request = format!(
+        "CONNECT {host}:{port} HTTP/1.1\r\nhost: {host}:{port}\r\n{}\r\n",
+        authorization.unwrap_or_default()
+    );
+    stream.write_all(request.as_bytes()).await.map_err(failed)?;
+    let mut answer = Vec::new();
+    // Byte by byte: what follows the answer's head is the server's.
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() == PROXY_ANSWER_BYTES {
+            return Err(format!(
+                "the proxy {name}: its answer has over {PROXY_ANSWER_BYTES} bytes"
+            ));
+        }
+        answer.push(stream.read_u8().await.map_err(failed)?);
+    }
+    let status = String::from_utf8_lossy(&answer);
+    let status = status.lines().next().unwrap_or_default().to_owned();
+    match status.split(' ').nth(1) {
+        Some(code) if code.starts_with('2') => Ok(stream),
+        _ => Err(format!("the proxy {name} says {status}")),
     }
 }

@@ -1,9 +1,10 @@
 //! `submit`: one job, with files uploaded first. It is accepted once however often the request has to be sent.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Outcome;
 use super::client::{Client, Server};
@@ -100,22 +101,26 @@ pub(super) fn random_token() -> String {
 pub(super) async fn read_json(flag: &str, argument: &str) -> Result<String, CliError> {
     let (text, whence) = match (argument, argument.strip_prefix('@')) {
         ("-", _) => {
-            let read = tokio::task::spawn_blocking(|| std::io::read_to_string(std::io::stdin()));
+            let read = tokio::task::spawn_blocking(|| {
+                let mut bytes = Vec::new();
+                std::io::stdin().read_to_end(&mut bytes)?;
+                workflow::decode_text(bytes)
+            });
             let read = read.await.unwrap_or_else(|ended| Err(ended.into()));
             let text = read.map_err(|source| file_error(Path::new("standard input"), source))?;
             (text, "standard input".to_owned())
         }
         (_, Some(path)) => {
-            let text = tokio::fs::read_to_string(path).await;
+            let text = tokio::fs::read(path).await.and_then(workflow::decode_text);
             let text = text.map_err(|source| file_error(Path::new(path), source))?;
             (text, path.to_owned())
         }
         (text, None) => (text.to_owned(), flag.to_owned()),
     };
-    match serde_json::from_str::<Value>(&text) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(CliError::Usage(format!(
-            "{whence} is not JSON: {error}; {flag} takes a JSON document such as '{{\"name\": \"Ada\"}}', @FILE, or - for standard input"
+    match json::check(&text) {
+        Ok(text) => Ok(text.to_owned()),
+        Err(refused) => Err(CliError::Usage(format!(
+            "{whence} is {refused}; {flag} takes a JSON document such as '{{\"name\": \"Ada\"}}', @FILE, or - for standard input"
         ))),
     }
 }

@@ -10,7 +10,8 @@ use super::Outcome;
 use super::check::check;
 use super::client::{Client, Server};
 use super::error::CliError;
-use super::output::{BOLD, DIM, note, paint, print, print_json};
+use super::output::{note, print, print_json};
+use super::text::{BOLD, DIM, Text, paint, text};
 
 /// Lists the job types, prints one of them, or checks a directory of state machines
 #[derive(Debug, Args)]
@@ -55,7 +56,7 @@ fn parsed<'de, D: serde::Deserializer<'de>, T: From<Option<Value>>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    let value = text.map(|text| serde_json::from_str(&text)).transpose();
+    let value = text.map(|text| json::read(&text)).transpose();
     value.map(T::from).map_err(serde::de::Error::custom)
 }
 
@@ -106,14 +107,16 @@ impl Types {
         }
         summary(found);
         match &found.input_schema {
-            Some(schema) => print(format_args!("{}\n{schema:#}", paint(DIM, "input schema"))),
+            Some(schema) => print(Text::stacked([
+                paint(DIM, "input schema"),
+                Text::json(schema),
+            ])),
             None => print(paint(DIM, "any JSON is an input: there is no schema")),
         }
-        print(format_args!(
-            "{}\n{:#}",
+        print(Text::stacked([
             paint(DIM, "definition"),
-            found.definition
-        ));
+            Text::json(&found.definition),
+        ]));
         Ok(Outcome::Succeeded)
     }
 
@@ -134,11 +137,8 @@ fn summary(job_type: &JobType) {
     if let Some(description) = &job_type.description {
         print(format_args!("  {description}"));
     }
-    print(format_args!(
-        "  {} {}",
-        paint(DIM, "steps"),
-        job_type.steps.join(" → ")
-    ));
+    let steps = job_type.steps.join(" → ");
+    print(text!["  ", paint(DIM, "steps"), " ", steps]);
     let properties = job_type
         .input_schema
         .as_ref()
@@ -160,10 +160,6 @@ fn summary(job_type: &JobType) {
     });
     let fields: Vec<String> = fields.collect();
     if !fields.is_empty() {
-        print(format_args!(
-            "  {} {}",
-            paint(DIM, "input"),
-            fields.join(", ")
-        ));
+        print(text!["  ", paint(DIM, "input"), " ", fields.join(", ")]);
     }
 }

@@ -59,8 +59,8 @@ pub(super) async fn put_files(
     input: &str,
     files: &[FileArgument],
 ) -> Result<String, CliError> {
-    let input: Value =
-        serde_json::from_str(input).map_err(|error| CliError::Usage(error.to_string()))?;
+    let input =
+        json::read(input).map_err(|refused| CliError::Usage(format!("the input is {refused}")))?;
     let Value::Object(mut input) = input else {
         return Err(CliError::Usage(
             "--file needs an input that is a JSON object".to_owned(),

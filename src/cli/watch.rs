@@ -1,10 +1,7 @@
 //! `watch`, and the end of every command that watches: how the job went.
 
-use std::future::Future;
-
 use clap::Args;
 use job::{Job, JobId, Status};
-use tokio::signal::ctrl_c;
 
 use super::Outcome;
 use super::bars::Bars;
@@ -13,8 +10,10 @@ use super::error::CliError;
 use super::follow::follow;
 use super::job::{Look, Seen, millis};
 use super::lines::{JsonLines, Lines};
-use super::output::{BOLD, DIM, RED, duration, is_interactive, paint, print};
+use super::output::{duration, is_interactive, print, status_is_the_jobs};
+use super::signals::until_interrupted;
 use super::terminal::Quiet;
+use super::text::{BOLD, DIM, RED, Text, paint, text};
 
 /// Lines of a result that a terminal shows below the bars; a longer one would push them away.
 const RESULT_LINES: usize = 20;
@@ -39,6 +38,7 @@ impl Watch {
 
 /// Watches a job in the way that fits the output, and says how it ended.
 pub(super) async fn watch(client: &Client, id: JobId, json: bool) -> Result<Outcome, CliError> {
+    status_is_the_jobs();
     let seen = if json {
         let mut lines = JsonLines;
         let following = follow(client, id, &mut lines);
@@ -69,55 +69,40 @@ pub(super) fn outcome(job: &Job) -> Outcome {
     }
 }
 
-/// Does the work unless Ctrl-C comes first.
-pub(super) async fn until_interrupted<T>(
-    work: impl Future<Output = Result<T, CliError>>,
-    said: impl FnOnce() -> String,
-) -> Result<T, CliError> {
-    tokio::select! {
-        done = work => done,
-        _ = ctrl_c() => Err(CliError::Interrupted(said())),
-    }
-}
-
 /// `✔ thumbnails 019a… SUCCEEDED in 1.2 s`, and why not where it did not.
-pub(super) fn headline(job: &Job) -> String {
+pub(super) fn headline(job: &Job) -> Text {
     let style = job.status.style();
-    let mut line = format!(
-        "{} {} {} {}",
+    let mut line = text![
         paint(style, job.status.mark()),
+        " ",
         paint(BOLD, &job.job_type),
-        job.id,
+        format_args!(" {} ", job.id),
         paint(style, job.status.as_str()),
-    );
+    ];
     if let Some(millis) = millis(job) {
-        line.push_str(&format!(" in {}", duration(millis)));
+        line.add(format_args!(" in {}", duration(millis)));
     }
-    if let Some(error) = &job.error {
-        let step = error
-            .step
-            .as_ref()
-            .map_or_else(String::new, |step| format!(" in step {step}"));
-        line.push_str(&format!(
-            "\n  {}{step}: {}",
-            paint(RED, &error.name),
-            error.message
-        ));
-    }
-    line
+    let Some(error) = &job.error else { return line };
+    let step = error
+        .step
+        .as_ref()
+        .map_or_else(String::new, |step| format!(" in step {step}"));
+    let why = text![
+        "  ",
+        paint(RED, &error.name),
+        format_args!("{step}: {}", error.message)
+    ];
+    Text::stacked([line, why])
 }
 
 fn report(seen: &Seen) {
     print(headline(&seen.job));
     let Some(result) = seen.result() else { return };
-    let text = format!("{result:#}");
-    if is_interactive() && text.lines().count() > RESULT_LINES {
-        print(format_args!(
-            "{} jobcast get {}",
-            paint(DIM, "result"),
-            seen.job.id
-        ));
+    let json = Text::json(result);
+    if is_interactive() && json.styled().lines().count() > RESULT_LINES {
+        let command = format_args!(" jobcast get {}", seen.job.id);
+        print(text![paint(DIM, "result"), command]);
     } else {
-        print(format_args!("{}\n{text}", paint(DIM, "result")));
+        print(Text::stacked([paint(DIM, "result"), json]));
     }
 }

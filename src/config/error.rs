@@ -5,12 +5,21 @@ use std::path::PathBuf;
 
 use super::LISTEN;
 use super::aws::SECRET_BYTES;
+use super::public_url::NotPublic;
 use crate::auth::oidc::OidcError;
 use crate::broker;
 
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// A time of a function that no function can have.
+    #[error("[functions.{function}]: {key} must be from 1ms to 15m, AWS Lambda's own bound")]
+    FunctionTime {
+        /// The function.
+        function: String,
+        /// The key.
+        key: &'static str,
+    },
     /// The file cannot be read.
     #[error("the configuration {} cannot be read: {source}", path.display())]
     Read {
@@ -20,13 +29,23 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not what it must be.
-    #[error("the configuration {} is not valid: {source}", path.display())]
+    #[error("the configuration {} is not valid: {source}{hint}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
         /// What and where.
         source: Box<toml::de::Error>,
+        /// What may have been meant.
+        hint: String,
     },
+    /// A setting that cannot work, alone or beside another.
+    #[error("{0}")]
+    Rule(String),
+    /// An authentication that keeps nobody out.
+    #[error(
+        "[auth] is in the configuration, and it has neither api_keys nor oidc: nobody would be kept out; add [[auth.api_keys]] or [auth.oidc], or remove [auth]"
+    )]
+    EmptyAuth,
     /// The internal listener would be open to others.
     #[error(
         "internal_listen is {0}, and it must be a loopback address: whoever reaches it runs functions without credentials"
@@ -39,11 +58,28 @@ pub enum ConfigError {
          or listen on a loopback address such as {LISTEN}"
     )]
     OpenToAll(SocketAddr),
-    /// The watched jobs would never be read again.
+    /// Whoever comes by the public address would be the `dev` caller, who may do everything.
     #[error(
-        "repair_every must be longer than nothing: it is how a watcher hears of what got lost, such as 30s"
+        "public_url is {0}, by which others come, and no authentication is configured: add an API key or [auth.oidc] to the configuration\n\n\
+         [[auth.api_keys]]\nsha256 = \"…\"   # printf %s KEY | sha256sum\nsubject = \"my-backend\"\nroles = [\"submitter\"]\n\n\
+         or leave public_url out: then clients reach the server by its loopback address only"
     )]
-    NoRepair,
+    OpenToItsUsers(String),
+    /// An address that no client could use.
+    #[error(
+        "public_url is `{text}`, and it must be an address such as https://jobs.example.com or https://example.com/jobs: {reason}"
+    )]
+    PublicUrl {
+        /// What was given.
+        text: String,
+        /// What is wrong with it.
+        reason: NotPublic,
+    },
+    /// What no browser sends as an origin.
+    #[error(
+        "allowed_origins has `{0}`, and an origin is like https://app.example.com or http://localhost:5173, without a path; `*` allows all"
+    )]
+    Origin(String),
     /// The broker's address is none.
     #[error("the url of [broker] is not like redis://HOST:PORT or rediss://HOST:PORT: {}", .0.reason)]
     Broker(broker::BrokerError),
@@ -51,7 +87,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Oidc(#[from] OidcError),
     /// There is no such directory.
-    #[error("the state machine directory {} does not exist", .0.display())]
+    #[error("state_machines is {}, and there is no such directory: it does not exist, or is something else", .0.display())]
     NoStateMachines(PathBuf),
     /// A build without the adapters.
     #[error(

@@ -30,6 +30,8 @@ pub struct Services {
     pub sqs: Option<Address>,
     /// Connections of HTTP endpoints, by name.
     pub connections: BTreeMap<String, HttpConnection>,
+    /// Whether `TestState` may show the secrets of the connections.
+    pub reveal_secrets: bool,
     /// Directories that state machines know as buckets, by the bucket's name.
     pub buckets: BTreeMap<String, PathBuf>,
 }
@@ -108,6 +110,7 @@ impl Services {
             credentials: self.credentials(|name| std::env::var(name).ok()),
             dynamodb: self.dynamodb.clone().map(|address| address.0),
             sqs: self.sqs.clone().map(|address| address.0),
+            reveal_secrets: self.reveal_secrets,
             ..ServiceSettings::default()
         };
         if let Some(region) = &self.region {

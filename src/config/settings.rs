@@ -16,9 +16,13 @@ pub const SETTINGS: &str = r#"Configuration:
     chaos = "drop=0.05"
 
     samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
+    sample_addresses = ["https://pictures.example.com/"]   # what the samples read besides files of this server
     retention = "30d"               # how long finished jobs are kept
     report_life = "7d"              # how long the functions of a job may report
-    allowed_origins = []            # web pages of these origins may use the server, besides its own
+    allowed_origins = ["https://app.example.com"]   # web pages of these origins may use the server, besides its own ("*": all). Left out on
+                                    # loopback without authentication: http://localhost with the ports of the usual development servers
+                                    # (3000, 3001, 4173, 4200, 4321, 5173, 5174, 8081)
+    open_metrics = false            # whether /metrics needs no credentials; else an operator's or admin's once there is authentication
     attach_any_function = false     # whether processes may attach to the Runtime API under names that are not configured
     repair_every = "30s"            # how often watched jobs are read again, in case news of them got lost
 
@@ -49,6 +53,7 @@ pub const SETTINGS: &str = r#"Configuration:
     [limits]
     connections = 100000            # sockets and streams in all
     connections_per_caller = 1000   # those of one caller
+    strangers_per_address = 50000   # open connections of one address that have not shown valid credentials; else half of all
     submits_per_second = 10000      # jobs of one caller; twice as many after a silence
 
     [broker]                        # for several nodes: what they tell each other about changes goes through it
@@ -75,6 +80,7 @@ pub const SETTINGS: &str = r#"Configuration:
     dynamodb = "http://127.0.0.1:8000"
     sqs = "http://127.0.0.1:9324"
     buckets.reports = "reports"     # a directory that state machines know as a bucket
+    reveal_secrets = false          # whether TestState may show what the connections below add to a request
 
     [services.connections.billing]  # arn:aws:events:…:connection/billing/… in a state machine
     allow = ["https://api.example.com/v1"]   # it may call nothing else
@@ -90,6 +96,7 @@ pub const SETTINGS: &str = r#"Configuration:
 #[cfg(test)]
 mod tests {
     use super::super::File;
+    use super::super::file::{SECTIONS, keys};
     use super::SETTINGS;
 
     /// The indented lines.
@@ -108,29 +115,11 @@ mod tests {
 
     #[test]
     fn the_help_has_every_key() {
-        let tables = [
-            "",
-            "[functions.a]",
-            "[auth]",
-            "[[auth.api_keys]]",
-            "[auth.oidc]",
-            "[aws]",
-            "[limits]",
-            "[broker]",
-            "[services]",
-            "[services.connections.a]",
-        ];
-        for table in tables {
-            // An unknown key is answered with the known ones.
-            let error = toml::from_str::<File>(&format!("{table}\nunknown = 1"));
-            let error = error.expect_err(table).to_string();
-            let known = error.split("expected").nth(1).expect("the known ones");
-            let names: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-            assert!(!names.is_empty(), "{error}");
-            for name in names {
+        for table in SECTIONS {
+            for name in keys(table) {
                 let there = ["{} = ", "[{}]", "[{}.", "[[{}.", ".{}]", "{}.", ".{}."]
                     .iter()
-                    .any(|form| example().contains(&form.replace("{}", name)));
+                    .any(|form| example().contains(&form.replace("{}", &name)));
                 assert!(there, "{table} {name} is not in the help");
             }
         }

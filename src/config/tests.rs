@@ -1,7 +1,9 @@
 use super::*;
 
-fn load(text: &str, flags: ServeFlags) -> Result<Config, String> {
+/// Reads a configuration beside an empty directory `machines`.
+pub(super) fn load(text: &str, flags: ServeFlags) -> Result<Config, String> {
     let directory = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(directory.path().join("machines")).expect("a directory");
     let path = directory.path().join("jobcast.toml");
     std::fs::write(&path, text).expect("a file");
     Config::load(ServeFlags {
@@ -33,13 +35,35 @@ fn flags_win_over_the_file() {
 }
 
 #[test]
+fn a_byte_order_mark_before_the_file_is_ignored() {
+    let config = load("\u{feff}samples = false\n", ServeFlags::default());
+    assert!(config.is_ok(), "{config:?}");
+}
+
+#[test]
 fn mistakes_are_named() {
     for (text, said) in [
         ("lisen = 1", "unknown field `lisen`"),
         ("[functions.x]\ncomand = []", "unknown field `comand`"),
+        ("[functions.x]\nconcurrency = 0", "nonzero"),
+        (
+            "[functions.x]\ntimeout = \"0s\"",
+            "[functions.x]: timeout must be from 1ms to 15m",
+        ),
+        (
+            "[functions.x]\ntimeout = \"901s\"",
+            "[functions.x]: timeout must be from 1ms to 15m",
+        ),
+        (
+            "[functions.x]\ninit_timeout = \"16m\"",
+            "[functions.x]: init_timeout must be from 1ms to 15m",
+        ),
         ("retention = \"soon\"", "`soon` is not a duration"),
         ("chaos = \"drop=2\"", "`drop=2` is not a part of a chaos"),
-        ("repair_every = \"0s\"", "must be longer than nothing"),
+        (
+            "repair_every = \"0s\"",
+            "repair_every is 0s, and it must be from 100ms to 1day",
+        ),
         ("[broker]\nurl = \"http://x\"", "not like redis://HOST:PORT"),
         ("[broker]\nurll = \"\"", "unknown field `urll`"),
         ("[limits]\nsockets = 1", "unknown field `sockets`"),
@@ -48,7 +72,24 @@ fn mistakes_are_named() {
             "internal_listen = \"0.0.0.0:80\"",
             "must be a loopback address",
         ),
-        ("state_machines = \"nowhere\"", "does not exist"),
+        ("state_machines = \"nowhere\"", "there is no such directory"),
+        (
+            "public_url = \"jobs.example.com\"",
+            "must begin with http:// or https://",
+        ),
+        ("public_url = \"https://x/?a\"", "no query"),
+        (
+            "public_url = \"https://jobs.example.com\"",
+            "public_url is https://jobs.example.com, by which others come, and no authentication",
+        ),
+        (
+            "allowed_origins = [\"https://a.example/page\"]",
+            "allowed_origins has `https://a.example/page`",
+        ),
+        (
+            "allowed_origins = [\"localhost:3000\"]",
+            "allowed_origins has `localhost:3000`",
+        ),
         (
             "[[auth.api_keys]]\nsha256 = \"12\"\nsubject = \"a\"\nroles = []",
             "64 hexadecimal digits",
@@ -105,6 +146,29 @@ fn authentication_opens_the_listener() {
         "listen = \"0.0.0.0:80\"\n[[auth.api_keys]]\nsha256 = \"{sha256}\"\nsubject = \"a\"\nroles = [\"viewer\"]"
     );
     assert!(load(&text, ServeFlags::default()).is_ok());
+}
+
+#[test]
+fn a_public_address_of_this_machine_needs_no_authentication() {
+    for url in ["http://localhost:9000/jobs/", "http://127.0.0.1:9000/jobs"] {
+        let text = format!("public_url = \"{url}\"\n");
+        let config = load(&text, ServeFlags::default()).expect(url);
+        assert_eq!(config.public_url.expect("it was given").path(), "/jobs");
+    }
+    let key = format!(
+        "[[auth.api_keys]]\nsha256 = \"{}\"\nsubject = \"a\"\nroles = [\"viewer\"]",
+        "0".repeat(64)
+    );
+    let text = format!("public_url = \"https://jobs.example.com\"\n{key}");
+    assert!(load(&text, ServeFlags::default()).is_ok());
+}
+
+#[test]
+fn origins_are_read_as_browsers_send_them() {
+    let text = "allowed_origins = [\"https://App.example.com:443/\", \"*\", \"null\"]";
+    let config = load(text, ServeFlags::default()).expect("origins");
+    let expected = ["https://app.example.com", "*", "null"].map(str::to_owned);
+    assert_eq!(config.allowed_origins.as_deref(), Some(&expected[..]));
 }
 
 const AWS: &str = "[aws]\ntable = \"jobs\"\nstate_machine_arn_prefix = \"arn:aws:states:eu-west-1:123456789012:stateMachine:prod-\"\n";
@@ -208,4 +272,110 @@ fn mistakes_of_aws_are_named() {
     };
     let error = load("", flags).expect_err("nobody uses it");
     assert!(error.contains("there is no [aws]"), "{error}");
+}
+
+#[test]
+fn an_empty_authentication_is_refused() {
+    for text in ["[auth]", "[auth]\napi_keys = []"] {
+        let error = load(text, ServeFlags::default()).expect_err(text);
+        assert!(error.contains("nobody would be kept out"), "{error}");
+    }
+}
+
+#[test]
+fn a_mistake_is_named_with_its_file_line_and_key() {
+    for (text, said) in [
+        (
+            "listen = 8080",
+            &["jobcast.toml", "line 1", "listen = 8080"][..],
+        ),
+        ("\n\nsamples = \"yes\"", &["line 3", "samples"]),
+        ("[functions.a]\ntimeout = 30", &["line 2", "timeout = 30"]),
+        ("[auth.oidc]\nissuer = 1", &["line 2", "issuer = 1"]),
+        (
+            "[[auth.oidc]]\nissuer = \"a\"\naudiense = \"b\"",
+            &["line 3", "audiense", "Did you mean `audience`?"],
+        ),
+        (
+            "[limits]\nconnections = -1",
+            &["line 2", "connections = -1"],
+        ),
+        ("listen = \"127.0.0.1\"", &["line 1", "listen"]),
+        ("[functions.a\n", &["line 1"]),
+    ] {
+        let error = load(text, ServeFlags::default()).expect_err(text);
+        for said in said {
+            assert!(error.contains(said), "{text}: {said} is missing: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_file_is_read_as_editors_save_it() {
+    let read = |bytes: &[u8]| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("jobcast.toml");
+        std::fs::write(&path, bytes).expect("a file");
+        let flags = ServeFlags {
+            config: Some(path),
+            ..ServeFlags::default()
+        };
+        Config::load(flags)
+            .map(|config| config.log)
+            .map_err(|error| error.to_string())
+    };
+    let text = "log = \"debug\"\r\nsamples = false\r\n";
+    assert_eq!(read(text.as_bytes()).as_deref(), Ok("debug"));
+    assert_eq!(
+        read(format!("\u{feff}{text}").as_bytes()).as_deref(),
+        Ok("debug")
+    );
+    let utf16: Vec<u8> = format!("\u{feff}{text}")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let error = read(&utf16).expect_err("UTF-16");
+    assert!(
+        error.contains("jobcast.toml cannot be read: it is UTF-16: save it as UTF-8"),
+        "{error}"
+    );
+    let error = read(b"log = \"debug\"\n# caf\xe9\n").expect_err("Latin-1");
+    assert!(error.contains("not UTF-8 in line 2"), "{error}");
+}
+
+#[test]
+fn a_secret_that_others_may_read_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("jobcast.toml");
+    let notices = |text: &str, mode: u32| {
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("set");
+        let flags = ServeFlags {
+            config: Some(path.clone()),
+            ..ServeFlags::default()
+        };
+        let notices = Config::load(flags).expect("a configuration").notices;
+        notices
+            .into_iter()
+            .filter(|notice| notice.contains("holds a secret"))
+            .count()
+    };
+    let secret = "[services]\naccess_key_id = \"a\"\nsecret_access_key = \"hush\"\n";
+    let broker = "[broker]\nurl = \"redis://user:hush@127.0.0.1:1\"\n";
+    for (text, mode, told) in [
+        (secret, 0o644, 1),
+        (secret, 0o640, 1),
+        (secret, 0o600, 0),
+        (broker, 0o604, 1),
+        ("[broker]\nurl = \"redis://127.0.0.1:1\"\n", 0o644, 0),
+        (
+            "[functions.a]\ncommand = [\"x\"]\nenvironment = { DB_PASSWORD = \"hush\" }\n",
+            0o644,
+            1,
+        ),
+        ("", 0o644, 0),
+    ] {
+        assert_eq!(notices(text, mode), told, "{text} {mode:o}");
+    }
 }

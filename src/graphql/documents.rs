@@ -1,19 +1,21 @@
-//! Documents that were parsed lately: clients send the same few again and again. Only the parsing is remembered; whether a document may be
-//! executed is decided anew for each request.
+//! Documents that were found valid lately: clients send the same few again and again, after a restart thousands of watchers at once.
+//! Whether a document is valid does not depend on its variables, so a text that is known here is neither parsed nor checked again.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use async_graphql::ServerError;
-use async_graphql::parser::types::ExecutableDocument;
 use parking_lot::Mutex;
 
 use super::bounds;
-use super::error::{error_json, errors_text};
+use super::error::{Errors, RequestError};
+use super::rules;
+use super::syntax::{self, Document, SyntaxError};
+use super::types::TYPES;
 
 /// Documents that are kept, at most.
 pub(super) const DOCUMENTS: usize = 256;
 /// Bytes of a document that is kept, at most.
-pub(super) const DOCUMENT_BYTES: usize = 8 * 1024;
+pub(super) const KEPT_BYTES: usize = 8 * 1024;
 
 /// What is known of texts that came lately. A client that writes values into its documents fills the place with what never comes again:
 /// then all is forgotten, and what does come again is soon back.
@@ -31,9 +33,9 @@ impl<T: Clone> Lately<T> {
         self.0.lock().get(text).cloned()
     }
 
-    /// Keeps it, unless the text is over [`DOCUMENT_BYTES`].
+    /// Keeps it, unless the text is over [`KEPT_BYTES`].
     pub(super) fn keep(&self, text: &str, known: T) {
-        if text.len() > DOCUMENT_BYTES {
+        if text.len() > KEPT_BYTES {
             return;
         }
         let mut kept = self.0.lock();
@@ -49,34 +51,52 @@ impl<T: Clone> Lately<T> {
     }
 }
 
-/// Parsed documents by their text.
+/// Valid documents by their text.
 #[derive(Debug, Default)]
-pub(super) struct Documents(Lately<ExecutableDocument>);
+pub(super) struct Documents(Lately<Arc<Document>>);
 
 impl Documents {
     /// The document of this text.
     ///
     /// # Errors
-    /// A JSON array of GraphQL errors: the text is no document, or the document is over a bound.
-    pub(super) fn parse(&self, text: &str) -> Result<ExecutableDocument, String> {
+    /// The text is no document, the document is over a bound, or not valid.
+    pub(super) fn get(&self, text: &str) -> Result<Arc<Document>, Errors> {
         if let Some(document) = self.0.get(text) {
             return Ok(document);
         }
-        let document = async_graphql::parser::parse_query(text).map_err(not_a_document)?;
-        bounds::check(&document).map_err(|(message, code)| errors_text(&message, code))?;
-        self.0.keep(text, document.clone());
+        let document = Arc::new(checked(text)?);
+        self.0.keep(text, Arc::clone(&document));
         Ok(document)
     }
 }
 
-/// The library's text shows the line of the document, which may be all of it; where the error is, `locations` says.
-fn not_a_document(error: async_graphql::parser::Error) -> String {
-    let mut error = ServerError::from(error);
-    let expected = error.message.lines().last();
-    if let Some(expected) = expected.and_then(|line| line.trim_start().strip_prefix("= ")) {
-        error.message = format!("syntax error: {expected}");
-    }
-    serde_json::Value::from(vec![error_json(&error)]).to_string()
+fn checked(text: &str) -> Result<Document, Errors> {
+    let document = syntax::parse(text).map_err(|error| of_syntax(*error))?;
+    bounds::check(&document).map_err(|error| of_syntax(*error))?;
+    rules::validate(&document, &TYPES).map_err(|errors| {
+        let of_rule = |error: rules::Invalid| RequestError {
+            message: format!(
+                "{} (GraphQL, section {})",
+                error.message,
+                error.rule.section()
+            ),
+            code: "ValidationError",
+            places: error.places,
+        };
+        Errors {
+            first: errors.first.into_iter().map(of_rule).collect(),
+            more: errors.more,
+        }
+    })?;
+    Ok(document)
+}
+
+fn of_syntax(error: SyntaxError) -> Errors {
+    Errors::from(RequestError {
+        message: error.message,
+        code: error.code,
+        places: error.place.into_iter().collect(),
+    })
 }
 
 #[cfg(test)]
@@ -86,7 +106,10 @@ mod tests {
     #[test]
     fn an_error_of_syntax_does_not_repeat_the_document() {
         let long = format!("{{ a(b: {} }}", "x".repeat(10_000));
-        let error = Documents::default().parse(&long).expect_err("no document");
+        let error = Documents::default()
+            .get(&long)
+            .expect_err("no document")
+            .json();
         assert!(
             error.contains("syntax error: expected") && error.len() < 1_000,
             "{error}"
@@ -98,22 +121,43 @@ mod tests {
     fn keeps_no_more_and_nothing_larger_than_its_limits() {
         let documents = Documents::default();
         let kept = || documents.0.len();
+        let named = |n: usize| format!("{{ a{n}: __typename }}");
         for n in 0..DOCUMENTS {
-            documents.parse(&format!("{{ a{n} }}")).expect("a document");
+            documents.get(&named(n)).expect("valid");
         }
         assert_eq!(kept(), DOCUMENTS);
-        documents.parse("{ a0 }").expect("a document");
+        documents.get(&named(0)).expect("valid");
         assert_eq!(kept(), DOCUMENTS, "it was there");
-        documents.parse("{ another }").expect("a document");
+        documents.get(&named(DOCUMENTS)).expect("valid");
         assert_eq!(kept(), 1);
-        let long = |bytes: usize| format!("{{ {} }}", "a".repeat(bytes - 4));
-        documents.parse(&long(DOCUMENT_BYTES)).expect("a document");
+        let long = |bytes: usize| format!("{{ __typename }}#{}", "a".repeat(bytes - 15));
+        documents.get(&long(KEPT_BYTES)).expect("valid");
         assert_eq!(kept(), 2);
-        documents
-            .parse(&long(DOCUMENT_BYTES + 1))
-            .expect("a document");
+        documents.get(&long(KEPT_BYTES + 1)).expect("valid");
         assert_eq!(kept(), 2);
-        documents.parse("{").expect_err("no document");
+        documents.get("{").expect_err("no document");
+        documents.get("{ a }").expect_err("not valid");
         assert_eq!(kept(), 2);
+    }
+
+    #[test]
+    fn errors_up_to_their_limit_and_a_word_that_there_are_more() {
+        let errors = |count: usize| {
+            let fields: String = (0..count).map(|at| format!("no{at} ")).collect();
+            let errors = Documents::default()
+                .get(&format!("{{ {fields} }}"))
+                .expect_err("not valid");
+            let errors: serde_json::Value = serde_json::from_str(&errors.json()).expect("JSON");
+            errors.as_array().expect("an array").clone()
+        };
+        assert_eq!(errors(bounds::ERRORS).len(), bounds::ERRORS);
+        let more = errors(bounds::ERRORS + 1);
+        assert_eq!(more.len(), bounds::ERRORS + 1);
+        assert_eq!(errors(5_000).len(), bounds::ERRORS + 1);
+        let last = more.last().and_then(|error| error["message"].as_str());
+        assert!(
+            last.is_some_and(|last| last.contains("more errors")),
+            "{last:?}"
+        );
     }
 }

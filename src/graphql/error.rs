@@ -2,11 +2,12 @@
 //!
 //! As in AppSync, `errorType` and `errorInfo` stand at the top level of an error; for other clients `extensions.code` says the same.
 
-use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
-use bytes::Bytes;
+use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError, Value};
 use serde_json::{Map, json};
 
-use super::{COMPLEXITY, DEPTH, RECURSION};
+use super::answer;
+use super::bounds::ERRORS;
+use super::plan::Plan;
 
 /// The key under which a GraphQL error carries its code.
 const CODE: &str = "code";
@@ -32,84 +33,109 @@ pub fn coded(message: impl Into<String>, code: &str) -> async_graphql::Error {
     }
 }
 
-/// One error, as JSON.
-pub fn error_json(error: &ServerError) -> serde_json::Value {
-    let mut message = error.message.clone();
-    let code = match error
-        .extensions
-        .as_ref()
-        .and_then(|extensions| extensions.get(CODE))
-    {
-        Some(Value::String(code)) => code.clone(),
-        // What has no code of ours comes from the GraphQL library: the document or its variables are wrong.
-        _ => match over_bound(&error.message) {
-            Some((code, text)) => {
-                message = text;
-                code.to_owned()
-            }
-            None => "ValidationError".to_owned(),
-        },
-    };
+/// What is wrong with a request: it is not executed for that.
+#[derive(Clone, Debug)]
+pub(super) struct RequestError {
+    pub(super) message: String,
+    pub(super) code: &'static str,
+    pub(super) places: Vec<Pos>,
+}
+
+/// All that is wrong with a request, at most [`ERRORS`] of it.
+#[derive(Clone, Debug)]
+pub(super) struct Errors {
+    pub(super) first: Vec<RequestError>,
+    /// Whether there are more.
+    pub(super) more: bool,
+}
+
+impl From<RequestError> for Errors {
+    fn from(error: RequestError) -> Self {
+        Errors {
+            first: vec![error],
+            more: false,
+        }
+    }
+}
+
+impl Errors {
+    /// One error without a place.
+    pub(super) fn one(message: impl Into<String>, code: &'static str) -> Errors {
+        Errors::from(RequestError {
+            message: message.into(),
+            code,
+            places: Vec::new(),
+        })
+    }
+
+    /// A JSON array of GraphQL errors.
+    pub(super) fn json(&self) -> String {
+        let errors = self.first.iter();
+        let mut errors: Vec<_> = errors
+            .map(|error| entry(&error.message, error.code, &error.places, &[]))
+            .collect();
+        if self.more {
+            errors.push(more());
+        }
+        serde_json::Value::from(errors).to_string()
+    }
+}
+
+/// The last word of an answer that leaves errors out.
+fn more() -> serde_json::Value {
+    let text = format!("there are more errors: these are the first {ERRORS}");
+    entry(&text, "TooManyErrors", &[], &[])
+}
+
+fn entry(message: &str, code: &str, places: &[Pos], path: &[PathSegment]) -> serde_json::Value {
     let mut json = Map::new();
     json.insert("message".into(), json!(message));
     json.insert("errorType".into(), json!(code));
     json.insert("errorInfo".into(), serde_json::Value::Null);
-    if !error.locations.is_empty() {
-        json.insert("locations".into(), json!(error.locations));
+    if !places.is_empty() {
+        json.insert("locations".into(), json!(places));
     }
-    if !error.path.is_empty() {
-        json.insert("path".into(), json!(error.path));
+    if !path.is_empty() {
+        json.insert("path".into(), json!(path));
     }
     json.insert("extensions".into(), json!({ CODE: code }));
     serde_json::Value::Object(json)
 }
 
-/// The library's errors of a document that is over a bound: AppSync's names, and the limits, which the library does not tell.
-fn over_bound(message: &str) -> Option<(&'static str, String)> {
-    match message {
-        "Query is nested too deep." => Some((
-            "QueryDepthLimitReached",
-            format!("the selections are nested too deep: the limit is {DEPTH}"),
-        )),
-        "recursion limit exceeded." => Some((
-            "QueryDepthLimitReached",
-            format!("the document is nested too deep: the limit is {RECURSION}"),
-        )),
-        "Query is too complex." => Some((
-            "ResolverExecutionLimitReached",
-            format!(
-                "the request asks for too much: each field counts 1, in a page as often as it may have items, and the limit is {COMPLEXITY}"
-            ),
-        )),
-        _ => None,
-    }
+/// One error of a field, as JSON.
+pub fn error_json(error: &ServerError) -> serde_json::Value {
+    let extensions = error.extensions.as_ref();
+    let code = match extensions.and_then(|extensions| extensions.get(CODE)) {
+        Some(Value::String(code)) => code,
+        // What has no code of ours comes from the GraphQL library: an argument is wrong.
+        _ => "ValidationError",
+    };
+    entry(&error.message, code, &error.locations, &error.path)
 }
 
 /// An array with one error, as JSON text: what ends an operation before it began.
 pub fn errors_text(message: &str, code: &str) -> String {
-    json!([{ "message": message, "errorType": code, "errorInfo": null, "extensions": { CODE: code } }]).to_string()
+    serde_json::Value::from(vec![entry(message, code, &[], &[])]).to_string()
 }
 
-/// The errors of a response, as JSON text of an array.
-pub fn response_errors(response: &Response) -> String {
-    serde_json::Value::from(response.errors.iter().map(error_json).collect::<Vec<_>>()).to_string()
+/// The errors of fields, at most [`ERRORS`], as JSON text of an array.
+pub(super) fn field_errors(errors: &[ServerError]) -> String {
+    let mut shown: Vec<_> = errors.iter().take(ERRORS).map(error_json).collect();
+    if errors.len() > ERRORS {
+        shown.push(more());
+    }
+    serde_json::Value::from(shown).to_string()
 }
 
-/// A response as JSON text on one line. `data` is left out of a request that was not executed (GraphQL, section 7.1).
-pub fn response_bytes(response: &Response, executed: bool) -> Bytes {
+/// The answer to a request that was executed, as JSON text on one line.
+pub(super) fn executed(plan: &Plan, response: &Response) -> Vec<u8> {
     let mut text = Vec::with_capacity(512);
-    text.extend_from_slice(b"{");
-    if executed {
-        text.extend_from_slice(b"\"data\":");
-        serde_json::to_writer(&mut text, &response.data).expect("a GraphQL value is JSON");
-    }
+    text.extend_from_slice(b"{\"data\":");
+    answer::write(plan, &response.data, &mut text);
     if !response.errors.is_empty() {
-        if executed {
-            text.push(b',');
-        }
-        text.extend_from_slice(b"\"errors\":");
-        text.extend_from_slice(response_errors(response).as_bytes());
+        text.extend_from_slice(b",\"errors\":");
+        text.extend_from_slice(field_errors(&response.errors).as_bytes());
     }
-    text.extend_from_slice(b"}");
-    text.into()
+    text.push(b'}');
+    text
 }

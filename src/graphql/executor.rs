@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use async_graphql::parser::types::{DocumentOperations, ExecutableDocument, OperationType};
-use async_graphql::{Request, Response, Variables};
+use async_graphql::parser::types::{ExecutableDocument, OperationType};
+use async_graphql::{Request, Response};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
@@ -11,16 +11,21 @@ use job::{Filter, Job};
 use resolvers::jobs::{ListJobs, now};
 use resolvers::{Caller, Resolvers};
 use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
 use wire::Refusal;
 
-use super::document;
+use super::allowance::{self, Allowance};
+use super::bounds::{self, COMPLEXITY, TOKENS, TOO_MUCH};
 use super::documents::{Documents, Lately};
-use super::error::{errors_text, response_bytes, response_errors};
+use super::error::{self, Errors, errors_text, field_errors};
+use super::held::{Held, Holdings};
+use super::plan::{self, Plan, Planned};
 use super::projection::Projection;
 use super::publishing::{PUBLISH, Publishing};
 use super::subscription::{Wanted, Wish};
-use super::validated::{self, Validated};
-use super::{JobSchema, Schemas};
+use super::syntax::Document;
+use super::types::TYPES;
+use super::{JobSchema, Schemas, variables, weight};
 use crate::auth::{AuthError, Authenticated, Authenticator, Credentials};
 use crate::hub::{Event, GroupKey, Render};
 use crate::session::{self, Authorized, Started, Target, Watch};
@@ -30,7 +35,7 @@ use crate::session::{self, Authorized, Started, Target, Watch};
 pub struct Executor {
     schemas: Schemas,
     documents: Arc<Documents>,
-    validated: Arc<Validated>,
+    holdings: Holdings,
     /// Documents that only publish, by their text.
     publishing: Arc<Lately<Arc<Publishing>>>,
     resolvers: Resolvers,
@@ -79,11 +84,6 @@ impl HttpAnswer {
             outcome,
         }
     }
-
-    fn mutation_over_get() -> HttpAnswer {
-        let errors = errors_text("a mutation must be sent with POST", "MutationOverGet");
-        HttpAnswer::refused(Outcome::MutationOverGet, &errors)
-    }
 }
 
 impl Executor {
@@ -92,7 +92,7 @@ impl Executor {
         Executor {
             schemas,
             documents: Arc::default(),
-            validated: Arc::default(),
+            holdings: Holdings::default(),
             publishing: Arc::default(),
             resolvers,
             auth,
@@ -114,55 +114,88 @@ impl Executor {
     pub async fn execute(
         &self,
         caller: Caller,
-        request: &wire::Request,
+        request: wire::Request,
         changes: Changes,
     ) -> HttpAnswer {
         if changes == Changes::Allowed
-            && let Some(answer) = self.publish(&caller, request).await
+            && let Some(answer) = self.publish(&caller, &request).await
         {
             return answer;
         }
-        let refuse = |message: &str, code: &str| {
-            HttpAnswer::refused(Outcome::Refused, &errors_text(message, code))
+        let door = Door {
+            changes,
+            streams: false,
         };
-        let (document, variables) = match self.parse(request) {
-            Ok(parsed) => parsed,
-            Err(errors) => return HttpAnswer::refused(Outcome::Refused, &errors),
-        };
-        match operation_type(&document, request.operation_name.as_deref()) {
-            Err(message) => return refuse(message, "BadRequest"),
-            Ok(OperationType::Subscription) => {
-                return refuse(
-                    "a subscription needs a stream: connect with WebSocket, or ask with Accept: text/event-stream",
-                    "OperationNotSupported",
-                );
-            }
-            Ok(OperationType::Mutation) if changes == Changes::Refused => {
-                return HttpAnswer::mutation_over_get();
-            }
-            Ok(_) => {}
-        }
-        let variables = match variables {
-            Ok(variables) => variables,
-            Err(message) => return refuse(&message, "BadRequest"),
-        };
-        let response = self.answer(request, document, variables, caller).await;
-        let executed = was_executed(&response);
-        // As it was sent: what this request left out another one may have.
-        if response.errors.is_empty()
-            && request.query.contains(PUBLISH)
-            && let Ok(document) = self.documents.parse(&request.query)
-            && let Some(publishing) = Publishing::of(&document, request.operation_name.as_deref())
-        {
-            self.publishing.keep(&request.query, Arc::new(publishing));
-        }
-        HttpAnswer {
-            body: response_bytes(&response, executed),
-            outcome: if executed {
-                Outcome::Executed
-            } else {
-                Outcome::Refused
+        let (request, prepared) = self.prepare(request, door).await;
+        match prepared {
+            Ok(prepared) => HttpAnswer {
+                body: self
+                    .answer(request, prepared, caller, &Arc::default())
+                    .await,
+                outcome: Outcome::Executed,
             },
+            Err(refused) => refused.into(),
+        }
+    }
+
+    /// Executes requests one after the other, and answers them with a list. What one request may ask for they may ask for together: a
+    /// batch over a bound is refused before anything of it is executed.
+    pub async fn execute_batch(&self, caller: Caller, requests: Vec<wire::Request>) -> HttpAnswer {
+        let refuse = |message: String, code| {
+            HttpAnswer::refused(Outcome::Refused, &errors_text(&message, code))
+        };
+        if requests.is_empty() || requests.len() > bounds::BATCH {
+            let text = format!(
+                "a batch has from 1 to {} requests, and this one has {}",
+                bounds::BATCH,
+                requests.len()
+            );
+            return refuse(text, "BadRequest");
+        }
+        let door = Door {
+            changes: Changes::Allowed,
+            streams: false,
+        };
+        let mut all = Vec::with_capacity(requests.len());
+        let (mut cost, mut tokens) = (0_usize, 0_usize);
+        for request in requests {
+            let (request, prepared) = self.prepare(request, door).await;
+            if let Ok(prepared) = &prepared {
+                cost = cost.saturating_add(prepared.cost);
+                tokens += prepared.document.tokens;
+            }
+            all.push((request, prepared));
+        }
+        if cost > COMPLEXITY {
+            return refuse(
+                format!("the requests of the batch together: {}", too_complex()),
+                TOO_MUCH,
+            );
+        }
+        if tokens > TOKENS {
+            let text =
+                format!("the documents of the batch have more than {TOKENS} tokens: split it");
+            return refuse(text, TOO_MUCH);
+        }
+        let allowance = Arc::default();
+        let mut body = b"[".to_vec();
+        for (at, (request, prepared)) in all.into_iter().enumerate() {
+            if at > 0 {
+                body.push(b',');
+            }
+            let answer = match prepared {
+                Ok(prepared) => {
+                    self.answer(request, prepared, caller.clone(), &allowance)
+                        .await
+                }
+                Err(refused) => HttpAnswer::from(refused).body,
+            };
+            body.extend_from_slice(&answer);
+        }
+        body.push(b']');
+        HttpAnswer {
+            body: body.into(),
+            outcome: Outcome::Executed,
         }
     }
 
@@ -191,116 +224,137 @@ impl Executor {
         request: wire::Request,
         changes: Changes,
     ) -> Result<Started, HttpAnswer> {
-        if changes == Changes::Refused
-            && let Ok((document, _)) = self.parse(&request)
-            && operation_type(&document, request.operation_name.as_deref())
-                == Ok(OperationType::Mutation)
-        {
-            return Err(HttpAnswer::mutation_over_get());
-        }
-        Ok(self.start_any(found, request).await)
-    }
-
-    async fn start_any(&self, found: Authenticated, request: wire::Request) -> Started {
-        let (document, variables) = match self.parse(&request) {
-            Ok(parsed) => parsed,
-            Err(errors) => return Started::Invalid(errors),
+        let door = Door {
+            changes,
+            streams: true,
         };
-        match operation_type(&document, request.operation_name.as_deref()) {
-            Err(message) => return Started::Invalid(errors_text(message, "BadRequest")),
-            Ok(OperationType::Subscription) => {}
-            Ok(OperationType::Query | OperationType::Mutation) => {
-                let answer = match variables {
-                    Ok(variables) => {
-                        self.answer(&request, document, variables, found.caller)
-                            .await
-                    }
-                    Err(message) => return Started::Invalid(errors_text(&message, "BadRequest")),
-                };
-                if !was_executed(&answer) {
-                    return Started::Invalid(response_errors(&answer));
-                }
-                return Started::Single(response_bytes(&answer, true));
-            }
+        let (request, prepared) = self.prepare(request, door).await;
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(Refused::Request(errors)) => return Ok(Started::Invalid(errors.json())),
+            Err(refused @ Refused::MutationOverGet) => return Err(refused.into()),
+        };
+        if prepared.plan.kind != OperationType::Subscription {
+            let allowance = Arc::default();
+            let answer = self.answer(request, prepared, found.caller, &allowance);
+            return Ok(Started::Single(answer.await));
         }
-        match self.watch(found, &request, document, variables).await {
+        Ok(match self.watch(found, &request, prepared).await {
             Ok(watch) => Started::Watch(watch),
             Err(errors) => Started::Invalid(errors),
+        })
+    }
+
+    /// Looks at a request before its execution. A large one does not hold up others meanwhile.
+    async fn prepare(
+        &self,
+        request: wire::Request,
+        door: Door,
+    ) -> (wire::Request, Result<Prepared, Refused>) {
+        let variables = request.variables.as_ref();
+        let bytes = request.query.len() + variables.map_or(0, |variables| variables.get().len());
+        if bytes < LARGE_BYTES {
+            let prepared = self.prepared(&request, door);
+            return (request, prepared);
         }
+        let executor = self.clone();
+        let large = tokio::task::spawn_blocking(move || {
+            let prepared = executor.prepared(&request, door);
+            (request, prepared)
+        });
+        large
+            .await
+            .expect("it does not panic, and nothing aborts it")
+    }
+
+    fn prepared(&self, request: &wire::Request, door: Door) -> Result<Prepared, Refused> {
+        let document = self.documents.get(&request.query)?;
+        let name = request.operation_name.as_deref();
+        let Some(operation) = document.operation(name) else {
+            return Err(Errors::one(no_operation(&document, name), "BadRequest").into());
+        };
+        match operation.kind {
+            OperationType::Mutation if door.changes == Changes::Refused => {
+                return Err(Refused::MutationOverGet);
+            }
+            OperationType::Subscription if !door.streams => {
+                let text = "a subscription needs a stream: connect with WebSocket, or ask with Accept: text/event-stream";
+                return Err(Errors::one(text, "OperationNotSupported").into());
+            }
+            _ => {}
+        }
+        let variables = variables::coerce(request.variables.as_deref(), operation, &TYPES);
+        let variables = variables.map_err(|(message, code)| Errors::one(message, code))?;
+        let plan = Plan::of(&document, operation, &variables, &TYPES);
+        let plan = plan.map_err(|message| Errors::one(message, "BadRequest"))?;
+        let cost = weight::of(&plan);
+        if cost > COMPLEXITY {
+            return Err(Errors::one(too_complex(), TOO_MUCH).into());
+        }
+        Ok(Prepared {
+            document,
+            plan,
+            cost,
+        })
     }
 
     /// Executes a query or a mutation.
     async fn answer(
         &self,
-        request: &wire::Request,
-        document: ExecutableDocument,
-        variables: Variables,
+        request: wire::Request,
+        prepared: Prepared,
         caller: Caller,
-    ) -> Response {
-        let (schema, unknown) = self.schema_for(request, &document, &variables);
-        let request = graphql_request(request, document, variables).data(caller);
-        let response = schema.execute(request).await;
-        if let Some(key) = unknown.filter(|_| was_executed(&response)) {
-            self.validated.insert(&key);
+        allowance: &Arc<Allowance>,
+    ) -> Bytes {
+        let Prepared {
+            document, mut plan, ..
+        } = prepared;
+        let mut graphql = Request::new("").data(caller).data(Arc::clone(allowance));
+        graphql.set_parsed_query(plan.take_document());
+        let response = if plan.fields.is_empty() {
+            Response::default()
+        } else {
+            self.schemas.schema.execute(graphql).await
+        };
+        if allowance.is_over() {
+            let errors = errors_text(&allowance::too_large(), "PayloadTooLarge");
+            return format!(r#"{{"data":null,"errors":{errors}}}"#).into();
         }
-        response
-    }
-
-    /// The schema that validates the request, or the one that does not where an equal one was found valid; and what to remember when this one
-    /// is.
-    fn schema_for(
-        &self,
-        request: &wire::Request,
-        document: &ExecutableDocument,
-        variables: &Variables,
-    ) -> (&JobSchema, Option<validated::Key>) {
-        match validated::Key::new(request, document, variables) {
-            Some(key) if self.validated.contains(&key) => (&self.schemas.validated, None),
-            unknown => (&self.schemas.requests, unknown),
+        if response.errors.is_empty()
+            && request.query.contains(PUBLISH)
+            && let Some(publishing) = Publishing::of(&document, request.operation_name.as_deref())
+        {
+            self.publishing.keep(&request.query, Arc::new(publishing));
         }
-    }
-
-    /// The document and its variables, each read once. Variables that cannot be read are an error later on.
-    fn parse(&self, request: &wire::Request) -> Result<(ExecutableDocument, Supplied), String> {
-        let mut document = self.documents.parse(&request.query)?;
-        let variables = variables_of(request);
-        if let Ok(variables) = &variables {
-            document::omit_unsupplied(&mut document, request.operation_name.as_deref(), variables);
-        }
-        Ok((document, variables))
+        error::executed(&plan, &response).into()
     }
 
     async fn watch(
         &self,
         found: Authenticated,
         request: &wire::Request,
-        mut document: ExecutableDocument,
-        supplied: Supplied,
+        prepared: Prepared,
     ) -> Result<Watch, String> {
         let refuse = |error: resolvers::Error| errors_text(&error.to_string(), error.code());
+        let mut plan = prepared.plan;
+        within_a_subscription(request, &plan).map_err(|errors| errors.json())?;
         let wish = Arc::new(Wish::default());
-        let none = Variables::default();
-        let given = supplied.as_ref().unwrap_or(&none);
-        document::one_root_field(&mut document, request.operation_name.as_deref(), given)
-            .map_err(|message| errors_text(message, "ValidationError"))?;
-        let variables = supplied.map_err(|message| errors_text(&message, "BadRequest"))?;
-        let prepared = graphql_request(request, document.clone(), variables.clone());
-        let probe = prepared.data(Arc::clone(&wish)).data(found.caller.clone());
-        let (schema, unknown) = self.schema_for(request, &document, &variables);
-        let mut answers = std::pin::pin!(schema.execute_stream(probe));
+        let projection = Projection::of(&plan);
+        let document = plan.take_document();
+        let mut probe = Request::new("");
+        probe.set_parsed_query(document.clone());
+        let probe = probe.data(Arc::clone(&wish)).data(found.caller.clone());
+        let mut answers = std::pin::pin!(self.schemas.schema.execute_stream(probe));
         while let Some(answer) = answers.next().await {
             if !answer.errors.is_empty() {
-                return Err(response_errors(&answer));
+                return Err(field_errors(&answer.errors));
             }
-        }
-        if let Some(key) = unknown {
-            self.validated.insert(&key);
         }
         let mut wanted = std::mem::take(&mut *wish.0.lock());
         let wanted = match (wanted.pop(), wanted.is_empty()) {
             (Some(wanted), true) => wanted,
-            (None, _) => return Err(errors_text(document::NO_FIELD, "ValidationError")),
-            (Some(_), false) => return Err(errors_text(document::ONE_FIELD, "ValidationError")),
+            (None, _) => return Err(errors_text(plan::NO_FIELD, "ValidationError")),
+            (Some(_), false) => return Err(errors_text(plan::ONE_FIELD, "ValidationError")),
         };
         let caller = found.caller;
         let visible = caller.narrow(Filter::default()).ok();
@@ -334,32 +388,31 @@ impl Executor {
                 }
             }
         };
-        let said = request
-            .variables
-            .as_ref()
-            .map_or("", |variables| variables.get());
         // What a caller sees of the payload is its scope's; which jobs it sees is part of the key for lists, and for one job it is
         // checked before the first payload.
         let scope = match &target {
             Target::Job { .. } => caller.visible_scope().to_owned(),
             Target::Jobs { .. } => serde_json::to_string(&visible).expect("a filter is JSON"),
         };
-        let operation = request.operation_name.as_deref().unwrap_or("");
-        let key = format!("{scope}\0{operation}\0{said}\0{}", request.query);
-        let projection = Projection::of(&document, request.operation_name.as_deref(), &variables);
+        let bytes = held_bytes(request, &plan, projection.is_some());
+        let name = connections_of(&caller);
+        let held = name.map(|name| self.holdings.take(&name, bytes));
+        let held = held
+            .transpose()
+            .map_err(|(text, code)| errors_text(&text, code))?;
         let render: Arc<dyn Render> = match projection {
-            Some(projection) => Arc::new(projection),
+            Some(projection) => Arc::new(projection.counted(held)),
             None => Arc::new(Renderer {
-                schema: self.schemas.validated.clone(),
+                held,
+                schema: self.schemas.schema.clone(),
+                plan,
                 document,
-                operation: request.operation_name.clone(),
-                variables,
                 caller,
             }),
         };
         Ok(Watch {
             target,
-            group: GroupKey(key.into()),
+            group: group_of(&scope, request),
             render,
             expires_at: found.expires_at,
         })
@@ -436,7 +489,10 @@ impl session::Executor for Executor {
                 .ok_or(AuthError::Expired),
         };
         match found {
-            Ok(found) => self.start_any(found, request).await,
+            Ok(found) => match self.begin(found, request, Changes::Allowed).await {
+                Ok(started) => started,
+                Err(_) => unreachable!("changes are allowed"),
+            },
             Err(error) => Started::Invalid(errors_text(&error.to_string(), error.code())),
         }
     }
@@ -474,23 +530,26 @@ fn carried(object: &RawValue) -> (Option<String>, Option<String>) {
     (field(&["authorization"]), field(&["x-api-key", "apiKey"]))
 }
 
-/// Executes one subscription's document on events: what [`Projection`] leaves to the library.
+/// Executes one subscription's plan on events: what [`Projection`] leaves to the library.
 pub(super) struct Renderer {
     pub(super) schema: JobSchema,
+    pub(super) plan: Plan,
+    /// The plan for the library.
     pub(super) document: ExecutableDocument,
-    pub(super) operation: Option<String>,
-    pub(super) variables: Variables,
     pub(super) caller: Caller,
+    /// The memory that it takes, where that is counted.
+    #[expect(dead_code, reason = "it counts until it is dropped")]
+    pub(super) held: Option<Held>,
 }
 
 #[async_trait]
 impl Render for Renderer {
     async fn render(&self, event: Event) -> Bytes {
+        let allowance = Arc::<Allowance>::default();
         let mut request = Request::new("")
-            .variables(self.variables.clone())
             .data(event)
-            .data(self.caller.clone());
-        request.operation_name.clone_from(&self.operation);
+            .data(self.caller.clone())
+            .data(Arc::clone(&allowance));
         request.set_parsed_query(self.document.clone());
         let response = self
             .schema
@@ -498,52 +557,122 @@ impl Render for Renderer {
             .next()
             .map(Option::unwrap_or_default)
             .await;
-        response_bytes(&response, true)
+        error::executed(&self.plan, &response).into()
     }
 }
 
-fn operation_type(
-    document: &ExecutableDocument,
-    name: Option<&str>,
-) -> Result<OperationType, &'static str> {
-    let found = match (&document.operations, name) {
-        (DocumentOperations::Single(operation), None) => Some(operation),
-        (DocumentOperations::Single(_), Some(_)) => {
-            return Err("the document has no operation of that name: its only one has none");
+/// Size in bytes of a document with its variables from which on they are read beside the workers.
+const LARGE_BYTES: usize = 32 * 1024;
+
+/// What the door of a request allows.
+#[derive(Clone, Copy)]
+struct Door {
+    changes: Changes,
+    /// Whether it carries subscriptions.
+    streams: bool,
+}
+
+/// A valid request.
+struct Prepared {
+    document: Arc<Document>,
+    plan: Plan,
+    cost: usize,
+}
+
+/// A request that is not executed.
+enum Refused {
+    Request(Errors),
+    MutationOverGet,
+}
+
+impl From<Errors> for Refused {
+    fn from(errors: Errors) -> Self {
+        Refused::Request(errors)
+    }
+}
+
+impl From<Refused> for HttpAnswer {
+    fn from(refused: Refused) -> HttpAnswer {
+        match refused {
+            Refused::Request(errors) => HttpAnswer::refused(Outcome::Refused, &errors.json()),
+            Refused::MutationOverGet => {
+                let errors = errors_text("a mutation must be sent with POST", "MutationOverGet");
+                HttpAnswer::refused(Outcome::MutationOverGet, &errors)
+            }
         }
-        (DocumentOperations::Multiple(all), Some(name)) => all.get(name),
-        (DocumentOperations::Multiple(all), None) if all.len() == 1 => all.values().next(),
-        (DocumentOperations::Multiple(_), None) => return Err("Missing operation name."),
+    }
+}
+
+fn no_operation(document: &Document, name: Option<&str>) -> &'static str {
+    match (name, document.operations.len()) {
+        (None, 0) => "the document has no operation: only fragments",
+        (None, _) => "Missing operation name.",
+        (Some(_), _) => "the document has no operation of that name",
+    }
+}
+
+fn too_complex() -> String {
+    format!(
+        "the request asks for too much: each field counts 1 or its weight, in a page as often as it may have items, and the limit is {COMPLEXITY}"
+    )
+}
+
+/// Refuses a subscription that is over a bound of its own, or does not select one field.
+fn within_a_subscription(request: &wire::Request, plan: &Plan) -> Result<(), Errors> {
+    match plan.fields.len() {
+        0 => return Err(Errors::one(plan::NO_FIELD, "ValidationError")),
+        1 => {}
+        _ => return Err(Errors::one(plan::ONE_FIELD, "ValidationError")),
+    }
+    let variables = request.variables.as_ref();
+    let variables = variables.map_or(0, |variables| variables.get().len());
+    for (what, bytes) in [("document", request.query.len()), ("variables", variables)] {
+        if bytes > bounds::SUBSCRIPTION_BYTES {
+            let limit = bounds::SUBSCRIPTION_BYTES;
+            let text = format!(
+                "the {what} of a subscription may have {limit} bytes, and this has {bytes}: shorten it"
+            );
+            return Err(Errors::one(text, TOO_MUCH));
+        }
+    }
+    let fields = plan.fields[0].count();
+    if fields > bounds::SUBSCRIPTION_FIELDS {
+        let limit = bounds::SUBSCRIPTION_FIELDS;
+        let text = format!(
+            "a subscription may select {limit} fields, and this selects {fields}: select fewer"
+        );
+        return Err(Errors::one(text, TOO_MUCH));
+    }
+    Ok(())
+}
+
+/// About what one field takes in a projection.
+const PROJECTED_BYTES: usize = 64;
+/// About what one field takes in a plan and in the library's document.
+const PLANNED_BYTES: usize = 1024;
+
+/// About what a subscription holds in memory.
+fn held_bytes(request: &wire::Request, plan: &Plan, is_projected: bool) -> usize {
+    let fields: usize = plan.fields.iter().map(Planned::count).sum();
+    let each = if is_projected {
+        PROJECTED_BYTES
+    } else {
+        PLANNED_BYTES
     };
-    found
-        .map(|operation| operation.node.ty)
-        .ok_or("the document has no operation of that name")
+    fields * each + request.query.len()
 }
 
-/// The variables of a request, or what is wrong with them.
-type Supplied = Result<Variables, String>;
-
-fn variables_of(request: &wire::Request) -> Supplied {
-    let Some(text) = &request.variables else {
-        return Ok(Variables::default());
-    };
-    serde_json::from_str::<Option<Variables>>(text.get())
-        .map(Option::unwrap_or_default)
-        .map_err(|error| format!("variables must be an object: {error}"))
-}
-
-fn graphql_request(
-    request: &wire::Request,
-    document: ExecutableDocument,
-    variables: Variables,
-) -> Request {
-    let mut graphql = Request::new("").variables(variables);
-    graphql.operation_name.clone_from(&request.operation_name);
-    graphql.set_parsed_query(document);
-    graphql
-}
-
-/// A response with errors that have no path was refused before execution.
-fn was_executed(response: &Response) -> bool {
-    response.errors.is_empty() || response.errors.iter().any(|error| !error.path.is_empty())
+/// The same for watchers of the same scope who sent the same request: a digest, which is short and which nobody can meet by chance.
+fn group_of(scope: &str, request: &wire::Request) -> GroupKey {
+    let mut digest = Sha256::new();
+    let operation = request.operation_name.as_deref().unwrap_or("");
+    let variables = request.variables.as_ref();
+    let variables = variables.map_or("", |variables| variables.get());
+    for part in [scope, operation, variables, &request.query] {
+        digest.update(part.len().to_le_bytes());
+        digest.update(part);
+    }
+    let digest = digest.finalize();
+    let hexadecimal = digest.iter().map(|byte| format!("{byte:02x}"));
+    GroupKey(hexadecimal.collect::<String>().into())
 }

@@ -1,4 +1,5 @@
-//! The filter inputs: AppSync's operators, typed. A field that is left out asks for nothing; an explicit null asks for "is null".
+//! The filter inputs: AppSync's operators, typed. An operator that is left out asks for nothing. An explicit null asks for "is null" with
+//! `eq`, for "is not null" with `ne`, and is refused with any other: nothing is less than null, and no list is.
 
 use async_graphql::{InputObject, MaybeUndefined};
 use job::filter::Condition;
@@ -47,19 +48,19 @@ macro_rules! filter {
             ne: MaybeUndefined<$value>,
             /// One of these.
             #[graphql(name = "in")]
-            in_: Option<Vec<$value>>,
+            in_: MaybeUndefined<Vec<$value>>,
             /// None of these.
-            not_in: Option<Vec<$value>>,
+            not_in: MaybeUndefined<Vec<$value>>,
             /// Less than.
-            lt: Option<$value>,
+            lt: MaybeUndefined<$value>,
             /// Less than or equal to.
-            le: Option<$value>,
+            le: MaybeUndefined<$value>,
             /// Greater than.
-            gt: Option<$value>,
+            gt: MaybeUndefined<$value>,
             /// Greater than or equal to.
-            ge: Option<$value>,
+            ge: MaybeUndefined<$value>,
             /// From the first to the second value, both included.
-            between: Option<Vec<$value>>,
+            between: MaybeUndefined<Vec<$value>>,
         }
 
         impl $name {
@@ -74,16 +75,18 @@ macro_rules! filter {
                     MaybeUndefined::Null => Ok(Some(None)),
                     MaybeUndefined::Value(value) => read(value).map(|value| Some(Some(value))),
                 };
+                let given = Operand { field };
                 let mut conditions = Vec::new();
                 conditions.extend(one(self.eq)?.map(Condition::Eq));
                 conditions.extend(one(self.ne)?.map(Condition::Ne));
-                conditions.extend(self.in_.map(all).transpose()?.map(Condition::In));
-                conditions.extend(self.not_in.map(all).transpose()?.map(Condition::NotIn));
-                conditions.extend(self.lt.map(&read).transpose()?.map(Condition::Lt));
-                conditions.extend(self.le.map(&read).transpose()?.map(Condition::Le));
-                conditions.extend(self.gt.map(&read).transpose()?.map(Condition::Gt));
-                conditions.extend(self.ge.map(&read).transpose()?.map(Condition::Ge));
-                conditions.extend(self.between.map(all).transpose()?.map(|pair| between(field, pair)).transpose()?);
+                conditions.extend(given.of("in", self.in_)?.map(all).transpose()?.map(Condition::In));
+                conditions.extend(given.of("notIn", self.not_in)?.map(all).transpose()?.map(Condition::NotIn));
+                conditions.extend(given.of("lt", self.lt)?.map(&read).transpose()?.map(Condition::Lt));
+                conditions.extend(given.of("le", self.le)?.map(&read).transpose()?.map(Condition::Le));
+                conditions.extend(given.of("gt", self.gt)?.map(&read).transpose()?.map(Condition::Gt));
+                conditions.extend(given.of("ge", self.ge)?.map(&read).transpose()?.map(Condition::Ge));
+                let pair = given.of("between", self.between)?.map(all).transpose()?;
+                conditions.extend(pair.map(|pair| between(field, pair)).transpose()?);
                 Ok(conditions)
             }
         }
@@ -103,6 +106,28 @@ filter!(
     DateTimeFilter("DateTimeFilter"), AwsDateTime
 );
 
+/// Reads operators that compare with a value.
+#[derive(Clone, Copy)]
+struct Operand {
+    /// The filtered field, for errors.
+    field: &'static str,
+}
+
+impl Operand {
+    fn of<T>(self, operator: &str, value: MaybeUndefined<T>) -> Result<Option<T>, Error> {
+        match value {
+            MaybeUndefined::Undefined => Ok(None),
+            MaybeUndefined::Value(value) => Ok(Some(value)),
+            MaybeUndefined::Null => Err(Error::BadInput {
+                argument: self.field,
+                reason: format!(
+                    "{operator} must not be null: leave it out to ask for nothing, or ask for null with eq or ne"
+                ),
+            }),
+        }
+    }
+}
+
 fn between<T>(field: &'static str, pair: Vec<T>) -> Result<Condition<T>, Error> {
     let count = pair.len();
     let pair: [T; 2] = pair.try_into().map_err(|_| Error::BadInput {
@@ -116,15 +141,15 @@ fn between<T>(field: &'static str, pair: Vec<T>) -> Result<Condition<T>, Error> 
 /// Conditions on a status.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct JobStatusFilter {
-    /// Equal to.
-    eq: Option<JobStatus>,
-    /// Not equal to.
-    ne: Option<JobStatus>,
+    /// Equal to; null: is null, which no status is.
+    eq: MaybeUndefined<JobStatus>,
+    /// Not equal to; null: is not null, which each status is.
+    ne: MaybeUndefined<JobStatus>,
     /// One of these.
     #[graphql(name = "in")]
-    in_: Option<Vec<JobStatus>>,
+    in_: MaybeUndefined<Vec<JobStatus>>,
     /// None of these.
-    not_in: Option<Vec<JobStatus>>,
+    not_in: MaybeUndefined<Vec<JobStatus>>,
 }
 
 /// Conditions on a text.
@@ -136,27 +161,27 @@ pub struct StringFilter {
     ne: MaybeUndefined<String>,
     /// One of these.
     #[graphql(name = "in")]
-    in_: Option<Vec<String>>,
+    in_: MaybeUndefined<Vec<String>>,
     /// None of these.
-    not_in: Option<Vec<String>>,
+    not_in: MaybeUndefined<Vec<String>>,
     /// Less than, byte by byte.
-    lt: Option<String>,
+    lt: MaybeUndefined<String>,
     /// Less than or equal to.
-    le: Option<String>,
+    le: MaybeUndefined<String>,
     /// Greater than.
-    gt: Option<String>,
+    gt: MaybeUndefined<String>,
     /// Greater than or equal to.
-    ge: Option<String>,
+    ge: MaybeUndefined<String>,
     /// From the first to the second value, both included.
-    between: Option<Vec<String>>,
+    between: MaybeUndefined<Vec<String>>,
     /// Holds this text.
-    contains: Option<String>,
+    contains: MaybeUndefined<String>,
     /// Does not hold this text.
-    not_contains: Option<String>,
+    not_contains: MaybeUndefined<String>,
     /// Begins with this text.
-    begins_with: Option<String>,
+    begins_with: MaybeUndefined<String>,
     /// Holds one of these texts.
-    contains_any: Option<Vec<String>>,
+    contains_any: MaybeUndefined<Vec<String>>,
 }
 
 /// Conditions on the list of tags.
@@ -167,13 +192,13 @@ pub struct TagsFilter {
     /// Null: there are tags. A value: it is not among the tags.
     ne: MaybeUndefined<String>,
     /// This tag is among them.
-    contains: Option<String>,
+    contains: MaybeUndefined<String>,
     /// This tag is not among them.
-    not_contains: Option<String>,
+    not_contains: MaybeUndefined<String>,
     /// One of these tags is among them.
-    contains_any: Option<Vec<String>>,
+    contains_any: MaybeUndefined<Vec<String>>,
     /// One of the tags begins with this text.
-    begins_with: Option<String>,
+    begins_with: MaybeUndefined<String>,
 }
 
 fn equality<T>(conditions: &mut Vec<Condition<T>>, eq: MaybeUndefined<T>, ne: MaybeUndefined<T>) {
@@ -191,44 +216,68 @@ fn equality<T>(conditions: &mut Vec<Condition<T>>, eq: MaybeUndefined<T>, ne: Ma
 
 impl StringFilter {
     fn conditions(self, field: &'static str) -> Result<Vec<Condition<String>>, Error> {
+        let given = Operand { field };
         let mut conditions = Vec::new();
         equality(&mut conditions, self.eq, self.ne);
-        conditions.extend(self.in_.map(Condition::In));
-        conditions.extend(self.not_in.map(Condition::NotIn));
-        conditions.extend(self.lt.map(Condition::Lt));
-        conditions.extend(self.le.map(Condition::Le));
-        conditions.extend(self.gt.map(Condition::Gt));
-        conditions.extend(self.ge.map(Condition::Ge));
-        conditions.extend(self.between.map(|pair| between(field, pair)).transpose()?);
-        conditions.extend(self.contains.map(Condition::Contains));
-        conditions.extend(self.not_contains.map(Condition::NotContains));
-        conditions.extend(self.begins_with.map(Condition::BeginsWith));
-        conditions.extend(self.contains_any.map(Condition::ContainsAny));
+        conditions.extend(given.of("in", self.in_)?.map(Condition::In));
+        conditions.extend(given.of("notIn", self.not_in)?.map(Condition::NotIn));
+        conditions.extend(given.of("lt", self.lt)?.map(Condition::Lt));
+        conditions.extend(given.of("le", self.le)?.map(Condition::Le));
+        conditions.extend(given.of("gt", self.gt)?.map(Condition::Gt));
+        conditions.extend(given.of("ge", self.ge)?.map(Condition::Ge));
+        let pair = given.of("between", self.between)?;
+        conditions.extend(pair.map(|pair| between(field, pair)).transpose()?);
+        conditions.extend(
+            given
+                .of("contains", self.contains)?
+                .map(Condition::Contains),
+        );
+        let without = given.of("notContains", self.not_contains)?;
+        conditions.extend(without.map(Condition::NotContains));
+        let begins = given.of("beginsWith", self.begins_with)?;
+        conditions.extend(begins.map(Condition::BeginsWith));
+        let any = given.of("containsAny", self.contains_any)?;
+        conditions.extend(any.map(Condition::ContainsAny));
         Ok(conditions)
     }
 }
 
 impl TagsFilter {
-    fn conditions(self) -> Vec<Condition<String>> {
+    fn conditions(self) -> Result<Vec<Condition<String>>, Error> {
+        let given = Operand {
+            field: "filter.tags",
+        };
         let mut conditions = Vec::new();
         equality(&mut conditions, self.eq, self.ne);
-        conditions.extend(self.contains.map(Condition::Contains));
-        conditions.extend(self.not_contains.map(Condition::NotContains));
-        conditions.extend(self.contains_any.map(Condition::ContainsAny));
-        conditions.extend(self.begins_with.map(Condition::BeginsWith));
-        conditions
+        conditions.extend(
+            given
+                .of("contains", self.contains)?
+                .map(Condition::Contains),
+        );
+        let without = given.of("notContains", self.not_contains)?;
+        conditions.extend(without.map(Condition::NotContains));
+        let any = given.of("containsAny", self.contains_any)?;
+        conditions.extend(any.map(Condition::ContainsAny));
+        let begins = given.of("beginsWith", self.begins_with)?;
+        conditions.extend(begins.map(Condition::BeginsWith));
+        Ok(conditions)
     }
 }
 
 impl JobStatusFilter {
-    fn conditions(self) -> Vec<Condition<job::Status>> {
+    fn conditions(self) -> Result<Vec<Condition<job::Status>>, Error> {
+        let given = Operand {
+            field: "filter.status",
+        };
         let all = |values: Vec<JobStatus>| values.into_iter().map(Into::into).collect();
         let mut conditions = Vec::new();
-        conditions.extend(self.eq.map(|value| Condition::Eq(Some(value.into()))));
-        conditions.extend(self.ne.map(|value| Condition::Ne(Some(value.into()))));
-        conditions.extend(self.in_.map(|values| Condition::In(all(values))));
-        conditions.extend(self.not_in.map(|values| Condition::NotIn(all(values))));
-        conditions
+        let (eq, ne) = (self.eq.map_value(Into::into), self.ne.map_value(Into::into));
+        equality(&mut conditions, eq, ne);
+        let values = given.of("in", self.in_)?;
+        conditions.extend(values.map(|values| Condition::In(all(values))));
+        let values = given.of("notIn", self.not_in)?;
+        conditions.extend(values.map(|values| Condition::NotIn(all(values))));
+        Ok(conditions)
     }
 }
 
@@ -255,15 +304,14 @@ impl JobFilter {
         let ids = self
             .id
             .map(|filter| filter.conditions("filter.id", |id| Ok(id.parse::<JobId>()?)));
+        let status = self.status.map(JobStatusFilter::conditions);
+        let tags = self.tags.map(TagsFilter::conditions);
         Ok(Filter {
             id: ids.transpose()?.unwrap_or_default(),
             owner: texts("filter.owner", self.owner)?,
             job_type: texts("filter.type", self.job_type)?,
-            status: self
-                .status
-                .map(JobStatusFilter::conditions)
-                .unwrap_or_default(),
-            tags: self.tags.map(TagsFilter::conditions).unwrap_or_default(),
+            status: status.transpose()?.unwrap_or_default(),
+            tags: tags.transpose()?.unwrap_or_default(),
             progress: numbers("filter.progress", self.progress)?,
             attempt: numbers("filter.attempt", self.attempt)?,
             created_at: times("filter.createdAt", self.created_at)?,

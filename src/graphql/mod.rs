@@ -4,35 +4,47 @@
 //! |---|---|
 //! | `query`, `mutation`, `subscription` | the root fields |
 //! | `object`, `filter`, `scalar` | the types |
-//! | [`bounds`], [`rate`] | what a document may ask for, how often one caller may submit |
-//! | `document` | what the specification asks of a document, and the library does not do |
-//! | `error` | errors and responses as clients see them |
+//! | [`bounds`], [`rate`] | what a request may ask for, how often one caller may submit |
+//! | `syntax` | documents from their text |
+//! | `types`, `rules` | the schema, and whether a document is valid against it |
+//! | `documents` | what was found valid lately |
+//! | `variables`, `plan`, `weight` | what a valid document asks for with its variables, and what that costs |
 //! | [`executor`] | runs requests for HTTP and for sessions |
+//! | `allowance`, `answer`, `error` | what an answer may hold, how it is written, errors as clients see them |
+//! | `held` | what the subscriptions of a caller hold in memory |
 //! | `projection` | writes the payloads of events, without an execution where it can |
 //! | `publishing` | the same for `publishJob` |
-//! | `documents`, `validated` | what was parsed, and found valid, lately |
 //! | [`sdl`] | the schema as text, as AppSync accepts it |
 
+mod allowance;
+mod answer;
 pub mod bounds;
-mod document;
 mod documents;
 mod error;
 pub mod executor;
 mod filter;
+#[cfg(test)]
+mod garbage_tests;
+mod held;
 mod mutation;
 mod object;
+mod plan;
 mod projection;
 #[cfg(test)]
 mod projection_tests;
 mod publishing;
 mod query;
 pub mod rate;
+mod rules;
 mod scalar;
 pub mod sdl;
 mod subscription;
+mod syntax;
 #[cfg(test)]
 mod tests;
-mod validated;
+mod types;
+mod variables;
+mod weight;
 
 use std::sync::Arc;
 
@@ -40,19 +52,22 @@ use async_graphql::{Schema, ValidationMode};
 use resolvers::Resolvers;
 
 use crate::publisher::Publisher;
-pub use error::{error_json, errors_text, response_bytes};
+pub use bounds::{COMPLEXITY, DEPTH, RECURSION};
+pub use error::{error_json, errors_text};
 pub use executor::{Executor, HttpAnswer};
 use rate::SubmitRate;
 
 /// Our schema.
 pub type JobSchema = Schema<query::Query, mutation::Mutation, subscription::Subscription>;
 
-/// How deep the selections of a document may be nested (AppSync: at most 75).
-pub const DEPTH: usize = 32;
-/// How much a request may ask for: each field counts 1, and a page as often as it may have items.
-pub const COMPLEXITY: usize = 10_000;
-/// How deep a document's own syntax may be nested.
-pub const RECURSION: usize = 64;
+/// Whether a text is a document that may be executed; if not, a JSON array of GraphQL errors.
+///
+/// # Errors
+/// The errors.
+pub fn check_document(text: &str) -> Result<(), String> {
+    let document = documents::Documents::default().get(text);
+    document.map(drop).map_err(|errors| errors.json())
+}
 
 /// The schema without anything behind it: for its text.
 pub fn bare_schema() -> JobSchema {
@@ -62,10 +77,8 @@ pub fn bare_schema() -> JobSchema {
 /// The schema over the use cases.
 #[derive(Clone)]
 pub struct Schemas {
-    /// Takes requests.
-    requests: JobSchema,
-    /// Takes what was validated before: a subscription's document for each of its events, and requests that come again.
-    validated: JobSchema,
+    /// Executes what was found valid. The library checks no more than it cannot leave out.
+    schema: JobSchema,
     publisher: Publisher,
 }
 
@@ -77,14 +90,10 @@ impl std::fmt::Debug for Schemas {
 
 /// The schema over the use cases.
 pub fn schema(resolvers: Resolvers, publisher: Publisher, rate: SubmitRate) -> Schemas {
-    let rate = Arc::new(rate);
-    let with_data = || {
-        let builder = builder().data(resolvers.clone()).data(publisher.clone());
-        builder.data(Arc::clone(&rate))
-    };
+    let builder = builder().data(resolvers).data(publisher.clone());
+    let builder = builder.data(Arc::new(rate)).extension(allowance::Counting);
     Schemas {
-        requests: with_data().finish(),
-        validated: with_data().validation_mode(ValidationMode::Fast).finish(),
+        schema: builder.finish(),
         publisher,
     }
 }
@@ -92,7 +101,5 @@ pub fn schema(resolvers: Resolvers, publisher: Publisher, rate: SubmitRate) -> S
 fn builder()
 -> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
     Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
-        .limit_depth(DEPTH)
-        .limit_complexity(COMPLEXITY)
-        .limit_recursive_depth(RECURSION)
+        .validation_mode(ValidationMode::Fast)
 }

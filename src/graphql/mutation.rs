@@ -208,6 +208,7 @@ impl Mutation {
     ) -> async_graphql::Result<UploadObject> {
         let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
         let upload = resolvers.create_upload(caller, &name, content_type.as_deref(), size.into());
+        let upload = upload.await;
         Ok(upload.map_err(to_graphql)?.into())
     }
 

@@ -9,6 +9,7 @@ use resolvers::files::Upload;
 use resolvers::jobs::{DurationStats, JobStats, WatchToken};
 use resolvers::workflow::JobType;
 
+use super::allowance::Allowance;
 use super::error::to_graphql;
 use super::scalar::{AwsDateTime, AwsJson};
 
@@ -102,24 +103,30 @@ impl JobObject {
     }
     /// What was submitted.
     async fn input(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<AwsJson>> {
-        let input = ctx
-            .data::<Resolvers>()?
-            .job_input(self.0.id)
-            .await
-            .map_err(to_graphql)?;
-        Ok(input.map(AwsJson))
+        let (id, resolvers) = (self.0.id, ctx.data::<Resolvers>()?);
+        let read = async {
+            let input = resolvers.job_input(id).await.map_err(to_graphql)?;
+            Ok(input.map(AwsJson))
+        };
+        match ctx.data_opt::<Arc<Allowance>>() {
+            Some(allowance) => allowance.inputs.get(id, read).await,
+            None => read.await,
+        }
     }
     /// What came out; there once the job has succeeded.
     async fn result(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<AwsJson>> {
         if self.0.status != job::Status::Succeeded {
             return Ok(None);
         }
-        let result = ctx
-            .data::<Resolvers>()?
-            .job_result(self.0.id)
-            .await
-            .map_err(to_graphql)?;
-        Ok(result.map(AwsJson))
+        let (id, resolvers) = (self.0.id, ctx.data::<Resolvers>()?);
+        let read = async {
+            let result = resolvers.job_result(id).await.map_err(to_graphql)?;
+            Ok(result.map(AwsJson))
+        };
+        match ctx.data_opt::<Arc<Allowance>>() {
+            Some(allowance) => allowance.results.get(id, read).await,
+            None => read.await,
+        }
     }
     /// Why it failed, was cancelled or timed out.
     async fn error(&self) -> Option<JobErrorObject> {
@@ -166,7 +173,6 @@ impl JobObject {
         &self.0.execution
     }
     /// What happened in its execution, as Step Functions tells it: at most 1,000 events after the one with the id `after`.
-    #[graphql(complexity = "super::query::of_page(limit, 1).saturating_add(child_complexity)")]
     async fn history(
         &self,
         ctx: &Context<'_>,
@@ -182,21 +188,38 @@ impl JobObject {
             .ok()
             .filter(|limit| (1..=HISTORY_PAGE).contains(limit))
             .ok_or_else(|| bad("limit", "must be from 1 to 1000"))?;
-        let page = ctx
-            .data::<Resolvers>()?
-            .history_of(&self.0, after, limit)
-            .await
-            .map_err(to_graphql)?;
+        let allowance = ctx.data_opt::<Arc<Allowance>>();
+        let resolvers = ctx.data::<Resolvers>()?;
+        let mut events = Vec::new();
+        let (mut last, mut bytes, mut next) = (after, 0, None);
+        // Read in parts, and no longer than the answer may be: an event may hold a whole input and a whole output.
+        while events.len() < limit {
+            let part = (limit - events.len()).min(HISTORY_PART);
+            let page = resolvers.history_of(&self.0, last, part).await;
+            let page = page.map_err(to_graphql)?;
+            for event in &page.events {
+                let text = event.to_string();
+                bytes += text.len();
+                events.push(AwsJson(text.into()));
+            }
+            next = page.next;
+            let is_over = allowance.is_some_and(|allowance| allowance.is_over());
+            match next {
+                Some(id) if bytes < HISTORY_BYTES && !is_over => last = id,
+                _ => break,
+            }
+        }
         Ok(JobHistory {
-            events: page
-                .events
-                .iter()
-                .map(|event| AwsJson(event.to_string().into()))
-                .collect(),
-            next: page.next.map(int),
+            events,
+            next: next.map(int),
         })
     }
 }
+
+/// Events that are read at once.
+const HISTORY_PART: usize = 50;
+/// Size in bytes of a page of a history from which on it ends, before its limit of events.
+const HISTORY_BYTES: usize = 1024 * 1024;
 
 /// Events of a history in one page (AWS's `GetExecutionHistory`: 1,000).
 pub const HISTORY_PAGE: usize = 1_000;

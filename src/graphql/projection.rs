@@ -1,22 +1,19 @@
-//! Payloads of events without an execution: what a watch's document selects is worked out once, and written for each event. Where each
+//! Payloads of events without an execution: what a watch's plan selects is worked out once, and written for each event. Where each
 //! watcher has a job of its own there is nobody to share an execution with.
 //!
-//! It does what the GraphQL library would, for what is read from the event alone. A document that asks for more (`input`, `result`,
-//! `history`), or is written in a way that is not known here, is executed. The document was validated before.
+//! It does what the GraphQL library would, for what is read from the event alone. A plan that asks for more (`input`, `result`,
+//! `history`) is executed.
 
 use std::fmt::Display;
 use std::io::Write as _;
 
-use async_graphql::Variables;
-use async_graphql::parser::types::{
-    ExecutableDocument, Field, Selection as Selected, SelectionSet,
-};
 use async_trait::async_trait;
 use bytes::Bytes;
 use job::{Job, JobError, Step};
 
-use super::document;
+use super::held::Held;
 use super::object::int;
+use super::plan::{Plan, Planned};
 use crate::hub::{Event, JobChange, Render};
 
 /// What a payload takes, about.
@@ -27,6 +24,9 @@ pub(super) struct Projection {
     /// `{"data":{"onJob":`
     beginning: Box<str>,
     root: Root,
+    /// The memory that it takes, where that is counted.
+    #[expect(dead_code, reason = "it counts until it is dropped")]
+    held: Option<Held>,
 }
 
 enum Root {
@@ -35,36 +35,27 @@ enum Root {
 }
 
 impl Projection {
-    /// `None`: the document is to be executed. Its root is one field.
-    pub(super) fn of(
-        document: &ExecutableDocument,
-        operation: Option<&str>,
-        variables: &Variables,
-    ) -> Option<Projection> {
-        let operation = document::named(document, operation)?;
-        let [only] = &operation.selection_set.node.items[..] else {
+    /// `None`: the plan is to be executed. Its root is one field.
+    pub(super) fn of(plan: &Plan) -> Option<Projection> {
+        let [field] = &plan.fields[..] else {
             return None;
         };
-        let Selected::Field(field) = &only.node else {
-            return None;
-        };
-        if !field.node.directives.is_empty() {
-            return None;
-        }
-        let below = Below {
-            document,
-            variables,
-            set: &field.node.selection_set.node,
-        };
-        let root = match field.node.name.node.as_str() {
-            "onJob" => Root::Job(below.select()?),
-            "onJobs" => Root::Jobs(below.select()?),
+        let below = field.fields.as_deref()?;
+        let root = match field.name.as_str() {
+            "onJob" => Root::Job(select(below)?),
+            "onJobs" => Root::Jobs(select(below)?),
             _ => return None,
         };
         Some(Projection {
-            beginning: beginning(&field.node),
+            beginning: beginning(field),
             root,
+            held: None,
         })
+    }
+
+    /// The same, counted in its caller's memory as long as it lives.
+    pub(super) fn counted(self, held: Option<Held>) -> Projection {
+        Projection { held, ..self }
     }
 
     fn payload(&self, event: &Event) -> Bytes {
@@ -84,15 +75,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// `None`: the document is to be executed. It has no variables that this field's selections ask for.
-    pub(super) fn of(document: &ExecutableDocument, field: &Field) -> Option<Answer> {
-        let below = Below {
-            document,
-            variables: &Variables::default(),
-            set: &field.selection_set.node,
-        };
+    /// `None`: the plan is to be executed.
+    pub(super) fn of(field: &Planned) -> Option<Answer> {
         Some(Answer {
-            selection: below.select()?,
+            selection: select(field.fields.as_deref()?)?,
             beginning: beginning(field),
         })
     }
@@ -103,8 +89,8 @@ impl Answer {
 }
 
 /// `{"data":{"field":`
-fn beginning(field: &Field) -> Box<str> {
-    format!(r#"{{"data":{{"{}":"#, field.response_key().node).into()
+fn beginning(field: &Planned) -> Box<str> {
+    format!(r#"{{"data":{{"{}":"#, field.key).into()
 }
 
 fn body(beginning: &str, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
@@ -130,14 +116,15 @@ trait Object: Sized + 'static {
     const NAME: &'static str;
 
     /// How a field is written; `None` for one that takes more than the value.
-    fn field(name: &str, below: &Below<'_>) -> Option<Write<Self>>;
+    fn field(name: &str, below: &[Planned]) -> Option<Write<Self>>;
 }
 
-/// The fields that are selected, at least one, each after its key: `{"id":`, then `,"status":`.
+/// The fields that are selected, each after its key: `"id":`, then `,"status":`.
 struct Selection<T>(Vec<(Box<str>, Write<T>)>);
 
 impl<T> Selection<T> {
     fn write(&self, value: &T, out: &mut Vec<u8>) {
+        out.push(b'{');
         for (key, write) in &self.0 {
             out.extend_from_slice(key.as_bytes());
             write(value, out);
@@ -146,94 +133,31 @@ impl<T> Selection<T> {
     }
 }
 
-/// What is selected below a field.
-#[derive(Clone, Copy)]
-struct Below<'a> {
-    document: &'a ExecutableDocument,
-    variables: &'a Variables,
-    set: &'a SelectionSet,
-}
-
-impl<'a> Below<'a> {
-    fn select<T: Object>(&self) -> Option<Selection<T>> {
-        let mut fields = Vec::new();
-        self.collect::<T>(&mut fields)?;
-        if fields.is_empty() {
-            return None;
-        }
-        let mut selection = Vec::with_capacity(fields.len());
-        for field in fields {
-            let begin = if selection.is_empty() { '{' } else { ',' };
-            let key = format!(r#"{begin}"{}":"#, field.response_key().node);
-            let write: Write<T> = match field.name.node.as_str() {
-                "__typename" => Box::new(|_, out| string(T::NAME, out)),
-                name => T::field(name, &self.with(&field.selection_set.node))?,
-            };
-            selection.push((key.into(), write));
-        }
-        Some(Selection(selection))
+/// What is selected of an object; `None` where it takes more than the value.
+fn select<T: Object>(fields: &[Planned]) -> Option<Selection<T>> {
+    let mut selection = Vec::with_capacity(fields.len());
+    for field in fields {
+        let comma = if selection.is_empty() { "" } else { "," };
+        let key = format!(r#"{comma}"{}":"#, field.key);
+        let below = field.fields.as_deref().unwrap_or_default();
+        let write: Write<T> = match field.name.as_str() {
+            "__typename" => Box::new(|_, out| string(T::NAME, out)),
+            _ if !field.arguments.is_empty() => return None,
+            name => T::field(name, below)?,
+        };
+        selection.push((key.into(), write));
     }
-
-    fn with(&self, set: &'a SelectionSet) -> Below<'a> {
-        Below { set, ..*self }
-    }
-
-    /// The fields in their order, without those that are left out (GraphQL, section 6.3.2).
-    fn collect<T: Object>(&self, fields: &mut Vec<&'a Field>) -> Option<()> {
-        for selected in &self.set.items {
-            let mut left_out = false;
-            for directive in selected.node.directives() {
-                left_out |= document::leaves_out(&directive.node, self.variables)?;
-            }
-            if left_out {
-                continue;
-            }
-            match &selected.node {
-                Selected::Field(field) => {
-                    let field = &field.node;
-                    let key = &field.response_key().node;
-                    let again = fields.iter().any(|known| known.response_key().node == *key);
-                    // Objects that are selected in several parts are merged by the library.
-                    if !field.arguments.is_empty()
-                        || (again && !field.selection_set.node.items.is_empty())
-                    {
-                        return None;
-                    }
-                    if !again {
-                        fields.push(field);
-                    }
-                }
-                Selected::FragmentSpread(spread) => {
-                    let name = &spread.node.fragment_name.node;
-                    let fragment = &self.document.fragments.get(name)?.node;
-                    if fragment.type_condition.node.on.node != T::NAME {
-                        return None;
-                    }
-                    let set = &fragment.selection_set.node;
-                    self.with(set).collect::<T>(fields)?;
-                }
-                Selected::InlineFragment(inline) => {
-                    let condition = inline.node.type_condition.as_ref();
-                    if condition.is_some_and(|condition| condition.node.on.node != T::NAME) {
-                        return None;
-                    }
-                    let set = &inline.node.selection_set.node;
-                    self.with(set).collect::<T>(fields)?;
-                }
-            }
-        }
-        Some(())
-    }
+    Some(Selection(selection))
 }
 
 impl Object for JobChange {
     const NAME: &'static str = "JobChange";
 
-    fn field(name: &str, below: &Below<'_>) -> Option<Write<Self>> {
+    fn field(name: &str, below: &[Planned]) -> Option<Write<Self>> {
         Some(match name {
             "kind" => Box::new(|change, out| string(change.kind.as_str(), out)),
             "job" => {
-                let selection = below.select()?;
+                let selection = select(below)?;
                 Box::new(move |change, out| {
                     nullable(change.job.as_deref(), out, |job, out| {
                         selection.write(job, out)
@@ -248,7 +172,7 @@ impl Object for JobChange {
 impl Object for Job {
     const NAME: &'static str = "Job";
 
-    fn field(name: &str, below: &Below<'_>) -> Option<Write<Self>> {
+    fn field(name: &str, below: &[Planned]) -> Option<Write<Self>> {
         Some(match name {
             "id" => Box::new(|job, out| plain(job.id, out)),
             "type" => Box::new(|job, out| string(&job.job_type, out)),
@@ -258,7 +182,7 @@ impl Object for Job {
             "message" => Box::new(|job, out| nullable(job.message.as_deref(), out, string)),
             "error" => error(below, |job: &Job| job.error.as_ref())?,
             "steps" => {
-                let selection = below.select()?;
+                let selection = select(below)?;
                 Box::new(move |job, out| {
                     list(&job.steps, out, |step, out| selection.write(step, out));
                 })
@@ -280,7 +204,7 @@ impl Object for Job {
 impl Object for Step {
     const NAME: &'static str = "Step";
 
-    fn field(name: &str, below: &Below<'_>) -> Option<Write<Self>> {
+    fn field(name: &str, below: &[Planned]) -> Option<Write<Self>> {
         Some(match name {
             "name" => Box::new(|step, out| string(&step.name, out)),
             "index" => Box::new(|step, out| number(step.index, out)),
@@ -301,7 +225,7 @@ impl Object for Step {
 impl Object for JobError {
     const NAME: &'static str = "JobError";
 
-    fn field(name: &str, _: &Below<'_>) -> Option<Write<Self>> {
+    fn field(name: &str, _: &[Planned]) -> Option<Write<Self>> {
         Some(match name {
             "name" => Box::new(|error, out| string(&error.name, out)),
             "message" => Box::new(|error, out| string(&error.message, out)),
@@ -311,8 +235,8 @@ impl Object for JobError {
     }
 }
 
-fn error<T: 'static>(below: &Below<'_>, of: fn(&T) -> Option<&JobError>) -> Option<Write<T>> {
-    let selection = below.select()?;
+fn error<T: 'static>(below: &[Planned], of: fn(&T) -> Option<&JobError>) -> Option<Write<T>> {
+    let selection = select(below)?;
     Some(Box::new(move |value, out| {
         nullable(of(value), out, |error, out| selection.write(error, out));
     }))

@@ -7,14 +7,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_graphql::Name;
-use async_graphql::parser::types::{ExecutableDocument, Field, OperationType, Selection};
-use async_graphql_value::Value;
+use async_graphql::parser::types::OperationType;
 use job::Job;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::document;
+use super::plan::Plan;
 use super::projection::Answer;
+use super::syntax::{Document, Field, Selection, ValueKind};
+use super::types::TYPES;
+use super::variables::Variables;
 
 /// The field that is meant.
 pub(super) const PUBLISH: &str = "publishJob";
@@ -39,17 +41,13 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Publishing {
     /// `None`: the document is to be executed.
-    pub(super) fn of(document: &ExecutableDocument, name: Option<&str>) -> Option<Publishing> {
-        let operation = document::named(document, name)?;
-        let [only] = &operation.selection_set.node.items[..] else {
+    pub(super) fn of(document: &Document, name: Option<&str>) -> Option<Publishing> {
+        let operation = document.operation(name)?;
+        let [Selection::Field(field)] = &operation.selections[..] else {
             return None;
         };
-        let Selection::Field(field) = &only.node else {
-            return None;
-        };
-        let field = &field.node;
-        if operation.ty != OperationType::Mutation
-            || field.name.node != PUBLISH
+        if operation.kind != OperationType::Mutation
+            || field.name.text != PUBLISH
             || !operation.directives.is_empty()
             || !field.directives.is_empty()
         {
@@ -57,16 +55,17 @@ impl Publishing {
         }
         let (new, old) = arguments(field)?;
         // Then no directive in what is selected asks for a variable.
-        let all_known = operation.variable_definitions.iter().all(|definition| {
-            let name = &definition.node.name.node;
-            definition.node.default_value.is_none() && (*name == new || old.as_ref() == Some(name))
+        let all_known = operation.variables.iter().all(|definition| {
+            let name = &definition.name;
+            definition.default.is_none() && (*name == new || old.as_ref() == Some(name))
         });
         all_known.then_some(())?;
+        let plan = Plan::of(document, operation, &Variables::new(), &TYPES).ok()?;
         Some(Publishing {
             operation: name.map(Into::into),
             new,
             old,
-            answer: Answer::of(document, field)?,
+            answer: Answer::of(plan.fields.first()?)?,
         })
     }
 
@@ -76,7 +75,10 @@ impl Publishing {
             return None;
         }
         let mut variables = self.variables(request.variables.as_deref()?)?;
-        let job = |text: Text<'_>| serde_json::from_str(&text.0).map(Arc::new).ok();
+        let job = |text: Text<'_>| {
+            let text = json::check(&text.0).ok()?;
+            serde_json::from_str(text).map(Arc::new).ok()
+        };
         let new = job(variables.remove(self.new.as_str())??)?;
         let old = self
             .old
@@ -101,11 +103,11 @@ impl Publishing {
 /// The variables that are its arguments `new` and `old`.
 fn arguments(field: &Field) -> Option<(Name, Option<Name>)> {
     let (mut new, mut old) = (None, None);
-    for (name, value) in &field.arguments {
-        let Value::Variable(variable) = &value.node else {
+    for argument in &field.arguments {
+        let ValueKind::Variable(variable) = &argument.value.kind else {
             return None;
         };
-        match name.node.as_str() {
+        match argument.name.text.as_str() {
             "new" => new = Some(variable.clone()),
             "old" => old = Some(variable.clone()),
             _ => return None,
@@ -116,8 +118,8 @@ fn arguments(field: &Field) -> Option<(Name, Option<Name>)> {
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::parser::parse_query;
-    use async_graphql::{Request, ValidationMode, Variables};
+    use async_graphql::Request;
+    use async_graphql_value::ConstValue;
     use futures_util::FutureExt;
     use job::{Step, Time};
     use proptest::prelude::*;
@@ -125,13 +127,14 @@ mod tests {
     use serde_json::json;
 
     use super::super::projection_tests::{FRAGMENTS, jobs, selections};
-    use super::super::{builder, response_bytes};
+    use super::super::syntax::parse;
+    use super::super::{builder, error};
     use super::*;
     use crate::hub::Hub;
     use crate::publisher::Publisher;
 
     fn publishing(document: &str, operation: Option<&str>) -> Option<Publishing> {
-        Publishing::of(&parse_query(document).expect("a document"), operation)
+        Publishing::of(&parse(document).expect("a document"), operation)
     }
 
     const TWO: &str = "mutation A($n: AWSJSON!) { publishJob(new: $n) { id } } mutation B($n: AWSJSON!, $o: AWSJSON) { p: publishJob(old: $o, new: $n) { id } }";
@@ -287,14 +290,20 @@ mod tests {
             };
             let text = serde_json::to_string(&job).expect("a job is JSON");
             let publisher = Publisher::new(Arc::new(Hub::default()), None, None);
-            let schema = builder().validation_mode(ValidationMode::Fast).data(publisher).finish();
-            let variables: Variables = serde_json::from_value(json!({"new": text.clone()})).expect("variables");
-            let request = Request::new(document.clone()).variables(variables).data(Caller::dev());
+            let schema = builder().data(publisher).finish();
+            let parsed = parse(&document).expect("a document");
+            let new = ConstValue::String(text.clone());
+            let variables = Variables::from([(Name::new("new"), new)]);
+            let operation = parsed.operation(None).expect("the only one");
+            let mut plan = Plan::of(&parsed, operation, &variables, &TYPES).expect("no condition is null");
+            let mut request = Request::new("").data(Caller::dev());
+            request.set_parsed_query(plan.take_document());
             let executed = schema.execute(request).now_or_never().expect("nobody watches");
             prop_assert!(executed.errors.is_empty(), "{document}: {:?}", executed.errors);
+            let executed = error::executed(&plan, &executed);
             if let Some(publishing) = publishing(&document, None) {
                 let job = serde_json::from_str(&text).expect("it was read before");
-                prop_assert_eq!(publishing.answer.body(&job), response_bytes(&executed, true), "{}", document);
+                prop_assert_eq!(&publishing.answer.body(&job)[..], &executed[..], "{}", document);
             }
         }
     }

@@ -1,10 +1,13 @@
 //! The query fields.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Enum, ID, Object};
 use resolvers::jobs::ListJobs;
 use resolvers::store::Sort;
 use resolvers::{Caller, Resolvers};
 
+use super::allowance::Allowance;
 use super::error::to_graphql;
 use super::filter::JobFilter;
 use super::object::{JobObject, JobPageObject, JobStatsObject, JobTypeObject};
@@ -17,12 +20,6 @@ pub enum JobSort {
     Newest,
     /// The oldest job first.
     Oldest,
-}
-
-/// What a page costs: as often what one item costs as it may have items.
-pub(super) fn of_page(limit: i32, item: usize) -> usize {
-    let limit = usize::try_from(limit).unwrap_or(0);
-    limit.saturating_mul(item).saturating_add(1)
 }
 
 /// Reading jobs.
@@ -42,7 +39,6 @@ impl Query {
     }
 
     /// The jobs that the caller may see, in pages of at most 100.
-    #[graphql(complexity = "of_page(limit, child_complexity)")]
     async fn list_jobs(
         &self,
         ctx: &Context<'_>,
@@ -88,10 +84,14 @@ impl Query {
         since: Option<AwsDateTime>,
     ) -> async_graphql::Result<JobStatsObject> {
         let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
-        let stats = resolvers
-            .job_stats(caller, since.map(|since| since.0))
-            .await
-            .map_err(to_graphql)?;
-        Ok(stats.into())
+        let since = since.map(|since| since.0);
+        let read = async {
+            let stats = resolvers.job_stats(caller, since).await;
+            stats.map(JobStatsObject::from).map_err(to_graphql)
+        };
+        match ctx.data_opt::<Arc<Allowance>>() {
+            Some(allowance) => allowance.stats.get(since, read).await,
+            None => read.await,
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! How often one caller may submit: a token bucket for each. Says nothing of how much a job may ask for; the limits of a job are in `job::limits`.
 
+use std::cell::Cell;
 use std::collections::HashMap;
+use std::future::Future;
 use std::num::NonZeroU32;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -12,6 +14,38 @@ pub const SUBMITS_PER_SECOND: NonZeroU32 = NonZeroU32::new(10_000).expect("it is
 pub const BURST_SECONDS: f64 = 2.0;
 /// Callers who are remembered; who was silent for [`BURST_SECONDS`] needs no place.
 pub const CALLERS: usize = 10_000;
+
+tokio::task_local! {
+    /// Of the request that is being executed.
+    static TAKEN: Cell<Taken>;
+}
+
+/// What a request took of its caller's bucket.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    some: bool,
+    /// When there will be room for what was refused.
+    come_back: Option<Duration>,
+}
+
+/// Executes a request; also when to come back, where all that it would submit was refused.
+pub async fn noting<T>(request: impl Future<Output = T>) -> (T, Option<Duration>) {
+    let noted = async {
+        let answer = request.await;
+        (answer, TAKEN.with(Cell::get))
+    };
+    let (answer, taken) = TAKEN.scope(Cell::default(), noted).await;
+    (answer, taken.come_back.filter(|_| !taken.some))
+}
+
+fn note(change: impl FnOnce(&mut Taken)) {
+    // Sockets have no status to tell.
+    let _ = TAKEN.try_with(|taken| {
+        let mut now = taken.get();
+        change(&mut now);
+        taken.set(now);
+    });
+}
 
 /// The buckets of all callers.
 #[derive(Debug)]
@@ -92,10 +126,12 @@ impl SubmitRate {
             .get(caller)
             .map_or(self.burst(), |bucket| self.left(*bucket, now));
         if jobs > left {
+            let seconds = (10.0 * (jobs - left) / self.per_second).ceil() / 10.0;
+            note(|taken| taken.come_back = Duration::try_from_secs_f64(seconds).ok());
             return Err(TooFast {
                 per_second: self.per_second,
                 burst: self.burst(),
-                seconds: (10.0 * (jobs - left) / self.per_second).ceil() / 10.0,
+                seconds,
             });
         }
         if buckets.len() >= CALLERS && !buckets.contains_key(caller) {
@@ -104,6 +140,7 @@ impl SubmitRate {
                 self.forget_half(&mut buckets, now);
             }
         }
+        note(|taken| taken.some = true);
         let left = left - jobs;
         match buckets.get_mut(caller) {
             Some(bucket) => *bucket = Bucket { left, at: now },
@@ -117,8 +154,6 @@ impl SubmitRate {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -160,6 +195,22 @@ mod tests {
             assert_eq!(rate.take(&caller.to_string(), 1, later), Ok(()));
         }
         assert!(rate.buckets.lock().len() <= CALLERS);
+    }
+
+    #[tokio::test]
+    async fn a_request_is_told_when_to_come_back_if_nothing_was_taken() {
+        let rate = SubmitRate::new(NonZeroU32::new(100).expect("not zero"));
+        let now = Instant::now();
+        let take = |jobs: usize| rate.take("a", jobs, now).is_ok();
+        assert_eq!(noting(async { take(150) }).await, (true, None));
+        let (taken, come_back) = noting(async { take(100) }).await;
+        assert_eq!(
+            (taken, come_back),
+            (false, Some(Duration::from_millis(500)))
+        );
+        let both = noting(async { (take(50), take(1)) }).await;
+        assert_eq!(both, ((true, false), None));
+        assert!(!take(1), "without a request to note it");
     }
 
     #[test]

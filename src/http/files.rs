@@ -1,36 +1,43 @@
 //! `/files/UPLOAD/NAME`: signed PUT and GET over the object store. The signature is the permission; there is no other.
 
-use std::time::Duration;
-
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderName, HeaderValue, StatusCode, Uri};
-use object_store::{ObjectStore, ObjectStoreExt, PutMultipartOptions};
+use http::header::{
+    ACCEPT_RANGES, CONNECTION, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EXPECT, IF_MATCH, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, TRANSFER_ENCODING,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use jiff::Timestamp;
+use object_store::path::Path;
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, PutMultipartOptions};
 use resolvers::files::{AddressError, Grant};
 use resolvers::jobs::now;
 
 use super::Doors;
+use super::body::Paced;
+use super::connection::Connection;
+use super::range::{Version, Wanted};
 
-/// Bytes that are held before they are written as one part. S3 takes no smaller parts, but for the last.
-const PART_BYTES: usize = 5 * 1024 * 1024;
-
-/// Bytes of a refused upload that are read all the same, so that its sender gets to read the answer.
-const READ_ON_BYTES: usize = 16 * 1024 * 1024;
-/// How long they are waited for.
-const READ_ON_WITHIN: Duration = Duration::from_secs(5);
+/// Bytes of a part that is not counted among the bodies in memory.
+const UNCOUNTED_PART: usize = 256 * 1024;
 
 /// PUT: stores exactly as many bytes as the address was asked for with.
 pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let mut body = body.into_data_stream();
+    let connection = Connection::of(&parts.extensions);
+    let mut body = Paced::new(body, connection);
     let written = match grant(&doors, "PUT", &parts.uri) {
-        Ok(Grant::Put { key, size, .. }) => {
-            let store = doors.resolvers.files().objects();
-            write(&**store, &key, size, &mut body).await
-        }
+        Ok(Grant::Put { key, size, .. }) => match announced(&parts.headers, size) {
+            Ok(()) => {
+                if let Some(connection) = connection {
+                    connection.peer.known();
+                }
+                write(&doors, connection, &key, size, &mut body).await
+            }
+            Err(refused) => Err(refused),
+        },
         Ok(Grant::Get { .. }) => Err(text(
             StatusCode::FORBIDDEN,
             AddressError::Invalid.to_string(),
@@ -40,7 +47,9 @@ pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     match written {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(mut response) => {
-            if !read_on(body).await {
+            // Whoever asks first is not asked for the body at all.
+            let asks = parts.headers.contains_key(EXPECT);
+            if asks || response.status() == StatusCode::REQUEST_TIMEOUT || !body.read_on().await {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(CONNECTION, close);
             }
@@ -49,29 +58,46 @@ pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     }
 }
 
-/// Reads what is left of a body, within bounds; whether it came to its end.
-async fn read_on(mut body: BodyDataStream) -> bool {
-    let reading = async {
-        let mut left = READ_ON_BYTES;
-        while let Some(Ok(chunk)) = body.next().await {
-            let Some(less) = left.checked_sub(chunk.len()) else {
-                return false;
-            };
-            left = less;
+/// Whether a body of this size is announced.
+fn announced(headers: &HeaderMap, size: u64) -> Result<(), Response> {
+    let Some(length) = headers.get(CONTENT_LENGTH) else {
+        if headers.contains_key(TRANSFER_ENCODING) || size == 0 {
+            return Ok(());
         }
-        true
+        let said = format!(
+            "the body has 0 bytes, and createUpload was told {size}: nothing was kept. An upload needs a Content-Length, or \
+             Transfer-Encoding: chunked"
+        );
+        return Err(text(StatusCode::LENGTH_REQUIRED, said));
     };
-    tokio::time::timeout(READ_ON_WITHIN, reading)
-        .await
-        .unwrap_or(false)
+    let length = length.to_str().ok().and_then(|length| length.parse().ok());
+    match length {
+        Some(length) if length != size => Err(wrong_size(length, size)),
+        _ => Ok(()),
+    }
 }
 
 async fn write(
-    store: &dyn ObjectStore,
-    key: &object_store::path::Path,
+    doors: &Doors,
+    connection: Option<&Connection>,
+    key: &Path,
     size: u64,
-    chunks: &mut BodyDataStream,
+    body: &mut Paced,
 ) -> Result<(), Response> {
+    let files = doors.resolvers.files();
+    let (store, part_bytes) = (files.objects(), files.part_bytes());
+    // Parts that are small are not counted: there are no more of them than connections.
+    let counted = connection.filter(|_| part_bytes > UNCOUNTED_PART);
+    let _room = match counted {
+        Some(connection) => {
+            let room = connection
+                .served
+                .room
+                .take(part_bytes.min(usize::try_from(size).unwrap_or(usize::MAX)));
+            Some(room.await.map_err(IntoResponse::into_response)?)
+        }
+        None => None,
+    };
     let failed = |error: object_store::Error| {
         tracing::error!(%error, "a file could not be written");
         text(
@@ -85,23 +111,18 @@ async fn write(
         .map_err(failed)?;
     let (mut held, mut written) = (Vec::new(), 0_u64);
     let result = loop {
-        let chunk = match chunks.next().await {
-            Some(Ok(chunk)) => chunk,
-            Some(Err(error)) => {
-                break Err(text(
-                    StatusCode::BAD_REQUEST,
-                    format!("the body broke off: {error}"),
-                ));
-            }
-            None if written == size => break Ok(()),
-            None => break Err(wrong_size(written, size)),
+        let chunk = match body.next().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) if written == size => break Ok(()),
+            Ok(None) => break Err(wrong_size(written, size)),
+            Err(error) => break Err(error.into_response()),
         };
         written += chunk.len() as u64;
         if written > size {
             break Err(wrong_size(written, size));
         }
         held.extend_from_slice(&chunk);
-        if held.len() >= PART_BYTES
+        if held.len() >= part_bytes
             && let Err(error) = upload.put_part(std::mem::take(&mut held).into()).await
         {
             break Err(failed(error));
@@ -120,55 +141,203 @@ async fn write(
     Ok(())
 }
 
-/// GET: the bytes, as a stream.
+/// GET: the bytes, as a stream; all of them or a part. HEAD: the same without them.
 pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
-    let (key, content_type) = match grant(&doors, "GET", request.uri()) {
-        Ok(Grant::Get { key, content_type }) => (key, content_type),
+    let (key, name, content_type) = match grant(&doors, "GET", request.uri()) {
+        Ok(Grant::Get {
+            key,
+            name,
+            content_type,
+        }) => (key, name, content_type),
         Ok(Grant::Put { .. }) => {
             return text(StatusCode::FORBIDDEN, AddressError::Invalid.to_string());
         }
         Err(error) => return text(StatusCode::FORBIDDEN, error.to_string()),
     };
-    match doors.resolvers.files().objects().get(&key).await {
-        Ok(found) => {
-            let size = found.meta.size;
-            let mut response = Response::new(Body::from_stream(found.into_stream()));
-            let headers = response.headers_mut();
-            let kind = HeaderValue::from_str(&content_type);
-            headers.insert(
-                CONTENT_TYPE,
-                kind.unwrap_or(HeaderValue::from_static("application/octet-stream")),
+    if let Some(connection) = Connection::of(request.extensions()) {
+        connection.peer.known();
+    }
+    let store = doors.resolvers.files().objects();
+    let answered = answer(&**store, &key, request.method(), request.headers()).await;
+    let mut response = match answered {
+        Ok(response) => response,
+        Err(object_store::Error::NotFound { .. }) => {
+            return text(
+                StatusCode::NOT_FOUND,
+                "nothing has been uploaded to this address yet, or it was deleted".to_owned(),
             );
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(size));
-            // What somebody uploaded must not run as a page of this origin.
-            headers.insert(
-                HeaderName::from_static("content-security-policy"),
-                HeaderValue::from_static(
-                    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:",
-                ),
-            );
-            headers.insert(
-                HeaderName::from_static("x-content-type-options"),
-                HeaderValue::from_static("nosniff"),
-            );
-            response
         }
-        Err(object_store::Error::NotFound { .. }) => text(
-            StatusCode::NOT_FOUND,
-            "nothing has been uploaded to this address yet, or it was deleted".to_owned(),
-        ),
         Err(error) => {
             tracing::error!(%error, "a file could not be read");
-            text(
+            return text(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "the file could not be read".to_owned(),
-            )
+            );
+        }
+    };
+    let headers = response.headers_mut();
+    if !headers.contains_key(CONTENT_TYPE) {
+        let kind = HeaderValue::from_str(&content_type);
+        headers.insert(
+            CONTENT_TYPE,
+            kind.unwrap_or(HeaderValue::from_static("application/octet-stream")),
+        );
+    }
+    if let Ok(disposition) = HeaderValue::from_str(&disposition(&content_type, &name)) {
+        headers.insert(CONTENT_DISPOSITION, disposition);
+    }
+    // What somebody uploaded must not run as a page of this origin.
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:",
+        ),
+    );
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
+    // A page of another origin may show it; what it can read of it is CORS's.
+    headers.insert(
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("cross-origin"),
+    );
+    response
+}
+
+/// What of the file the request is answered with.
+async fn answer(
+    store: &dyn ObjectStore,
+    key: &Path,
+    method: &Method,
+    headers: &HeaderMap,
+) -> object_store::Result<Response> {
+    let conditional = [
+        IF_MATCH,
+        IF_MODIFIED_SINCE,
+        IF_NONE_MATCH,
+        IF_UNMODIFIED_SINCE,
+        RANGE,
+    ];
+    let looks_first = conditional.iter().any(|name| headers.contains_key(name));
+    let mut options = GetOptions {
+        head: method == Method::HEAD,
+        ..GetOptions::default()
+    };
+    let mut part = None;
+    if looks_first {
+        let options_of_head = GetOptions {
+            head: true,
+            ..GetOptions::default()
+        };
+        let version = version(&store.get_opts(key, options_of_head).await?.meta);
+        // Ranges are of GET alone (RFC 9110, section 14.2).
+        let wanted = match version.wanted(headers) {
+            Wanted::Part(_) | Wanted::Unsatisfiable if method == Method::HEAD => Wanted::Whole,
+            wanted => wanted,
+        };
+        let status = match wanted {
+            Wanted::Whole => None,
+            Wanted::Part(range) => {
+                options.range = Some(GetRange::Bounded(range.clone()));
+                part = Some(range);
+                None
+            }
+            Wanted::NotModified => Some(StatusCode::NOT_MODIFIED),
+            Wanted::Failed => Some(StatusCode::PRECONDITION_FAILED),
+            Wanted::Unsatisfiable => Some(StatusCode::RANGE_NOT_SATISFIABLE),
+        };
+        if let Some(status) = status {
+            let mut response = status.into_response();
+            describe(response.headers_mut(), &version);
+            if status == StatusCode::RANGE_NOT_SATISFIABLE {
+                let all = HeaderValue::from_str(&format!("bytes */{}", version.size));
+                let all = all.expect("a number is a header's value");
+                response.headers_mut().insert(CONTENT_RANGE, all);
+            }
+            return Ok(response);
+        }
+    }
+    let found = store.get_opts(key, options).await?;
+    let version = version(&found.meta);
+    let length = part
+        .as_ref()
+        .map_or(version.size, |part| part.end - part.start);
+    let mut response = Response::new(match *method {
+        Method::HEAD => Body::empty(),
+        _ => Body::from_stream(found.into_stream()),
+    });
+    describe(response.headers_mut(), &version);
+    response
+        .headers_mut()
+        .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    if let Some(part) = part {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let (last, size) = (part.end - 1, version.size);
+        let range = HeaderValue::from_str(&format!("bytes {}-{last}/{size}", part.start));
+        let range = range.expect("numbers are a header's value");
+        response.headers_mut().insert(CONTENT_RANGE, range);
+    }
+    Ok(response)
+}
+
+fn version(meta: &ObjectMeta) -> Version {
+    let tag = meta.e_tag.as_deref();
+    Version {
+        size: meta.size,
+        tag: tag.map(|tag| match tag.starts_with('"') {
+            true => tag.to_owned(),
+            false => format!("\"{tag}\""),
+        }),
+        modified: Timestamp::from_second(meta.last_modified.timestamp()).unwrap_or_default(),
+    }
+}
+
+fn describe(headers: &mut HeaderMap, version: &Version) {
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    for (name, value) in [(ETAG, version.tag.clone()), (LAST_MODIFIED, version.date())] {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
         }
     }
 }
 
+/// Whether a browser shows the file or saves it, and its name (RFC 6266). Pictures, sound, films and plain text are shown; of anything
+/// else a browser might make a page.
+fn disposition(content_type: &str, name: &str) -> String {
+    let media = content_type.split(';').next().unwrap_or("").trim();
+    let media = media.to_ascii_lowercase();
+    let shown = ["image/", "audio/", "video/"]
+        .iter()
+        .any(|kind| media.starts_with(kind))
+        || matches!(
+            media.as_str(),
+            "text/plain" | "text/csv" | "application/json"
+        );
+    let how = if shown { "inline" } else { "attachment" };
+    let plain: String = name
+        .chars()
+        .map(|c| match c {
+            ' '..='~' if !matches!(c, '"' | '\\' | '%') => c,
+            _ => '_',
+        })
+        .collect();
+    let encoded = name.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"!#$&+-.^_`|~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+        encoded
+    });
+    if plain == name {
+        return format!("{how}; filename=\"{plain}\"");
+    }
+    format!("{how}; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
+}
+
 fn grant(doors: &Doors, method: &str, uri: &Uri) -> Result<Grant, AddressError> {
-    let id = uri.path().strip_prefix("/files/").unwrap_or_default();
+    let id = uri.path().strip_prefix(super::FILES).unwrap_or_default();
     let query = uri.query().unwrap_or_default();
     doors.resolvers.files().grant(method, id, query, now())
 }
@@ -186,4 +355,41 @@ fn wrong_size(written: u64, size: u64) -> Response {
 
 fn text(status: StatusCode, text: String) -> Response {
     (status, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_browser_does_with_a_file() {
+        for (content_type, name, expected) in [
+            ("image/png", "a.png", "inline; filename=\"a.png\""),
+            ("IMAGE/PNG", "a.png", "inline; filename=\"a.png\""),
+            (
+                "text/plain; charset=utf-8",
+                "a.txt",
+                "inline; filename=\"a.txt\"",
+            ),
+            ("text/html", "a.html", "attachment; filename=\"a.html\""),
+            ("application/xhtml+xml", "a", "attachment; filename=\"a\""),
+            (
+                "application/pdf",
+                "a b.pdf",
+                "attachment; filename=\"a b.pdf\"",
+            ),
+            (
+                "application/octet-stream",
+                "a\"b",
+                "attachment; filename=\"a_b\"; filename*=UTF-8''a%22b",
+            ),
+            (
+                "video/mp4",
+                "söt%.mp4",
+                "inline; filename=\"s_t_.mp4\"; filename*=UTF-8''s%C3%B6t%25.mp4",
+            ),
+        ] {
+            assert_eq!(disposition(content_type, name), expected);
+        }
+    }
 }

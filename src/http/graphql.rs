@@ -1,47 +1,47 @@
 //! `/graphql` and `/graphql/realtime`: GraphQL over HTTP (POST and GET), GraphiQL for a browser, WebSocket upgrades, and subscriptions as
 //! server-sent events or multipart parts.
 
-use axum::body::Body;
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::StreamExt;
-use http::header::{ACCEPT, ALLOW, CONTENT_TYPE, RETRY_AFTER, UPGRADE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use resolvers::Caller;
 use serde_json::value::RawValue;
 
+use super::body::{BodyError, Paced};
+use super::connection::Connection;
+use super::incoming::{self, Incoming, objects};
+use super::negotiation::{Wants, wants};
 use super::{BODY_BYTES, Doors, graphiql};
 use crate::auth::{AuthError, Authenticated, Credentials};
-use crate::graphql::errors_text;
 use crate::graphql::executor::{Changes, HttpAnswer, Outcome, connections_of};
+use crate::graphql::{errors_text, rate};
 use crate::session;
 
 const JSON: &str = "application/json; charset=utf-8";
 const GRAPHQL_RESPONSE: &str = "application/graphql-response+json; charset=utf-8";
 
-/// What a client wants to have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wants {
-    /// The legacy media type: everything well-formed is 200.
-    Json,
-    /// GraphQL over HTTP's own: the status says whether the request was executed.
-    GraphqlResponse,
-    /// Server-sent events.
-    EventStream,
-    /// Apollo's multipart subscriptions.
-    Multipart,
-    /// A page for a person.
-    Html,
-}
-
 /// `/graphql`.
 pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
-    if request.headers().contains_key(UPGRADE) {
+    // Another offer, such as h2c, is none that must be taken (RFC 9110, section 7.8).
+    if request.method() == Method::GET && session::offers_websocket(request.headers()) {
         return session::upgrade(&doors.sessions, request);
     }
+    let mut response = answer(doors, request).await;
+    response
+        .headers_mut()
+        .append(VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+async fn answer(doors: Doors, request: Request) -> Response {
     let wants = wants(request.headers());
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     if wants == Some(Wants::Html)
-        && request.method() == Method::GET
+        && reads
         && request
             .uri()
             .query()
@@ -65,9 +65,11 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
         );
     };
     let (parts, body) = request.into_parts();
-    let found = match authenticate(&doors, &parts.headers).await {
+    let connection = Connection::of(&parts.extensions);
+    // Before the body: strangers get no memory.
+    let found = match authenticate(&doors, &parts.headers, connection).await {
         Ok(found) => found,
-        Err(error) => return unauthorized(error),
+        Err(response) => return response,
     };
     let changes = if parts.method == Method::POST {
         Changes::Allowed
@@ -75,13 +77,12 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
         Changes::Refused
     };
     let graphql = match parts.method {
-        Method::POST => match read(&parts.headers, body).await {
-            Ok(graphql) => graphql,
-            Err((status, text)) => {
-                return refuse(wants, status, &text, "MalformedHttpRequestException");
-            }
+        Method::POST => match read(&parts.headers, Paced::new(body, connection)).await {
+            Ok(Incoming::One(graphql)) => *graphql,
+            Ok(Incoming::Batch(all)) => return batch(&doors, found.caller, wants, all).await,
+            Err(error) => return unread(wants, error),
         },
-        Method::GET => match from_query(parts.uri.query().unwrap_or("")) {
+        Method::GET | Method::HEAD => match from_query(parts.uri.query().unwrap_or("")) {
             Ok(graphql) => graphql,
             Err(text) => {
                 return refuse(
@@ -102,12 +103,15 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
             );
             response
                 .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, POST"));
+                .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
             return response;
         }
     };
     match wants {
         Wants::EventStream | Wants::Multipart => {
+            if parts.method == Method::HEAD {
+                return session::head_of_stream(wants == Wants::EventStream);
+            }
             let name = connections_of(&found.caller);
             match doors.executor.begin(found, graphql, changes).await {
                 Ok(started) if wants == Wants::EventStream => {
@@ -118,10 +122,26 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
             }
         }
         Wants::Json | Wants::GraphqlResponse | Wants::Html => {
-            let answer = doors.executor.execute(found.caller, &graphql, changes);
-            answered(wants, answer.await)
+            let answer = doors.executor.execute(found.caller, graphql, changes);
+            let (answer, come_back) = rate::noting(answer).await;
+            paced(answered(wants, answer), come_back)
         }
     }
+}
+
+/// A list of answers to a list of requests.
+async fn batch(doors: &Doors, caller: Caller, wants: Wants, all: Vec<wire::Request>) -> Response {
+    if matches!(wants, Wants::EventStream | Wants::Multipart) {
+        let text = "a batch is answered with JSON: ask with Accept: application/json, or send its requests one by one";
+        return refuse(
+            Wants::Json,
+            StatusCode::BAD_REQUEST,
+            text,
+            "MalformedHttpRequestException",
+        );
+    }
+    let (answer, come_back) = rate::noting(doors.executor.execute_batch(caller, all)).await;
+    paced(answered(wants, answer), come_back)
 }
 
 fn answered(wants: Wants, answer: HttpAnswer) -> Response {
@@ -143,13 +163,66 @@ pub async fn realtime(State(doors): State<Doors>, request: Request) -> Response 
     session::upgrade(&doors.sessions, request)
 }
 
-async fn authenticate(doors: &Doors, headers: &HeaderMap) -> Result<Authenticated, AuthError> {
+/// The caller of a request, or the answer to one without valid credentials.
+pub(super) async fn authenticate(
+    doors: &Doors,
+    headers: &HeaderMap,
+    connection: Option<&Connection>,
+) -> Result<Authenticated, Response> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let credentials = Credentials {
         authorization: header("authorization"),
         api_key: header("x-api-key"),
     };
-    doors.executor.authenticate(credentials).await
+    match doors.executor.authenticate(credentials).await {
+        Ok(found) => {
+            if let Some(connection) = connection {
+                connection.peer.known();
+            }
+            Ok(found)
+        }
+        Err(error) => {
+            let tried = matches!(error, AuthError::Invalid | AuthError::Expired);
+            if let Some(connection) = connection.filter(|_| tried)
+                && connection
+                    .served
+                    .brake
+                    .wrong(connection.peer.address())
+                    .await
+            {
+                return Err(too_many());
+            }
+            Err(unauthorized(error))
+        }
+    }
+}
+
+fn too_many() -> Response {
+    let text = "too many wrong credentials come from this address, come back later";
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    let mut response = refuse(Wants::Json, status, text, "TooManyRequestsException");
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// What a request hears whose body was not read to its end.
+fn unread(wants: Wants, error: Unread) -> Response {
+    let (status, text) = match &error {
+        Unread::Malformed(status, text) => (*status, text.clone()),
+        Unread::Body(error) => (error.status(), error.to_string()),
+    };
+    let mut response = refuse(wants, status, &text, "MalformedHttpRequestException");
+    if let Unread::Body(error) = error {
+        error.dress(&mut response);
+    }
+    response
+}
+
+/// Why a body is no request.
+enum Unread {
+    Malformed(StatusCode, String),
+    Body(BodyError),
 }
 
 fn unauthorized(error: AuthError) -> Response {
@@ -164,38 +237,20 @@ fn unauthorized(error: AuthError) -> Response {
     response
 }
 
-/// The best that the client accepts of what we have; `None` where there is nothing. Quality values below others are not compared: the
-/// order of the list decides, as every client we know writes it.
-fn wants(headers: &HeaderMap) -> Option<Wants> {
-    let accepted = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let mut any = false;
-    for range in accepted.flat_map(|value| value.split(',')) {
-        any = true;
-        let mut parts = range.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or("").to_ascii_lowercase();
-        match kind.as_str() {
-            "application/graphql-response+json" => return Some(Wants::GraphqlResponse),
-            "application/json" | "application/*" | "*/*" => return Some(Wants::Json),
-            "text/event-stream" => return Some(Wants::EventStream),
-            "multipart/mixed"
-                if parts.any(|part| {
-                    part.replace(['"', ' '], "")
-                        .starts_with("subscriptionSpec=")
-                }) =>
-            {
-                return Some(Wants::Multipart);
-            }
-            "text/html" => return Some(Wants::Html),
-            _ => {}
+/// The answer with its status and `Retry-After` where the caller's rate was used up.
+fn paced(mut response: Response, come_back: Option<Duration>) -> Response {
+    if let Some(come_back) = come_back {
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        let seconds = come_back.as_secs_f64().ceil().max(1.0);
+        if let Ok(seconds) = HeaderValue::from_str(&seconds.to_string()) {
+            response.headers_mut().insert(RETRY_AFTER, seconds);
         }
     }
-    (!any).then_some(Wants::Json)
+    response
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<wire::Request, (StatusCode, String)> {
+async fn read(headers: &HeaderMap, mut body: Paced) -> Result<Incoming, Unread> {
+    let malformed = |status, text| Err(Unread::Malformed(status, text));
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -206,66 +261,30 @@ async fn read(headers: &HeaderMap, body: Body) -> Result<wire::Request, (StatusC
         let text = format!(
             "the body must be application/json, not `{kind}`: {{\"query\": \"…\", \"variables\": {{…}}}}"
         );
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, text));
+        return malformed(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
     }
     if parts.any(|part| {
         part.starts_with("charset=")
             && !matches!(part.trim_matches('"'), "charset=utf-8" | "charset=\"utf-8")
     }) {
-        return Err((
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "the charset must be utf-8".to_owned(),
-        ));
+        let text = "the charset must be utf-8".to_owned();
+        return malformed(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
     }
-    let bytes = collect(body).await?;
+    let bytes = match body.collect(BODY_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            if matches!(error, BodyError::TooLarge(_) | BodyError::NoRoom) {
+                body.read_on().await;
+            }
+            return Err(Unread::Body(error));
+        }
+    };
     if bytes.is_empty() {
-        return Err((StatusCode::BAD_REQUEST, "Request body is empty.".to_owned()));
+        let text = "Request body is empty.".to_owned();
+        return malformed(StatusCode::BAD_REQUEST, text);
     }
-    let request = serde_json::from_slice(&bytes).map_err(|error| {
-        let text = format!("Unable to parse GraphQL query: the body must be {{\"query\": \"…\", \"variables\": {{…}}}}: {error}");
-        (StatusCode::BAD_REQUEST, text)
-    })?;
-    objects(request).map_err(|text| (StatusCode::BAD_REQUEST, text))
-}
-
-/// `variables` and `extensions` are maps (GraphQL over HTTP, "Request Parameters").
-fn objects(request: wire::Request) -> Result<wire::Request, String> {
-    for (name, value) in [
-        ("variables", &request.variables),
-        ("extensions", &request.extensions),
-    ] {
-        if value
-            .as_ref()
-            .is_some_and(|value| !value.get().starts_with('{'))
-        {
-            return Err(format!("{name} must be an object: {{\"name\": value}}"));
-        }
-    }
-    Ok(request)
-}
-
-async fn collect(body: Body) -> Result<Bytes, (StatusCode, String)> {
-    let mut chunks = body.into_data_stream();
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|error| {
-            (
-                StatusCode::BAD_REQUEST,
-                format!("the body could not be read: {error}"),
-            )
-        })?;
-        if bytes.len() + chunk.len() > BODY_BYTES {
-            return Err((
-                StatusCode::PAYLOAD_TOO_LARGE,
-                format!("the body is over the limit of {BODY_BYTES} bytes"),
-            ));
-        }
-        if bytes.is_empty() {
-            bytes.reserve(chunk.len());
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(bytes.into())
+    let incoming = incoming::read(bytes).await;
+    incoming.map_err(|text| Unread::Malformed(StatusCode::BAD_REQUEST, text))
 }
 
 fn from_query(query: &str) -> Result<wire::Request, String> {
@@ -349,37 +368,6 @@ fn json(wants: Wants, status: StatusCode, body: Bytes) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_client_wants() {
-        for (accept, wanted) in [
-            ("", None),
-            ("*/*", Some(Wants::Json)),
-            ("application/json", Some(Wants::Json)),
-            (
-                "application/graphql-response+json, application/json;q=0.9",
-                Some(Wants::GraphqlResponse),
-            ),
-            ("text/event-stream", Some(Wants::EventStream)),
-            (
-                "multipart/mixed;boundary=\"graphql\";subscriptionSpec=1.0,application/json",
-                Some(Wants::Multipart),
-            ),
-            (
-                "multipart/mixed;deferSpec=20220824,application/json",
-                Some(Wants::Json),
-            ),
-            (
-                "text/html,application/xhtml+xml,*/*;q=0.8",
-                Some(Wants::Html),
-            ),
-            ("image/png", None),
-        ] {
-            let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().expect("a header"))]);
-            assert_eq!(wants(&headers), wanted, "{accept}");
-        }
-        assert_eq!(wants(&HeaderMap::new()), Some(Wants::Json));
-    }
 
     #[test]
     fn queries_in_the_address() {

@@ -2,65 +2,105 @@
 //! after a restart all watchers come back at once, and the way through the router costs a third of what their coming back costs. Every
 //! other request, and an upgrade on a connection that has served requests, is hyper's and the router's.
 
-use std::io::{self, Cursor};
+use std::convert::Infallible;
+use std::io;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
+use http::uri::PathAndQuery;
+use http::{Request, StatusCode, Uri};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::Service;
 
+use super::connection::{Connection, Served};
 use super::guard::Guard;
-use super::{Doors, GRAPHQL, REALTIME, counted, router};
+use super::head::{read_head, upgrade};
+use super::patience::{Answered, Socket, Watch};
+use super::{Doors, GRAPHQL, REALTIME, Settings, counted, is_door, router};
 use crate::graphql::Executor;
+use crate::peers::{Peer, Peers, SHARE_OF_AN_ADDRESS};
 use crate::session::{Accepted, Upgraded};
 
-/// Bytes of a head that is read here; a longer one is hyper's.
-const HEAD_BYTES: usize = 16 * 1024;
-/// Header lines of a head that is read here.
-const HEAD_LINES: usize = 64;
-/// What is read at once.
-const READ_BYTES: usize = 2 * 1024;
-/// Who connects has so long to ask for something.
-const FIRST_HEAD: Duration = Duration::from_secs(30);
+/// Maximum number of bytes of a request's head, its address included; a longer one is answered 431 or 414.
+pub const HEAD_BYTES: usize = 64 * 1024;
 /// Wait after an error of the listener, such as too many open files.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+/// Maximum number of connections that are being told at once that there is no place; more are closed without an answer.
+const REFUSED_AT_ONCE: usize = 64;
+/// Time allowed for a connection without a place to send something and to read that there is none.
+const REFUSED_WITHIN: Duration = Duration::from_secs(1);
+/// The answer where there is no place.
+const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 50\r\n\
+    Retry-After: 5\r\nConnection: close\r\n\r\nno more connections here for now, come back later\n";
 
 /// Serves every door until `close` is cancelled; then it returns when the requests in flight have ended. Sockets that were upgraded are the
 /// sessions' and are not waited for.
-pub async fn serve(listener: TcpListener, doors: Doors, guard: Guard, close: CancellationToken) {
+pub async fn serve(
+    listener: TcpListener,
+    doors: Doors,
+    settings: Settings,
+    close: CancellationToken,
+) {
+    let Settings {
+        guard,
+        times,
+        places,
+        per_address,
+        prefix,
+        guards_metrics,
+    } = settings;
     let guard = Arc::new(guard);
+    let served = Served {
+        times,
+        prefix,
+        guards_metrics,
+        ..Served::default()
+    };
     let shared = Arc::new(Shared {
         router: router(doors.clone(), Arc::clone(&guard)),
         doors,
         guard,
+        served: Arc::new(served),
         close: close.clone(),
     });
+    let per_address = per_address.unwrap_or(places / SHARE_OF_AN_ADDRESS);
+    let peers = Peers::new(places, per_address);
+    let refusing = Arc::new(Semaphore::new(REFUSED_AT_ONCE));
     let connections = TaskTracker::new();
     let accepting = async {
         loop {
             match listener.accept().await {
-                Ok((socket, _)) => {
+                Ok((socket, address)) => {
+                    let Some(peer) = peers.admit(address.ip()) else {
+                        refuse(socket, address.ip(), &refusing);
+                        continue;
+                    };
                     let (shared, open) = (Arc::clone(&shared), connections.token());
+                    let serving = Arc::clone(&peer);
                     // Not joined: they end with their sockets. An upgraded one lives on in a task that holds no more than it needs.
-                    tokio::spawn(async move {
-                        if let Some(upgraded) = shared.requests(socket).await {
-                            tokio::spawn(upgraded.serve());
+                    let task = tokio::spawn(async move {
+                        if let Some(upgraded) = shared.requests(socket, &serving).await {
+                            let task = tokio::spawn(upgraded.serve());
+                            serving.serve_in(task.abort_handle());
                         }
                         drop(open);
                     });
+                    peer.begins_in(task.abort_handle());
                 }
                 // The peer is gone again.
                 Err(error) if is_of_connection(&error) => {}
@@ -87,21 +127,48 @@ fn is_of_connection(error: &io::Error) -> bool {
     )
 }
 
+/// Answers 503 to a connection that has no place, as far as few others are being answered.
+fn refuse(mut socket: TcpStream, address: IpAddr, refusing: &Arc<Semaphore>) {
+    tracing::debug!(%address, "a connection found no place");
+    let Ok(place) = Arc::clone(refusing).try_acquire_owned() else {
+        return;
+    };
+    // Not joined: it ends within its time.
+    tokio::spawn(async move {
+        let answering = async {
+            let mut read = [0; 4 * 1024];
+            // A socket that is closed with bytes unread is reset, and the answer is lost.
+            let _ = socket.read(&mut read).await?;
+            socket.write_all(NO_PLACE).await?;
+            socket.shutdown().await?;
+            while socket.read(&mut read).await? > 0 {}
+            io::Result::Ok(())
+        };
+        let _ = timeout(REFUSED_WITHIN, answering).await;
+        drop(place);
+    });
+}
+
 struct Shared {
     router: Router,
     doors: Doors,
     guard: Arc<Guard>,
+    served: Arc<Served>,
     close: CancellationToken,
 }
 
 impl Shared {
     /// Serves the requests of a connection; when it begins with an upgrade, returns what serves the socket from then on.
-    async fn requests(&self, mut socket: TcpStream) -> Option<Upgraded<Executor, TcpStream>> {
+    async fn requests(
+        &self,
+        mut socket: TcpStream,
+        peer: &Arc<Peer>,
+    ) -> Option<Upgraded<Executor, TcpStream>> {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY was not set");
         }
         let began = Instant::now();
-        let reading = timeout(FIRST_HEAD, read_head(&mut socket));
+        let reading = timeout(self.served.times.head, read_head(&mut socket));
         let (bytes, head) = match self.close.run_until_cancelled(reading).await {
             Some(Ok(Ok(read))) => read,
             // Stopped, too late, or gone.
@@ -109,7 +176,7 @@ impl Shared {
         };
         let upgrade = head.and_then(|length| upgrade(&bytes[..length]).zip(Some(length)));
         let Some((parts, length)) = upgrade.filter(|(parts, _)| self.takes(parts)) else {
-            self.others(socket, bytes.freeze()).await;
+            self.others(socket, bytes.freeze(), peer).await;
             return None;
         };
         // A copy, so that the socket does not keep what its head was read into.
@@ -117,6 +184,7 @@ impl Shared {
         drop(bytes);
         match Accepted::new(&self.doors.sessions, &parts.method, &parts.headers) {
             Ok(accepted) => {
+                let accepted = accepted.from(Some(Arc::clone(peer)));
                 counted::answered(began, StatusCode::SWITCHING_PROTOCOLS);
                 socket.write_all(accepted.head().as_bytes()).await.ok()?;
                 Some(accepted.upgraded(socket, early, parts))
@@ -132,23 +200,61 @@ impl Shared {
     }
 
     fn takes(&self, parts: &Parts) -> bool {
-        matches!(parts.uri.path(), GRAPHQL | REALTIME)
-            && self.guard.refuses(&parts.headers).is_none()
+        matches!(self.within(parts.uri.path()), GRAPHQL | REALTIME)
+            && self.guard.refuses(parts).is_none()
     }
 
-    async fn others(&self, socket: TcpStream, read: Bytes) {
-        let (rest, write) = socket.into_split();
-        let socket = tokio::io::join(Cursor::new(read).chain(rest), write);
-        let service = TowerToHyperService::new(self.router.clone());
-        let connection = http1::Builder::new()
+    /// The path of a door: a proxy may hand the path of `public_url` on, or take it away.
+    fn within<'a>(&self, path: &'a str) -> &'a str {
+        let prefix = &self.served.prefix;
+        if prefix.is_empty() || is_door(path) {
+            return path;
+        }
+        match path.strip_prefix(prefix.as_str()) {
+            Some("") => "/",
+            Some(rest) if rest.starts_with('/') => rest,
+            _ => path,
+        }
+    }
+
+    async fn others(&self, socket: TcpStream, read: Bytes, peer: &Arc<Peer>) {
+        let watch = Watch::new(Arc::clone(peer), self.served.times);
+        let connection = Connection {
+            peer: Arc::clone(peer),
+            served: Arc::clone(&self.served),
+        };
+        let service = service_fn(|mut request: Request<Incoming>| {
+            watch.request();
+            connection.goes_with(request.extensions_mut());
+            let inner = self.within(request.uri().path());
+            if inner.len() != request.uri().path().len() {
+                *request.uri_mut() = moved(request.uri(), inner);
+            }
+            let answering = self.router.clone().call(request.map(Body::new));
+            let watch = Arc::clone(&watch);
+            async move {
+                let response = answering.await?;
+                Ok::<_, Infallible>(response.map(|body| Answered::new(body, watch)))
+            }
+        });
+        let socket = Socket::new(socket, read, Arc::clone(&watch));
+        let serving = http1::Builder::new()
+            .max_buf_size(HEAD_BYTES)
             .serve_connection(TokioIo::new(socket), service)
             .with_upgrades();
-        let mut connection = pin!(connection);
+        let mut serving = pin!(serving);
         let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+            ended = serving.as_mut() => ended,
             () = self.close.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+                serving.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = serving => ended,
+                    () = watch.overdue() => return,
+                }
+            }
+            () = watch.overdue() => {
+                tracing::debug!(address = %peer.address(), "a connection was silent for too long");
+                return;
             }
         };
         if let Err(error) = ended {
@@ -157,155 +263,36 @@ impl Shared {
     }
 }
 
-/// The first bytes of a connection, and the length of the head that they hold; `None` when it is not complete within [`HEAD_BYTES`], or
-/// is none of a GET.
-async fn read_head(socket: &mut TcpStream) -> io::Result<(BytesMut, Option<usize>)> {
-    const GET: &[u8] = b"GET ";
-    let mut bytes = BytesMut::new();
-    loop {
-        bytes.reserve(READ_BYTES);
-        let known = bytes.len();
-        if socket.read_buf(&mut bytes).await? == 0 {
-            // Whatever it is, hyper knows how to answer half a request.
-            return if known == 0 {
-                Err(io::ErrorKind::UnexpectedEof.into())
-            } else {
-                Ok((bytes, None))
-            };
-        }
-        let start = bytes.len().min(GET.len());
-        if bytes[..start] != GET[..start] || bytes.len() > HEAD_BYTES {
-            return Ok((bytes, None));
-        }
-        // The end may lie across two reads.
-        let searched = known.saturating_sub(END.len() - 1);
-        let end = bytes[searched..]
-            .windows(END.len())
-            .position(|window| window == END);
-        if let Some(at) = end {
-            let length = searched + at + END.len();
-            return Ok((bytes, Some(length)));
-        }
-    }
-}
-
-/// What ends a head (RFC 9112, section 2.1).
-const END: &[u8] = b"\r\n\r\n";
-
-/// The head of a WebSocket upgrade, and nothing of any other request.
-fn upgrade(head: &[u8]) -> Option<Parts> {
-    let mut lines = [httparse::EMPTY_HEADER; HEAD_LINES];
-    let mut parsed = httparse::Request::new(&mut lines);
-    let complete = parsed.parse(head).ok()?.is_complete();
-    let is_upgrade = |line: &httparse::Header<'_>| line.name.eq_ignore_ascii_case("upgrade");
-    if !complete || parsed.version != Some(1) || !parsed.headers.iter().any(is_upgrade) {
-        return None;
-    }
-    let mut headers = HeaderMap::with_capacity(parsed.headers.len());
-    for line in parsed.headers.iter() {
-        let name = HeaderName::from_bytes(line.name.as_bytes()).ok()?;
-        headers.append(name, HeaderValue::from_bytes(line.value).ok()?);
-    }
-    if headers.contains_key(TRANSFER_ENCODING) || headers.contains_key(CONTENT_LENGTH) {
-        return None;
-    }
-    let request = Request::builder()
-        .method(Method::GET)
-        .uri(parsed.path?)
-        .version(Version::HTTP_11)
-        .body(Body::empty());
-    let (mut parts, _) = request.ok()?.into_parts();
-    parts.headers = headers;
-    Some(parts)
+/// The same address with this path.
+fn moved(uri: &Uri, path: &str) -> Uri {
+    let query = uri.query().map(|query| format!("?{query}"));
+    let both = format!("{path}{}", query.unwrap_or_default());
+    PathAndQuery::try_from(both).map_or_else(|_| uri.clone(), Uri::from)
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 
-    const UPGRADE: &str = "GET /graphql?x=1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nX-Two: a\r\nX-Two: b\r\n\r\n";
-
-    /// What is read of a client that writes these, one after the other, and then says no more.
-    async fn read(pieces: &[&[u8]]) -> io::Result<(BytesMut, Option<usize>)> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap())
-            .await
-            .unwrap();
-        let (mut socket, _) = listener.accept().await.unwrap();
-        client.set_nodelay(true).unwrap();
-        let writing = async {
-            for piece in pieces {
-                client.write_all(piece).await.unwrap();
-                tokio::task::yield_now().await;
-            }
-            client.shutdown().await.unwrap();
-        };
-        tokio::join!(read_head(&mut socket), writing).0
-    }
-
-    #[tokio::test]
-    async fn a_head_in_any_pieces_and_what_follows_it() {
-        let text = format!("{UPGRADE}frames");
-        for cut in 1..text.len() {
-            let (first, second) = text.as_bytes().split_at(cut);
-            let (bytes, head) = read(&[first, second]).await.unwrap();
-            assert_eq!(head, Some(UPGRADE.len()), "cut at {cut}");
-            assert!(text.as_bytes().starts_with(&bytes), "cut at {cut}");
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_no_head_of_ours_is_handed_on() {
-        for other in [
-            "POST / HTTP/1.1\r\n\r\n",
-            "\0",
-            "GET / HTTP/1.1\r\nHost: a\r\n",
-        ] {
-            let (bytes, head) = read(&[other.as_bytes()]).await.unwrap();
-            assert_eq!((&bytes[..], head), (other.as_bytes(), None));
-        }
-        let gone = read(&[]).await.unwrap_err();
-        assert_eq!(gone.kind(), io::ErrorKind::UnexpectedEof);
-    }
-
-    #[tokio::test]
-    async fn a_head_up_to_its_limit() {
-        let padded = |bytes: usize| {
-            let (begin, end) = ("GET / HTTP/1.1\r\nX: ", "\r\n\r\n");
-            format!(
-                "{begin}{}{end}",
-                "x".repeat(bytes - begin.len() - end.len())
-            )
-        };
-        let (_, head) = read(&[padded(HEAD_BYTES).as_bytes()]).await.unwrap();
-        assert_eq!(head, Some(HEAD_BYTES));
-        let (_, head) = read(&[padded(HEAD_BYTES + 1).as_bytes()]).await.unwrap();
-        assert_eq!(head, None);
+    #[test]
+    fn the_answer_without_a_place_is_well_formed() {
+        let text = std::str::from_utf8(NO_PLACE).expect("it is ASCII");
+        let (head, body) = text.split_once("\r\n\r\n").expect("it has a head");
+        assert!(
+            head.contains(&format!("Content-Length: {}\r\n", body.len())),
+            "{text}"
+        );
     }
 
     #[test]
-    fn only_an_upgrade_is_taken() {
-        let parts = upgrade(UPGRADE.as_bytes()).unwrap();
-        assert_eq!(parts.uri, "/graphql?x=1");
-        assert_eq!(parts.headers.get_all("x-two").iter().count(), 2);
-        for (from, to) in [
-            ("Upgrade: websocket\r\n", ""),
-            ("HTTP/1.1", "HTTP/1.0"),
-            ("/graphql?x=1", "/a b"),
-            ("X-Two: a", "Content-Length: 1"),
-            ("X-Two: a", "Transfer-Encoding: chunked"),
-            ("X-Two", "X Two"),
-            ("X-Two: a", "X-Two: \0"),
+    fn another_path_keeps_the_query() {
+        for (from, path, to) in [
+            ("/jobs/graphql?a=1", "/graphql", "/graphql?a=1"),
+            ("/jobs", "/", "/"),
+            ("http://host/jobs/", "/", "/"),
         ] {
-            let other = UPGRADE.replacen(from, to, 1);
-            assert!(upgrade(other.as_bytes()).is_none(), "{other:?}");
+            let from = from.parse().expect("an address");
+            assert_eq!(moved(&from, path), *to, "{from}");
         }
-        let lines = |count| {
-            let more = "X: y\r\n".repeat(count - 4);
-            UPGRADE.replace("Host: localhost\r\n", &format!("Host: localhost\r\n{more}"))
-        };
-        assert!(upgrade(lines(HEAD_LINES).as_bytes()).is_some());
-        assert!(upgrade(lines(HEAD_LINES + 1).as_bytes()).is_none());
     }
 }

@@ -2,20 +2,36 @@
 //!
 //! | path | file |
 //! |---|---|
-//! | `/graphql`, `/graphql/realtime` | [`graphql`] |
+//! | `/graphql`, `/graphql/realtime` | [`graphql`], `negotiation` |
 //! | `/graphql/graphiql.js`, `/graphql/graphiql.css`, `/` | [`graphiql`] |
-//! | the same, counted | `counted` |
-//! | connections, and the upgrades that begin them | `listener` |
-//! | `/files/…` | [`files`] |
+//! | `/files/…` | [`files`], `range` |
 //! | `/healthz`, `/readyz`, `/metrics` | [`operations`] |
+//!
+//! | what holds at every door | file |
+//! |---|---|
+//! | connections, and the upgrades that begin them | `listener`, `head`, `connection` |
+//! | how long a connection is waited for | [`patience`] |
+//! | bodies: their pace and memory | [`body`] |
+//! | hosts, origins and pages | [`guard`], `cors` |
+//! | wrong credentials | [`brake`] |
+//! | what is counted | `counted` |
 
+pub mod body;
+pub mod brake;
+mod connection;
+mod cors;
 mod counted;
 pub mod files;
 pub mod graphiql;
 pub mod graphql;
 pub mod guard;
+mod head;
+mod incoming;
 mod listener;
+mod negotiation;
 pub mod operations;
+pub mod patience;
+mod range;
 
 use std::sync::Arc;
 
@@ -28,13 +44,19 @@ use tokio_util::sync::CancellationToken;
 use crate::graphql::Executor;
 use crate::session::Sessions;
 use guard::Guard;
+use patience::Times;
 
-pub use listener::serve;
+pub use listener::{HEAD_BYTES, serve};
 
 /// Where GraphQL is asked for.
 const GRAPHQL: &str = "/graphql";
 /// Where AppSync's clients connect.
 const REALTIME: &str = "/graphql/realtime";
+/// What GraphiQL loads.
+const SCRIPT: &str = "/graphql/graphiql.js";
+const STYLE: &str = "/graphql/graphiql.css";
+/// What files' addresses begin with.
+const FILES: &str = "/files/";
 
 /// Bytes of one request to `/graphql`: a batch of inputs, escaped.
 pub const BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -52,14 +74,53 @@ pub struct Doors {
     pub stopping: CancellationToken,
 }
 
+/// What the public listener may be told.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which hosts and origins may come.
+    pub guard: Guard,
+    /// How long connections are waited for.
+    pub times: Times,
+    /// Maximum number of open connections, counted from `accept`.
+    pub places: usize,
+    /// Maximum number of those of one address that have not shown valid credentials; `None`: a part of all
+    /// ([`crate::peers::SHARE_OF_AN_ADDRESS`]).
+    pub per_address: Option<usize>,
+    /// The path of `public_url`, without a slash at its end.
+    pub prefix: String,
+    /// Whether `/metrics` is for operators and admins only.
+    pub guards_metrics: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            guard: Guard::default(),
+            times: Times::default(),
+            places: usize::MAX,
+            per_address: None,
+            prefix: String::new(),
+            guards_metrics: false,
+        }
+    }
+}
+
+/// Whether a path is one of ours as it is.
+fn is_door(path: &str) -> bool {
+    matches!(
+        path,
+        "/" | GRAPHQL | REALTIME | SCRIPT | STYLE | "/healthz" | "/readyz" | "/metrics"
+    ) || path.starts_with(FILES)
+}
+
 /// The routes of the public listener.
 fn router(doors: Doors, guard: Arc<Guard>) -> Router {
     Router::new()
         .route(GRAPHQL, any(graphql::graphql))
         .route(REALTIME, any(graphql::realtime))
         .layer(middleware::from_fn(counted::count))
-        .route("/graphql/graphiql.js", get(graphiql::script))
-        .route("/graphql/graphiql.css", get(graphiql::style))
+        .route(SCRIPT, get(graphiql::script))
+        .route(STYLE, get(graphiql::style))
         .route("/", get(graphiql::home))
         .route("/files/{upload}/{name}", get(files::get).put(files::put))
         .route("/healthz", get(operations::healthz))

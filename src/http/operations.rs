@@ -3,13 +3,15 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 use super::Doors;
+use super::connection::Connection;
+use super::graphql::authenticate;
 
 /// The store has this long to say that it is there.
 const READY_WITHIN: Duration = Duration::from_secs(2);
@@ -38,8 +40,19 @@ pub async fn readyz(State(doors): State<Doors>) -> Response {
     }
 }
 
-/// Everything that is counted, in Prometheus's text format.
-pub async fn metrics() -> Response {
+/// Everything that is counted, in Prometheus's text format. Where credentials are needed, an operator's or an admin's.
+pub async fn metrics(State(doors): State<Doors>, request: Request) -> Response {
+    let connection = Connection::of(request.extensions());
+    if connection.is_some_and(|connection| connection.served.guards_metrics) {
+        match authenticate(&doors, request.headers(), connection).await {
+            Ok(found) if found.caller.may_operate() => {}
+            Ok(_) => {
+                let text = "the metrics are for operators and admins, or for everybody with open_metrics = true\n";
+                return (StatusCode::FORBIDDEN, text).into_response();
+            }
+            Err(refused) => return refused,
+        }
+    }
     (
         [(CONTENT_TYPE, "text/plain; version=0.0.4")],
         recorder().render(),

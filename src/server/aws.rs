@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::Builder;
 use object_store::ObjectStore;
+use resolvers::files::{PART_BYTES, S3_PART_BYTES};
 use resolvers::store::dynamodb::DynamoDbStore;
 use resolvers::token::Signer;
 use resolvers::workflow::embedded::job_types;
@@ -46,6 +47,10 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
         store: Arc::new(store),
         workflow: Arc::new(workflow),
         objects,
+        part_bytes: match aws.bucket {
+            Some(_) => S3_PART_BYTES,
+            None => PART_BYTES,
+        },
         signer,
         report_url: format!("{}/graphql", base(parts.config, parts.public)),
         follows_changes: aws.follow_stream,

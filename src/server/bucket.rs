@@ -106,7 +106,7 @@ impl HttpConnector for Connector {
         // A second installation fails, and then the first one is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
-            reqwest::Client::builder()
+            outgoing::client()
                 .redirect(reqwest::redirect::Policy::none())
                 .connect_timeout(CONNECT_WITHIN)
                 .read_timeout(ANSWER_WITHIN)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use job::Time;
 use object_store::ObjectStore;
+use resolvers::files::PART_BYTES;
 use resolvers::store::sqlite::{SqliteStore, recorder};
 use resolvers::token::{Renewal, Signer, hide};
 use resolvers::workflow::embedded::EmbeddedWorkflow;
@@ -15,8 +16,9 @@ use workflow::lambda::{FunctionConfig, Host, HostSettings, limits};
 use workflow::runner::{Refresh, Runner};
 use workflow::{Engine, Machines};
 
-use super::listener::{listen, local, reachable};
-use super::{Adapters, Parts, ServeError, directory, millis};
+use super::listener::{base, listen, local, reachable};
+use super::private::Private;
+use super::{Adapters, Parts, ServeError, commands, directory, millis};
 use crate::cli::SUPERVISE;
 use crate::config::{Config, Function};
 use crate::data::DataDirectory;
@@ -44,9 +46,9 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
     let listener = listen(config.internal_listen)?;
     let internal = local(&listener)?;
     let signer = Signer::new(data.secret(rand::random())?);
-    let database = Database::open(&Location::File(data.database()))?;
+    let database = Database::open(&Location::File(data.database()?))?;
     let jobs = SqliteStore::open(database.clone())?;
-    let objects: Arc<dyn ObjectStore> = Arc::new(directory(data.files()?)?);
+    let objects: Arc<dyn ObjectStore> = Arc::new(Private(directory(data.files()?)?));
     let services = config
         .services
         .settings(Arc::clone(&objects))
@@ -56,7 +58,7 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         })?;
     let reachable = reachable(parts.public);
     let host = Host::new(HostSettings {
-        functions: functions(config),
+        functions: functions(config, &base(config, parts.public)),
         attach_any: config.attach_any_function,
         supervisor: supervisor(),
         redact: hide,
@@ -64,6 +66,11 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         ..HostSettings::default()
     });
     warn_of_lacking(&host, &parts.machines);
+    for (name, function) in &config.functions {
+        if let Some(problem) = commands::problem(function, std::env::var_os("PATH")) {
+            tracing::warn!("[functions.{name}]: {problem}; its jobs fail until that is mended");
+        }
+    }
     let renewal = Renewal::new(signer.clone(), millis(config.report_life));
     let runner =
         Runner::with_services(host.clone(), services).with_refresh(Arc::new(Renews(renewal)));
@@ -91,6 +98,7 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         store: Arc::new(jobs.clone()),
         workflow: Arc::new(EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs)),
         objects,
+        part_bytes: PART_BYTES,
         signer,
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,
@@ -122,7 +130,11 @@ fn supervisor() -> Vec<OsString> {
 }
 
 /// The configured functions, and the samples' own, which are this program itself (`jobcast function NAME`).
-fn functions(config: &Config) -> Vec<FunctionConfig> {
+fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
+    let places = config.sample_addresses.iter().map(String::as_str);
+    let files = format!("{base}/files/");
+    let places: Vec<&str> = places.chain([files.as_str()]).collect();
+    let places = places.join(",");
     let mut functions: Vec<FunctionConfig> = config
         .functions
         .iter()
@@ -152,6 +164,7 @@ fn functions(config: &Config) -> Vec<FunctionConfig> {
                 ];
                 functions.push(FunctionConfig {
                     concurrency: 2,
+                    environment: [(examples::PLACES.to_owned(), places.clone())].into(),
                     ..FunctionConfig::new(name, command)
                 });
             }
@@ -166,7 +179,7 @@ fn functions(config: &Config) -> Vec<FunctionConfig> {
 fn with_defaults(name: &str, function: &Function) -> FunctionConfig {
     let mut config = FunctionConfig::new(name, function.command.clone());
     if let Some(concurrency) = function.concurrency {
-        config.concurrency = concurrency.get();
+        config.concurrency = concurrency;
     }
     if let Some(init_timeout) = function.init_timeout {
         config.init_timeout = init_timeout;

@@ -41,6 +41,8 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
 
 /// What the addresses that are given out begin with.
 pub(super) fn base(config: &Config, public: SocketAddr) -> String {
-    let configured = config.public_url.clone();
-    configured.unwrap_or_else(|| format!("http://{}", reachable(public)))
+    match &config.public_url {
+        Some(url) => url.as_str().to_owned(),
+        None => format!("http://{}", reachable(public)),
+    }
 }

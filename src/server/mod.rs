@@ -5,6 +5,8 @@
 //! | `embedded` | SQLite, the engine of `workflow`, a directory of files: all in this process |
 //! | `aws` | DynamoDB and Step Functions (feature `aws`) |
 //! | `bucket` | files in S3 (feature `aws`) |
+//! | `commands` | whether the command of a function can be run |
+//! | `private` | the directory of files, closed to other users |
 //! | `job_types` | the state machines of the job types |
 //! | `listener` | addresses |
 //! | `error` | why a server does not start |
@@ -13,10 +15,12 @@
 mod aws;
 #[cfg(feature = "aws")]
 mod bucket;
+mod commands;
 mod embedded;
 mod error;
 mod job_types;
 mod listener;
+mod private;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,6 +35,7 @@ use resolvers::jobs::{ExecutionEvents, Settings, now};
 use resolvers::store::JobStore;
 use resolvers::token::Signer;
 use resolvers::workflow::Workflow;
+use rustix::process::{Resource, getrlimit};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use workflow::Machines;
@@ -41,11 +46,12 @@ use crate::auth::{Authenticator, Oidc};
 use crate::broker::valkey::{self, Valkey};
 use crate::broker::{Broker, BrokerError};
 use crate::chaos::Chaos;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, PublicUrl};
 use crate::graphql::rate::SubmitRate;
 use crate::graphql::{Executor, schema};
-use crate::http::guard::Guard;
+use crate::http::guard::{DEVELOPMENT_ORIGINS, Guard};
 use crate::http::{self, Doors, operations};
+use crate::peers;
 use crate::realtime::Realtime;
 use crate::session::{self, Sessions};
 
@@ -78,6 +84,8 @@ struct Adapters {
     workflow: Arc<dyn Workflow>,
     /// The files.
     objects: Arc<dyn ObjectStore>,
+    /// Bytes of a part of an upload.
+    part_bytes: usize,
     signer: Signer,
     /// Where functions report.
     report_url: String,
@@ -137,7 +145,8 @@ pub async fn serve(
     let resolvers = Resolvers::new(
         Arc::clone(&store),
         adapters.workflow,
-        Files::new(adapters.objects, signer.clone(), base(&config, address)),
+        Files::new(adapters.objects, signer.clone(), base(&config, address))
+            .with_parts_of(adapters.part_bytes),
         signer.clone(),
         settings,
     );
@@ -181,14 +190,11 @@ pub async fn serve(
         resolvers: resolvers.clone(),
         stopping: shutdown.clone(),
     };
-    let guard = Guard {
-        loopback_only: addresses.public.ip().is_loopback() && config.public_url.is_none(),
-        origins: config.allowed_origins.clone(),
-    };
+    let settings = http_settings(&config, address);
     let sessions = Arc::clone(&doors.sessions);
     ready(addresses);
     let close = CancellationToken::new();
-    let mut serving = std::pin::pin!(http::serve(public, doors, guard, close.clone()));
+    let mut serving = std::pin::pin!(http::serve(public, doors, settings, close.clone()));
     tokio::select! {
         () = &mut serving => {}
         () = drained(&shutdown, &sessions) => {
@@ -213,6 +219,29 @@ pub async fn serve(
     drop(adapters.behind);
     tracing::info!("stopped");
     Ok(())
+}
+
+fn http_settings(config: &Config, address: SocketAddr) -> http::Settings {
+    let open = !config.auth.is_configured();
+    let url = config.public_url.as_ref();
+    let usual = || {
+        let development = if open { DEVELOPMENT_ORIGINS } else { &[] };
+        development.iter().map(ToString::to_string).collect()
+    };
+    let guard = Guard {
+        loopback_only: address.ip().is_loopback() && url.is_none_or(PublicUrl::is_loopback),
+        open,
+        origins: config.allowed_origins.clone().unwrap_or_else(usual),
+        own: url.map(|url| url.origin().to_owned()),
+    };
+    http::Settings {
+        guard,
+        places: peers::places(getrlimit(Resource::Nofile).current),
+        per_address: config.limits.strangers_per_address,
+        prefix: url.map_or("", PublicUrl::path).to_owned(),
+        guards_metrics: !open && !config.open_metrics,
+        ..http::Settings::default()
+    }
 }
 
 fn session_settings(config: &Config, chaos: Option<Chaos>) -> session::Settings {

@@ -33,10 +33,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::chaos::Chaos;
 use crate::hub::{Hub, Mailbox};
+use crate::peers::Peer;
 use metrics::Metrics;
 
-pub use stream::{multipart, sse};
-pub use upgrade::{Accepted, Refused, Upgraded, upgrade};
+pub use stream::{head_of_stream, multipart, sse};
+pub use upgrade::{Accepted, Refused, Upgraded, offers_websocket, upgrade};
 pub use watch::{ReadPage, ReadResult, Target, Unread, Watch};
 pub use wire::{Authorization, Refusal, Request};
 
@@ -244,6 +245,7 @@ impl<E: Executor> Sessions<E> {
             sessions: Arc::clone(self),
             place,
             name: None,
+            peer: None,
         })
     }
 
@@ -271,6 +273,8 @@ pub(crate) struct Admission<E: Executor> {
     pub(crate) sessions: Arc<Sessions<E>>,
     place: usize,
     name: Option<Arc<str>>,
+    /// The connection that it came by.
+    peer: Option<Arc<Peer>>,
 }
 
 impl<E: Executor> Admission<E> {
@@ -283,8 +287,12 @@ impl<E: Executor> Admission<E> {
         }
     }
 
-    /// Takes a place among the connections of this caller as well; `false` when there is none.
+    /// Takes a place among the connections of this caller as well, whose credentials are valid; `false` when there is none.
     pub(crate) fn name(&mut self, name: Option<&Arc<str>>) -> bool {
+        if let Some(peer) = &self.peer {
+            peer.known();
+            peer.works();
+        }
         let Some(name) = name else { return true };
         let mut open = self.sessions.open.lock();
         let count = open.by_caller.entry(Arc::clone(name)).or_default();

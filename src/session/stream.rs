@@ -73,14 +73,28 @@ fn respond<E: Executor>(
         let text = "this caller has too many connections open, close one or come back later";
         return refused(StatusCode::TOO_MANY_REQUESTS, text);
     }
-    let mut response = Response::new(Body::from_stream(Streaming::new(admission, door, started)));
+    let body = Body::from_stream(Streaming::new(admission, door, started));
+    response(door, body)
+}
+
+/// The head of such an answer, without the stream: what HEAD is answered with.
+pub fn head_of_stream(sse: bool) -> Response<Body> {
+    response(if sse { Door::Sse } else { Door::Multipart }, Body::empty())
+}
+
+fn response(door: Door, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     let kind = match door {
         Door::Sse => sse::CONTENT_TYPE,
         Door::Multipart => sse::MULTIPART_CONTENT_TYPE,
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(
+        CACHE_CONTROL,
+        HeaderValue::from_static("no-cache, no-transform"),
+    );
+    // Nothing on the way may hold events back, nor compress them.
     let buffering = HeaderName::from_static("x-accel-buffering");
     headers.insert(buffering, HeaderValue::from_static("no"));
     response

@@ -20,6 +20,8 @@ use wire::appsync::{self, AppSync};
 use wire::transport_ws::{self, TransportWs};
 use wire::{Session, close};
 
+use crate::peers::Peer;
+
 use super::{Admission, Credentials, Executor, Sessions, connection};
 
 /// A place among the connections, and the sub-protocol, for a socket that is about to be upgraded.
@@ -88,6 +90,15 @@ impl<E: Executor> Accepted<E> {
             chosen: choose(headers),
             key,
         })
+    }
+
+    /// By this connection, which is known once the credentials are.
+    pub fn from(mut self, peer: Option<Arc<Peer>>) -> Self {
+        if let Some(peer) = &peer {
+            peer.waits();
+        }
+        self.admission.peer = peer;
+        self
     }
 
     /// The headers of the answer, under the names that RFC 6455 writes: Python's gql finds the sub-protocol under no other.
@@ -218,14 +229,19 @@ pub fn upgrade<E: Executor>(
         Ok(accepted) => accepted,
         Err(refused) => return refused.response(),
     };
+    let accepted = accepted.from(request.extensions().get::<Arc<Peer>>().cloned());
     let response = accepted.response();
     let upgraded = hyper::upgrade::on(&mut request);
     let (parts, _) = request.into_parts();
-    tokio::spawn(async move {
+    let peer = accepted.admission.peer.clone();
+    let task = tokio::spawn(async move {
         let Ok(socket) = upgraded.await else { return };
         let socket = TokioIo::new(socket);
         accepted.upgraded(socket, Vec::new(), parts).serve().await;
     });
+    if let Some(peer) = peer {
+        peer.serve_in(task.abort_handle());
+    }
     response
 }
 
@@ -281,10 +297,13 @@ fn empty_object() -> Box<RawValue> {
     RawValue::from_string("{}".into()).expect("an empty object is JSON")
 }
 
+/// Whether a request offers to go on as a WebSocket; whatever else it offers, it may be answered as it is.
+pub fn offers_websocket(headers: &HeaderMap) -> bool {
+    has_token(headers, &UPGRADE, "websocket")
+}
+
 fn is_upgrade(method: &Method, headers: &HeaderMap) -> bool {
-    method == Method::GET
-        && has_token(headers, &UPGRADE, "websocket")
-        && has_token(headers, &CONNECTION, "upgrade")
+    method == Method::GET && offers_websocket(headers) && has_token(headers, &CONNECTION, "upgrade")
 }
 
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {

@@ -7,7 +7,7 @@ use crate::kit::{Client, Door, Home, Said, Watch, on_job};
 
 /// A server that knows `ann` and `ben` (submitters), `vera` (viewer), `olga` (operator), `adam` (admin), `paul` (publisher); each key is
 /// the name and `-key`.
-fn home() -> Home {
+pub(crate) fn home() -> Home {
     let keys = [
         ("ann", "submitter"),
         ("ben", "submitter"),
@@ -16,17 +16,31 @@ fn home() -> Home {
         ("adam", "admin"),
         ("paul", "publisher"),
     ];
-    let lines = keys.map(|(subject, role)| {
-        let digest = Sha256::digest(format!("{subject}-key"));
+    // Other keys of ann's.
+    let more = [
+        ("ann-reads", "ann", "\"viewer\""),
+        ("ann-both", "ann", "\"viewer\", \"submitter\""),
+    ];
+    let keys = keys.map(|(subject, role)| (subject, subject, format!("\"{role}\"")));
+    let more = more.map(|(key, subject, roles)| (key, subject, roles.to_owned()));
+    let lines = keys.into_iter().chain(more).map(|(key, subject, roles)| {
+        let digest = Sha256::digest(format!("{key}-key"));
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("[[auth.api_keys]]\nsha256 = \"{digest}\"\nsubject = \"{subject}\"\nroles = [\"{role}\"]\n")
+        format!(
+            "[[auth.api_keys]]\nsha256 = \"{digest}\"\nsubject = \"{subject}\"\nroles = [{roles}]\n"
+        )
     });
-    Home::simple().config(&lines.concat())
+    Home::simple().config(&lines.collect::<String>())
 }
 
 /// The report token of a job that waits, as its function got it: the test looks where only the operator of the machine can look.
-async fn report_token(internal: &str, client: &Client, execution: &str) -> String {
-    let arn = format!("arn:aws:states:us-east-1:000000000000:execution:wait:{execution}");
+pub(crate) async fn report_token(
+    internal: &str,
+    client: &Client,
+    machine: &str,
+    execution: &str,
+) -> String {
+    let arn = format!("arn:aws:states:us-east-1:000000000000:execution:{machine}:{execution}");
     let request = client.request(reqwest::Method::POST, internal);
     let response = request
         .header("x-amz-target", "AWSStepFunctions.DescribeExecution")
@@ -351,7 +365,7 @@ async fn a_report_token_reports_on_its_job_in_its_attempt() {
     let other = ann.submit("wait", &json!({})).await;
     ann.until_status(&id, "WAITING").await;
     ann.until_status(&other, "WAITING").await;
-    let token = report_token(server.internal(), &server.client(), &id).await;
+    let token = report_token(server.internal(), &server.client(), "wait", &id).await;
     let function = ann.with_token(&token);
     let report = async |client: &Client, id: &str| {
         let document = "mutation($id: ID!) { reportProgress(input: { id: $id, progress: 7, message: \"half\" }) { message } }";

@@ -161,3 +161,41 @@ fn nobody_asks_where_the_program_runs() {
         );
     }
 }
+
+/// The value of an integer constant below a folder or in a file.
+fn constant(place: &str, name: &str) -> usize {
+    let path = root().join(place);
+    let mut files = Vec::new();
+    if path.is_file() {
+        files.push(path);
+    } else {
+        walk(&path, &mut files);
+    }
+    let start = format!("const {name}: ");
+    let found = files.iter().find_map(|file| {
+        let text = fs::read_to_string(file).unwrap();
+        let line = text.lines().find(|line| line.contains(&start))?;
+        Some(line.split_once(" = ")?.1.trim_end_matches(';').to_owned())
+    });
+    let value = found.unwrap_or_else(|| panic!("{place} has no constant {name}"));
+    let factor = |text: &str| text.trim().replace('_', "").parse::<usize>();
+    let product: Result<usize, _> = value.split('*').map(factor).product();
+    product.unwrap_or_else(|_| panic!("{name} is no product of numbers: {value}"))
+}
+
+#[test]
+fn the_bounds_of_what_a_caller_sends_are_those_of_the_code() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let section = text.split("## Bounds of what a caller sends").nth(1);
+    let section = section.unwrap().split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let names: Vec<&str> = cells[1].split('`').collect();
+        let bound: usize = cells[2].replace(',', "").parse().unwrap();
+        assert_eq!(constant(names[1], names[3]), bound, "mend this row: {row}");
+        count += 1;
+    }
+    assert!(count >= 10, "the table is missing");
+}

@@ -579,3 +579,48 @@ async fn a_job_shows_so_many_steps_and_runs_them_all() {
         assert_eq!(done["progress"], 100);
     }
 }
+
+/// The server tells a job's functions in the field `job` where they report: a submitter must not say it instead.
+#[tokio::test]
+async fn an_input_with_a_field_job_is_refused() {
+    let home = Home::simple();
+    let server = home.start().await;
+    let client = server.client();
+    let input = |text: &str| json!({ "input": { "type": "pass", "input": text } });
+    for text in [
+        r#"{"job": {"id": "x", "reportUrl": "http://127.0.0.1:1/", "reportToken": "mine"}}"#,
+        r#"{"a": 1, "job": null}"#,
+        r#"{"\u006aob": 1}"#,
+        "\u{feff}{\"job\": 1}",
+    ] {
+        let said = &["input", "the field `job` is reserved", "another name"];
+        fails(&client, SUBMIT, input(text), "BadRequest", said).await;
+    }
+    // In a batch the others stand.
+    let document = "mutation($inputs: [SubmitJobInput!]!) { submitJobs(inputs: $inputs) { job { id } error { code message } } }";
+    let batch = json!([{ "type": "pass", "input": "{\"job\": 1}" }, { "type": "pass", "input": "{\"a\": 1}" }]);
+    let told = client.data(document, json!({ "inputs": batch })).await;
+    assert_eq!(told[0]["error"]["code"], "BadRequest", "{told}");
+    assert!(
+        told[0]["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("`job` is reserved")
+    );
+    assert!(told[1]["job"]["id"].is_string(), "{told}");
+    assert_eq!(count(&client).await, 1);
+    // Deeper, in other letters, or within what is no object it is a name like any other.
+    for text in [
+        r#"{"a": {"job": 1}}"#,
+        r#"{"Job": 1}"#,
+        r#"[{"job": 1}]"#,
+        r#""job""#,
+    ] {
+        let job = client.data(SUBMIT, input(text)).await;
+        let id = job["id"].as_str().unwrap();
+        client.until_status(id, "SUCCEEDED").await;
+        let job = client.job(id).await;
+        let result = job["result"].as_str().unwrap();
+        assert_eq!(result.matches("\"reportToken\"").count(), 1, "{result}");
+    }
+}

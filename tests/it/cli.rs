@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Machines are slow when they are busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// The demo computes pictures without optimization here.
 const DEMO_PATIENCE: Duration = Duration::from_secs(600);
 
@@ -35,7 +35,7 @@ const MACHINES: &[(&str, &str)] = &[
     ),
 ];
 
-fn command(arguments: &[&str]) -> Command {
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jobcast"));
     let variables = std::env::vars_os().map(|(name, _)| name);
     for name in variables.filter(|name| name.to_string_lossy().starts_with("JOBCAST_")) {
@@ -49,7 +49,7 @@ fn command(arguments: &[&str]) -> Command {
     command
 }
 
-fn within(patience: Duration, child: Child) -> Output {
+pub(crate) fn within(patience: Duration, child: Child) -> Output {
     let pid = pid(&child);
     let (tell, told) = channel();
     std::thread::spawn(move || tell.send(child.wait_with_output()));
@@ -61,20 +61,20 @@ fn within(patience: Duration, child: Child) -> Output {
         .unwrap()
 }
 
-fn pid(child: &Child) -> Pid {
+pub(crate) fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed()).unwrap()
 }
 
 /// What a command did: its exit status, standard output, standard error.
 #[derive(Debug)]
-struct Ran {
-    status: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Ran {
-    fn of(output: Output) -> Ran {
+    pub(crate) fn of(output: Output) -> Ran {
         Ran {
             status: output.status.code().expect("it ended by itself"),
             out: String::from_utf8(output.stdout).unwrap(),
@@ -83,7 +83,7 @@ impl Ran {
     }
 
     /// Each line of the output, as JSON.
-    fn json(&self) -> Vec<Value> {
+    pub fn json(&self) -> Vec<Value> {
         let lines = self.out.lines();
         lines
             .map(|line| {
@@ -98,7 +98,7 @@ fn run(arguments: &[&str]) -> Ran {
 }
 
 /// Lines of a child's output as they come.
-fn lines(child: &mut Child) -> Receiver<String> {
+pub(crate) fn lines(child: &mut Child) -> Receiver<String> {
     let out = BufReader::new(child.stdout.take().unwrap());
     let (tell, told) = channel();
     std::thread::spawn(move || {
@@ -109,15 +109,15 @@ fn lines(child: &mut Child) -> Receiver<String> {
     told
 }
 
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    url: String,
+    pub(crate) url: String,
     out: Receiver<String>,
 }
 
 impl Serving {
     /// In a directory with [`MACHINES`] and without the samples.
-    fn plain(directory: &Path) -> Serving {
+    pub(crate) fn plain(directory: &Path) -> Serving {
         std::fs::write(directory.join("jobcast.toml"), "samples = false\n").unwrap();
         let machines = directory.join("state-machines");
         std::fs::create_dir_all(&machines).unwrap();
@@ -127,7 +127,7 @@ impl Serving {
         Serving::start(directory, "127.0.0.1:0")
     }
 
-    fn start(directory: &Path, listen: &str) -> Serving {
+    pub(crate) fn start(directory: &Path, listen: &str) -> Serving {
         let log = std::fs::File::create(directory.join("log")).unwrap();
         let mut child = command(&["serve", "--listen", listen])
             .current_dir(directory)
@@ -149,7 +149,7 @@ impl Serving {
         Serving { child, url, out }
     }
 
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         self.run_with(arguments, "")
     }
 
@@ -168,13 +168,13 @@ impl Serving {
         Ran::of(within(PATIENCE, child))
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = command(arguments);
         command.env("JOBCAST_URL", &self.url);
         command
     }
 
-    fn submit(&self, arguments: &[&str]) -> String {
+    pub(crate) fn submit(&self, arguments: &[&str]) -> String {
         let ran = self.run(&[&["submit"], arguments].concat());
         assert_eq!(ran.status, 0, "{ran:?}");
         ran.out.trim().to_owned()
@@ -577,6 +577,11 @@ fn a_server_that_cannot_start_says_why() {
             2,
             "unknown field `lisen`",
         ),
+        (
+            &["--config", &path("typo.toml")],
+            2,
+            "Did you mean `listen`?",
+        ),
         (&["--listen", "nonsense"], 2, "--listen <ADDRESS>"),
         (
             &["--listen", "0.0.0.0:0"],
@@ -584,6 +589,8 @@ fn a_server_that_cannot_start_says_why() {
             "no authentication is configured",
         ),
         (&["--log", "a=b=c"], 2, "that is not a filter"),
+        (&["--log", "inof"], 2, "did you mean `info`?"),
+        (&["--log", "jobcast=debgu"], 2, "did you mean `debug`?"),
         (
             &["--state-machines", &path("bad"), "--data", &path("other")],
             1,

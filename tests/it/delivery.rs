@@ -13,7 +13,6 @@ use job::{Change, Job, JobId, NewJob, Time, Update};
 use jobcast::auth::Authenticator;
 use jobcast::graphql::rate::SubmitRate;
 use jobcast::graphql::{Executor, schema};
-use jobcast::http::guard::Guard;
 use jobcast::http::{self, Doors};
 use jobcast::realtime::Realtime;
 use jobcast::session::{Sessions, Settings};
@@ -54,6 +53,17 @@ impl Node {
         feeds: bool,
         realtime: Realtime,
         settings: Settings,
+    ) -> Self {
+        Self::serving(store, feeds, realtime, settings, http::Settings::default()).await
+    }
+
+    /// The same with a listener that is told more.
+    pub async fn serving(
+        store: &Arc<dyn JobStore>,
+        feeds: bool,
+        realtime: Realtime,
+        settings: Settings,
+        listens: http::Settings,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -97,7 +107,7 @@ impl Node {
             stopping,
         };
         let close = CancellationToken::new();
-        let serving = tokio::spawn(http::serve(listener, doors, Guard::default(), close));
+        let serving = tokio::spawn(http::serve(listener, doors, listens, close));
         Self {
             address,
             background,

@@ -117,7 +117,7 @@ async fn the_root_may_be_written_in_every_way_that_comes_to_one_field() {
         ),
         (
             "subscription { ...Root } fragment Root on Job { id }",
-            "Fragment",
+            "fragment",
         ),
         ("subscription { ...Nowhere }", "Nowhere"),
         (

@@ -89,7 +89,11 @@ async fn a_process_from_outside_attaches() {
 
 #[tokio::test]
 async fn a_picture_that_is_none_fails_by_name() {
-    let mut home = Home::new().config("samples = true");
+    // A proxy that is not there: what is on this machine is asked without it.
+    let mut home = Home::new()
+        .config("samples = true")
+        .variable("HTTP_PROXY", "http://127.0.0.1:9")
+        .variable("http_proxy", "http://127.0.0.1:9");
     for name in [
         "thumbnails-inspect",
         "thumbnails-resize",
@@ -230,5 +234,276 @@ async fn a_step_that_fails_again_at_once_was_tried() {
             "{job}"
         );
         assert!(second["startedAt"].is_null(), "{job}");
+    }
+}
+
+/// How a process of the test's own function begins and what its process does: this binary again, with a variable set.
+const MARK: &str = "TEST_PROCESS";
+
+fn own_function(mark: &str) -> Vec<String> {
+    let own = std::env::current_exe().unwrap();
+    let script = format!("{MARK}='{mark}' exec \"$0\" \"$@\"");
+    let words = [
+        "sh",
+        "-c",
+        &script,
+        own.to_str().unwrap(),
+        "--exact",
+        "functions::process",
+        "--nocapture",
+    ];
+    words.map(str::to_owned).to_vec()
+}
+
+/// Not a test: what a function's process runs.
+#[test]
+fn process() {
+    let Ok(mark) = std::env::var(MARK) else {
+        return;
+    };
+    let hang = || -> ! {
+        loop {
+            std::thread::park();
+        }
+    };
+    if mark == "session" {
+        rustix::process::setsid().unwrap();
+        hang();
+    }
+    let write = |name: &str, pid: u32| std::fs::write(name, pid.to_string()).unwrap();
+    let child = || {
+        let words = own_function("session");
+        let child = std::process::Command::new(&words[0])
+            .args(&words[1..])
+            .spawn();
+        let pid = child.unwrap().id();
+        write("child", pid);
+    };
+    if mark == "hangs" {
+        child();
+        write("own", std::process::id());
+        hang();
+    }
+    let api = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let client = Client::new(&format!("http://{api}"));
+        let base = format!("http://{api}/2018-06-01/runtime/invocation");
+        loop {
+            let next = client
+                .request(Method::GET, &format!("{base}/next"))
+                .send()
+                .await
+                .unwrap();
+            let id = next.headers()["lambda-runtime-aws-request-id"]
+                .to_str()
+                .unwrap()
+                .to_owned();
+            let event: Value = next.json().await.unwrap();
+            match event["do"].as_str() {
+                Some("exit") => std::process::exit(1),
+                Some("child") => child(),
+                Some("print") => println!("the event is {event}"),
+                _ => {}
+            }
+            let answer = client
+                .request(Method::POST, &format!("{base}/{id}/response"))
+                .json(&json!({}))
+                .send();
+            assert_eq!(answer.await.unwrap().status(), 202);
+        }
+    });
+}
+
+fn one_task(function: &str) -> Value {
+    json!({ "StartAt": "Call", "States": { "Call": { "Type": "Task", "Resource": function, "End": true } } })
+}
+
+/// Waits for a process's number in a file below the home.
+async fn number_in(home: &Home, name: &str) -> rustix::process::Pid {
+    let read = async {
+        loop {
+            let text = std::fs::read_to_string(home.path(name)).unwrap_or_default();
+            match text.parse().ok().and_then(rustix::process::Pid::from_raw) {
+                Some(pid) => return pid,
+                None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        }
+    };
+    soon("a process that says its number", read).await
+}
+
+async fn until_gone(pid: rustix::process::Pid) {
+    let gone = async {
+        while rustix::process::test_kill_process(pid).is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    soon("the end of a process", gone).await;
+}
+
+fn of_own(mark: &str) -> Home {
+    let words = own_function(mark);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Home::simple()
+        .machine("own", &one_task("own"))
+        .function("own", &words, 1)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn children_end_with_their_process_also_in_a_session_of_their_own() {
+    let home = of_own("works");
+    let server = home.start().await;
+    let client = server.client();
+    let id = client.submit("own", &json!({ "do": "child" })).await;
+    client.until_status(&id, "SUCCEEDED").await;
+    let child = number_in(&home, "child").await;
+    assert!(
+        rustix::process::test_kill_process(child).is_ok(),
+        "it lives as long as the process"
+    );
+    let id = client.submit("own", &json!({ "do": "exit" })).await;
+    let failed = client.until_status(&id, "FAILED").await;
+    assert_eq!(failed["error"]["name"], "Runtime.ExitError", "{failed}");
+    until_gone(child).await;
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn nothing_is_left_of_a_killed_server() {
+    let home = of_own("hangs");
+    let server = home.start().await;
+    let (child, own) = (
+        number_in(&home, "child").await,
+        number_in(&home, "own").await,
+    );
+    server.kill().await;
+    until_gone(own).await;
+    until_gone(child).await;
+}
+
+#[tokio::test]
+async fn what_a_function_prints_holds_no_token() {
+    let home = of_own("works");
+    let server = home.start().await;
+    let client = server.client();
+    let id = client.submit("own", &json!({ "do": "print" })).await;
+    client.until_status(&id, "SUCCEEDED").await;
+    let printed = async {
+        while !home.log().contains("the event is") {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    soon("the output of a function", printed).await;
+    assert!(
+        home.log().contains("\"reportToken\":\"hidden\""),
+        "{}",
+        home.log()
+    );
+    assert!(!home.log().contains("jc1."), "{}", home.log());
+}
+
+#[tokio::test]
+async fn a_function_that_cannot_start_is_explained_in_the_jobs_error() {
+    let missing = "echo \"No module named awslambdaric\" >&2; exit 1";
+    let home = Home::simple()
+        .machine("none", &one_task("none"))
+        .machine("lacks", &one_task("lacks"))
+        .function("none", &["/no/such/program"], 1)
+        .function("lacks", &["sh", "-c", missing], 1);
+    let server = home.start().await;
+    let client = server.client();
+    for (job_type, name, words) in [
+        (
+            "none",
+            "Runtime.InvalidEntrypoint",
+            "check command in [functions.none]",
+        ),
+        ("lacks", "Runtime.ExitError", "No module named awslambdaric"),
+    ] {
+        let id = client.submit(job_type, &json!({})).await;
+        let failed = client.until_status(&id, "FAILED").await;
+        assert_eq!(failed["error"]["name"], name, "{failed}");
+        assert!(
+            failed["error"]["message"].as_str().unwrap().contains(words),
+            "{failed}"
+        );
+        assert!(home.log().contains(words), "{}", home.log());
+    }
+}
+
+#[tokio::test]
+async fn a_redriven_attempt_reports_with_a_token_of_its_own() {
+    // The function is called, and then the job waits, so that reports are judged in an attempt that goes on.
+    let machine = |call: Value| {
+        let mut call = call;
+        call["Type"] = "Task".into();
+        call["ResultPath"] = Value::Null;
+        call["Next"] = "Ask".into();
+        json!({ "StartAt": "Call", "States": { "Call": call, "Ask": {
+            "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "Parameters": { "FunctionName": "noop1", "Payload": {} }, "End": true } } })
+    };
+    let nested = json!({ "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {
+        "FunctionName": "outside",
+        "Payload": { "job.$": "$.job", "text.$": "States.JsonToString($.job)" } } });
+    let home = Home::simple()
+        .config("attach_any_function = true")
+        .machine("plain", &machine(json!({ "Resource": "outside" })))
+        .machine("nested", &machine(nested));
+    let server = home.start().await;
+    let client = server.client();
+    let tokens = std::sync::Mutex::new(Vec::new());
+    // The first two attempts fail.
+    let answer = |event: Value| {
+        let token = event["job"]["reportToken"].as_str().unwrap().to_owned();
+        if let Some(text) = event["text"].as_str() {
+            assert!(text.contains(&token), "{event}");
+        }
+        let mut tokens = tokens.lock().unwrap();
+        tokens.push(token);
+        if tokens.len() < 3 {
+            return Err(json!({ "errorType": "E", "errorMessage": "again" }));
+        }
+        Ok(json!({}))
+    };
+    let runtime = attach(server.internal().to_owned(), "outside", answer);
+    let jobs = async {
+        for job_type in ["plain", "nested"] {
+            tokens.lock().unwrap().clear();
+            let id = client.submit(job_type, &json!({})).await;
+            for attempt in 1..=2 {
+                let failed = client.until_status(&id, "FAILED").await;
+                assert_eq!(failed["attempt"], attempt, "{failed}");
+                client
+                    .data(
+                        "mutation($id: ID!) { retryJob(id: $id) { id } }",
+                        json!({ "id": id }),
+                    )
+                    .await;
+            }
+            client.until_status(&id, "WAITING").await;
+            let tokens = tokens.lock().unwrap().clone();
+            let expected = [Some("StaleAttempt"), Some("StaleAttempt"), None];
+            assert_eq!(tokens.len(), expected.len(), "{tokens:?}");
+            for (token, expected) in tokens.iter().zip(expected) {
+                let report =
+                    "mutation($id: ID!) { reportProgress(input: { id: $id, progress: 7 }) { id } }";
+                let answer = client
+                    .with_token(token)
+                    .ask(report, json!({ "id": id }))
+                    .await;
+                let refused = crate::kit::code_of(&answer).map(|(code, _)| code);
+                assert_eq!(refused.as_deref(), expected, "{answer}");
+            }
+        }
+    };
+    tokio::select! {
+        () = runtime => unreachable!("a runtime does not end"),
+        () = soon("the jobs", jobs) => {}
     }
 }

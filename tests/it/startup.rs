@@ -154,7 +154,7 @@ async fn a_configuration_that_is_not_valid() {
     for (lines, said) in [
         ("lisen = \"127.0.0.1:0\"", "unknown field `lisen`"),
         ("retention = \"a while\"", "`a while` is not a duration"),
-        ("state_machines = \"nowhere\"", "nowhere does not exist"),
+        ("state_machines = \"nowhere\"", "there is no such directory"),
         (
             "internal_listen = \"0.0.0.0:0\"",
             "must be a loopback address",

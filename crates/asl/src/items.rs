@@ -40,10 +40,11 @@ pub(crate) fn parse(format: &Format, body: &str, most: Option<usize>) -> Result<
         )));
     }
     let most = most.unwrap_or(usize::MAX);
+    let body = json::without_mark(body);
     let items = match format {
         Format::Json(pointer) => {
-            let mut whole: Value = serde_json::from_str(body)
-                .map_err(|e| failed(format!("The object is not JSON: {e}")))?;
+            let mut whole =
+                json::read(body).map_err(|refused| failed(format!("The object is {refused}")))?;
             let found = match pointer {
                 None => Some(&mut whole),
                 Some(pointer) => whole.pointer_mut(pointer),
@@ -68,8 +69,7 @@ pub(crate) fn parse(format: &Format, body: &str, most: Option<usize>) -> Result<
             .filter(|(_, line)| !line.trim().is_empty())
             .take(most)
             .map(|(at, line)| {
-                serde_json::from_str(line)
-                    .map_err(|e| failed(format!("Line {} is not JSON: {e}", at + 1)))
+                json::read(line).map_err(|refused| failed(format!("Line {} is {refused}", at + 1)))
             })
             .collect::<Result<_, _>>()?,
         Format::Unavailable(name) => {

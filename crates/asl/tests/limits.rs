@@ -337,3 +337,94 @@ fn children_and_files_are_bounded() {
         Some("States.ItemReaderFailed")
     );
 }
+
+#[test]
+fn times_reach_the_last_moment_of_the_year_9999() {
+    let choice = |operator: &str, operand: Value| {
+        json!({"StartAt": "C", "States": {
+            "C": {"Type": "Choice", "Choices": [{"Variable": "$.t", operator: operand, "Next": "Y"}], "Default": "N"},
+            "Y": {"Type": "Pass", "Result": true, "End": true},
+            "N": {"Type": "Pass", "Result": false, "End": true}}})
+    };
+    for (operator, operand, time, holds) in [
+        (
+            "TimestampLessThan",
+            json!("9999-12-31T23:59:59Z"),
+            "0001-01-01T00:00:00Z",
+            true,
+        ),
+        (
+            "TimestampLessThan",
+            json!("9999-12-31T23:59:59.999Z"),
+            "9999-12-31T23:59:59.998Z",
+            true,
+        ),
+        (
+            "TimestampEquals",
+            json!("9999-12-31T23:59:59Z"),
+            "9999-12-31T22:59:59-01:00",
+            true,
+        ),
+        (
+            "TimestampGreaterThan",
+            json!("9999-12-31T23:59:59Z"),
+            "9999-12-31T23:59:59-12:00",
+            true,
+        ),
+        (
+            "TimestampGreaterThanEquals",
+            json!("0000-01-01T00:00:00Z"),
+            "0000-01-01T00:00:00Z",
+            true,
+        ),
+        (
+            "TimestampGreaterThanPath",
+            json!("$.t"),
+            "9999-12-31T23:59:59Z",
+            false,
+        ),
+        ("IsTimestamp", json!(true), "9999-12-31T23:59:59Z", true),
+        (
+            "IsTimestamp",
+            json!(true),
+            "9999-12-31T23:59:59.999999999Z",
+            true,
+        ),
+        ("IsTimestamp", json!(true), "0000-01-01T00:00:00Z", true),
+        ("IsTimestamp", json!(true), "-0001-01-01T00:00:00Z", false),
+        ("IsTimestamp", json!(true), "10000-01-01T00:00:00Z", false),
+        ("IsTimestamp", json!(true), "9999-12-31t23:59:59z", false),
+    ] {
+        let run = run(
+            &choice(operator, operand),
+            &json!({"t": time}).to_string(),
+            silent,
+            "",
+        );
+        assert_eq!(
+            run.execution.output(),
+            Some(holds.to_string().as_str()),
+            "{operator} {time}"
+        );
+    }
+    // A timer ends earlier than the year: the wait is as long as it can be, and goes on.
+    for wait in [
+        json!({"Type": "Wait", "TimestampPath": "$.t", "End": true}),
+        json!({"Type": "Wait", "Timestamp": "9999-12-31T23:59:59.999Z", "End": true}),
+    ] {
+        let machine = Arc::new(StateMachine::parse(&of(wait).to_string()).unwrap());
+        let begin = start(r#"{"t": "9999-12-31T23:59:59Z"}"#);
+        let mut execution = Execution::new(machine, begin.clone());
+        let effects = execution.handle(Event::Begin, begin.start_time);
+        let timer = effects.iter().find_map(|effect| match effect {
+            Effect::SetTimer(_, at) => Some(*at),
+            _ => None,
+        });
+        assert_eq!(timer, Some(jiff::Timestamp::MAX));
+        assert_eq!(execution.status(), asl::Status::Running);
+    }
+    // Of the past: at once.
+    let past = json!({"Type": "Wait", "Timestamp": "0000-01-01T00:00:00Z", "End": true});
+    let run = run(&of(past), "{}", silent, "");
+    assert_eq!(run.execution.output(), Some("{}"));
+}

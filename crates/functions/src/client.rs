@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::redirect::Policy;
 use reqwest::{StatusCode, Url};
 use serde_json::{Value, json};
 
@@ -19,15 +20,21 @@ pub const RETRY_MAX_DELAY: Duration = Duration::from_secs(2);
 /// The largest GraphQL reply that is read, in bytes.
 pub const MAX_REPLY_BYTES: usize = 1024 * 1024;
 
+/// How many redirects are followed at most.
+pub(crate) const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const GRAPHQL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A transfer in which no byte moves for this long is broken.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A pool of connections, made at the first use and shared by clones. A function keeps one for all its invocations.
+///
+/// Proxies of the environment (`HTTP_PROXY` and its like) are used, but not for this machine.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
     http: Arc<OnceLock<reqwest::Client>>,
+    /// Follows no redirect.
+    straight: Arc<OnceLock<reqwest::Client>>,
 }
 
 impl Client {
@@ -38,7 +45,11 @@ impl Client {
     }
 
     pub(crate) fn http(&self) -> &reqwest::Client {
-        self.http.get_or_init(build)
+        self.http.get_or_init(|| build(true))
+    }
+
+    pub(crate) fn straight(&self) -> &reqwest::Client {
+        self.straight.get_or_init(|| build(false))
     }
 
     /// Sends one GraphQL request, once, and returns its `data`.
@@ -235,14 +246,17 @@ pub(crate) fn address(text: &str, base: Option<&Url>) -> Result<Url, Error> {
     }
 }
 
-fn build() -> reqwest::Client {
+fn build(follows: bool) -> reqwest::Client {
     // A second installation fails, and then the first one is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
-        reqwest::Client::builder()
+        outgoing::client()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(STALL_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::limited(5))
+            .redirect(match follows {
+                true => Policy::limited(MAX_REDIRECTS),
+                false => Policy::none(),
+            })
             .user_agent(concat!("jobcast-functions/", env!("CARGO_PKG_VERSION")))
     };
     builder().build().unwrap_or_else(|error| {

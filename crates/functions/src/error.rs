@@ -31,6 +31,17 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// An address that the function may not read, or that led to one.
+    #[error(
+        "{url} may not be read here: files are read below {allowed} only; upload the file to Jobcast (`createUpload`, `jobcast submit --file`), \
+         or have the operator allow its address"
+    )]
+    NotAllowed {
+        /// The address without its query.
+        url: String,
+        /// What may be read.
+        allowed: String,
+    },
     /// Jobcast understood the request and said no: an expired or foreign token, a finished or cancelled job. Doing it
     /// again changes nothing.
     #[error("{what} was refused ({code}): {message}")]
@@ -86,12 +97,13 @@ impl Error {
     /// | name | worth a retry |
     /// |---|---|
     /// | `ServiceUnavailable` | yes |
-    /// | `InvalidEvent`, `InvalidUrl`, `Refused`, `FileNotAvailable`, `FileTooLarge` | no |
+    /// | `InvalidEvent`, `InvalidUrl`, `AddressNotAllowed`, `Refused`, `FileNotAvailable`, `FileTooLarge` | no |
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
             Self::InvalidEvent(_) | Self::Detached { .. } => "InvalidEvent",
             Self::InvalidUrl { .. } => "InvalidUrl",
+            Self::NotAllowed { .. } => "AddressNotAllowed",
             Self::Refused { .. } => "Refused",
             Self::Unavailable { .. } | Self::Interrupted { .. } => "ServiceUnavailable",
             Self::NotAvailable { .. } => "FileNotAvailable",

@@ -3,13 +3,15 @@
 
 use bytes::Bytes;
 use futures_util::Stream;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::Url;
+use reqwest::header::{CONTENT_TYPE, LOCATION};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::client::{Attempt, address, describe, is_transient, retry, shown};
+use crate::client::{Attempt, MAX_REDIRECTS, address, describe, is_transient, retry, shown};
 use crate::error::Error;
 use crate::job::Job;
+use crate::places::Places;
 
 /// The largest upload, in bytes: what GraphQL's `Int` can say.
 pub const MAX_UPLOAD_BYTES: u64 = i32::MAX as u64;
@@ -108,44 +110,80 @@ impl Job {
 
     /// Opens a file by its address, such as the `getUrl` of an upload. Nothing but the answer's head is read yet.
     ///
-    /// The address comes from whoever submitted the job. Where strangers may submit, run functions where they reach
-    /// nothing that strangers may not reach.
+    /// The address may come from whoever submitted the job: read such ones by [`Self::download_from`].
     ///
     /// # Errors
     /// [`Error::InvalidUrl`], [`Error::NotAvailable`] for 4xx, [`Error::Unavailable`] after the retries.
     pub async fn download(&self, url: &str) -> Result<Download, Error> {
-        let base = self.inner.to.as_ref().map(|to| &to.url);
-        let target = address(url, base.filter(|_| url.starts_with('/')))?;
-        let response = retry("a download", || async {
-            let answer = self
-                .inner
-                .client
-                .http()
-                .get(target.clone())
-                .send()
-                .await
-                .map_err(Attempt::transport)?;
-            let status = answer.status();
-            if status.is_success() {
-                Ok(answer)
-            } else if is_transient(status) {
-                Err(Attempt::Again(format!(
-                    "the file's address answered {status}"
-                )))
-            } else {
-                Err(Attempt::Never(Error::NotAvailable {
-                    url: shown(url),
-                    status: status.as_u16(),
-                }))
+        let target = self.absolute(url)?;
+        Ok(get(self.inner.client.http(), &target).await?.into())
+    }
+
+    /// As [`Self::download`], but only from the files of the job's own server and from `places`, redirected or not.
+    ///
+    /// # Errors
+    /// As [`Self::download`], and [`Error::NotAllowed`].
+    pub async fn download_from(&self, url: &str, places: &Places) -> Result<Download, Error> {
+        let own = self
+            .inner
+            .to
+            .as_ref()
+            .and_then(|to| to.url.join("files/").ok());
+        let places = places.clone().and(own);
+        let mut target = self.absolute(url)?;
+        for _ in 0..=MAX_REDIRECTS {
+            if !places.allows(&target) {
+                return Err(Error::NotAllowed {
+                    url: shown(target.as_str()),
+                    allowed: places.to_string(),
+                });
             }
-        })
-        .await?;
-        Ok(Download {
-            size: response.content_length(),
-            received: 0,
-            response,
+            let answer = get(self.inner.client.straight(), &target).await?;
+            if !answer.status().is_redirection() {
+                return Ok(answer.into());
+            }
+            let location = answer.headers().get(LOCATION);
+            let location = location.and_then(|location| location.to_str().ok());
+            target = address(location.unwrap_or_default(), Some(&target))?;
+        }
+        Err(Error::Refused {
+            what: "a download",
+            code: "redirects".into(),
+            message: format!("the file's address led to another more than {MAX_REDIRECTS} times"),
         })
     }
+
+    /// An address that begins with a slash is the job's server's.
+    fn absolute(&self, url: &str) -> Result<Url, Error> {
+        let base = self.inner.to.as_ref().map(|to| &to.url);
+        address(url, base.filter(|_| url.starts_with('/')))
+    }
+}
+
+/// An answer that has a file, or leads elsewhere.
+async fn get(client: &reqwest::Client, target: &Url) -> Result<reqwest::Response, Error> {
+    retry("a download", || async {
+        let answer = client
+            .get(target.clone())
+            .send()
+            .await
+            .map_err(Attempt::transport)?;
+        let status = answer.status();
+        let leads_on = status.is_redirection() && answer.headers().contains_key(LOCATION);
+        if status.is_success() || leads_on {
+            Ok(answer)
+        } else if is_transient(status) {
+            Err(Attempt::Again(format!(
+                "the file's address answered {status}"
+            )))
+        } else {
+            Err(Attempt::Never(Error::NotAvailable {
+                url: shown(target.as_str()),
+                status: status.as_u16(),
+            }))
+        }
+    })
+    .await
 }
 
 /// A file on its way, chunk by chunk: memory holds one chunk, whatever the file's size.
@@ -154,6 +192,16 @@ pub struct Download {
     response: reqwest::Response,
     size: Option<u64>,
     received: u64,
+}
+
+impl From<reqwest::Response> for Download {
+    fn from(response: reqwest::Response) -> Download {
+        Download {
+            size: response.content_length(),
+            received: 0,
+            response,
+        }
+    }
 }
 
 impl Download {

@@ -59,6 +59,7 @@
 //! * [`Job`] (`job.rs`): the `job` object of the event; progress, items, heartbeat.
 //! * `report.rs`: the throttle: one slot, the newest wins, the last is always sent.
 //! * [`Uploaded`], [`Download`] (`files.rs`): files by signed addresses, streamed.
+//! * [`Places`] (`places.rs`): which addresses of a job may be read.
 //! * [`Error`], [`Failure`] (`error.rs`): what can go wrong, and its name in a state machine.
 //! * [`run`], [`service`] (`service.rs`): the wrapper around a handler.
 //! * `client.rs`: the one HTTP client, GraphQL over it, and the retry.
@@ -72,6 +73,7 @@ mod client;
 mod error;
 mod files;
 mod job;
+mod places;
 mod report;
 mod service;
 
@@ -79,6 +81,7 @@ pub use client::{Client, MAX_ATTEMPTS, MAX_REPLY_BYTES, RETRY_FIRST_DELAY, RETRY
 pub use error::{Error, Failure};
 pub use files::{Download, MAX_UPLOAD_BYTES, Uploaded};
 pub use job::{Job, MAX_MESSAGE_BYTES};
+pub use places::Places;
 pub use report::{FLUSH_TIMEOUT, REPORT_INTERVAL};
 pub use service::{PANIC_ERROR, run, service};
 

@@ -23,12 +23,14 @@
 mod limits;
 mod read;
 mod refused;
+mod repeated;
 mod scan;
 mod token;
 
 pub use limits::{DEPTH, MADE_DEPTH, THREAD_STACK};
 pub use read::{read, read_made};
 pub use refused::{Reason, Refused};
+pub use repeated::{Step, repeated_names};
 
 use scan::Scanner;
 use token::Token;
@@ -60,9 +62,21 @@ pub fn check(text: &str) -> Result<&str, Refused> {
 ///
 /// # Errors
 /// Those of [`check`].
-pub fn check_names(text: &str, mut name: impl FnMut(&str)) -> Result<&str, Refused> {
+pub fn check_names(text: &str, name: impl FnMut(&str)) -> Result<&str, Refused> {
+    check_within(text, DEPTH, name)
+}
+
+/// As [`check`], of a text that was made here: it may nest as deep as [`MADE_DEPTH`].
+///
+/// # Errors
+/// Those of [`check`].
+pub fn check_made(text: &str) -> Result<&str, Refused> {
+    check_within(text, MADE_DEPTH, |_| ())
+}
+
+fn check_within(text: &str, most: usize, mut name: impl FnMut(&str)) -> Result<&str, Refused> {
     let text = without_mark(text);
-    let mut scanner = Scanner::new(text, DEPTH);
+    let mut scanner = Scanner::new(text, most);
     while let Some(token) = scanner.next().map_err(|stop| scanner.refused(stop))? {
         if let Token::Name(found) = token
             && scanner.depth() == 1
@@ -100,6 +114,11 @@ pub fn depth(value: &serde_json::Value, most: usize) -> usize {
 /// with a stack of [`THREAD_STACK`], and otherwise the making of a stack.
 pub fn with_room<T>(walk: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(limits::ROOM, limits::THREAD_STACK, walk)
+}
+
+/// The text of a value, which may nest as deep as [`MADE_DEPTH`].
+pub fn write(value: &serde_json::Value) -> String {
+    with_room(|| value.to_string())
 }
 
 #[cfg(test)]

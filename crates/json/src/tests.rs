@@ -220,6 +220,31 @@ fn the_last_of_two_equal_names_counts() {
     );
 }
 
+#[test]
+fn names_that_stand_twice_are_found_at_any_depth() {
+    let shown = |text: &str| -> Vec<String> {
+        let step = |step: &Step| match step {
+            Step::Name(name) => format!(".{name}"),
+            Step::Index(index) => format!("[{index}]"),
+        };
+        let way = |steps: Vec<Step>| steps.iter().map(step).collect();
+        repeated_names(text).into_iter().map(way).collect()
+    };
+    for (text, found) in [
+        (r#"{"a": 1, "b": {"a": 2}}"#, vec![]),
+        (r#"{"a": 1, "b": 2, "\u0061": 3}"#, vec![".a"]),
+        (
+            r#"{"x": [0, [], {"y": 1, "y": 2, "y": 3}]}"#,
+            vec![".x[2].y", ".x[2].y"],
+        ),
+        (r#"{"a": 1, "a": 2"#, vec![]),
+    ] {
+        assert_eq!(shown(text), found, "{text}");
+    }
+    let (open, close) = ("[".repeat(DEPTH - 1), "]".repeat(DEPTH - 1));
+    assert_eq!(shown(&format!("{open}{{\"a\":1,\"a\":2}}{close}")).len(), 1);
+}
+
 fn values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -1,5 +1,6 @@
 //! The internal listener (loopback only): the Lambda Runtime API for outside processes, the Lambda Invoke API and the Step Functions API.
-//! It checks no credentials: whoever reaches it may do everything.
+//! It checks no credentials: whoever reaches it may do everything. Web pages do not reach it ([`guard`]): names other than loopback ones, `Origin`,
+//! `Sec-Fetch-Site` and the content types that a page may send unasked are refused. Other users of the machine do.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -10,18 +11,39 @@ use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Engine;
 use crate::api::Api;
-use crate::lambda::http::{Answer, attach, attached, invoke, invoked, unknown_path};
+use crate::guard;
+use crate::lambda::http::{Answer, attach, attached, failure, invoke, invoked, unknown_path};
 use crate::runner::Runner;
 
 /// How long requests may go on after the shutdown. Long polls are cut off at once.
 pub const GRACE: Duration = Duration::from_secs(2);
+/// Time allowed for a request's head, from the connection's begin or the last answer on. Longer than the clients of AWS's SDKs keep an idle
+/// connection, so that none is closed as its next request comes.
+pub const HEAD: Duration = Duration::from_secs(75);
+/// Maximum number of connections that are open at once; another one waits to be accepted.
+pub const CONNECTIONS: usize = 4_096;
+
+/// Content types of the Step Functions API. A page cannot send them without a preflight, which is not answered.
+const STATES_TYPES: &[&str] = &[
+    "application/x-amz-json-1.0",
+    "application/x-amz-json-1.1",
+    "application/json",
+];
+/// Content types of an invocation; the SDKs send a payload as application/octet-stream.
+const INVOKE_TYPES: &[&str] = &[
+    "application/json",
+    "application/octet-stream",
+    "application/x-amz-json-1.0",
+    "application/x-amz-json-1.1",
+];
 
 /// Serves the internal listener until `shutdown`.
 ///
@@ -35,12 +57,13 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let api = Arc::new(Api::new(engine, runner));
     let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::pin!(shutdown);
     loop {
-        let stream = tokio::select! {
+        let (stream, place) = tokio::select! {
             () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+            accepted = accept(&listener, &places) => match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Too many open files: it passes.
                     tracing::warn!(%error, "an internal connection was not accepted");
@@ -56,7 +79,10 @@ pub async fn serve(
                 let api = api.clone();
                 async move { Ok::<_, Infallible>(answer(&api, request).await) }
             });
-            let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD)
+                .serve_connection(TokioIo::new(stream), service);
             tokio::pin!(connection);
             tokio::select! {
                 _ = connection.as_mut() => {}
@@ -65,6 +91,7 @@ pub async fn serve(
                     let _ = tokio::time::timeout(GRACE, connection).await;
                 }
             }
+            drop(place);
         });
     }
     stop.cancel();
@@ -73,7 +100,43 @@ pub async fn serve(
     Ok(())
 }
 
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(places).acquire_owned().await;
+    let place = place.expect("the semaphore is never closed");
+    Ok((listener.accept().await?.0, place))
+}
+
+/// What keeps a web page's request away.
+fn refusal(request: &Request<Incoming>) -> Result<(), guard::Refusal> {
+    let headers = request.headers();
+    guard::check(request.version(), request.uri(), headers)?;
+    let path = request.uri().path();
+    if request.method() != Method::POST {
+        return Ok(());
+    }
+    if path == "/" {
+        let said = "application/x-amz-json-1.0";
+        return guard::content_type(headers, STATES_TYPES, said);
+    }
+    if invoked(path).is_some() {
+        let said = "application/json or application/octet-stream";
+        return guard::content_type(headers, INVOKE_TYPES, said);
+    }
+    // Runtimes send what they like, curl's form type too. A page's POST has an Origin.
+    Ok(())
+}
+
 async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Answer {
+    if let Err(refused) = refusal(&request) {
+        return failure(
+            refused.status(),
+            "AccessDeniedException",
+            &refused.to_string(),
+        );
+    }
     let path = request.uri().path();
     if request.method() == Method::POST && path == "/" {
         return api.answer(request).await;

@@ -10,6 +10,7 @@
 //! | [`runner`] | which resource is done by whom: Lambda, activities, nested executions, services |
 //! | [`services`] | DynamoDB, SQS, HTTP endpoints, buckets |
 //! | [`internal`] | the internal listener: Runtime API, Invoke API, Step Functions API |
+//! | [`guard`] | which requests may reach a listener on loopback: no web page's |
 //!
 //! It knows no job and no GraphQL: whoever wants to hear of executions gives a [`Listener`].
 
@@ -20,6 +21,7 @@ mod alarm;
 mod api;
 mod catalog;
 mod engine;
+pub mod guard;
 pub mod internal;
 pub mod lambda;
 mod machines;
@@ -34,4 +36,4 @@ pub use engine::{
     Definition, Description, Earlier, End, Engine, EngineError, ExecutionEvent, History, Listed,
     Listener, NoListener, OpenError, Settings, Started, Status, limits,
 };
-pub use machines::{Checked, Machine, Machines, MachinesError, Problem};
+pub use machines::{Checked, Machine, Machines, MachinesError, Problem, decode_text, read_text};

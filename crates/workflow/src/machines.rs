@@ -1,5 +1,6 @@
 //! The directory of state machines: `NAME.asl.json`, with `NAME.input.schema.json` beside it when inputs are checked. It reports every
-//! problem of every file, and it does not watch the directory.
+//! problem of every file, and it does not watch the directory. Files that systems and editors leave there are not definitions: hidden ones, links
+//! that lead nowhere, and whatever is no file.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -157,17 +158,22 @@ impl Machines {
         });
         checked.files = files.len();
         for (file, name) in &files {
-            match read(directory, file, name) {
-                Ok(machine) => {
-                    let warnings = asl::validate(&machine.definition);
-                    let warnings = warnings.iter().map(|found| Problem::new(file, found));
-                    checked.problems.extend(warnings);
-                    let schema = machine
-                        .input_schema
-                        .map(|schema| (schema_file(directory, name), schema));
+            match texts(directory, file, name) {
+                Ok((definition, schema)) => {
+                    // What a deployment tool still fills is a warning here, and an error where it is to run.
+                    let mut found = asl::validate(&definition);
+                    let parsed = StateMachine::parse(&definition).ok();
+                    found.extend(
+                        parsed
+                            .iter()
+                            .flat_map(|parsed| parsed.unsupported(runner::supports)),
+                    );
+                    let problems = found.iter().map(|found| Problem::new(file, found));
+                    checked.problems.extend(problems);
+                    let schema = schema.map(|schema| (schema_file(directory, name), schema));
                     checked.schemas.extend(schema);
                 }
-                Err(found) => checked.problems.extend(found),
+                Err(problem) => checked.problems.push(*problem),
             }
         }
         checked
@@ -215,12 +221,20 @@ fn definitions(directory: &Path) -> Result<Vec<(PathBuf, String)>, Box<Problem>>
     };
     let named = entries.filter_map(|entry| {
         let path = entry.ok()?.path();
-        let name = path
-            .file_name()?
-            .to_str()?
-            .strip_suffix(DEFINITION)?
-            .to_owned();
-        Some((path, name))
+        let name = path.file_name()?.to_str()?.strip_suffix(DEFINITION)?;
+        let hidden = name.is_empty() || name.starts_with(['.', '#']);
+        // Follows links.
+        let ignored = match std::fs::metadata(&path) {
+            _ if hidden => true,
+            Ok(about) => !about.is_file(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), "a link that leads nowhere is no state machine");
+                true
+            }
+            // To be named as what it is when it is read.
+            Err(_) => false,
+        };
+        (!ignored).then(|| (path.clone(), name.to_owned()))
     });
     let mut files: Vec<_> = named.collect();
     files.sort();
@@ -231,20 +245,57 @@ fn schema_file(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}{INPUT_SCHEMA}"))
 }
 
-fn read(directory: &Path, file: &Path, name: &str) -> Result<Machine, Vec<Problem>> {
-    let text =
-        std::fs::read_to_string(file).map_err(|error| vec![Problem::of_file(file, &error)])?;
+/// The text of a definition, and of its schema where it has one.
+type Texts = (Arc<str>, Option<Arc<str>>);
+
+fn texts(directory: &Path, file: &Path, name: &str) -> Result<Texts, Box<Problem>> {
+    let failed = |file: &Path, error: &dyn fmt::Display| Box::new(Problem::of_file(file, error));
+    let text = read_text(file).map_err(|error| failed(file, &error))?;
     let schema_file = schema_file(directory, name);
-    let schema = match std::fs::read_to_string(&schema_file) {
+    let schema = match read_text(&schema_file) {
         Ok(schema) => {
-            serde_json::from_str::<serde::de::IgnoredAny>(&schema)
-                .map_err(|error| vec![Problem::of_file(&schema_file, &error)])?;
+            let schema = json::check(&schema).map_err(|refused| failed(&schema_file, &refused))?;
             Some(schema.into())
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(vec![Problem::of_file(&schema_file, &error)]),
+        Err(error) if error.kind() == std::io::ErrorKind::IsADirectory => None,
+        Err(error) => return Err(failed(&schema_file, &error)),
     };
-    Machine::parse(name, text.into(), schema).map_err(|diagnostics| {
+    Ok((text.into(), schema))
+}
+
+/// A text file, in UTF-8, without the byte order mark that some editors write at its beginning.
+///
+/// # Errors
+/// It cannot be read, or is in another encoding; the error says which one it looks like.
+pub fn read_text(path: &Path) -> std::io::Result<String> {
+    decode_text(std::fs::read(path)?)
+}
+
+/// As [`read_text`], for bytes that came otherwise.
+///
+/// # Errors
+/// They are in another encoding.
+pub fn decode_text(bytes: Vec<u8>) -> std::io::Result<String> {
+    let invalid = |said: String| std::io::Error::new(std::io::ErrorKind::InvalidData, said);
+    if let [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, 0, ..] | [_, 0, _, 0, ..] = bytes[..] {
+        return Err(invalid("it is UTF-16: save it as UTF-8".to_owned()));
+    }
+    let mut text = String::from_utf8(bytes).map_err(|error| {
+        let bytes = error.as_bytes();
+        let before = &bytes[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        invalid(format!("it is not UTF-8 in line {line}: save it as UTF-8"))
+    })?;
+    if text.starts_with('\u{feff}') {
+        text.drain(..'\u{feff}'.len_utf8());
+    }
+    Ok(text)
+}
+
+fn read(directory: &Path, file: &Path, name: &str) -> Result<Machine, Vec<Problem>> {
+    let (text, schema) = texts(directory, file, name).map_err(|problem| vec![*problem])?;
+    Machine::parse(name, text, schema).map_err(|diagnostics| {
         let problems = diagnostics.iter();
         problems
             .map(|diagnostic| Problem::new(file, diagnostic))
@@ -371,11 +422,11 @@ mod tests {
             ),
         );
         let machine = Machine::parse("m", definition.into(), None).unwrap();
-        let branch = |n: usize, rest: &str| format!("/States/P/Branches/{n}/States/{rest}");
+        let branch = |n: usize, rest: &str| format!("/States/P/Branches[{n}]/States/{rest}");
         let expected = [
             (branch(0, "A/Resource"), "one"),
             (branch(1, "B/Resource"), "two"),
-            (branch(2, "C~1D/Parameters/FunctionName"), "three"),
+            (branch(2, "C/D/Parameters/FunctionName"), "three"),
             (branch(4, "F/Arguments/FunctionName"), "four"),
         ];
         assert_eq!(
@@ -406,7 +457,7 @@ mod tests {
             .find(|one| one.file.ends_with("bad.asl.json"))
             .unwrap();
         assert_eq!(bad.state.as_deref(), Some("A/b"));
-        assert_eq!(bad.field, "/States/A~1b/Type");
+        assert_eq!(bad.field, "/States/A/b/Type");
         assert!(
             error
                 .0
@@ -414,6 +465,83 @@ mod tests {
                 .any(|one| one.file.ends_with("worse.asl.json"))
         );
         assert!(error.to_string().contains("state `A/b`"), "{error}");
+    }
+
+    #[test]
+    fn what_systems_and_editors_leave_is_no_state_machine() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let definition = r#"{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}"#;
+        std::fs::write(path("greet.asl.json"), definition).unwrap();
+        for left in [
+            "._greet.asl.json",
+            ".greet.asl.json",
+            ".asl.json",
+            ".DS_Store",
+            "greet.asl.json~",
+            "#greet.asl.json#",
+            "#greet.asl.json",
+            ".greet.asl.json.swp",
+            "greet.asl.json.orig",
+            "._greet.input.schema.json",
+        ] {
+            std::fs::write(path(left), b"\0\x05\x16\x07").unwrap();
+        }
+        std::os::unix::fs::symlink("me@host.1:2", path(".#greet.asl.json")).unwrap();
+        std::os::unix::fs::symlink("nowhere", path("gone.asl.json")).unwrap();
+        std::os::unix::fs::symlink("greet.asl.json", path("linked.asl.json")).unwrap();
+        std::fs::create_dir(path("folder.asl.json")).unwrap();
+        std::fs::create_dir(path("greet.input.schema.json")).unwrap();
+        let machines = Machines::load(directory.path()).unwrap();
+        let names: Vec<&str> = machines.iter().map(|machine| &**machine.name()).collect();
+        assert_eq!(names, ["greet", "linked"]);
+        let checked = Machines::check(directory.path());
+        assert_eq!((checked.files, checked.problems), (2, Vec::new()));
+    }
+
+    #[test]
+    fn what_a_deployment_tool_fills_is_a_warning_of_a_check() {
+        let directory = tempfile::tempdir().unwrap();
+        let definition = r#"{"StartAt":"A","States":{"A":{"Type":"Task","Resource":"${SomeFunctionArn}","End":true}}}"#;
+        std::fs::write(directory.path().join("a.asl.json"), definition).unwrap();
+        let checked = Machines::check(directory.path());
+        assert!(!checked.problems.is_empty());
+        for problem in &checked.problems {
+            assert_eq!(problem.severity, Severity::Warning, "{problem}");
+        }
+        let error = Machines::load(directory.path()).unwrap_err().to_string();
+        assert!(error.contains("SomeFunctionArn"), "it cannot run: {error}");
+    }
+
+    #[test]
+    fn texts_come_as_editors_save_them() {
+        let utf16 = |text: &str, big: bool| -> Vec<u8> {
+            let units = text.encode_utf16();
+            units
+                .flat_map(|unit| {
+                    if big {
+                        unit.to_be_bytes()
+                    } else {
+                        unit.to_le_bytes()
+                    }
+                })
+                .collect()
+        };
+        for text in ["{}", "{\r\n}\r\n", ""] {
+            assert_eq!(decode_text(text.into()).unwrap(), text);
+            assert_eq!(decode_text(format!("\u{feff}{text}").into()).unwrap(), text);
+        }
+        for bytes in [
+            utf16("\u{feff}{}", true),
+            utf16("\u{feff}{}", false),
+            utf16("{ }", true),
+            utf16("{ }", false),
+        ] {
+            let error = decode_text(bytes).unwrap_err().to_string();
+            assert!(error.contains("UTF-16"), "{error}");
+        }
+        let error = decode_text(b"{\n\xe9}".to_vec()).unwrap_err().to_string();
+        assert!(error.contains("not UTF-8 in line 2"), "{error}");
     }
 
     #[test]

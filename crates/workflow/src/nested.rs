@@ -58,7 +58,7 @@ impl Nested {
             return;
         };
         let api = Api::new(engine, runner);
-        let order: NestedOrder = match serde_json::from_str(&request.task.payload) {
+        let order = match NestedOrder::read(&request.task.payload) {
             Ok(order) => order,
             Err(error) => {
                 return responder.failed(
@@ -80,7 +80,7 @@ impl Nested {
             }
         };
         responder.started(None);
-        let accepted = execution.accepted.to_string().into();
+        let accepted = json::write(&execution.accepted).into();
         let parsed = match pattern {
             Pattern::RequestResponse => return responder.succeeded(accepted),
             Pattern::WaitForTaskToken => return responder.submitted(accepted),
@@ -100,7 +100,7 @@ impl Nested {
             return api.nested_stop(&execution.arn).await;
         }
         match api.nested_end(&execution.arn, parsed).await {
-            Ok(Ok(result)) => responder.succeeded(result.to_string().into()),
+            Ok(Ok(result)) => responder.succeeded(json::write(&result).into()),
             Ok(Err((error, cause))) => responder.failed(error, cause),
             // The engine stops: the task is done again after the start.
             Err(_) => {}

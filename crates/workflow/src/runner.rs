@@ -151,7 +151,9 @@ impl AsRef<[u8]> for Text {
 }
 
 /// Why a response is no result.
-const NOT_UTF8: &str = "The function's response is not UTF-8";
+fn unreadable(refused: &json::Refused) -> String {
+    format!("The function's response is {refused}")
+}
 
 /// A function named by its ARN: its response is the result.
 #[derive(Debug)]
@@ -164,9 +166,9 @@ impl Caller for Plain {
 
     fn finished(self: Box<Self>, outcome: Outcome) {
         match outcome {
-            Outcome::Success { payload, .. } => match std::str::from_utf8(&payload) {
+            Outcome::Success { payload, .. } => match json::text(&payload) {
                 Ok(payload) => self.0.succeeded(payload.into()),
-                Err(_) => self.0.failed("States.Runtime", NOT_UTF8),
+                Err(refused) => self.0.failed("States.Runtime", unreadable(&refused)),
             },
             Outcome::Failed { error, payload, .. } => {
                 self.0.failed(error, String::from_utf8_lossy(&payload));
@@ -286,7 +288,7 @@ fn response(payload: Option<Value>, status: u16, log: Option<&[u8]>) -> Arc<str>
             fields.shift_remove("LogResult");
         }
     }
-    response.to_string().into()
+    json::write(&response).into()
 }
 
 impl Caller for Service {
@@ -296,7 +298,7 @@ impl Caller for Service {
 
     fn finished(self: Box<Self>, outcome: Outcome) {
         match outcome {
-            Outcome::Success { payload, log } => match serde_json::from_slice(&payload) {
+            Outcome::Success { payload, log } => match json::text(&payload).and_then(json::read) {
                 Ok(payload) => {
                     let log = self.tail.then_some(&log[..]);
                     let output = response(Some(payload), 200, log);
@@ -306,10 +308,9 @@ impl Caller for Service {
                         self.responder.succeeded(output);
                     }
                 }
-                Err(error) => self.responder.failed(
-                    "States.Runtime",
-                    format!("The function's response is not JSON: {error}"),
-                ),
+                Err(refused) => self
+                    .responder
+                    .failed("States.Runtime", unreadable(&refused)),
             },
             Outcome::Failed { error, payload, .. } => {
                 self.responder

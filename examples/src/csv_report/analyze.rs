@@ -10,7 +10,7 @@ use super::feed::{feed, pump};
 use super::histogram::Histogram;
 use super::svg::{MAX_CHARTED, grouped};
 use super::table::{Dialect, Table};
-use crate::compute;
+use crate::{compute, open};
 
 /// The most columns in the job's result; the report has them all.
 pub const MAX_SUMMARY: usize = 32;
@@ -94,13 +94,13 @@ struct Report<'a> {
 /// Reads the table, stores the report.
 ///
 /// # Errors
-/// `InvalidCsv` with the line, `InvalidInput`, `FileNotAvailable`: not worth a retry. `ServiceUnavailable` is.
+/// `InvalidCsv` with the line, `InvalidInput`, `FileNotAvailable`, `AddressNotAllowed`: not worth a retry. `ServiceUnavailable` is.
 pub async fn analyze(event: Analyze, job: Job) -> Result<Analysis, Failure> {
     let dialect = Dialect {
         delimiter: delimiter(&event.input.delimiter)?,
         header: event.input.header,
     };
-    let download = job.download(&event.input.csv).await?;
+    let download = open(&job, &event.input.csv).await?;
     let size = download.size();
     let (sender, feed) = feed();
     let reporter = job.clone();

@@ -8,7 +8,7 @@ use super::inspect::Source;
 use super::picture::{Format, MAX_FILE_BYTES, Picture};
 use super::resize::Thumbnail;
 use super::sheet::{MAX_SHEET_THUMBNAILS, draw};
-use crate::compute;
+use crate::{compute, open};
 
 /// What the state machine passes.
 #[derive(Debug, Deserialize)]
@@ -72,8 +72,7 @@ pub async fn assemble(event: Assemble, job: Job) -> Result<Assembled, Failure> {
             (index * 80 / shown.len()) as u8,
             "laying out the contact sheet",
         );
-        let file = job
-            .download(&thumbnail.url)
+        let file = open(&job, &thumbnail.url)
             .await?
             .bytes(MAX_FILE_BYTES)
             .await?;

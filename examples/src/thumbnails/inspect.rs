@@ -5,7 +5,7 @@ use functions::{Failure, Job};
 use serde::{Deserialize, Serialize};
 
 use super::picture::{Format, MAX_FILE_BYTES, Picture};
-use crate::compute;
+use crate::{compute, open};
 
 /// The widths that are made when the input names none.
 pub const DEFAULT_WIDTHS: [u32; 4] = [160, 320, 640, 1024];
@@ -52,12 +52,11 @@ pub struct Source {
 ///
 /// # Errors
 /// `InvalidInput` for widths out of bounds; `InvalidImage`, `UnsupportedFormat`, `ImageTooLarge`, `FileTooLarge`,
-/// `FileNotAvailable` for the picture: none is worth a retry. `ServiceUnavailable` is.
+/// `FileNotAvailable`, `AddressNotAllowed` for the picture: none is worth a retry. `ServiceUnavailable` is.
 pub async fn inspect(event: Inspect, job: Job) -> Result<Source, Failure> {
     let widths = checked_widths(event.input.widths)?;
     job.progress(5, "downloading the picture");
-    let file = job
-        .download(&event.input.image)
+    let file = open(&job, &event.input.image)
         .await?
         .bytes(MAX_FILE_BYTES)
         .await?;

@@ -4,7 +4,7 @@ use functions::{Failure, Job};
 use serde::{Deserialize, Serialize};
 
 use super::picture::{Format, MAX_FILE_BYTES, Picture};
-use crate::compute;
+use crate::{compute, open};
 
 /// What the state machine passes.
 #[derive(Debug, Deserialize)]
@@ -40,8 +40,7 @@ pub async fn resize(event: Resize, job: Job) -> Result<Thumbnail, Failure> {
             "`width` is 0: a width is at least 1 pixel",
         ));
     }
-    let file = job
-        .download(&event.image)
+    let file = open(&job, &event.image)
         .await?
         .bytes(MAX_FILE_BYTES)
         .await?;

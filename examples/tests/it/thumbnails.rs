@@ -171,3 +171,17 @@ async fn a_service_that_stumbles_is_asked_again() {
     .unwrap();
     check(&server, &result, &[100], Format::Png).await;
 }
+
+#[tokio::test]
+async fn a_picture_at_a_foreign_address_is_not_fetched() {
+    let (server, other) = (Server::start().await, Server::start().await);
+    let image = other.put("picture.png", file(8, 8, image::ImageFormat::Png));
+    for (name, input) in [
+        ("thumbnails", json!({ "image": image })),
+        ("csv-report", json!({ "csv": image })),
+    ] {
+        let (error, cause) = run(&server, name, input).await.unwrap_err();
+        assert_eq!(error, "AddressNotAllowed", "{cause}");
+        assert!(cause.contains(&server.url), "{cause}");
+    }
+}

@@ -7,9 +7,11 @@
 //! | `report` | `reportProgress`, `createUpload`, `createWatchToken` |
 //! | `read` | `getJob`, `listJobs`, `listJobTypes`, `Job.input`, `Job.result`, a job's history |
 //! | `stats` | `jobStats` |
+//! | `quota` | what `createUpload` gives one caller |
 //! | `execution` | no field: what the workflow tells, and bringing jobs and executions together again |
 
 mod execution;
+mod quota;
 mod read;
 mod report;
 mod schema;
@@ -25,6 +27,7 @@ use tokio_util::task::TaskTracker;
 
 pub use execution::{ExecutionEvents, RECONCILE_AFTER_MILLIS, START_AFTER_MILLIS, Sweep};
 pub(crate) use execution::{Recorded, change_of_all};
+pub use quota::{UPLOAD_BYTES as UPLOAD_BYTES_OF_A_CALLER, UPLOADS as UPLOADS_OF_A_CALLER};
 pub use read::{JobPage, ListJobs};
 pub use report::{ReportProgress, WATCH_TOKEN_SECONDS, WatchToken};
 pub use schema::check_schema;
@@ -63,6 +66,8 @@ struct Parts {
     schemas: schema::Schemas,
     /// The starts that go on after their submit was acknowledged.
     starts: TaskTracker,
+    /// What callers may still upload.
+    quota: quota::Quota,
 }
 
 impl Resolvers {
@@ -83,6 +88,7 @@ impl Resolvers {
                 settings,
                 schemas: schema::Schemas::default(),
                 starts: TaskTracker::new(),
+                quota: quota::Quota::default(),
             }),
         }
     }

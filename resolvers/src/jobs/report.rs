@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use job::change::Report;
-use job::{Change, Job, JobId, Time, Update};
+use job::{Change, Event, Job, JobId, Refused, Time, Update};
 
 use super::{Resolvers, now};
 use crate::Error;
-use crate::caller::Caller;
+use crate::caller::{Caller, Rights};
 use crate::files::{Upload, UploadError};
+use crate::token::first_attempt;
 
 /// How long a watch token may live, in seconds: from one to 24 hours.
 pub const WATCH_TOKEN_SECONDS: std::ops::RangeInclusive<i64> = 1..=86_400;
@@ -43,24 +44,48 @@ impl Resolvers {
         report: ReportProgress,
     ) -> Result<Arc<Job>, Error> {
         let attempt = caller.may_report(report.id)?;
+        let reported = self.report_in(attempt, report.clone()).await;
+        let (Err(Error::Refused(Refused::Attempt { .. })), Some(attempt)) = (&reported, attempt)
+        else {
+            return reported;
+        };
+        match self.attempt_of_first_token(report.id, attempt).await? {
+            Some(current) => self.report_in(Some(current), report).await,
+            None => reported,
+        }
+    }
+
+    async fn report_in(
+        &self,
+        attempt: Option<u32>,
+        report: ReportProgress,
+    ) -> Result<Arc<Job>, Error> {
         let change = Change {
             attempt,
             ..Change::of(Update::Report(report.report))
         };
-        Ok(Arc::clone(
-            self.parts
-                .store
-                .apply(report.id, change, now())
-                .await?
-                .job(),
-        ))
+        let outcome = self.parts.store.apply(report.id, change, now()).await?;
+        Ok(Arc::clone(outcome.job()))
+    }
+
+    /// The job's attempt, when its execution was started for the attempt of the token and redriven since, and hands its tasks that
+    /// token still.
+    async fn attempt_of_first_token(&self, id: JobId, token: u32) -> Result<Option<u32>, Error> {
+        if !self.parts.workflow.keeps_first_token() {
+            return Ok(None);
+        }
+        let job = self.parts.store.get(id).await?.ok_or(Error::NotFound(id))?;
+        let first = first_attempt(&job.execution).map(|(_, attempt)| attempt);
+        Ok((first == Some(token)).then_some(job.attempt))
     }
 
     /// A place for one file: an address to PUT it to, and one to GET it from.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], [`Error::BadInput`], [`Error::OverLimit`].
-    pub fn create_upload(
+    /// [`Error::Unauthorized`], [`Error::BadInput`], [`Error::OverLimit`] also when this caller was given too many lately,
+    /// [`Error::NotFound`] and [`Error::Refused`] for a token whose job has expired, is finished or is in another attempt,
+    /// [`Error::Unavailable`].
+    pub async fn create_upload(
         &self,
         caller: &Caller,
         name: &str,
@@ -68,7 +93,11 @@ impl Resolvers {
         size: i64,
     ) -> Result<Upload, Error> {
         caller.may_upload()?;
-        self.parts
+        if let Rights::Report { job, attempt } = caller.rights {
+            self.still_wanted(job, attempt).await?;
+        }
+        let upload = self
+            .parts
             .files
             .upload(name, content_type, size, rand::random(), now())
             .map_err(|error| {
@@ -82,7 +111,24 @@ impl Resolvers {
                     argument,
                     reason: error.to_string(),
                 }
-            })
+            })?;
+        let size = u64::try_from(size).unwrap_or(0);
+        self.parts.quota.take(&caller.subject, size, now())?;
+        Ok(upload)
+    }
+
+    /// Whether a function may still do something for its job.
+    async fn still_wanted(&self, id: JobId, attempt: u32) -> Result<(), Error> {
+        let job = self.parts.store.get(id).await?.ok_or(Error::NotFound(id))?;
+        if job.attempt != attempt {
+            let actual = job.attempt;
+            return Err(Error::Refused(Refused::Attempt { attempt, actual }));
+        }
+        if job.status.is_terminal() {
+            let (status, event) = (job.status, Event::Progress);
+            return Err(Error::Refused(Refused::Rule { id, status, event }));
+        }
+        Ok(())
     }
 
     /// A token with which somebody without an account may read this one job.

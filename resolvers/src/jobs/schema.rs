@@ -37,15 +37,16 @@ impl Schemas {
         let validator = self
             .validator(text)
             .map_err(|problem| refuse(vec![problem]))?;
-        let value = serde_json::from_str(input).map_err(|error| refuse(vec![error.to_string()]))?;
-        let problems: Vec<String> = validator
-            .iter_errors(&value)
-            .take(PROBLEMS)
-            .map(|error| match error.instance_path().to_string() {
+        let value = json::read(input).map_err(|refused| refuse(vec![refused.to_string()]))?;
+        // A schema may refer to itself for each level of the input.
+        let problems: Vec<String> = json::with_room(|| {
+            let errors = validator.iter_errors(&value).take(PROBLEMS);
+            let told = errors.map(|error| match error.instance_path().to_string() {
                 place if place.is_empty() => error.to_string(),
                 place => format!("{place}: {error}"),
-            })
-            .collect();
+            });
+            told.collect()
+        });
         if problems.is_empty() {
             return Ok(());
         }
@@ -66,8 +67,8 @@ impl Schemas {
 
 fn compile(text: &str) -> Result<jsonschema::Validator, String> {
     let bad = |error: &dyn fmt::Display| format!("the schema itself is not valid: {error}");
-    let schema = serde_json::from_str(text).map_err(|error| bad(&error))?;
-    jsonschema::validator_for(&schema).map_err(|error| bad(&error))
+    let schema = json::read(text).map_err(|refused| bad(&format_args!("it is {refused}")))?;
+    json::with_room(|| jsonschema::validator_for(&schema)).map_err(|error| bad(&error))
 }
 
 /// Whether inputs can be checked against a JSON Schema.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use job::limits::{self, check};
 use job::{Change, Event, Job, JobError, JobId, Update};
-use serde_json::value::RawValue;
 
 use super::{Resolvers, now};
 use crate::Error;
@@ -176,12 +175,10 @@ impl Resolvers {
         let job = self.steerable(caller, id).await?;
         let output = output.unwrap_or("{}");
         check("output", "bytes", output.len(), limits::RESULT_BYTES)?;
-        if let Err(problem) = serde_json::from_str::<&RawValue>(output) {
-            return Err(Error::BadInput {
-                argument: "output",
-                reason: format!("not JSON: {problem}"),
-            });
-        }
+        let output = json::check(output).map_err(|refused| Error::BadInput {
+            argument: "output",
+            reason: refused.to_string(),
+        })?;
         check(
             "error",
             "bytes",

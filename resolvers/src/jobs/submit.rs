@@ -1,11 +1,11 @@
 //! `submitJob` and `submitJobs`: the row first, then the execution that is named after it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use job::limits::{self, check};
 use job::{Change, Job, JobError, JobId, NewJob, Step, Update};
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use tracing::Instrument as _;
 
@@ -15,12 +15,15 @@ use crate::caller::Caller;
 use crate::store::{CreateJob, Created, RequestToken};
 use crate::workflow::{JobType, WorkflowError};
 
+/// The field of an execution's input that the server adds.
+const JOB: &str = "job";
+
 /// The arguments of `submitJob`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubmitJob {
     /// The job type.
     pub job_type: String,
-    /// The input, as JSON text; without one, `{}`.
+    /// The input, as JSON text; without one, `{}`. An object must not have a field `job`.
     pub input: Option<Arc<str>>,
     /// Words to find the job by.
     pub tags: Vec<String>,
@@ -38,13 +41,7 @@ impl Resolvers {
         caller.may_submit()?;
         let job_type = self.known_type(&submit.job_type)?;
         let input = submit.input.unwrap_or_else(|| Arc::from("{}"));
-        check("input", "bytes", input.len(), limits::INPUT_BYTES)?;
-        if let Err(error) = serde_json::from_str::<&RawValue>(&input) {
-            return Err(Error::BadInput {
-                argument: "input",
-                reason: format!("not JSON: {error}"),
-            });
-        }
+        let input = checked_input(input)?;
         self.parts.schemas.check(&job_type, &input)?;
         let now = now();
         let request = match submit.client_request_token {
@@ -222,6 +219,7 @@ impl Resolvers {
             "reportUrl": self.parts.settings.report_url,
             "reportToken": self.parts.signer.report_token(job.id, job.attempt, expires_at),
         });
+        let input = without_job(input);
         let inner = input.trim();
         match inner.strip_prefix('{').map(str::trim_start) {
             Some("}") => format!(r#"{{"job":{about}}}"#).into(),
@@ -229,6 +227,43 @@ impl Resolvers {
             None => format!(r#"{{"job":{about},"input":{inner}}}"#).into(),
         }
     }
+}
+
+/// The input without a field [`JOB`]. A job that an earlier version accepted may have one, and a name must not stand twice.
+fn without_job(input: &str) -> Cow<'_, str> {
+    let mut found = false;
+    // The name may be written with escapes.
+    if (input.contains(JOB) || input.contains('\\'))
+        && json::check_names(input, |name| found |= name == JOB).is_ok()
+        && found
+        && let Ok(serde_json::Value::Object(mut fields)) = json::read(input)
+    {
+        fields.shift_remove(JOB);
+        return Cow::Owned(json::write(&serde_json::Value::Object(fields)));
+    }
+    Cow::Borrowed(input)
+}
+
+/// The input without a byte order mark. What an execution could not run with is refused here, before anything is durable.
+fn checked_input(input: Arc<str>) -> Result<Arc<str>, Error> {
+    check("input", "bytes", input.len(), limits::INPUT_BYTES)?;
+    let refuse = |reason: String| Error::BadInput {
+        argument: "input",
+        reason,
+    };
+    let mut names_job = false;
+    let text = json::check_names(&input, |name| names_job |= name == JOB)
+        .map_err(|refused| refuse(refused.to_string()))?;
+    if names_job {
+        return Err(refuse(format!(
+            "the field `{JOB}` is reserved: it tells the job's functions where they report; give yours another name"
+        )));
+    }
+    Ok(if text.len() == input.len() {
+        input
+    } else {
+        text.into()
+    })
 }
 
 fn steps_of(job_type: &JobType) -> Vec<Step> {

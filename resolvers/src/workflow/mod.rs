@@ -152,6 +152,12 @@ pub trait Workflow: Send + Sync + fmt::Debug {
     /// [`WorkflowError::NotRedrivable`] when it can only be started anew.
     async fn redrive(&self, name: &str) -> Result<(), WorkflowError>;
 
+    /// Whether the tasks of a redriven execution get its first input unchanged, and with it the report token of the attempt that it
+    /// was started for. Elsewhere each attempt has a token of its own.
+    fn keeps_first_token(&self) -> bool {
+        false
+    }
+
     /// The execution as it is now.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ mod ears;
 mod ends;
 mod places;
 mod recording;
+mod retries;
 mod starts;
 mod tasks;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::super::output::print;
+use super::super::text::Text;
 
 /// How the figures are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,7 +168,8 @@ impl Report {
             sections: Vec::new(),
         };
         if format == Format::Markdown {
-            print("| benchmark | figure | value | goal | met |\n|---|---|---:|---|---|");
+            print("| benchmark | figure | value | goal | met |");
+            print("|---|---|---:|---|---|");
         }
         report
     }
@@ -184,13 +186,14 @@ impl Report {
     pub(super) fn end(&self) {
         if self.format == Format::Json {
             let text = serde_json::to_string_pretty(&self.sections);
-            print(text.expect("figures are JSON"));
+            print(Text::lines(&text.expect("figures are JSON")));
         }
     }
 }
 
 fn text(section: &Section) {
-    print(format_args!("\n{}: {}", section.name, section.about));
+    print("");
+    print(format_args!("{}: {}", section.name, section.about));
     let width = |of: fn(&Figure) -> usize| section.figures.iter().map(of).max().unwrap_or(0);
     let names = width(|figure| figure.what.chars().count());
     let values = width(|figure| number(figure.value).chars().count());

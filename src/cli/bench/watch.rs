@@ -185,16 +185,19 @@ async fn serve(place: std::path::PathBuf) -> Result<(String, JobId, Changes)> {
         resolvers,
         stopping,
     };
-    let guard = Guard {
-        loopback_only: true,
-        origins: Vec::new(),
+    let settings = http::Settings {
+        guard: Guard {
+            loopback_only: true,
+            ..Guard::default()
+        },
+        ..http::Settings::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?.to_string();
     tokio::spawn(http::serve(
         listener,
         doors,
-        guard,
+        settings,
         CancellationToken::new(),
     ));
     let job = open_job(&*store, "dev").await?.id;

@@ -90,7 +90,70 @@ def attached(readme):
         shutil.rmtree(path)
 
 
+CONTEXT = {"StartAt": "T", "States": {"T": {
+    "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "OutputPath": "$.Payload", "End": True,
+    "Parameters": {"FunctionName": "context", "Payload": {}, "ClientContext": "eyJjdXN0b20iOnsiayI6InYifX0="}}}}
+
+HANDLER = """
+import os
+
+def handler(event, context):
+    names = ("AWS_REGION", "AWS_DEFAULT_REGION", "LAMBDA_TASK_ROOT", "_HANDLER")
+    return {"custom": context.client_context.custom, "remaining": context.get_remaining_time_in_millis(),
+            "variables": [name for name in names if os.environ.get(name)], "secret": os.environ.get("MY_PASSWORD")}
+"""
+
+
+def as_on_lambda():
+    """The client context, Lambda's variables and nothing else of the server's, although a proxy is configured that is not there."""
+    path = tempfile.mkdtemp(prefix="jobcast-context-")
+    try:
+        os.mkdir(os.path.join(path, "state-machines"))
+        with open(os.path.join(path, "state-machines", "context.asl.json"), "w") as file:
+            json.dump(CONTEXT, file)
+        with open(os.path.join(path, "m.py"), "w") as file:
+            file.write(HANDLER)
+        with open(os.path.join(path, "jobcast.toml"), "w") as file:
+            file.write('[functions.context]\ncommand = ["python3", "-m", "awslambdaric", "m.handler"]\n')
+        environment = {"PATH": f"{VENV}:{os.environ['PATH']}", "MY_PASSWORD": "hush"}
+        environment |= {name: "http://127.0.0.1:9" for name in ("http_proxy", "HTTP_PROXY")}
+        with Server(config=KEYS, folder=path, environment=environment) as server:
+            id = server.query(SUBMIT, {"input": {"type": "context", "input": "{}"}})["submitJob"]["id"]
+            deadline = time.monotonic() + WITHIN
+            job = {"status": "QUEUED"}
+            while job["status"] in ("QUEUED", "RUNNING") and time.monotonic() < deadline:
+                time.sleep(0.1)
+                job = server.query(WATCH, {"id": id})["getJob"]
+            assert job["status"] == "SUCCEEDED", job
+            seen = json.loads(job["result"])
+            assert seen["custom"] == {"k": "v"}, seen
+            assert seen["remaining"] > 0 and len(seen["variables"]) == 4 and seen["secret"] is None, seen
+            print(f"ok   client context and variables: {seen}")
+    finally:
+        shutil.rmtree(path)
+
+
+def without_the_client():
+    """A function whose runtime client is missing: the job's error has the last lines of its output."""
+    path = tempfile.mkdtemp(prefix="jobcast-missing-")
+    try:
+        os.mkdir(os.path.join(path, "state-machines"))
+        with open(os.path.join(path, "state-machines", "missing.asl.json"), "w") as file:
+            json.dump({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": "missing", "End": True}}}, file)
+        with open(os.path.join(path, "jobcast.toml"), "w") as file:
+            file.write('[functions.missing]\ncommand = ["python3", "-m", "not_awslambdaric", "m.handler"]\n')
+        with Server(config=KEYS, folder=path) as server:
+            job = greet(server, "Ada", "missing")
+            assert (job["status"], job["error"]["name"]) == ("FAILED", "Runtime.ExitError"), job
+            assert "No module named not_awslambdaric" in job["error"]["message"], job
+            print(f"ok   a missing runtime client is named: {job['error']['message'].splitlines()[-1]}")
+    finally:
+        shutil.rmtree(path)
+
+
 with open("README.md") as file:
     text = file.read()
+as_on_lambda()
+without_the_client()
 started_by_the_server(text)
 attached(text)

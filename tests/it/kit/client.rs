@@ -42,6 +42,16 @@ impl Client {
         }
     }
 
+    /// The same, but a redirect is an answer like others.
+    pub fn without_redirects(&self) -> Client {
+        let client = reqwest::Client::builder().no_proxy();
+        let client = client.redirect(reqwest::redirect::Policy::none());
+        Client {
+            http: client.build().unwrap(),
+            ..self.clone()
+        }
+    }
+
     /// The same server with an API key.
     pub fn with_key(&self, key: &str) -> Client {
         Client {
@@ -75,6 +85,15 @@ impl Client {
             request = request.bearer_auth(token);
         }
         request
+    }
+
+    /// An operation that is sent by GET.
+    pub fn by_get(&self, document: &str, variables: &Value) -> reqwest::RequestBuilder {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", document)
+            .append_pair("variables", &variables.to_string())
+            .finish();
+        self.request(reqwest::Method::GET, &format!("/graphql?{query}"))
     }
 
     /// GET: the status and the text.

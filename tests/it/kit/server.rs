@@ -102,6 +102,12 @@ impl Home {
         self
     }
 
+    /// The same, to stand before all sections that were given already.
+    pub fn config_before(mut self, line: &str) -> Home {
+        self.config.insert_str(0, &format!("{line}\n"));
+        self
+    }
+
     /// A variable of its servers.
     pub fn variable(mut self, name: &str, value: &str) -> Home {
         self.environment.push((name.to_owned(), value.to_owned()));

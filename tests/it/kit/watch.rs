@@ -80,10 +80,7 @@ impl Watch {
                 Door::Sse => Ok(Stream::Sse(
                     http(client, "text/event-stream", operation).await?,
                 )),
-                Door::Multipart => {
-                    let accept = "multipart/mixed;subscriptionSpec=1.0, application/json";
-                    Ok(Stream::Multipart(http(client, accept, operation).await?))
-                }
+                Door::Multipart => Ok(Stream::Multipart(http(client, MULTIPART, operation).await?)),
             }
         });
         let asides = Vec::new();
@@ -119,6 +116,33 @@ impl Watch {
         }
     }
 }
+
+impl Watch {
+    /// Asks by GET, through a door of streams.
+    pub async fn try_get(
+        door: Door,
+        client: &Client,
+        document: &str,
+        variables: Value,
+    ) -> Result<Watch, String> {
+        let accept = match door {
+            Door::Sse => "text/event-stream",
+            _ => MULTIPART,
+        };
+        let request = client.by_get(document, &variables);
+        let http = soon("an answer", stream(request, accept)).await?;
+        Ok(Watch {
+            stream: match door {
+                Door::Sse => Stream::Sse(http),
+                _ => Stream::Multipart(http),
+            },
+            asides: Vec::new(),
+        })
+    }
+}
+
+/// What Apollo's clients accept.
+const MULTIPART: &str = "multipart/mixed;subscriptionSpec=1.0, application/json";
 
 async fn connect(url: String, protocols: &str) -> Result<Box<Socket>, String> {
     let mut request = url.into_client_request().unwrap();
@@ -244,6 +268,10 @@ async fn http(client: &Client, accept: &str, operation: Value) -> Result<Http, S
     let request = client
         .request(reqwest::Method::POST, "/graphql")
         .json(&operation);
+    stream(request, accept).await
+}
+
+async fn stream(request: reqwest::RequestBuilder, accept: &str) -> Result<Http, String> {
     let response = request.header("accept", accept).send().await;
     let response = response.map_err(|error| error.to_string())?;
     let status = response.status();

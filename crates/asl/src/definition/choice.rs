@@ -111,7 +111,7 @@ impl Reader {
         if stamp.is_none() && !half {
             self.bad(&here, "String does not match RFC3339 timestamp");
         }
-        stamp.map(Delay::Until)
+        stamp.map(|at| Delay::Until(at.timestamp()))
     }
 }
 

@@ -53,9 +53,8 @@ impl Reader {
         let here = format!("{at}/Assign");
         for key in map.get("Assign")?.as_object()?.keys() {
             let name = variables::name(key, language);
-            if !has_placeholder(name)
-                && let Some((code, message)) = self.refused_variable(name)
-            {
+            let filled_later = has_placeholder(name) || is_placeholder(&map["Assign"]);
+            if !filled_later && let Some((code, message)) = self.refused_variable(name) {
                 self.problem(
                     code,
                     &format!("{here}/{key}"),

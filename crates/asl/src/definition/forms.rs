@@ -93,6 +93,12 @@ pub(super) const DISTRIBUTED: Form = Form {
     one_of: &[],
 };
 
+/// `ProcessorConfig` of a mode that is not known yet.
+pub(super) const ANY_MODE: Form = Form {
+    required: &[],
+    ..DISTRIBUTED
+};
+
 const PASS: Form = Form {
     fields: &[
         TYPE,

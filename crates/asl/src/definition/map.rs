@@ -105,12 +105,10 @@ impl Reader {
         let here = format!("{at}/ProcessorConfig");
         let mode = text(config, "Mode");
         let distributed = mode.as_deref() == Some("DISTRIBUTED");
-        // The type of a child execution is said only where the mode may be DISTRIBUTED.
-        let open = mode.as_deref().is_some_and(|mode| mode != "INLINE");
-        let form = if open {
-            &forms::DISTRIBUTED
-        } else {
-            &forms::INLINE
+        let form = match mode.as_deref() {
+            None | Some("INLINE") => &forms::INLINE,
+            Some("DISTRIBUTED") => &forms::DISTRIBUTED,
+            Some(_) => &forms::ANY_MODE,
         };
         self.form(config, &here, form, None);
         if distributed && self.kind == Type::Express {

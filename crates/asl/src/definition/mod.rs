@@ -100,6 +100,10 @@ impl StateMachine {
     }
     /// The machine, if the text is an object; whether each of its states could be read; every problem.
     fn read(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
+        // Templates, rules and states nest in each other, and the text decides how deep.
+        json::with_room(|| Self::read_here(text, kind))
+    }
+    fn read_here(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
         let root = match root(text) {
             Ok(root) => root,
             Err(problem) => return (None, false, vec![problem]),
@@ -245,10 +249,15 @@ pub(crate) fn root(text: &str) -> Result<Value, Diagnostic> {
         )
         .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
     }
-    let root: Value = serde_json::from_str(text).map_err(|e| {
-        Diagnostic::error("INVALID_JSON_DESCRIPTION", "", e.to_string())
-            .at(e.line(), e.column())
-            .with_hint("the text is not JSON")
+    let root = json::read(text).map_err(|refused| {
+        let (line, column) = (refused.line, refused.column);
+        Diagnostic::error(
+            "INVALID_JSON_DESCRIPTION",
+            "",
+            format!("The definition is {refused}"),
+        )
+        .at(line, column)
+        .with_hint("mend the text at this place")
     })?;
     if !root.is_object() {
         return Err(Diagnostic::error(

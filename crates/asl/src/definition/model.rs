@@ -1,7 +1,14 @@
 //! What a definition holds once it is parsed: every path, template and expression ready to use.
 use crate::{
-    Resource, choice::Rule, fault::Fault, intrinsic::Intrinsic, jsonata::Jsonata, path::Path,
-    scope::Scope, template::Template, timestamp,
+    Resource,
+    choice::Rule,
+    fault::Fault,
+    intrinsic::Intrinsic,
+    jsonata::Jsonata,
+    path::Path,
+    scope::Scope,
+    template::Template,
+    timestamp::{self, Moment},
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -339,7 +346,7 @@ impl Delay {
             Self::UntilJsonata(expression) => {
                 let found = expression.evaluate_as(scope, "Timestamp", "string")?;
                 let text = found.as_str().unwrap_or_default();
-                timestamp::parse(text).ok_or_else(|| {
+                timestamp::parse(text).map(Moment::timestamp).ok_or_else(|| {
                     Fault::evaluation(
                         Some("Timestamp".to_owned()),
                         format!("The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {text}"),
@@ -353,7 +360,8 @@ impl Delay {
                         path.text
                     ))
                 })?;
-                found.as_str().and_then(timestamp::parse).ok_or_else(|| {
+                let at = found.as_str().and_then(timestamp::parse);
+                at.map(Moment::timestamp).ok_or_else(|| {
                     Fault::runtime(format!(
                         "The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: {} == {}",
                         path.text,

@@ -85,7 +85,7 @@ impl Reader {
             start: start.into(),
             states: HashMap::new(),
         };
-        let Some(states) = map.get("States").and_then(Value::as_object) else {
+        let Some(states) = object(map, "States") else {
             self.incomplete = true;
             return graph;
         };

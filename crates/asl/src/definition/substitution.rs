@@ -25,7 +25,10 @@ pub(crate) fn is_placeholder(value: &Value) -> bool {
 
 /// Whether an object is a CloudFormation function, such as `{"Fn::GetAtt": …}`.
 fn is_template_call(map: &Map<String, Value>) -> bool {
-    map.len() == 1 && map.keys().all(|k| k == "Ref" || k.starts_with("Fn::"))
+    map.len() == 1
+        && map
+            .iter()
+            .all(|(key, value)| (key == "Ref" && value.is_string()) || key.starts_with("Fn::"))
 }
 
 /// One warning for each placeholder of a definition, in the order of the text.
@@ -85,7 +88,7 @@ mod tests {
     fn every_placeholder_has_its_place() {
         let found = find(
             &json!({"a": "${X}", "b": [{"c": "x ${Y} z"}, {"Ref": "R"}], "${K}": 1,
-            "d": ["$", "${", "${}", "$x", {"Ref": "R", "more": 1}], "e": {"Fn::Sub": "${Z}"}}),
+            "d": ["$", "${", "${}", "$x", {"Ref": "R", "more": 1}, {"Ref": {}}], "e": {"Fn::Sub": "${Z}"}}),
         );
         let mut places: Vec<&str> = found.iter().map(|d| d.location.as_str()).collect();
         places.sort_unstable();

@@ -53,7 +53,8 @@ impl Reader {
         if let (Some(timeout), Some(heartbeat)) = (
             map.get("TimeoutSeconds").and_then(Value::as_f64),
             map.get("HeartbeatSeconds").and_then(Value::as_f64),
-        ) && heartbeat >= timeout
+        ) && timeout >= 1.0
+            && heartbeat >= timeout
         {
             self.bad(
                 &format!("{at}/HeartbeatSeconds"),

@@ -21,19 +21,19 @@ impl Data {
     }
     pub(super) fn value(&self) -> &Value {
         self.value
-            .get_or_init(|| serde_json::from_str(&self.text).expect("the text was parsed before"))
+            .get_or_init(|| json::read_made(&self.text).expect("the text was checked before"))
     }
     pub(super) fn into_value(self) -> Value {
         let Self { text, value } = self;
         value
             .into_inner()
-            .unwrap_or_else(|| serde_json::from_str(&text).expect("the text was parsed before"))
+            .unwrap_or_else(|| json::read_made(&text).expect("the text was checked before"))
     }
 }
 
 /// A value as payload of `what`; `Err` when it is over a limit.
 pub(super) fn data(value: Value, what: &str) -> Result<Arc<Data>, Fault> {
-    if too_deep(&value, MAX_DEPTH) {
+    if json::depth(&value, MAX_DEPTH) > MAX_DEPTH {
         return Err(Fault::runtime(format!(
             "The value is nested deeper than {MAX_DEPTH} levels"
         )));
@@ -46,15 +46,6 @@ pub(super) fn data(value: Value, what: &str) -> Result<Arc<Data>, Fault> {
         text,
         value: OnceLock::from(value),
     }))
-}
-
-/// Whether a value nests deeper than `limit`; looks no deeper than that.
-pub(super) fn too_deep(value: &Value, limit: usize) -> bool {
-    match value {
-        Value::Array(items) => limit == 0 || items.iter().any(|v| too_deep(v, limit - 1)),
-        Value::Object(map) => limit == 0 || map.values().any(|v| too_deep(v, limit - 1)),
-        _ => false,
-    }
 }
 
 /// A text of at most `most` bytes, cut between characters.

@@ -300,6 +300,6 @@ impl Execution {
 /// The output that an entry tells of.
 fn output(entry: &Value) -> Value {
     let text = entry["Output"].as_str();
-    text.and_then(|text| serde_json::from_str(text).ok())
+    text.and_then(|text| json::read_made(text).ok())
         .unwrap_or_default()
 }

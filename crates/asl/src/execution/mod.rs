@@ -35,7 +35,7 @@ use crate::{
     definition::model::Graph,
     scope::{Dice, Variables},
 };
-use data::{Data, cut, too_deep};
+use data::{Data, cut};
 use jiff::Timestamp;
 use map_run::Child;
 use model::{Phase, Purpose, Thread};
@@ -169,6 +169,11 @@ impl Execution {
 
     /// Takes one event at its time and says what to do. Unknown, late and repeated events have no effects.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
+        // Values are walked by recursion, and a caller decides how deep they nest.
+        json::with_room(|| self.take(event, now))
+    }
+
+    fn take(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
         self.now = now;
         if self.status != Status::Running {
             if event == Event::Redrive {
@@ -234,20 +239,13 @@ impl Execution {
     }
     /// Starts the machine's first state.
     fn set_off(&mut self, text: Arc<str>) {
-        // Only looked at: an execution that waits need not hold what it parsed.
-        let wrong = match serde_json::from_str::<Value>(&text) {
-            Err(error) => Some(format!("The execution's input is not JSON: {error}")),
-            Ok(value) if too_deep(&value, MAX_DEPTH) => Some(format!(
-                "The execution's input is nested deeper than {MAX_DEPTH} levels"
-            )),
-            Ok(_) => None,
-        };
-        if wrong.is_some() {
+        // Each door has checked it: this is for drivers that did not.
+        if let Err(refused) = json::check_made(&text) {
             return self.end(
                 Status::Failed,
                 None,
                 Some("States.Runtime".to_owned()),
-                wrong,
+                Some(format!("The execution's input is {refused}")),
             );
         }
         if let Some(seconds) = self.start.kind.timeout(self.machine.timeout) {

@@ -23,8 +23,8 @@ pub const MAX_PAYLOAD: usize = 262_144;
 pub const MAX_CAUSE: usize = 32_768;
 /// Bytes of an error's name; longer ones are cut.
 pub(crate) const MAX_ERROR: usize = 256;
-/// Nesting of a payload; JSON that comes in is bound to the same by its parser.
-pub(crate) const MAX_DEPTH: usize = 127;
+/// Maximum nesting of a payload.
+pub(crate) const MAX_DEPTH: usize = json::MADE_DEPTH;
 
 /// The type of the state machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

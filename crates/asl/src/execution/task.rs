@@ -1,7 +1,6 @@
 //! A task's life: scheduled, started, submitted, ended, timed out; with AWS's three families of events.
 use super::{
-    Execution, MAX_DEPTH, MAX_PAYLOAD, Status,
-    data::too_deep,
+    Execution, MAX_PAYLOAD, Status,
     enter::Request,
     model::{Open, Phase, Purpose, Thread},
     record::fault_fields,
@@ -299,20 +298,22 @@ impl Execution {
             let text = |s: &Option<String>| s.clone().unwrap_or_default();
             return self.task_failed(task, &text(&fault.error), &text(&fault.cause));
         }
-        let parsed = match serde_json::from_str::<Value>(output) {
-            Ok(value) if !too_deep(&value, MAX_DEPTH) => value,
-            Ok(_) => {
+        // A service's result may be made of what a door has taken, with levels around it.
+        let made = matches!(
+            self.open(task).map(|(_, thread)| &thread.phase),
+            Some(Phase::Task(open)) if matches!(open.request.resource, Resource::Service { .. })
+        );
+        let parsed = match if made {
+            json::read_made(output)
+        } else {
+            json::read(output)
+        } {
+            Ok(value) => value,
+            Err(refused) => {
                 return self.task_failed(
                     task,
                     "States.Runtime",
-                    "The task's output is nested too deeply",
-                );
-            }
-            Err(error) => {
-                return self.task_failed(
-                    task,
-                    "States.Runtime",
-                    &format!("The task's output is not JSON: {error}"),
+                    &format!("The task's output is {refused}"),
                 );
             }
         };

@@ -100,6 +100,15 @@ impl Trial {
         start: Start,
         before: Before,
     ) -> Result<Option<Trial>, Vec<Diagnostic>> {
+        json::with_room(|| Self::read(definition, name, start, before))
+    }
+
+    fn read(
+        definition: &str,
+        name: Option<&str>,
+        start: Start,
+        before: Before,
+    ) -> Result<Option<Trial>, Vec<Diagnostic>> {
         let root: Value = match crate::definition::root(definition) {
             Ok(root) => root,
             Err(problem) => return Err(vec![problem]),
@@ -187,7 +196,8 @@ impl Trial {
         if let Some(items) = &self.before.items {
             return Some(items.len());
         }
-        let plan = self.execution.map_plan(self.thread(), self.map()?).ok()?;
+        let map = self.map()?;
+        let plan = json::with_room(|| self.execution.map_plan(self.thread(), map)).ok()?;
         plan.items.map(|items| items.values.len())
     }
     /// What a Task calls, with its payload (JSON).
@@ -198,7 +208,7 @@ impl Trial {
         let Kind::Task(task) = &self.state().kind else {
             return Ok(None);
         };
-        match self.execution.plan(self.thread()) {
+        match json::with_room(|| self.execution.plan(self.thread())) {
             Ok(Plan::Task(request)) => Ok(Some((task.resource.clone(), request.payload))),
             Ok(_) => Ok(None),
             Err(_) => Err(Box::new(self.run(None))),
@@ -208,6 +218,10 @@ impl Trial {
     /// Tries the state. A Task, a Map or a Parallel needs an outcome; without one the state ends before it.
     #[must_use]
     pub fn run(&self, outcome: Option<Outcome>) -> Tried {
+        json::with_room(|| self.tried(outcome))
+    }
+
+    fn tried(&self, outcome: Option<Outcome>) -> Tried {
         let mut shown = Map::new();
         shown.insert("input".into(), json!(&*self.thread().input.text));
         let tried = self.attempt(outcome, &mut shown);

@@ -80,7 +80,7 @@ pub(super) fn call(name: &str, arguments: &[Value], scope: &Scope<'_>) -> Answer
         },
         "States.StringToJson" => match text(at(0))?.trim() {
             "" => Ok(Value::Null),
-            text => serde_json::from_str(text).map_err(|e| format!("the text is not JSON: {e}")),
+            text => json::read(text).map_err(|refused| format!("the text is {refused}")),
         },
         "States.JsonToString" => Ok(Value::String(at(0).to_string())),
         "States.MathRandom" => {

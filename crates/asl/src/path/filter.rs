@@ -4,8 +4,8 @@ use crate::number;
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
-/// Nesting of a filter's parentheses and negations.
-const MAX_NESTING: usize = 32;
+/// Maximum nesting of parentheses, negations and filters in a filter.
+pub(super) const MAX_NESTING: usize = 32;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Filter {
@@ -63,10 +63,10 @@ impl PartialEq for Filter {
 }
 
 impl Filter {
-    /// Parses from the opening parenthesis; gives back what follows the closing one.
-    pub(super) fn parse(text: &str) -> Option<(Self, &str)> {
+    /// Parses from the opening parenthesis; gives back what follows the closing one. `depth` counts what is around it.
+    pub(super) fn parse(text: &str, depth: usize) -> Option<(Self, &str)> {
         let inside = text.trim_start().strip_prefix('(')?;
-        let (filter, rest) = or(inside, 0)?;
+        let (filter, rest) = or(inside, depth)?;
         Some((filter, rest.trim_start().strip_prefix(')')?))
     }
 
@@ -168,8 +168,13 @@ impl Operand {
             Self::Element(parts) => (element, parts),
             Self::Document(parts) => (walk.root, parts),
         };
-        match walk.run(from, parts) {
-            Ok(found) => Ok(Some(found.into_owned())),
+        // A filter within a filter walks the document again, while the first walk is under way.
+        let found = json::with_room(|| {
+            let found = walk.run(from, parts)?;
+            walk.own(found)
+        });
+        match found {
+            Ok(found) => Ok(Some(found)),
             Err(error) if walk.visits == 0 => Err(error),
             Err(_) => Ok(None),
         }
@@ -217,7 +222,7 @@ fn unary(text: &str, depth: usize) -> Option<(Filter, &str)> {
         let (filter, rest) = or(rest, depth + 1)?;
         return Some((filter, rest.trim_start().strip_prefix(')')?));
     }
-    let (left, rest) = operand(text)?;
+    let (left, rest) = operand(text, depth)?;
     let after = rest.trim_start();
     if let Some(pattern) = after.strip_prefix("=~") {
         let (pattern, rest) = regex(pattern.trim_start())?;
@@ -225,22 +230,22 @@ fn unary(text: &str, depth: usize) -> Option<(Filter, &str)> {
     }
     for (symbol, operator) in OPERATORS {
         if let Some(rest) = after.strip_prefix(symbol) {
-            let (right, rest) = operand(rest.trim_start())?;
+            let (right, rest) = operand(rest.trim_start(), depth)?;
             return Some((Filter::Compare(left, operator, right), rest));
         }
     }
     (!matches!(left, Operand::Literal(_))).then_some((Filter::Exists(left), rest))
 }
 
-fn operand(text: &str) -> Option<(Operand, &str)> {
+fn operand(text: &str, depth: usize) -> Option<(Operand, &str)> {
     if let Some(rest) = text.strip_prefix('@') {
-        let (parts, function, rest) = parse::parts(rest)?;
+        let (parts, function, rest) = parse::parts(rest, depth + 1)?;
         return function
             .is_none()
             .then_some((Operand::Element(parts), rest));
     }
     if let Some(rest) = text.strip_prefix('$') {
-        let (parts, function, rest) = parse::parts(rest)?;
+        let (parts, function, rest) = parse::parts(rest, depth + 1)?;
         return function
             .is_none()
             .then_some((Operand::Document(parts), rest));

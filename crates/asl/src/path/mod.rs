@@ -233,6 +233,59 @@ mod tests {
     }
 
     #[test]
+    fn filters_nest_and_paths_have_parts_within_their_bounds() {
+        let nested = |depth: usize| "$".to_owned() + &"[?(@".repeat(depth) + &")]".repeat(depth);
+        assert!(Path::parse(&nested(filter::MAX_NESTING + 1)).is_some());
+        assert_eq!(Path::parse(&nested(filter::MAX_NESTING + 2)), None);
+        for open in [
+            "[?(@",
+            "[?(",
+            "[?(!",
+            "[?((",
+            "[?(@ == $",
+            "[?(@.a in $",
+            ".a",
+            "[*]",
+            "..[0]",
+            "['a']",
+        ] {
+            assert_eq!(
+                Path::parse(&("$".to_owned() + &open.repeat(100_000))),
+                None,
+                "{open}"
+            );
+        }
+        for part in [".a", "[*]", "[?(@.a)]", "['a','b']"] {
+            assert!(Path::parse(&("$".to_owned() + &part.repeat(parse::MAX_PARTS))).is_some());
+            assert_eq!(
+                Path::parse(&("$".to_owned() + &part.repeat(parse::MAX_PARTS + 1))),
+                None
+            );
+        }
+    }
+
+    /// The longest paths over the deepest values, in the stack that an execution has.
+    #[test]
+    fn deep_walks_have_room() {
+        let mut value = json!({"a": 1});
+        for _ in 1..json::DEPTH {
+            value = json!({"a": value});
+        }
+        let all = "[?(@.a)]".repeat(parse::MAX_PARTS);
+        let inner = "[?($..a".repeat(30) + &")]".repeat(30);
+        json::with_room(|| {
+            for path in [
+                "$..a".to_owned(),
+                format!("${all}"),
+                format!("$..a{inner}"),
+                format!("${}", ".a".repeat(1_000)),
+            ] {
+                let _ = read(&path, &value);
+            }
+        });
+    }
+
+    #[test]
     fn a_walk_that_multiplies_ends() {
         let mut value = json!(1);
         for _ in 0..100 {

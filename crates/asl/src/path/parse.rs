@@ -22,7 +22,7 @@ pub(super) fn prefix(text: &str) -> Option<(Path, &str)> {
             rest = &rest[end..];
         }
     }
-    let (parts, function, rest) = parts(rest)?;
+    let (parts, function, rest) = parts(rest, 0)?;
     let path = Path {
         root,
         parts,
@@ -40,10 +40,16 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 type Parsed<'a> = (Vec<Part>, Option<Function>, &'a str);
 
-/// Parses parts as long as there are any; the rest is the caller's.
-pub(super) fn parts(mut rest: &str) -> Option<Parsed<'_>> {
+/// Maximum parts of a path. No value nests so deep that more of them could name something.
+pub(crate) const MAX_PARTS: usize = 1_000;
+
+/// Parses parts as long as there are any; the rest is the caller's. `depth` counts the filters around them.
+pub(super) fn parts(mut rest: &str, depth: usize) -> Option<Parsed<'_>> {
     let mut parts = Vec::new();
     loop {
+        if parts.len() > MAX_PARTS {
+            return None;
+        }
         if let Some(after) = rest.strip_prefix("..") {
             parts.push(Part::Descent);
             if after.starts_with('[') {
@@ -65,7 +71,7 @@ pub(super) fn parts(mut rest: &str) -> Option<Parsed<'_>> {
             parts.push(part);
             rest = tail;
         } else if let Some(after) = rest.strip_prefix('[') {
-            let (part, tail) = bracket(after)?;
+            let (part, tail) = bracket(after, depth)?;
             parts.push(part);
             rest = tail;
         } else {
@@ -122,13 +128,13 @@ fn name(text: &str) -> Option<(Part, &str)> {
 }
 
 /// What stands between brackets; `text` begins after the opening one.
-fn bracket(text: &str) -> Option<(Part, &str)> {
+fn bracket(text: &str, depth: usize) -> Option<(Part, &str)> {
     let text = text.trim_start();
     if let Some(rest) = text.strip_prefix('*') {
         return Some((Part::Wildcard, rest.trim_start().strip_prefix(']')?));
     }
     if let Some(rest) = text.strip_prefix('?') {
-        let (filter, rest) = Filter::parse(rest)?;
+        let (filter, rest) = Filter::parse(rest, depth)?;
         return Some((Part::Filter(filter), rest.trim_start().strip_prefix(']')?));
     }
     if text.starts_with(['\'', '"']) {

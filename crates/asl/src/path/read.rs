@@ -4,7 +4,7 @@ use crate::{number::integer, scope::Scope};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 
-/// Values that one path may visit.
+/// Values that one path may visit or copy.
 const MAX_VISITS: usize = 1_000_000;
 
 /// The element that an index means; negative ones count from the end.
@@ -63,9 +63,35 @@ impl<'a> Walk<'a> {
                 .pop()
                 .ok_or_else(|| format!("No results for path: {}", shown(parts)));
         }
-        Ok(Cow::Owned(Value::Array(
-            out.into_iter().map(Cow::into_owned).collect(),
-        )))
+        let mut items = Vec::with_capacity(out.len());
+        for found in out {
+            items.push(self.own(found)?);
+        }
+        Ok(Cow::Owned(Value::Array(items)))
+    }
+
+    /// A copy of what was found, unless it is one. Its values count: many finds within each other are large together.
+    pub(super) fn own(&mut self, found: Cow<'a, Value>) -> Result<Value, String> {
+        if let Cow::Borrowed(value) = found {
+            let mut open = vec![value];
+            while let Some(value) = open.pop() {
+                self.visit()?;
+                match value {
+                    Value::Array(items) => open.extend(items),
+                    Value::Object(map) => open.extend(map.values()),
+                    _ => {}
+                }
+            }
+        }
+        Ok(found.into_owned())
+    }
+
+    fn visit(&mut self) -> Result<(), String> {
+        self.visits = self
+            .visits
+            .checked_sub(1)
+            .ok_or("The path visits too many values")?;
+        Ok(())
     }
 
     fn step(
@@ -76,10 +102,7 @@ impl<'a> Walk<'a> {
         definite: bool,
         out: &mut Vec<Cow<'a, Value>>,
     ) -> Result<(), String> {
-        self.visits = self
-            .visits
-            .checked_sub(1)
-            .ok_or("The path visits too many values")?;
+        self.visit()?;
         let Some(part) = parts.get(at) else {
             out.push(Cow::Borrowed(value));
             return Ok(());
@@ -218,12 +241,7 @@ impl<'a> Walk<'a> {
                     self.descend(next, parts, at, out)?;
                 }
             }
-            _ => {
-                self.visits = self
-                    .visits
-                    .checked_sub(1)
-                    .ok_or("The path visits too many values")?;
-            }
+            _ => self.visit()?,
         }
         Ok(())
     }

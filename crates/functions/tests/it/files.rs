@@ -1,6 +1,6 @@
 //! Files up and down, over real sockets.
 
-use functions::{Job, MAX_ATTEMPTS};
+use functions::{Job, MAX_ATTEMPTS, Places};
 use futures_util::StreamExt;
 use serde_json::json;
 
@@ -123,4 +123,46 @@ async fn a_missing_file_is_not_tried_again_and_its_signature_not_shown() {
     }
     let error = job.download(&url).await.unwrap_err();
     assert_eq!(error.name(), "ServiceUnavailable");
+}
+
+#[tokio::test]
+async fn a_submitters_address_is_read_where_it_may_be_and_nowhere_else() {
+    let (server, other) = (Server::start().await, Server::start().await);
+    let job = Job::from_event(&server.event(json!({}))).unwrap();
+    let none = Places::default();
+    let own = server.put("mine", "mine");
+    let theirs = other.put("theirs", "theirs");
+    let read = async |url: &str, places: &Places| {
+        let download = job.download_from(url, places).await?;
+        download.bytes(100).await
+    };
+    assert_eq!(read(&own, &none).await.unwrap(), "mine");
+    assert_eq!(read("/files/mine", &none).await.unwrap(), "mine");
+    let to_own = format!("{}/files/to/{own}", server.url);
+    assert_eq!(read(&to_own, &none).await.unwrap(), "mine");
+    for url in [
+        theirs.clone(),
+        format!("{}/files/to/{theirs}", server.url),
+        format!("{}/files/to/{to_own}", other.url),
+        format!("{}/graphql", server.url),
+        format!("{}/files/../graphql", server.url),
+        own.replace("http://", "http://user@"),
+        "http://169.254.169.254/latest/meta-data/iam".to_owned(),
+    ] {
+        let error = read(&url, &none).await.unwrap_err();
+        assert_eq!(error.name(), "AddressNotAllowed", "{url}: {error}");
+        assert!(!error.to_string().contains("s3cr3t"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("{}/files/", server.url)),
+            "{error}"
+        );
+    }
+    let allowed = Places::parse(&format!("{}/files/", other.url)).unwrap();
+    assert_eq!(read(&theirs, &allowed).await.unwrap(), "theirs");
+    let to_theirs = format!("{}/files/to/{theirs}", server.url);
+    assert_eq!(read(&to_theirs, &allowed).await.unwrap(), "theirs");
+    let endless = format!("{}/files/to/{}", server.url, "/files/to/".repeat(9));
+    assert!(read(&endless, &none).await.is_err());
 }

@@ -61,6 +61,7 @@ impl Server {
         let router = Router::new()
             .route("/graphql", post(graphql))
             .route("/files/{name}", get(get_file).put(put_file))
+            .route("/files/to/{*url}", get(redirect))
             .layer(DefaultBodyLimit::disable())
             .with_state(server.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -212,6 +213,11 @@ async fn graphql(State(server): State<Server>, headers: HeaderMap, body: Bytes) 
         "getUrl": format!("/files/{id}?signature=get"),
     });
     axum::Json(json!({"data": {"createUpload": upload}})).into_response()
+}
+
+/// Leads to the address in its path.
+async fn redirect(Path(url): Path<String>) -> Response {
+    (StatusCode::FOUND, [("location", url)]).into_response()
 }
 
 async fn put_file(

@@ -60,6 +60,12 @@ impl ApiError {
         ))
     }
 
+    /// On AWS the caller lacks the permission `states:RevealSecrets`.
+    pub(super) fn secrets_hidden() -> ApiError {
+        let message = "revealSecrets is not allowed here: set reveal_secrets = true in [services] of the configuration";
+        ApiError::new("AccessDeniedException", message)
+    }
+
     pub(super) fn invalid_name(name: &str) -> ApiError {
         ApiError::new("InvalidName", format!("Invalid Name: '{name}'"))
     }

@@ -60,8 +60,15 @@ fn status_of(word: &str) -> Option<Status> {
 
 /// What is wrong with a text that should be JSON, in the words of AWS's parser where it can be said so shortly.
 pub(super) fn check_json(text: &str) -> Result<(), String> {
-    let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) else {
+    let Err(refused) = json::check(text) else {
         return Ok(());
+    };
+    let error = match refused.reason {
+        json::Reason::Depth(_) | json::Reason::Range | json::Reason::Surrogate => None,
+        _ => serde_json::from_str::<serde::de::IgnoredAny>(text).err(),
+    };
+    let Some(error) = error else {
+        return Err(format!("the text is {refused}"));
     };
     if text.trim().is_empty() {
         return Err("Invalid execution input.".to_owned());

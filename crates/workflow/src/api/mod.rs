@@ -90,11 +90,15 @@ impl Api {
             )
             .answer();
         };
-        let parameters = match serde_json::from_slice::<Value>(&body) {
+        let parameters = match json::text(&body).and_then(json::read) {
             Ok(parameters @ Value::Object(_)) => parameters,
             _ if body.is_empty() => json!({}),
-            _ => {
+            Ok(_) => {
                 let told = "the request's body must be a JSON object";
+                return ApiError::new("SerializationException", told).answer();
+            }
+            Err(refused) => {
+                let told = format!("the request's body is {refused}");
                 return ApiError::new("SerializationException", told).answer();
             }
         };

@@ -21,6 +21,14 @@ pub(crate) struct NestedOrder {
     input: Option<Value>,
 }
 
+impl NestedOrder {
+    /// Reads a task's payload.
+    pub(crate) fn read(payload: &str) -> Result<NestedOrder, String> {
+        let payload = json::read_made(payload).map_err(|refused| format!("it is {refused}"))?;
+        json::with_room(|| serde_json::from_value(payload)).map_err(|error| error.to_string())
+    }
+}
+
 /// An execution that a task started, or found started by itself.
 pub(crate) struct NestedExecution {
     /// The ARN by which [`Api::nested_end`] and [`Api::nested_stop`] find it.
@@ -43,7 +51,7 @@ impl Api {
         let input = match &order.input {
             None => "{}".to_owned(),
             Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
+            Some(value) => json::write(value),
         };
         let machine = &order.state_machine_arn;
         let machine = if machine.starts_with("arn:") {
@@ -114,13 +122,13 @@ impl Api {
         Ok(if row.status == Status::Succeeded {
             Ok(result)
         } else {
-            Err(("States.TaskFailed".to_owned(), result.to_string()))
+            Err(("States.TaskFailed".to_owned(), json::write(&result)))
         })
     }
 
     fn nested_result(&self, row: &Stored, parsed: bool) -> Value {
         let data = |text: &str| match parsed {
-            true => serde_json::from_str(text).unwrap_or_default(),
+            true => json::read_made(text).unwrap_or_default(),
             false => Value::from(text),
         };
         let millis = |at: i64| json!(timestamp(at).as_millisecond());

@@ -126,8 +126,10 @@ impl<'a> Order<'a> {
             }));
         }
         let text = mock.result.unwrap_or("null");
-        let result = serde_json::from_str(text)
-            .map_err(|_| ApiError::invalid("Mocked result must be valid JSON."))?;
+        let result = json::read(text).map_err(|refused| {
+            let told = "Mocked result must be valid JSON.";
+            ApiError::invalid(format!("{told} It is {refused}"))
+        })?;
         Ok(Some(Outcome::Result(result)))
     }
 }
@@ -177,6 +179,9 @@ impl Api {
             None => match trial.request() {
                 Ok(Some((resource, payload))) => {
                     let services = &self.runner.services;
+                    if order.reveal && services.hides(&resource) {
+                        return Err(ApiError::secrets_hidden());
+                    }
                     match services.exchange(&resource, &payload, order.reveal).await {
                         Some((result, seen)) => {
                             exchange = seen;
@@ -234,7 +239,7 @@ impl Api {
         debug_assert!(matches!(started, Started::New(_)), "the name is new");
         let end = self.engine.end(Some(MACHINE), &name).await?;
         Ok(match end.output {
-            Some(output) => Outcome::Result(serde_json::from_str(&output).unwrap_or_default()),
+            Some(output) => Outcome::Result(json::read_made(&output).unwrap_or_default()),
             None if end.status == Status::TimedOut => Outcome::Error {
                 error: Some("States.Timeout".to_owned()),
                 cause: None,
@@ -320,7 +325,7 @@ fn object(what: &str, text: Option<&str>) -> Result<Map<String, Value>, ApiError
     let Some(text) = text else {
         return Ok(Map::new());
     };
-    match serde_json::from_str(text) {
+    match json::read(text) {
         Ok(Value::Object(fields)) => Ok(fields),
         _ => Err(ApiError::invalid(format!(
             "The {what} must be a JSON object"
@@ -330,7 +335,7 @@ fn object(what: &str, text: Option<&str>) -> Result<Map<String, Value>, ApiError
 
 fn items(text: Option<&str>) -> Result<Option<Vec<Value>>, ApiError> {
     let Some(text) = text else { return Ok(None) };
-    match serde_json::from_str(text) {
+    match json::read(text) {
         Ok(Value::Array(items)) => Ok(Some(items)),
         _ => Err(ApiError::invalid(
             "MapItemReaderData must be a JSON array of the items",
@@ -344,7 +349,7 @@ fn usual_context(start: &Start, trial: &Trial, role: Option<&str>, retries: u32)
     let mut context = json!({
         "Execution": {
             "Id": start.execution_arn,
-            "Input": serde_json::from_str::<Value>(&start.input).unwrap_or_default(),
+            "Input": json::read(&start.input).unwrap_or_default(),
             "Name": start.execution_name,
             "RoleArn": role,
             "StartTime": at,
@@ -390,8 +395,7 @@ const CONTEXT: &[(&str, &[(&str, &str)])] = &[
 fn given_context(text: &str, trial: &Trial) -> Result<Value, ApiError> {
     let wrong =
         |what: String| ApiError::invalid(format!("Invalid Context object provided: {what}"));
-    let context: Value =
-        serde_json::from_str(text).map_err(|_| wrong("it must be valid JSON".to_owned()))?;
+    let context = json::read(text).map_err(|_| wrong("it must be valid JSON".to_owned()))?;
     let Some(fields) = context.as_object() else {
         return Err(wrong("it must be a JSON object".to_owned()));
     };

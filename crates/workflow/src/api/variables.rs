@@ -13,9 +13,9 @@ const TEXTS: &[&str] = &["Comment", "Type", "Resource", "Next", "Default", "Resu
 /// The names of states with the variables that they refer to.
 pub(super) fn references(definition: &str) -> BTreeMap<String, BTreeSet<String>> {
     let mut found = BTreeMap::new();
-    if let Ok(root) = serde_json::from_str::<Value>(definition) {
+    if let Ok(root) = json::read(definition) {
         let jsonata = root["QueryLanguage"] == "JSONata";
-        states(&root, jsonata, &mut found);
+        json::with_room(|| states(&root, jsonata, &mut found));
     }
     found
 }

@@ -116,7 +116,7 @@ impl Engine {
         if !is_name(shown) {
             return Err(EngineError::InvalidName(name.to_owned()));
         }
-        check_json("input", &input)?;
+        let input = check_json("input", input)?;
         if self.inner.is_closed() {
             return Err(EngineError::Closed);
         }

@@ -439,17 +439,21 @@ pub(crate) fn is_name(name: &str) -> bool {
             .any(|c| c.is_whitespace() || c.is_control() || "<>{}[]?*\"#%\\^|~`$&,;:/".contains(c))
 }
 
-fn check_json(what: &'static str, text: &str) -> Result<(), EngineError> {
+/// The text without a byte order mark, if it is JSON within the limits.
+fn check_json(what: &'static str, text: Arc<str>) -> Result<Arc<str>, EngineError> {
     if text.len() > limits::PAYLOAD_BYTES {
         return Err(EngineError::TooLarge {
             what,
             bytes: text.len(),
         });
     }
-    serde_json::from_str::<serde::de::IgnoredAny>(text)
-        .map(|_| ())
-        .map_err(|error| EngineError::NotJson {
-            what,
-            reason: error.to_string(),
-        })
+    let checked = json::check_made(&text).map_err(|refused| EngineError::NotJson {
+        what,
+        reason: refused.to_string(),
+    })?;
+    Ok(if checked.len() == text.len() {
+        text
+    } else {
+        checked.into()
+    })
 }

@@ -295,8 +295,8 @@ pub enum EngineError {
         max = limits::NAME_CHARACTERS
     )]
     InvalidName(String),
-    /// The text is not JSON.
-    #[error("the {what} is not JSON: {reason}")]
+    /// The text is not JSON, or not within its limits.
+    #[error("the {what} is {reason}")]
     NotJson {
         /// The input or the output.
         what: &'static str,

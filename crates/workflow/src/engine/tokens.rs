@@ -30,7 +30,7 @@ impl Engine {
     /// # Errors
     /// [`EngineError::NoSuchTask`] when nothing waits for this token (any more).
     pub async fn task_success(&self, token: &str, output: Arc<str>) -> Result<(), EngineError> {
-        check_json("output", &output)?;
+        let output = check_json("output", output)?;
         self.answer(token, |task| Event::TaskSucceeded {
             task,
             output: output.clone(),

@@ -24,6 +24,7 @@ use uuid::Uuid;
 pub(crate) use super::invoke::{invoke, invoked};
 use super::process::Process;
 use super::{Function, Shared, failure as failed, limits};
+use crate::guard;
 
 /// What the internal listener answers.
 pub(crate) type Answer = Response<Full<Bytes>>;
@@ -70,6 +71,12 @@ pub(super) async fn serve_process(
                 let (function, process) = (function.clone(), process.clone());
                 async move {
                     let path = request.uri().path();
+                    // A web page is no runtime.
+                    let from = guard::check(request.version(), request.uri(), request.headers());
+                    if let Err(refused) = from {
+                        let (status, text) = (refused.status(), refused.to_string());
+                        return Ok(failure(status, "AccessDeniedException", &text));
+                    }
                     let answer = match path.strip_prefix(RUNTIME).map(Route::of) {
                         Some(Some(route)) => {
                             runtime(&function, Some(&process), route, request).await
@@ -271,7 +278,7 @@ fn error_of_trailers(trailers: &HeaderMap) -> Option<(String, Bytes)> {
     let body = trailers
         .get(ERROR_BODY)
         .and_then(|body| STANDARD.decode(body).ok())
-        .filter(|body| serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok());
+        .filter(|body| json::text(body).and_then(json::check).is_ok());
     let body = body.map_or_else(|| failed::payload(&error, ""), Bytes::from);
     Some((error, body))
 }

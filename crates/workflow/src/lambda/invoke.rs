@@ -132,10 +132,11 @@ fn client_context(encoded: &str) -> Result<HeaderValue, Refusal> {
     let not_json =
         || invalid("Client context must be a valid Base64-encoded JSON object.".to_owned());
     let decoded = STANDARD.decode(encoded).map_err(|_| not_json())?;
-    let object: serde_json::Map<String, Value> =
-        serde_json::from_slice(&decoded).map_err(|_| not_json())?;
+    let Ok(Value::Object(object)) = json::text(&decoded).and_then(json::read) else {
+        return Err(not_json());
+    };
     let mut line = String::new();
-    for character in Value::Object(object).to_string().chars() {
+    for character in json::write(&Value::Object(object)).chars() {
         if character.is_ascii() && !character.is_ascii_control() {
             line.push(character);
         } else {
@@ -186,13 +187,16 @@ pub(crate) async fn invoke(
             );
         }
     };
-    if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
-        return failure(
-            StatusCode::BAD_REQUEST,
-            "InvalidRequestContentException",
-            &format!("Could not parse request body into json: {error}"),
-        );
-    }
+    let payload = match json::text(&payload).and_then(json::check) {
+        Ok(text) => payload.slice_ref(text.as_bytes()),
+        Err(refused) => {
+            return failure(
+                StatusCode::BAD_REQUEST,
+                "InvalidRequestContentException",
+                &format!("Could not parse request body into json: it is {refused}"),
+            );
+        }
+    };
     let (mode, extras) = match asked.check() {
         Ok(checked) => checked,
         Err((kind, message)) => return failure(StatusCode::BAD_REQUEST, kind, &message),

@@ -430,7 +430,9 @@ fn not_configured(name: &str) -> String {
     )
 }
 
-fn is_function_name(name: &str) -> bool {
+/// Whether AWS Lambda would take this as the plain name of a function.
+#[must_use]
+pub fn is_function_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
             .bytes()
@@ -438,7 +440,8 @@ fn is_function_name(name: &str) -> bool {
 }
 
 /// The plain name in a name, a partial ARN or an ARN, each with or without a version or alias.
-pub(crate) fn function_name(text: &str) -> &str {
+#[must_use]
+pub fn function_name(text: &str) -> &str {
     let name = match text.split_once(":function:") {
         Some((_, name)) => name,
         None => text.strip_prefix("function:").unwrap_or(text),

@@ -85,7 +85,7 @@ impl AwsService {
             *text = Value::from(text.to_string());
         }
         let target = format!("{}.{}", self.target, capitalized(action));
-        let body_text = Value::Object(arguments).to_string();
+        let body_text = json::write(&Value::Object(arguments));
         let host = match endpoint.port() {
             Some(port) => format!("{}:{port}", endpoint.host_str().unwrap_or_default()),
             None => endpoint.host_str().unwrap_or_default().to_owned(),
@@ -120,7 +120,7 @@ impl AwsService {
                 ));
             }
         };
-        let parsed: Result<Value, _> = serde_json::from_slice(&answer);
+        let parsed = json::text(&answer).and_then(json::read);
         if status != 200 {
             return Err(self.failure(status, &headers, &parsed.unwrap_or_default()));
         }

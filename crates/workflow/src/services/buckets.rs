@@ -75,9 +75,8 @@ async fn object(store: &Arc<dyn ObjectStore>, place: &Place) -> Result<String, S
         ));
     }
     let bytes = found.bytes().await.map_err(failed)?;
-    // Some editors put a byte order mark before the text.
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
-    String::from_utf8(bytes.to_vec())
+    json::text(&bytes)
+        .map(str::to_owned)
         .map_err(|_| format!("the object {} is not UTF-8 text", place.key))
 }
 

@@ -150,8 +150,8 @@ pub(super) async fn invoke(
     arguments: Map<String, Value>,
     exchange: &mut Option<Exchange>,
 ) -> Result<Value, Failure> {
-    let arguments: Arguments =
-        serde_json::from_value(Value::Object(arguments)).map_err(|error| {
+    let arguments: Arguments = json::with_room(|| serde_json::from_value(Value::Object(arguments)))
+        .map_err(|error| {
             runtime(format!(
                 "the arguments of http:invoke cannot be read: {error}"
             ))
@@ -196,7 +196,9 @@ pub(super) async fn invoke(
     }
     let result = json!({
         "Headers": shown,
-        "ResponseBody": serde_json::from_slice(&answer).unwrap_or_else(|_| Value::from(text())),
+        "ResponseBody": json::text(&answer)
+            .and_then(json::read)
+            .unwrap_or_else(|_| Value::from(text())),
         "StatusCode": status.as_u16(),
         "StatusText": status.canonical_reason().unwrap_or_default(),
     });
@@ -205,7 +207,7 @@ pub(super) async fn invoke(
     }
     Err((
         format!("States.Http.StatusCode.{}", status.as_u16()),
-        result.to_string(),
+        json::write(&result),
     ))
 }
 
@@ -265,7 +267,7 @@ fn request(
                 ));
             }
             (BodyEncoding::None, Value::String(text)) => text.clone(),
-            (BodyEncoding::None, value) => value.to_string(),
+            (BodyEncoding::None, value) => json::write(value),
         };
         let kind = match arguments.transform.request_body_encoding {
             BodyEncoding::UrlEncoded => "application/x-www-form-urlencoded",
@@ -381,7 +383,7 @@ fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
-        other => other.to_string(),
+        other => json::write(other),
     }
 }
 

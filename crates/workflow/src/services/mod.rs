@@ -97,7 +97,7 @@ fn service(resource: &Resource) -> Option<(Service, &str, Pattern)> {
 }
 
 fn arguments(resource: &Resource, payload: &str) -> Result<Map<String, Value>, Failure> {
-    match serde_json::from_str(payload) {
+    match json::read_made(payload) {
         Ok(Value::Object(arguments)) => Ok(arguments),
         Ok(Value::Null) => Ok(Map::new()),
         _ => Err((
@@ -122,6 +122,12 @@ impl Services {
                 calls: Arc::default(),
             }),
         }
+    }
+
+    /// Whether the secrets of the connection that this resource uses must stay hidden.
+    pub(crate) fn hides(&self, resource: &Resource) -> bool {
+        let calls = matches!(service(resource), Some((Service::HttpEndpoint, ..)));
+        calls && !self.shared.settings.reveal_secrets
     }
 
     /// Calls an HTTP endpoint, and shows what was sent and what came back. `None`: the resource is none.
@@ -163,11 +169,11 @@ impl Services {
             match answered {
                 Ok(result) if pattern == Pattern::WaitForTaskToken => {
                     responder.started(None);
-                    responder.submitted(result.to_string().into());
+                    responder.submitted(json::write(&result).into());
                 }
                 Ok(result) => {
                     responder.started(None);
-                    responder.succeeded(result.to_string().into());
+                    responder.succeeded(json::write(&result).into());
                 }
                 Err((error, cause)) => {
                     responder.started(None);
@@ -274,7 +280,7 @@ impl Shared {
             // A second installation fails, and then the first one is as good.
             let _ = rustls::crypto::ring::default_provider().install_default();
             let builder = || {
-                reqwest::Client::builder()
+                outgoing::client()
                     .redirect(reqwest::redirect::Policy::none())
                     .user_agent(concat!("jobcast/", env!("CARGO_PKG_VERSION")))
             };

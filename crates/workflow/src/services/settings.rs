@@ -20,6 +20,8 @@ pub struct ServiceSettings {
     pub sqs: Option<Url>,
     /// The connections of `http:invoke`, by name.
     pub connections: BTreeMap<String, Connection>,
+    /// Whether `TestState` may show what the connections add to a request: on AWS the permission `states:RevealSecrets`.
+    pub reveal_secrets: bool,
     /// The buckets of `ItemReader` and `ResultWriter`, by name.
     pub buckets: HashMap<String, Arc<dyn ObjectStore>>,
 }
@@ -32,6 +34,7 @@ impl Default for ServiceSettings {
             dynamodb: None,
             sqs: None,
             connections: BTreeMap::new(),
+            reveal_secrets: false,
             buckets: HashMap::new(),
         }
     }

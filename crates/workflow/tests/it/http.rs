@@ -38,7 +38,7 @@ pub(crate) async fn call(
     let mut request = Request::builder()
         .method(method)
         .uri(path)
-        .header("host", "x");
+        .header("host", "localhost");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -388,7 +388,11 @@ async fn serve(functions: Vec<FunctionConfig>) -> Server {
 impl Server {
     async fn invoke(&self, function: &str, kind: &str, body: String) -> Answer {
         let path = format!("/2015-03-31/functions/{function}/invocations");
-        let headers = [("x-amz-invocation-type", kind), ("x-amz-log-type", "Tail")];
+        let headers = [
+            ("content-type", "application/json"),
+            ("x-amz-invocation-type", kind),
+            ("x-amz-log-type", "Tail"),
+        ];
         call(self.address, "POST", &path, &headers, body).await
     }
 }

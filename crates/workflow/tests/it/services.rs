@@ -325,6 +325,7 @@ fn endpoint(address: SocketAddr) -> ServiceSettings {
     };
     ServiceSettings {
         connections: BTreeMap::from([("billing".to_owned(), connection)]),
+        reveal_secrets: true,
         ..ServiceSettings::default()
     }
 }
@@ -621,12 +622,14 @@ fn a_service_that_is_not_here_is_refused_before_it_runs() {
         ("arn:aws:states:::sqs:sendMessage", true),
         ("arn:aws:states:::sqs:sendMessage.waitForTaskToken", true),
         ("arn:aws:states:::http:invoke", true),
-        ("${FunctionArn}", false),
+        ("${FunctionArn}", true),
         ("arn:aws:states:::sns:publish", false),
         ("arn:aws:states:::ecs:runTask.sync", false),
         ("arn:aws:states:::aws-sdk:s3:getObject", false),
     ] {
-        let definition = json!({"StartAt": "S", "States": {"S": {"Type": "Task", "Resource": resource, "End": true}}});
+        let request = json!({"FunctionName": "f", "StateMachineArn": "m", "TableName": "t", "Key": {}, "Item": {},
+            "QueueUrl": "q", "MessageBody": "m", "Message": "m", "ApiEndpoint": "e", "Method": "GET", "TaskDefinition": "d"});
+        let definition = json!({"StartAt": "S", "States": {"S": {"Type": "Task", "Resource": resource, "Parameters": request, "End": true}}});
         let parsed = Machine::parse("m", definition.to_string().into(), None);
         match parsed {
             Ok(_) => assert!(supported, "{resource}"),
@@ -634,14 +637,9 @@ fn a_service_that_is_not_here_is_refused_before_it_runs() {
                 assert!(!supported, "{resource}: {problems:?}");
                 assert_eq!(problems.len(), 1);
                 let problem = &problems[0];
-                let code = if resource.contains("${") {
-                    "UNRESOLVED_SUBSTITUTION"
-                } else {
-                    "UNSUPPORTED_RESOURCE"
-                };
                 assert_eq!(
                     (problem.code, problem.location.as_str()),
-                    (code, "/States/S/Resource")
+                    ("UNSUPPORTED_RESOURCE", "/States/S/Resource")
                 );
                 assert!(problem.hint.is_some());
             }

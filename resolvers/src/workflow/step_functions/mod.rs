@@ -225,6 +225,10 @@ impl Workflow for StepFunctionsWorkflow {
         Ok(())
     }
 
+    fn keeps_first_token(&self) -> bool {
+        true
+    }
+
     async fn redrive(&self, name: &str) -> Result<(), WorkflowError> {
         let (job_type, arn) = self.arn(name).await?;
         self.shared.calls.redrive(&arn, name).await?;

@@ -30,7 +30,7 @@ pub(super) struct Steps {
 
 impl Steps {
     pub(super) fn new(definition: &str) -> Steps {
-        let root: Value = serde_json::from_str(definition).unwrap_or_default();
+        let root = json::read(definition).unwrap_or_default();
         let states = root["States"].as_object().into_iter().flatten();
         let top = states.map(|(name, state)| {
             let branches = state["Branches"].as_array().map_or(0, Vec::len);

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// The token of the task that waits in the top-level state `step`.
 pub(super) fn waiting(definition: &str, step: &str, history: &[Value]) -> Option<String> {
-    let root: Value = serde_json::from_str(definition).ok()?;
+    let root = json::read(definition).ok()?;
     let state = &root["States"][step];
     let template = ["Parameters", "Arguments"]
         .iter()
@@ -21,7 +21,7 @@ pub(super) fn waiting(definition: &str, step: &str, history: &[Value]) -> Option
         match kind {
             "TaskScheduled" if inside => {
                 let parameters = event["taskScheduledEventDetails"]["parameters"].as_str();
-                request = parameters.and_then(|text| serde_json::from_str(text).ok());
+                request = parameters.and_then(|text| json::read_made(text).ok());
             }
             "TaskSucceeded" | "TaskFailed" | "TaskTimedOut" if inside => request = None,
             "TaskStateExited" | "ExecutionAborted" | "ExecutionTimedOut" | "ExecutionFailed" => {
@@ -30,7 +30,8 @@ pub(super) fn waiting(definition: &str, step: &str, history: &[Value]) -> Option
             _ => {}
         }
     }
-    find(template, &request?)
+    let request: Value = request?;
+    json::with_room(|| find(template, &request))
 }
 
 /// The value that stands where the template puts the token.

@@ -38,7 +38,7 @@ async fn a_task_without_a_mock_is_really_done() {
 async fn a_definition_s_problems_are_told_with_their_places() {
     let door = Door::in_memory().await;
     let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B", "Wrong": 1}, "C": {"Type": "Task",
-        "Resource": "arn:aws:states:::sns:publish", "End": true}}})
+        "Resource": "arn:aws:states:::sns:publish", "Parameters": {"Message": "m"}, "End": true}}})
     .to_string();
     let told = |with: Value| {
         let mut parameters = json!({"definition": definition});
@@ -53,7 +53,7 @@ async fn a_definition_s_problems_are_told_with_their_places() {
         .map(|one| one["location"].as_str().unwrap())
         .collect();
     assert!(
-        places.contains(&"/States/A/Wrong") && places.contains(&"/States/A/Next"),
+        places == ["/States/A", "/States/A/Next", "/States/C"],
         "{all}"
     );
     assert_eq!(
@@ -69,7 +69,7 @@ async fn a_definition_s_problems_are_told_with_their_places() {
         (1, &json!(true))
     );
 
-    let missing = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:::glue:startJobRun", "End": true}}});
+    let missing = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "arn:aws:states:::glue:startJobRun", "Parameters": {"JobName": "j"}, "End": true}}});
     let parameters = json!({"definition": missing.to_string()});
     let quiet = door
         .call("ValidateStateMachineDefinition", parameters.clone())

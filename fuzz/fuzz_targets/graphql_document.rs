@@ -1,0 +1,9 @@
+//! A GraphQL document through its bounds and rules: no panic, no deep recursion, and errors that are short.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    if let Ok(text) = std::str::from_utf8(data) {
+        let errors = jobcast::graphql::check_document(text).err();
+        assert!(errors.is_none_or(|errors| errors.len() < 64 * 1024));
+    }
+});

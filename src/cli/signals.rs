@@ -1,0 +1,78 @@
+//! What ends a command from outside: a signal, or a reader of its output that went away. The work is dropped then, and with it what it did
+//! to the terminal.
+
+use std::future::Future;
+use std::io::{ErrorKind, IsTerminal, stdout};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, fstat};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::error::CliError;
+use super::output::end_without_reader;
+
+/// Does the work unless a signal comes first: Ctrl-C, SIGTERM, and on a terminal its end (SIGHUP) and SIGQUIT.
+pub(super) async fn until_interrupted<T>(
+    work: impl Future<Output = Result<T, CliError>>,
+    said: impl FnOnce() -> String,
+) -> Result<T, CliError> {
+    let kinds = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+        SignalKind::quit(),
+    ];
+    // Elsewhere they may be ignored on purpose, as by nohup.
+    let kinds = if stdout().is_terminal() {
+        &kinds
+    } else {
+        &kinds[..2]
+    };
+    // Each future is cancel-safe: a signal that came belongs to the process's end.
+    let mut signals = Vec::new();
+    for kind in kinds {
+        let mut signal = signal(*kind).map_err(CliError::Runtime)?;
+        signals.push(Box::pin(async move {
+            signal.recv().await;
+            kind.as_raw_value()
+        }));
+    }
+    tokio::select! {
+        done = work => done,
+        (signal, ..) = futures_util::future::select_all(signals) => {
+            Err(CliError::Interrupted { signal, said: said() })
+        }
+        () = reader_is_gone() => end_without_reader(),
+    }
+}
+
+/// Ready when standard output is a pipe that nobody reads any more: a watch may have nothing to print for hours.
+async fn reader_is_gone() {
+    let is_pipe = fstat(stdout()).is_ok_and(|about| {
+        matches!(
+            FileType::from_raw_mode(about.st_mode),
+            FileType::Fifo | FileType::Socket
+        )
+    });
+    if is_pipe {
+        // The thread ends with the process.
+        let _ = tokio::task::spawn_blocking(wait_for_reader_to_go).await;
+    } else {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn wait_for_reader_to_go() {
+    let out = stdout();
+    loop {
+        let mut pipes = [PollFd::new(&out, PollFlags::empty())];
+        match poll(&mut pipes, None) {
+            Err(error) if std::io::Error::from(error).kind() == ErrorKind::Interrupted => {}
+            Ok(_)
+                if !pipes[0]
+                    .revents()
+                    .intersects(PollFlags::ERR | PollFlags::HUP) => {}
+            _ => return,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Text in styles, for the outputs. What goes into a [`Text`] is made printable on its way in, and only a `Text` comes out with escape
+//! sequences, those of its styles: no command can print other people's text raw. It is no `Display`, so that it cannot go in twice.
+
+use std::fmt::Display;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::Value;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use crate::printable::{printable, printable_json, printable_lines};
+
+pub(super) const PLAIN: Style = Style::new();
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
+pub(super) const GREEN: Style = AnsiColor::Green.on_default();
+pub(super) const RED: Style = AnsiColor::Red.on_default();
+pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
+pub(super) const CYAN: Style = AnsiColor::Cyan.on_default();
+
+/// Printable text with the sequences of its styles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Text(String);
+
+/// What a [`Text`] is made of: another one, or anything else that can be written, which becomes printable and has one line.
+pub(super) trait Part {
+    fn add_to(self, text: &mut Text);
+}
+
+impl Part for Text {
+    fn add_to(self, text: &mut Text) {
+        text.0.push_str(&self.0);
+    }
+}
+
+impl<T: Display> Part for T {
+    fn add_to(self, text: &mut Text) {
+        text.0.push_str(&printable(&self.to_string()));
+    }
+}
+
+/// A [`Text`] of parts, one after the other.
+macro_rules! text {
+    ($($part:expr),* $(,)?) => {{
+        let mut text = $crate::cli::text::Text::default();
+        $(text.add($part);)*
+        text
+    }};
+}
+pub(super) use text;
+
+impl Text {
+    /// Adds a part at the end.
+    pub(super) fn add(&mut self, part: impl Part) {
+        part.add_to(self);
+    }
+
+    /// Several lines, each printable.
+    pub(super) fn lines(text: &str) -> Text {
+        Text(printable_lines(text))
+    }
+
+    /// A JSON document over several lines.
+    pub(super) fn json(value: &Value) -> Text {
+        Text(printable_json(&format!("{value:#}")).into_owned())
+    }
+
+    /// Several texts, each on a line of its own.
+    pub(super) fn stacked(lines: impl IntoIterator<Item = Text>) -> Text {
+        let lines: Vec<String> = lines.into_iter().map(|line| line.0).collect();
+        Text(lines.join("\n"))
+    }
+
+    /// The text with its sequences.
+    pub(super) fn styled(&self) -> &str {
+        &self.0
+    }
+
+    /// The text without its sequences.
+    pub(super) fn unstyled(&self) -> String {
+        anstream::adapter::strip_str(&self.0).to_string()
+    }
+}
+
+/// A part in a style; the style goes away where it cannot be shown.
+pub(super) fn paint(style: Style, part: impl Part) -> Text {
+    let mut text = Text(style.render().to_string());
+    part.add_to(&mut text);
+    text.0.push_str(&style.render_reset().to_string());
+    text
+}
+
+/// Columns that a text takes on a terminal: two for wide characters and emoji, none for what combines with the character before.
+pub(super) fn width(text: &str) -> usize {
+    UnicodeWidthStr::width(&*printable(text))
+}
+
+/// The text with spaces behind it up to so many columns.
+pub(super) fn padded(text: &str, columns: usize) -> String {
+    let gap = columns.saturating_sub(width(text));
+    format!("{text}{}", " ".repeat(gap))
+}
+
+/// Printable text of at most so many columns on one line; what is cut off shows as `…`.
+pub(super) fn shorten(text: &str, most: usize) -> String {
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = printable(&line).into_owned();
+    if line.width() <= most {
+        return line;
+    }
+    let room = most.saturating_sub(1);
+    // A cluster may be narrower than its characters one by one, never wider: a cut by them fits.
+    let (mut end, mut used) = (0, 0);
+    for (at, c) in line.char_indices() {
+        used += c.width().unwrap_or(0);
+        if used > room {
+            break;
+        }
+        end = at + c.len_utf8();
+    }
+    let kept = line[..end].trim_end_matches(['\u{200d}', ' ']);
+    format!("{kept}{}", if most == 0 { "" } else { "…" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_styles_come_out_with_sequences() {
+        let hostile = "\u{1b}[2J\u{9b}31m\nx";
+        let text = text![
+            "a ",
+            hostile,
+            paint(RED, hostile),
+            paint(BOLD, paint(DIM, 7))
+        ];
+        let bare = text.unstyled();
+        assert_eq!(bare, r"a \u{1b}[2J\u{9b}31m\nx\u{1b}[2J\u{9b}31m\nx7");
+        assert!(text.styled().contains(&RED.render().to_string()));
+        assert!(!text.styled().contains("\u{1b}[2J"));
+    }
+
+    #[test]
+    fn texts_are_measured_in_columns() {
+        for (text, columns) in [
+            ("abc", 3),
+            ("東京", 4),
+            ("e\u{301}", 1),
+            ("👩\u{200d}🚀", 2),
+            ("👍", 2),
+            ("\u{1b}", 6),
+            ("", 0),
+        ] {
+            assert_eq!(width(text), columns, "{text:?}");
+        }
+        assert_eq!(padded("東", 4), "東  ");
+    }
+
+    #[test]
+    fn long_texts_fit_on_a_line() {
+        for (text, most, short) in [
+            ("a  b\nc", 5, "a b c"),
+            ("abcdef", 5, "abcd…"),
+            ("äöüßé", 5, "äöüßé"),
+            ("東京都", 6, "東京都"),
+            ("東京都", 5, "東京…"),
+            ("東京都", 4, "東…"),
+            ("e\u{301}e\u{301}e\u{301}", 2, "e\u{301}…"),
+            ("👩\u{200d}🚀abc", 3, "👩…"),
+            ("abc", 1, "…"),
+            ("abc", 0, ""),
+        ] {
+            assert_eq!(shorten(text, most), short, "{text:?} {most}");
+            assert!(width(&shorten(text, most)) <= most);
+        }
+    }
+}

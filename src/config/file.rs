@@ -1,0 +1,109 @@
+//! Reading the file: its encoding, and mistakes named with the place and with what was meant.
+
+use std::path::Path;
+
+use super::{ConfigError, File};
+use crate::nearest::nearest;
+
+/// Sections with keys of their own, as a line before a key; the first is the top of the file.
+pub(super) const SECTIONS: &[&str] = &[
+    "",
+    "[functions.NAME]",
+    "[auth]",
+    "[[auth.api_keys]]",
+    "[auth.oidc]",
+    "[aws]",
+    "[limits]",
+    "[broker]",
+    "[services]",
+    "[services.connections.NAME]",
+];
+
+pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
+    let text = workflow::read_text(path).map_err(|source| ConfigError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    parse(&text).map_err(|(source, hint)| ConfigError::Parse {
+        path: path.to_path_buf(),
+        source: Box::new(source),
+        hint,
+    })
+}
+
+/// The file, or what is wrong with it and what may have been meant.
+pub(super) fn parse(text: &str) -> Result<File, (toml::de::Error, String)> {
+    toml::from_str(text).map_err(|error| {
+        let hint = hint(error.message());
+        (error, hint)
+    })
+}
+
+/// The keys of a section: an unknown key is answered with the known ones.
+pub(super) fn keys(section: &str) -> Vec<String> {
+    let error = toml::from_str::<File>(&format!("{section}\nno_such_key = 1"));
+    let message = error.err().map(|error| error.message().to_owned());
+    let known = message
+        .as_deref()
+        .and_then(|message| message.split_once("expected"));
+    let names = known.map(|(_, names)| names.split('`').skip(1).step_by(2));
+    names.into_iter().flatten().map(str::to_owned).collect()
+}
+
+/// What may have been meant by a key that is not known here.
+fn hint(message: &str) -> String {
+    let Some(key) = message
+        .strip_prefix("unknown field `")
+        .and_then(|rest| rest.split('`').next())
+    else {
+        return String::new();
+    };
+    let here: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+    if let Some(meant) = nearest(key, here) {
+        return format!("\nDid you mean `{meant}`?");
+    }
+    let sections = SECTIONS.iter().map(|section| (*section, keys(section)));
+    let homes = sections.filter(|(_, keys)| keys.iter().any(|known| known == key));
+    let homes: Vec<&str> = homes.map(|(section, _)| section).collect();
+    match homes[..] {
+        [] => String::new(),
+        ["", ..] => format!("\n`{key}` belongs to the top of the file, before the first section."),
+        _ => format!("\n`{key}` belongs into {}.", homes.join(" or ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_are_not_known_are_answered_with_what_was_meant() {
+        for (text, meant) in [
+            ("lisen = 1", "Did you mean `listen`?"),
+            ("[limits]\nconections = 1", "Did you mean `connections`?"),
+            ("[functions.a]\ncomand = []", "Did you mean `command`?"),
+            ("[function.a]\ncommand = []", "Did you mean `functions`?"),
+            ("connections = 1", "`connections` belongs into [limits]"),
+            (
+                "[limits]\nlisten = \"127.0.0.1:1\"",
+                "`listen` belongs to the top of the file",
+            ),
+            ("command = []", "`command` belongs into [functions.NAME]"),
+            (
+                "[auth]\njwks_url = \"x\"",
+                "`jwks_url` belongs into [auth.oidc]",
+            ),
+        ] {
+            let (_, hint) = parse(text).expect_err(text);
+            assert!(hint.contains(meant), "{text}: {hint}");
+        }
+        assert_eq!(parse("port = 1").expect_err("unknown").1, "");
+    }
+
+    #[test]
+    fn every_section_has_keys() {
+        for section in SECTIONS {
+            assert!(!keys(section).is_empty(), "{section}");
+        }
+    }
+}

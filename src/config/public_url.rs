@@ -1,0 +1,240 @@
+//! `public_url`: the address under which clients reach the public listener, through whatever proxies there are. It is checked at the start,
+//! since every address that is given out begins with it.
+
+use std::fmt;
+
+use reqwest::Url;
+use workflow::guard::is_loopback;
+
+/// The address of the service for its clients: `https://jobs.example.com`, or with a path, `https://example.com/jobs`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// Without a slash at its end.
+    text: String,
+    origin: String,
+    path: String,
+    is_loopback: bool,
+}
+
+/// Why a text is no such address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPublic {
+    /// No `http://` or `https://`.
+    #[error("it must begin with http:// or https://")]
+    Scheme,
+    /// White space, control characters or `\`.
+    #[error("it must have no white space, control characters or \\")]
+    Character,
+    /// A query.
+    #[error("it must have no query (?…)")]
+    Query,
+    /// A fragment.
+    #[error("it must have no fragment (#…)")]
+    Fragment,
+    /// User information.
+    #[error("it must have no user name or password (…@)")]
+    User,
+    /// A path that is written in a form that proxies would change.
+    #[error("its path must have no empty segments, `.` or `..`")]
+    Path,
+    /// No host, or no valid one.
+    #[error("it has no valid host or port")]
+    Host,
+}
+
+impl PublicUrl {
+    /// Reads an address.
+    ///
+    /// # Errors
+    /// [`NotPublic`].
+    pub fn parse(text: &str) -> Result<PublicUrl, NotPublic> {
+        if text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\') {
+            return Err(NotPublic::Character);
+        }
+        let (scheme, rest) = text.split_once("://").ok_or(NotPublic::Scheme)?;
+        if !["http", "https"]
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+        {
+            return Err(NotPublic::Scheme);
+        }
+        for (mark, wrong) in [('?', NotPublic::Query), ('#', NotPublic::Fragment)] {
+            if rest.contains(mark) {
+                return Err(wrong);
+            }
+        }
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if authority.contains('@') {
+            return Err(NotPublic::User);
+        }
+        if authority.is_empty() || authority.ends_with(':') {
+            return Err(NotPublic::Host);
+        }
+        let path = path.trim_end_matches('/');
+        let dots = |segment: &str| {
+            let segment = segment.to_ascii_lowercase().replace("%2e", ".");
+            matches!(segment.as_str(), "" | "." | "..")
+        };
+        if !path.is_empty() && path.split('/').any(dots) {
+            return Err(NotPublic::Path);
+        }
+        let url = Url::parse(text).map_err(|_| NotPublic::Host)?;
+        let host = url
+            .host_str()
+            .filter(|host| !host.is_empty())
+            .ok_or(NotPublic::Host)?;
+        if url.port() == Some(0) {
+            return Err(NotPublic::Host);
+        }
+        Ok(PublicUrl {
+            text: url.as_str().trim_end_matches('/').to_owned(),
+            origin: url.origin().ascii_serialization(),
+            path: url.path().trim_end_matches('/').to_owned(),
+            is_loopback: is_loopback(host),
+        })
+    }
+
+    /// The whole of it, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its origin, as browsers send it.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Its path, without a slash at its end: empty, or `/jobs`.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether it names this machine alone.
+    pub fn is_loopback(&self) -> bool {
+        self.is_loopback
+    }
+}
+
+impl fmt::Debug for PublicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicUrl({})", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_clients_can_come_by() {
+        for (text, whole, origin, path, loopback) in [
+            (
+                "https://jobs.example.com",
+                "https://jobs.example.com",
+                "https://jobs.example.com",
+                "",
+                false,
+            ),
+            (
+                "https://jobs.example.com/",
+                "https://jobs.example.com",
+                "https://jobs.example.com",
+                "",
+                false,
+            ),
+            (
+                "HTTPS://Jobs.Example.com:443/a/b//",
+                "https://jobs.example.com/a/b",
+                "https://jobs.example.com",
+                "/a/b",
+                false,
+            ),
+            (
+                "http://example.com:8080/jobs",
+                "http://example.com:8080/jobs",
+                "http://example.com:8080",
+                "/jobs",
+                false,
+            ),
+            (
+                "https://bücher.example/söt",
+                "https://xn--bcher-kva.example/s%C3%B6t",
+                "https://xn--bcher-kva.example",
+                "/s%C3%B6t",
+                false,
+            ),
+            (
+                "http://[2001:db8::1]:80",
+                "http://[2001:db8::1]",
+                "http://[2001:db8::1]",
+                "",
+                false,
+            ),
+            (
+                "http://127.0.0.1:9000",
+                "http://127.0.0.1:9000",
+                "http://127.0.0.1:9000",
+                "",
+                true,
+            ),
+            (
+                "http://localhost/jobs",
+                "http://localhost/jobs",
+                "http://localhost",
+                "/jobs",
+                true,
+            ),
+            (
+                "http://[::1]:1",
+                "http://[::1]:1",
+                "http://[::1]:1",
+                "",
+                true,
+            ),
+        ] {
+            let url = PublicUrl::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            let found = (url.as_str(), url.origin(), url.path(), url.is_loopback());
+            assert_eq!(found, (whole, origin, path, loopback), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_cannot_be_one() {
+        for (text, wrong) in [
+            ("", NotPublic::Scheme),
+            ("jobs.example.com", NotPublic::Scheme),
+            ("jobs.example.com:8080", NotPublic::Scheme),
+            ("//jobs.example.com", NotPublic::Scheme),
+            ("/jobs", NotPublic::Scheme),
+            ("http:jobs.example.com", NotPublic::Scheme),
+            ("ftp://x", NotPublic::Scheme),
+            ("ws://x", NotPublic::Scheme),
+            ("file:///tmp", NotPublic::Scheme),
+            ("javascript://x", NotPublic::Scheme),
+            ("http://", NotPublic::Host),
+            ("http:///jobs", NotPublic::Host),
+            ("http://:8080", NotPublic::Host),
+            ("http://x:", NotPublic::Host),
+            ("http://x:0", NotPublic::Host),
+            ("http://x:70000", NotPublic::Host),
+            ("http://x:a", NotPublic::Host),
+            ("http://a b", NotPublic::Character),
+            (" http://x", NotPublic::Character),
+            ("http://x\n", NotPublic::Character),
+            ("http://x\t/", NotPublic::Character),
+            ("http://x\\y", NotPublic::Character),
+            ("http://x/?a=1", NotPublic::Query),
+            ("http://x?", NotPublic::Query),
+            ("http://x/#a", NotPublic::Fragment),
+            ("http://user@x", NotPublic::User),
+            ("http://user:password@x/", NotPublic::User),
+            ("http://@x", NotPublic::User),
+            ("http://x/a/../b", NotPublic::Path),
+            ("http://x/./b", NotPublic::Path),
+            ("http://x/a//b", NotPublic::Path),
+            ("http://x/%2e%2e/b", NotPublic::Path),
+        ] {
+            assert_eq!(PublicUrl::parse(text).err(), Some(wrong), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! What settings must be, alone and beside one another, so that a server with them can work. Each rule has a name, which is the settings', and
+//! one sentence for who breaks it; the tests have a value on both sides of each. What only one module can judge, such as the address of the
+//! broker, is judged there.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+use resolvers::Role;
+use sha2::{Digest, Sha256};
+use workflow::lambda::{function_name, is_function_name};
+
+use super::{Config, Function, UPLOADS};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Shortest time that finished jobs are kept.
+pub const SHORTEST_RETENTION: Duration = Duration::from_secs(60);
+/// Longest time that finished jobs are kept: a hundred years.
+pub const LONGEST_RETENTION: Duration = DAY.saturating_mul(36_525);
+/// Shortest time that the functions of a job may report.
+pub const SHORTEST_REPORT_LIFE: Duration = Duration::from_secs(60);
+/// Longest time that the functions of a job may report: that of an execution on AWS.
+pub const LONGEST_REPORT_LIFE: Duration = DAY.saturating_mul(366);
+/// Shortest time between two readings of the watched jobs.
+pub const SHORTEST_REPAIR: Duration = Duration::from_millis(100);
+/// Longest time between two readings of the watched jobs.
+pub const LONGEST_REPAIR: Duration = DAY;
+/// Longest time of one invocation, as on AWS Lambda.
+pub const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
+/// Maximum number of processes of a function.
+pub const MOST_PROCESSES: usize = 1_000;
+/// Maximum length of the prefix of the broker's channels.
+pub const PREFIX_BYTES: usize = 64;
+
+/// A rule: the sentence that says how a configuration breaks it.
+type Rule = fn(&Config) -> Option<String>;
+
+/// The rules by the settings that they are about.
+pub(super) const RULES: &[(&str, Rule)] = &[
+    ("listen, internal_listen", listeners),
+    ("retention", |config| {
+        within(
+            "retention",
+            config.retention,
+            SHORTEST_RETENTION,
+            LONGEST_RETENTION,
+        )
+    }),
+    ("report_life", |config| {
+        within(
+            "report_life",
+            config.report_life,
+            SHORTEST_REPORT_LIFE,
+            LONGEST_REPORT_LIFE,
+        )
+    }),
+    ("repair_every", |config| {
+        within(
+            "repair_every",
+            config.repair_every?,
+            SHORTEST_REPAIR,
+            LONGEST_REPAIR,
+        )
+    }),
+    ("data, state_machines", data_and_machines),
+    ("sample_addresses, samples", |config| {
+        (!config.sample_addresses.is_empty() && !config.samples).then(|| {
+            "sample_addresses says what the samples read, and samples is false: remove one of them".to_owned()
+        })
+    }),
+    ("sample_addresses", |config| {
+        let parsed = functions::Places::parse(&config.sample_addresses.join(" "));
+        parsed
+            .err()
+            .map(|error| format!("sample_addresses: {error}"))
+    }),
+    ("limits", limits),
+    ("broker.prefix", prefix),
+    ("auth.api_keys", api_keys),
+    ("functions", |config| {
+        config.functions.iter().find_map(|(name, function)| {
+            let problem = function_named(name).or_else(|| function_set(function))?;
+            Some(format!("[functions.{}]: {problem}", key(name)))
+        })
+    }),
+    ("functions, one name twice", |config| {
+        let mut known = BTreeSet::new();
+        let twice = config.functions.keys().map(|name| function_name(name));
+        let twice = twice.into_iter().find(|name| !known.insert(*name))?;
+        Some(format!(
+            "the function `{twice}` is configured twice: by its name and by its ARN; keep [functions.{twice}]"
+        ))
+    }),
+    ("services", services),
+    ("services.buckets", buckets),
+    ("services.connections", connections),
+    ("aws", aws),
+];
+
+/// The first rule that is broken, as a sentence.
+pub(super) fn broken(config: &Config) -> Option<String> {
+    RULES.iter().find_map(|(_, rule)| rule(config))
+}
+
+/// A name as TOML writes it.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if bare {
+        name.to_owned()
+    } else {
+        format!("{name:?}")
+    }
+}
+
+fn within(name: &str, value: Duration, least: Duration, most: Duration) -> Option<String> {
+    let shown = |duration| humantime::format_duration(duration).to_string();
+    (value < least || value > most).then(|| {
+        format!(
+            "{name} is {}, and it must be from {} to {}",
+            shown(value),
+            shown(least),
+            shown(most)
+        )
+    })
+}
+
+fn listeners(config: &Config) -> Option<String> {
+    let (public, internal) = (config.listen, config.internal_listen);
+    let same_host = public.ip() == internal.ip() || public.ip().is_unspecified();
+    (public.port() != 0 && public.port() == internal.port() && same_host && config.aws.is_none()).then(|| {
+        let free = SocketAddr::new(internal.ip(), 0);
+        format!("listen is {public} and internal_listen is {internal}, and both cannot have port {}: leave internal_listen out, or give it another port ({free} takes a free one)", public.port())
+    })
+}
+
+/// A path with nothing left in it that could hide where it leads, links aside.
+fn plain(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    if let Ok(found) = absolute.canonicalize() {
+        return found;
+    }
+    let mut plain = PathBuf::new();
+    for part in absolute.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+fn data_and_machines(config: &Config) -> Option<String> {
+    let machines = config.state_machines.as_ref()?;
+    (plain(machines).starts_with(plain(&config.data))).then(|| {
+        format!("state_machines is {}, inside of data ({}): what is in the data directory belongs to the server alone; move one of them", machines.display(), config.data.display())
+    })
+}
+
+fn limits(config: &Config) -> Option<String> {
+    let limits = config.limits;
+    let usual = crate::session::Settings::default();
+    let all = limits.connections.unwrap_or(usual.connections);
+    match limits.connections_per_caller {
+        _ if limits.connections == Some(0) => Some("connections of [limits] is 0, and then nobody could watch: it must be at least 1".to_owned()),
+        Some(0) => Some("connections_per_caller of [limits] is 0, and then nobody could watch: it must be at least 1".to_owned()),
+        Some(each) if each > all => Some(format!("connections_per_caller of [limits] is {each}, more than all connections together ({all}): lower it, or raise connections")),
+        _ => None,
+    }
+}
+
+fn prefix(config: &Config) -> Option<String> {
+    let prefix = config.broker.prefix.as_ref()?;
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    if config.broker.url.is_none() {
+        return Some("prefix of [broker] is set and url is not: without a broker nothing has the prefix; add url, or remove prefix".to_owned());
+    }
+    (prefix.is_empty() || prefix.len() > PREFIX_BYTES || !prefix.bytes().all(letters)).then(|| {
+        format!("prefix of [broker] is `{prefix}`, and it must have 1 to {PREFIX_BYTES} letters, digits, `-`, `_`, `.` or `:`")
+    })
+}
+
+fn api_keys(config: &Config) -> Option<String> {
+    let mut known = BTreeSet::new();
+    for (at, key) in config.auth.api_keys.iter().enumerate() {
+        let subject = &key.subject;
+        let roles: BTreeSet<&str> = key.roles.iter().map(|role| name(*role)).collect();
+        let most = job::limits::OWNER_BYTES;
+        let problem = if !known.insert(key.sha256) {
+            "is the same key as one before it: remove one of them".to_owned()
+        } else if key.sha256[..] == Sha256::digest("")[..] {
+            "is the SHA-256 of an empty text: hash the key itself (printf %s KEY | sha256sum)"
+                .to_owned()
+        } else if subject.is_empty()
+            || subject.len() > most
+            || subject.chars().any(char::is_control)
+        {
+            format!(
+                "has a subject that cannot be an owner: it must have 1 to {most} bytes and no control characters"
+            )
+        } else if roles.is_empty() {
+            "has no roles, and then nobody may do anything with it: give it one, such as roles = [\"submitter\"]".to_owned()
+        } else if roles.len() < key.roles.len() {
+            "has a role twice: name each once".to_owned()
+        } else {
+            continue;
+        };
+        return Some(format!(
+            "number {} of [[auth.api_keys]] (subject `{subject}`) {problem}",
+            at + 1
+        ));
+    }
+    None
+}
+
+fn name(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "viewer",
+        Role::Submitter => "submitter",
+        Role::Operator => "operator",
+        Role::Admin => "admin",
+        Role::Publisher => "publisher",
+    }
+}
+
+/// What is wrong with a function's name.
+fn function_named(name: &str) -> Option<String> {
+    (!is_function_name(function_name(name)))
+        .then(|| "a function's name has 1 to 64 letters, digits, `-` or `_`".to_owned())
+}
+
+/// What is wrong with a function's settings.
+fn function_set(function: &Function) -> Option<String> {
+    let Function {
+        command,
+        concurrency,
+        timeout,
+        init_timeout,
+        environment,
+        pass_environment,
+        directory,
+    } = function;
+    if command.first().is_some_and(String::is_empty) {
+        return Some("the first part of command is empty, and it must be a program".to_owned());
+    }
+    if let Some(count) = concurrency.filter(|count| !(1..=MOST_PROCESSES).contains(count)) {
+        return Some(format!(
+            "concurrency is {count}, and it must be from 1 to {MOST_PROCESSES}"
+        ));
+    }
+    if let Some(timeout) =
+        timeout.filter(|timeout| timeout.is_zero() || *timeout > LONGEST_INVOCATION)
+    {
+        return Some(format!(
+            "timeout is {}, and it must be longer than nothing and at most 15m, as on AWS Lambda",
+            humantime::format_duration(timeout)
+        ));
+    }
+    if init_timeout.is_some_and(|timeout| timeout.is_zero()) {
+        return Some("init_timeout is 0s, and then no process could start".to_owned());
+    }
+    let set = [
+        ("concurrency", concurrency.is_some()),
+        ("init_timeout", init_timeout.is_some()),
+        ("environment", !environment.is_empty()),
+        ("pass_environment", !pass_environment.is_empty()),
+    ];
+    if let Some((name, _)) = set.into_iter().find(|(_, set)| *set && command.is_empty()) {
+        return Some(format!(
+            "{name} is of processes that the server starts, and there is no command: add one, or remove {name} and let outside processes attach"
+        ));
+    }
+    let wrong = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
+    if let Some(name) = environment.keys().chain(pass_environment).find(wrong) {
+        return Some(format!(
+            "environment or pass_environment has `{name}`, which cannot be the name of a variable"
+        ));
+    }
+    if let Some((name, _)) = environment.iter().find(|(_, value)| value.contains('\0')) {
+        return Some(format!(
+            "{name} of environment holds a NUL character, which no variable can"
+        ));
+    }
+    match directory {
+        Some(directory) if !directory.is_dir() && !command.is_empty() => Some(format!(
+            "directory is {}, and there is no such directory",
+            directory.display()
+        )),
+        _ => None,
+    }
+}
+
+fn services(config: &Config) -> Option<String> {
+    let services = &config.services;
+    match (&services.access_key_id, &services.secret_access_key) {
+        (Some(_), None) => {
+            return Some(
+                "access_key_id of [services] is set and secret_access_key is not: they go together"
+                    .to_owned(),
+            );
+        }
+        (None, Some(_)) => {
+            return Some(
+                "secret_access_key of [services] is set and access_key_id is not: they go together"
+                    .to_owned(),
+            );
+        }
+        _ => {}
+    }
+    let region = services.region.as_ref()?;
+    (!is_region(region))
+        .then(|| format!("region of [services] is `{region}`, and it must be like eu-west-1"))
+}
+
+fn is_region(region: &str) -> bool {
+    !region.is_empty()
+        && region
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn buckets(config: &Config) -> Option<String> {
+    let data = plain(&config.data);
+    config.services.buckets.iter().find_map(|(name, directory)| {
+        let place = plain(directory);
+        let problem = if name == UPLOADS {
+            "holds what was uploaded already: take another name".to_owned()
+        } else if place.starts_with(&data) || data.starts_with(&place) {
+            format!("is {}, and state machines would reach the data directory ({}) through it: choose a directory beside it", directory.display(), config.data.display())
+        } else {
+            return None;
+        };
+        Some(format!("{} of services.buckets {problem}", key(name)))
+    })
+}
+
+fn connections(config: &Config) -> Option<String> {
+    config.services.connections.iter().find_map(|(name, connection)| {
+        let header = connection.headers.iter().find(|(name, value)| {
+            HeaderName::try_from(name.as_str()).is_err() || HeaderValue::try_from(value.as_str()).is_err()
+        });
+        let problem = match header {
+            // Its value is a secret.
+            Some((header, _)) => format!("header `{header}` cannot be sent: a name has letters, digits and `-`, and a value is on one line"),
+            None if connection.allow.is_empty() => "allow is empty, and then nothing may be called: name the addresses, such as allow = [\"https://api.example.com/v1\"]".to_owned(),
+            None => return None,
+        };
+        Some(format!("[services.connections.{}]: {problem}", key(name)))
+    })
+}
+
+fn aws(config: &Config) -> Option<String> {
+    let aws = config.aws.as_ref()?;
+    let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if !(3..=255).contains(&aws.table.len()) || !aws.table.bytes().all(letters) {
+        return Some(format!(
+            "table of [aws] is `{}`, and the name of a DynamoDB table has 3 to 255 letters, digits, `-`, `_` or `.`",
+            aws.table
+        ));
+    }
+    if !is_region(aws.region()) {
+        return Some(format!(
+            "region of [aws] is `{}`, and it must be like eu-west-1",
+            aws.region()
+        ));
+    }
+    let bucket = aws.bucket.as_ref()?;
+    let letters =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    (!(3..=63).contains(&bucket.len()) || !bucket.bytes().all(letters)).then(|| {
+        format!("bucket of [aws] is `{bucket}`, and the name of an S3 bucket has 3 to 63 small letters, digits, `-` or `.`")
+    })
+}
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

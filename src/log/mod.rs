@@ -1,0 +1,154 @@
+//! The log: to standard error, as text for a person or one JSON object a line. What is logged may come from anybody, and cannot forge a line or
+//! act on a terminal.
+
+pub mod filter;
+
+use std::fmt::Debug;
+use std::io::{self, IsTerminal, Stderr, Write};
+
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{FormatFields, Writer, debug_fn};
+
+use crate::config::LogFormat;
+use crate::printable::{printable, printable_json};
+use filter::FilterError;
+
+/// Begins to log. To be called once in a process.
+///
+/// # Errors
+/// The filter is not one.
+pub fn init(filter: &str, format: LogFormat) -> Result<(), FilterError> {
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter::parse(filter)?)
+        // A line that cannot be written is lost: to complain of it where it cannot be written either is a panic, in whatever was at work.
+        .log_internal_errors(false);
+    match format {
+        LogFormat::Json => builder
+            .with_writer(|| JsonLines(io::stderr()))
+            .json()
+            .flatten_event(true)
+            .init(),
+        LogFormat::Text => {
+            let colours = io::stderr().is_terminal() && may_colour(|name| std::env::var(name).ok());
+            builder
+                .with_writer(io::stderr)
+                .fmt_fields(fields())
+                .with_ansi(colours)
+                .with_target(false)
+                .init();
+        }
+    }
+    Ok(())
+}
+
+/// Whether the environment leaves colours to a terminal.
+fn may_colour(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let is = |name: &str, value: &str| variable(name).as_deref() == Some(value);
+    variable("NO_COLOR").is_none_or(|value| value.is_empty())
+        && !is("CLICOLOR", "0")
+        && variable("TERM").is_some_and(|term| term != "dumb")
+}
+
+/// The fields of an event, on one line whatever is in them.
+fn fields() -> impl for<'writer> FormatFields<'writer> {
+    debug_fn(
+        |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
+            let text = format!("{value:?}");
+            let text = printable(&text);
+            match field.name() {
+                "message" => write!(writer, "{text}"),
+                name => write!(writer, "{name}={text}"),
+            }
+        },
+    )
+    .delimited(" ")
+}
+
+/// Writes lines of JSON; an event comes in one piece.
+struct JsonLines(Stderr);
+
+impl Write for JsonLines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        self.0.write_all(printable_json(&text).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Buffer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().expect("not poisoned").extend(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_logged_forges_a_line() {
+        let buffer = Buffer::default();
+        let writer = buffer.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .fmt_fields(fields())
+            .with_ansi(false)
+            .finish();
+        let hostile = "x\n2026-01-01T00:00:00Z ERROR forged\u{1b}]0;t\u{7}\u{9b}\u{202e}";
+        tracing::subscriber::with_default(subscriber, || {
+            let span = tracing::info_span!("request", job = %hostile);
+            let _entered = span.enter();
+            tracing::info!(error = %hostile, text = hostile, debug = ?hostile, count = 7, "{hostile}");
+        });
+        let text =
+            String::from_utf8(buffer.0.lock().expect("not poisoned").clone()).expect("UTF-8");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            !text
+                .trim_end()
+                .contains(|c: char| c.is_control() || c == '\u{202e}'),
+            "{text:?}"
+        );
+        assert!(
+            text.contains(r"x\n2026") && text.contains(" count=7"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn colours_are_for_terminals_that_want_them() {
+        let with = |pairs: &'static [(&str, &str)]| {
+            may_colour(move |name| {
+                pairs
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(with(&[("TERM", "xterm")]));
+        assert!(with(&[
+            ("TERM", "xterm"),
+            ("NO_COLOR", ""),
+            ("CLICOLOR", "1")
+        ]));
+        assert!(!with(&[("TERM", "dumb")]));
+        assert!(!with(&[]));
+        assert!(!with(&[("TERM", "xterm"), ("NO_COLOR", "1")]));
+        assert!(!with(&[("TERM", "xterm"), ("CLICOLOR", "0")]));
+    }
+}

@@ -1,0 +1,49 @@
+//! What somebody may have meant who wrote a name that is not known.
+
+/// The known name that is most like `name`, if one is so much like it that a slip of the finger is likely.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = |name: &str| name.to_lowercase().replace('-', "_");
+    let name = folded(name);
+    let distance = |known: &str| strsim::damerau_levenshtein(&name, &folded(known));
+    let nearest = known
+        .into_iter()
+        .map(|known| (distance(known), known))
+        .min();
+    // A third of a name may be wrong, and two letters of a short one.
+    let (distance, known) = nearest?;
+    let most = (name.chars().count() / 3).max(if name.len() > 3 { 2 } else { 1 });
+    Some(known).filter(|_| distance <= most)
+}
+
+/// `; did you mean …?`, or nothing.
+pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(name, known).map_or_else(String::new, |known| format!("; did you mean `{known}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_recognized_and_strangers_are_not() {
+        let known = [
+            "listen",
+            "internal_listen",
+            "log",
+            "log_format",
+            "retention",
+        ];
+        for (name, meant) in [
+            ("lisen", Some("listen")),
+            ("Listen", Some("listen")),
+            ("log-format", Some("log_format")),
+            ("retenton", Some("retention")),
+            ("lgo", Some("log")),
+            ("port", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(name, known), meant, "{name}");
+        }
+        assert_eq!(nearest("x", []), None);
+    }
+}
