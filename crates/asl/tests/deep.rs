@@ -39,7 +39,9 @@ fn of(state: Value) -> Value {
 }
 
 /// One state of each kind, with what it does to its input.
-fn machines() -> Vec<(Value, fn(&str) -> String)> {
+/// A machine, and what its output is for an input.
+type Case = (Value, fn(&str) -> String);
+fn machines() -> Vec<Case> {
     let same = |text: &str| text.to_owned();
     let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true, "Parameters": {"in.$": "$"}}}});
     vec![

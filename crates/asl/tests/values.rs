@@ -414,7 +414,7 @@ fn any_value_passes_through_an_expression() {
         let exact = |n: i128| i64::try_from(n).map_or(json!(n as f64), Value::from);
         for (text, want) in [
             ("$states.input.v", value.clone()),
-            ("[[$states.input.v]][0]", json!([value])),
+            ("[$states.input][0].v", value.clone()),
             ("{'x': $states.input.v}.x", value.clone()),
             ("$merge([{'y': 1}, $states.input]).v", value.clone()),
             (

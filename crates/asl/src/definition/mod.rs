@@ -106,7 +106,7 @@ impl StateMachine {
     fn read_here(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
         let root = match root(text) {
             Ok(root) => root,
-            Err(problem) => return (None, false, vec![problem]),
+            Err(problem) => return (None, false, vec![*problem]),
         };
         let mut reader = reader::Reader::new(kind);
         reader.problems.extend(duplicates::find(text));
@@ -227,7 +227,12 @@ pub fn validate_as(text: &str, kind: Type) -> Vec<Diagnostic> {
     }
 }
 
-pub(crate) fn root(text: &str) -> Result<Value, Diagnostic> {
+/// The definition as JSON: an object.
+pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
+    read_root(text).map_err(Box::new)
+}
+#[expect(clippy::result_large_err, reason = "boxed by its only caller")]
+fn read_root(text: &str) -> Result<Value, Diagnostic> {
     if text.len() > MAX_DEFINITION {
         return Err(Diagnostic::error(
             reader::SCHEMA,

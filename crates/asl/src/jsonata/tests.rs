@@ -861,7 +861,7 @@ fn the_deepest_evaluation_fits_a_small_stack() {
         "($f := function($x){{ $x <= 0 ? $string({}) : $map([1], function($i) {{ $f($x-1) }}) }}; $f(600))",
         "[".repeat(20) + "1" + &"]".repeat(20)
     );
-    let nested = "($f := function($v, $n) { $n = 0 ? $v : $f([[$v]], $n - 1) }; $string($f(1, 390)) = $string($f(1, 390)) and $f(1, 390) = $f(1, 390))";
+    let nested = "($f := function($v, $n) { $n = 0 ? $v : $f([[$v]], $n - 1) }; $string($f(1, 1000)) = $string($f(1, 1000)) and $f(1, 1000) = $f(1, 1000))";
     let thread = std::thread::Builder::new().stack_size(500_000);
     let run = move || {
         let error = run(&deep).unwrap_err();

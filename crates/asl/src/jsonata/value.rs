@@ -12,7 +12,7 @@ pub(super) const MAX_ITEMS: usize = 873_782;
 /// Maximum bytes of one text, at 8 for each of [`MAX_ITEMS`]: AWS makes a text of 2^22 characters, and none of 2^23.
 pub(super) const MAX_BYTES: usize = MAX_ITEMS * 8;
 /// Maximum depth of the arrays and objects that an expression makes, so that no walk exhausts the stack.
-pub(super) const MAX_DEPTH: u32 = 400;
+pub(super) const MAX_DEPTH: u32 = json::MADE_DEPTH as u32;
 
 /// A value.
 #[derive(Debug, Clone)]
@@ -181,13 +181,13 @@ impl<'a> Value<'a> {
             Json::Array(items) => Self::array(
                 items
                     .into_iter()
-                    .map(Self::from_owned)
+                    .map(|item| level(|| Self::from_owned(item)))
                     .collect::<Outcome<_>>()?,
             )?,
             Json::Object(fields) => {
                 let mut object = Object::default();
                 for (key, value) in fields {
-                    object.set(key.into(), Self::from_owned(value)?)?;
+                    object.set(key.into(), level(|| Self::from_owned(value))?)?;
                 }
                 Self::Object(Rc::new(object))
             }
