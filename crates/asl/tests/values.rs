@@ -352,7 +352,7 @@ fn a_map_runs_over_the_pairs_of_an_object() {
 }
 
 /// Random values, unless `JOBCAST_CASES` says how many.
-const CASES: u64 = 200;
+const CASES: u64 = 40;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
