@@ -1,3 +1,5 @@
+use std::num::NonZeroUsize;
+
 use super::*;
 
 /// Reads a configuration beside an empty directory `machines`.

@@ -11,6 +11,8 @@ use super::plan::Plan;
 
 /// The key under which a GraphQL error carries its code.
 const CODE: &str = "code";
+/// The key under which it says when a caller that came too often may come back, in seconds.
+const RETRY_AFTER: &str = "retryAfterSeconds";
 
 /// A use case's error, for GraphQL. A fault of the server's own is logged here, with its cause.
 pub fn to_graphql(error: resolvers::Error) -> async_graphql::Error {
@@ -31,6 +33,14 @@ pub fn coded(message: impl Into<String>, code: &str) -> async_graphql::Error {
         source: None,
         extensions: Some(extensions),
     }
+}
+
+/// An error of a caller that comes too often: `extensions.retryAfterSeconds` says when there is room again.
+pub(super) fn throttled(message: impl Into<String>, seconds: f64) -> async_graphql::Error {
+    let mut error = coded(message, "Throttled");
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set(RETRY_AFTER, seconds);
+    error
 }
 
 /// What is wrong with a request: it is not executed for that.
@@ -110,7 +120,11 @@ pub fn error_json(error: &ServerError) -> serde_json::Value {
         // What has no code of ours comes from the GraphQL library: an argument is wrong.
         _ => "ValidationError",
     };
-    entry(&error.message, code, &error.locations, &error.path)
+    let mut json = entry(&error.message, code, &error.locations, &error.path);
+    if let Some(seconds) = extensions.and_then(|extensions| extensions.get(RETRY_AFTER)) {
+        json["extensions"][RETRY_AFTER] = json!(seconds);
+    }
+    json
 }
 
 /// An array with one error, as JSON text: what ends an operation before it began.

@@ -9,7 +9,7 @@ use job::{Job, JobId};
 use resolvers::jobs::{ReportProgress, SubmitJob};
 use resolvers::{Caller, Resolvers};
 
-use super::error::{coded, to_graphql};
+use super::error::{coded, throttled, to_graphql};
 use super::object::{JobObject, SubmitJobResult, UploadObject, WatchTokenObject};
 use super::rate::SubmitRate;
 use super::scalar::AwsJson;
@@ -78,7 +78,7 @@ fn take(ctx: &Context<'_>, caller: &Caller, jobs: usize) -> async_graphql::Resul
     let taken = ctx
         .data::<Arc<SubmitRate>>()?
         .take(&caller.subject, jobs, Instant::now());
-    taken.map_err(|too_fast| coded(too_fast.to_string(), "Throttled"))
+    taken.map_err(|too_fast| throttled(too_fast.to_string(), too_fast.retry_after()))
 }
 
 #[Object]

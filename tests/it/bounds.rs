@@ -122,8 +122,11 @@ async fn one_caller_submits_no_faster_than_allowed() {
     let batch = vec![json!({ "type": "no-such-type" }); job::limits::BATCH];
     let answers = client.data(submit, json!({ "inputs": batch })).await;
     assert_eq!(answers.as_array().unwrap().len(), job::limits::BATCH);
-    let (code, message) = client.error(submit, json!({ "inputs": batch })).await;
+    let answer = client.ask(submit, json!({ "inputs": batch })).await;
+    let (code, message) = crate::kit::code_of(&answer).unwrap();
     assert_eq!(code, "Throttled");
+    let seconds = &answer["errors"][0]["extensions"]["retryAfterSeconds"];
+    assert!(seconds.as_f64().unwrap() > 0.0, "{answer}");
     assert!(
         message.contains("one caller may submit 1 a second"),
         "{message}"

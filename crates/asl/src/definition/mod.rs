@@ -227,14 +227,9 @@ pub fn validate_as(text: &str, kind: Type) -> Vec<Diagnostic> {
     }
 }
 
-/// The definition as JSON: an object.
 pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
-    read_root(text).map_err(Box::new)
-}
-#[expect(clippy::result_large_err, reason = "boxed by its only caller")]
-fn read_root(text: &str) -> Result<Value, Diagnostic> {
     if text.len() > MAX_DEFINITION {
-        return Err(Diagnostic::error(
+        return Err(Box::new(Diagnostic::error(
             reader::SCHEMA,
             "",
             format!(
@@ -244,33 +239,32 @@ fn read_root(text: &str) -> Result<Value, Diagnostic> {
         )
         .with_hint(
             "move parts into state machines of their own and start them with states:startExecution",
-        ));
+        )));
     }
     if text.trim().is_empty() {
-        return Err(Diagnostic::error(
-            reader::SCHEMA,
-            "",
-            "Definition must be a valid JSON object",
-        )
-        .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
+        return Err(Box::new(
+            Diagnostic::error(reader::SCHEMA, "", "Definition must be a valid JSON object")
+                .with_hint("write {\"StartAt\": …, \"States\": {…}}"),
+        ));
     }
     let root = json::read(text).map_err(|refused| {
         let (line, column) = (refused.line, refused.column);
-        Diagnostic::error(
+        let problem = Diagnostic::error(
             "INVALID_JSON_DESCRIPTION",
             "",
             format!("The definition is {refused}"),
+        );
+        Box::new(
+            problem
+                .at(line, column)
+                .with_hint("mend the text at this place"),
         )
-        .at(line, column)
-        .with_hint("mend the text at this place")
     })?;
     if !root.is_object() {
-        return Err(Diagnostic::error(
-            reader::SCHEMA,
-            "",
-            "Definition must be a valid JSON object",
-        )
-        .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
+        return Err(Box::new(
+            Diagnostic::error(reader::SCHEMA, "", "Definition must be a valid JSON object")
+                .with_hint("write {\"StartAt\": …, \"States\": {…}}"),
+        ));
     }
     Ok(root)
 }
