@@ -46,6 +46,12 @@ const SUITES: &[Suite] = &[
         ],
     },
     Suite {
+        name: "values",
+        about: "10,000 random values through expressions of JSONata, to their last digit",
+        environment: &[("JOBCAST_CASES", "10000")],
+        command: &["cargo", "test", "-p", "asl", "--test", "values", "--locked"],
+    },
+    Suite {
         name: "json-doors",
         about: "JSON at its bounds, 1,000 random texts, through every door that takes it",
         environment: &[("JOBCAST_CASES", "1000")],

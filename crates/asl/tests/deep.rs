@@ -130,15 +130,12 @@ fn every_kind_of_state_takes_a_value_of_any_depth() {
             assert_eq!(run(&pass, &text), (Status::Succeeded, text), "{output}");
         }
     }
-    // What JSONata makes itself nests less deeply.
+    // What JSONata makes itself nests as deeply.
     let mut parse =
         of(json!({"Type": "Pass", "Output": "{% $parse($string($states.input)) %}", "End": true}));
     parse["QueryLanguage"] = json!("JSONata");
-    for text in both(300) {
-        assert_eq!(run(&parse, &text), (Status::Succeeded, text));
-    }
     for text in both(json::DEPTH) {
-        assert_eq!(run(&parse, &text).0, Status::Failed);
+        assert_eq!(run(&parse, &text), (Status::Succeeded, text));
     }
     // What is sent to a function may be one level deeper than its answer.
     let call = of(

@@ -1,5 +1,5 @@
 //! Values on their way through states: integers of 64 bits in either query language, numbers out of a field's range, and objects as items of a
-//! Map.
+//! Map. `JOBCAST_CASES` is the number of random values, `JOBCAST_TEST_SEED` where they begin.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod simulation;
 use asl::{StateMachine, Task};
@@ -348,5 +348,110 @@ fn a_map_runs_over_the_pairs_of_an_object() {
     ] {
         let found = outcome(&definition, &input).map(|text| serde_json::from_str(&text).unwrap());
         assert_eq!(found, Ok::<Value, _>(want), "{definition}");
+    }
+}
+
+/// Random values, unless `JOBCAST_CASES` says how many.
+const CASES: u64 = 40;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+/// Numbers in an order that looks random (xorshift).
+struct Random(u64);
+impl Random {
+    fn next(&mut self, below: u64) -> u64 {
+        for (left, by) in [(true, 13), (false, 7), (true, 17)] {
+            self.0 ^= if left { self.0 << by } else { self.0 >> by };
+        }
+        self.0 % below
+    }
+    /// An integer of 64 bits, most often near one where a double or a shorter integer ends.
+    fn integer(&mut self) -> i64 {
+        let edges = [
+            0,
+            1 << 31,
+            1 << 32,
+            1 << 53,
+            1 << 62,
+            i64::MAX,
+            i64::MIN,
+            -(1 << 53),
+        ];
+        match self.next(3) {
+            0 => self.0 as i64,
+            _ => edges[self.next(8) as usize].wrapping_add(self.next(5) as i64 - 2),
+        }
+    }
+    fn value(&mut self, depth: u64) -> Value {
+        match self.next(if depth == 0 { 4 } else { 7 }) {
+            0 => self.integer().into(),
+            1 => [json!(true), json!(false), json!(null)][self.next(3) as usize].clone(),
+            2 => json!(format!("t{}\u{e9}\u{1f600}", self.next(9))),
+            3 => json!(self.next(1 << 20) as f64 / 1024.0 + 0.5 / 1024.0),
+            4 => (0..self.next(4) + 2)
+                .map(|_| self.value(depth - 1))
+                .collect(),
+            _ => {
+                let fields =
+                    (0..self.next(4) + 1).map(|n| (format!("k{n}"), self.value(depth - 1)));
+                Value::Object(fields.collect())
+            }
+        }
+    }
+}
+
+/// What an expression only passes on comes out as it was, to the last digit, and integers calculate as integers.
+#[test]
+fn any_value_passes_through_an_expression() {
+    let seed = number("JOBCAST_TEST_SEED").unwrap_or(1).max(1);
+    let mut random = Random(seed);
+    for case in 0..number("JOBCAST_CASES").unwrap_or(CASES) {
+        let (value, a, b) = (random.value(3), random.integer(), random.integer());
+        let input = json!({"v": value, "a": a, "b": b});
+        let wide = i128::from(a);
+        let exact = |n: i128| i64::try_from(n).map_or(json!(n as f64), Value::from);
+        for (text, want) in [
+            ("$states.input.v", value.clone()),
+            ("[$states.input][0].v", value.clone()),
+            ("{'x': $states.input.v}.x", value.clone()),
+            ("$merge([{'y': 1}, $states.input]).v", value.clone()),
+            (
+                "($f := function($x) { $x }; $f($states.input.v))",
+                value.clone(),
+            ),
+            ("$lookup($states.input, 'v')", value.clone()),
+            ("($states.input ~> |$|{'z': 1}|).v", value.clone()),
+            ("$states.input.v = $states.input.v", json!(true)),
+            ("$parse($string($states.input)).v", value.clone()),
+            ("$number($string($states.input.a))", json!(a)),
+            (
+                "$states.input.a + $states.input.b",
+                exact(wide + i128::from(b)),
+            ),
+            (
+                "$states.input.a - $states.input.b",
+                exact(wide - i128::from(b)),
+            ),
+            (
+                "$sum([$states.input.a, $states.input.b])",
+                exact(wide + i128::from(b)),
+            ),
+            ("-$states.input.a", exact(-wide)),
+            ("$states.input.a < $states.input.b", json!(a < b)),
+            ("$states.input.a = $states.input.b", json!(a == b)),
+            ("$max([$states.input.a, $states.input.b])", json!(a.max(b))),
+            (
+                "$sort([$states.input.a, $states.input.b])[0]",
+                json!(a.min(b)),
+            ),
+        ] {
+            let state = json!({"Type": "Pass", "Output": format!("{{% {text} %}}"), "End": true});
+            let found = outcome(&jsonata(state), &input);
+            let found = found.unwrap_or_else(|error| panic!("{text} of {input}: {error:?}"));
+            let found: Value = serde_json::from_str(&found).unwrap();
+            assert_eq!(found, want, "case {case} from {seed}: {text} of {input}");
+        }
     }
 }

@@ -21,6 +21,7 @@ mod state;
 pub(crate) mod substitution;
 mod task;
 mod variables;
+mod words;
 
 use crate::{Diagnostic, Resource, Severity, execution::Kind as Type};
 use model::{Graph, Kind, Language, State, TaskState};

@@ -1,17 +1,16 @@
 //! Evaluates a tree: one call of [`Machine::evaluate`] for each part, within the bounds that AWS sets. Paths are walked in `walk`; the functions
 //! that JSONata and AWS name are in `native`.
 use super::{
+    content::{self, Style, Walk},
     function::{Frame, Function},
     native,
-    node::{Kind, Node, Pairs, Stage},
-    number::Number,
-    value::{self, MAX_ITEMS, Object, Style, Tuple, Value, Walk},
-    wrong::{MEMORY, Outcome, STACK, TIME, Wrong, quoted},
+    node::{Kind, Node, Stage},
+    value::{MAX_ITEMS, Object, Tuple, Value, deeper},
+    wrong::{MEMORY, Outcome, STACK, TIME, Wrong},
 };
 use crate::scope::{Dice, Variables};
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -19,7 +18,7 @@ use std::{
 /// Maximum depth of evaluations within evaluations: AWS adds 100 numbers in one expression, and not 101.
 pub(super) const MAX_STACK: usize = 100;
 /// Maximum depth of calls within calls: functions such as `$map` call functions without an evaluation in between.
-const MAX_CALLS: usize = 500;
+pub(super) const MAX_CALLS: usize = 500;
 /// Time allowed for one expression, as on AWS.
 const MAX_TIME: Duration = Duration::from_secs(1);
 /// Steps from one look at the clock to the next.
@@ -27,7 +26,7 @@ const STEPS: u32 = 256;
 /// Maximum bytes of all texts, arrays and objects that one expression makes, those included that it forgets again.
 const MAX_MADE: usize = 512 * 1024 * 1024;
 /// Bytes of a value's place in an array or a frame.
-const PLACE: usize = 32;
+pub(super) const PLACE: usize = 32;
 /// Maximum frames that functions refer to: they live until the evaluation ends.
 const MAX_HELD: usize = 500_000;
 
@@ -44,7 +43,7 @@ pub(super) struct Machine<'a> {
     started: Instant,
     allowed: Duration,
     depth: Cell<usize>,
-    calls: Cell<usize>,
+    pub(super) calls: Cell<usize>,
     steps: Cell<u32>,
     made: Cell<usize>,
     /// Frames that functions refer to, and which may refer to these functions in turn.
@@ -153,7 +152,7 @@ impl<'a> Machine<'a> {
         if value.is_undefined() {
             return "undefined".to_owned();
         }
-        value::json_text(self, value, Style::Exact).unwrap_or_else(|_| "…".to_owned())
+        content::json_text(self, value, Style::Exact).unwrap_or_else(|_| "…".to_owned())
     }
     /// What `$string` makes of a value.
     pub(super) fn string_of(&self, value: &Value<'a>, style: Style) -> Outcome<Value<'a>> {
@@ -161,11 +160,11 @@ impl<'a> Machine<'a> {
             Value::Undefined | Value::Str(_) | Value::Text(_) => Ok(value.clone()),
             Value::Function(_) => self.text(""),
             Value::Number(n) if !n.double().is_finite() => Err(Wrong::new("D3001")),
-            other => self.text(value::json_text(self, other, style)?),
+            other => self.text(content::json_text(self, other, style)?),
         }
     }
     pub(super) fn equal(&self, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
-        value::equal(self, a, b)
+        content::equal(self, a, b)
     }
     /// Whether a value counts as true; nothing does not.
     pub(super) fn truthy(&self, value: &Value<'a>) -> Outcome<bool> {
@@ -183,7 +182,7 @@ impl<'a> Machine<'a> {
             Value::Object(object) => object.len() > 0,
             Value::JsonArray(_) | Value::List(_) | Value::Tuples(_) => {
                 for item in value.clone().into_items().iter() {
-                    if value::level(|| self.truthy(&item))? {
+                    if content::level(|| self.truthy(&item))? {
                         return Ok(true);
                     }
                 }
@@ -207,7 +206,7 @@ impl<'a> Machine<'a> {
     pub(super) fn label(&self, slot: usize) -> &'a str {
         self.labels.get(slot).map_or("", String::as_str)
     }
-    fn lookup(&self, name: &str, frame: &Rc<Frame<'a>>) -> Value<'a> {
+    pub(super) fn lookup(&self, name: &str, frame: &Rc<Frame<'a>>) -> Value<'a> {
         if let Some(value) = frame.lookup(name) {
             return value;
         }
@@ -254,7 +253,7 @@ impl<'a> Machine<'a> {
         if self.depth.get() > MAX_STACK {
             return Err(Wrong::bound(STACK));
         }
-        let mut result = value::level(|| self.part(node, input, frame))?;
+        let mut result = content::level(|| self.part(node, input, frame))?;
         for stage in &node.predicate {
             if let Stage::Filter(predicate) = stage {
                 result = self.filter(predicate, result, frame)?;
@@ -362,7 +361,7 @@ impl<'a> Machine<'a> {
                     lambda,
                     input: input.clone(),
                     frame: Rc::clone(frame),
-                    depth: value::deeper(input.depth())?,
+                    depth: deeper(input.depth())?,
                 }))
             }
             Kind::Thunk(call) => Value::Function(Rc::new(Function::Thunk {
@@ -406,6 +405,10 @@ impl<'a> Machine<'a> {
             if value.is_undefined() {
                 continue;
             }
+            let is_whole = parts.len() == 1 && !cons && !matches!(part.kind, Kind::Array(_));
+            if is_whole && matches!(value, Value::List(_)) {
+                return Ok(value.into_plain());
+            }
             match value.items() {
                 Some(found) if !matches!(part.kind, Kind::Array(_)) => {
                     for item in found.iter() {
@@ -420,485 +423,6 @@ impl<'a> Machine<'a> {
             list.cons = cons;
         }
         Ok(array)
-    }
-
-    fn binary(
-        &self,
-        sign: &'static str,
-        lhs: &'a Node,
-        rhs: &'a Node,
-        input: &Value<'a>,
-        frame: &Rc<Frame<'a>>,
-    ) -> Outcome<Value<'a>> {
-        let left = self.evaluate(lhs, input, frame)?;
-        if let "and" | "or" = sign {
-            let first = self.truthy(&left)?;
-            if first == (sign == "or") {
-                return Ok(Value::Bool(first));
-            }
-            let right = self.evaluate(rhs, input, frame)?;
-            return Ok(Value::Bool(self.truthy(&right)?));
-        }
-        let right = self.evaluate(rhs, input, frame)?;
-        self.operation(sign, &left, &right)
-            .map_err(|wrong| wrong.token(sign))
-    }
-    fn operation(&self, sign: &str, left: &Value<'a>, right: &Value<'a>) -> Outcome<Value<'a>> {
-        let missing = left.is_undefined() || right.is_undefined();
-        Ok(match sign {
-            "=" | "!=" => Value::Bool(!missing && self.equal(left, right)? == (sign == "=")),
-            "&" => self.concatenated(left, right)?,
-            "in" => {
-                let mut found = false;
-                if !missing {
-                    for item in right.clone().into_items().iter() {
-                        self.visit()?;
-                        found |= item.is_same(left);
-                    }
-                }
-                Value::Bool(found)
-            }
-            ".." => self.range(left, right)?,
-            "<" | "<=" | ">" | ">=" => self.comparison(sign, left, right)?,
-            _ => {
-                let number = |value: &Value<'a>, code| match value.as_number()? {
-                    None if !value.is_undefined() => Err(Wrong::new(code).value(self.named(value))),
-                    n => Ok(n),
-                };
-                let (left, right) = (number(left, "T2001")?, number(right, "T2002")?);
-                let (Some(left), Some(right)) = (left, right) else {
-                    return Ok(Value::Undefined);
-                };
-                Value::Number(match sign {
-                    "+" => left.add(right),
-                    "-" => left.subtract(right),
-                    "*" => left.multiply(right),
-                    "/" => left.divide(right),
-                    _ => left.modulo(right),
-                })
-            }
-        })
-    }
-    fn concatenated(&self, left: &Value<'a>, right: &Value<'a>) -> Outcome<Value<'a>> {
-        let left = self.string_of(left, Style::Text)?;
-        let right = self.string_of(right, Style::Text)?;
-        let (left, right) = (
-            left.as_str().unwrap_or_default(),
-            right.as_str().unwrap_or_default(),
-        );
-        if left.len() + right.len() > value::MAX_BYTES {
-            return Err(Wrong::bound(MEMORY));
-        }
-        self.text([left, right].concat())
-    }
-    fn range(&self, left: &Value<'a>, right: &Value<'a>) -> Outcome<Value<'a>> {
-        let whole = |value: &Value<'a>, code| match value.any_number() {
-            Some(n) if n.is_integer() => Ok(Some(n)),
-            None if value.is_undefined() => Ok(None),
-            _ => Err(Wrong::new(code).value(self.named(value))),
-        };
-        let (from, to) = (whole(left, "T2003")?, whole(right, "T2004")?);
-        let (Some(from), Some(to)) = (from, to) else {
-            return Ok(Value::Undefined);
-        };
-        let (from, to) = (from.towards_zero(), to.towards_zero());
-        if from > to {
-            return Ok(Value::Undefined);
-        }
-        let count = i128::from(to) - i128::from(from) + 1;
-        if count > 10_000_000 {
-            return Err(Wrong::new("D2014").value(Number::of(count as f64).to_string()));
-        }
-        if count > MAX_ITEMS as i128 {
-            return Err(Wrong::bound(MEMORY));
-        }
-        let items = (from..=to).map(|n| Value::Number(Number::Whole(n)));
-        self.sequence(items.collect())
-    }
-    fn comparison(&self, sign: &str, left: &Value<'a>, right: &Value<'a>) -> Outcome<Value<'a>> {
-        let comparable = |value: &Value<'a>| {
-            value.is_undefined() || value.as_str().is_some() || value.any_number().is_some()
-        };
-        if !comparable(left) || !comparable(right) {
-            return Err(Wrong::new("T2010"));
-        }
-        if left.is_undefined() || right.is_undefined() {
-            return Ok(Value::Undefined);
-        }
-        let order = match (left.as_str(), right.as_str()) {
-            (Some(left), Some(right)) => Some(left.encode_utf16().cmp(right.encode_utf16())),
-            (None, None) => match (left.any_number(), right.any_number()) {
-                (Some(left), Some(right)) => left.partial_cmp(&right),
-                _ => None,
-            },
-            _ => {
-                return Err(Wrong::new("T2009")
-                    .value(self.named(left))
-                    .other(self.named(right)));
-            }
-        };
-        Ok(Value::Bool(order.is_some_and(|order| match sign {
-            "<" => order.is_lt(),
-            "<=" => order.is_le(),
-            ">" => order.is_gt(),
-            _ => order.is_ge(),
-        })))
-    }
-
-    /// `{key: value, …}` over the items of a value: one field for each key, whose value sees all items that have it.
-    pub(super) fn group(
-        &self,
-        pairs: &'a Pairs,
-        input: Value<'a>,
-        frame: &Rc<Frame<'a>>,
-    ) -> Outcome<Value<'a>> {
-        let tuples = match &input {
-            Value::Tuples(tuples) if tuples.known => Some(Rc::clone(&tuples.items)),
-            _ => None,
-        };
-        let items = match (&tuples, input.items()) {
-            (None, Some(items)) if items.len() == 0 => Value::Undefined.into_items(),
-            (None, Some(items)) => items,
-            _ => input.into_items(),
-        };
-        let count = tuples.as_ref().map_or(items.len(), |tuples| tuples.len());
-        // For each key: its pair, and its items.
-        let mut groups: Vec<(Rc<str>, usize, Vec<usize>)> = Vec::new();
-        let mut places: HashMap<Rc<str>, usize> = HashMap::new();
-        for at in 0..count {
-            let (item, frame) = match &tuples {
-                Some(tuples) => (context(&tuples[at]), self.tuple_frame(frame, &tuples[at])),
-                None => (items.get(at), Rc::clone(frame)),
-            };
-            for (index, (key, _)) in pairs.iter().enumerate() {
-                let key = self.evaluate(key, &item, &frame)?;
-                let name: Rc<str> = match &key {
-                    Value::Undefined => continue,
-                    Value::Text(text) => Rc::clone(text),
-                    Value::Str(text) => (*text).into(),
-                    other => return Err(Wrong::new("T1003").value(self.named(other))),
-                };
-                if let "_jsonata_lambda" | "_jsonata_function" = &*name {
-                    return Err(Wrong::new("D1013").value(quoted(&name)));
-                }
-                match places.get(&name) {
-                    Some(place) if groups[*place].1 != index => {
-                        return Err(Wrong::new("D1009").value(quoted(&name)));
-                    }
-                    Some(place) => groups[*place].2.push(at),
-                    None => {
-                        places.insert(Rc::clone(&name), groups.len());
-                        groups.push((name, index, vec![at]));
-                    }
-                }
-            }
-        }
-        let mut object = Object::default();
-        for (key, index, members) in groups {
-            let value = &pairs[index].1;
-            let found = match &tuples {
-                Some(tuples) => {
-                    let mut merged = self.merged(members.iter().map(|at| &*tuples[*at]))?;
-                    let item = context(&merged);
-                    merged.retain(|(name, _)| *name != "@");
-                    self.evaluate(value, &item, &self.tuple_frame(frame, &merged))?
-                }
-                None => {
-                    let mut members = members.iter().map(|at| items.get(*at));
-                    let first = members.next().unwrap_or(Value::Undefined);
-                    let data = match members.len() {
-                        0 => first,
-                        _ => {
-                            let mut all: Vec<_> = match first {
-                                Value::Undefined => Vec::new(),
-                                first => first.into_items().iter().collect(),
-                            };
-                            for member in members.filter(|member| !member.is_undefined()) {
-                                all.extend(member.into_items().iter());
-                                self.visit()?;
-                            }
-                            self.array(all)?
-                        }
-                    };
-                    self.evaluate(value, &data, frame)?
-                }
-            };
-            if !found.is_undefined() {
-                object.set(key, found)?;
-            }
-        }
-        self.object(object)
-    }
-    /// One tuple of several: of each name, all values.
-    fn merged<'t>(&self, mut tuples: impl Iterator<Item = &'t Tuple<'a>>) -> Outcome<Tuple<'a>>
-    where
-        'a: 't,
-    {
-        let mut merged = tuples.next().cloned().unwrap_or_default();
-        for tuple in tuples {
-            for (name, value) in tuple {
-                match merged.iter_mut().find(|(known, _)| known == name) {
-                    Some((_, known)) => {
-                        let first = std::mem::replace(known, Value::Undefined);
-                        *known = self.append(first, value.clone())?;
-                    }
-                    None => merged.push((name, value.clone())),
-                }
-            }
-        }
-        Ok(merged)
-    }
-
-    pub(super) fn call(
-        &self,
-        procedure: &'a Node,
-        arguments: &'a [Node],
-        first: Option<Value<'a>>,
-        input: &Value<'a>,
-        frame: &Rc<Frame<'a>>,
-    ) -> Outcome<Value<'a>> {
-        let function = self.evaluate(procedure, input, frame)?;
-        let name = procedure.call_name();
-        if function.is_undefined() && self.would_be(procedure, frame) {
-            return Err(Wrong::new("T1005").token(name.unwrap_or_default()));
-        }
-        let mut given = Vec::with_capacity(arguments.len() + 1);
-        given.extend(first);
-        for argument in arguments {
-            given.push(self.evaluate(argument, input, frame)?);
-        }
-        self.apply(&function, given, input)
-            .map_err(|wrong| match name {
-                Some(name) => wrong.token(name),
-                None => wrong,
-            })
-    }
-    /// Whether a `$` before the name would make it a function.
-    fn would_be(&self, procedure: &Node, frame: &Rc<Frame<'a>>) -> bool {
-        matches!(procedure.kind, Kind::Path { .. })
-            && procedure
-                .call_name()
-                .is_some_and(|name| self.truthy_lookup(name, frame))
-    }
-    fn truthy_lookup(&self, name: &str, frame: &Rc<Frame<'a>>) -> bool {
-        !self.lookup(name, frame).is_undefined()
-    }
-    fn partial(
-        &self,
-        procedure: &'a Node,
-        arguments: &'a [Option<Node>],
-        input: &Value<'a>,
-        frame: &Rc<Frame<'a>>,
-    ) -> Outcome<Value<'a>> {
-        let mut given = Vec::with_capacity(arguments.len());
-        for argument in arguments {
-            given.push(match argument {
-                Some(argument) => Some(self.evaluate(argument, input, frame)?),
-                None => None,
-            });
-        }
-        let function = self.evaluate(procedure, input, frame)?;
-        let name = procedure.call_name().unwrap_or_default();
-        let Value::Function(function) = function else {
-            let code = if function.is_undefined() && self.would_be(procedure, frame) {
-                "T1007"
-            } else {
-                "T1008"
-            };
-            return Err(Wrong::new(code).token(name));
-        };
-        given.resize(
-            function.parameters().max(given.len()),
-            Some(Value::Undefined),
-        );
-        let deepest = given.iter().flatten().map(Value::depth).max();
-        let depth = value::deeper(function.depth().max(deepest.unwrap_or(0)))?;
-        Ok(Value::Function(Rc::new(Function::Partial {
-            function,
-            arguments: given,
-            depth,
-        })))
-    }
-    /// `lhs ~> rhs`.
-    fn chained(
-        &self,
-        lhs: &'a Node,
-        rhs: &'a Node,
-        input: &Value<'a>,
-        frame: &Rc<Frame<'a>>,
-    ) -> Outcome<Value<'a>> {
-        let left = self.evaluate(lhs, input, frame)?;
-        if let Kind::Call {
-            procedure,
-            arguments,
-        } = &rhs.kind
-        {
-            return self.call(procedure, arguments, Some(left), input, frame);
-        }
-        let function = self.evaluate(rhs, input, frame)?;
-        if !matches!(function, Value::Function(_)) {
-            return Err(Wrong::new("T2006").value(self.named(&function)));
-        }
-        if matches!(left, Value::Function(_)) {
-            self.make(PLACE * 4)?;
-            let depth = value::deeper(left.depth().max(function.depth()))?;
-            let chain = Function::Chain(left, function, depth);
-            return Ok(Value::Function(Rc::new(chain)));
-        }
-        self.apply(&function, vec![left], &Value::Null)
-            .map_err(|wrong| match rhs.call_name() {
-                Some(name) => wrong.token(name),
-                None => wrong,
-            })
-    }
-
-    /// The result of a function; `input` stands in for a first argument that is missing.
-    pub(super) fn apply(
-        &self,
-        function: &Value<'a>,
-        arguments: Vec<Value<'a>>,
-        input: &Value<'a>,
-    ) -> Outcome<Value<'a>> {
-        self.calls.set(self.calls.get() + 1);
-        if self.calls.get() > MAX_CALLS {
-            return Err(Wrong::bound(STACK));
-        }
-        let result = value::level(|| self.applied(function, arguments, input))?;
-        self.calls.set(self.calls.get() - 1);
-        Ok(result)
-    }
-    fn applied(
-        &self,
-        function: &Value<'a>,
-        arguments: Vec<Value<'a>>,
-        input: &Value<'a>,
-    ) -> Outcome<Value<'a>> {
-        let mut result = self.apply_once(function, arguments, input)?;
-        loop {
-            let Value::Function(thunk) = &result else {
-                return Ok(result);
-            };
-            let Function::Thunk {
-                call,
-                input: own,
-                frame,
-            } = &**thunk
-            else {
-                return Ok(result);
-            };
-            let Kind::Call {
-                procedure,
-                arguments,
-            } = &call.kind
-            else {
-                return Ok(Value::Undefined);
-            };
-            let next = self.evaluate(procedure, own, frame)?;
-            let mut given = Vec::with_capacity(arguments.len());
-            for argument in arguments {
-                given.push(self.evaluate(argument, own, frame)?);
-            }
-            result = self.apply_once(&next, given, input).map_err(|wrong| {
-                match procedure.call_name() {
-                    Some(name) => wrong.token(name),
-                    None => wrong,
-                }
-            })?;
-        }
-    }
-    fn apply_once(
-        &self,
-        function: &Value<'a>,
-        arguments: Vec<Value<'a>>,
-        input: &Value<'a>,
-    ) -> Outcome<Value<'a>> {
-        let Value::Function(function) = function else {
-            return Err(Wrong::new("T1006"));
-        };
-        match &**function {
-            Function::Native(native) => {
-                let arguments = native.signature().validate(arguments, input)?;
-                (native.run)(self, &arguments)
-            }
-            Function::Lambda { lambda, .. } => {
-                let arguments = match &lambda.signature {
-                    Some(signature) => signature.validate(arguments, input)?,
-                    None => arguments,
-                };
-                self.apply_bare(function, arguments)
-            }
-            _ => self.apply_bare(function, arguments),
-        }
-    }
-    /// Without a look at the signature.
-    fn apply_bare(
-        &self,
-        function: &Rc<Function<'a>>,
-        arguments: Vec<Value<'a>>,
-    ) -> Outcome<Value<'a>> {
-        match &**function {
-            Function::Native(native) => (native.run)(self, &arguments),
-            Function::Lambda {
-                lambda,
-                input,
-                frame,
-                ..
-            } => {
-                let inner = Frame::within(frame);
-                let mut arguments = arguments.into_iter();
-                for name in &lambda.parameters {
-                    inner.bind(name, arguments.next().unwrap_or(Value::Undefined));
-                }
-                self.evaluate(&lambda.body, input, &inner)
-            }
-            Function::Thunk { .. } => Ok(Value::Function(Rc::clone(function))),
-            Function::Partial {
-                function,
-                arguments: given,
-                ..
-            } => {
-                let mut arguments = arguments.into_iter();
-                let all = given.iter().map(|argument| match argument {
-                    Some(argument) => argument.clone(),
-                    None => arguments.next().unwrap_or(Value::Undefined),
-                });
-                self.apply_bare(function, all.collect())
-            }
-            Function::Chain(first, second, _) => {
-                let between = self.apply(first, arguments, &Value::Null)?;
-                self.apply(second, vec![between], &Value::Null)
-            }
-            Function::Pattern(pattern) => {
-                let text: Rc<str> = match arguments.first().and_then(Value::as_str) {
-                    Some(text) => text.into(),
-                    None => return Ok(Value::Undefined),
-                };
-                native::texts::match_object(self, pattern, &text, 0)
-            }
-            Function::NextMatch {
-                pattern,
-                text,
-                from,
-            } => native::texts::next_match(self, pattern, text, *from),
-            Function::Transform {
-                pattern,
-                update,
-                delete,
-                frame,
-            } => {
-                if !matches!(self.lookup("clone", frame), Value::Function(_)) {
-                    return Err(Wrong::new("T2013"));
-                }
-                let given = arguments.into_iter().next().unwrap_or(Value::Undefined);
-                match given {
-                    Value::Undefined => Ok(given),
-                    given if given.is_array() || given.is_object() => {
-                        self.transformed(pattern, update, *delete, given, frame)
-                    }
-                    _ => Err(Wrong::argument(1)),
-                }
-            }
-        }
     }
 }
 

@@ -1,15 +1,23 @@
 //! JSONata between `{%` and `%}`: parsed once, evaluated over `$states` and the variables, with AWS's extra functions.
 //!
-//! The language is ours, since AWS's bounds, its integers of 64 bits and its words for errors are its own: `token` and `parse` make a tree of a
-//! text, `machine` and `walk` evaluate it over values that are borrowed from the state's data (`value`), `native` has the functions. Chance and
+//! The language is ours, since AWS's bounds, its integers of 64 bits and its words for errors are its own: `token`, `parse` and `build` make a
+//! tree of a text, `machine` evaluates it over values that are borrowed from the state's data (`value`) with `operator`, `group`, `walk`
+//! (paths), `filter`, `fields` and `call`, `native` has the functions. Chance and
 //! time come from the scope, so that a replay gives the same values. Pictures of numbers and times are `jsonata-core`'s.
+mod build;
+mod call;
+mod content;
+mod fields;
+mod filter;
 mod function;
+mod group;
 mod machine;
-mod names;
 mod native;
 mod node;
 mod number;
+mod operator;
 mod parse;
+mod references;
 mod signature;
 #[cfg(test)]
 mod suite;
@@ -26,8 +34,8 @@ use crate::{
 };
 use function::Frame;
 use machine::{Machine, Start};
-pub(crate) use names::Named;
 use node::Program;
+pub(crate) use references::Reference;
 use serde_json::Value as Json;
 use std::{rc::Rc, sync::Arc};
 use value::{Object, Value};
@@ -191,7 +199,7 @@ fn found_json<'a>(machine: &Machine<'a>, value: &Value<'a>) -> Outcome<Found> {
     if value.is_undefined() {
         return Ok(Found::Nothing);
     }
-    Ok(value::to_json(machine, value)?.map_or(Found::Function, Found::Json))
+    Ok(content::to_json(machine, value)?.map_or(Found::Function, Found::Json))
 }
 
 /// JSONata's name of a value's type.

@@ -1,10 +1,11 @@
 //! JSONata's published test suite, run with the bounds that this engine sets. It is not part of this repository: `JSONATA_SUITE` names its
 //! folder (`test/test-suite` of jsonata-js/jsonata). `JSONATA_VERBOSE` lists the cases that differ.
 use super::{
+    content,
     function::Frame,
     machine::{Machine, Start},
     parse,
-    value::{self, Value as Ours},
+    value::Value as Ours,
     wrong::Wrong,
 };
 use crate::scope::Dice;
@@ -115,7 +116,7 @@ fn outcome(
     if found.is_undefined() {
         return Ok(None);
     }
-    let json = value::to_json(&machine, &found)?;
+    let json = content::to_json(&machine, &found)?;
     Ok(Some(json.unwrap_or(Value::from("a function"))))
 }
 

@@ -266,6 +266,10 @@ fn errors_are_in_words_of_aws() {
             "D3140: Malformed URL passed to $decodeUrl(): \"%\"",
         ),
         (
+            "$base64decode('!!!')",
+            ": The text is not Base64: Invalid symbol 33, offset 0.",
+        ),
+        (
             "$string(1/0)",
             "D3001: Attempting to invoke string function on Infinity or NaN",
         ),
@@ -857,7 +861,7 @@ fn the_deepest_evaluation_fits_a_small_stack() {
         "($f := function($x){{ $x <= 0 ? $string({}) : $map([1], function($i) {{ $f($x-1) }}) }}; $f(600))",
         "[".repeat(20) + "1" + &"]".repeat(20)
     );
-    let nested = "($f := function($v, $n) { $n = 0 ? $v : $f([[$v]], $n - 1) }; $string($f(1, 390)) = $string($f(1, 390)) and $f(1, 390) = $f(1, 390))";
+    let nested = "($f := function($v, $n) { $n = 0 ? $v : $f([[$v]], $n - 1) }; $string($f(1, 1000)) = $string($f(1, 1000)) and $f(1, 1000) = $f(1, 1000))";
     let thread = std::thread::Builder::new().stack_size(500_000);
     let run = move || {
         let error = run(&deep).unwrap_err();

@@ -1,18 +1,19 @@
 //! Values of an expression: JSON that is borrowed from the state's data, and what the expression makes of it. It evaluates nothing.
 use super::{
+    content::level,
     function::Function,
     number::Number,
     wrong::{MEMORY, Outcome, Wrong},
 };
 use serde_json::{Map, Value as Json};
-use std::{collections::HashMap, fmt::Write as _, rc::Rc};
+use std::{collections::HashMap, rc::Rc};
 
 /// Maximum items of one array: AWS evaluates `[1..873782]`, and refuses one item more.
 pub(super) const MAX_ITEMS: usize = 873_782;
 /// Maximum bytes of one text, at 8 for each of [`MAX_ITEMS`]: AWS makes a text of 2^22 characters, and none of 2^23.
 pub(super) const MAX_BYTES: usize = MAX_ITEMS * 8;
 /// Maximum depth of the arrays and objects that an expression makes, so that no walk exhausts the stack.
-pub(super) const MAX_DEPTH: u32 = 400;
+pub(super) const MAX_DEPTH: u32 = json::MADE_DEPTH as u32;
 
 /// A value.
 #[derive(Debug, Clone)]
@@ -181,13 +182,13 @@ impl<'a> Value<'a> {
             Json::Array(items) => Self::array(
                 items
                     .into_iter()
-                    .map(Self::from_owned)
+                    .map(|item| level(|| Self::from_owned(item)))
                     .collect::<Outcome<_>>()?,
             )?,
             Json::Object(fields) => {
                 let mut object = Object::default();
                 for (key, value) in fields {
-                    object.set(key.into(), Self::from_owned(value)?)?;
+                    object.set(key.into(), level(|| Self::from_owned(value))?)?;
                 }
                 Self::Object(Rc::new(object))
             }
@@ -259,6 +260,20 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// An array of the same items, which stands for nothing but itself.
+    pub(super) fn into_plain(self) -> Self {
+        match self {
+            Self::List(list) => Self::List(List {
+                items: list.items,
+                depth: list.depth,
+                sequence: false,
+                keep_singleton: false,
+                cons: false,
+                outer: false,
+            }),
+            other => other,
+        }
+    }
     pub(super) fn is_undefined(&self) -> bool {
         matches!(self, Self::Undefined)
     }
@@ -371,249 +386,4 @@ pub(super) fn tuple_object<'a>(tuple: &Tuple<'a>) -> Value<'a> {
         places: HashMap::new(),
         depth: tuple.iter().map(|(_, v)| v.depth()).max().unwrap_or(0) + 1,
     }))
-}
-
-/// Bytes of stack below which a recursion goes on on a new one, and of that one.
-const LEAST_STACK: usize = 128 * 1024;
-const MORE_STACK: usize = 1024 * 1024;
-
-/// One level of a recursion: the stack grows where it would end. The depth itself is bounded elsewhere.
-pub(super) fn level<T>(f: impl FnOnce() -> T) -> T {
-    stacker::maybe_grow(LEAST_STACK, MORE_STACK, f)
-}
-
-/// A walk through values, which takes no longer than it may and makes no more than it may.
-pub(super) trait Walk {
-    /// One more value is visited.
-    fn visit(&self) -> Outcome<()>;
-}
-
-/// Whether two values have the same content.
-pub(super) fn equal<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
-    level(|| equal_here(walk, a, b))
-}
-fn equal_here<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
-    walk.visit()?;
-    if a.is_same(b) {
-        return Ok(true);
-    }
-    if let (Some(a), Some(b)) = (a.items(), b.items()) {
-        if a.len() != b.len() {
-            return Ok(false);
-        }
-        for (a, b) in a.iter().zip(b.iter()) {
-            if !equal(walk, &a, &b)? {
-                return Ok(false);
-            }
-        }
-        return Ok(true);
-    }
-    let count = |value: &Value<'_>| match value {
-        Value::JsonObject(fields) => Some(fields.len()),
-        Value::Object(object) => Some(object.len()),
-        _ => None,
-    };
-    if count(a).is_none() || count(a) != count(b) {
-        return Ok(false);
-    }
-    for (key, a) in a.fields() {
-        let Some(b) = b.field(&key) else {
-            return Ok(false);
-        };
-        if !equal(walk, &a, &b)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// How JSON is written.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Style {
-    /// As `$string` writes it: fractions have fifteen digits.
-    Text,
-    /// As `$string` writes it with its second argument.
-    Pretty,
-    /// As an error names it.
-    Exact,
-}
-
-/// A value as JSON. Infinite numbers are an error, but for their names in an error.
-pub(super) fn json_text(walk: &dyn Walk, value: &Value<'_>, style: Style) -> Outcome<String> {
-    let mut out = String::new();
-    write(walk, value, style, 0, &mut out)?;
-    Ok(out)
-}
-
-fn write(
-    walk: &dyn Walk,
-    value: &Value<'_>,
-    style: Style,
-    indent: usize,
-    out: &mut String,
-) -> Outcome<()> {
-    level(|| write_here(walk, value, style, indent, out))
-}
-fn write_here(
-    walk: &dyn Walk,
-    value: &Value<'_>,
-    style: Style,
-    indent: usize,
-    out: &mut String,
-) -> Outcome<()> {
-    walk.visit()?;
-    if out.len() > MAX_BYTES {
-        return Err(Wrong::bound(MEMORY));
-    }
-    let line = |out: &mut String, indent: usize| {
-        if style == Style::Pretty {
-            out.push('\n');
-            out.extend(std::iter::repeat_n("  ", indent));
-        }
-    };
-    let quoted = |text: &str, out: &mut String| {
-        out.push_str(&super::wrong::quoted(text));
-    };
-    match value {
-        Value::Undefined | Value::Null => out.push_str("null"),
-        Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
-        Value::Wide(n) if style == Style::Exact => {
-            let _ = write!(out, "{n}");
-        }
-        Value::Number(_) | Value::Wide(_) => {
-            let n = value.any_number().unwrap_or(Number::Whole(0));
-            if !n.double().is_finite() {
-                if style != Style::Exact && n.double().is_infinite() {
-                    return Err(Wrong::new("D1001").value("null"));
-                }
-                out.push_str("null");
-            } else if style == Style::Exact {
-                let _ = write!(out, "{n}");
-            } else {
-                let _ = write!(out, "{}", n.with_precision());
-            }
-        }
-        Value::Str(text) => quoted(text, out),
-        Value::Text(text) => quoted(text, out),
-        Value::Function(_) => out.push_str("\"\""),
-        Value::JsonArray(_) | Value::List(_) | Value::Tuples(_) => {
-            let items = value.clone().into_items();
-            if let Value::List(list) = value
-                && list.outer
-            {
-                return write(walk, &items.get(0), style, indent, out);
-            }
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                line(out, indent + 1);
-                write(walk, &item, style, indent + 1, out)?;
-            }
-            if items.len() > 0 {
-                line(out, indent);
-            }
-            out.push(']');
-        }
-        Value::JsonObject(_) | Value::Object(_) => {
-            let mut first = true;
-            out.push('{');
-            for (key, field) in value.fields() {
-                if field.is_undefined() {
-                    continue;
-                }
-                if !first {
-                    out.push(',');
-                }
-                first = false;
-                line(out, indent + 1);
-                quoted(&key, out);
-                out.push_str(if style == Style::Pretty { ": " } else { ":" });
-                write(walk, &field, style, indent + 1, out)?;
-            }
-            if !first {
-                line(out, indent);
-            }
-            out.push('}');
-        }
-    }
-    Ok(())
-}
-
-/// Bytes of a value besides its text.
-const VALUE: usize = 8;
-
-/// What leaves the expression. Nothing stands for null within arrays and objects; a number that JSON does not have is the text that names it.
-/// `None`: a function, which JSON does not have either, or a value that is nested too deeply for the states language.
-pub(super) fn to_json(walk: &dyn Walk, value: &Value<'_>) -> Outcome<Option<Json>> {
-    let mut room = MAX_BYTES * 2;
-    convert(walk, value, crate::execution::MAX_DEPTH, &mut room)
-}
-
-fn convert(
-    walk: &dyn Walk,
-    value: &Value<'_>,
-    depth: usize,
-    room: &mut usize,
-) -> Outcome<Option<Json>> {
-    walk.visit()?;
-    let text = value.as_str().map_or(0, str::len);
-    *room = room
-        .checked_sub(text + VALUE)
-        .ok_or_else(|| Wrong::bound(MEMORY))?;
-    Ok(Some(match value {
-        Value::Undefined | Value::Null => Json::Null,
-        Value::Bool(b) => Json::Bool(*b),
-        Value::Number(n) => n.json(),
-        Value::Wide(n) => Json::from(*n),
-        Value::Str(text) => Json::from(*text),
-        Value::Text(text) => Json::from(&**text),
-        Value::Function(_) => return Ok(None),
-        _ => {
-            let Some(depth) = depth.checked_sub(1) else {
-                return Ok(None);
-            };
-            return level(|| convert_inner(walk, value, depth, room));
-        }
-    }))
-}
-/// Arrays and objects.
-fn convert_inner(
-    walk: &dyn Walk,
-    value: &Value<'_>,
-    depth: usize,
-    room: &mut usize,
-) -> Outcome<Option<Json>> {
-    if let Some(items) = value.items() {
-        let mut out = Vec::with_capacity(items.len());
-        for item in items.iter() {
-            let Some(item) = convert(walk, &item, depth, room)? else {
-                return Ok(None);
-            };
-            out.push(item);
-        }
-        return Ok(Some(Json::Array(out)));
-    }
-    let mut out = Map::new();
-    match value {
-        Value::JsonObject(fields) => {
-            for (key, field) in *fields {
-                let Some(field) = convert(walk, &Value::from_json(field), depth, room)? else {
-                    return Ok(None);
-                };
-                out.insert(key.clone(), field);
-            }
-        }
-        Value::Object(object) => {
-            for (key, field) in object.iter() {
-                let Some(field) = convert(walk, field, depth, room)? else {
-                    return Ok(None);
-                };
-                out.insert(key.to_string(), field);
-            }
-        }
-        _ => {}
-    }
-    Ok(Some(Json::Object(out)))
 }

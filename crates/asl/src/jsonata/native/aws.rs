@@ -71,7 +71,7 @@ pub(super) fn parse<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Val
     }
     let text = given.as_str().ok_or_else(|| Wrong::argument(1))?;
     match json::read(text) {
-        Ok(json) if json::repeated_names(text).is_empty() => Value::from_owned(json),
+        Ok(parsed) if json::repeated_names(text).is_empty() => Value::from_owned(parsed),
         _ => Err(Wrong::said("D3137", "Invalid JSON")),
     }
 }

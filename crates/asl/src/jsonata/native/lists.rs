@@ -1,8 +1,9 @@
 //! Functions of arrays and objects.
 use super::{
     super::{
+        content::Walk,
         machine::Machine,
-        value::{Object, Value, Walk},
+        value::{Object, Value},
         wrong::{Outcome, Wrong},
     },
     argument,

@@ -3,8 +3,9 @@ mod aws;
 mod higher;
 mod lists;
 mod numbers;
+pub(super) mod patterns;
 mod pictures;
-pub(super) mod texts;
+mod texts;
 
 use super::{machine::Machine, signature::Signature, value::Value, wrong::Outcome};
 use std::{collections::HashMap, fmt, sync::LazyLock};
@@ -72,7 +73,7 @@ const ROWS: [Row; 69] = [
     ("boolean", "<x-:b>", 1, 1, higher::boolean),
     ("ceil", "<n-:n>", 1, 1, numbers::ceil),
     ("clone", "<(oa)-:o>", 1, 1, lists::clone),
-    ("contains", "<s-(sf):b>", 2, 2, texts::contains),
+    ("contains", "<s-(sf):b>", 2, 2, patterns::contains),
     ("count", "<a:n>", 1, 1, lists::count),
     ("decodeUrl", "<s-:s>", 1, 1, texts::decode_url),
     (
@@ -107,7 +108,7 @@ const ROWS: [Row; 69] = [
     ("lookup", "<x-s:x>", 2, 2, lists::lookup),
     ("lowercase", "<s-:s>", 1, 1, texts::lowercase),
     ("map", "<af>", 2, 2, higher::map),
-    ("match", "<s-f<s:o>n?:a<o>>", 3, 3, texts::matches),
+    ("match", "<s-f<s:o>n?:a<o>>", 3, 3, patterns::matches),
     ("max", "<a<n>:n>", 1, 1, numbers::max),
     ("merge", "<a<o>:o>", 1, 1, lists::merge),
     ("millis", "<:n>", 0, 0, aws::millis),
@@ -123,14 +124,14 @@ const ROWS: [Row; 69] = [
     ("random", "<x?x?:x>", 1, 1, aws::random),
     ("range", "<x?x?x?x?:x>", 3, 3, aws::range),
     ("reduce", "<afj?:j>", 3, 3, higher::reduce),
-    ("replace", "<s-(sf)(sf)n?:s>", 4, 4, texts::replace),
+    ("replace", "<s-(sf)(sf)n?:s>", 4, 4, patterns::replace),
     ("reverse", "<a:a>", 1, 1, lists::reverse),
     ("round", "<n-n?:n>", 2, 2, numbers::round),
     ("shuffle", "<a:a>", 1, 1, lists::shuffle),
     ("sift", "<o-f?:o>", 2, 2, higher::sift),
     ("single", "<af?>", 2, 2, higher::single),
     ("sort", "<af?:a>", 2, 2, lists::sort),
-    ("split", "<s-(sf)n?:a<s>>", 3, 3, texts::split),
+    ("split", "<s-(sf)n?:a<s>>", 3, 3, patterns::split),
     ("spread", "<x-:a<o>>", 1, 1, lists::spread),
     ("sqrt", "<n-:n>", 1, 1, numbers::sqrt),
     ("string", "<x-b?:s>", 1, 2, texts::string),

@@ -1,0 +1,477 @@
+//! From what is written to what is evaluated: paths are gathered, filters and groups are put where they apply, and each `%` finds its step.
+use super::{
+    content::level,
+    node::{Kind, Lambda, Node, Pairs, Stage, Term},
+    parse::{Raw, RawKind},
+    token::Token,
+    wrong::{Outcome, Wrong},
+};
+
+/// Where a `%` looks: so many steps up.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) label: String,
+    level: i32,
+}
+
+#[derive(Default)]
+pub(super) struct Builder {
+    pub(super) slots: Vec<Slot>,
+}
+
+impl Builder {
+    fn boxed(&mut self, raw: Raw) -> Outcome<Box<Node>> {
+        self.node(raw).map(Box::new)
+    }
+    fn pairs(&mut self, pairs: Vec<(Raw, Raw)>) -> Outcome<Pairs> {
+        let node = |(key, value)| Ok((self.node(key)?, self.node(value)?));
+        pairs.into_iter().map(node).collect()
+    }
+    pub(super) fn node(&mut self, raw: Raw) -> Outcome<Node> {
+        level(|| self.node_here(raw))
+    }
+    fn node_here(&mut self, raw: Raw) -> Outcome<Node> {
+        let keep_array = raw.keep_array;
+        let mut node = match raw.kind {
+            RawKind::Leaf(token) => return self.leaf(token, keep_array),
+            RawKind::Wildcard => Node::of(Kind::Wildcard),
+            RawKind::Descendant => Node::of(Kind::Descendant),
+            RawKind::Parent => {
+                let slot = self.slots.len();
+                self.slots.push(Slot {
+                    label: format!("!{slot}"),
+                    level: 1,
+                });
+                Node::of(Kind::Parent(slot))
+            }
+            RawKind::Binary(".", lhs, rhs) => self.step(*lhs, *rhs)?,
+            RawKind::Binary("[", lhs, rhs) => self.filter(*lhs, *rhs)?,
+            RawKind::Binary(":=", lhs, rhs) => {
+                let value = self.boxed(*rhs)?;
+                let seeking = seeking(&value);
+                let RawKind::Leaf(Token::Variable(name)) = lhs.kind else {
+                    return Err(Wrong::new("S0212"));
+                };
+                Node {
+                    seeking,
+                    ..Node::of(Kind::Bind { name, value })
+                }
+            }
+            RawKind::Binary(sign @ ("@" | "#"), lhs, rhs) => {
+                let RawKind::Leaf(Token::Variable(name)) = rhs.kind else {
+                    return Err(Wrong::new("S0214").token(sign));
+                };
+                let node = self.node(*lhs)?;
+                bound(node, sign == "@", name, keep_array)?
+            }
+            RawKind::Binary("~>", lhs, rhs) => {
+                let (lhs, rhs) = (self.boxed(*lhs)?, self.boxed(*rhs)?);
+                Node {
+                    keep_array: lhs.keep_array || rhs.keep_array,
+                    ..Node::of(Kind::Apply { lhs, rhs })
+                }
+            }
+            RawKind::Binary(sign, lhs, rhs) => {
+                let (lhs, rhs) = (self.boxed(*lhs)?, self.boxed(*rhs)?);
+                let mut all = seeking(&lhs);
+                all.extend(seeking(&rhs));
+                Node {
+                    seeking: all,
+                    ..Node::of(Kind::Binary { sign, lhs, rhs })
+                }
+            }
+            RawKind::Group(lhs, pairs) => {
+                let mut node = self.node(*lhs)?;
+                if node.group.is_some() {
+                    return Err(Wrong::new("S0210"));
+                }
+                node.group = Some(self.pairs(pairs)?);
+                node
+            }
+            RawKind::Sort(lhs, terms) => {
+                let node = self.node(*lhs)?;
+                let mut path = into_path(node);
+                let mut sort = Node::default();
+                let mut ordered = Vec::new();
+                for (descending, expression) in terms {
+                    let expression = self.node(expression)?;
+                    sort.seeking.extend(seeking(&expression));
+                    ordered.push(Term {
+                        descending,
+                        expression,
+                    });
+                }
+                sort.kind = Kind::Sort(ordered);
+                if let Kind::Path { steps, .. } = &mut path.kind {
+                    steps.push(sort);
+                }
+                self.resolve(&mut path)?;
+                path
+            }
+            RawKind::Negate(inner) => {
+                let inner = self.boxed(*inner)?;
+                if let Kind::Number(n) = inner.kind {
+                    Node {
+                        kind: Kind::Number(n.negate()),
+                        ..*inner
+                    }
+                } else {
+                    Node {
+                        seeking: seeking(&inner),
+                        ..Node::of(Kind::Negate(inner))
+                    }
+                }
+            }
+            RawKind::Array(items) => {
+                let items = items
+                    .into_iter()
+                    .map(|item| self.node(item))
+                    .collect::<Outcome<Vec<_>>>()?;
+                Node {
+                    seeking: items.iter().flat_map(seeking).collect(),
+                    ..Node::of(Kind::Array(items))
+                }
+            }
+            RawKind::Object(pairs) => {
+                let pairs = self.pairs(pairs)?;
+                Node {
+                    seeking: pairs
+                        .iter()
+                        .flat_map(|(key, value)| [seeking(key), seeking(value)].concat())
+                        .collect(),
+                    ..Node::of(Kind::Object(pairs))
+                }
+            }
+            RawKind::Block(parts) => {
+                let parts = parts
+                    .into_iter()
+                    .map(|part| self.node(part))
+                    .collect::<Outcome<Vec<_>>>()?;
+                let cons = |part: &Node| {
+                    part.cons_array
+                        || matches!(&part.kind, Kind::Path { steps, .. } if steps.first().is_some_and(|step| step.cons_array))
+                };
+                Node {
+                    cons_array: parts.iter().any(cons),
+                    seeking: parts.iter().flat_map(seeking).collect(),
+                    ..Node::of(Kind::Block(parts))
+                }
+            }
+            RawKind::Condition(condition, then, otherwise) => {
+                let (condition, then) = (self.boxed(*condition)?, self.boxed(*then)?);
+                let otherwise = otherwise.map(|raw| self.boxed(*raw)).transpose()?;
+                let mut all = seeking(&condition);
+                all.extend(seeking(&then));
+                all.extend(otherwise.iter().flat_map(|node| seeking(node)));
+                Node {
+                    seeking: all,
+                    ..Node::of(Kind::Condition {
+                        condition,
+                        then,
+                        otherwise,
+                    })
+                }
+            }
+            RawKind::Exists(inner) => {
+                let inner = self.node(*inner)?;
+                Node {
+                    seeking: seeking(&inner),
+                    ..Node::of(Kind::Call {
+                        procedure: Box::new(Node::of(Kind::Variable("exists".to_owned()))),
+                        arguments: vec![inner],
+                    })
+                }
+            }
+            RawKind::Call(procedure, arguments) => {
+                let arguments = arguments
+                    .into_iter()
+                    .map(|argument| argument.map(|raw| self.node(raw)).transpose())
+                    .collect::<Outcome<Vec<_>>>()?;
+                let all = arguments.iter().flatten().flat_map(seeking).collect();
+                let procedure = self.boxed(*procedure)?;
+                let kind = if arguments.iter().any(Option::is_none) {
+                    Kind::Partial {
+                        procedure,
+                        arguments,
+                    }
+                } else {
+                    Kind::Call {
+                        procedure,
+                        arguments: arguments.into_iter().flatten().collect(),
+                    }
+                };
+                Node {
+                    seeking: all,
+                    ..Node::of(kind)
+                }
+            }
+            RawKind::Lambda(parameters, signature, body) => {
+                let body = with_thunks(self.node(*body)?);
+                Node::of(Kind::Lambda(Lambda {
+                    parameters,
+                    signature,
+                    body: Box::new(body),
+                }))
+            }
+            RawKind::Transform(pattern, update, delete) => Node::of(Kind::Transform {
+                pattern: self.boxed(*pattern)?,
+                update: self.boxed(*update)?,
+                delete: delete.map(|raw| self.boxed(*raw)).transpose()?,
+            }),
+        };
+        node.keep_array |= keep_array;
+        Ok(node)
+    }
+    fn leaf(&mut self, token: Token, keep_array: bool) -> Outcome<Node> {
+        let name = match token {
+            Token::Name(name) => name,
+            Token::Sign(word @ ("and" | "or" | "in")) => word.to_owned(),
+            other => {
+                let kind = match other {
+                    Token::Variable(name) => Kind::Variable(name),
+                    Token::Text(text) => Kind::Text(text),
+                    Token::Number(n) => Kind::Number(n),
+                    Token::Bool(b) => Kind::Bool(b),
+                    Token::Null => Kind::Null,
+                    Token::Pattern(pattern) => Kind::Pattern(pattern),
+                    Token::End => return Err(Wrong::new("S0207")),
+                    other => return Err(Wrong::new("S0201").token_of(&other)),
+                };
+                return Ok(Node {
+                    keep_array,
+                    ..Node::of(kind)
+                });
+            }
+        };
+        let step = Node {
+            keep_array,
+            ..Node::of(Kind::Name(name))
+        };
+        Ok(Node {
+            keep_array,
+            ..Node::of(Kind::Path {
+                steps: vec![step],
+                keep_singleton: keep_array,
+            })
+        })
+    }
+    /// `lhs.rhs`.
+    fn step(&mut self, lhs: Raw, rhs: Raw) -> Outcome<Node> {
+        let lhs = self.node(lhs)?;
+        let parent = match lhs.kind {
+            Kind::Parent(slot) => Some(slot),
+            _ => None,
+        };
+        let mut path = into_path(lhs);
+        if let Some(slot) = parent {
+            path.seeking = vec![slot];
+        }
+        let mut rest = self.node(rhs)?;
+        let Kind::Path {
+            steps,
+            keep_singleton,
+        } = &mut path.kind
+        else {
+            return Ok(path);
+        };
+        if let Kind::Path { steps: more, .. } = rest.kind {
+            steps.extend(more);
+        } else {
+            rest.stages.append(&mut rest.predicate);
+            steps.push(rest);
+        }
+        for step in steps.iter_mut() {
+            let literal = match &mut step.kind {
+                Kind::Text(text) => {
+                    step.kind = Kind::Name(std::mem::take(text));
+                    continue;
+                }
+                Kind::Number(n) => n.to_string(),
+                Kind::Bool(b) => b.to_string(),
+                Kind::Null => "null".to_owned(),
+                _ => continue,
+            };
+            return Err(Wrong::new("S0213").value(literal));
+        }
+        *keep_singleton |= steps.iter().any(|step| step.keep_array);
+        for at in [0, steps.len() - 1] {
+            if matches!(steps[at].kind, Kind::Array(_)) {
+                steps[at].cons_array = true;
+            }
+        }
+        self.resolve(&mut path)?;
+        Ok(path)
+    }
+    /// `lhs[rhs]`.
+    fn filter(&mut self, lhs: Raw, rhs: Raw) -> Outcome<Node> {
+        let mut node = self.node(lhs)?;
+        let predicate = self.node(rhs)?;
+        let is_path = matches!(node.kind, Kind::Path { .. });
+        let Some(step) = last_step(&mut node) else {
+            return Ok(node);
+        };
+        if step.group.is_some() {
+            return Err(Wrong::new("S0209"));
+        }
+        if !predicate.seeking.is_empty() {
+            for slot in predicate.seeking.clone() {
+                if self.slots[slot].level == 1 {
+                    self.seek(step, slot)?;
+                } else {
+                    self.slots[slot].level -= 1;
+                }
+            }
+            step.seeking.extend(seeking(&predicate));
+        }
+        let stage = Stage::Filter(predicate);
+        if is_path {
+            step.stages.push(stage);
+        } else {
+            step.predicate.push(stage);
+        }
+        Ok(node)
+    }
+    /// Goes up one step for a `%`.
+    fn seek(&mut self, node: &mut Node, slot: usize) -> Outcome<()> {
+        match &mut node.kind {
+            Kind::Name(_) | Kind::Wildcard => {
+                self.slots[slot].level -= 1;
+                if self.slots[slot].level == 0 {
+                    if let Some(other) = node.ancestor {
+                        self.slots[slot].label = self.slots[other].label.clone();
+                    }
+                    node.ancestor = Some(slot);
+                    node.tuple = true;
+                }
+            }
+            Kind::Parent(_) => self.slots[slot].level += 1,
+            Kind::Block(parts) => {
+                if let Some(last) = parts.last_mut() {
+                    node.tuple = true;
+                    self.seek(last, slot)?;
+                }
+            }
+            Kind::Path { steps, .. } => {
+                node.tuple = true;
+                let mut steps = steps.iter_mut().rev();
+                if let Some(last) = steps.next() {
+                    self.seek(last, slot)?;
+                }
+                for step in steps {
+                    if self.slots[slot].level <= 0 {
+                        break;
+                    }
+                    self.seek(step, slot)?;
+                }
+            }
+            _ => return Err(Wrong::new("S0217")),
+        }
+        Ok(())
+    }
+    /// Finds the steps that the `%` in a path's last step mean; the others are left to what the path is part of.
+    fn resolve(&mut self, path: &mut Node) -> Outcome<()> {
+        let Kind::Path { steps, .. } = &mut path.kind else {
+            return Ok(());
+        };
+        let Some(last) = steps.last() else {
+            return Ok(());
+        };
+        for slot in seeking(last) {
+            let mut at = steps.len() as isize - 2;
+            while self.slots[slot].level > 0 {
+                if at < 0 {
+                    path.seeking.push(slot);
+                    break;
+                }
+                let mut step = at as usize;
+                at -= 1;
+                while at >= 0 && steps[step].focus.is_some() && steps[at as usize].focus.is_some() {
+                    step = at as usize;
+                    at -= 1;
+                }
+                self.seek(&mut steps[step], slot)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The slots that are not found within a part.
+fn seeking(node: &Node) -> Vec<usize> {
+    let mut all = node.seeking.clone();
+    if let Kind::Parent(slot) = node.kind {
+        all.push(slot);
+    }
+    all
+}
+
+fn into_path(node: Node) -> Node {
+    if matches!(node.kind, Kind::Path { .. }) {
+        return node;
+    }
+    Node::of(Kind::Path {
+        steps: vec![node],
+        keep_singleton: false,
+    })
+}
+
+fn last_step(node: &mut Node) -> Option<&mut Node> {
+    if matches!(node.kind, Kind::Path { .. }) {
+        let Kind::Path { steps, .. } = &mut node.kind else {
+            return None;
+        };
+        return steps.last_mut();
+    }
+    Some(node)
+}
+
+/// `node@$name` (focus) or `node#$name`.
+fn bound(mut node: Node, focus: bool, name: String, keep_array: bool) -> Outcome<Node> {
+    if !focus && !matches!(node.kind, Kind::Path { .. }) {
+        node.stages = std::mem::take(&mut node.predicate);
+        node = into_path(node);
+    }
+    let Some(step) = last_step(&mut node) else {
+        return Ok(node);
+    };
+    step.tuple = true;
+    if focus {
+        if !step.stages.is_empty() || !step.predicate.is_empty() {
+            return Err(Wrong::new("S0215"));
+        }
+        if matches!(step.kind, Kind::Sort(_)) {
+            return Err(Wrong::new("S0216"));
+        }
+        step.keep_array |= keep_array;
+        step.focus = Some(name);
+    } else if step.stages.is_empty() {
+        step.index = Some(name);
+    } else {
+        step.stages.push(Stage::Index(name));
+    }
+    Ok(node)
+}
+
+/// The calls in the last place of a body are made by the caller, so that they do not nest.
+fn with_thunks(mut node: Node) -> Node {
+    match &mut node.kind {
+        Kind::Call { .. } if node.predicate.is_empty() => {
+            return Node::of(Kind::Thunk(Box::new(node)));
+        }
+        Kind::Condition {
+            then, otherwise, ..
+        } => {
+            **then = with_thunks(std::mem::take(then));
+            if let Some(otherwise) = otherwise {
+                **otherwise = with_thunks(std::mem::take(otherwise));
+            }
+        }
+        Kind::Block(parts) => {
+            if let Some(last) = parts.pop() {
+                parts.push(with_thunks(last));
+            }
+        }
+        _ => {}
+    }
+    node
+}

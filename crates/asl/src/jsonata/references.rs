@@ -1,0 +1,98 @@
+//! What an expression reads from outside: found in its tree, without evaluating it.
+use super::{
+    Jsonata,
+    content::level,
+    node::{Kind, Node},
+};
+
+/// Something that an expression reads which is no variable and no function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reference {
+    /// A field of the context item, which the states language does not have.
+    Name(String),
+    /// `$`, the context item itself.
+    Context,
+    /// `$$`, the context item of the whole expression.
+    Root,
+    /// A field of `$states`.
+    State(String),
+}
+
+impl Jsonata {
+    /// What the expression reads from its own context, in the order of its text. Later steps of a path, filters, orders, groups and transformers
+    /// read from what stands before them.
+    pub(crate) fn references(&self) -> Vec<Reference> {
+        let mut found = Vec::new();
+        if let Some(root) = &self.program.root {
+            walk(root, &mut found);
+        }
+        found
+    }
+}
+
+fn walk(node: &Node, found: &mut Vec<Reference>) {
+    level(|| walk_here(node, found));
+}
+fn walk_here(node: &Node, found: &mut Vec<Reference>) {
+    match &node.kind {
+        Kind::Name(name) => found.push(Reference::Name(name.clone())),
+        Kind::Variable(name) if name.is_empty() => found.push(Reference::Context),
+        Kind::Variable(name) if name == "$" => found.push(Reference::Root),
+        Kind::Path { steps, .. } => {
+            if let [first, second, ..] = steps.as_slice()
+                && let (Kind::Variable(root), Kind::Name(field)) = (&first.kind, &second.kind)
+                && root == "states"
+            {
+                found.push(Reference::State(field.clone()));
+            } else if let Some(first) = steps.first() {
+                walk(first, found);
+            }
+        }
+        Kind::Binary { lhs, rhs, .. } | Kind::Apply { lhs, rhs } => {
+            walk(lhs, found);
+            walk(rhs, found);
+        }
+        Kind::Negate(inner) | Kind::Thunk(inner) | Kind::Bind { value: inner, .. } => {
+            walk(inner, found);
+        }
+        Kind::Array(parts) | Kind::Block(parts) => {
+            parts.iter().for_each(|part| walk(part, found));
+        }
+        Kind::Object(pairs) => {
+            for (key, value) in pairs {
+                walk(key, found);
+                walk(value, found);
+            }
+        }
+        Kind::Condition {
+            condition,
+            then,
+            otherwise,
+        } => {
+            walk(condition, found);
+            walk(then, found);
+            if let Some(otherwise) = otherwise {
+                walk(otherwise, found);
+            }
+        }
+        Kind::Call {
+            procedure,
+            arguments,
+        } => {
+            walk(procedure, found);
+            arguments.iter().for_each(|argument| walk(argument, found));
+        }
+        Kind::Partial {
+            procedure,
+            arguments,
+        } => {
+            walk(procedure, found);
+            arguments
+                .iter()
+                .flatten()
+                .for_each(|argument| walk(argument, found));
+        }
+        Kind::Lambda(lambda) => walk(&lambda.body, found),
+        _ => {}
+    }
+}
