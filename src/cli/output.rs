@@ -291,7 +291,7 @@ mod tests {
                 "  MESSAGE",
                 "1    QUEUED",
                 "234  OK",
-                "  done done done done…"
+                "  done done done done d…"
             ]
         );
         for most in 1..60 {

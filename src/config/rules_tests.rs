@@ -192,13 +192,13 @@ fn table() -> Vec<(&'static str, String, &'static str, String)> {
         case(
             "functions",
             "[functions.a]\ncommand = [\"x\"]\ntimeout = \"0s\"",
-            "timeout is 0s",
+            "timeout must be from 1ms to 15m",
             "[functions.a]\ncommand = [\"x\"]\ntimeout = \"1ms\"",
         ),
         case(
             "functions",
             "[functions.a]\ncommand = [\"x\"]\ntimeout = \"901s\"",
-            "at most 15m",
+            "timeout must be from 1ms to 15m",
             "[functions.a]\ncommand = [\"x\"]\ntimeout = \"900s\"",
         ),
         case(
@@ -246,7 +246,7 @@ fn table() -> Vec<(&'static str, String, &'static str, String)> {
         case(
             "functions",
             "[functions.a]\ncommand = [\"x\"]\ninit_timeout = \"0s\"",
-            "init_timeout is 0s",
+            "init_timeout",
             "[functions.a]\ncommand = [\"x\"]\ninit_timeout = \"15m\"",
         ),
         case(

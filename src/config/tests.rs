@@ -45,7 +45,10 @@ fn mistakes_are_named() {
     for (text, said) in [
         ("lisen = 1", "unknown field `lisen`"),
         ("[functions.x]\ncomand = []", "unknown field `comand`"),
-        ("[functions.x]\nconcurrency = 0", "nonzero"),
+        (
+            "[functions.x]\nconcurrency = 0",
+            "concurrency is 0, and it must be from 1 to 1000",
+        ),
         (
             "[functions.x]\ntimeout = \"0s\"",
             "[functions.x]: timeout must be from 1ms to 15m",
