@@ -1,5 +1,3 @@
-use std::num::NonZeroUsize;
-
 use super::*;
 
 /// Reads a configuration beside an empty directory `machines`.
