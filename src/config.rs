@@ -72,7 +72,7 @@ pub struct ServeFlags {
     /// Address under which clients reach the public listener, a path included; needs authentication [default: http://LISTEN]
     #[arg(long, env = "JOBCAST_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
-    /// What is logged: error, warn, info, debug, trace, or directives such as jobcast=debug [default: info]
+    /// What is logged: error, warn, info, debug, trace, off, or directives such as jobcast=debug,warn [default: info]
     #[arg(long, env = "JOBCAST_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// How it is logged [default: text]

@@ -25,6 +25,8 @@ const REPAIR_PAUSE: Duration = Duration::from_millis(20);
 pub const REPAIR_EVERY: Duration = Duration::from_secs(30);
 /// … and so often under chaos.
 pub const REPAIR_EVERY_UNDER_CHAOS: Duration = Duration::from_secs(1);
+/// Longest time between two such reads, whatever the configuration says: an instant has an end.
+const REPAIR_AT_LEAST_EVERY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Watches that hear of a change before its publisher has the answer, at most: more would hold the publisher up.
 const FEW_WATCHES: usize = 64;
@@ -154,6 +156,7 @@ impl Publisher {
     /// Repairs for ever: at once after a gap, and every so often in any case. The promise is kept even when something gets
     /// lost that nobody notices.
     pub async fn keep_repaired(self, store: Arc<dyn JobStore>, every: Duration) {
+        let every = every.min(REPAIR_AT_LEAST_EVERY);
         let mut next = Instant::now() + every;
         loop {
             let gap = tokio::select! {

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use job::limits::check;
 use job::{OverLimit, Time};
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::token::Signer;
 
@@ -140,6 +141,28 @@ impl Files {
     /// The store behind.
     pub fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
+    }
+
+    /// Deletes the files that were last written before this time, and returns how many they were.
+    ///
+    /// # Errors
+    /// The store's own; what was deleted by then is gone.
+    pub async fn delete_older(&self, before: Time) -> object_store::Result<usize> {
+        let mut all = self.objects.list(None);
+        let mut count = 0;
+        while let Some(found) = all.next().await {
+            let found = found?;
+            if found.last_modified.timestamp_millis() >= before.as_millis() {
+                continue;
+            }
+            match self.objects.delete(&found.location).await {
+                Ok(()) => count += 1,
+                // Another sweep was faster.
+                Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
     }
 
     /// A place for one file; `unique` makes its key.
@@ -506,6 +529,19 @@ mod tests {
                 "{more}"
             );
         }
+    }
+
+    #[tokio::test]
+    async fn old_files_are_deleted() {
+        let files = files();
+        let key = Path::from("a/b");
+        files.objects().put(&key, "x".into()).await.unwrap();
+        let written = files.objects().head(&key).await.unwrap().last_modified;
+        let written = Time::from_millis(written.timestamp_millis());
+        assert_eq!(files.delete_older(written).await.unwrap(), 0);
+        assert!(files.objects().head(&key).await.is_ok());
+        assert_eq!(files.delete_older(written.plus_millis(1)).await.unwrap(), 1);
+        assert!(files.objects().head(&key).await.is_err());
     }
 
     #[test]

@@ -110,8 +110,11 @@ pub fn main() -> ExitCode {
     if words.next().is_some_and(|word| word == SUPERVISE) {
         return workflow::lambda::supervisor::supervise(&words.collect::<Vec<_>>());
     }
-    let cli = Cli::from_arg_matches(&command_line().get_matches());
-    let cli = cli.unwrap_or_else(|error| error.exit());
+    let matches = command_line().try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return output::refuse(&error),
+    };
     let command = cli
         .command
         .unwrap_or(Command::Serve(serve::Serve { flags: cli.serve }));

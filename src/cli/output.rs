@@ -2,14 +2,16 @@
 //! turns them off. It knows no job.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use anstyle::Style;
 use serde::Serialize;
 
-use super::error::{BROKEN_PIPE, CliError};
+use super::error::{BROKEN_PIPE, CliError, USAGE};
 use super::text::{DIM, Part, RED, Text, padded, paint, shorten, text, width};
-use crate::printable::printable_json;
+use crate::config::unknown_variables;
+use crate::printable::{printable, printable_json};
 
 /// Columns that the last column of a table has at least; a line with fewer left goes on below.
 const LEAST_ROOM: usize = 20;
@@ -68,6 +70,21 @@ pub(super) fn complain(error: &CliError) {
             Text::lines(&error.to_string())
         ]),
     }
+    if matches!(error, CliError::Unreachable { .. }) {
+        let variables = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
+        unknown_variables(variables).iter().for_each(note);
+    }
+}
+
+/// Prints the help, or what is wrong with the command line. What stands there may have come from anywhere, such as the name of a file.
+pub(super) fn refuse(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        note(Text::lines(error.render().to_string().trim_end()));
+        return ExitCode::from(USAGE);
+    }
+    // A reader that had enough of the help is no error.
+    let _ = error.print();
+    ExitCode::SUCCESS
 }
 
 /// The exit status when the reader of standard output goes away.
@@ -113,7 +130,12 @@ impl Table {
 
     /// Adds a line.
     pub(super) fn row<const N: usize>(&mut self, cells: [(Style, String); N]) {
-        let cells = cells.map(|(style, text)| (style, shorten(&text, usize::MAX)));
+        // Several lines become one; the spaces of one line stay.
+        let line = |text: &str| match text.contains(char::is_control) {
+            true => shorten(text, usize::MAX),
+            false => printable(text).into_owned(),
+        };
+        let cells = cells.map(|(style, text)| (style, line(&text)));
         self.rows.push(cells.into());
     }
 

@@ -59,6 +59,14 @@ impl Text {
         Text(printable_lines(text))
     }
 
+    /// Other people's lines, each printable and behind spaces: none can be taken for a line of ours.
+    pub(super) fn indented(text: &str) -> Text {
+        Text(format!(
+            "    {}",
+            printable_lines(text).replace('\n', "\n    ")
+        ))
+    }
+
     /// A JSON document over several lines.
     pub(super) fn json(value: &Value) -> Text {
         Text(printable_json(&format!("{value:#}")).into_owned())

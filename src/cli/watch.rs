@@ -87,12 +87,16 @@ pub(super) fn headline(job: &Job) -> Text {
         .step
         .as_ref()
         .map_or_else(String::new, |step| format!(" in step {step}"));
+    let mut lines = error.message.lines();
+    let first = lines.next().unwrap_or_default();
     let why = text![
         "  ",
         paint(RED, &error.name),
-        format_args!("{step}: {}", error.message)
+        format_args!("{step}: {first}")
     ];
-    Text::stacked([line, why])
+    let rest: Vec<&str> = lines.collect();
+    let rest = (!rest.is_empty()).then(|| Text::indented(&rest.join("\n")));
+    Text::stacked([line, why].into_iter().chain(rest))
 }
 
 fn report(seen: &Seen) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use resolvers::Role;
 use sha2::{Digest, Sha256};
-use workflow::lambda::{function_name, is_function_name};
+use workflow::lambda::{function_name, is_function_name, limits};
 
 use super::{Config, Function, UPLOADS};
 
@@ -27,12 +27,13 @@ pub const LONGEST_REPORT_LIFE: Duration = DAY.saturating_mul(366);
 pub const SHORTEST_REPAIR: Duration = Duration::from_millis(100);
 /// Longest time between two readings of the watched jobs.
 pub const LONGEST_REPAIR: Duration = DAY;
-/// Longest time of one invocation, as on AWS Lambda.
-pub const LONGEST_INVOCATION: Duration = Duration::from_secs(15 * 60);
 /// Maximum number of processes of a function.
 pub const MOST_PROCESSES: usize = 1_000;
 /// Maximum length of the prefix of the broker's channels.
 pub const PREFIX_BYTES: usize = 64;
+
+/// How a process knows where its work is.
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
 /// A rule: the sentence that says how a configuration breaks it.
 type Rule = fn(&Config) -> Option<String>;
@@ -76,7 +77,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
             .err()
             .map(|error| format!("sample_addresses: {error}"))
     }),
-    ("limits", limits),
+    ("limits", connection_limits),
     ("broker.prefix", prefix),
     ("auth.api_keys", api_keys),
     ("functions", |config| {
@@ -162,12 +163,12 @@ fn data_and_machines(config: &Config) -> Option<String> {
     })
 }
 
-fn limits(config: &Config) -> Option<String> {
-    let limits = config.limits;
+fn connection_limits(config: &Config) -> Option<String> {
+    let set = config.limits;
     let usual = crate::session::Settings::default();
-    let all = limits.connections.unwrap_or(usual.connections);
-    match limits.connections_per_caller {
-        _ if limits.connections == Some(0) => Some("connections of [limits] is 0, and then nobody could watch: it must be at least 1".to_owned()),
+    let all = set.connections.unwrap_or(usual.connections);
+    match set.connections_per_caller {
+        _ if set.connections == Some(0) => Some("connections of [limits] is 0, and then nobody could watch: it must be at least 1".to_owned()),
         Some(0) => Some("connections_per_caller of [limits] is 0, and then nobody could watch: it must be at least 1".to_owned()),
         Some(each) if each > all => Some(format!("connections_per_caller of [limits] is {each}, more than all connections together ({all}): lower it, or raise connections")),
         _ => None,
@@ -236,57 +237,67 @@ fn function_named(name: &str) -> Option<String> {
 
 /// What is wrong with a function's settings.
 fn function_set(function: &Function) -> Option<String> {
-    let Function {
-        command,
-        concurrency,
-        timeout,
-        init_timeout,
-        environment,
-        pass_environment,
-        directory,
-    } = function;
+    let command = &function.command;
     if command.first().is_some_and(String::is_empty) {
         return Some("the first part of command is empty, and it must be a program".to_owned());
     }
-    if let Some(count) = concurrency.filter(|count| !(1..=MOST_PROCESSES).contains(count)) {
+    let allowed = 1..=MOST_PROCESSES;
+    if let Some(count) = function
+        .concurrency
+        .filter(|count| !allowed.contains(count))
+    {
         return Some(format!(
             "concurrency is {count}, and it must be from 1 to {MOST_PROCESSES}"
         ));
     }
-    if let Some(timeout) =
-        timeout.filter(|timeout| timeout.is_zero() || *timeout > LONGEST_INVOCATION)
-    {
-        return Some(format!(
-            "timeout is {}, and it must be longer than nothing and at most 15m, as on AWS Lambda",
-            humantime::format_duration(timeout)
-        ));
+    for (name, time, most) in [
+        ("timeout", function.timeout, limits::TIMEOUT),
+        ("init_timeout", function.init_timeout, limits::TIMEOUT),
+    ] {
+        if let Some(time) = time.filter(|time| time.is_zero() || *time > most) {
+            return Some(format!(
+                "{name} is {}, and it must be longer than nothing and at most {}, as on AWS Lambda",
+                humantime::format_duration(time),
+                humantime::format_duration(most)
+            ));
+        }
     }
-    if init_timeout.is_some_and(|timeout| timeout.is_zero()) {
-        return Some("init_timeout is 0s, and then no process could start".to_owned());
-    }
-    let set = [
-        ("concurrency", concurrency.is_some()),
-        ("init_timeout", init_timeout.is_some()),
-        ("environment", !environment.is_empty()),
-        ("pass_environment", !pass_environment.is_empty()),
+    let of_processes = [
+        ("concurrency", function.concurrency.is_some()),
+        ("init_timeout", function.init_timeout.is_some()),
+        ("environment", !function.environment.is_empty()),
+        ("pass_environment", !function.pass_environment.is_empty()),
     ];
-    if let Some((name, _)) = set.into_iter().find(|(_, set)| *set && command.is_empty()) {
+    if let Some((name, _)) = of_processes
+        .into_iter()
+        .find(|(_, set)| *set && command.is_empty())
+    {
         return Some(format!(
             "{name} is of processes that the server starts, and there is no command: add one, or remove {name} and let outside processes attach"
         ));
     }
     let wrong = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
-    if let Some(name) = environment.keys().chain(pass_environment).find(wrong) {
+    let mut names = function
+        .environment
+        .keys()
+        .chain(&function.pass_environment);
+    if let Some(name) = names.find(wrong) {
         return Some(format!(
-            "environment or pass_environment has `{name}`, which cannot be the name of a variable"
+            "`{name}` cannot be the name of a variable (environment, pass_environment)"
         ));
     }
-    if let Some((name, _)) = environment.iter().find(|(_, value)| value.contains('\0')) {
+    if function.environment.contains_key(RUNTIME_API) {
+        return Some(format!(
+            "environment sets {RUNTIME_API}, which the server sets: remove it"
+        ));
+    }
+    let mut values = function.environment.iter();
+    if let Some((name, _)) = values.find(|(_, value)| value.contains('\0')) {
         return Some(format!(
             "{name} of environment holds a NUL character, which no variable can"
         ));
     }
-    match directory {
+    match &function.directory {
         Some(directory) if !directory.is_dir() && !command.is_empty() => Some(format!(
             "directory is {}, and there is no such directory",
             directory.display()

@@ -228,7 +228,7 @@ fn table() -> Vec<(&'static str, String, &'static str, String)> {
         case(
             "functions",
             "[functions.a]\ncommand = [\"x\"]\nenvironment = { \"A=B\" = \"1\" }",
-            "cannot be the name of a variable",
+            "`A=B` cannot be the name of a variable",
             "[functions.a]\ncommand = [\"x\"]\nenvironment = { \"A-B\" = \"1=2\" }",
         ),
         case(
@@ -242,6 +242,24 @@ fn table() -> Vec<(&'static str, String, &'static str, String)> {
             "[functions.a]\ncommand = [\"x\"]\ndirectory = \"nowhere\"",
             "there is no such directory",
             "[functions.a]\ncommand = [\"x\"]\ndirectory = \"machines\"",
+        ),
+        case(
+            "functions",
+            "[functions.a]\ncommand = [\"x\"]\ninit_timeout = \"0s\"",
+            "init_timeout is 0s",
+            "[functions.a]\ncommand = [\"x\"]\ninit_timeout = \"15m\"",
+        ),
+        case(
+            "functions",
+            "[functions.a]\ncommand = [\"x\"]\npass_environment = [\"A=1\"]",
+            "`A=1` cannot be the name of a variable",
+            "[functions.a]\ncommand = [\"x\"]\npass_environment = [\"A\"]",
+        ),
+        case(
+            "functions",
+            "[functions.a]\ncommand = [\"x\"]\nenvironment = { AWS_LAMBDA_RUNTIME_API = \"x\" }",
+            "which the server sets",
+            "[functions.a]\ncommand = [\"x\"]\nenvironment = { AWS_REGION = \"x\" }",
         ),
         case(
             "functions, one name twice",

@@ -1,3 +1,4 @@
+
 use super::*;
 
 /// Reads a configuration beside an empty directory `machines`.

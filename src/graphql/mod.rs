@@ -46,7 +46,7 @@ mod types;
 mod variables;
 mod weight;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use async_graphql::{Schema, ValidationMode};
 use resolvers::Resolvers;
@@ -90,6 +90,8 @@ impl std::fmt::Debug for Schemas {
 
 /// The schema over the use cases.
 pub fn schema(resolvers: Resolvers, publisher: Publisher, rate: SubmitRate) -> Schemas {
+    // Not with the first request.
+    LazyLock::force(&types::TYPES);
     let builder = builder().data(resolvers).data(publisher.clone());
     let builder = builder.data(Arc::new(rate)).extension(allowance::Counting);
     Schemas {

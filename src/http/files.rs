@@ -29,14 +29,14 @@ pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     let connection = Connection::of(&parts.extensions);
     let mut body = Paced::new(body, connection);
     let written = match grant(&doors, "PUT", &parts.uri) {
-        Ok(Grant::Put { key, size, .. }) => match announced(&parts.headers, size) {
-            Ok(()) => {
+        Ok(Grant::Put { key, size, .. }) => match not_announced(&parts.headers, size) {
+            None => {
                 if let Some(connection) = connection {
                     connection.peer.known();
                 }
                 write(&doors, connection, &key, size, &mut body).await
             }
-            Err(refused) => Err(refused),
+            Some(refused) => Err(refused),
         },
         Ok(Grant::Get { .. }) => Err(text(
             StatusCode::FORBIDDEN,
@@ -58,22 +58,22 @@ pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     }
 }
 
-/// Whether a body of this size is announced.
-fn announced(headers: &HeaderMap, size: u64) -> Result<(), Response> {
+/// The answer to a request that announces no body, or one of another size.
+fn not_announced(headers: &HeaderMap, size: u64) -> Option<Response> {
     let Some(length) = headers.get(CONTENT_LENGTH) else {
         if headers.contains_key(TRANSFER_ENCODING) || size == 0 {
-            return Ok(());
+            return None;
         }
         let said = format!(
             "the body has 0 bytes, and createUpload was told {size}: nothing was kept. An upload needs a Content-Length, or \
              Transfer-Encoding: chunked"
         );
-        return Err(text(StatusCode::LENGTH_REQUIRED, said));
+        return Some(text(StatusCode::LENGTH_REQUIRED, said));
     };
     let length = length.to_str().ok().and_then(|length| length.parse().ok());
     match length {
-        Some(length) if length != size => Err(wrong_size(length, size)),
-        _ => Ok(()),
+        Some(length) if length != size => Some(wrong_size(length, size)),
+        _ => None,
     }
 }
 

@@ -300,7 +300,7 @@ fn from_query(query: &str) -> Result<wire::Request, String> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = decode(value).ok_or_else(|| format!("{name} is not percent-encoded UTF-8"))?;
         let object = |value: String| {
-            RawValue::from_string(value)
+            RawValue::from_string(json::without_mark(&value).to_owned())
                 .map(Some)
                 .map_err(|error| format!("{name} is not JSON: {error}"))
         };

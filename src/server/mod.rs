@@ -30,7 +30,7 @@ use std::time::Duration;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use resolvers::Resolvers;
-use resolvers::files::Files;
+use resolvers::files::{Files, GET_LIFE_MILLIS};
 use resolvers::jobs::{ExecutionEvents, Settings, now};
 use resolvers::store::JobStore;
 use resolvers::token::Signer;
@@ -101,6 +101,8 @@ struct Adapters {
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 /// How often expired jobs are looked for.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// How often old files are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Expired jobs deleted at a time.
 const PURGE_JOBS: usize = 500;
 
@@ -166,6 +168,12 @@ pub async fn serve(
     events.run(&resolvers, &tasks, &background);
     let (stop, purging) = (background.clone(), purge(Arc::clone(&store)));
     tasks.spawn(async move { stop.run_until_cancelled(purging).await });
+    // In a bucket that is a life-cycle rule's to do.
+    if adapters.behind.is_some() {
+        let life = millis(config.retention).saturating_add(GET_LIFE_MILLIS);
+        let (stop, sweeping) = (background.clone(), sweep(resolvers.clone(), life));
+        tasks.spawn(async move { stop.run_until_cancelled(sweeping).await });
+    }
 
     let auth = Arc::new(Authenticator::new(
         config.auth.api_keys.clone(),
@@ -313,6 +321,22 @@ fn directory(path: PathBuf) -> Result<LocalFileSystem, ServeError> {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Deletes files when the jobs that they were for are gone too: a file is for a job that is submitted or runs while the file's
+/// address lives, and a finished job is kept for its retention.
+async fn sweep(resolvers: Resolvers, life_millis: i64) {
+    loop {
+        let before = now().plus_millis(life_millis.saturating_neg());
+        match resolvers.files().delete_older(before).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "old files were deleted"),
+            Err(error) => {
+                tracing::warn!(%error, "old files were not deleted; the next round tries again")
+            }
+        }
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
 }
 
 async fn purge(store: Arc<dyn JobStore>) {

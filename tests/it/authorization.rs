@@ -216,20 +216,24 @@ async fn each_operation_by_each_caller_through_each_door() {
                     && ["cancelJob", "resumeJob"]
                         .iter()
                         .any(|field| document.contains(field));
-                let cells_of_row = WAYS.map(async |way| {
-                    let expected = expected(way, document, allowed);
-                    // What ends a job needs one for each door.
-                    let id = match ends && expected == "ok" {
-                        true => fresh(owner).await,
-                        false => job.clone(),
-                    };
-                    let variables = match document.contains("$id") {
-                        true => json!({ "id": id }),
-                        false => json!({}),
-                    };
-                    let found = send(way, client, document, variables).await;
-                    (found != expected).then(|| {
-                        format!("{caller} {way:?}, {job}: {document}: {found}, not {expected}")
+                let fresh = &fresh;
+                let cells_of_row = WAYS.map(|way| {
+                    // On the heap: eight at once are more than a test's stack holds.
+                    Box::pin(async move {
+                        let expected = expected(way, document, allowed);
+                        // What ends a job needs one for each door.
+                        let id = match ends && expected == "ok" {
+                            true => Box::pin(fresh(owner)).await,
+                            false => job.clone(),
+                        };
+                        let variables = match document.contains("$id") {
+                            true => json!({ "id": id }),
+                            false => json!({}),
+                        };
+                        let found = Box::pin(send(way, client, document, variables)).await;
+                        (found != expected).then(|| {
+                            format!("{caller} {way:?}, {job}: {document}: {found}, not {expected}")
+                        })
                     })
                 });
                 cells += cells_of_row.len();

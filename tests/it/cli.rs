@@ -83,7 +83,7 @@ impl Ran {
     }
 
     /// Each line of the output, as JSON.
-    pub fn json(&self) -> Vec<Value> {
+    pub(crate) fn json(&self) -> Vec<Value> {
         let lines = self.out.lines();
         lines
             .map(|line| {

@@ -161,8 +161,8 @@ async fn no_document_ends_the_server() {
             let said = watch.next().await;
             assert!(matches!(said, Said::Error(_)), "{what}, {door:?}: {said:?}");
         }
-        if document.len() <= 60_000 {
-            let query = form_urlencoded(&document);
+        let query = form_urlencoded(&document);
+        if query.len() <= 60_000 {
             let (status, _) = client.get(&format!("/graphql?query={query}")).await;
             assert!((200..500).contains(&status), "{what}: {status}");
         }

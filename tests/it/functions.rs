@@ -309,9 +309,20 @@ fn process() {
                 Some("print") => println!("the event is {event}"),
                 _ => {}
             }
+            let (place, body) = if event["do"] == "report" {
+                let job = &event["job"];
+                let document = "mutation($id: ID!) { reportProgress(input: { id: $id, message: \"at work\" }) { id } }";
+                let own = Client::new(job["reportUrl"].as_str().unwrap().strip_suffix("/graphql").unwrap());
+                let token = job["reportToken"].as_str().unwrap();
+                let said = own.with_token(token).ask(document, json!({ "id": job["id"] })).await;
+                let name = if said["errors"].is_null() { "Reported" } else { "Refused" };
+                ("error", json!({ "errorType": name, "errorMessage": said.to_string() }))
+            } else {
+                ("response", json!({}))
+            };
             let answer = client
-                .request(Method::POST, &format!("{base}/{id}/response"))
-                .json(&json!({}))
+                .request(Method::POST, &format!("{base}/{id}/{place}"))
+                .json(&body)
                 .send();
             assert_eq!(answer.await.unwrap().status(), 202);
         }
@@ -433,6 +444,30 @@ async fn a_function_that_cannot_start_is_explained_in_the_jobs_error() {
             "{failed}"
         );
         assert!(home.log().contains(words), "{}", home.log());
+    }
+}
+
+#[tokio::test]
+async fn a_function_may_report_as_soon_as_its_attempt_begins() {
+    let home = of_own("works");
+    let server = home.start().await;
+    let client = server.client();
+    let id = client.submit("own", &json!({ "do": "report" })).await;
+    for attempt in 1..=5 {
+        let failed = client.until_status(&id, "FAILED").await;
+        assert_eq!(
+            (&failed["error"]["name"], &failed["attempt"]),
+            (&json!("Reported"), &json!(attempt)),
+            "{failed}"
+        );
+        let progress = failed["message"].as_str().map(str::to_owned);
+        assert_eq!(progress.as_deref(), Some("at work"), "{failed}");
+        client
+            .data(
+                "mutation($id: ID!) { retryJob(id: $id) { id } }",
+                json!({ "id": id }),
+            )
+            .await;
     }
 }
 

@@ -47,8 +47,18 @@ async fn no_page_reaches_the_internal_listener() {
         (
             "POST",
             invoke,
+            vec![
+                ("content-type", "application/x-www-form-urlencoded"),
+                ("origin", "https://evil.example"),
+            ],
+            403,
+        ),
+        // As curl does.
+        (
+            "POST",
+            invoke,
             vec![("content-type", "application/x-www-form-urlencoded")],
-            415,
+            200,
         ),
         (
             "POST",
@@ -56,7 +66,8 @@ async fn no_page_reaches_the_internal_listener() {
             vec![("content-type", "multipart/form-data; boundary=x")],
             415,
         ),
-        ("POST", invoke, vec![], 415),
+        ("POST", invoke, vec![], 200),
+        ("POST", invoke, vec![("origin", "null")], 403),
         (
             "POST",
             "/",

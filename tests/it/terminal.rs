@@ -140,9 +140,7 @@ fn is_harmless(text: &str) {
         assert!(!text.contains(sequence), "{sequence:?}: {text:?}");
     }
     assert!(
-        !plain
-            .lines()
-            .any(|line| line.trim_start().starts_with("forged")),
+        !plain.lines().any(|line| line.starts_with("forged")),
         "{text:?}"
     );
     assert!(plain.contains(r"owned\u{7}"), "it is shown: {text:?}");
@@ -173,8 +171,16 @@ fn what_other_people_wrote_acts_on_nothing() {
     }
     let (_, history) = Terminal::on(&server, &["history", &id, "--verbose"]).ended();
     assert!(!history.contains("\u{1b}]0"), "{history:?}");
-    let refused = server.run(&["submit", HOSTILE]);
-    is_harmless(&refused.err);
+    for arguments in [
+        &["submit", HOSTILE][..],
+        &["get", HOSTILE],
+        &["submit", "greet", "--file", HOSTILE],
+    ] {
+        let refused = server.run(arguments);
+        let plain = refused.err.replace('\n', "");
+        let harmless = !plain.contains(|c: char| c.is_control() || c == '\u{202e}');
+        assert!(refused.status > 0 && harmless, "{refused:?}");
+    }
 }
 
 #[test]
@@ -398,6 +404,11 @@ fn names_that_were_meant_are_told() {
         ran.status == 1 && ran.err.contains("it is UTF-16: save it as UTF-8"),
         "{ran:?}"
     );
+
+    let mut lost = command(&["list", "--url", "http://127.0.0.1:1"]);
+    lost.env("JOBCAST_ULR", "http://127.0.0.1:2");
+    let ran = Ran::of(within(PATIENCE, lost.spawn().unwrap()));
+    assert!(ran.err.contains("JOBCAST_ULR is set"), "{ran:?}");
 
     let other = directory.path().join("other");
     std::fs::create_dir(&other).unwrap();

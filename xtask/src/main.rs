@@ -29,6 +29,23 @@ const SUITES: &[Suite] = &[
         command: &["cargo", "test", "-p", "asl", "--test", "fuzz", "--locked"],
     },
     Suite {
+        name: "asl-rules",
+        about: "two thousand random definitions, each field of each changed in turn and refused at its place",
+        environment: &[("JOBCAST_CASES", "2000")],
+        command: &[
+            "cargo",
+            "test",
+            "-p",
+            "asl",
+            "--test",
+            "rules",
+            "--locked",
+            "--release",
+            "--",
+            "every_mutation",
+        ],
+    },
+    Suite {
         name: "json-doors",
         about: "JSON at its bounds, 1,000 random texts, through every door that takes it",
         environment: &[("JOBCAST_CASES", "1000")],

@@ -35,11 +35,19 @@ fn run(definition: &Value, input: &str) -> (Status, String) {
 }
 
 fn of(state: Value) -> Value {
-    json!({"StartAt": "A", "States": {"A": state, "B": {"Type": "Succeed"}}})
+    let leads_on = state.to_string().contains("\"Next\"");
+    let mut states = json!({"A": state});
+    if leads_on {
+        states["B"] = json!({"Type": "Succeed"});
+    }
+    json!({"StartAt": "A", "States": states})
 }
 
+/// A machine, and what it makes of the text of its input.
+type Machine = (Value, fn(&str) -> String);
+
 /// One state of each kind, with what it does to its input.
-fn machines() -> Vec<(Value, fn(&str) -> String)> {
+fn machines() -> Vec<Machine> {
     let same = |text: &str| text.to_owned();
     let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true, "Parameters": {"in.$": "$"}}}});
     vec![
@@ -84,25 +92,19 @@ fn machines() -> Vec<(Value, fn(&str) -> String)> {
         ),
         (
             of(
-                json!({"Type": "Choice", "Choices": [{"Variable": "$..a", "IsNumeric": true, "Next": "B"}], "Default": "B"}),
+                json!({"Type": "Choice", "Choices": [{"Variable": "$.a", "IsPresent": true, "Next": "B"}], "Default": "B"}),
             ),
             same,
         ),
         (
-            of(json!({"Type": "Parallel", "End": true, "Branches": [inner, inner]})),
-            |text| format!("[{{\"in\":{text}}},{{\"in\":{text}}}]"),
+            of(json!({"Type": "Parallel", "End": true, "Branches": [inner]})),
+            |text| format!("[{{\"in\":{text}}}]"),
         ),
         (
-            of(
-                json!({"Type": "Map", "End": true, "ItemsPath": "$$.Execution.Input['none','x'][*]", "ItemProcessor": inner}),
-            ),
-            |_| "[]".to_owned(),
-        ),
-        (
-            of(
-                json!({"Type": "Task", "Resource": "f", "Parameters": {"x.$": "$"}, "ResultSelector": {"y.$": "$.x"}, "OutputPath": "$.y", "End": true}),
-            ),
-            same,
+            json!({"StartAt": "A", "States": {
+                "A": {"Type": "Pass", "Parameters": {"list.$": "States.Array($)"}, "Next": "B"},
+                "B": {"Type": "Map", "ItemsPath": "$.list", "ItemProcessor": inner, "End": true}}}),
+            |text| format!("[{{\"in\":{text}}}]"),
         ),
     ]
 }
@@ -117,13 +119,45 @@ fn every_kind_of_state_takes_a_value_of_any_depth() {
             assert!(told == expected(&text), "{definition}: {beginning}");
         }
     }
+    for output in [
+        "{% $states.input %}",
+        "{% ($x := {'y': $states.input}; $x).y %}",
+        "{% $states.input = $states.input ? $states.input %}",
+    ] {
+        let mut pass = of(json!({"Type": "Pass", "Output": output, "End": true}));
+        pass["QueryLanguage"] = json!("JSONata");
+        for text in both(json::DEPTH) {
+            assert_eq!(run(&pass, &text), (Status::Succeeded, text), "{output}");
+        }
+    }
+    // What JSONata makes itself nests less deeply.
+    let mut parse =
+        of(json!({"Type": "Pass", "Output": "{% $parse($string($states.input)) %}", "End": true}));
+    parse["QueryLanguage"] = json!("JSONata");
+    for text in both(300) {
+        assert_eq!(run(&parse, &text), (Status::Succeeded, text));
+    }
+    for text in both(json::DEPTH) {
+        assert_eq!(run(&parse, &text).0, Status::Failed);
+    }
+    // What is sent to a function may be one level deeper than its answer.
+    let call = of(
+        json!({"Type": "Task", "Resource": "f", "Parameters": {"x.$": "$"}, "ResultSelector": {"y.$": "$.x"}, "OutputPath": "$.y", "End": true}),
+    );
+    for text in both(json::DEPTH - 1) {
+        assert_eq!(run(&call, &text), (Status::Succeeded, text));
+    }
+    for text in both(json::DEPTH) {
+        assert_eq!(run(&call, &text).0, Status::Failed);
+    }
 }
 
 #[test]
 fn a_value_that_grows_deeper_and_deeper_ends_with_an_error() {
     let grow = json!({"StartAt": "A", "States": {
         "A": {"Type": "Pass", "Parameters": {"a.$": "$"}, "Next": "B"},
-        "B": {"Type": "Pass", "Next": "A"}}});
+        "B": {"Type": "Choice", "Choices": [{"Variable": "$", "IsString": true, "Next": "C"}], "Default": "A"},
+        "C": {"Type": "Succeed"}}});
     let (status, told) = run_once(&grow, "1");
     assert_eq!(status, Status::Failed);
     assert!(told.contains("is nested deeper than 1100 levels"), "{told}");

@@ -410,6 +410,56 @@ fn a_heartbeat_gives_another_span() {
 }
 
 #[test]
+fn the_time_of_a_functions_task_counts_from_its_start() {
+    let seconds = |seconds| jiff::Timestamp::from_second(seconds).unwrap();
+    for (resource, moves) in [
+        ("f", true),
+        ("arn:aws:states:::lambda:invoke", true),
+        ("arn:aws:states:us-east-1:000000000000:activity:a", false),
+        ("arn:aws:states:::sqs:sendMessage", false),
+    ] {
+        let state = json!({"Type": "Task", "Resource": resource, "TimeoutSeconds": 30, "HeartbeatSeconds": 10,
+            "Parameters": {"FunctionName": "f", "QueueUrl": "q", "MessageBody": "b"}, "End": true});
+        let machine = parse(&json!({"StartAt": "A", "States": {"A": state}}));
+        // The wait is a minute, or too short to count.
+        for (started, counted) in [
+            (seconds(60), 60),
+            (jiff::Timestamp::from_millisecond(99).unwrap(), 0),
+        ] {
+            let mut execution = Execution::new(machine.clone(), start("{}"));
+            let effects = execution.handle(Event::Begin, seconds(0));
+            let task = effects.iter().find_map(|effect| match effect {
+                asl::Effect::Schedule(task) => Some(task.task),
+                _ => None,
+            });
+            let due = |execution: &Execution| {
+                let timers = execution.timers();
+                timers
+                    .iter()
+                    .map(|(_, at)| at.as_second())
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(due(&execution), [30, 10], "{resource}");
+            for (timer, _) in execution.timers() {
+                assert_eq!(execution.waits_for_start(timer), moves, "{resource}");
+            }
+            let task = task.unwrap();
+            for _ in 0..2 {
+                execution.handle(Event::TaskStarted { task, worker: None }, started);
+                let later = if moves { counted } else { 0 };
+                assert_eq!(due(&execution), [30 + later, 10 + later], "{resource}");
+            }
+            assert!(
+                execution
+                    .timers()
+                    .iter()
+                    .all(|(timer, _)| !execution.waits_for_start(*timer))
+            );
+        }
+    }
+}
+
+#[test]
 fn a_wait_takes_each_of_its_forms() {
     let input = json!({"s": 30, "t": "2026-01-01T00:01:00Z", "zone": "2026-01-01T01:01:00+01:00", "bad": "x"});
     for (language, fields, want) in [

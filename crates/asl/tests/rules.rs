@@ -2348,12 +2348,19 @@ fn placeholders_of_deployment_tools_stand_in_every_field() {
                 .pointer(&pointer)
                 .and_then(Value::as_object)
                 .unwrap();
-            for key in object.keys() {
+            let fields = object.iter().flat_map(|(key, value)| {
+                let first = value.as_array().filter(|list| !list.is_empty());
+                let first = first.map(|_| (format!("{key}/0"), format!("{key}[0]")));
+                [Some((key.clone(), key.clone())), first]
+                    .into_iter()
+                    .flatten()
+            });
+            for (below, named) in fields {
                 for placeholder in [json!("${Name}"), json!({"Fn::GetAtt": ["A", "Arn"]})] {
                     let mut filled = definition.clone();
-                    filled.pointer_mut(&pointer).unwrap()[key] = placeholder;
+                    *filled.pointer_mut(&format!("{pointer}/{below}")).unwrap() = placeholder;
                     let found = validate(&filled.to_string());
-                    let place = format!("{place}/{key}");
+                    let place = format!("{place}/{named}");
                     assert!(
                         found.iter().all(|d| d.severity == Severity::Warning),
                         "{place}: {found:?}"

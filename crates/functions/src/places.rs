@@ -32,7 +32,7 @@ impl Places {
     /// These and one more.
     #[must_use]
     pub fn and(mut self, place: Option<Url>) -> Places {
-        self.0.extend(place);
+        self.0.extend(place.filter(|place| !self.0.contains(place)));
         self
     }
 

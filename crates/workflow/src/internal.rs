@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::{Method, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -37,10 +38,12 @@ const STATES_TYPES: &[&str] = &[
     "application/x-amz-json-1.1",
     "application/json",
 ];
-/// Content types of an invocation; the SDKs send a payload as application/octet-stream.
+/// Content types of an invocation; the SDKs send a payload as application/octet-stream, and `curl -d`, with which Lambda's own
+/// documentation invokes a local function, as a form.
 const INVOKE_TYPES: &[&str] = &[
     "application/json",
     "application/octet-stream",
+    "application/x-www-form-urlencoded",
     "application/x-amz-json-1.0",
     "application/x-amz-json-1.1",
 ];
@@ -121,7 +124,8 @@ fn refusal(request: &Request<Incoming>) -> Result<(), guard::Refusal> {
         let said = "application/x-amz-json-1.0";
         return guard::content_type(headers, STATES_TYPES, said);
     }
-    if invoked(path).is_some() {
+    // Without a type it is a program: a page's POST has an Origin, which was refused.
+    if invoked(path).is_some() && headers.contains_key(CONTENT_TYPE) {
         let said = "application/json or application/octet-stream";
         return guard::content_type(headers, INVOKE_TYPES, said);
     }

@@ -1,6 +1,7 @@
 //! What functions and watchers need: `reportProgress`, `createUpload`, `createWatchToken`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use job::change::Report;
 use job::{Change, Event, Job, JobId, Refused, Time, Update};
@@ -13,6 +14,15 @@ use crate::token::first_attempt;
 
 /// How long a watch token may live, in seconds: from one to 24 hours.
 pub const WATCH_TOKEN_SECONDS: std::ops::RangeInclusive<i64> = 1..=86_400;
+
+/// Waits of a report of the next attempt for the retry that began it, before the report is refused.
+const RETRY_WAITS: [Duration; 5] = [
+    Duration::from_millis(5),
+    Duration::from_millis(20),
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_secs(1),
+];
 
 /// The arguments of `reportProgress`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +54,19 @@ impl Resolvers {
         report: ReportProgress,
     ) -> Result<Arc<Job>, Error> {
         let attempt = caller.may_report(report.id)?;
-        let reported = self.report_in(attempt, report.clone()).await;
+        let mut reported = self.report_in(attempt, report.clone()).await;
+        for wait in RETRY_WAITS {
+            // The execution of a retried job goes on before the job's row says so.
+            match &reported {
+                Err(Error::Refused(Refused::Attempt { attempt, actual }))
+                    if *attempt == actual + 1 =>
+                {
+                    tokio::time::sleep(wait).await;
+                }
+                _ => break,
+            }
+            reported = self.report_in(attempt, report.clone()).await;
+        }
         let (Err(Error::Refused(Refused::Attempt { .. })), Some(attempt)) = (&reported, attempt)
         else {
             return reported;

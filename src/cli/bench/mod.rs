@@ -223,5 +223,9 @@ fn child(role: workflow::child::Role, args: &BenchArgs) -> Result<()> {
     let place = args.data.as_deref().ok_or("a child needs --data")?;
     let count = args.count.ok_or("a child needs --count")?;
     // A server's runtime: what a child does is measured too.
-    tokio::runtime::Runtime::new()?.block_on(role.play(place, count))
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_stack_size(json::THREAD_STACK)
+        .build()?;
+    runtime.block_on(role.play(place, count))
 }

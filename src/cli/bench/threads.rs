@@ -13,7 +13,10 @@ pub(super) struct Threads(Option<Runtime>);
 
 impl Threads {
     pub(super) fn new() -> Result<Threads> {
-        let runtime = Builder::new_multi_thread().enable_all().build()?;
+        let runtime = Builder::new_multi_thread()
+            .enable_all()
+            .thread_stack_size(json::THREAD_STACK)
+            .build()?;
         Ok(Threads(Some(runtime)))
     }
 

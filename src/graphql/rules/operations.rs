@@ -167,12 +167,15 @@ impl<'a> Checking<'a> {
         for operation in subscriptions.filter(|one| one.kind == OperationType::Subscription) {
             let mut root = Root::default();
             self.root_fields(&operation.selections, &mut root);
+            if root.is_conditional {
+                continue;
+            }
             for (name, place) in root.introspection {
                 self.report(Rule::SingleRootField, &[place], || {
                     format!("a subscription cannot select \"{name}\" at its root")
                 });
             }
-            if root.keys.len() > 1 && !root.is_conditional {
+            if root.keys.len() > 1 {
                 let rule = Rule::SingleRootField;
                 self.report(rule, &[operation.place], || {
                     crate::graphql::plan::ONE_FIELD.to_owned()

@@ -79,7 +79,7 @@ export class Generator {
         parts.push(rng.one(META)[1]);
       } else {
         const names = Object.keys(type.getFields()).filter((name) => this.fits(type, name, level));
-        parts.push(this.field(type, rng.one(names), level));
+        parts.push(names.length > 0 ? this.field(type, rng.one(names), level) : "__typename");
       }
     }
     return parts.join(" ");
@@ -92,7 +92,8 @@ export class Generator {
   field(type, name, level) {
     const { rng } = this;
     const field = type.getFields()[name];
-    const given = field.args.filter((argument) => (isNonNullType(argument.type) && argument.defaultValue === undefined) || rng.chance(0.4));
+    const share = (argument) => (argument.name === "nextToken" ? 0.02 : 0.4);
+    const given = field.args.filter((argument) => (isNonNullType(argument.type) && argument.defaultValue === undefined) || rng.chance(share(argument)));
     const shown = given.map((argument) => `${argument.name}: ${this.value(argument.type, argument.name, argument.defaultValue !== undefined)}`);
     const below = getNamedType(field.type);
     // Fields with arguments get a key of their own: those of the same key must have the same.
@@ -190,7 +191,7 @@ export class Generator {
       case "ID":
         return rng.one(this.ids);
       case "Int":
-        return name === "after" ? rng.below(4) : 1 + rng.below(50);
+        return name === "after" ? rng.below(4) : 10 + rng.below(40);
       case "Boolean":
         return rng.chance(0.5);
       case "AWSDateTime":

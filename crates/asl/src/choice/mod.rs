@@ -47,10 +47,11 @@ impl Rule {
         depth: usize,
         wrong: &mut Vec<Wrong>,
     ) -> Option<Self> {
+        if is_placeholder(value) {
+            return None;
+        }
         let Some(map) = value.as_object() else {
-            if !is_placeholder(value) {
-                wrong.push((at.to_owned(), "Expected value of type Object".to_owned()));
-            }
+            wrong.push((at.to_owned(), "Expected value of type Object".to_owned()));
             return None;
         };
         if depth > MAX_NESTING {

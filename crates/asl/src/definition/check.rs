@@ -2,7 +2,7 @@
 use super::{
     model::{Graph, Kind, State},
     reader::Reader,
-    substitution::has_placeholder,
+    substitution::{has_placeholder, is_placeholder},
 };
 use crate::Diagnostic;
 use serde_json::{Map, Value};
@@ -82,12 +82,35 @@ fn unreached<'a>(graph: &'a Graph, states: &'a Map<String, Value>) -> Vec<&'a st
         .collect()
 }
 
+/// Whether a deployment tool has yet to write where a state leads to, or whether it leads on at all.
+fn leads_anywhere(state: &Value) -> bool {
+    let Some(map) = state.as_object().filter(|_| !is_placeholder(state)) else {
+        return true;
+    };
+    ["Type", "Next", "End", "Default", "Catch", "Choices"]
+        .iter()
+        .filter_map(|field| map.get(*field))
+        .any(|value| {
+            let list = value.as_array().map_or(&[][..], Vec::as_slice);
+            is_placeholder(value)
+                || list.iter().any(|entry| {
+                    is_placeholder(entry) || entry.get("Next").is_some_and(is_placeholder)
+                })
+        })
+}
+
 impl Reader {
     /// Checks a graph against the names in `states`, those of states that could not be read too.
     pub(super) fn check(&mut self, graph: &Graph, states: &Map<String, Value>, at: &str) {
         let whole = graph.states.len() == states.len();
         // A name that a deployment tool will fill may be any of them.
-        let mut open = states.keys().any(|name| has_placeholder(name));
+        let mut open = states
+            .iter()
+            .any(|(name, state)| has_placeholder(name) || leads_anywhere(state))
+            || graph
+                .states
+                .values()
+                .any(|state| self.unfilled.contains(&state.at));
         let mut missing = Vec::new();
         let mut lead = |target: &str, place: String, state: Option<&str>| {
             if has_placeholder(target) {
@@ -155,6 +178,7 @@ impl Reader {
         hint: &str,
     ) {
         let state = state.or_else(|| self.inside.last().cloned());
+        self.errors += 1;
         self.transitions.push(
             Diagnostic::error(code, at, message)
                 .with_hint(hint)

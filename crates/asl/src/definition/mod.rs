@@ -21,7 +21,6 @@ mod state;
 pub(crate) mod substitution;
 mod task;
 mod variables;
-mod words;
 
 use crate::{Diagnostic, Resource, Severity, execution::Kind as Type};
 use model::{Graph, Kind, Language, State, TaskState};
@@ -106,7 +105,7 @@ impl StateMachine {
     fn read_here(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
         let root = match root(text) {
             Ok(root) => root,
-            Err(problem) => return (None, false, vec![problem]),
+            Err(problem) => return (None, false, vec![*problem]),
         };
         let mut reader = reader::Reader::new(kind);
         reader.problems.extend(duplicates::find(text));
@@ -227,9 +226,9 @@ pub fn validate_as(text: &str, kind: Type) -> Vec<Diagnostic> {
     }
 }
 
-pub(crate) fn root(text: &str) -> Result<Value, Diagnostic> {
+pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
     if text.len() > MAX_DEFINITION {
-        return Err(Diagnostic::error(
+        return Err(Box::new(Diagnostic::error(
             reader::SCHEMA,
             "",
             format!(
@@ -239,33 +238,28 @@ pub(crate) fn root(text: &str) -> Result<Value, Diagnostic> {
         )
         .with_hint(
             "move parts into state machines of their own and start them with states:startExecution",
-        ));
+        )));
     }
     if text.trim().is_empty() {
-        return Err(Diagnostic::error(
-            reader::SCHEMA,
-            "",
-            "Definition must be a valid JSON object",
-        )
-        .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
+        return Err(Box::new(
+            Diagnostic::error(reader::SCHEMA, "", "Definition must be a valid JSON object")
+                .with_hint("write {\"StartAt\": …, \"States\": {…}}"),
+        ));
     }
     let root = json::read(text).map_err(|refused| {
         let (line, column) = (refused.line, refused.column);
-        Diagnostic::error(
-            "INVALID_JSON_DESCRIPTION",
-            "",
-            format!("The definition is {refused}"),
+        let message = format!("The definition is {refused}");
+        Box::new(
+            Diagnostic::error("INVALID_JSON_DESCRIPTION", "", message)
+                .at(line, column)
+                .with_hint("mend the text at this place"),
         )
-        .at(line, column)
-        .with_hint("mend the text at this place")
     })?;
     if !root.is_object() {
-        return Err(Diagnostic::error(
-            reader::SCHEMA,
-            "",
-            "Definition must be a valid JSON object",
-        )
-        .with_hint("write {\"StartAt\": …, \"States\": {…}}"));
+        return Err(Box::new(
+            Diagnostic::error(reader::SCHEMA, "", "Definition must be a valid JSON object")
+                .with_hint("write {\"StartAt\": …, \"States\": {…}}"),
+        ));
     }
     Ok(root)
 }

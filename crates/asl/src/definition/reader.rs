@@ -3,7 +3,7 @@
 //! `field` has reported each value of another kind than its field takes, so what is read here is silent about those.
 use super::{
     forms,
-    model::{Graph, Language},
+    model::{Graph, Kind, Language, State, Text, TextValue},
     substitution::{self, has_placeholder, is_placeholder},
     variables::Scope,
 };
@@ -38,6 +38,10 @@ pub(super) struct Reader {
     depth: usize,
     /// Whether a state, or what it holds, could not be read.
     pub(super) incomplete: bool,
+    /// The places of states that a deployment tool has yet to write.
+    pub(super) unfilled: HashSet<String>,
+    /// Errors so far.
+    pub(super) errors: usize,
 }
 
 impl Reader {
@@ -53,6 +57,8 @@ impl Reader {
             scopes: Vec::new(),
             depth: 0,
             incomplete: false,
+            unfilled: HashSet::new(),
+            errors: 0,
         }
     }
     /// The problems, errors first, as many as a caller can use.
@@ -86,7 +92,13 @@ impl Reader {
             states: HashMap::new(),
         };
         let Some(states) = object(map, "States") else {
-            self.incomplete = true;
+            if map.get("States").is_some_and(is_placeholder) {
+                let start = graph.start.clone();
+                let state = stand_in(&start, &format!("{at}/States/{start}"));
+                graph.states.insert(start, Arc::new(state));
+            } else {
+                self.incomplete = true;
+            }
             return graph;
         };
         if self.depth > MAX_NESTED_STATES {
@@ -112,7 +124,14 @@ impl Reader {
                 scope.enter(name);
             }
             self.name(name, &here);
-            if let Some(state) = self.state(name, state, &here) {
+            let errors = self.errors;
+            let mut read = self.state(name, state, &here);
+            if read.is_none() && self.errors == errors {
+                // What a deployment tool will fill is no error, and cannot run before.
+                read = Some(stand_in(name, &here));
+                self.unfilled.insert(here);
+            }
+            if let Some(state) = read {
                 graph.states.insert(name.as_str().into(), Arc::new(state));
             } else {
                 self.incomplete = true;
@@ -171,7 +190,23 @@ impl Reader {
     }
     pub(super) fn push(&mut self, problem: Diagnostic) {
         let state = self.inside.last().cloned();
+        self.errors += usize::from(problem.severity == Severity::Error);
         self.problems.push(problem.in_state(state));
+    }
+    /// The object that an element of a list, or a state, is.
+    pub(super) fn element<'a>(
+        &mut self,
+        value: &'a Value,
+        at: &str,
+    ) -> Option<&'a Map<String, Value>> {
+        if is_placeholder(value) {
+            return None;
+        }
+        let object = value.as_object();
+        if object.is_none() {
+            self.bad(at, "Expected value of type Object");
+        }
+        object
     }
     pub(super) fn required(&mut self, map: &Map<String, Value>, names: &[&str], at: &str) {
         let missing: Vec<&str> = names
@@ -188,14 +223,63 @@ impl Reader {
     }
 }
 
+/// The state that stands for one that a deployment tool will write.
+fn stand_in(name: &str, at: &str) -> State {
+    let text = |field, text: &str| {
+        let value = TextValue::Fixed(text.to_owned());
+        Some(Text { field, value })
+    };
+    State {
+        name: name.into(),
+        at: at.to_owned(),
+        kind: Kind::Fail {
+            error: text("Error", "States.Runtime"),
+            cause: text("Cause", "A deployment tool has yet to write this state."),
+        },
+        language: Language::JsonPath,
+        next: None,
+        input: Path::parse("$"),
+        output: Path::parse("$"),
+        result_path: Path::parse("$"),
+        parameters: None,
+        selector: None,
+        assign: None,
+        result: None,
+        retry: Vec::new(),
+        catch: Vec::new(),
+        is_plain: false,
+    }
+}
+
 /// The query language of an object's fields: JSONPath when it says so in just this way, the enclosing one when it says nothing.
 pub(super) fn query_language(map: &Map<String, Value>, enclosing: Language) -> Language {
     match map.get("QueryLanguage") {
         None => enclosing,
-        Some(placeholder) if is_placeholder(placeholder) => enclosing,
+        // What it is to be can be seen by the fields.
+        Some(placeholder) if is_placeholder(placeholder) => {
+            let states = object(map, "States").into_iter().flat_map(Map::values);
+            let mut states = states.filter_map(Value::as_object);
+            if is_jsonata(map) || states.any(is_jsonata) {
+                Language::Jsonata
+            } else {
+                enclosing
+            }
+        }
         Some(named) if *named == "JSONPath" => Language::JsonPath,
         Some(_) => Language::Jsonata,
     }
+}
+
+/// Whether an object has fields of JSONata, or expressions in them.
+fn is_jsonata(map: &Map<String, Value>) -> bool {
+    let own = ["Output", "Arguments", "Items", "Condition"];
+    own.iter().any(|name| map.contains_key(*name))
+        || map
+            .values()
+            .any(|value| value.as_str().is_some_and(crate::jsonata::is_expression))
+        || list(map, "Choices")
+            .iter()
+            .any(|rule| rule.get("Condition").is_some())
 }
 
 /// The value of a text field; what a deployment tool will fill stands for itself.

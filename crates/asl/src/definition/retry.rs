@@ -19,12 +19,11 @@ impl Reader {
         let mut retriers = Vec::new();
         for (i, entry) in list.iter().enumerate() {
             let here = format!("{at}/Retry[{i}]");
-            let Some(map) = entry.as_object() else {
-                self.bad(&here, "Expected value of type Object");
+            let Some(map) = self.element(entry, &here) else {
                 continue;
             };
             self.form(map, &here, &forms::RETRIER, None);
-            let errors = self.errors(map, &here, i + 1 == list.len());
+            let errors = self.error_names(map, &here, i + 1 == list.len());
             let interval = number(map, "IntervalSeconds").unwrap_or(1.0);
             let max = number(map, "MaxDelaySeconds").unwrap_or(MAX_SECONDS);
             if interval == 0.0 {
@@ -61,12 +60,11 @@ impl Reader {
         let mut catchers = Vec::new();
         for (index, entry) in list.iter().enumerate() {
             let here = format!("{at}/Catch[{index}]");
-            let Some(map) = entry.as_object() else {
-                self.bad(&here, "Expected value of type Object");
+            let Some(map) = self.element(entry, &here) else {
                 continue;
             };
             self.form(map, &here, &forms::CATCHER, Some(language));
-            let errors = self.errors(map, &here, index + 1 == list.len());
+            let errors = self.error_names(map, &here, index + 1 == list.len());
             let assign = self.assign(map, &here, language, Known::CAUGHT);
             let output = match language {
                 Language::JsonPath => None,
@@ -86,7 +84,7 @@ impl Reader {
         catchers
     }
 
-    fn errors(&mut self, map: &Map<String, Value>, at: &str, last: bool) -> Vec<String> {
+    fn error_names(&mut self, map: &Map<String, Value>, at: &str, last: bool) -> Vec<String> {
         let list = list(map, "ErrorEquals");
         let mut names = Vec::new();
         for (i, name) in list.iter().enumerate() {

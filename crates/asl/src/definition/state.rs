@@ -4,7 +4,7 @@ use super::{
     forms,
     model::{Kind, Language, State},
     reader::{Reader, list, path, query_language, reference, text},
-    substitution::{has_placeholder, is_placeholder},
+    substitution::has_placeholder,
 };
 use crate::path::Path;
 use serde_json::{Map, Value};
@@ -12,12 +12,7 @@ use std::sync::Arc;
 
 impl Reader {
     pub(super) fn state(&mut self, name: &str, value: &Value, at: &str) -> Option<State> {
-        let Some(map) = value.as_object().filter(|_| !is_placeholder(value)) else {
-            if !is_placeholder(value) {
-                self.bad(at, "Expected value of type Object");
-            }
-            return None;
-        };
+        let map = self.element(value, at)?;
         self.required(map, &["Type"], at);
         let mut kind = text(map, "Type").or_else(|| {
             if map.contains_key("Type") {
@@ -151,12 +146,11 @@ impl Reader {
                 let mut graphs = Vec::new();
                 for (i, branch) in list(map, "Branches").iter().enumerate() {
                     let here = format!("{at}/Branches[{i}]");
-                    match branch.as_object() {
-                        Some(map) => {
-                            self.form(map, &here, &forms::BRANCH, None);
-                            graphs.push(Arc::new(self.graph(map, &here)));
-                        }
-                        None => self.bad(&here, "Expected value of type Object"),
+                    if let Some(map) = self.element(branch, &here) {
+                        self.form(map, &here, &forms::BRANCH, None);
+                        graphs.push(Arc::new(self.graph(map, &here)));
+                    } else {
+                        self.incomplete = true;
                     }
                 }
                 Kind::Parallel(graphs)

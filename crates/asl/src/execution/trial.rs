@@ -111,7 +111,7 @@ impl Trial {
     ) -> Result<Option<Trial>, Vec<Diagnostic>> {
         let root: Value = match crate::definition::root(definition) {
             Ok(root) => root,
-            Err(problem) => return Err(vec![problem]),
+            Err(problem) => return Err(vec![*problem]),
         };
         let alone = match name {
             None => alone(&root, Value::Null),

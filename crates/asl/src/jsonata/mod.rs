@@ -5,6 +5,7 @@
 //! time come from the scope, so that a replay gives the same values. Pictures of numbers and times are `jsonata-core`'s.
 mod function;
 mod machine;
+mod names;
 mod native;
 mod node;
 mod number;
@@ -25,6 +26,7 @@ use crate::{
 };
 use function::Frame;
 use machine::{Machine, Start};
+pub(crate) use names::Named;
 use node::Program;
 use serde_json::Value as Json;
 use std::{rc::Rc, sync::Arc};

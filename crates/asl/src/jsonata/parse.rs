@@ -168,13 +168,13 @@ impl Parser<'_> {
         let raw = self.expression(0)?;
         match &self.token {
             Token::End => Ok(raw),
-            other => Err(Wrong::new("S0201").token(&other.named()).into()),
+            other => Err(Wrong::new("S0201").found(other).into()),
         }
     }
     fn next(&mut self, infix: bool) -> Parsed<Token> {
         let next = self.lexer.next(infix)?;
         if next.is("!") || next.is("~") {
-            return Err(Wrong::new("S0204").token(&next.named()).into());
+            return Err(Wrong::new("S0204").found(&next).into());
         }
         Ok(std::mem::replace(&mut self.token, next))
     }
@@ -185,7 +185,7 @@ impl Parser<'_> {
         }
         let wrong = match &self.token {
             Token::End => Wrong::new("S0203"),
-            other => Wrong::new("S0202").token(&other.named()),
+            other => Wrong::new("S0202").found(other),
         };
         Err(wrong.value(quoted(sign)).into())
     }
@@ -639,7 +639,7 @@ impl Builder {
                     Token::Null => Kind::Null,
                     Token::Pattern(pattern) => Kind::Pattern(pattern),
                     Token::End => return Err(Wrong::new("S0207")),
-                    other => return Err(Wrong::new("S0201").token(&other.named())),
+                    other => return Err(Wrong::new("S0201").found(&other)),
                 };
                 return Ok(Node {
                     keep_array,

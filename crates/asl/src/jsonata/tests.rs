@@ -359,7 +359,7 @@ fn what_cannot_be_parsed_is_said_as_the_language_says_it() {
             "S0105: Quoted property name must be terminated with a backquote (`)",
         ),
         ("1 /* a", "S0106: Comment has no closing tag"),
-        ("1 2", "S0201: Syntax error: \"2\""),
+        ("1 2", "S0201: Syntax error: 2"),
         ("$a[1,2)", "S0202: Expected \"]\", got \",\""),
         ("(1", "S0203: Expected \")\" before end of expression"),
         ("1 ! 2", "S0204: Unknown operator: \"!\""),

@@ -1,5 +1,7 @@
 //! What an expression does wrong, in the words that AWS uses: a code, and a text with the values that it names. It does not decide when.
 
+use super::token::Token;
+
 /// Maximum bytes of one value that a text names.
 const MAX_NAMED: usize = 4_096;
 
@@ -17,6 +19,8 @@ pub(super) struct Wrong {
     code: &'static str,
     /// The operator or the function; the innermost call that has a name fills it in.
     token: Option<String>,
+    /// The token is a number or a constant, and stands without quotes.
+    constant: bool,
     index: usize,
     value: Option<String>,
     other: Option<String>,
@@ -51,6 +55,11 @@ impl Wrong {
         self.token.get_or_insert_with(|| token.to_owned());
         self
     }
+    /// A token of the text that cannot stand where it stands.
+    pub(super) fn found(mut self: Box<Self>, token: &Token) -> Box<Self> {
+        self.constant = matches!(token, Token::Number(_) | Token::Bool(_) | Token::Null);
+        self.token(&token.named())
+    }
     pub(super) fn index(mut self: Box<Self>, index: usize) -> Box<Self> {
         self.index = index;
         self
@@ -83,8 +92,12 @@ impl std::fmt::Display for Wrong {
             };
         }
         let missing = "undefined";
-        let token = self.token.as_deref().map_or(missing.to_owned(), quoted);
         let bare = self.token.as_deref().unwrap_or(missing);
+        let token = if self.constant || self.token.is_none() {
+            bare.to_owned()
+        } else {
+            quoted(bare)
+        };
         let value = self.value.as_deref().unwrap_or(missing);
         let other = self.other.as_deref().unwrap_or(missing);
         let text = template(self.code)

@@ -211,12 +211,31 @@ mod tests {
     }
 
     #[test]
-    fn the_first_problem_is_told_with_its_place() {
+    fn every_problem_is_told_with_its_place() {
         let told = |text: &str| parse(text, Kind::Standard).unwrap_err().to_string();
         assert_eq!(
             told(r#"{"StartAt": "A"}"#),
             "InvalidDefinition: Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: These fields are required: [States] at /'"
         );
+        for (text, want) in [
+            (
+                r#"{"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}}}"#,
+                "MISSING_END_STATE: Workflow has no terminal state at null",
+            ),
+            (
+                r#"{"StartAt": "p1", "States": {"p1": {"Type": "Pass", "Next": "p3"}, "p2": {"Type": "Pass", "End": true}}}"#,
+                "MISSING_TRANSITION_TARGET: Missing 'Next' target: p3 at /States/p1/Next, MISSING_TRANSITION_TARGET: State \"p2\" is not reachable. at /States/p2",
+            ),
+            (
+                r#"{"QueryLanguage": "JSONata", "StartAt": "E", "States": {"E": {"Type": "Pass", "End": true, "Output": {"v": ["{% phone %}"]}}}}"#,
+                "UNSUPPORTED_JSONATA_EXPRESSION: Reference to 'phone' at the top level is not supported. at /States/E/Output/v[0]",
+            ),
+        ] {
+            assert_eq!(
+                told(text),
+                format!("InvalidDefinition: Invalid State Machine Definition: '{want}'")
+            );
+        }
         assert!(told("{").starts_with(
             "InvalidDefinition: Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION: "
         ));

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -27,11 +28,24 @@ pub(super) enum NotStarted {
     NoCommand,
     #[error("fork/exec {program}: {}", reason(.error))]
     Program { program: String, error: io::Error },
+    #[error("chdir {}: {}", .directory.display(), reason(.error))]
+    Directory {
+        directory: PathBuf,
+        error: io::Error,
+    },
     #[error("{}", reason(.0))]
     Io(#[from] io::Error),
 }
 
 impl NotStarted {
+    /// Lambda's name.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            NotStarted::Directory { .. } => "Runtime.InvalidWorkingDir",
+            _ => "Runtime.InvalidEntrypoint",
+        }
+    }
+
     pub(super) fn words(&self, function: &str) -> String {
         format!("{self}; check command in [functions.{function}], and its directory")
     }
@@ -93,9 +107,21 @@ impl Child {
         let spawned = command.spawn();
         // The other end of the socket is in the command: it must close for the end to be seen.
         drop(command);
-        let process = spawned.map_err(|error| NotStarted::Program {
-            program: program.clone(),
-            error,
+        let process = spawned.map_err(|error| {
+            let directory = config.directory.as_ref();
+            match directory.and_then(|at| Some((at, std::fs::metadata(at).err()?))) {
+                Some((directory, error)) => NotStarted::Directory {
+                    directory: directory.clone(),
+                    error,
+                },
+                None => NotStarted::Program {
+                    program: supervisor.first().map_or_else(
+                        || program.clone(),
+                        |supervisor| supervisor.to_string_lossy().into_owned(),
+                    ),
+                    error,
+                },
+            }
         })?;
         let own = process.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         Ok(Child {

@@ -33,8 +33,8 @@ impl From<ExitStatus> for Exit {
 /// Why there is no answer.
 #[derive(Clone, Debug)]
 pub(super) enum Failure {
-    /// The program could not be started: `fork/exec PROGRAM: REASON`.
-    NotStarted(String),
+    /// The program could not be started: Lambda's name, and `fork/exec PROGRAM: REASON`.
+    NotStarted(&'static str, String),
     /// The process ended.
     Exited(Exit),
     /// It did not ask for work in time.
@@ -63,7 +63,7 @@ impl Failure {
 
     fn name(&self) -> &str {
         match self {
-            Failure::NotStarted(_) => "Runtime.InvalidEntrypoint",
+            Failure::NotStarted(name, _) => name,
             Failure::Exited(_) | Failure::Stopped => "Runtime.ExitError",
             Failure::InitTimedOut(_) | Failure::TimedOut(_) => "Sandbox.Timedout",
             Failure::InitError(name, _) => name,
@@ -73,7 +73,7 @@ impl Failure {
     /// What happened, without the request.
     pub(super) fn words(&self) -> String {
         match self {
-            Failure::NotStarted(reason) => reason.clone(),
+            Failure::NotStarted(_, reason) => reason.clone(),
             // Lambda's words for a runtime that ends without an error.
             Failure::Exited(Exit::Code(0)) => {
                 "Runtime exited without providing a reason".to_owned()
@@ -248,7 +248,10 @@ mod tests {
                 "Sandbox.Timedout: RequestId: {id} Error: Task timed out after 3.00 seconds",
             ),
             (
-                Failure::NotStarted("fork/exec /f: no such file or directory".to_owned()),
+                Failure::NotStarted(
+                    "Runtime.InvalidEntrypoint",
+                    "fork/exec /f: no such file or directory".to_owned(),
+                ),
                 "Runtime.InvalidEntrypoint: RequestId: {id} Error: fork/exec /f: no such file or directory",
             ),
         ] {

@@ -1,4 +1,4 @@
-//! One function: its queue, who asks for work, what runs. Its processes are `fleet`'s; it starts none itself and speaks no HTTP.
+//! One function: who asks for work and what runs. What waits is `queue`'s, its processes are `fleet`'s; it starts none itself and speaks no HTTP.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -22,8 +22,8 @@ pub(crate) struct Function {
     pub(crate) arn: String,
     pub(super) config: Option<FunctionConfig>,
     pub(super) index: usize,
-    timeout: Duration,
-    attach_wait: Duration,
+    pub(super) timeout: Duration,
+    pub(super) attach_wait: Duration,
     pub(super) host: Weak<Shared>,
     pub(super) state: Mutex<State>,
 }
@@ -33,10 +33,10 @@ pub(super) struct State {
     /// Who waits for work, the one that came last at the end. It gets the next work, so that what is idle stays idle.
     pub(super) pollers: Vec<Poller>,
     pub(super) queue: VecDeque<Invocation>,
-    running: HashMap<Uuid, Running>,
+    pub(super) running: HashMap<Uuid, Running>,
     /// When an invocation was begun last, or the queue was empty.
-    moved_at: i64,
-    watched: bool,
+    pub(super) moved_at: i64,
+    pub(super) watched: bool,
     pub(super) fleet: super::fleet::Fleet,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct Extras {
 #[derive(Debug)]
 pub(super) struct Invocation {
     pub(super) id: Uuid,
-    key: Option<TaskKey>,
+    pub(super) key: Option<TaskKey>,
     payload: Bytes,
     extras: Option<Arc<Extras>>,
     pub(super) caller: Box<dyn Caller>,
@@ -73,7 +73,7 @@ pub(super) struct Invocation {
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) invocation: Invocation,
-    process: Option<u64>,
+    pub(super) process: Option<u64>,
     deadline: i64,
 }
 
@@ -364,95 +364,6 @@ impl Function {
         running.invocation.caller.finished(failure.outcome(id, log));
     }
 
-    /// The result is no longer wanted. An invocation that waits is forgotten. One that runs is ended by the end of its process:
-    /// another one starts in its place, so that nothing waits for an answer that nobody wants. A process that attached from
-    /// outside goes on; its answer is refused.
-    pub(super) fn cancel(self: &Arc<Self>, unwanted: Unwanted) -> bool {
-        let wanted = |id: Uuid, key: Option<TaskKey>| match unwanted {
-            Unwanted::Task(task) => key != Some(task),
-            Unwanted::Invocation(invocation) => id != invocation,
-        };
-        let mut state = self.state.lock();
-        let mut queue = state.queue.iter();
-        if let Some(at) = queue.position(|one| !wanted(one.id, one.key)) {
-            let gone = state.queue.remove(at);
-            drop(state);
-            drop(gone);
-            return true;
-        }
-        let mut running = state.running.iter();
-        let found = running.find(|(id, one)| !wanted(**id, one.invocation.key));
-        let Some(id) = found.map(|(id, _)| *id) else {
-            return false;
-        };
-        if let Some(gone) = self.take_running(&mut state, id) {
-            self.replace(
-                &mut state,
-                gone.process,
-                "its invocation is not wanted any more",
-            );
-            drop(state);
-            drop(gone);
-        }
-        true
-    }
-
-    /// How long the queue may stand still.
-    fn patience(&self) -> Duration {
-        if self.has_command() {
-            self.timeout + limits::QUEUE_STILL
-        } else {
-            self.attach_wait
-        }
-    }
-
-    /// Looks at the queue: what waits for an outside process that is not there is refused, and so is all when nothing moves.
-    pub(super) fn look_at_queue(&self) {
-        let (refused, error, message) = {
-            let mut state = self.state.lock();
-            state.watched = false;
-            let (now, patience) = (now(), micros(self.patience()));
-            let (mut refused, mut next) = (Vec::new(), state.moved_at + patience);
-            if self.has_command() {
-                if next <= now {
-                    refused.extend(state.queue.drain(..));
-                }
-            } else if state.running.is_empty() {
-                let waits = |one: &Invocation| one.queued_at + patience > now;
-                while state.queue.front().is_some_and(|one| !waits(one)) {
-                    refused.extend(state.queue.pop_front());
-                }
-                next = state.queue.front().map_or(now, |one| one.queued_at) + patience;
-            } else {
-                next = now + patience;
-            }
-            if !state.queue.is_empty() {
-                state.watched = true;
-                self.set_alarm(next, Ring::Queue(self.index));
-            }
-            let name = &self.name;
-            if self.has_command() {
-                let message = format!(
-                    "Rate Exceeded: no invocation of function `{name}` was begun for {} s",
-                    self.patience().as_secs()
-                );
-                (refused, "Lambda.TooManyRequestsException", message)
-            } else {
-                let message = format!(
-                    "nobody runs function `{name}`: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration, \
-                     or start a process that polls the Runtime API for it"
-                );
-                (refused, "Lambda.ResourceNotFoundException", message)
-            }
-        };
-        for invocation in refused {
-            let message = message.clone();
-            invocation
-                .caller
-                .finished(Outcome::Refused { error, message });
-        }
-    }
-
     /// What a process that ended leaves: its invocation fails. When it never asked for work, the invocation that waits longest
     /// fails, as on AWS, where each has a start of its own; and with a second start that fails, or one that took too long, all that
     /// wait, unless another process works.
@@ -498,13 +409,6 @@ enum Next {
     Work(Dispatched),
     Wait(Waiting),
     Nothing,
-}
-
-/// What is no longer wanted.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Unwanted {
-    Task(TaskKey),
-    Invocation(Uuid),
 }
 
 pub(super) fn micros(duration: Duration) -> i64 {

@@ -13,8 +13,8 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::function::Unwanted;
 use super::http::{Answer, JSON, collect, failure, status};
+use super::queue::Unwanted;
 use super::{Caller, Extras, Function, Outcome, Shared, limits, not_found};
 
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");

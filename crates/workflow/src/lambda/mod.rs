@@ -9,7 +9,8 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `function` | one function: its queue, who waits for work, what runs |
+//! | `function` | one function: who waits for work, what runs |
+//! | `queue` | what waits for a process: for how long, and what is no longer wanted |
 //! | `fleet` | the processes of a function: when they start and end |
 //! | `process` | one process, from its start to its end |
 //! | `child`, [`supervisor`] | a process of the system with all that it starts |
@@ -17,6 +18,7 @@
 //! | `output` | what it writes |
 //! | `failure` | Lambda's names and words for what goes wrong |
 //! | `http`, `invoke` | the Runtime API, the Invoke API |
+//! | [`limits`], `settings` | every bound; how the host and its functions run |
 
 mod child;
 mod environment;
@@ -25,15 +27,15 @@ mod fleet;
 mod function;
 pub(crate) mod http;
 pub(crate) mod invoke;
+pub mod limits;
 mod output;
 mod process;
+mod queue;
+mod settings;
 pub mod supervisor;
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
+use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -45,145 +47,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub use self::environment::{DEFAULT_PATH, PASSED};
-use self::function::Unwanted;
 pub(crate) use self::function::{Extras, Function};
+use self::queue::Unwanted;
+pub use self::settings::{FunctionConfig, HostSettings, Redact, default_concurrency};
 use crate::alarm::{Alarms, micros};
 use crate::task::TaskKey;
-
-/// Every bound of the Lambda host.
-pub mod limits {
-    use std::time::Duration;
-
-    /// Bytes of an invocation's payload and of its response (Lambda quotas, synchronous).
-    pub const PAYLOAD_BYTES: usize = 6 * 1024 * 1024 + 100;
-    /// Invocations of one function that wait. One more is refused with `Lambda.TooManyRequestsException`.
-    pub const QUEUE: usize = 100_000;
-    /// Time allowed, besides the function's timeout, in which no invocation of a function is begun although some wait. After it those
-    /// that wait are refused with `Lambda.TooManyRequestsException`.
-    pub const QUEUE_STILL: Duration = Duration::from_secs(60);
-    /// Time allowed for an outside process to ask for an invocation when none works for its function.
-    pub const ATTACH_WAIT: Duration = Duration::from_secs(5);
-    /// Waits between starts of processes that end before they serve an invocation: the first, doubled up to the last.
-    pub const RESTART: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-    /// Time allowed for a process from its start to its first request for work (Lambda, "Init phase").
-    pub const INIT: Duration = Duration::from_secs(10);
-    /// Time after which an idle process ends, when it is not the function's only one.
-    pub const IDLE: Duration = Duration::from_secs(300);
-    /// Minimum of the processes of a function whose concurrency is not configured; a machine with more cores has as many as those.
-    pub const CONCURRENCY_LEAST: usize = 4;
-    /// Time allowed for a process to end with all that it started.
-    pub const END: Duration = Duration::from_secs(3);
-    /// Time allowed for reading what a process wrote before its end.
-    pub const LAST_WORDS: Duration = Duration::from_millis(250);
-    /// Time that an answer waits for the output that was written before it, when the caller wants the output.
-    pub const TAIL_WAIT: Duration = Duration::from_millis(10);
-    /// Maximum bytes of a client context, as base64 (Invoke API, `X-Amz-Client-Context`).
-    pub const CLIENT_CONTEXT_BYTES: usize = 3_583;
-    /// Maximum bytes of a version or an alias (Invoke API, `Qualifier`).
-    pub const QUALIFIER_BYTES: usize = 128;
-    /// Maximum bytes of a process's last lines in the error of an invocation.
-    pub const SHOWN_OUTPUT_BYTES: usize = 1_024;
-    /// Maximum bytes of a word that is kept whole where a long line of output is cut.
-    pub const WORD_BYTES: usize = 1_024;
-    /// Bytes of one line of output; the rest of the line is a line of its own.
-    pub const LINE_BYTES: usize = 16 * 1024;
-    /// Bytes of output kept for an invocation (`LogType=Tail`).
-    pub const TAIL_BYTES: usize = 4 * 1024;
-    /// Functions known by name because a process attached to them.
-    pub const ATTACHED_FUNCTIONS: usize = 1_000;
-    /// The longest timeout of a function (Lambda quotas).
-    pub const TIMEOUT: Duration = Duration::from_secs(900);
-}
-
-/// One `[functions.NAME]` of the configuration.
-#[derive(Clone, Debug)]
-pub struct FunctionConfig {
-    /// Its name.
-    pub name: String,
-    /// Program and arguments; empty when outside processes run it.
-    pub command: Vec<String>,
-    /// Maximum number of processes, each with one invocation at a time. They start when there is work for them.
-    pub concurrency: usize,
-    /// Time allowed for one invocation, at most [`limits::TIMEOUT`].
-    pub timeout: Duration,
-    /// Time allowed for a process from its start to its first request for work.
-    pub init_timeout: Duration,
-    /// Time after which an idle process ends, when it is not the only one.
-    pub idle: Duration,
-    /// Variables besides Lambda's own and [`PASSED`]; they win over both.
-    pub environment: BTreeMap<String, String>,
-    /// Names of the server's own variables that pass to the function, besides [`PASSED`].
-    pub pass_environment: Vec<String>,
-    /// Where it runs; `None` is where the server runs.
-    pub directory: Option<PathBuf>,
-}
-
-impl FunctionConfig {
-    /// A function with the usual concurrency and a timeout of 30 seconds.
-    #[must_use]
-    pub fn new(name: &str, command: Vec<String>) -> FunctionConfig {
-        FunctionConfig {
-            name: name.to_owned(),
-            command,
-            concurrency: default_concurrency(),
-            timeout: Duration::from_secs(30),
-            init_timeout: limits::INIT,
-            idle: limits::IDLE,
-            environment: BTreeMap::new(),
-            pass_environment: Vec::new(),
-            directory: None,
-        }
-    }
-}
-
-/// The concurrency of a function that says nothing about it: as many processes as the machine has cores, at least
-/// [`limits::CONCURRENCY_LEAST`].
-#[must_use]
-pub fn default_concurrency() -> usize {
-    std::thread::available_parallelism()
-        .map_or(0, std::num::NonZero::get)
-        .max(limits::CONCURRENCY_LEAST)
-}
-
-/// Takes secrets out of a text before it is logged or shown.
-pub type Redact = fn(&str) -> Cow<'_, str>;
-
-/// How the host runs.
-#[derive(Clone, Debug)]
-pub struct HostSettings {
-    /// The functions of the configuration.
-    pub functions: Vec<FunctionConfig>,
-    /// Whether outside processes may attach to names that are not in the configuration.
-    pub attach_any: bool,
-    /// How long an invocation waits for an outside process when none polls for its function.
-    pub attach_wait: Duration,
-    /// The region in ARNs.
-    pub region: String,
-    /// The account in ARNs.
-    pub account: String,
-    /// The command that runs [`supervisor::supervise`] with the words that follow it. Empty: processes have no supervisor, and what
-    /// leaves their process group outlives them.
-    pub supervisor: Vec<OsString>,
-    /// What takes secrets out of the functions' output.
-    pub redact: Redact,
-    /// Hosts that functions reach without a proxy, besides this machine.
-    pub direct_hosts: Vec<String>,
-}
-
-impl Default for HostSettings {
-    fn default() -> Self {
-        HostSettings {
-            functions: Vec::new(),
-            attach_any: false,
-            attach_wait: limits::ATTACH_WAIT,
-            region: "us-east-1".to_owned(),
-            account: "000000000000".to_owned(),
-            supervisor: Vec::new(),
-            redact: |text| text.into(),
-            direct_hosts: Vec::new(),
-        }
-    }
-}
 
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -113,7 +113,7 @@ pub(super) async fn run(
 ) {
     let failure = match live(&function, &process, host, &stop).await {
         Ok(failure) => failure,
-        Err(error) => Failure::NotStarted(error.words(&function.name)),
+        Err(error) => Failure::NotStarted(error.name(), error.words(&function.name)),
     };
     if stop.is_cancelled() {
         return function.process_ended(&process, &Failure::Stopped);

@@ -96,7 +96,11 @@ fn ways() -> Vec<Way> {
             "fork/exec /no/such/program: no such file or directory",
         ),
         beginning("no right", entry, "permission denied"),
-        beginning("no directory", entry, "no such file or directory"),
+        beginning(
+            "no directory",
+            Some("Runtime.InvalidWorkingDir"),
+            "chdir /no/such/directory: no such file or directory",
+        ),
         beginning("killed", exit, "signal: killed"),
         way(
             "exits",

@@ -235,6 +235,33 @@ fn misbehave(input: &Value, connection: &mut Connection, id: &str, next: &Messag
             connection.writer.write_all(b"\r\n").unwrap();
             assert_eq!(connection.read().unwrap().status, 202);
         }
+        "page" => {
+            let api = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap();
+            let path = "/2018-06-01/runtime/invocation/next";
+            let own = format!("Host: {api}");
+            for (headers, status) in [
+                ("Host: rebound.example.com".to_owned(), "421"),
+                (format!("{own}\r\nOrigin: http://{api}"), "403"),
+                (format!("{own}\r\nSec-Fetch-Site: cross-site"), "403"),
+                (format!("{own}\r\n{own}"), "400"),
+                // It has an invocation that it did not answer, but it may ask.
+                (format!("{own}\r\nSec-Fetch-Site: none"), "403"),
+            ] {
+                let mut stream = TcpStream::connect(&api).unwrap();
+                let request =
+                    format!("GET {path} HTTP/1.1\r\n{headers}\r\nConnection: close\r\n\r\n");
+                stream.write_all(request.as_bytes()).unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                assert!(
+                    answer.starts_with(&format!("HTTP/1.1 {status}")),
+                    "{headers}: {answer}"
+                );
+                let asked = answer.contains("InvalidStateTransition");
+                assert_eq!(asked, headers.ends_with("none"), "{headers}: {answer}");
+            }
+            connection.answer(id, "response", b"\"kept away\"");
+        }
         "headers" => {
             let headers: serde_json::Map<_, _> = next
                 .headers

@@ -269,6 +269,19 @@ async fn a_start_that_fails_hits_the_oldest_and_a_second_one_all_that_wait() {
 }
 
 #[tokio::test]
+async fn a_web_page_does_not_reach_the_listener_of_a_process() {
+    let world = World::new(&[("m", &chain(1))]);
+    let engine = world.open(Arc::new(Runner::new(single()))).await;
+    let end = run(&world, &engine, &json!({"do": "page"})).await;
+    assert_eq!(
+        end.output.as_deref(),
+        Some("\"kept away\""),
+        "{:?}",
+        end.cause
+    );
+}
+
+#[tokio::test]
 async fn idle_processes_end_and_one_stays() {
     let mut config = function::config("f");
     config.concurrency = 2;

@@ -9,9 +9,6 @@ use super::{
     argument, pictures,
 };
 use crate::{digest, history};
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value as Json};
-use std::fmt;
 
 /// Maximum items of `$range`: AWS gives 360,145, and refuses one more.
 const MAX_RANGE: i128 = 360_145;
@@ -73,61 +70,9 @@ pub(super) fn parse<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Val
         return Ok(Value::Undefined);
     }
     let text = given.as_str().ok_or_else(|| Wrong::argument(1))?;
-    match serde_json::from_str::<Strict>(text) {
-        Ok(Strict(json)) => Value::from_owned(json),
-        Err(_) => Err(Wrong::said("D3137", "Invalid JSON")),
-    }
-}
-
-/// JSON none of whose objects has a field twice.
-struct Strict(Json);
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
-    }
-}
-struct StrictVisitor;
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Json;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-    fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Null)
-    }
-    fn visit_bool<E>(self, b: bool) -> Result<Json, E> {
-        Ok(b.into())
-    }
-    fn visit_i64<E>(self, n: i64) -> Result<Json, E> {
-        Ok(n.into())
-    }
-    fn visit_u64<E>(self, n: u64) -> Result<Json, E> {
-        Ok(n.into())
-    }
-    fn visit_f64<E>(self, n: f64) -> Result<Json, E> {
-        Ok(n.into())
-    }
-    fn visit_str<E>(self, text: &str) -> Result<Json, E> {
-        Ok(text.into())
-    }
-    fn visit_string<E>(self, text: String) -> Result<Json, E> {
-        Ok(text.into())
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json, A::Error> {
-        let mut items = Vec::new();
-        while let Some(Strict(item)) = list.next_element()? {
-            items.push(item);
-        }
-        Ok(Json::Array(items))
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {
-        let mut fields = Map::new();
-        while let Some((key, Strict(value))) = map.next_entry::<String, Strict>()? {
-            if fields.insert(key, value).is_some() {
-                return Err(serde::de::Error::custom("a field stands twice"));
-            }
-        }
-        Ok(Json::Object(fields))
+    match json::read(text) {
+        Ok(json) if json::repeated_names(text).is_empty() => Value::from_owned(json),
+        _ => Err(Wrong::said("D3137", "Invalid JSON")),
     }
 }
 

@@ -60,6 +60,12 @@ async fn a_definition_s_problems_are_told_with_their_places() {
         (&all["result"], &all["truncated"]),
         (&json!("FAIL"), &json!(false))
     );
+    // The lack of an end has no place.
+    let circle = json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "A"}}});
+    assert_eq!(
+        told(json!({"definition": circle.to_string()})).await["diagnostics"],
+        json!([{"severity": "ERROR", "code": "MISSING_END_STATE", "message": "Workflow has no terminal state"}])
+    );
     let one = told(json!({"maxResults": 1})).await;
     assert_eq!(
         (
