@@ -1,4 +1,3 @@
-
 use super::*;
 
 /// Reads a configuration beside an empty directory `machines`.
