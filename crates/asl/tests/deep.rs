@@ -47,6 +47,7 @@ fn of(state: Value) -> Value {
 fn machines() -> Vec<(Value, fn(&str) -> String)> {
     let same = |text: &str| text.to_owned();
     let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true, "Parameters": {"in.$": "$"}}}});
+    let other = json!({"StartAt": "O", "States": {"O": {"Type": "Pass", "End": true, "Parameters": {"in.$": "$"}}}});
     vec![
         (of(json!({"Type": "Pass", "End": true})), same),
         (of(json!({"Type": "Succeed"})), same),
@@ -94,7 +95,7 @@ fn machines() -> Vec<(Value, fn(&str) -> String)> {
             same,
         ),
         (
-            of(json!({"Type": "Parallel", "End": true, "Branches": [inner, inner]})),
+            of(json!({"Type": "Parallel", "End": true, "Branches": [inner, other]})),
             |text| format!("[{{\"in\":{text}}},{{\"in\":{text}}}]"),
         ),
         (
