@@ -100,7 +100,7 @@ fn machines() -> Vec<(Value, fn(&str) -> String)> {
         ),
         (
             of(
-                json!({"Type": "Map", "End": true, "ItemsPath": "$$.Execution.Input['none','x'][*]", "ItemProcessor": inner}),
+                json!({"Type": "Map", "End": true, "InputPath": "$$.Execution.Input['none','x'][*]", "ItemProcessor": inner}),
             ),
             |_| "[]".to_owned(),
         ),
