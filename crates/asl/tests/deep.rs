@@ -50,6 +50,7 @@ type Machine = (Value, fn(&str) -> String);
 fn machines() -> Vec<Machine> {
     let same = |text: &str| text.to_owned();
     let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true, "Parameters": {"in.$": "$"}}}});
+    let other = json!({"StartAt": "O", "States": {"O": {"Type": "Pass", "End": true, "Parameters": {"in.$": "$"}}}});
     vec![
         (of(json!({"Type": "Pass", "End": true})), same),
         (of(json!({"Type": "Succeed"})), same),
@@ -97,14 +98,20 @@ fn machines() -> Vec<Machine> {
             same,
         ),
         (
-            of(json!({"Type": "Parallel", "End": true, "Branches": [inner]})),
-            |text| format!("[{{\"in\":{text}}}]"),
+            of(json!({"Type": "Parallel", "End": true, "Branches": [inner, other]})),
+            |text| format!("[{{\"in\":{text}}},{{\"in\":{text}}}]"),
         ),
         (
             json!({"StartAt": "A", "States": {
                 "A": {"Type": "Pass", "Parameters": {"list.$": "States.Array($)"}, "Next": "B"},
                 "B": {"Type": "Map", "ItemsPath": "$.list", "ItemProcessor": inner, "End": true}}}),
             |text| format!("[{{\"in\":{text}}}]"),
+        ),
+        (
+            of(
+                json!({"Type": "Task", "Resource": "f", "Parameters": {"x.$": "$"}, "ResultSelector": {"y.$": "$.x"}, "OutputPath": "$.y", "End": true}),
+            ),
+            same,
         ),
     ]
 }
