@@ -461,7 +461,9 @@ async fn an_invocation_may_have_a_context_a_qualifier_and_its_log() {
     let server = serve(vec![function::config("f")]).await;
     let invoke = async |path: &str, headers: &[(&str, &str)], body: &Value| {
         let path = format!("/2015-03-31/functions/{path}");
-        call(server.address, "POST", &path, headers, body.to_string()).await
+        let json = ("content-type", "application/json");
+        let headers = [&[json], headers].concat();
+        call(server.address, "POST", &path, &headers, body.to_string()).await
     };
     let body = json!({"do": "headers"});
     let context = [("x-amz-client-context", "eyJjdXN0b20iOnsiayI6InYifX0=")];
