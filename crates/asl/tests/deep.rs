@@ -107,12 +107,6 @@ fn machines() -> Vec<Machine> {
                 "B": {"Type": "Map", "ItemsPath": "$.list", "ItemProcessor": inner, "End": true}}}),
             |text| format!("[{{\"in\":{text}}}]"),
         ),
-        (
-            of(
-                json!({"Type": "Task", "Resource": "f", "Parameters": {"x.$": "$"}, "ResultSelector": {"y.$": "$.x"}, "OutputPath": "$.y", "End": true}),
-            ),
-            same,
-        ),
     ]
 }
 
