@@ -5,10 +5,14 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     let folded = |name: &str| name.to_lowercase().replace('-', "_");
     let name = folded(name);
     let distance = |known: &str| strsim::damerau_levenshtein(&name, &folded(known));
-    let nearest = known
-        .into_iter()
-        .map(|known| (distance(known), known))
-        .min();
+    // A longer form of a name, such as `warning` of `warn`, is near.
+    let begins = |known: &str| known.len() > 3 && name.starts_with(&folded(known));
+    let far = |known: &str| match distance(known) {
+        0 => 0,
+        _ if begins(known) => 1,
+        distance => distance,
+    };
+    let nearest = known.into_iter().map(|known| (far(known), known)).min();
     // A third of a name may be wrong, and two letters of a short one.
     let (distance, known) = nearest?;
     let most = (name.chars().count() / 3).max(if name.len() > 3 { 2 } else { 1 });
@@ -39,6 +43,7 @@ mod tests {
             ("log-format", Some("log_format")),
             ("retenton", Some("retention")),
             ("lgo", Some("log")),
+            ("listening", Some("listen")),
             ("port", None),
             ("x", None),
         ] {

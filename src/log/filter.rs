@@ -24,6 +24,7 @@ const OWN: &[&str] = &[
     "job",
     "wire",
     "checker",
+    "outgoing",
 ];
 
 /// The libraries that may log.
@@ -208,6 +209,7 @@ mod tests {
                 "`inof` is neither a level nor a part of this program that logs; did you mean `info`?",
             ),
             ("wran", "did you mean `warn`?"),
+            ("warning", "did you mean `warn`?"),
             ("warn,nonsense", "`nonsense` is neither"),
             (
                 "jobcast=debgu",

@@ -1,6 +1,6 @@
 //! Calls of functions, whatever kind they are, and what is given to them beforehand. What the functions of the language do is in `native`.
 use super::{
-    content,
+    content::{self, Walk},
     function::{Frame, Function},
     machine::{MAX_CALLS, Machine, PLACE},
     native,
@@ -180,6 +180,7 @@ impl<'a> Machine<'a> {
         match &**function {
             Function::Native(native) => {
                 let arguments = native.signature().validate(arguments, input)?;
+                self.read_all(&arguments)?;
                 (native.run)(self, &arguments)
             }
             Function::Lambda { lambda, .. } => {
@@ -192,6 +193,11 @@ impl<'a> Machine<'a> {
             _ => self.apply_bare(function, arguments),
         }
     }
+    /// Counts the texts that a function is given, each of which it may read to its end.
+    fn read_all(&self, arguments: &[Value<'a>]) -> Outcome<()> {
+        let texts = arguments.iter().filter_map(Value::as_str);
+        self.read(texts.map(str::len).sum())
+    }
     /// Without a look at the signature.
     fn apply_bare(
         &self,
@@ -199,7 +205,10 @@ impl<'a> Machine<'a> {
         arguments: Vec<Value<'a>>,
     ) -> Outcome<Value<'a>> {
         match &**function {
-            Function::Native(native) => (native.run)(self, &arguments),
+            Function::Native(native) => {
+                self.read_all(&arguments)?;
+                (native.run)(self, &arguments)
+            }
             Function::Lambda {
                 lambda,
                 input,
@@ -235,13 +244,17 @@ impl<'a> Machine<'a> {
                     Some(text) => text.into(),
                     None => return Ok(Value::Undefined),
                 };
+                self.read(text.len())?;
                 native::patterns::match_object(self, pattern, &text, 0)
             }
             Function::NextMatch {
                 pattern,
                 text,
                 from,
-            } => native::patterns::next_match(self, pattern, text, *from),
+            } => {
+                self.read(text.len())?;
+                native::patterns::next_match(self, pattern, text, *from)
+            }
             Function::Transform {
                 pattern,
                 update,

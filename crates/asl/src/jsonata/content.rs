@@ -17,10 +17,12 @@ pub(super) fn level<T>(f: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(LEAST_STACK, MORE_STACK, f)
 }
 
-/// A walk through values, which takes no longer than it may and makes no more than it may.
+/// A walk through values, with a bound on its steps and on what it makes.
 pub(super) trait Walk {
-    /// One more value is visited.
+    /// Counts a value that is visited.
     fn visit(&self) -> Outcome<()>;
+    /// Counts text that is read.
+    fn read(&self, bytes: usize) -> Outcome<()>;
 }
 
 /// Whether two values have the same content.
@@ -29,6 +31,7 @@ pub(super) fn equal<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcom
 }
 fn equal_here<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
     walk.visit()?;
+    walk.read(a.as_str().map_or(0, str::len))?;
     if a.is_same(b) {
         return Ok(true);
     }

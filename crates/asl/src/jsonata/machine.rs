@@ -12,17 +12,17 @@ use crate::scope::{Dice, Variables};
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    time::{Duration, Instant},
 };
 
 /// Maximum depth of evaluations within evaluations: AWS adds 100 numbers in one expression, and not 101.
 pub(super) const MAX_STACK: usize = 100;
 /// Maximum depth of calls within calls: functions such as `$map` call functions without an evaluation in between.
 pub(super) const MAX_CALLS: usize = 500;
-/// Time allowed for one expression, as on AWS.
-const MAX_TIME: Duration = Duration::from_secs(1);
-/// Steps from one look at the clock to the next.
-const STEPS: u32 = 256;
+/// Maximum steps of one expression: about what takes the second that AWS allows. A step is a part that is evaluated, a value that is
+/// visited, or [`STEP_BYTES`] of text that is read or made. A count says the same on a busy machine and in a replay; a clock does not.
+pub(super) const MAX_STEPS: usize = 20_000_000;
+/// Bytes of text that are read or made in one step.
+const STEP_BYTES: usize = 64;
 /// Maximum bytes of all texts, arrays and objects that one expression makes, those included that it forgets again.
 const MAX_MADE: usize = 512 * 1024 * 1024;
 /// Bytes of a value's place in an array or a frame.
@@ -40,11 +40,10 @@ pub(super) struct Machine<'a> {
     pub(super) now: jiff::Timestamp,
     pub(super) random: Dice,
     pub(super) ids: Dice,
-    started: Instant,
-    allowed: Duration,
+    allowed: usize,
     depth: Cell<usize>,
     pub(super) calls: Cell<usize>,
-    steps: Cell<u32>,
+    steps: Cell<usize>,
     made: Cell<usize>,
     /// Frames that functions refer to, and which may refer to these functions in turn.
     held: RefCell<Vec<Rc<Frame<'a>>>>,
@@ -66,11 +65,10 @@ pub(super) struct Start<'a> {
 
 impl Walk for Machine<'_> {
     fn visit(&self) -> Outcome<()> {
-        self.steps.set(self.steps.get().wrapping_add(1));
-        if self.steps.get().is_multiple_of(STEPS) && self.started.elapsed() > self.allowed {
-            return Err(Wrong::bound(TIME));
-        }
-        Ok(())
+        self.work(1)
+    }
+    fn read(&self, bytes: usize) -> Outcome<()> {
+        self.work(bytes / STEP_BYTES)
     }
 }
 
@@ -94,8 +92,7 @@ impl<'a> Machine<'a> {
             now: start.now,
             random: start.random,
             ids: start.ids,
-            started: Instant::now(),
-            allowed: MAX_TIME,
+            allowed: MAX_STEPS,
             depth: Cell::new(0),
             calls: Cell::new(0),
             steps: Cell::new(0),
@@ -103,18 +100,25 @@ impl<'a> Machine<'a> {
             held: RefCell::default(),
         }
     }
-    /// For tests, which measure nothing.
+    /// Another maximum of steps, for tests.
     #[cfg(test)]
-    pub(super) fn allow(&mut self, time: Duration) {
-        self.allowed = time;
+    pub(super) fn allow(&mut self, steps: usize) {
+        self.allowed = steps;
+    }
+    fn work(&self, steps: usize) -> Outcome<()> {
+        self.steps.set(self.steps.get().saturating_add(steps));
+        if self.steps.get() > self.allowed {
+            return Err(Wrong::bound(TIME));
+        }
+        Ok(())
     }
     pub(super) fn run(&self, root: &'a Node, frame: &Rc<Frame<'a>>) -> Outcome<Value<'a>> {
         self.evaluate(root, &self.root, frame)
     }
 
-    /// So many bytes more are made.
+    /// Counts bytes that are made.
     pub(super) fn make(&self, bytes: usize) -> Outcome<()> {
-        self.visit()?;
+        self.work(1 + bytes / STEP_BYTES)?;
         self.made.set(self.made.get().saturating_add(bytes));
         if self.made.get() > MAX_MADE {
             return Err(Wrong::bound(MEMORY));

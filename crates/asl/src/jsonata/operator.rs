@@ -40,8 +40,10 @@ impl<'a> Machine<'a> {
             "in" => {
                 let mut found = false;
                 if !missing {
+                    let bytes = left.as_str().map_or(0, str::len);
                     for item in right.clone().into_items().iter() {
                         self.visit()?;
+                        self.read(bytes)?;
                         found |= item.is_same(left);
                     }
                 }
@@ -115,7 +117,10 @@ impl<'a> Machine<'a> {
             return Ok(Value::Undefined);
         }
         let order = match (left.as_str(), right.as_str()) {
-            (Some(left), Some(right)) => Some(left.encode_utf16().cmp(right.encode_utf16())),
+            (Some(left), Some(right)) => {
+                self.read(left.len().min(right.len()))?;
+                Some(left.encode_utf16().cmp(right.encode_utf16()))
+            }
             (None, None) => match (left.any_number(), right.any_number()) {
                 (Some(left), Some(right)) => left.partial_cmp(&right),
                 _ => None,
