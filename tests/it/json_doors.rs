@@ -198,7 +198,7 @@ impl World {
     /// The input of a job as its execution gave it back; a job that was taken must succeed.
     async fn given_back(&self, id: &Value) -> Value {
         let id = id.as_str().unwrap();
-        self.client.until(id, |job| ended(job)).await;
+        self.client.until(id, ended).await;
         let job = self.client.job(id).await;
         assert_eq!(job["status"], "SUCCEEDED", "it was taken: {}", job["error"]);
         let mut result = json::read_made(job["result"].as_str().unwrap()).unwrap();
