@@ -10,7 +10,7 @@ const TICKS: f64 = 100.0;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cpu {
     pub(super) server: f64,
-    /// The server's children: the functions.
+    /// The processes below the server: the functions and their supervisors.
     pub(super) functions: f64,
     /// This program.
     pub(super) client: f64,
@@ -29,11 +29,7 @@ impl Cpu {
         if let Some(server) = server {
             let all = processes();
             cpu.server = all.get(&server).map_or(0.0, |(_, used)| *used);
-            cpu.functions = all
-                .values()
-                .filter(|(parent, _)| *parent == server)
-                .map(|(_, used)| used)
-                .sum();
+            cpu.functions = below(server, &all);
         }
         cpu
     }
@@ -56,6 +52,20 @@ impl Cpu {
     pub(super) fn others(self) -> f64 {
         (self.machine - self.total()).max(0.0)
     }
+}
+
+/// CPU seconds of all processes below one.
+fn below(top: u32, all: &HashMap<u32, (u32, f64)>) -> f64 {
+    let mut found = vec![top];
+    let mut used = 0.0;
+    while let Some(parent) = found.pop() {
+        let children = all.iter().filter(|(_, (of, _))| *of == parent);
+        for (id, (_, seconds)) in children {
+            used += seconds;
+            found.push(*id);
+        }
+    }
+    used
 }
 
 /// Parent and CPU seconds of every process.
