@@ -5,6 +5,8 @@ use std::sync::Arc;
 use async_graphql::parser::types::{ExecutableDocument, OperationType};
 use async_graphql::{Request, Response};
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use job::{Filter, Job};
@@ -672,7 +674,5 @@ fn group_of(scope: &str, request: &wire::Request) -> GroupKey {
         digest.update(part.len().to_le_bytes());
         digest.update(part);
     }
-    let digest = digest.finalize();
-    let hexadecimal = digest.iter().map(|byte| format!("{byte:02x}"));
-    GroupKey(hexadecimal.collect::<String>().into())
+    GroupKey(URL_SAFE_NO_PAD.encode(digest.finalize()).into())
 }

@@ -5,7 +5,7 @@
 //! On Linux whatever loses its parent below it becomes its child ("subreaper"), also in a session of its own. Elsewhere what leaves the
 //! function's process group is not ended.
 //!
-//! Its standard input is a socket. What it reports there are lines: see [`Report`]. The end of what it reads there is the order to end.
+//! Its standard input is a socket. What it reports there are lines: one report each. The end of what it reads there is the order to end.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
