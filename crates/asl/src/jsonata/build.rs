@@ -7,7 +7,7 @@ use super::{
     wrong::{Outcome, Wrong},
 };
 
-/// Where a `%` looks: so many steps up.
+/// Number of steps up from which a `%` reads.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) label: String,

@@ -199,7 +199,7 @@ struct Group(Option<Pid>);
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // There may be nobody left.
+            // The last receiver may have gone.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }

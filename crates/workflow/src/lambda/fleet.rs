@@ -237,7 +237,7 @@ impl Function {
                     state.fleet.idle_alarm = true;
                     return self.set_alarm(until, Ring::Idle(self.index));
                 }
-                // All work; who waits next sets the alarm.
+                // All work; the next one that waits sets the alarm.
                 None => return,
             }
         }

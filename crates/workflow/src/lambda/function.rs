@@ -1,4 +1,5 @@
-//! One function: who asks for work and what runs. What waits is `queue`'s, its processes are `fleet`'s; it starts none itself and speaks no HTTP.
+//! One function: the pollers that ask for work, and the invocations that run. What waits is in `queue`, its processes are in
+//! `fleet`; it starts none itself and speaks no HTTP.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -30,7 +31,7 @@ pub(crate) struct Function {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// Who waits for work, the one that came last at the end. It gets the next work, so that what is idle stays idle.
+    /// The pollers that wait for work, the last comer at the end. That one gets the next work, so that idle processes stay idle.
     pub(super) pollers: Vec<Poller>,
     pub(super) queue: VecDeque<Invocation>,
     pub(super) running: HashMap<Uuid, Running>,

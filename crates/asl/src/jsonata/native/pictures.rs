@@ -63,7 +63,7 @@ fn library<'a>(machine: &Machine<'a>, name: &str, arguments: &[Value<'a>]) -> Ou
         is_builtin: true,
     };
     let run = || Evaluator::with_context(context).evaluate(&call, &JValue::Undefined);
-    // A mistake of the library is an error of the expression, and nobody else's.
+    // A panic of the library is an error of this expression only.
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(JValue::Number(n))) => Ok(Value::double(n)),
         Ok(Ok(JValue::String(text))) => machine.text(&*text),
