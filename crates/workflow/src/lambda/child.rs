@@ -199,7 +199,7 @@ struct Group(Option<Pid>);
 impl Drop for Group {
     fn drop(&mut self) {
         if let Some(group) = self.0 {
-            // The last receiver may have gone.
+            // All processes of the group may have ended already.
             let _ = kill_process_group(group, Signal::KILL);
         }
     }
