@@ -11,6 +11,7 @@
 //! | [`peers`] | the connections, counted from `accept` |
 //! | [`realtime`] | hub, publisher and broker, put together |
 //! | [`chaos`] | breaking things on purpose |
+//! | [`colour`] | whether what is printed may be coloured |
 //! | [`printable`] | other people's text, made harmless for a terminal and the log |
 //! | [`cli`] | the command line |
 
@@ -18,6 +19,7 @@ pub mod auth;
 pub mod broker;
 pub mod chaos;
 pub mod cli;
+pub mod colour;
 pub mod config;
 pub mod data;
 pub mod graphql;

@@ -46,6 +46,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::colour;
 use crate::config::ServeFlags;
 use error::CliError;
 
@@ -109,6 +110,9 @@ pub fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
     if words.next().is_some_and(|word| word == SUPERVISE) {
         return workflow::lambda::supervisor::supervise(&words.collect::<Vec<_>>());
+    }
+    if !colour::is_allowed() && !colour::is_forced() {
+        anstream::ColorChoice::Never.write_global();
     }
     let matches = command_line().try_get_matches();
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {

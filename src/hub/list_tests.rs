@@ -25,6 +25,8 @@ enum Step {
     Page(usize),
     Take(usize),
     Unwatch(usize),
+    /// The client comes back on another connection, and has what it was told.
+    Return(usize, usize),
     Leave(usize),
     Gap,
 }
@@ -38,7 +40,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (mailbox.clone(), 0usize..7).prop_map(|(mailbox, wanted)| Step::Watch(mailbox, wanted)),
         4 => watch.clone().prop_map(Step::Page),
         5 => mailbox.clone().prop_map(Step::Take),
-        1 => watch.prop_map(Step::Unwatch),
+        1 => watch.clone().prop_map(Step::Unwatch),
+        1 => (watch, 0usize..3).prop_map(|(watch, mailbox)| Step::Return(watch, mailbox)),
         1 => mailbox.prop_map(Step::Leave),
         1 => Just(Step::Gap),
     ];
@@ -72,6 +75,7 @@ struct Watcher {
     mailbox: usize,
     watch: WatchId,
     wanted: Arc<Wanted>,
+    key: GroupKey,
     /// A page has to be read.
     reads: bool,
     open: bool,
@@ -121,7 +125,9 @@ impl World {
                 .filter(|job| matches(&watcher.wanted, job))
                 .cloned()
                 .collect();
-            watcher.reads = !self.mailboxes[watcher.mailbox].page(watcher.watch, &page);
+            watcher.reads = !self
+                .hub
+                .page(&self.mailboxes[watcher.mailbox], watcher.watch, &page);
         }
     }
 
@@ -155,6 +161,34 @@ impl World {
         true
     }
 
+    fn watch(
+        &mut self,
+        mailbox: usize,
+        wanted: Arc<Wanted>,
+        key: GroupKey,
+        mut seen: ListTranscript<JobId>,
+    ) {
+        let (hub, to) = (&self.hub, &self.mailboxes[mailbox]);
+        let watch = hub.watch_list(Arc::clone(&wanted), to, key.clone(), || Arc::new(Plain));
+        seen.subscribed();
+        self.watchers.push(Watcher {
+            mailbox,
+            watch,
+            wanted,
+            key,
+            reads: true,
+            open: true,
+            seen,
+        });
+    }
+
+    fn unwatch(&mut self, index: usize) {
+        let watcher = &mut self.watchers[index];
+        watcher.open = false;
+        let mailbox = &self.mailboxes[watcher.mailbox];
+        self.hub.unwatch(mailbox, watcher.watch);
+    }
+
     fn step(&mut self, step: Step) {
         match step {
             Step::Write(job, how) => self.write(job, how),
@@ -170,30 +204,23 @@ impl World {
                 assert_eq!(self.hub.repair(&newest), 0, "nobody is behind any more");
             }
             Step::Watch(mailbox, number) => {
-                let wanted = wanted(number);
                 let key = GroupKey(number.to_string().into());
-                let (hub, to) = (&self.hub, &self.mailboxes[mailbox]);
-                let watch = hub.watch_list(Arc::clone(&wanted), to, key, || Arc::new(Plain));
-                let mut seen = ListTranscript::default();
-                seen.subscribed();
-                self.watchers.push(Watcher {
-                    mailbox,
-                    watch,
-                    wanted,
-                    reads: true,
-                    open: true,
-                    seen,
-                });
+                self.watch(mailbox, wanted(number), key, ListTranscript::default());
             }
             Step::Page(index) if !self.watchers.is_empty() => {
                 self.page(index % self.watchers.len());
             }
             Step::Unwatch(index) if !self.watchers.is_empty() => {
+                self.unwatch(index % self.watchers.len());
+            }
+            Step::Return(index, mailbox) if !self.watchers.is_empty() => {
                 let index = index % self.watchers.len();
-                let watcher = &mut self.watchers[index];
-                watcher.open = false;
-                self.hub
-                    .unwatch(&self.mailboxes[watcher.mailbox], watcher.watch);
+                if self.watchers[index].open {
+                    self.unwatch(index);
+                    let watcher = &self.watchers[index];
+                    let (wanted, key) = (Arc::clone(&watcher.wanted), watcher.key.clone());
+                    self.watch(mailbox, wanted, key, watcher.seen.clone());
+                }
             }
             Step::Take(mailbox) => {
                 self.take(mailbox);
@@ -205,7 +232,7 @@ impl World {
                 left.for_each(|watcher| watcher.open = false);
             }
             Step::Gap => self.hub.resync_lists(),
-            Step::Page(_) | Step::Unwatch(_) => {}
+            Step::Page(_) | Step::Unwatch(_) | Step::Return(..) => {}
         }
     }
 
@@ -290,7 +317,7 @@ fn kinds_follow_from_both_images_and_conflate() {
             &running(job, version, to),
         )
     };
-    assert!(mailbox.page(watch, &[running(1, 2, Running)]));
+    assert!(hub.page(&mailbox, watch, &[running(1, 2, Running)]));
     assert_eq!(told(&mailbox), ["ENTER 1@2", "SNAPSHOT"]);
     publish(1, 3, Running, Running);
     publish(2, 2, Queued, Running);
@@ -311,11 +338,34 @@ fn kinds_follow_from_both_images_and_conflate() {
 }
 
 #[test]
+fn a_client_that_comes_back_gets_no_version_older_than_one_that_a_page_told() {
+    use Status::{Failed, Running};
+    let (hub, first, second) = (Hub::default(), Arc::default(), Arc::default());
+    let watch = watch_running(&hub, &first);
+    // The store is ahead of what is published: the page has version 5, the last publish was of version 3.
+    hub.publish(None, &running(1, 3, Running));
+    hub.page(&first, watch, &[running(1, 5, Running)]);
+    assert_eq!(told(&first), ["ENTER 1@5", "SNAPSHOT"]);
+    hub.leave(&first);
+    // When the client comes back, the job has left the list.
+    let watch = watch_running(&hub, &second);
+    hub.page(&second, watch, &[]);
+    assert_eq!(told(&second), ["SNAPSHOT"]);
+    hub.publish(None, &running(1, 4, Running));
+    hub.publish(None, &running(1, 5, Running));
+    assert!(told(&second).is_empty(), "the page is newer");
+    hub.publish(None, &running(1, 6, Failed));
+    assert_eq!(told(&second), ["LEAVE 1@6"]);
+    hub.publish(None, &running(1, 7, Running));
+    assert_eq!(told(&second), ["ENTER 1@7"]);
+}
+
+#[test]
 fn over_the_slots_the_list_starts_anew() {
     let (hub, mailbox) = (Hub::with_list_slots(SLOTS), Arc::default());
     let watch = watch_running(&hub, &mailbox);
     let enter = |job| hub.publish(None, &running(job, 1, Status::Running));
-    assert!(mailbox.page(watch, &[]));
+    assert!(hub.page(&mailbox, watch, &[]));
     assert_eq!(told(&mailbox), ["SNAPSHOT"]);
     (0..3).for_each(|job| assert_eq!(enter(job), 1));
     assert_eq!(told(&mailbox), ["ENTER 0@1", "ENTER 1@1", "ENTER 2@1"]);
@@ -323,7 +373,7 @@ fn over_the_slots_the_list_starts_anew() {
     assert_eq!(told(&mailbox), ["RESYNC"]);
     // The page is read, and meanwhile too much happens again.
     (7..10).for_each(|job| assert_eq!(enter(job), 1));
-    assert!(mailbox.page(watch, &[running(1, 1, Status::Running)]));
+    assert!(hub.page(&mailbox, watch, &[running(1, 1, Status::Running)]));
     let paged = [
         "ENTER 1@1",
         "SNAPSHOT",
@@ -335,8 +385,8 @@ fn over_the_slots_the_list_starts_anew() {
     hub.resync_lists();
     assert_eq!(told(&mailbox), ["RESYNC"]);
     (10..14).for_each(|job| assert_eq!(enter(job), 1));
-    assert!(!mailbox.page(watch, &[]), "read it again");
-    assert!(mailbox.page(watch, &[]));
+    assert!(!hub.page(&mailbox, watch, &[]), "read it again");
+    assert!(hub.page(&mailbox, watch, &[]));
     assert_eq!(told(&mailbox), ["SNAPSHOT"]);
 }
 
@@ -375,7 +425,7 @@ fn recent_versions_are_bounded_and_outlive_so_many_others() {
     let watch = hub.watch_list(wanted(0), &mailbox, GroupKey("0".into()), || {
         Arc::new(Plain)
     });
-    mailbox.page(watch, &[]);
+    hub.page(&mailbox, watch, &[]);
     let other = |number: usize| {
         let mut job = Job::clone(&row(0, 1));
         let mut bytes = [0xFF; 16];

@@ -13,6 +13,7 @@ use slab::Slab;
 use super::circle::{Circle, Member, STEP};
 use super::group::{Group, GroupKey, Render};
 use super::interest::{Told, topics_for};
+use super::live_list::{LiveList, Offered};
 use super::mailbox::{Mailbox, Place, WatchId};
 use super::recent::{Before, Recent};
 use super::wakes::Wakes;
@@ -163,6 +164,8 @@ impl Lists {
         key: GroupKey,
         render: impl FnOnce() -> Arc<dyn Render>,
     ) -> WatchId {
+        // Before the list is registered, so before its page is read.
+        let opened = self.recent.lock().pages();
         let mut registry = self.registry.lock();
         let number = match registry.by_key.get(&key) {
             Some(number) => *number,
@@ -189,7 +192,11 @@ impl Lists {
             circle: number,
             member: entry.key(),
         };
-        let watch = mailbox.open_list(place, Arc::clone(&circle.group), self.slots);
+        let watch = mailbox.open_list(
+            place,
+            Arc::clone(&circle.group),
+            LiveList::new(self.slots, opened),
+        );
         entry.insert(Member {
             mailbox: Arc::clone(mailbox),
             watch,
@@ -262,13 +269,26 @@ impl Lists {
             let mut left = STEP;
             let done = circle.walk(&mut from, &mut left, &mut |member| {
                 let (mailbox, watch) = (&member.mailbox, member.watch);
-                mailbox.offer_change(watch, &telling, was, matches, wakes);
+                let change = Offered {
+                    telling: &telling,
+                    was,
+                    matches,
+                    ahead: before.ahead,
+                };
+                mailbox.offer_change(watch, change, wakes);
                 told += 1;
             });
             if done {
                 return told;
             }
         }
+    }
+
+    /// Gives a list its page, see [`Mailbox::page`].
+    pub(super) fn page(&self, mailbox: &Mailbox, watch: WatchId, jobs: &[Arc<Job>]) -> bool {
+        // Before the client is told: it may come back on another connection at once.
+        self.recent.lock().note_page(jobs);
+        mailbox.page(watch, jobs)
     }
 
     /// All lists get RESYNC and a new page. `set_back`: the store was, and what was published before counts no more.

@@ -11,6 +11,7 @@ use job::{Job, JobId, Version, limits::LIST_PAGE};
 
 use super::Kind;
 use super::group::Telling;
+use super::recent::{Ahead, Pages};
 
 /// Jobs with something to tell that wait for one watcher, those of its page aside; over it the watcher gets RESYNC and a
 /// new page.
@@ -52,6 +53,18 @@ struct Paged {
     held: bool,
 }
 
+/// A version that was published, as it matters to one list.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Offered<'a> {
+    pub(super) telling: &'a Arc<Telling>,
+    /// Whether the job matched before, as far as the hub knows.
+    pub(super) was: bool,
+    /// Whether the job matches now.
+    pub(super) matches: bool,
+    /// What a page of any list told of the job ahead of this publish.
+    pub(super) ahead: Option<Ahead>,
+}
+
 /// What is told of a list.
 #[derive(Debug)]
 pub(super) struct Taken {
@@ -67,6 +80,9 @@ pub(super) struct LiveList {
     state: State,
     /// See [`LIST_SLOTS`].
     limit: usize,
+    /// The pages that the lists of this hub had been given when this list was opened. A client that comes back on a
+    /// new connection may hold what one of them told.
+    opened: Pages,
     /// Slots that came with the page.
     paged: usize,
     slots: HashMap<JobId, Slot>,
@@ -82,10 +98,11 @@ fn job(telling: &Telling) -> &Arc<Job> {
 }
 
 impl LiveList {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(super) fn new(limit: usize, opened: Pages) -> Self {
         Self {
             state: State::Reading,
             limit,
+            opened,
             paged: 0,
             slots: HashMap::new(),
             queue: VecDeque::new(),
@@ -102,19 +119,28 @@ impl LiveList {
         ahead.values_mut().for_each(|paged| paged.held = false);
         Self {
             ahead,
-            ..Self::new(self.limit)
+            ..Self::new(self.limit, self.opened)
         }
     }
 
-    /// A version was published. `was` says whether the job matched before, as far as the hub knows; `matches` whether it
-    /// does now. Returns whether there is something to take.
-    pub(super) fn offer(&mut self, telling: &Arc<Telling>, was: bool, matches: bool) -> bool {
+    /// A version was published. Returns whether there is something to take.
+    pub(super) fn offer(&mut self, offered: Offered<'_>) -> bool {
+        let Offered {
+            telling,
+            was,
+            matches,
+            ahead,
+        } = offered;
         if matches!(self.state, State::Resyncing | State::Lost) {
             return self.has_next();
         }
         let (id, version) = (job(telling).id, job(telling).version);
         let paged = self.ahead.get(&id).copied();
-        if paged.is_some_and(|paged| version <= paged.version) {
+        let is_past = match paged {
+            Some(paged) => version <= paged.version,
+            None => ahead.is_some_and(|ahead| ahead.is_past(version, self.opened)),
+        };
+        if is_past {
             return self.has_next();
         }
         if paged.is_some() {

@@ -13,7 +13,7 @@ use slab::Slab;
 
 use super::Kind;
 use super::group::{Group, Telling};
-use super::live_list::LiveList;
+use super::live_list::{LiveList, Offered};
 use super::wakes::Wakes;
 
 /// A watch within its mailbox; never used twice.
@@ -161,8 +161,8 @@ impl Mailbox {
         self.open(place, group, waiting)
     }
 
-    pub(super) fn open_list(&self, place: Place, group: Arc<Group>, slots: usize) -> WatchId {
-        self.open(place, group, Waiting::List(Box::new(LiveList::new(slots))))
+    pub(super) fn open_list(&self, place: Place, group: Arc<Group>, list: LiveList) -> WatchId {
+        self.open(place, group, Waiting::List(Box::new(list)))
     }
 
     fn open(&self, place: Place, group: Arc<Group>, waiting: Waiting) -> WatchId {
@@ -231,20 +231,13 @@ impl Mailbox {
     }
 
     /// The same for a watch of a list, see [`LiveList::offer`].
-    pub(super) fn offer_change(
-        &self,
-        watch: WatchId,
-        telling: &Arc<Telling>,
-        was: bool,
-        matches: bool,
-        wakes: &mut Wakes,
-    ) {
+    pub(super) fn offer_change(&self, watch: WatchId, offered: Offered<'_>, wakes: &mut Wakes) {
         let mut state = self.state.lock();
         if let Some(Watch {
             waiting: Waiting::List(list),
             ..
         }) = state.watch(watch)
-            && list.offer(telling, was, matches)
+            && list.offer(offered)
         {
             wakes.push(state.announce(watch));
         }
@@ -304,7 +297,7 @@ impl Mailbox {
 
     /// Gives the first page of a list, at most [`job::limits::LIST_PAGE`] jobs; from now on the watch is told. `false`:
     /// too much has changed meanwhile, the page must be read again.
-    pub fn page(&self, watch: WatchId, jobs: &[Arc<Job>]) -> bool {
+    pub(super) fn page(&self, watch: WatchId, jobs: &[Arc<Job>]) -> bool {
         let mut state = self.state.lock();
         let Some(entry) = state.watch(watch) else {
             return true;

@@ -124,7 +124,7 @@ impl Hub {
     }
 
     /// Registers a watch of a list. The caller then reads the first page from the store and hands it to
-    /// [`Mailbox::page`], and again after each [`Kind::Resync`] that it takes. `key` is equal only for equal `wanted`.
+    /// [`Hub::page`], and again after each [`Kind::Resync`] that it takes. `key` is equal only for equal `wanted`.
     pub fn watch_list(
         &self,
         wanted: Arc<Wanted>,
@@ -133,6 +133,12 @@ impl Hub {
         render: impl FnOnce() -> Arc<dyn Render>,
     ) -> WatchId {
         self.lists.watch(wanted, mailbox, key, render)
+    }
+
+    /// Gives the first page of a list, at most [`job::limits::LIST_PAGE`] jobs as the store has them; from now on the
+    /// watch is told. `false`: too much has changed meanwhile, the page must be read again.
+    pub fn page(&self, mailbox: &Mailbox, watch: WatchId, jobs: &[Arc<Job>]) -> bool {
+        self.lists.page(mailbox, watch, jobs)
     }
 
     /// Ends a watch; what it had still to be told is dropped.

@@ -315,7 +315,7 @@ fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() 
     };
     hub.publish(None, &row(1, 9));
     mailbox.snapshot(watch, &row(1, 9));
-    assert!(mailbox.page(list, &[row(1, 9)]));
+    assert!(hub.page(&mailbox, list, &[row(1, 9)]));
     assert_eq!(next(watch), [(None, Some(9))]);
     // One older read may have begun before version 9 was written.
     assert_eq!(hub.repair(&row(1, 4)), 0);
@@ -337,7 +337,7 @@ fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() 
     };
     assert_eq!(of(watch), [(None, Some(4))]);
     assert_eq!(of(list), [(Some(Kind::Resync), None)]);
-    assert!(mailbox.page(list, &[row(1, 4)]));
+    assert!(hub.page(&mailbox, list, &[row(1, 4)]));
     let paged = [(Some(Kind::Enter), Some(4)), (Some(Kind::Snapshot), None)];
     assert_eq!(next(list), paged);
     // Later versions arrive although they are lower than what was told before.

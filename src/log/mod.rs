@@ -10,6 +10,7 @@ use tracing::field::Field;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{FormatFields, Writer, debug_fn};
 
+use crate::colour;
 use crate::config::LogFormat;
 use crate::printable::{printable, printable_json};
 use filter::FilterError;
@@ -30,7 +31,7 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), FilterError> {
             .flatten_event(true)
             .init(),
         LogFormat::Text => {
-            let colours = io::stderr().is_terminal() && may_colour(|name| std::env::var(name).ok());
+            let colours = io::stderr().is_terminal() && colour::is_allowed();
             builder
                 .with_writer(io::stderr)
                 .fmt_fields(fields())
@@ -40,14 +41,6 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), FilterError> {
         }
     }
     Ok(())
-}
-
-/// Whether the environment leaves colours to a terminal.
-fn may_colour(variable: impl Fn(&str) -> Option<String>) -> bool {
-    let is = |name: &str, value: &str| variable(name).as_deref() == Some(value);
-    variable("NO_COLOR").is_none_or(|value| value.is_empty())
-        && !is("CLICOLOR", "0")
-        && variable("TERM").is_some_and(|term| term != "dumb")
 }
 
 /// The fields of an event, on one line whatever is in them.
@@ -128,27 +121,5 @@ mod tests {
             text.contains(r"x\n2026") && text.contains(" count=7"),
             "{text}"
         );
-    }
-
-    #[test]
-    fn colours_are_for_terminals_that_want_them() {
-        let with = |pairs: &'static [(&str, &str)]| {
-            may_colour(move |name| {
-                pairs
-                    .iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| (*value).to_owned())
-            })
-        };
-        assert!(with(&[("TERM", "xterm")]));
-        assert!(with(&[
-            ("TERM", "xterm"),
-            ("NO_COLOR", ""),
-            ("CLICOLOR", "1")
-        ]));
-        assert!(!with(&[("TERM", "dumb")]));
-        assert!(!with(&[]));
-        assert!(!with(&[("TERM", "xterm"), ("NO_COLOR", "1")]));
-        assert!(!with(&[("TERM", "xterm"), ("CLICOLOR", "0")]));
     }
 }

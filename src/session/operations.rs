@@ -278,7 +278,12 @@ where
                 }
             }
             Read::Page(Ok(jobs)) => {
-                if !self.mailbox.page(watch, &jobs) {
+                if !self
+                    .admission
+                    .sessions
+                    .hub
+                    .page(&self.mailbox, watch, &jobs)
+                {
                     self.read_page(watch);
                 }
             }

@@ -256,7 +256,12 @@ impl<E: Executor> Streaming<E> {
                 }
             }
             Read::Page(Ok(jobs)) => {
-                if !self.mailbox.page(watch, &jobs) {
+                if !self
+                    .admission
+                    .sessions
+                    .hub
+                    .page(&self.mailbox, watch, &jobs)
+                {
                     self.reading = self.page.as_ref().map(read_page);
                 }
             }

@@ -50,7 +50,9 @@ impl Terminal {
         for name in ["COLUMNS", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
             command.env_remove(name);
         }
-        command.env("TERM", "xterm").envs(variables.iter().copied());
+        // As on a build server, so that what the variable does to a library is seen everywhere.
+        command.envs([("TERM", "xterm"), ("CI", "true")]);
+        command.envs(variables.iter().copied());
         let child = command
             .stdin(side())
             .stdout(side())
