@@ -13,7 +13,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::auth::oidc::keep_apart;
 use crate::auth::{ApiKey, OidcConfig};
-use crate::{broker, chaos};
+use crate::chaos;
+use crate::realtime::broker;
 
 mod aws;
 mod error;

@@ -4,19 +4,15 @@
 //! |---|---|
 //! | [`graphql`] | the schema, and its execution for every door |
 //! | [`auth`] | from credentials to a caller |
-//! | [`publisher`] | from the change feed to the hub |
-//! | [`broker`] | from node to node |
-//! | [`hub`] | who watches which job, and what each has still to be told |
 //! | [`session`] | the real-time sockets |
 //! | [`peers`] | the connections, counted from `accept` |
-//! | [`realtime`] | hub, publisher and broker, put together |
+//! | [`realtime`] | from the change feed to the watchers, on this node and the others |
 //! | [`chaos`] | breaking things on purpose |
 //! | [`colour`] | whether what is printed may be coloured |
 //! | [`printable`] | other people's text, made harmless for a terminal and the log |
 //! | [`cli`] | the command line |
 
 pub mod auth;
-pub mod broker;
 pub mod chaos;
 pub mod cli;
 pub mod colour;
@@ -24,12 +20,10 @@ pub mod config;
 pub mod data;
 pub mod graphql;
 pub mod http;
-pub mod hub;
 pub mod log;
 pub mod nearest;
 pub mod peers;
 pub mod printable;
-pub mod publisher;
 pub mod realtime;
 pub mod server;
 pub mod session;

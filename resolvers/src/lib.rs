@@ -20,8 +20,10 @@ pub mod files;
 pub mod jobs;
 pub mod store;
 pub mod token;
+mod two_generation_cache;
 pub mod workflow;
 
 pub use caller::{Caller, Role};
 pub use error::Error;
 pub use jobs::Resolvers;
+pub use two_generation_cache::TwoGenerationCache;

@@ -7,7 +7,7 @@ use super::LISTEN;
 use super::aws::SECRET_BYTES;
 use super::public_url::NotPublic;
 use crate::auth::oidc::OidcError;
-use crate::broker;
+use crate::realtime::broker;
 
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]

@@ -29,7 +29,7 @@ use super::syntax::Document;
 use super::types::TYPES;
 use super::{JobSchema, Schemas, variables, weight};
 use crate::auth::{AuthError, Authenticated, Authenticator, Credentials};
-use crate::hub::{Event, GroupKey, Render};
+use crate::realtime::hub::{Event, PayloadGroupKey, Render};
 use crate::session::{self, Authorized, Started, Target, Watch};
 
 /// Executes for everybody.
@@ -368,13 +368,13 @@ impl Executor {
             },
             Wanted::Jobs(filter) => {
                 let visible = caller.narrow(Filter::default()).map_err(refuse)?;
-                let wanted = Arc::new(crate::hub::Wanted {
+                let scope = Arc::new(crate::realtime::hub::ListScope {
                     filter: (*filter).clone(),
                     visible,
                 });
                 let (resolvers, caller) = (self.resolvers.clone(), caller.clone());
                 Target::Jobs {
-                    wanted,
+                    scope,
                     page: Arc::new(move || {
                         let list = ListJobs {
                             filter: (*filter).clone(),
@@ -665,7 +665,7 @@ fn held_bytes(request: &wire::Request, plan: &Plan, is_projected: bool) -> usize
 }
 
 /// The same for watchers of the same scope who sent the same request: a digest, which is short and which nobody can meet by chance.
-fn group_of(scope: &str, request: &wire::Request) -> GroupKey {
+fn group_of(scope: &str, request: &wire::Request) -> PayloadGroupKey {
     let mut digest = Sha256::new();
     let operation = request.operation_name.as_deref().unwrap_or("");
     let variables = request.variables.as_ref();
@@ -674,5 +674,5 @@ fn group_of(scope: &str, request: &wire::Request) -> GroupKey {
         digest.update(part.len().to_le_bytes());
         digest.update(part);
     }
-    GroupKey(URL_SAFE_NO_PAD.encode(digest.finalize()).into())
+    PayloadGroupKey(URL_SAFE_NO_PAD.encode(digest.finalize()).into())
 }

@@ -51,7 +51,7 @@ use std::sync::{Arc, LazyLock};
 use async_graphql::{Schema, ValidationMode};
 use resolvers::Resolvers;
 
-use crate::publisher::Publisher;
+use crate::realtime::publisher::Publisher;
 pub use bounds::{COMPLEXITY, DEPTH, RECURSION};
 pub use error::{error_json, errors_text};
 pub use executor::{Executor, HttpAnswer};

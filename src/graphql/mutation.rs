@@ -13,7 +13,7 @@ use super::error::{coded, throttled, to_graphql};
 use super::object::{JobObject, SubmitJobResult, UploadObject, WatchTokenObject};
 use super::rate::SubmitRate;
 use super::scalar::AwsJson;
-use crate::publisher::Publisher;
+use crate::realtime::publisher::Publisher;
 
 /// A job to run.
 #[derive(Clone, Debug, InputObject)]

@@ -484,7 +484,7 @@ impl SubmitJobResult {
 
 /// What happened to a live list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
-#[graphql(remote = "crate::hub::Kind")]
+#[graphql(remote = "crate::realtime::hub::ListEventKind")]
 pub enum JobChangeKind {
     /// The job now matches the filter.
     Enter,

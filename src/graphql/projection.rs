@@ -14,7 +14,7 @@ use job::{Job, JobError, Step};
 use super::held::Held;
 use super::object::int;
 use super::plan::{Plan, Planned};
-use crate::hub::{Event, JobChange, Render};
+use crate::realtime::hub::{Event, JobChange, Render};
 
 /// What a payload takes, about.
 const PAYLOAD: usize = 512;

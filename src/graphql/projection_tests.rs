@@ -21,7 +21,7 @@ use super::sdl::sdl;
 use super::syntax::parse;
 use super::types::TYPES;
 use super::{JobSchema, builder};
-use crate::hub::{Event, JobChange, Kind, Render};
+use crate::realtime::hub::{Event, JobChange, ListEventKind, Render};
 
 const GIVEN: &str = r#"{"yes":true,"no":false}"#;
 
@@ -287,7 +287,7 @@ proptest! {
     #[test]
     fn what_is_written_is_what_the_library_would_answer(
         document in documents(),
-        kind in select(&[Kind::Enter, Kind::Change, Kind::Leave, Kind::Snapshot, Kind::Resync][..]),
+        kind in select(&[ListEventKind::Enter, ListEventKind::Change, ListEventKind::Leave, ListEventKind::Snapshot, ListEventKind::Resync][..]),
         job in jobs(),
         with_job in any::<bool>(),
     ) {

@@ -130,8 +130,8 @@ mod tests {
     use super::super::syntax::parse;
     use super::super::{builder, error};
     use super::*;
-    use crate::hub::Hub;
-    use crate::publisher::Publisher;
+    use crate::realtime::hub::Hub;
+    use crate::realtime::publisher::Publisher;
 
     fn publishing(document: &str, operation: Option<&str>) -> Option<Publishing> {
         Publishing::of(&parse(document).expect("a document"), operation)

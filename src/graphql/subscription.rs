@@ -1,5 +1,5 @@
 //! The subscription fields. They are executed twice over: once when a client subscribes, to learn which jobs it wants ([`Wanted`]), and once
-//! for each event and group, to make the payload ([`crate::hub::Event`]). Which of the two it is stands in the request's data.
+//! for each event and group, to make the payload ([`crate::realtime::hub::Event`]). Which of the two it is stands in the request's data.
 
 use async_graphql::{Context, ID, Subscription as GraphqlSubscription};
 use futures_util::Stream;
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::error::{coded, to_graphql};
 use super::filter::JobFilter;
 use super::object::{JobChangeObject, JobObject};
-use crate::hub::Event;
+use crate::realtime::hub::Event;
 
 /// What a subscription wants to watch, as its arguments say.
 #[derive(Clone, Debug)]

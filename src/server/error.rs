@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::auth::oidc::OidcError;
-use crate::broker::BrokerError;
 use crate::config::ConfigError;
 use crate::data::DataError;
+use crate::realtime::broker::BrokerError;
 
 /// Why the server does not start, or ended.
 #[derive(Debug, thiserror::Error)]

@@ -43,8 +43,6 @@ use workflow::Machines;
 use self::embedded::Embedded;
 use self::listener::{base, listen, local};
 use crate::auth::{Authenticator, Oidc};
-use crate::broker::valkey::{self, Valkey};
-use crate::broker::{Broker, BrokerError};
 use crate::chaos::Chaos;
 use crate::config::{Config, ConfigError, PublicUrl};
 use crate::graphql::rate::SubmitRate;
@@ -53,6 +51,8 @@ use crate::http::guard::{DEVELOPMENT_ORIGINS, Guard};
 use crate::http::{self, Doors, operations};
 use crate::peers;
 use crate::realtime::Realtime;
+use crate::realtime::broker::valkey::{self, Valkey};
+use crate::realtime::broker::{Broker, BrokerError};
 use crate::session::{self, Sessions};
 
 pub use self::error::ServeError;

@@ -17,7 +17,7 @@ use wire::{Input, Output, Session, close};
 
 use super::operations::Operations;
 use super::{Admission, Credentials, Executor, limits};
-use crate::hub::Mailbox;
+use crate::realtime::hub::Mailbox;
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16 * 1024;

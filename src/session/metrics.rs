@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use crate::hub::Delivery;
+use crate::realtime::hub::Delivery;
 
 /// Of the deliveries of one event so many are measured each …
 const MEASURED: u32 = 16;
@@ -88,10 +88,10 @@ impl Metrics {
         self.publish_data_message_size.increment(bytes as u64);
         self.outbound_messages
             .increment(bytes.div_ceil(OUTBOUND_BYTES).max(1) as u64);
-        let Some(job) = delivery.telling.job().filter(|_| delivery.live) else {
+        let Some(job) = delivery.update.job().filter(|_| delivery.live) else {
             return;
         };
-        let before = delivery.telling.count_delivery();
+        let before = delivery.update.count_delivery();
         if before < MEASURED || before.is_multiple_of(MEASURED_OF) {
             let lag = (now_millis() - job.updated_at.as_millis()).max(0);
             #[expect(

@@ -32,8 +32,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::chaos::Chaos;
-use crate::hub::{Hub, Mailbox};
 use crate::peers::Peer;
+use crate::realtime::hub::{Hub, Mailbox};
 use metrics::Metrics;
 
 pub use stream::{head_of_stream, multipart, sse};

@@ -16,7 +16,7 @@ use super::driver::Driver;
 use super::metrics::now_millis;
 use super::watch::{Read, Watch, read_page, register};
 use super::{Authorized, BoxFuture, Credentials, Executor, ReadPage, Started, limits};
-use crate::hub::{Delivery, Kind, Mail, Snapshot, WatchId};
+use crate::realtime::hub::{Delivery, ListEventKind, Mail, Snapshot, WatchId};
 
 const EXPIRED: &str = r#"[{"message":"Token has expired.","errorType":"UnauthorizedException","errorCode":401,"extensions":{"code":"UnauthorizedException"}}]"#;
 
@@ -370,7 +370,7 @@ where
         } else {
             frame::text(&[prefix, payload, DATA_END], &mut self.out);
         }
-        if delivery.kind == Some(Kind::Resync) {
+        if delivery.kind == Some(ListEventKind::Resync) {
             self.admission.sessions.metrics.resync.increment(1);
             self.read_page(watch);
         } else if delivery.is_last()

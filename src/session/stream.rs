@@ -20,7 +20,7 @@ use wire::sse;
 use super::operations::{left, too_big};
 use super::watch::{Read, read_page, register};
 use super::{Admission, BoxFuture, Executor, ReadPage, Sessions, Started, Target, limits};
-use crate::hub::{Delivery, Kind, Mail, Mailbox, Snapshot, WatchId};
+use crate::realtime::hub::{Delivery, ListEventKind, Mail, Mailbox, Snapshot, WatchId};
 
 #[derive(Debug, Clone, Copy)]
 enum Door {
@@ -237,9 +237,9 @@ impl<E: Executor> Streaming<E> {
             return self.fail(&too_big(payload.len()));
         }
         metrics.delivered(delivery, payload.len());
-        let job = delivery.telling.job().filter(|_| delivery.kind.is_none());
+        let job = delivery.update.job().filter(|_| delivery.kind.is_none());
         self.write(job.map(|job| job.version.0), &payload);
-        if delivery.kind == Some(Kind::Resync) {
+        if delivery.kind == Some(ListEventKind::Resync) {
             self.admission.sessions.metrics.resync.increment(1);
             self.reading = self.page.as_ref().map(read_page);
         } else if delivery.is_last() {

@@ -16,8 +16,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::hub::tests::row;
-use crate::hub::{Event, GroupKey, Render};
+use crate::realtime::hub::tests::row;
+use crate::realtime::hub::{Event, PayloadGroupKey, Render};
 use job::{Job, Version};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
@@ -103,7 +103,7 @@ impl Executor for OneJob {
                     after: query.ends_with("after 12").then_some(Version(12)),
                     snapshot: Box::pin(async { snapshot }),
                 },
-                group: GroupKey(query.into()),
+                group: PayloadGroupKey(query.into()),
                 render: match query {
                     "fits" => Arc::new(Sized(limits::EVENT_BYTES)),
                     "too big" => Arc::new(Sized(limits::EVENT_BYTES + 1)),
@@ -119,10 +119,10 @@ impl Executor for OneJob {
             let page = || Box::pin(async { Ok(vec![row(1, 1)]) }) as BoxFuture<_>;
             return Started::Watch(Watch {
                 target: Target::Jobs {
-                    wanted: Arc::default(),
+                    scope: Arc::default(),
                     page: Arc::new(page),
                 },
-                group: GroupKey("list".into()),
+                group: PayloadGroupKey("list".into()),
                 render: Arc::new(Plain),
                 expires_at: None,
             });

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use job::{Job, JobId, Time, Version};
 
 use super::BoxFuture;
-use crate::hub::{GroupKey, Hub, Mailbox, Render, Wanted, WatchId};
+use crate::realtime::hub::{Hub, ListScope, Mailbox, PayloadGroupKey, Render, WatchId};
 
 /// What a read of the store gives; an error ends the operation.
 pub type ReadResult<T> = Result<T, Unread>;
@@ -28,7 +28,7 @@ pub struct Watch {
     /// What is watched.
     pub target: Target,
     /// Who gets the same bytes.
-    pub group: GroupKey,
+    pub group: PayloadGroupKey,
     /// Makes the bytes; used if the group is new.
     pub render: Arc<dyn Render>,
     /// When the credentials of this operation end; the connection is closed at the earliest such time.
@@ -49,7 +49,7 @@ pub enum Target {
     /// `onJobs`.
     Jobs {
         /// Which jobs.
-        wanted: Arc<Wanted>,
+        scope: Arc<ListScope>,
         /// Called after the watch is live, and again after each RESYNC.
         page: ReadPage,
     },
@@ -59,7 +59,7 @@ impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Job { id, after, .. } => f.debug_tuple("Job").field(id).field(after).finish(),
-            Self::Jobs { wanted, .. } => f.debug_tuple("Jobs").field(wanted).finish(),
+            Self::Jobs { scope, .. } => f.debug_tuple("Jobs").field(scope).finish(),
         }
     }
 }
@@ -98,7 +98,7 @@ pub(super) fn register(
     hub: &Hub,
     mailbox: &Arc<Mailbox>,
     target: Target,
-    group: GroupKey,
+    group: PayloadGroupKey,
     render: Arc<dyn Render>,
 ) -> Registered {
     match target {
@@ -118,9 +118,9 @@ pub(super) fn register(
                 page: None,
             }
         }
-        Target::Jobs { wanted, page } => {
-            let watch = hub.watch_list(Arc::clone(&wanted), mailbox, group, || render);
-            let live = hub.live_list(&wanted);
+        Target::Jobs { scope, page } => {
+            let watch = hub.watch_list(Arc::clone(&scope), mailbox, group, || render);
+            let live = hub.live_list(&scope);
             let first = Arc::clone(&page);
             Registered {
                 watch,

@@ -1,12 +1,14 @@
-//! The jobs that were used last. [`Cache`] is the writer's: an update of one of them needs no read and no parsing; only requests inside a
-//! group use it, so it may hold what is not committed yet. Readers have what is: [`Committed`].
+//! The jobs that were used last. [`Cache`] is the writer's: an update of one of them needs no read and
+//! no parsing. Only requests inside a group use it, so it may hold what is not committed yet.
+//! [`Committed`] is the readers', and holds committed versions only.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use job::{Job, JobId};
 
-/// Jobs that the cache holds, at most.
+use crate::TwoGenerationCache;
+
+/// Maximum number of jobs in each of the two caches.
 pub(super) const CACHED_JOBS: usize = 4_096;
 
 /// A job with the keys of its row.
@@ -18,68 +20,32 @@ pub(super) struct Stored {
     pub(super) job: Arc<Job>,
 }
 
-/// Jobs by id, at most [`CACHED_JOBS`], in two halves: what was used since the newer one began, and what was used before. A full half
-/// pushes the other one out.
+/// A cache of at most [`CACHED_JOBS`] jobs in its two generations.
+fn cache<V>() -> TwoGenerationCache<JobId, V> {
+    TwoGenerationCache::new(CACHED_JOBS / 2)
+}
+
+/// The writer's cache.
 #[derive(Debug)]
-pub(super) struct Halves<V> {
-    newer: HashMap<JobId, V>,
-    older: HashMap<JobId, V>,
-}
-
-impl<V> Default for Halves<V> {
-    fn default() -> Self {
-        Halves {
-            newer: HashMap::new(),
-            older: HashMap::new(),
-        }
-    }
-}
-
-impl<V: Clone> Halves<V> {
-    pub(super) fn get(&mut self, id: JobId) -> Option<V> {
-        if let Some(found) = self.newer.get(&id) {
-            return Some(found.clone());
-        }
-        let found = self.older.remove(&id)?;
-        self.keep(id, found.clone());
-        Some(found)
-    }
-
-    pub(super) fn keep(&mut self, id: JobId, value: V) {
-        if self.newer.len() >= CACHED_JOBS / 2 {
-            self.older = std::mem::take(&mut self.newer);
-        }
-        self.older.remove(&id);
-        self.newer.insert(id, value);
-    }
-
-    pub(super) fn forget(&mut self, id: JobId) {
-        self.newer.remove(&id);
-        self.older.remove(&id);
-    }
-
-    fn clear(&mut self) {
-        self.newer.clear();
-        self.older.clear();
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.newer.len() + self.older.len()
-    }
-}
-
-/// What the writer knows of jobs without reading.
-#[derive(Debug, Default)]
 pub(super) struct Cache {
-    jobs: Halves<Stored>,
+    jobs: TwoGenerationCache<JobId, Stored>,
     group: u64,
     /// Whether the group wrote something that has not been committed.
     dirty: bool,
 }
 
+impl Default for Cache {
+    fn default() -> Self {
+        Self {
+            jobs: cache(),
+            group: 0,
+            dirty: false,
+        }
+    }
+}
+
 impl Cache {
-    /// To be called by each request first. A group that was undone takes everything with it.
+    /// To be called first by each request. After a group that was rolled back the cache is empty.
     pub(super) fn enter(&mut self, group: u64) {
         if self.group == group {
             return;
@@ -91,25 +57,25 @@ impl Cache {
         }
     }
 
-    /// The group is on disk.
+    /// The group has been committed.
     pub(super) fn committed(&mut self) {
         self.dirty = false;
     }
 
     pub(super) fn get(&mut self, id: JobId) -> Option<Stored> {
-        self.jobs.get(id)
+        self.jobs.get(&id).cloned()
     }
 
-    /// The request wrote this, and nothing after it in the request can fail.
+    /// The request wrote this job, and nothing after it in the request can fail.
     pub(super) fn wrote(&mut self, stored: Stored) {
         self.dirty = true;
-        self.jobs.keep(stored.job.id, stored);
+        self.jobs.insert(stored.job.id, stored);
     }
 
-    /// The request deleted this.
+    /// The request deleted this job.
     pub(super) fn deleted(&mut self, id: JobId) {
         self.dirty = true;
-        self.jobs.forget(id);
+        self.jobs.remove(&id);
     }
 
     #[cfg(test)]
@@ -118,35 +84,45 @@ impl Cache {
     }
 }
 
-/// What readers know of jobs without reading, as the last commit left them.
-#[derive(Debug, Default)]
+/// The readers' cache: jobs as the last commit left them.
+#[derive(Debug)]
 pub(super) struct Committed {
-    jobs: Halves<Arc<Job>>,
+    jobs: TwoGenerationCache<JobId, Arc<Job>>,
     changes: u64,
 }
 
-/// How many changes had been heard of when a read began.
+impl Default for Committed {
+    fn default() -> Self {
+        Self {
+            jobs: cache(),
+            changes: 0,
+        }
+    }
+}
+
+/// The number of changes that had been committed when a read began.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Heard(u64);
 
 impl Committed {
     pub(super) fn get(&mut self, id: JobId) -> Result<Arc<Job>, Heard> {
-        self.jobs.get(id).ok_or(Heard(self.changes))
+        let known = self.jobs.get(&id).map(Arc::clone);
+        known.ok_or(Heard(self.changes))
     }
 
-    /// A commit left the job so; `None`: it was deleted.
+    /// A commit changed the job to this; `None` if it deleted it.
     pub(super) fn changed(&mut self, id: JobId, job: Option<Arc<Job>>) {
         self.changes += 1;
         match job {
-            Some(job) => self.jobs.keep(id, job),
-            None => self.jobs.forget(id),
+            Some(job) => self.jobs.insert(id, job),
+            None => self.jobs.remove(&id),
         }
     }
 
-    /// The job was read. What has changed since the read began may be this one.
+    /// Keeps a job that was read, unless a job has changed since the read began: it may be this one.
     pub(super) fn was_read(&mut self, job: &Arc<Job>, begun: Heard) {
         if begun.0 == self.changes {
-            self.jobs.keep(job.id, Arc::clone(job));
+            self.jobs.insert(job.id, Arc::clone(job));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::hub::Topic;
+use crate::realtime::hub::Topic;
 
 #[derive(Debug, Default)]
 struct Want {

@@ -14,7 +14,7 @@ use super::link::{Inbox, limits};
 use super::message::{Beat, Change, Node};
 use super::sequence::Sequence;
 use super::{BrokerError, Message};
-use crate::hub::{LIST_PARTS, Topic, topics_of};
+use crate::realtime::hub::{LIST_PARTS, Topic, topics_of};
 
 /// The other nodes, as this one hears them.
 pub(super) struct Peers<'a> {

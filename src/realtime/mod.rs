@@ -1,5 +1,15 @@
-//! A node's real-time side, put together: hub, publisher, link to the other nodes, and the tasks that keep them going. Over
-//! any job store; which store and which broker is decided by who starts it.
+//! The real-time side of a node: from the store's change feed to the watchers. It works over any job
+//! store; the caller of [`Realtime::start`] chooses the store and the broker.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`publisher`] | from the change feed to the hub and to the other nodes |
+//! | [`hub`] | the watchers of this node, and their pending events |
+//! | [`broker`] | from node to node |
+
+pub mod broker;
+pub mod hub;
+pub mod publisher;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,25 +18,25 @@ use resolvers::store::{Feed, JobStore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::broker::{Broker, Link};
 use crate::chaos::Chaos;
-use crate::hub::Hub;
-use crate::publisher::{Publisher, REPAIR_EVERY, REPAIR_EVERY_UNDER_CHAOS};
+use broker::{Broker, Link};
+use hub::Hub;
+use publisher::{Publisher, REPAIR_EVERY, REPAIR_EVERY_UNDER_CHAOS};
 
-/// How a node's real-time side is to be.
+/// The settings of a node's real-time side.
 #[derive(Debug, Default)]
 pub struct Realtime {
-    /// Between the nodes; `None` where there is one only.
+    /// Carries changes between the nodes; `None` where this is the only node.
     pub broker: Option<Arc<dyn Broker>>,
-    /// What goes wrong on purpose.
+    /// Faults to inject, for tests.
     pub chaos: Option<Chaos>,
-    /// How often the watched jobs are read again without a known gap.
+    /// Interval between repairs when no gap is known; `None` for the default.
     pub repair_every: Option<Duration>,
 }
 
 impl Realtime {
-    /// Starts it; it ends with `stop`. `feed` is the store's, where this node publishes what the store changes; without it only
-    /// `publishJob` does.
+    /// Starts the tasks, which end with `stop`. `feed` is the store's change feed; without it this node
+    /// publishes only what `publishJob` gives it.
     pub fn start(
         self,
         store: &Arc<dyn JobStore>,

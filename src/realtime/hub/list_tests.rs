@@ -49,9 +49,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// Filters of every index, and one of none.
-fn wanted(number: usize) -> Arc<Wanted> {
-    let mut wanted = Wanted::default();
-    let Wanted { filter, visible } = &mut wanted;
+fn wanted(number: usize) -> Arc<ListScope> {
+    let mut wanted = ListScope::default();
+    let ListScope { filter, visible } = &mut wanted;
     match number {
         0 => {}
         1 => filter.status = vec![Condition::In(vec![Status::Running, Status::Waiting])],
@@ -67,15 +67,15 @@ fn wanted(number: usize) -> Arc<Wanted> {
     Arc::new(wanted)
 }
 
-fn matches(wanted: &Wanted, job: &Job) -> bool {
+fn matches(wanted: &ListScope, job: &Job) -> bool {
     wanted.filter.matches(job) && wanted.visible.matches(job)
 }
 
 struct Watcher {
     mailbox: usize,
     watch: WatchId,
-    wanted: Arc<Wanted>,
-    key: GroupKey,
+    wanted: Arc<ListScope>,
+    key: PayloadGroupKey,
     /// A page has to be read.
     reads: bool,
     open: bool,
@@ -142,14 +142,14 @@ impl World {
             .unwrap();
         assert!(watcher.open && !watcher.reads, "told without a page");
         let kind = match delivery.kind.unwrap() {
-            Kind::Enter => checker::Kind::Enter,
-            Kind::Change => checker::Kind::Change,
-            Kind::Leave => checker::Kind::Leave,
-            Kind::Snapshot => checker::Kind::Snapshot,
-            Kind::Resync => checker::Kind::Resync,
+            ListEventKind::Enter => checker::Kind::Enter,
+            ListEventKind::Change => checker::Kind::Change,
+            ListEventKind::Leave => checker::Kind::Leave,
+            ListEventKind::Snapshot => checker::Kind::Snapshot,
+            ListEventKind::Resync => checker::Kind::Resync,
         };
         watcher.reads = kind == checker::Kind::Resync;
-        let job = delivery.telling.job().map(|job| {
+        let job = delivery.update.job().map(|job| {
             assert!(watcher.wanted.visible.matches(job), "not for this caller");
             Item {
                 id: job.id,
@@ -164,8 +164,8 @@ impl World {
     fn watch(
         &mut self,
         mailbox: usize,
-        wanted: Arc<Wanted>,
-        key: GroupKey,
+        wanted: Arc<ListScope>,
+        key: PayloadGroupKey,
         mut seen: ListTranscript<JobId>,
     ) {
         let (hub, to) = (&self.hub, &self.mailboxes[mailbox]);
@@ -204,7 +204,7 @@ impl World {
                 assert_eq!(self.hub.repair(&newest), 0, "nobody is behind any more");
             }
             Step::Watch(mailbox, number) => {
-                let key = GroupKey(number.to_string().into());
+                let key = PayloadGroupKey(number.to_string().into());
                 self.watch(mailbox, wanted(number), key, ListTranscript::default());
             }
             Step::Page(index) if !self.watchers.is_empty() => {
@@ -285,7 +285,7 @@ proptest! {
 fn told(mailbox: &Mailbox) -> Vec<String> {
     std::iter::from_fn(|| mailbox.take())
         .map(|delivery| {
-            let job = delivery.telling.job();
+            let job = delivery.update.job();
             let job = job.map(|job| format!(" {}@{}", job.id.as_bytes()[0], job.version));
             format!(
                 "{}{}",
@@ -303,7 +303,9 @@ fn running(number: u8, version: u64, status: Status) -> Arc<Job> {
 }
 
 fn watch_running(hub: &Hub, mailbox: &Arc<Mailbox>) -> WatchId {
-    hub.watch_list(wanted(1), mailbox, GroupKey("1".into()), || Arc::new(Plain))
+    hub.watch_list(wanted(1), mailbox, PayloadGroupKey("1".into()), || {
+        Arc::new(Plain)
+    })
 }
 
 #[test]
@@ -395,9 +397,9 @@ fn an_event_costs_only_the_lists_that_it_may_matter_to() {
     let hub = Hub::default();
     let mailboxes: Vec<Arc<Mailbox>> = (0..100).map(|_| Arc::default()).collect();
     for (number, mailbox) in mailboxes.iter().enumerate() {
-        let mut wanted = Wanted::default();
+        let mut wanted = ListScope::default();
         wanted.visible.owner = vec![Condition::Eq(Some(format!("owner {number}")))];
-        let key = GroupKey(number.to_string().into());
+        let key = PayloadGroupKey(number.to_string().into());
         hub.watch_list(Arc::new(wanted), mailbox, key, || Arc::new(Plain));
     }
     let mut job = Job::clone(&row(1, 1));
@@ -422,7 +424,7 @@ fn a_filter_over_two_statuses_is_told_once() {
 fn recent_versions_are_bounded_and_outlive_so_many_others() {
     let hub = Hub::default();
     let mailbox = Arc::default();
-    let watch = hub.watch_list(wanted(0), &mailbox, GroupKey("0".into()), || {
+    let watch = hub.watch_list(wanted(0), &mailbox, PayloadGroupKey("0".into()), || {
         Arc::new(Plain)
     });
     hub.page(&mailbox, watch, &[]);

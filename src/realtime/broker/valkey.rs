@@ -13,7 +13,7 @@ use redis::{AsyncConnectionConfig, Client, RedisError};
 
 use super::link::limits;
 use super::{Broker, BrokerError, Channel, Connection, Listener, Message, Sender};
-use crate::hub::Topic;
+use crate::realtime::hub::Topic;
 
 /// What the names of all channels begin with when nothing else is said.
 pub const PREFIX: &str = "jobcast";
@@ -166,7 +166,7 @@ impl Listener for Listening {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::tests::row;
+    use crate::realtime::hub::tests::row;
 
     #[test]
     fn names_are_read_as_they_are_written() {

@@ -1,5 +1,5 @@
-//! From the change feed to the hub, and to the other nodes. The publisher calls the same function that the `publishJob`
-//! field calls. What may not have arrived is repaired: the watched jobs are read from the store again.
+//! From the change feed to the hub, and to the other nodes. `publishJob` calls the same function. What
+//! may not have arrived is repaired: the watched jobs are read from the store again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,40 +11,41 @@ use resolvers::store::{JobStore, StoreError};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::broker::{Inbox, Link, Sequence};
 use crate::chaos::{Chaos, Fate};
-use crate::hub::Hub;
+use crate::realtime::broker::{Inbox, Link, Sequence};
+use crate::realtime::hub::Hub;
 
-/// Wait before the feed is opened anew after an error, or a failed repair is tried again.
+/// Pause before the feed is opened again after an error, and before a failed repair is repeated.
 const REOPEN: Duration = Duration::from_millis(250);
-/// Jobs in one read of a repair.
+/// Maximum number of jobs in one read of a repair.
 const REPAIR_BATCH: usize = job::limits::BATCH;
-/// Wait between two reads of a repair that nothing calls for, so that it is nobody's burden.
+/// Pause between two reads of a regular repair, so that it does not load the store.
 const REPAIR_PAUSE: Duration = Duration::from_millis(20);
-/// The watched jobs are read again so often, whether or not anything is known to be lost, when nothing else is said …
+/// Default interval between repairs when no gap is known.
 pub const REPAIR_EVERY: Duration = Duration::from_secs(30);
-/// … and so often under chaos.
+/// Default interval between repairs under chaos.
 pub const REPAIR_EVERY_UNDER_CHAOS: Duration = Duration::from_secs(1);
-/// Longest time between two such reads, whatever the configuration says: an instant has an end.
+/// Maximum interval between repairs: an `Instant` cannot hold every configured time.
 const REPAIR_AT_LEAST_EVERY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Watches that hear of a change before its publisher has the answer, at most: more would hold the publisher up.
+/// Maximum number of watches for which a publisher yields, so that they receive the change before the
+/// publisher has its response. More would delay the publisher.
 const FEW_WATCHES: usize = 64;
 
-/// Tells the hub what changed, and the other nodes.
+/// Publishes changes to this node's hub and to the other nodes.
 #[derive(Clone, Debug)]
-pub struct Publisher(Arc<Parts>);
+pub struct Publisher(Arc<PublisherParts>);
 
 #[derive(Debug)]
-struct Parts {
+struct PublisherParts {
     hub: Arc<Hub>,
     link: Option<Link>,
     chaos: Option<Disturbed>,
-    /// Something may be lost.
+    /// Notified when a change may have been lost.
     gap: Notify,
 }
 
-/// Where changes get lost on their way, they are numbered.
+/// Injected faults. Changes are numbered, so that a lost one is found.
 #[derive(Debug)]
 struct Disturbed {
     chaos: Chaos,
@@ -52,13 +53,13 @@ struct Disturbed {
 }
 
 impl Publisher {
-    /// Publishes to this hub, by `link` to the hubs of other nodes, and under `chaos` not always.
-    pub fn new(hub: Arc<Hub>, link: Option<Link>, chaos: Option<Chaos>) -> Publisher {
+    /// A publisher to `hub`, through `link` to the other nodes, with the faults of `chaos`.
+    pub fn new(hub: Arc<Hub>, link: Option<Link>, chaos: Option<Chaos>) -> Self {
         let chaos = chaos.map(|chaos| Disturbed {
             chaos,
             numbers: Mutex::default(),
         });
-        Publisher(Arc::new(Parts {
+        Self(Arc::new(PublisherParts {
             hub,
             link,
             chaos,
@@ -66,10 +67,11 @@ impl Publisher {
         }))
     }
 
-    /// Tells everyone who watches the job, here and on the other nodes. Repeats and late versions are harmless. Never waits:
-    /// who watches here hears of it whatever becomes of the other nodes. Returns how many watches were told, where that is known at once.
+    /// Publishes a version to the watchers of this node and to the other nodes. Repeats and late
+    /// versions change nothing. Never waits for the other nodes. Returns the number of watches on this
+    /// node that were offered the version; 0 under chaos.
     pub fn publish(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) -> usize {
-        let told = match &self.0.chaos {
+        let offered = match &self.0.chaos {
             None => self.0.hub.publish(old, new),
             Some(disturbed) => {
                 self.publish_disturbed(disturbed, old, new);
@@ -79,13 +81,13 @@ impl Publisher {
         if let Some(link) = &self.0.link {
             link.publish(old, new);
         }
-        told
+        offered
     }
 
-    /// As [`Publisher::publish`]; few watches hear of the change before the caller goes on.
+    /// As [`Publisher::publish`], and lets a small number of watches send the change before it returns.
     pub async fn publish_first(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) {
-        let told = self.publish(old, new);
-        if (1..=FEW_WATCHES).contains(&told) {
+        let offered = self.publish(old, new);
+        if (1..=FEW_WATCHES).contains(&offered) {
             tokio::task::yield_now().await;
         }
     }
@@ -110,7 +112,7 @@ impl Publisher {
             if delay.is_zero() {
                 arrive();
             } else {
-                // Not joined: it ends by itself, soon, and does nothing once the publisher is gone.
+                // Not joined: it ends by itself soon, and does nothing once the publisher is dropped.
                 tokio::spawn(async move {
                     sleep(delay).await;
                     arrive();
@@ -119,8 +121,9 @@ impl Publisher {
         }
     }
 
-    /// Publishes what `first`, and then the store's feed, brings, for ever. After an error the watched jobs are read again:
-    /// nobody stays behind. What changed before a feed began, while perhaps nobody followed, the other nodes read again as well.
+    /// Publishes the events of `first`, and then of the feeds that follow it, until it is dropped. After
+    /// an error the watched jobs are read again, so that no watcher stays behind. The other nodes are
+    /// asked to read theirs again too, since perhaps no node followed the store before a feed began.
     pub async fn run(self, store: Arc<dyn JobStore>, first: resolvers::store::Feed) {
         let mut feed = first;
         loop {
@@ -153,8 +156,8 @@ impl Publisher {
         }
     }
 
-    /// Repairs for ever: at once after a gap, and every so often in any case. The promise is kept even when something gets
-    /// lost that nobody notices.
+    /// Repairs until it is dropped: at once after a gap, and after `every` in any case, so that a loss
+    /// that no check finds is repaired too.
     pub async fn keep_repaired(self, store: Arc<dyn JobStore>, every: Duration) {
         let every = every.min(REPAIR_AT_LEAST_EVERY);
         let mut next = Instant::now() + every;
@@ -171,7 +174,8 @@ impl Publisher {
             if gap {
                 metrics::counter!("gaps_total").increment(1);
                 self.0.hub.resync_lists();
-                // A gap that is found meanwhile is repaired after this: repairs do not crowd.
+                // A gap that is found meanwhile is repaired after this pause, so that repairs do not
+                // follow each other without a break.
                 sleep(REOPEN).await;
             } else {
                 next = Instant::now() + every;
@@ -190,7 +194,7 @@ impl Publisher {
         numbers.1.beat()
     }
 
-    /// Hands every watched job to the hub as the store has it.
+    /// Reads every watched job from the store and hands it to the hub.
     async fn repair_jobs(&self, store: &dyn JobStore, pause: Duration) -> Result<(), StoreError> {
         for ids in self.0.hub.watched().chunks(REPAIR_BATCH) {
             for job in store.get_many(ids).await? {

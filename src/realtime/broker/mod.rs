@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
-use crate::hub::Topic;
+use crate::realtime::hub::Topic;
 
 pub use link::{Inbox, Link, limits};
 pub use outgoing::OUTGOING_JOBS;

@@ -1,26 +1,27 @@
-//! What a watcher is told: a version of one job, or a change of a live list. Values only.
+//! The events that watchers receive: a version of one job, or a change of a live list. Values only.
 
 use std::sync::Arc;
 
 use job::Job;
 
-/// How a job stands to a live list (`JobChange.kind` in the schema).
+/// What an event of a live list means (`JobChange.kind` in the schema).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum ListEventKind {
     /// The job is in the list and was not: it is on the first page, or has begun to match.
     Enter,
     /// The job is in the list and has changed.
     Change,
-    /// The job no longer matches; it is told in its new state.
+    /// The job no longer matches. The event carries the version that does not match.
     Leave,
-    /// The page is complete; what follows are changes. Carries no job.
+    /// The page is complete; changes follow. Carries no job.
     Snapshot,
-    /// Too much has changed to tell one by one: forget the list, a new page follows. Carries no job.
+    /// Too many jobs have changed to send each change: the client discards its list, and a new page
+    /// follows. Carries no job.
     Resync,
 }
 
-impl Kind {
-    /// As in the schema: `ENTER`.
+impl ListEventKind {
+    /// The name in the schema: `ENTER`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Enter => "ENTER",
@@ -36,12 +37,12 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub struct JobChange {
     /// What happened.
-    pub kind: Kind,
-    /// The job in its newest state; `None` for the two markers.
+    pub kind: ListEventKind,
+    /// The job in its newest version; `None` for SNAPSHOT and RESYNC.
     pub job: Option<Arc<Job>>,
 }
 
-/// What a [`super::Render`] makes a payload of.
+/// An event that a [`super::Render`] turns into a payload.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// For `onJob`: the job in this version.

@@ -69,7 +69,7 @@ mod tests {
     use job::Version;
 
     use super::*;
-    use crate::hub::tests::row;
+    use crate::realtime::hub::tests::row;
 
     fn numbered(number: usize) -> Arc<Job> {
         let mut job = Job::clone(&row(1, 1));

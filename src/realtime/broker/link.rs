@@ -24,7 +24,7 @@ use super::message::{self, Beat, Node, Sent};
 use super::outgoing::Outgoing;
 use super::peers::Peers;
 use super::{Broker, BrokerError, Channel, Connection, Listener, Message, Sender};
-use crate::hub::{Interest, LIST_PARTS, Topic};
+use crate::realtime::hub::{Interest, LIST_PARTS, Topic};
 
 /// Bounds of a link.
 pub mod limits {

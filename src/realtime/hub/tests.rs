@@ -99,7 +99,7 @@ fn watch(
     committed: u64,
     after: Option<u64>,
 ) -> Model {
-    let key = GroupKey(format!("{job}").into());
+    let key = PayloadGroupKey(format!("{job}").into());
     let version = after.map(Version);
     let watch = hub.watch(
         id(job),
@@ -132,7 +132,7 @@ fn take(mailboxes: &[Arc<Mailbox>], models: &mut [Model], mailbox: usize) -> boo
         model.open && model.primed,
         "told before its snapshot or after its end"
     );
-    let job = delivery.telling.job().unwrap();
+    let job = delivery.update.job().unwrap();
     assert_eq!(job.id, id(model.job));
     assert_eq!(delivery.is_last(), job.status.is_terminal());
     model.seen.event(Seen::from(&**job));
@@ -223,7 +223,7 @@ fn a_client_that_has_the_version_gets_only_newer_ones() {
     let watch = hub.watch(
         id(1),
         &mailbox,
-        GroupKey("g".into()),
+        PayloadGroupKey("g".into()),
         || Arc::new(Plain),
         Some(Version(4)),
     );
@@ -232,7 +232,7 @@ fn a_client_that_has_the_version_gets_only_newer_ones() {
     hub.publish(None, &row(1, 5));
     hub.publish(None, &row(1, 6));
     assert_eq!(
-        mailbox.take().unwrap().telling.job().unwrap().version,
+        mailbox.take().unwrap().update.job().unwrap().version,
         Version(6)
     );
     assert!(mailbox.take().is_none());
@@ -251,7 +251,7 @@ fn a_client_with_a_version_that_the_job_has_not_reached_gets_the_job() {
         (vec![10], 8, Some(10)),
     ] {
         let (hub, mailbox) = (Hub::default(), Arc::default());
-        let group = GroupKey("g".into());
+        let group = PayloadGroupKey("g".into());
         let has = Some(Version(9));
         let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), has);
         for version in &published {
@@ -260,7 +260,7 @@ fn a_client_with_a_version_that_the_job_has_not_reached_gets_the_job() {
         assert_eq!(mailbox.snapshot(watch, &row(1, read)), Snapshot::Open);
         let next = || {
             let delivery = mailbox.take()?;
-            Some(delivery.telling.job().unwrap().version.0)
+            Some(delivery.update.job().unwrap().version.0)
         };
         assert_eq!(next(), first, "{published:?}, then {read} is read");
         let newest = first.unwrap_or(9);
@@ -271,7 +271,7 @@ fn a_client_with_a_version_that_the_job_has_not_reached_gets_the_job() {
         }
     }
     let (hub, mailbox) = (Hub::default(), Arc::default());
-    let group = GroupKey("g".into());
+    let group = PayloadGroupKey("g".into());
     let has = Some(Version(LAST));
     let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), has);
     assert_eq!(mailbox.snapshot(watch, &row(1, LAST)), Snapshot::Finished);
@@ -282,7 +282,7 @@ fn a_repair_counts_who_was_behind() {
     let hub = Hub::default();
     let mailboxes: [Arc<Mailbox>; 2] = Default::default();
     let watches = mailboxes.each_ref().map(|mailbox| {
-        let key = GroupKey("g".into());
+        let key = PayloadGroupKey("g".into());
         hub.watch(id(1), mailbox, key, || Arc::new(Plain), None)
     });
     // Without their snapshots they are not behind: they have yet to read.
@@ -293,22 +293,25 @@ fn a_repair_counts_who_was_behind() {
     assert_eq!(hub.repair(&row(1, 4)), 0);
     assert_eq!(hub.repair(&row(1, 2)), 0);
     let told = mailboxes[0].take().unwrap();
-    assert_eq!(told.telling.job().unwrap().version, Version(4));
+    assert_eq!(told.update.job().unwrap().version, Version(4));
 }
 
 #[test]
 fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() {
     let (hub, mailbox) = (Hub::default(), Arc::<Mailbox>::default());
-    let group = GroupKey("g".into());
+    let group = PayloadGroupKey("g".into());
     let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), None);
-    let list = hub.watch_list(Arc::default(), &mailbox, GroupKey("l".into()), || {
-        Arc::new(Plain)
-    });
+    let list = hub.watch_list(
+        Arc::default(),
+        &mailbox,
+        PayloadGroupKey("l".into()),
+        || Arc::new(Plain),
+    );
     let next = |wanted| {
         let deliveries = std::iter::from_fn(|| mailbox.take());
         let told = deliveries.filter(|delivery| delivery.watch == wanted);
         let told = told.map(|delivery| {
-            let version = delivery.telling.job().map(|job| job.version.0);
+            let version = delivery.update.job().map(|job| job.version.0);
             (delivery.kind, version)
         });
         told.collect::<Vec<_>>()
@@ -330,15 +333,18 @@ fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() 
         told.map(|delivery| {
             (
                 delivery.kind,
-                delivery.telling.job().map(|job| job.version.0),
+                delivery.update.job().map(|job| job.version.0),
             )
         })
         .collect::<Vec<_>>()
     };
     assert_eq!(of(watch), [(None, Some(4))]);
-    assert_eq!(of(list), [(Some(Kind::Resync), None)]);
+    assert_eq!(of(list), [(Some(ListEventKind::Resync), None)]);
     assert!(hub.page(&mailbox, list, &[row(1, 4)]));
-    let paged = [(Some(Kind::Enter), Some(4)), (Some(Kind::Snapshot), None)];
+    let paged = [
+        (Some(ListEventKind::Enter), Some(4)),
+        (Some(ListEventKind::Snapshot), None),
+    ];
     assert_eq!(next(list), paged);
     // Later versions arrive although they are lower than what was told before.
     assert_eq!(hub.repair(&row(1, 4)), 0);

@@ -16,8 +16,8 @@ use super::memory::Memory;
 use super::message::Beat;
 use super::valkey::Valkey;
 use super::*;
-use crate::hub::tests::row;
-use crate::hub::{Interest, LIST_PARTS, Topic, list_part, topics_of};
+use crate::realtime::hub::tests::row;
+use crate::realtime::hub::{Interest, LIST_PARTS, Topic, list_part, topics_of};
 
 use futures_util::StreamExt;
 
@@ -347,19 +347,24 @@ async fn after_a_break_the_newest_arrives_and_the_gap_is_known() {
 async fn a_node_listens_for_nothing_that_nobody_watches() {
     let broker: Arc<dyn Broker> = Arc::new(Memory::default());
     let node = Node::start(&broker).await;
-    let hub = crate::hub::Hub::with_interest(Arc::new(node.link.clone()));
-    let mailboxes: Vec<Arc<crate::hub::Mailbox>> = (0..3).map(|_| Arc::default()).collect();
+    let hub = crate::realtime::hub::Hub::with_interest(Arc::new(node.link.clone()));
+    let mailboxes: Vec<Arc<crate::realtime::hub::Mailbox>> =
+        (0..3).map(|_| Arc::default()).collect();
     for (number, mailbox) in mailboxes.iter().enumerate() {
         for job in 0..100 {
-            let key = crate::hub::GroupKey(number.to_string().into());
-            let render = || Arc::new(crate::hub::tests::Plain) as Arc<dyn crate::hub::Render>;
+            let key = crate::realtime::hub::PayloadGroupKey(number.to_string().into());
+            let render = || {
+                Arc::new(crate::realtime::hub::tests::Plain)
+                    as Arc<dyn crate::realtime::hub::Render>
+            };
             hub.watch(row(job, 1).id, mailbox, key, render, None);
             hub.live_job(row(job, 1).id).unwrap().await;
         }
     }
-    let key = crate::hub::GroupKey("list".into());
-    let wanted: Arc<crate::hub::Wanted> = Arc::default();
-    let plain = || Arc::new(crate::hub::tests::Plain) as Arc<dyn crate::hub::Render>;
+    let key = crate::realtime::hub::PayloadGroupKey("list".into());
+    let wanted: Arc<crate::realtime::hub::ListScope> = Arc::default();
+    let plain =
+        || Arc::new(crate::realtime::hub::tests::Plain) as Arc<dyn crate::realtime::hub::Render>;
     hub.watch_list(Arc::clone(&wanted), &mailboxes[0], key, plain);
     hub.live_list(&wanted).unwrap().await;
     assert_eq!(node.link.listening(), 100 + usize::from(LIST_PARTS));

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{Channel, Message};
-use crate::hub::{LIST_PARTS, Topic, topics_of};
+use crate::realtime::hub::{LIST_PARTS, Topic, topics_of};
 
 /// A running node: a new one with every start.
 pub(super) type Node = Uuid;
