@@ -153,7 +153,11 @@ fn only_the_use_cases_change_jobs() {
 
 #[test]
 fn only_the_publisher_feeds_the_hub() {
-    nowhere("src", &["hub.publish("], &["src/realtime/publisher.rs", "src/realtime/hub"]);
+    nowhere(
+        "src",
+        &["hub.publish("],
+        &["src/realtime/publisher.rs", "src/realtime/hub"],
+    );
 }
 
 #[test]

@@ -1,27 +1,27 @@
-//! What the hub wants to hear, and what of it arrives. No connection in here.
+//! The topics that the hub needs, and which of them arrive. Pure: it has no connection.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::realtime::hub::Topic;
 
 #[derive(Debug, Default)]
-struct Want {
+struct Need {
     count: usize,
-    /// What is sent to it arrives.
+    /// Whether messages to it arrive.
     live: bool,
-    /// Somebody has read the store before it was live.
+    /// Whether a watcher has read the store before it was live.
     late: bool,
 }
 
-impl Want {
-    /// It is live. `true`: too late for somebody.
+impl Need {
+    /// Marks it as live. Returns `true` if a watcher has read the store before.
     fn begin(&mut self) -> bool {
         self.live = true;
         std::mem::take(&mut self.late)
     }
 }
 
-/// What has to be said to the broker.
+/// The subscriptions to change at the broker.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct ToDo {
     pub(super) listen: Vec<Topic>,
@@ -30,12 +30,13 @@ pub(super) struct ToDo {
 
 #[derive(Debug, Default)]
 pub(super) struct Interests {
-    wanted: HashMap<Topic, Want>,
-    /// Not looked at since they were joined or left.
+    wanted: HashMap<Topic, Need>,
+    /// Topics that were joined or left since [`Interests::next`] last returned them.
     changed: HashSet<Topic>,
-    /// What the broker was told to bring.
+    /// The topics that are subscribed to.
     listening: HashSet<Topic>,
-    /// Parts of the lists that arrive, of which it is not known what each node had sent: what of them is lost would not be found.
+    /// Partitions of the lists that arrive, but of which some node has not said how many messages it had
+    /// sent: a loss would not be found.
     uncounted: BTreeSet<u8>,
     connected: bool,
 }
@@ -60,7 +61,7 @@ impl Interests {
         }
     }
 
-    /// Whether there is nothing to wait for: all of it arrives, or nothing will before the next connection.
+    /// Whether there is nothing to wait for: the topics arrive, or there is no connection.
     pub(super) fn is_settled(&self, topics: &[Topic]) -> bool {
         !self.connected || self.are_live(topics)
     }
@@ -70,7 +71,7 @@ impl Interests {
         topics.iter().all(live)
     }
 
-    /// Somebody reads the store without waiting any longer.
+    /// Records that a watcher reads the store now, whether or not the topics are live.
     pub(super) fn go_on(&mut self, topics: &[Topic]) {
         for topic in topics {
             if let Some(want) = self.wanted.get_mut(topic) {
@@ -79,19 +80,19 @@ impl Interests {
         }
     }
 
-    /// There is a new connection, on which nothing is listened for yet.
+    /// Begins a new connection, which has no subscription yet.
     pub(super) fn begin(&mut self) {
         self.listening.clear();
         self.uncounted.clear();
         self.changed = self.wanted.keys().copied().collect();
     }
 
-    /// The broker brings all that was wanted at [`Interests::begin`].
+    /// Records that the topics needed at [`Interests::begin`] are subscribed to.
     pub(super) fn connect(&mut self) {
         self.connected = true;
     }
 
-    /// The connection is gone.
+    /// Records that the connection has ended.
     pub(super) fn disconnect(&mut self) {
         self.connected = false;
         for want in self.wanted.values_mut() {
@@ -99,7 +100,8 @@ impl Interests {
         }
     }
 
-    /// What to say to the broker, at most so many topics; then [`Interests::done`].
+    /// The next changes for the broker, at most `at_most` topics. [`Interests::done`] is to be called
+    /// once it has made them.
     pub(super) fn next(&mut self, at_most: usize) -> ToDo {
         let mut todo = ToDo::default();
         let some: Vec<Topic> = self.changed.iter().take(at_most).copied().collect();
@@ -115,7 +117,8 @@ impl Interests {
         todo
     }
 
-    /// The broker has done it. `true`: somebody has read the store too early, what is watched has to be read again.
+    /// Records that the broker has made the changes. Returns `true` if a watcher has read the store too
+    /// early: the watched jobs have to be read again.
     pub(super) fn done(&mut self, todo: &ToDo) -> bool {
         let mut late = false;
         for topic in &todo.listen {
@@ -126,7 +129,7 @@ impl Interests {
             match self.wanted.get_mut(topic) {
                 Some(_) if is_uncounted(&self.uncounted, *topic) => {}
                 Some(want) => late |= want.begin(),
-                // Left meanwhile, before the broker was told.
+                // Left meanwhile, before the broker had subscribed.
                 None => {
                     self.changed.insert(*topic);
                 }
@@ -146,12 +149,13 @@ impl Interests {
         late
     }
 
-    /// Whether there are parts of the lists to be counted.
+    /// Whether a partition waits for the nodes' message counts.
     pub(super) fn has_uncounted(&self) -> bool {
         !self.uncounted.is_empty()
     }
 
-    /// From now on it is known of each node what it sends to the parts for which this is true. `true`: as for [`Interests::done`].
+    /// Marks the partitions as live for which `is_counted` holds: every node has said how many messages
+    /// it had sent. Returns `true` as [`Interests::done`] does.
     pub(super) fn counted(&mut self, is_counted: impl Fn(u8) -> bool) -> bool {
         let mut late = false;
         for part in self
@@ -172,7 +176,7 @@ impl Interests {
         !self.changed.is_empty()
     }
 
-    /// Whether this part of the lists arrives.
+    /// Whether the topic is subscribed to.
     pub(super) fn hears(&self, topic: Topic) -> bool {
         self.listening.contains(&topic)
     }
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_is_listened_for_from_the_first_who_joins_to_the_last_who_leaves() {
+    fn a_topic_is_subscribed_to_from_its_first_watcher_to_its_last() {
         let mut interests = Interests::default();
         interests.begin();
         interests.connect();
@@ -232,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_the_lists_is_live_when_it_is_counted() {
+    fn a_partition_is_live_when_it_is_counted() {
         const LIST: Topic = Topic::List(3);
         let mut interests = Interests::default();
         interests.begin();
@@ -266,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_too_early_is_found() {
+    fn a_read_before_the_topic_is_live_is_found() {
         let mut interests = Interests::default();
         interests.joined(A);
         assert!(

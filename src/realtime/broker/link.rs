@@ -1,10 +1,16 @@
-//! A node's side of the broker: it sends what this node publishes, listens for what its watchers want, comes back after a
-//! break, and finds out when something did not arrive. What is then to be read again is its [`Inbox`]'s affair.
+//! A node's side of the broker. It sends what this node publishes, subscribes to the topics that its
+//! watchers need, reconnects after a break, and reports gaps to its [`Inbox`], which then reads again.
 //!
-//! Gaps are found in four ways: a new connection; a node that says it had to drop or pass over something; a node that falls
-//! silent without a farewell, or comes up with something sent before; a number that is missing among those of a part of the lists.
-//! A list waits for its part until each node has said what it had sent: what is lost after that is missing, and what was sent
-//! before is in the store. Changes of one job need no numbers, since the watched jobs are read again now and then in any case.
+//! A gap is reported for each of these:
+//!
+//! * a new connection;
+//! * a node that says it had to drop or pass over a change;
+//! * a node that falls silent without a farewell, or appears with messages sent before;
+//! * a missing number among the numbered messages to a partition of the lists.
+//!
+//! A list waits for its partition until each node has said how many messages it had sent: a message
+//! that is lost after that leaves a missing number, and one that was sent before is in the store.
+//! Changes of single jobs carry no numbers: watched jobs are read again at intervals in any case.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,38 +36,39 @@ use crate::realtime::hub::{Interest, LIST_PARTS, Topic};
 pub mod limits {
     use std::time::Duration;
 
-    /// A watcher waits so long for the broker before the store is read without it.
+    /// Time that a watcher waits for its topics to arrive before the store is read without them.
     pub const LIVE_WITHIN: Duration = Duration::from_secs(1);
-    /// Changes in one write.
+    /// Maximum number of changes in one write.
     pub const BATCH: usize = 256;
-    /// Topics in one request to listen.
+    /// Maximum number of topics in one subscribe request.
     pub const TOPICS: usize = 512;
-    /// Every node says so often that it is there, and what it has sent.
+    /// Interval between the beats of a node.
     pub const BEAT: Duration = Duration::from_secs(1);
-    /// After so long without hearing one's own beat the connection counts as dead; without hearing another node's, that node.
+    /// Time without a beat after which a node is considered gone. A node that does not receive its own
+    /// beats for this time considers the connection dead.
     pub const SILENT: Duration = Duration::from_secs(5);
-    /// Wait before the second attempt to connect …
+    /// Pause before the second attempt to connect. It doubles with each further attempt.
     pub const FIRST_WAIT: Duration = Duration::from_millis(50);
-    /// … which doubles up to this one.
+    /// Maximum pause between two attempts to connect.
     pub const LONGEST_WAIT: Duration = Duration::from_secs(2);
-    /// Connecting, sending and listening must succeed within this.
+    /// Time allowed for connecting, sending and subscribing.
     pub const ANSWER: Duration = Duration::from_secs(5);
-    /// Maximum size of a message in bytes: a change carries two images of a job, each of which fits into a row (DynamoDB: 400 KB). What is
-    /// larger is not read; the jobs are read from the store instead.
+    /// Maximum size of a message in bytes. A change carries two images of a job, each of which fits into
+    /// a row (DynamoDB: 400 KB). A larger message is ignored, and the jobs are read from the store.
     pub const MESSAGE_BYTES: usize = 1024 * 1024;
-    /// Maximum number of nodes that are known at once; others are not followed.
+    /// Maximum number of other nodes that a node tracks at once.
     pub const NODES: usize = 1_000;
-    /// A node that stops has so long to send the rest.
+    /// Time allowed for a stopping node to send the rest.
     pub const FAREWELL: Duration = Duration::from_secs(1);
 }
 
-/// Where a link puts what came. Neither call waits.
+/// Receives what a link brings. No call may wait.
 pub trait Inbox: Send + Sync + 'static {
-    /// Another node published this.
+    /// Another node published this version.
     fn receive(&self, old: Option<&Arc<Job>>, new: &Arc<Job>);
-    /// Something may not have arrived: what is watched has to be read again.
+    /// A change may not have arrived: the watched jobs have to be read again.
     fn gap(&self);
-    /// Whether this message is to be lost, for tests of what happens then.
+    /// Whether to drop this message, to inject a fault in tests.
     fn loses(&self) -> bool {
         false
     }
@@ -69,25 +76,25 @@ pub trait Inbox: Send + Sync + 'static {
 
 /// One node's link to the others.
 #[derive(Clone)]
-pub struct Link(Arc<Shared>);
+pub struct Link(Arc<LinkState>);
 
-struct Shared {
+struct LinkState {
     node: Node,
     outgoing: Mutex<Outgoing>,
     to_send: Notify,
-    /// Somebody wants to know what this node has sent.
+    /// Notified when another node asks what this node has sent.
     to_answer: Notify,
-    /// This node wants to know what the others have sent.
+    /// Notified when this node has to ask the others what they have sent.
     to_ask: Notify,
     interests: Mutex<Interests>,
     to_listen: Notify,
-    /// Changes whenever something has become live, or the connection is gone.
+    /// Changes when a topic has become live, and when the connection has ended.
     settled: watch::Sender<()>,
 }
 
 impl Default for Link {
     fn default() -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(LinkState {
             node: Uuid::from_bytes(rand::random()),
             outgoing: Mutex::default(),
             to_send: Notify::new(),
@@ -118,30 +125,31 @@ impl Interest for Link {
     }
 
     fn live(&self, topics: Vec<Topic>) -> BoxFuture<'static, ()> {
-        let shared = Arc::clone(&self.0);
+        let state = Arc::clone(&self.0);
         Box::pin(async move {
-            let mut settled = shared.settled.subscribe();
+            let mut settled = state.settled.subscribe();
             let waiting = async {
-                while !shared.interests.lock().is_settled(&topics) {
+                while !state.interests.lock().is_settled(&topics) {
                     if settled.changed().await.is_err() {
                         return;
                     }
                 }
             };
             let _ = timeout(limits::LIVE_WITHIN, waiting).await;
-            shared.interests.lock().go_on(&topics);
+            state.interests.lock().go_on(&topics);
         })
     }
 }
 
 impl Link {
-    /// Tells the other nodes, as soon as the broker takes it; never waits.
+    /// Queues a version for the other nodes. Never waits.
     pub fn publish(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) {
         self.0.outgoing.lock().push(old, new);
         self.0.to_send.notify_one();
     }
 
-    /// Changes may have been passed over that this node is the one to tell of: the others read again what is watched.
+    /// Tells the other nodes to read their watched jobs again: this node may have missed changes that
+    /// it was responsible for publishing.
     pub fn passed_over(&self) {
         self.0.outgoing.lock().dropped += 1;
     }
@@ -156,7 +164,7 @@ impl Link {
         self.0.interests.lock().wanted()
     }
 
-    /// Stays connected until `stop`; then sends the rest and says farewell.
+    /// Stays connected until `stop`; then sends the rest and a farewell.
     pub async fn run(&self, broker: &dyn Broker, inbox: &dyn Inbox, stop: CancellationToken) {
         let mut wait = limits::FIRST_WAIT;
         let mut sent = [0; LIST_PARTS as usize];
@@ -166,7 +174,7 @@ impl Link {
             let Some(connected) = answer else { return };
             let broken = match connected {
                 Ok(connection) => {
-                    let mut served = Served::new(&self.0, inbox, &mut sent);
+                    let mut served = OpenConnection::new(&self.0, inbox, &mut sent);
                     let broken = served.serve(connection, &stop).await;
                     self.0.interests.lock().disconnect();
                     self.0.settled.send_replace(());
@@ -199,15 +207,15 @@ async fn in_time<T>(
         .unwrap_or_else(|_| Err(late()))
 }
 
-/// One connection's time.
-struct Served<'a> {
-    shared: &'a Shared,
+/// One connection while it is open.
+struct OpenConnection<'a> {
+    shared: &'a LinkState,
     inbox: &'a dyn Inbox,
     sent: &'a mut Sent,
 }
 
-impl<'a> Served<'a> {
-    fn new(shared: &'a Shared, inbox: &'a dyn Inbox, sent: &'a mut Sent) -> Self {
+impl<'a> OpenConnection<'a> {
+    fn new(shared: &'a LinkState, inbox: &'a dyn Inbox, sent: &'a mut Sent) -> Self {
         Self {
             shared,
             inbox,
@@ -215,7 +223,7 @@ impl<'a> Served<'a> {
         }
     }
 
-    /// `Ok` after `stop`.
+    /// Serves the connection until it breaks. Returns `Ok` after `stop`.
     async fn serve(
         &mut self,
         connection: Connection,
@@ -228,7 +236,8 @@ impl<'a> Served<'a> {
         } = connection;
         in_time(listener.listen(&[Channel::Nodes])).await?;
         self.shared.interests.lock().begin();
-        // Everything that was wanted is listened for before the watched jobs are read again: nothing falls in between.
+        // All topics are subscribed to before the watched jobs are read again, so that no change
+        // falls in between.
         while self.shared.interests.lock().has_to_do() {
             listen(self.shared, &mut *listener).await?;
         }
@@ -262,8 +271,9 @@ impl<'a> Served<'a> {
     }
 }
 
-/// Brings what the broker was told up to what the hub wants.
-async fn listen(shared: &Shared, listener: &mut dyn Listener) -> Result<bool, BrokerError> {
+/// Subscribes to the topics that the hub needs now, and unsubscribes from the others. Returns whether
+/// a watcher has read the store too early.
+async fn listen(shared: &LinkState, listener: &mut dyn Listener) -> Result<bool, BrokerError> {
     let todo = shared.interests.lock().next(limits::TOPICS);
     let channels = |topics: &[Topic]| -> Vec<Channel> {
         topics.iter().map(|topic| Channel::Topic(*topic)).collect()
@@ -283,7 +293,7 @@ async fn listen(shared: &Shared, listener: &mut dyn Listener) -> Result<bool, Br
 }
 
 async fn keep_listening(
-    shared: &Shared,
+    shared: &LinkState,
     inbox: &dyn Inbox,
     listener: &mut dyn Listener,
 ) -> Result<(), BrokerError> {
@@ -298,7 +308,7 @@ async fn keep_listening(
     }
 }
 
-fn beat(shared: &Shared, sent: &Sent) -> Beat {
+fn beat(shared: &LinkState, sent: &Sent) -> Beat {
     Beat {
         node: shared.node,
         sent: *sent,
@@ -309,7 +319,7 @@ fn beat(shared: &Shared, sent: &Sent) -> Beat {
 }
 
 async fn send(
-    shared: &Shared,
+    shared: &LinkState,
     sent: &mut Sent,
     sender: &mut dyn Sender,
 ) -> Result<(), BrokerError> {
@@ -332,9 +342,9 @@ async fn say(beat: Beat, sender: &mut dyn Sender) -> Result<(), BrokerError> {
     in_time(sender.send(&[beat.message()])).await
 }
 
-/// Whether there is more.
+/// Sends one batch. Returns whether there is more.
 async fn send_some(
-    shared: &Shared,
+    shared: &LinkState,
     sent: &mut Sent,
     sender: &mut dyn Sender,
 ) -> Result<bool, BrokerError> {
@@ -354,9 +364,9 @@ async fn send_some(
     Ok(!shared.outgoing.lock().is_empty())
 }
 
-/// Changes on their way to the broker: put back when that fails, or is broken off.
+/// A batch that is being sent. Its changes are queued again when sending fails or is cancelled.
 struct Unsent<'a> {
-    shared: &'a Shared,
+    shared: &'a LinkState,
     changes: Vec<super::outgoing::Changed>,
 }
 
@@ -371,7 +381,7 @@ impl Drop for Unsent<'_> {
 }
 
 async fn receive(
-    shared: &Shared,
+    shared: &LinkState,
     inbox: &dyn Inbox,
     mut messages: futures_util::stream::BoxStream<'static, Message>,
 ) -> Result<(), BrokerError> {

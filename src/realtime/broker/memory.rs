@@ -1,5 +1,5 @@
-//! The adapter for several nodes in one process. It can be taken down and brought up again, which makes it the broker of
-//! tests that break things on purpose.
+//! The adapter for several nodes in one process. It can be taken down and brought up again: tests of
+//! failures use it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{Broker, BrokerError, Channel, Connection, Listener, Message, Sender};
 
-/// A broker in this process; clones are the same one.
+/// A broker in this process. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     bus: Arc<Mutex<Bus>>,
@@ -30,7 +30,7 @@ struct Open {
     messages: mpsc::UnboundedSender<Message>,
 }
 
-/// One end of a connection; the connection is gone with either end.
+/// One end of a connection. Dropping either end closes the connection.
 struct End {
     bus: Arc<Mutex<Bus>>,
     number: usize,
@@ -88,7 +88,7 @@ impl Broker for Memory {
 }
 
 impl End {
-    /// What the bus knows of this connection, if it is still the same one.
+    /// This connection's entry, unless the connection was closed meanwhile.
     fn open<'a>(&self, bus: &'a mut Bus) -> Result<&'a mut Open, BrokerError> {
         let mine = self.messages.upgrade().ok_or_else(down)?;
         let open = bus.connections.get_mut(self.number).ok_or_else(down)?;
@@ -117,7 +117,7 @@ impl Sender for End {
         for message in messages {
             for (_, open) in &bus.connections {
                 if open.channels.contains(&message.channel) {
-                    // Who has gone hears nothing.
+                    // A receiver that was dropped receives nothing.
                     let _ = open.messages.send(message.clone());
                 }
             }

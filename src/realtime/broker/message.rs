@@ -1,4 +1,4 @@
-//! What travels between nodes, as JSON.
+//! The messages between nodes, as JSON.
 
 use std::sync::Arc;
 
@@ -10,17 +10,18 @@ use uuid::Uuid;
 use super::{Channel, Message};
 use crate::realtime::hub::{LIST_PARTS, Topic, topics_of};
 
-/// A running node: a new one with every start.
+/// Identifies a running node. Each start makes a new id.
 pub(super) type Node = Uuid;
 
-/// Which of its messages to each part of the lists a node has sent last; the first has number 0.
+/// The number of messages that a node has sent to each partition of the lists, which is the number of
+/// the next one.
 pub(super) type Sent = [u64; LIST_PARTS as usize];
 
 /// A change of a job.
 #[derive(Debug, Deserialize)]
 pub(super) struct Change {
     pub(super) node: Node,
-    /// Counts what this node sent to this part of the lists.
+    /// Counts the messages of this node to this partition of the lists.
     #[serde(default)]
     pub(super) number: Option<u64>,
     #[serde(default)]
@@ -38,18 +39,18 @@ struct ChangeOut<'a> {
     new: &'a RawValue,
 }
 
-/// What a node says of itself, to all.
+/// What a node says of itself to all nodes.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Beat {
     pub(super) node: Node,
-    /// How many messages it has sent to each part of the lists.
+    /// The number of messages that it has sent to each partition of the lists.
     pub(super) sent: Sent,
-    /// How many changes it could not send at all.
+    /// The number of changes that it could not send.
     pub(super) dropped: u64,
-    /// The others are to say at once what they have sent.
+    /// Whether the others are to send their beat at once.
     #[serde(default)]
     pub(super) asks: bool,
-    /// It stops, and everything that it had to send is sent.
+    /// Whether it stops, having sent everything.
     #[serde(default)]
     pub(super) leaves: bool,
 }
@@ -64,7 +65,7 @@ impl Beat {
     }
 }
 
-/// The messages of one change: who watches the job needs the new image only, who watches lists needs both.
+/// The messages of one change. Watchers of the job need the new image only, watchers of lists need both.
 pub(super) fn change(
     node: Node,
     sent: &mut Sent,

@@ -1,16 +1,16 @@
-//! Several nodes: what one publishes, the watchers of all hear.
+//! Several nodes: the watchers of each node receive what any node publishes.
 //!
-//! The port is small on purpose: a [`Broker`] carries messages to whoever listens, and may lose them. That nobody stays
-//! behind is the [`Link`]'s work, which is the same over every adapter. No job is stored here: the truth is in the job
-//! store, which all nodes share.
+//! The port is small on purpose: a [`Broker`] carries messages to the nodes that listen, and may lose
+//! them. The [`Link`] makes up for that, in the same way over every adapter. Nothing is stored here: all
+//! nodes share the job store.
 //!
 //! | module | what |
 //! |---|---|
-//! | `link` | a node's side: sends, listens for what the hub wants, connects again |
-//! | `peers` | what is known of the other nodes, and what of theirs is missing |
-//! | `interests` | what the hub wants, and what of it arrives |
-//! | `outgoing` | what waits to be sent, bounded |
-//! | `message` | what travels |
+//! | `link` | a node's side: sends, subscribes to the hub's topics, reconnects |
+//! | `peers` | the other nodes, and which of their messages are missing |
+//! | `interests` | the topics that the hub needs, and which of them arrive |
+//! | `outgoing` | the changes to be sent, bounded |
+//! | `message` | the messages between nodes |
 //! | `sequence` | which numbers of a numbered stream are missing |
 //! | `memory`, `valkey` | the adapters |
 
@@ -38,25 +38,26 @@ pub use link::{Inbox, Link, limits};
 pub use outgoing::OUTGOING_JOBS;
 pub(crate) use sequence::Sequence;
 
-/// Where a message goes.
+/// The channel of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// Changes of jobs.
     Topic(Topic),
-    /// Every node listens here: who is there, and what it has sent.
+    /// Beats of the nodes: each node says that it is running and what it has sent. All nodes listen.
     Nodes,
 }
 
-/// What a broker carries.
+/// A message that a broker carries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Where to.
+    /// The channel that it is sent to.
     pub channel: Channel,
     /// The content.
     pub bytes: Bytes,
 }
 
-/// Why the broker cannot be used at the moment. The address is not in the text: there may be a password in it.
+/// Why the broker cannot be used at the moment. The text does not contain the address, which may hold
+/// a password.
 #[derive(Debug, thiserror::Error)]
 #[error("the broker is not available: {reason}")]
 pub struct BrokerError {
@@ -64,23 +65,24 @@ pub struct BrokerError {
     pub reason: String,
 }
 
-/// Carries messages between nodes, to those who listen at that moment, in the order in which one node sent them.
+/// Carries messages to the nodes that listen at that moment. Messages of one node arrive in the order
+/// in which it sent them.
 #[async_trait]
 pub trait Broker: Send + Sync + fmt::Debug + 'static {
-    /// One connection. It is good until its `messages` end or one of its calls fails; then a new one is needed.
+    /// Opens a connection. It is valid until its `messages` end or one of its calls fails.
     ///
     /// # Errors
     /// [`BrokerError`].
     async fn connect(&self) -> Result<Connection, BrokerError>;
 }
 
-/// A connection's three sides.
+/// The three sides of a connection.
 pub struct Connection {
-    /// Sends.
+    /// Sends messages.
     pub sender: Box<dyn Sender>,
-    /// Says what to listen for.
+    /// Subscribes to channels.
     pub listener: Box<dyn Listener>,
-    /// What came; ends with the connection.
+    /// The received messages; ends with the connection.
     pub messages: BoxStream<'static, Message>,
 }
 
@@ -93,7 +95,7 @@ impl fmt::Debug for Connection {
 /// The sending side of a connection.
 #[async_trait]
 pub trait Sender: Send {
-    /// Sends in this order. After an error some of them may have gone out.
+    /// Sends the messages in this order. After an error some of them may have been sent.
     ///
     /// # Errors
     /// [`BrokerError`].
@@ -103,13 +105,13 @@ pub trait Sender: Send {
 /// The listening side of a connection.
 #[async_trait]
 pub trait Listener: Send {
-    /// When it returns, what is sent to these channels from now on arrives.
+    /// Subscribes to channels. Messages that are sent to them after it returns arrive.
     ///
     /// # Errors
     /// [`BrokerError`].
     async fn listen(&mut self, channels: &[Channel]) -> Result<(), BrokerError>;
 
-    /// Ends it.
+    /// Unsubscribes from channels.
     ///
     /// # Errors
     /// [`BrokerError`].

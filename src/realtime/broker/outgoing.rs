@@ -1,12 +1,12 @@
-//! What waits to be sent: the newest change of each job, bounded. Pure.
+//! The changes to be sent: the newest one of each job, bounded. Pure.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use job::{Job, JobId};
 
-/// Jobs whose newest change waits for the broker; beyond it the oldest is dropped, and the other nodes are told to read
-/// what they watch again.
+/// Maximum number of jobs whose newest change waits for the broker. Above it the oldest change is
+/// dropped, and the other nodes are told to read their watched jobs again.
 pub const OUTGOING_JOBS: usize = 10_000;
 
 /// A job before and after.
@@ -16,7 +16,7 @@ pub(super) type Changed = (Option<Arc<Job>>, Arc<Job>);
 pub(super) struct Outgoing {
     order: VecDeque<JobId>,
     jobs: HashMap<JobId, Changed>,
-    /// Changes that nobody will hear of.
+    /// The number of changes that will not be sent.
     pub(super) dropped: u64,
 }
 
@@ -38,19 +38,19 @@ impl Outgoing {
         self.jobs.insert(new.id, (old.cloned(), Arc::clone(new)));
     }
 
-    /// At most so many, the oldest first.
+    /// Takes at most `at_most` changes, the oldest first.
     pub(super) fn take(&mut self, at_most: usize) -> Vec<Changed> {
         let count = at_most.min(self.order.len());
         let ids = self.order.drain(..count);
         ids.filter_map(|id| self.jobs.remove(&id)).collect()
     }
 
-    /// They could not be sent.
+    /// Queues changes again that could not be sent.
     pub(super) fn put_back(&mut self, changes: Vec<Changed>) {
         for (old, new) in changes {
             let newer = self.jobs.remove(&new.id);
             match newer {
-                // What waits follows upon this one: together they are one change.
+                // The queued change follows this one: together they are one change.
                 Some((_, newer)) => {
                     self.jobs.insert(new.id, (old, newer));
                 }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_changes_of_a_job_become_one() {
+    fn changes_of_one_job_are_merged() {
         let mut outgoing = Outgoing::default();
         outgoing.push(Some(&row(1, 1)), &row(1, 2));
         outgoing.push(None, &row(2, 1));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn so_many_jobs_wait_and_no_more() {
+    fn the_oldest_change_is_dropped_above_the_limit() {
         let mut outgoing = Outgoing::default();
         (0..OUTGOING_JOBS).for_each(|number| outgoing.push(None, &numbered(number)));
         assert_eq!(outgoing.dropped, 0);

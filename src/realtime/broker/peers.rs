@@ -1,4 +1,4 @@
-//! What is known of the other nodes, over one connection: who is there, and what of theirs has not come.
+//! The other nodes, as one connection sees them: which are running, and which messages are missing.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -16,21 +16,21 @@ use super::sequence::Sequence;
 use super::{BrokerError, Message};
 use crate::realtime::hub::{LIST_PARTS, Topic, topics_of};
 
-/// The other nodes, as this one hears them.
+/// The other nodes that beats were received from.
 pub(super) struct Peers<'a> {
     /// This node.
     node: Node,
     interests: &'a Mutex<Interests>,
     inbox: &'a dyn Inbox,
     known: HashMap<Node, Peer>,
-    /// When this node's own beat came back last.
+    /// When this node last received its own beat.
     echo: Instant,
 }
 
 struct Peer {
     heard: Instant,
     dropped: u64,
-    /// By part of the lists; `None` until its next beat after this node began to listen for the part.
+    /// By partition of the lists; `None` until the node's next beat after this node subscribed to it.
     parts: [Option<Sequence>; LIST_PARTS as usize],
 }
 
@@ -49,7 +49,7 @@ impl<'a> Peers<'a> {
         }
     }
 
-    /// A node says what it has sent. `true`: it asks what this one has.
+    /// Handles a beat. Returns `true` if the sender asks for this node's beat.
     pub(super) fn heard(&mut self, message: &Message) -> bool {
         let Some(beat) = self.read::<Beat>(message) else {
             return false;
@@ -82,7 +82,7 @@ impl<'a> Peers<'a> {
                 Some(sequence) => sequence.due(sent),
                 None => {
                     *sequence = Some(Sequence::from(sent));
-                    // Nobody waited for it: what it sent may have been lost.
+                    // The node was unknown, so its earlier messages may have been lost.
                     gap |= !known && sent > 0;
                 }
             }
@@ -94,7 +94,7 @@ impl<'a> Peers<'a> {
         beat.asks
     }
 
-    /// A change.
+    /// Handles a change.
     pub(super) fn came(&mut self, message: &Message, topic: Topic) {
         let Some(change) = self.read::<Change>(message) else {
             return;
@@ -120,7 +120,7 @@ impl<'a> Peers<'a> {
         self.inbox.receive(change.old.as_ref(), &change.new);
     }
 
-    /// What a message says; `None`, and a gap, when it cannot be read.
+    /// Reads a message. Returns `None` and reports a gap when it is not valid.
     fn read<T: DeserializeOwned>(&self, message: &Message) -> Option<T> {
         let bytes = message.bytes.len();
         if bytes > limits::MESSAGE_BYTES {
@@ -141,10 +141,10 @@ impl<'a> Peers<'a> {
         self.inbox.gap();
     }
 
-    /// To be called every [`limits::BEAT`]: finds who has fallen silent, and what is lost.
+    /// Finds silent nodes and lost messages. To be called every [`limits::BEAT`].
     ///
     /// # Errors
-    /// This node does not hear itself any more.
+    /// This node no longer receives its own beats.
     pub(super) fn beat(&mut self) -> Result<(), BrokerError> {
         if self.echo.elapsed() > limits::SILENT {
             return Err(BrokerError {
@@ -169,7 +169,8 @@ impl<'a> Peers<'a> {
         Ok(())
     }
 
-    /// The parts of the lists are live of which each node has said what it had sent. `false`: there was none to look at.
+    /// Marks the partitions as live of which every node has said how many messages it had sent. Returns
+    /// `false` if no partition was waiting for that.
     pub(super) fn count(&self) -> bool {
         let mut interests = self.interests.lock();
         if !interests.has_uncounted() {

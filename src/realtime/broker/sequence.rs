@@ -1,22 +1,22 @@
-//! Which numbers of a numbered stream are missing. Pure: time is the caller's beat.
+//! Finds the missing numbers of a numbered stream. Pure: the caller's beats are its clock.
 
 use std::collections::BTreeSet;
 
-/// So many missing numbers are remembered one by one; with more, something is lost in any case.
+/// Maximum number of missing numbers that are remembered. Above it a message is considered lost.
 pub(crate) const MISSING: u64 = 1_024;
 
-/// A stream's numbers as they came: in any order, some twice, some never.
+/// The received numbers of a stream: in any order, with repeats and holes.
 #[derive(Debug, Default)]
 pub(crate) struct Sequence {
     next: u64,
     missing: BTreeSet<u64>,
-    /// Missing for a whole beat already.
+    /// Numbers that have been missing for a whole beat.
     overdue: BTreeSet<u64>,
     lost: bool,
 }
 
 impl Sequence {
-    /// Joined late: what comes before `next` is not waited for.
+    /// A stream that is joined at `next`: earlier numbers are not missing.
     pub(crate) fn from(next: u64) -> Self {
         Self {
             next,
@@ -24,7 +24,7 @@ impl Sequence {
         }
     }
 
-    /// A number has come.
+    /// Records a received number.
     pub(crate) fn came(&mut self, number: u64) {
         self.due(number);
         if number == self.next {
@@ -35,7 +35,7 @@ impl Sequence {
         }
     }
 
-    /// All numbers below `end` have been sent, as the sender says.
+    /// Records that the sender has sent all numbers below `end`.
     pub(crate) fn due(&mut self, end: u64) {
         if end.saturating_sub(self.next) + self.missing.len() as u64 > MISSING {
             self.lost = true;
@@ -46,7 +46,8 @@ impl Sequence {
         self.next = self.next.max(end);
     }
 
-    /// A beat: `true` when a number is lost, because it was missing at the last beat already. It is then no longer waited for.
+    /// Ends a beat. Returns `true` if a number is lost: it was missing at the last beat already. It is
+    /// forgotten then.
     pub(crate) fn beat(&mut self) -> bool {
         let lost = std::mem::take(&mut self.lost) || !self.overdue.is_empty();
         self.overdue = std::mem::take(&mut self.missing);
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_late_is_not_lost_and_what_never_comes_is() {
+    fn a_late_number_is_not_lost_and_a_missing_one_is() {
         let mut sequence = Sequence::default();
         [0, 1, 3, 3].into_iter().for_each(|n| sequence.came(n));
         assert!(!sequence.beat(), "2 may still come");
@@ -76,14 +77,14 @@ mod tests {
     }
 
     #[test]
-    fn who_joins_late_waits_for_nothing_before() {
+    fn a_stream_joined_late_misses_no_earlier_number() {
         let mut sequence = Sequence::from(100);
         [99, 100, 101].into_iter().for_each(|n| sequence.came(n));
         assert!(!sequence.beat() && !sequence.beat());
     }
 
     #[test]
-    fn so_many_are_remembered_and_no_more() {
+    fn a_stream_with_more_missing_numbers_than_the_limit_has_a_loss() {
         let mut sequence = Sequence::default();
         sequence.came(MISSING);
         assert!(!sequence.beat(), "all of them may still come");

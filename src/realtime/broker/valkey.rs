@@ -1,8 +1,9 @@
-//! The adapter for Valkey and Redis: classic publish and subscribe, which works on one server, with replicas and in cluster
-//! mode. Nothing is stored there. Whoever can write to it can tell watchers anything: keep it private to the nodes.
+//! The adapter for Valkey and Redis: classic publish and subscribe, which works on one server, with
+//! replicas and in cluster mode. Nothing is stored there. A client that can write to it can send
+//! watchers anything: keep it private to the nodes.
 //!
-//! The library's queue of received messages has no bound. The link gives it one: it ends a connection on which its own beat
-//! is older than [`limits::SILENT`], which is what happens when the queue is not emptied in that time.
+//! The library's queue of received messages has no bound. The link bounds it: it ends a connection on
+//! which its own beat is older than [`limits::SILENT`], as it is when the queue is not emptied in time.
 
 use std::fmt;
 
@@ -15,7 +16,7 @@ use super::link::limits;
 use super::{Broker, BrokerError, Channel, Connection, Listener, Message, Sender};
 use crate::realtime::hub::Topic;
 
-/// What the names of all channels begin with when nothing else is said.
+/// Default prefix of all channel names.
 pub const PREFIX: &str = "jobcast";
 
 /// A Valkey or Redis server.
@@ -48,12 +49,13 @@ impl From<RedisError> for BrokerError {
 }
 
 impl Valkey {
-    /// At `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or `rediss://…` with TLS. Connects later.
+    /// A server at `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or `rediss://…` with TLS. It connects
+    /// later.
     ///
     /// # Errors
-    /// [`BrokerError`]: the address cannot be understood.
+    /// [`BrokerError`]: the address is not valid.
     pub fn new(url: &str, prefix: &str) -> Result<Self, BrokerError> {
-        // Another part of the process may have installed one.
+        // An error means that another part of the process has installed one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Self {
             client: Client::open(url)?,
