@@ -19,7 +19,8 @@ pub const SETTINGS: &str = r#"Configuration:
 
     samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
     sample_addresses = ["https://pictures.example.com/"]   # what the samples read besides files of this server
-    retention = "30d"               # how long finished jobs are kept; files are kept 7 days longer, in a bucket for ever
+    retention = "30d"               # how long finished jobs are kept. Files of their input and result go with them, but not within the
+                                    # 7 days of their addresses; other files 7 days after this time, in a bucket by its own rules
     report_life = "7d"              # how long the functions of a job may report
     allowed_origins = ["https://app.example.com"]   # web pages of these origins may use the server, besides its own ("*": all). Left out on
                                     # loopback without authentication: http://localhost with the ports of the usual development servers

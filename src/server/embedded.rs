@@ -101,6 +101,7 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         workflow: Arc::new(EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs)),
         objects,
         part_bytes: PART_BYTES,
+        sweeps_files: true,
         signer,
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,
