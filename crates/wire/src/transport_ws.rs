@@ -48,7 +48,7 @@ impl TransportWs {
             Err(error) => return self.invalid(&error.to_string()),
         };
         let payload = message.payload;
-        match message.kind.as_str() {
+        match &*message.kind {
             kind @ ("connection_init" | "ping" | "pong") if !is_object_or_nothing(payload) => {
                 self.invalid(&format!("payload of {kind} must be an object"))
             }
