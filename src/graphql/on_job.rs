@@ -154,3 +154,260 @@ fn version<E: serde::de::Error>(number: u32) -> Result<Version, E> {
     }
     Ok(Version(number.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use async_graphql::Request;
+    use futures_util::{FutureExt, StreamExt};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    use resolvers::Caller;
+    use serde_json::value::RawValue;
+    use serde_json::{Value, json};
+
+    use super::super::plan::Plan;
+    use super::super::subscription::{Wanted, Wish};
+    use super::super::syntax::parse;
+    use super::super::types::TYPES;
+    use super::super::{builder, variables};
+    use super::*;
+
+    const JOB: &str = "01a21ee7-9c16-7c3b-8488-a292049b6131";
+    const AFTER: &str =
+        "subscription($id: ID!, $after: Int) { onJob(id: $id, after: $after) { id version } }";
+    const NEEDED: &str =
+        "subscription($after: Int!, $id: ID!) { one: onJob(after: $after, id: $id) { id } }";
+    const ID: &str = "subscription A($i: ID!) { onJob(id: $i) { id steps { name } } } subscription B($i: ID!) { onJob(id: $i) { status } }";
+
+    fn request(query: &str, operation: Option<&str>, variables: Option<&Value>) -> wire::Request {
+        let raw = |value: &Value| RawValue::from_string(value.to_string()).expect("JSON");
+        wire::Request {
+            query: query.to_owned(),
+            operation_name: operation.map(str::to_owned),
+            variables: variables.map(raw),
+            extensions: None,
+            authorization: None,
+        }
+    }
+
+    fn known(query: &str, operation: Option<&str>, variables: &Value) -> Option<OnJob> {
+        let request = request(query, operation, Some(variables));
+        let document = parse(query).expect("a document");
+        let found = document.operation(operation)?;
+        let variables = variables::coerce(request.variables.as_deref(), found, &TYPES).ok()?;
+        let plan = Plan::of(&document, found, &variables, &TYPES).ok()?;
+        let projection = Arc::new(Projection::of(&plan)?);
+        OnJob::of(&document, &request, &projection, 0)
+    }
+
+    /// What the library finds.
+    fn executed(query: &str, operation: Option<&str>, variables: &Value) -> Option<WatchedJob> {
+        let document = parse(query).expect("a document");
+        let found = document.operation(operation)?;
+        let raw = RawValue::from_string(variables.to_string()).expect("JSON");
+        let variables = variables::coerce(Some(&raw), found, &TYPES).ok()?;
+        let mut plan = Plan::of(&document, found, &variables, &TYPES).ok()?;
+        let wish = Arc::new(Wish::default());
+        let mut probe = Request::new("").data(Arc::clone(&wish)).data(Caller::dev());
+        probe.set_parsed_query(plan.take_document());
+        let schema = builder().finish();
+        let answers: Vec<_> = schema
+            .execute_stream(probe)
+            .collect()
+            .now_or_never()
+            .expect("nothing is waited for");
+        if answers.iter().any(|answer| !answer.errors.is_empty()) {
+            return None;
+        }
+        match wish.0.lock().pop() {
+            Some(Wanted::Job { id, after }) => Some((id, after)),
+            other => panic!("it watches a job, and not {other:?}"),
+        }
+    }
+
+    #[test]
+    fn documents_that_only_watch_a_job() {
+        let given = json!({"id": JOB, "i": JOB, "yes": true, "after": 1});
+        for (document, operation, expected) in [
+            (AFTER, None, true),
+            (NEEDED, None, true),
+            (ID, Some("A"), true),
+            (ID, Some("B"), true),
+            (ID, Some("C"), false),
+            (ID, None, false),
+            (
+                "subscription($id: ID!) { onJob(id: $id) { ...F } } fragment F on Job { id @skip(if: true) }",
+                None,
+                true,
+            ),
+            // Asks the store.
+            (
+                "subscription($id: ID!) { onJob(id: $id) { input } }",
+                None,
+                false,
+            ),
+            (
+                "subscription($id: ID!, $yes: Boolean!) { onJob(id: $id) { id @include(if: $yes) } }",
+                None,
+                false,
+            ),
+            (
+                "subscription($id: ID!, $yes: Boolean!) { onJob(id: $id) { ...F } } fragment F on Job { id @include(if: $yes) }",
+                None,
+                false,
+            ),
+            (
+                "subscription($id: ID!) { onJob(id: $id) @include(if: true) { id } }",
+                None,
+                false,
+            ),
+            (
+                "subscription($id: ID!) { ... { onJob(id: $id) { id } } }",
+                None,
+                false,
+            ),
+            (
+                "subscription($id: ID!, $after: Int = 3) { onJob(id: $id, after: $after) { id } }",
+                None,
+                false,
+            ),
+            (
+                "subscription($id: ID!) { onJob(id: $id, after: 3) { id } }",
+                None,
+                false,
+            ),
+            ("subscription { onJob(id: 1) { id } }", None, false),
+            ("subscription { onJobs { kind } }", None, false),
+            ("query($id: ID!) { getJob(id: $id) { id } }", None, false),
+        ] {
+            let found = known(document, operation, &given).is_some();
+            assert_eq!(found, expected, "{document} {operation:?}");
+        }
+    }
+
+    #[test]
+    fn variables_that_are_a_job_and_a_version() {
+        let id: JobId = JOB.parse().expect("an id");
+        let at = |version: u64| Some((id, Some(Version(version))));
+        for (document, variables, expected) in [
+            (AFTER, json!({"id": JOB}), Some((id, None))),
+            (AFTER, json!({"after": null, "id": JOB}), Some((id, None))),
+            (AFTER, json!({"after": 0, "id": JOB}), at(0)),
+            (
+                AFTER,
+                json!({"id": JOB, "after": i32::MAX}),
+                at(2_147_483_647),
+            ),
+            (NEEDED, json!({"id": JOB, "after": 7}), at(7)),
+            // To be executed, and mostly refused.
+            (AFTER, json!({"id": JOB, "after": 2_147_483_648_u64}), None),
+            (AFTER, json!({"id": JOB, "after": -1}), None),
+            (AFTER, json!({"id": JOB, "after": 1.0}), None),
+            (AFTER, json!({"id": JOB, "after": "1"}), None),
+            (AFTER, json!({"id": JOB, "other": 1}), None),
+            (AFTER, json!({"id": null}), None),
+            (AFTER, json!({"id": 7}), None),
+            (AFTER, json!({"id": [JOB]}), None),
+            (AFTER, json!({"id": &JOB[1..]}), None),
+            (AFTER, json!({"after": 1}), None),
+            (AFTER, json!({}), None),
+            (AFTER, json!([JOB]), None),
+            (AFTER, json!(null), None),
+            (NEEDED, json!({"id": JOB}), None),
+            (NEEDED, json!({"id": JOB, "after": null}), None),
+        ] {
+            let known =
+                known(document, None, &json!({"id": JOB, "after": 1})).expect("it is known");
+            let found = known.read(&request(document, None, Some(&variables)));
+            assert_eq!(found, expected, "{document} {variables}");
+        }
+        let known = known(AFTER, None, &json!({"id": JOB})).expect("it is known");
+        assert_eq!(known.read(&request(AFTER, None, None)), None);
+        let other = request(AFTER, Some("A"), Some(&json!({"id": JOB})));
+        assert_eq!(known.read(&other), None);
+        let read = |text: String| {
+            let mut request = request(AFTER, None, None);
+            request.variables = Some(RawValue::from_string(text).expect("JSON"));
+            known.read(&request)
+        };
+        let spaced = |bytes: usize| format!("{{\"id\":\"{JOB}\"{}}}", " ".repeat(bytes - 45));
+        assert_eq!(read(spaced(bounds::SUBSCRIPTION_BYTES)), Some((id, None)));
+        assert_eq!(read(spaced(bounds::SUBSCRIPTION_BYTES + 1)), None);
+        assert_eq!(read(format!(r#"{{"\u0069d":"{JOB}"}}"#)), Some((id, None)));
+        assert_eq!(read(format!(r#"{{"id":"{JOB}","id":"{JOB}"}}"#)), None);
+        assert_eq!(
+            read(format!(r#"{{"id":"{JOB}","after":1,"after":1}}"#)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_group_for_each_operation_and_scope() {
+        let given = json!({"id": JOB, "i": JOB, "after": 1});
+        let mut groups = HashSet::new();
+        for (document, operation) in [
+            (AFTER, None),
+            (NEEDED, None),
+            (ID, Some("A")),
+            (ID, Some("B")),
+        ] {
+            let known = known(document, operation, &given).expect("it is known");
+            for scope in ["roles", "watch", "report"] {
+                assert_eq!(known.group(scope), known.group(scope));
+                assert!(
+                    groups.insert(known.group(scope)),
+                    "{document} {operation:?}"
+                );
+            }
+        }
+    }
+
+    fn given() -> impl Strategy<Value = Value> {
+        let value = prop_oneof![
+            4 => Just(json!(JOB)),
+            1 => select(vec![
+                json!(null), json!(7), json!("7"), json!(""), json!([JOB]), json!({"id": JOB}),
+                json!(true), json!(JOB.to_uppercase()), json!(JOB.replace('-', "")),
+            ]),
+        ];
+        let after = prop_oneof![
+            any::<i32>().prop_map(|number| json!(number)),
+            any::<i64>().prop_map(|number| json!(number)),
+            any::<f64>().prop_map(|number| json!(number)),
+            (-9..9_i32).prop_map(|number| json!(f64::from(number))),
+            Just(json!(null)),
+            Just(json!("1")),
+        ];
+        let fields = (value, proptest::option::of(after), any::<bool>());
+        fields.prop_map(|(id, after, more)| {
+            let mut all = json!({"id": id.clone(), "i": id});
+            if let Some(after) = after {
+                all["after"] = after;
+            }
+            if more {
+                all["more"] = json!(1);
+            }
+            all
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn what_is_read_is_what_the_library_finds(given in given(), document in select(vec![AFTER, NEEDED, ID])) {
+            let operation = (document == ID).then_some("A");
+            let mut given = given;
+            let unknown = if operation.is_some() { ["id", "after"] } else { ["i", ""] };
+            let fields = given.as_object_mut().expect("an object");
+            unknown.iter().for_each(|name| drop(fields.remove(*name)));
+            let known = known(document, operation, &json!({"id": JOB, "i": JOB, "after": 1})).expect("it is known");
+            let found = known.read(&request(document, operation, Some(&given)));
+            if found.is_some() {
+                prop_assert_eq!(found, executed(document, operation, &given), "{} {}", document, given);
+            }
+        }
+    }
+}
