@@ -13,7 +13,8 @@
 //! | `allowance`, `answer`, `error` | what an answer may hold, how it is written, errors as clients see them |
 //! | `held` | what the subscriptions of a caller hold in memory |
 //! | `projection` | writes the payloads of events, without an execution where it can |
-//! | `publishing` | the same for `publishJob` |
+//! | `on_job`, `publishing` | `onJob` and `publishJob` of documents that were executed before: without an execution |
+//! | `plain_field` | which documents these are |
 //! | [`sdl`] | the schema as text, as AppSync accepts it |
 
 mod allowance;
@@ -28,6 +29,8 @@ mod garbage_tests;
 mod held;
 mod mutation;
 mod object;
+mod on_job;
+mod plain_field;
 mod plan;
 mod projection;
 #[cfg(test)]

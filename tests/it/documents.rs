@@ -336,6 +336,53 @@ async fn the_root_of_a_subscription_with_conditions() {
     }
 }
 
+/// What the server knows of a document that was sent before changes no answer.
+#[tokio::test]
+async fn a_document_that_was_sent_before_is_answered_as_at_first() {
+    let home = Home::simple();
+    let server = home.start().await;
+    let client = server.client();
+    let id = client.submit("wait", &json!({})).await;
+    client.until_status(&id, "WAITING").await;
+    let document = |mark: &str| {
+        format!(
+            "subscription($id: ID!, $after: Int) {{ onJob(id: $id, after: $after) {{ id status version }} }}#{mark}"
+        )
+    };
+    let nobodys = "01a21ee7-9c16-7c3b-8488-a292049b6131";
+    for door in Door::ALL {
+        let said = async |text: &str, given: &Value| {
+            let mut watch = Watch::try_open(door, &client, text, given.clone()).await?;
+            Ok::<_, String>(watch.next().await)
+        };
+        let known = document(&format!("{door:?}"));
+        for (at, given) in [
+            json!({ "id": id }),
+            json!({ "id": id, "after": null }),
+            json!({ "id": id, "after": 0 }),
+            json!({ "id": id, "after": 1.0, "more": {} }),
+            json!({ "id": id, "after": 1_000_000 }),
+            json!({ "id": id, "after": -1 }),
+            json!({ "id": id, "after": 2_147_483_648_u64 }),
+            json!({ "id": id, "after": "1" }),
+            json!({ "id": nobodys }),
+            json!({ "id": "x" }),
+            json!({ "id": 7 }),
+            json!({ "id": null }),
+            json!({ "after": 1 }),
+            json!({}),
+            json!(null),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let at_first = said(&document(&format!("{door:?} {at}")), given).await;
+            let again = said(&known, given).await;
+            assert_eq!(again, at_first, "{door:?} {given}");
+        }
+    }
+}
+
 async fn post(client: &Client, accept: &str, body: &Value) -> (u16, Value) {
     let request = client
         .request(Method::POST, "/graphql")
