@@ -185,6 +185,11 @@ impl Mailbox {
         let mut state = self.state.lock();
         let serial = state.serial;
         state.serial = serial.wrapping_add(1);
+        // Most connections have one watch. Room for four would be a tenth of an idle connection's
+        // memory.
+        if state.watches.is_empty() {
+            state.watches.reserve_exact(1);
+        }
         let index = state.watches.insert(WatchEntry {
             serial,
             location,

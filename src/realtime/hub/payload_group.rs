@@ -20,7 +20,7 @@ use super::{Event, JobChange, ListEventKind};
 /// the caller may see, so that two callers who may see different fields never have equal keys. What
 /// does not change the bytes (such as `after`) is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PayloadGroupKey(pub Box<str>);
+pub struct PayloadGroupKey(pub Arc<str>);
 
 /// Executes the group's operation on one event.
 #[async_trait]

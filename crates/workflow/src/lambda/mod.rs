@@ -1,8 +1,8 @@
 //! The Lambda host: functions by name, each with a queue, the processes that work on it, and the deadline of every invocation.
 //!
 //! A process that the host starts gets a listener of its own (`AWS_LAMBDA_RUNTIME_API=127.0.0.1:PORT`, as on AWS, so that every runtime
-//! client works, and so that the host knows who answers). An outside process attaches to the internal listener under
-//! `http://127.0.0.1:PORT/FUNCTION`. Children end with their process, and all of them with the server: see `child`.
+//! client works, and so that the host knows who answers; with a secret as its path where the function's configuration asks for one). An
+//! outside process attaches to the internal listener under `http://127.0.0.1:PORT/FUNCTION`. Children end with their process, and all of them with the server: see `child`.
 //!
 //! On AWS each invocation has an environment of its own. Here an invocation that no caller waits for any more gives its process
 //! back at once: the process is ended, and another takes its place.
@@ -371,5 +371,22 @@ mod tests {
         ] {
             assert_eq!(qualifier(text), expected, "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn functions_attach_up_to_their_limit_besides_those_of_the_configuration() {
+        let host = Host::new(HostSettings {
+            functions: vec![FunctionConfig::new("configured", Vec::new())],
+            attach_any: true,
+            ..HostSettings::default()
+        });
+        let find = |name: &str| host.shared.find_or_attach(name).is_some();
+        for number in 0..limits::ATTACHED_FUNCTIONS {
+            assert!(find(&format!("f{number}")), "{number}");
+        }
+        assert!(!find("another"));
+        // Those that are known stay known.
+        assert!(find("f0") && find("f999") && find("configured"));
+        assert_eq!(host.functions().len(), limits::ATTACHED_FUNCTIONS + 1);
     }
 }
