@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use checker::{Change, Item, ListTranscript};
+use checker::{ListEvent, ListTranscript, ListedJob};
 use job::filter::Condition;
 use job::{Job, Status, Version};
 use proptest::prelude::*;
@@ -142,22 +142,22 @@ impl World {
             .unwrap();
         assert!(watcher.open && !watcher.reads, "told without a page");
         let kind = match delivery.kind.unwrap() {
-            Kind::Enter => checker::Kind::Enter,
-            Kind::Change => checker::Kind::Change,
-            Kind::Leave => checker::Kind::Leave,
-            Kind::Snapshot => checker::Kind::Snapshot,
-            Kind::Resync => checker::Kind::Resync,
+            Kind::Enter => checker::ListEventKind::Enter,
+            Kind::Change => checker::ListEventKind::Change,
+            Kind::Leave => checker::ListEventKind::Leave,
+            Kind::Snapshot => checker::ListEventKind::Snapshot,
+            Kind::Resync => checker::ListEventKind::Resync,
         };
-        watcher.reads = kind == checker::Kind::Resync;
+        watcher.reads = kind == checker::ListEventKind::Resync;
         let job = delivery.telling.job().map(|job| {
             assert!(watcher.wanted.visible.matches(job), "not for this caller");
-            Item {
+            ListedJob {
                 id: job.id,
                 version: job.version.0,
                 wanted: Some(watcher.wanted.filter.matches(job)),
             }
         });
-        watcher.seen.event(Change { kind, job });
+        watcher.seen.event(ListEvent { kind, job });
         true
     }
 

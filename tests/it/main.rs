@@ -34,3 +34,4 @@ mod startup;
 mod stop;
 mod terminal;
 mod twice;
+mod words;

@@ -1,4 +1,4 @@
-//! Job ids. They are made from a time and random bits that the caller brings.
+//! Job ids. They are created from a time and random bits that the caller supplies.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::Time;
 
-/// A UUIDv7 (RFC 9562, section 5.7): ids sort by the millisecond in which they were made.
+/// A UUIDv7 (RFC 9562, section 5.7). Ids sort by the millisecond in which they were created.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(Uuid);
 
@@ -34,12 +34,12 @@ impl JobId {
         JobId(Uuid::from_bytes(bytes))
     }
 
-    /// The sixteen bytes; they sort as the ids do.
+    /// The sixteen bytes. They sort in the same order as the ids.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    /// The millisecond in which the id was made.
+    /// The millisecond in which the id was created.
     pub fn created_at(self) -> Time {
         let bytes = self.0.as_bytes();
         let millis = bytes[..6]
@@ -48,12 +48,12 @@ impl JobId {
         Time::from_millis(millis)
     }
 
-    /// The least id that a job created at `time` or later can have.
+    /// The smallest id that a job created at `time` or later can have.
     pub fn least_at(time: Time) -> JobId {
         JobId::at(time, 0x00)
     }
 
-    /// The greatest id that a job created at `time` or earlier can have.
+    /// The largest id that a job created at `time` or earlier can have.
     pub fn greatest_at(time: Time) -> JobId {
         JobId::at(time, 0xff)
     }
@@ -82,7 +82,7 @@ impl FromStr for JobId {
     type Err = InvalidJobId;
 
     fn from_str(text: &str) -> Result<JobId, InvalidJobId> {
-        // Only the hyphenated form: one job has one name in every log and address.
+        // Accepts only the hyphenated form, so that a job has one name in every log and URL.
         if text.len() != 36 {
             return Err(InvalidJobId(text.chars().take(64).collect()));
         }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn a_text_in_another_form_is_refused() {
         for text in [
             "",
             "1",
