@@ -1,11 +1,12 @@
-//! Reading the file: its encoding, and mistakes named with the place and with what was meant.
+//! Reads the configuration file: its encoding, and errors with their position and the key that was
+//! probably meant.
 
 use std::path::Path;
 
 use super::{ConfigError, File};
 use crate::nearest::nearest;
 
-/// Sections with keys of their own, as a line before a key; the first is the top of the file.
+/// Sections with their own keys, as a line before a key; the first is the top of the file.
 pub(super) const SECTIONS: &[&str] = &[
     "",
     "[functions.NAME]",
@@ -31,7 +32,7 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     })
 }
 
-/// The file, or what is wrong with it and what may have been meant.
+/// The file, or its error and the key that was probably meant.
 pub(super) fn parse(text: &str) -> Result<File, (toml::de::Error, String)> {
     toml::from_str(text).map_err(|error| {
         let hint = hint(error.message());
@@ -39,7 +40,7 @@ pub(super) fn parse(text: &str) -> Result<File, (toml::de::Error, String)> {
     })
 }
 
-/// The keys of a section: an unknown key is answered with the known ones.
+/// The keys of a section. (The error for an unknown key lists them.)
 pub(super) fn keys(section: &str) -> Vec<String> {
     let error = toml::from_str::<File>(&format!("{section}\nno_such_key = 1"));
     let message = error.err().map(|error| error.message().to_owned());
@@ -50,7 +51,7 @@ pub(super) fn keys(section: &str) -> Vec<String> {
     names.into_iter().flatten().map(str::to_owned).collect()
 }
 
-/// What may have been meant by a key that is not known here.
+/// The key that was probably meant by an unknown one.
 fn hint(message: &str) -> String {
     let Some(key) = message
         .strip_prefix("unknown field `")
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_that_are_not_known_are_answered_with_what_was_meant() {
+    fn an_unknown_key_gets_a_hint() {
         for (text, meant) in [
             ("lisen = 1", "Did you mean `listen`?"),
             ("[limits]\nconections = 1", "Did you mean `connections`?"),
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn every_section_has_keys() {
+    fn each_section_has_keys() {
         for section in SECTIONS {
             assert!(!keys(section).is_empty(), "{section}");
         }
