@@ -228,7 +228,7 @@ impl Resolvers {
             .await?
             .filter(|job| caller.may_see(job))
             .ok_or(Error::NotFound(id))?;
-        caller.may_steer(&job)?;
+        caller.may_control(&job)?;
         Ok(job)
     }
 }

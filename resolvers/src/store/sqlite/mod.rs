@@ -29,7 +29,7 @@ use sqlite::{Database, OpenError, ReadError, Write, WriteError};
 use tokio::sync::broadcast;
 
 pub use self::recorder::recorder;
-use self::write::{PURGE_JOBS, Shared};
+use self::write::{PURGE_JOBS, StoreState};
 use super::{CreateJob, Created, Feed, JobStore, ListQuery, Outcome, Page, Position, StoreError};
 
 /// Requests in which one purge forgets old tokens and changes, at most; the next purge goes on.
@@ -39,7 +39,7 @@ const FORGET_ROUNDS: usize = 100;
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     database: Database,
-    shared: Arc<Shared>,
+    shared: Arc<StoreState>,
 }
 
 impl SqliteStore {
@@ -53,7 +53,7 @@ impl SqliteStore {
         let (live, _) = broadcast::channel(feed::LIVE_CHANGES);
         Ok(SqliteStore {
             database,
-            shared: Arc::new(Shared::new(live)),
+            shared: Arc::new(StoreState::new(live)),
         })
     }
 

@@ -9,7 +9,7 @@ use sqlite::Write;
 use tokio::sync::broadcast;
 
 use super::cache::{Cache, Committed, Stored};
-use super::feed::Live;
+use super::feed::CommittedChange;
 use super::rows;
 use crate::store::{CreateJob, Created, Outcome, RequestToken, StoreError};
 
@@ -20,15 +20,15 @@ pub(super) const PURGE_ROWS: usize = 1_000;
 
 /// What the requests share: the cache of the writer, what readers need not read, and the way to the subscribers.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct StoreState {
     cache: Mutex<Cache>,
     committed: Mutex<Committed>,
-    pub(super) live: broadcast::Sender<Live>,
+    pub(super) live: broadcast::Sender<CommittedChange>,
 }
 
-impl Shared {
-    pub(super) fn new(live: broadcast::Sender<Live>) -> Shared {
-        Shared {
+impl StoreState {
+    pub(super) fn new(live: broadcast::Sender<CommittedChange>) -> StoreState {
+        StoreState {
             cache: Mutex::default(),
             committed: Mutex::default(),
             live,
@@ -50,7 +50,7 @@ impl Shared {
     }
 
     /// After the commit: the cache is true, and the subscribers hear of the change.
-    fn announce(self: &Arc<Self>, write: &mut Write<'_>, live: Live) {
+    fn announce(self: &Arc<Self>, write: &mut Write<'_>, live: CommittedChange) {
         let shared = Arc::clone(self);
         write.after_commit(move || {
             shared.cache().committed();
@@ -152,7 +152,7 @@ impl Shared {
         });
         self.announce(
             write,
-            Live {
+            CommittedChange {
                 position: change,
                 old: None,
                 new: Some(Arc::clone(&job)),
@@ -272,7 +272,7 @@ impl Shared {
         });
         self.announce(
             write,
-            Live {
+            CommittedChange {
                 position,
                 old: Some(old),
                 new: Some(Arc::clone(&job)),
@@ -318,7 +318,7 @@ impl Shared {
                 cached(connection, "DELETE FROM tags WHERE tag = ?1 AND id = ?2")?
                     .execute((tag, id.as_bytes()))?;
             }
-            gone.push(Live {
+            gone.push(CommittedChange {
                 position,
                 old: Some(Arc::clone(&stored.job)),
                 new: None,
