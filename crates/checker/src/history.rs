@@ -109,11 +109,13 @@ impl<Id: Ord + Clone + fmt::Debug> History<Id> {
     }
 
     /// The newest version of a job.
+    #[must_use]
     pub fn newest(&self, id: &Id) -> Option<Seen> {
         self.jobs.get(id)?.last().copied()
     }
 
     /// Whether a job had this version: every version that a watcher saw must exist.
+    #[must_use]
     pub fn has(&self, id: &Id, seen: &Seen) -> bool {
         let changes = self.jobs.get(id).map_or(&[][..], Vec::as_slice);
         let there = changes.iter().find(|there| there.version == seen.version);

@@ -247,16 +247,19 @@ impl<Id: Ord + Clone + fmt::Debug> ListTranscript<Id> {
     }
 
     /// The list that the watcher has: versions by job.
+    #[must_use]
     pub fn held(&self) -> &BTreeMap<Id, u64> {
         &self.held
     }
 
     /// Whether the page is complete.
+    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.subscribed && !self.paging
     }
 
     /// The first promise that is already broken.
+    #[must_use]
     pub fn violation(&self) -> Option<&Violation<BrokenList<Id>>> {
         self.log.violation.as_ref()
     }

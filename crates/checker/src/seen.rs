@@ -33,8 +33,9 @@ pub struct Unreadable {
 
 impl Seen {
     /// A version and its status, without progress and attempt.
-    pub fn new(version: u64, status: Status) -> Seen {
-        Seen {
+    #[must_use]
+    pub fn new(version: u64, status: Status) -> Self {
+        Self {
             version,
             status,
             progress: None,
@@ -47,14 +48,14 @@ impl Seen {
     ///
     /// # Errors
     /// [`Unreadable`], with the field's name.
-    pub fn read(job: &Value) -> Result<Seen, Unreadable> {
+    pub fn read(job: &Value) -> Result<Self, Unreadable> {
         let unreadable = |field| Unreadable {
             field,
             job: job.to_string().chars().take(200).collect(),
         };
         let number = |field| job.get(field).and_then(Value::as_u64);
         let status = job.get("status").and_then(Value::as_str);
-        Ok(Seen {
+        Ok(Self {
             version: number("version").ok_or_else(|| unreadable("version"))?,
             status: status
                 .and_then(|status| status.parse().ok())
@@ -66,7 +67,7 @@ impl Seen {
 
     /// The rule that is broken if `next` follows `self`, with any number of versions skipped
     /// between the two.
-    pub(crate) fn contradicted_by(&self, next: &Seen) -> Option<Contradiction> {
+    pub(crate) fn contradicted_by(&self, next: &Self) -> Option<Contradiction> {
         let same_attempt = self.attempt.is_some() && self.attempt == next.attempt;
         if next.version == self.version {
             let same = next.status == self.status

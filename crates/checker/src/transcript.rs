@@ -95,13 +95,13 @@ enum Entry {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Entry::Subscribed { committed, after } => {
+            Self::Subscribed { committed, after } => {
                 write!(f, "subscribed, version {committed} was there")?;
                 after.map_or(Ok(()), |after| write!(f, ", after {after}"))
             }
-            Entry::Event(seen) => seen.fmt(f),
-            Entry::Completed => f.write_str("completed"),
-            Entry::Restored => f.write_str("the store was restored"),
+            Self::Event(seen) => seen.fmt(f),
+            Self::Completed => f.write_str("completed"),
+            Self::Restored => f.write_str("the store was restored"),
         }
     }
 }
@@ -207,11 +207,13 @@ impl JobTranscript {
     }
 
     /// The last event.
+    #[must_use]
     pub fn last(&self) -> Option<Seen> {
         self.last
     }
 
     /// The first promise that is already broken, for a test that does not wait for the end.
+    #[must_use]
     pub fn violation(&self) -> Option<&Violation<BrokenJob>> {
         self.log.violation.as_ref()
     }

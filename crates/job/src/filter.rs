@@ -136,6 +136,7 @@ impl Condition<String> {
 
 impl Filter {
     /// Whether the filter selects `job`.
+    #[must_use]
     pub fn matches(&self, job: &Job) -> bool {
         all(&self.id, Some(&job.id))
             && all(&self.status, Some(&job.status))

@@ -17,12 +17,12 @@ pub struct Version(pub u64);
 
 impl Version {
     /// The version of a job that was just created.
-    pub const FIRST: Version = Version(1);
+    pub const FIRST: Self = Self(1);
 
     /// The version after this one.
     #[must_use]
-    pub fn next(self) -> Version {
-        Version(self.0 + 1)
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
     }
 }
 
@@ -48,8 +48,9 @@ pub struct JobError {
 
 impl JobError {
     /// An error without a step. Texts over their limits are truncated.
-    pub fn new(name: &str, message: &str) -> JobError {
-        JobError {
+    #[must_use]
+    pub fn new(name: &str, message: &str) -> Self {
+        Self {
             name: limits::beginning(name, limits::ERROR_NAME_BYTES).to_owned(),
             message: limits::beginning(message, limits::ERROR_MESSAGE_BYTES).to_owned(),
             step: None,
@@ -163,11 +164,13 @@ impl NewJob {
 
 impl Job {
     /// The step that is running or waiting.
+    #[must_use]
     pub fn open_step(&self) -> Option<&Step> {
         self.steps.iter().find(|step| step.status.is_open())
     }
 
     /// The step with this name.
+    #[must_use]
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.name == name)
     }

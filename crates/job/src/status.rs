@@ -77,12 +77,13 @@ pub const RULES: &[(Status, Event, Status)] = &[
 
 impl Status {
     /// Every status, in the order of a job's life.
-    pub const ALL: [Status; 7] = [
+    pub const ALL: [Self; 7] = [
         Queued, Running, Waiting, Succeeded, Failed, Cancelled, TimedOut,
     ];
 
     /// The status after `event`, or `None` if [`RULES`] has no such line.
-    pub fn after(self, event: Event) -> Option<Status> {
+    #[must_use]
+    pub fn after(self, event: Event) -> Option<Self> {
         RULES
             .iter()
             .find(|(from, on, _)| *from == self && *on == event)
@@ -90,6 +91,7 @@ impl Status {
     }
 
     /// Whether the job is finished: only a retry can follow.
+    #[must_use]
     pub fn is_terminal(self) -> bool {
         RULES
             .iter()
@@ -97,6 +99,7 @@ impl Status {
     }
 
     /// The name in the schema: `TIMED_OUT`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Queued => "QUEUED",
@@ -112,7 +115,7 @@ impl Status {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Event; 9] = [
+    pub const ALL: [Self; 9] = [
         Start, Progress, Wait, Resume, Succeed, Fail, Cancel, TimeOut, Retry,
     ];
 }
@@ -133,8 +136,8 @@ pub struct InvalidStatus(pub String);
 impl FromStr for Status {
     type Err = InvalidStatus;
 
-    fn from_str(text: &str) -> Result<Status, InvalidStatus> {
-        Status::ALL
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        Self::ALL
             .into_iter()
             .find(|status| status.as_str() == text)
             .ok_or_else(|| InvalidStatus(text.to_owned()))

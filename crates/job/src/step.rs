@@ -21,12 +21,13 @@ pub enum StepKind {
 
 impl StepKind {
     /// The name in the schema.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            StepKind::Task => "TASK",
-            StepKind::Map => "MAP",
-            StepKind::Parallel => "PARALLEL",
-            StepKind::Wait => "WAIT",
+            Self::Task => "TASK",
+            Self::Map => "MAP",
+            Self::Parallel => "PARALLEL",
+            Self::Wait => "WAIT",
         }
     }
 }
@@ -55,22 +56,24 @@ pub enum StepStatus {
 
 impl StepStatus {
     /// The name in the schema.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            StepStatus::Pending => "PENDING",
-            StepStatus::Running => "RUNNING",
-            StepStatus::Waiting => "WAITING",
-            StepStatus::Succeeded => "SUCCEEDED",
-            StepStatus::Failed => "FAILED",
-            StepStatus::Cancelled => "CANCELLED",
-            StepStatus::TimedOut => "TIMED_OUT",
-            StepStatus::Skipped => "SKIPPED",
+            Self::Pending => "PENDING",
+            Self::Running => "RUNNING",
+            Self::Waiting => "WAITING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Skipped => "SKIPPED",
         }
     }
 
     /// Whether the step is running or waiting. At most one step of a job is open.
+    #[must_use]
     pub fn is_open(self) -> bool {
-        matches!(self, StepStatus::Running | StepStatus::Waiting)
+        matches!(self, Self::Running | Self::Waiting)
     }
 }
 
@@ -110,8 +113,9 @@ pub struct Step {
 
 impl Step {
     /// A step that has not been reached.
-    pub fn pending(name: impl Into<String>, index: u32, kind: StepKind) -> Step {
-        Step {
+    #[must_use]
+    pub fn pending(name: impl Into<String>, index: u32, kind: StepKind) -> Self {
+        Self {
             name: name.into(),
             index,
             kind,
@@ -140,6 +144,6 @@ impl Step {
 
     /// Resets the step to its state before the first try. Its position is kept.
     pub(crate) fn reset(&mut self) {
-        *self = Step::pending(std::mem::take(&mut self.name), self.index, self.kind);
+        *self = Self::pending(std::mem::take(&mut self.name), self.index, self.kind);
     }
 }

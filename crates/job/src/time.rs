@@ -25,19 +25,21 @@ const MOST: i64 = 253_402_300_799_999;
 
 impl Time {
     /// The time `milliseconds` after the Unix epoch, clamped to the years 0000..=9999 of RFC 3339.
-    pub fn from_millis(milliseconds: i64) -> Time {
-        Time(milliseconds.clamp(LEAST, MOST))
+    #[must_use]
+    pub fn from_millis(milliseconds: i64) -> Self {
+        Self(milliseconds.clamp(LEAST, MOST))
     }
 
     /// Milliseconds since the Unix epoch.
+    #[must_use]
     pub fn as_millis(self) -> i64 {
         self.0
     }
 
     /// This time moved by `milliseconds`.
     #[must_use]
-    pub fn plus_millis(self, milliseconds: i64) -> Time {
-        Time::from_millis(self.0.saturating_add(milliseconds))
+    pub fn plus_millis(self, milliseconds: i64) -> Self {
+        Self::from_millis(self.0.saturating_add(milliseconds))
     }
 }
 
@@ -60,14 +62,14 @@ impl fmt::Display for Time {
 impl FromStr for Time {
     type Err = InvalidTime;
 
-    fn from_str(text: &str) -> Result<Time, InvalidTime> {
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
         let milliseconds = match text.parse::<jiff::Timestamp>() {
             Ok(timestamp) => Some(timestamp.as_millisecond()),
             Err(_) => beyond(text),
         };
         milliseconds
             .filter(|milliseconds| (LEAST..=MOST).contains(milliseconds))
-            .map(Time)
+            .map(Self)
             .ok_or_else(|| InvalidTime(text.to_owned()))
     }
 }

@@ -22,12 +22,14 @@ pub struct Proxies {
 
 impl Proxies {
     /// The proxies of this process's environment.
-    pub fn from_env() -> Proxies {
-        Proxies::of(|name| std::env::var(name).ok())
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::of(|name| std::env::var(name).ok())
     }
 
     /// The proxies that the given variables name.
-    pub fn of(variable: impl Fn(&str) -> Option<String>) -> Proxies {
+    #[must_use]
+    pub fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
         let named = |name: &str| {
             let small = variable(&name.to_lowercase());
             let named = small.or_else(|| variable(name));
@@ -39,7 +41,7 @@ impl Proxies {
             None => named("HTTP_PROXY"),
         };
         let direct = named("NO_PROXY").unwrap_or_default();
-        Proxies {
+        Self {
             http,
             https: named("HTTPS_PROXY"),
             all: named("ALL_PROXY"),
@@ -48,6 +50,7 @@ impl Proxies {
     }
 
     /// Sets the proxies of a client. They apply to redirected requests too.
+    #[must_use]
     pub fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
         let direct = NoProxy::from_string(&self.direct);
         let http = self.http.as_deref().map(Proxy::http);
@@ -73,6 +76,7 @@ impl Proxies {
 
     /// The proxy to use for an address that is not requested by HTTP. The caller asks this proxy
     /// for a tunnel.
+    #[must_use]
     pub fn tunnel(&self, url: &Url) -> Option<Tunnel> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let matcher = Matcher::builder()

@@ -19,8 +19,8 @@ pub enum Location {
 impl Location {
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Location::Memory => Path::new(":memory:"),
-            Location::File(path) => path,
+            Self::Memory => Path::new(":memory:"),
+            Self::File(path) => path,
         }
     }
 }

@@ -45,7 +45,7 @@ impl Database {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(location: &Location) -> Result<Database, OpenError> {
+    pub fn open(location: &Location) -> Result<Self, OpenError> {
         let connection = connection::writer(location)?;
         let writing = Arc::new(Writing::new(connection));
         let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
@@ -57,7 +57,7 @@ impl Database {
             Location::Memory => None,
             Location::File(path) => Some(Arc::new(Readers::new(path.clone()))),
         };
-        Ok(Database {
+        Ok(Self {
             shared: Arc::new(DatabaseState {
                 location: location.clone(),
                 writing,

@@ -16,8 +16,8 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf) -> Readers {
-        Readers {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
             path,
             free: Mutex::default(),
             permits: Arc::new(Semaphore::new(READERS)),

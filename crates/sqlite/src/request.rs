@@ -42,12 +42,14 @@ impl<'a> Write<'a> {
     /// The number of the group; it rises. A caller that caches what it wrote must drop the cached
     /// value if a later group runs and the [`Write::after_commit`] callback of the earlier group
     /// has not run: the earlier group was rolled back.
+    #[must_use]
     pub fn group(&self) -> u64 {
         self.group
     }
 
     /// The connection, inside the group's transaction. Do not begin, commit or roll back. Use
     /// `prepare_cached`.
+    #[must_use]
     pub fn connection(&self) -> &Connection {
         self.connection
     }

@@ -44,8 +44,8 @@ struct Writer {
 }
 
 impl Writing {
-    pub(crate) fn new(connection: Connection) -> Writing {
-        Writing {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self {
             queue: Queue::default(),
             writer: Mutex::new(Some(Writer::new(connection))),
         }
@@ -138,13 +138,13 @@ fn may_block() -> bool {
 }
 
 impl Writer {
-    fn new(connection: Connection) -> Writer {
+    fn new(connection: Connection) -> Self {
         // Replaces SQLite's own checkpoint, which would run inside a commit while its callers wait.
         connection.wal_hook(Some(|_, pages| {
             WAL_PAGES.set(u32::try_from(pages).unwrap_or(0));
             Ok(())
         }));
-        Writer {
+        Self {
             connection,
             requests: VecDeque::new(),
             group: Group::default(),

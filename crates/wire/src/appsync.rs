@@ -75,6 +75,7 @@ pub struct AppSync {
 impl AppSync {
     /// `carried` is whether the upgrade had AppSync's credentials, which excludes the legacy
     /// protocol.
+    #[must_use]
     pub fn new(carried: bool) -> Self {
         let dialect = if carried {
             Dialect::AppSync

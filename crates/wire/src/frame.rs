@@ -90,6 +90,7 @@ struct Header {
 
 impl Decoder {
     /// `max_bytes` is the maximum size of a message, or of the sum of its fragments.
+    #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         Self {
             max_bytes,
