@@ -50,7 +50,6 @@ impl Proxies {
     }
 
     /// Sets the proxies of a client. They apply to redirected requests too.
-    #[must_use]
     pub fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
         let direct = NoProxy::from_string(&self.direct);
         let http = self.http.as_deref().map(Proxy::http);

@@ -284,7 +284,7 @@ fn readable(cause: &str) -> std::borrow::Cow<'_, str> {
     if !cause.starts_with('{') {
         return cause.into();
     }
-    serde_json::from_str::<Cause>(cause).map_or(cause.into(), |cause| cause.error_message.into())
+    json::object::<Cause>(cause).map_or(cause.into(), |cause| cause.error_message.into())
 }
 
 /// Executions are named after their jobs: `ID` or `ID-ATTEMPT`.

@@ -290,8 +290,12 @@ fn error_of(parts: &Parts, body: Bytes) -> (String, Bytes) {
     struct Named {
         error_type: Option<String>,
     }
-    match serde_json::from_slice::<Named>(&body) {
-        Ok(Named {
+    let read = json::text(&body)
+        .ok()
+        .map(json::object::<Named>)
+        .and_then(Result::ok);
+    match read {
+        Some(Named {
             error_type: Some(error),
         }) => (error, body),
         parsed => {
@@ -300,7 +304,7 @@ fn error_of(parts: &Parts, body: Bytes) -> (String, Bytes) {
                 .and_then(|value| value.to_str().ok())
                 .unwrap_or("Lambda.Unknown")
                 .to_owned();
-            let body = if parsed.is_ok() {
+            let body = if parsed.is_some() {
                 body
             } else {
                 let text = String::from_utf8_lossy(&body);
@@ -364,6 +368,21 @@ async fn collect_all(body: Incoming, limit: usize) -> Result<(Bytes, Option<Head
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_error_of_a_function_is_an_object() {
+        let (parts, ()) = http::Request::new(()).into_parts();
+        for (body, error, whole) in [
+            (r#"{"errorType": "E", "errorMessage": "m"}"#, "E", true),
+            (r#"{"errorType": "E", "errorType": "F"}"#, "F", true),
+            (r#"{"errorMessage": "m"}"#, "Lambda.Unknown", true),
+            (r#"["E", "m"]"#, "Lambda.Unknown", false),
+            (r#""E""#, "Lambda.Unknown", false),
+        ] {
+            let (named, kept) = error_of(&parts, Bytes::from(body));
+            assert_eq!((&*named, kept == body), (error, whole), "{body}");
+        }
+    }
 
     #[test]
     fn paths() {
