@@ -169,7 +169,7 @@ impl Reporter {
             return;
         }
         if let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtime.clone()) {
-            *task = Some(runtime.spawn(empty(self.shared.clone())));
+            *task = Some(runtime.spawn(empty(Arc::clone(&self.shared))));
         }
     }
 }
