@@ -157,6 +157,7 @@ pub struct Limits {
 struct File {
     listen: Option<SocketAddr>,
     internal_listen: Option<SocketAddr>,
+    internal_secret_required: Option<bool>,
     data: Option<PathBuf>,
     state_machines: Option<PathBuf>,
     public_url: Option<String>,
@@ -240,6 +241,9 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
     /// Names of the server's variables that the function receives too.
     pub pass_environment: Vec<String>,
+    /// Whether the path of its `AWS_LAMBDA_RUNTIME_API` has a secret of each process, which a
+    /// client needs to get invocations.
+    pub runtime_secret: bool,
     /// Working directory [default: the directory of the configuration file].
     pub directory: Option<PathBuf>,
 }
@@ -270,6 +274,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Internal listener, on loopback.
     pub internal_listen: SocketAddr,
+    /// Whether requests to it must show the secret of this start.
+    pub internal_secret_required: bool,
     /// Database and files.
     pub data: PathBuf,
     /// Directory of the state machines; `None` if there is none.
@@ -408,6 +414,9 @@ impl Config {
                 .internal_listen
                 .or(file.internal_listen)
                 .unwrap_or_else(|| default("127.0.0.1:0")),
+            internal_secret_required: file
+                .internal_secret_required
+                .unwrap_or_else(|| auth.is_configured()),
             data: flags
                 .data
                 .or_else(|| file.data.map(|path| base.join(path)))
@@ -513,6 +522,11 @@ fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> 
         (
             "internal_listen",
             flags.internal_listen.or(file.internal_listen).is_some(),
+            "there is no internal listener",
+        ),
+        (
+            "internal_secret_required",
+            file.internal_secret_required.is_some(),
             "there is no internal listener",
         ),
     ];

@@ -9,6 +9,8 @@ pub const SETTINGS: &str = r#"Configuration:
     # the same names and values as the flags above
     listen = "127.0.0.1:8080"
     internal_listen = "127.0.0.1:0"
+    internal_secret_required = true # whether requests to it must show DATA/internal.key, which is new at each start: as the first part of the
+                                    # path, as `Authorization: Bearer`, or as the access key id. Left out: when there is authentication
     data = "data"
     state_machines = "state-machines"
     public_url = "https://jobs.example.com"
@@ -18,7 +20,8 @@ pub const SETTINGS: &str = r#"Configuration:
 
     samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
     sample_addresses = ["https://pictures.example.com/"]   # addresses that the samples read besides this server's files
-    retention = "30d"               # time for which finished jobs are kept; files are kept 7 days longer, in a bucket for ever
+    retention = "30d"               # time for which finished jobs are kept. Files of their input and result are deleted with them, but
+                                    # not within the 7 days of their addresses; other files 7 days later, in a bucket by its own rules
     report_life = "7d"              # time for which the functions of a job may report
     allowed_origins = ["https://app.example.com"]   # web pages of these origins may use the server, besides its own ("*": all). Left out on
                                     # loopback without authentication: http://localhost with the ports of the usual development servers
@@ -34,6 +37,7 @@ pub const SETTINGS: &str = r#"Configuration:
     init_timeout = "10s"            # maximum for a process until it asks for work
     environment = { LEVEL = "9" }   # besides Lambda's own variables
     pass_environment = ["DATABASE_URL"]   # variables of the server; by default only PATH, HOME, LANG, proxies and similar ones
+    runtime_secret = false          # whether AWS_LAMBDA_RUNTIME_API has a path with a secret of each process; some runtime clients refuse it
     directory = "."                 # working directory
 
     [[auth.api_keys]]               # required if `listen` is not a loopback address
@@ -88,8 +92,9 @@ pub const SETTINGS: &str = r#"Configuration:
     headers = { authorization = "Bearer …" }
     query = { version = "2" }
 
-  With [aws] nothing runs in the server: [functions], attach_any_function, [services] and internal_listen are errors, samples is false by
-  default. Functions report to `public_url`. Credentials are those of the AWS SDKs: variables, profiles, the task's or the instance's role.
+  With [aws] nothing runs in the server: [functions], attach_any_function, [services], internal_listen and internal_secret_required are
+  errors, and samples is false by default. Functions report to `public_url`. Credentials are those of the AWS SDKs: variables, profiles,
+  the task's or the instance's role.
 
   A job type is a file NAME.asl.json in the directory of the state machines, with NAME.input.schema.json beside it to check inputs."#;
 

@@ -35,6 +35,9 @@ pub struct Source {
     /// Position of the event; it rises from event to event. Events at or below the job's own
     /// position are repeats and are ignored.
     pub position: u64,
+    /// The attempt of the event; 0 if unknown. If it is later than the job's own attempt, the
+    /// execution was redriven without the job, and the job follows.
+    pub attempt: u32,
     /// Whether the updates describe the execution from its start, instead of only what is new. Then
     /// steps that the job already knows are not counted again.
     pub so_far: bool,
@@ -243,14 +246,17 @@ impl Job {
                 actual: self.attempt,
             });
         }
-        if let Some(source) = &change.source
-            && (source.execution != self.execution
-                || source.position <= self.position
-                || self.status.is_terminal())
-        {
-            return Ok(Applied::Unchanged);
-        }
         let mut next = self.clone();
+        if let Some(source) = &change.source {
+            if source.execution != self.execution || source.position <= self.position {
+                return Ok(Applied::Unchanged);
+            }
+            if source.attempt > self.attempt && self.status != Status::Succeeded {
+                next.follow_redrive(source)?;
+            } else if self.status.is_terminal() {
+                return Ok(Applied::Unchanged);
+            }
+        }
         for update in &change.updates {
             next.update(update, now)?;
         }
@@ -487,6 +493,15 @@ impl Job {
         self.started_at = None;
         self.finished_at = None;
         self.expires_at = None;
+        Ok(())
+    }
+
+    /// Follows an execution that was redriven without a retry of the job.
+    fn follow_redrive(&mut self, source: &Source) -> Result<(), Refused> {
+        if self.status.is_terminal() {
+            self.retry(&source.execution, self.position)?;
+        }
+        self.attempt = source.attempt;
         Ok(())
     }
 

@@ -145,6 +145,7 @@ fn so_far(events: &[&ExecutionEvent], execution: &str) -> Change {
     let source = Source {
         execution: execution.to_owned(),
         position,
+        attempt: 0,
         so_far: true,
     };
     Change {
@@ -158,6 +159,7 @@ fn of(events: &[&ExecutionEvent], execution: &str) -> Change {
     let source = Source {
         execution: execution.to_owned(),
         position: events.last().unwrap().position,
+        attempt: 0,
         so_far: false,
     };
     Change {

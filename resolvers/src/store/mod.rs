@@ -196,6 +196,14 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     /// [`StoreError::Unavailable`].
     async fn changes(&self, after: Option<Position>) -> Result<Feed, StoreError>;
 
+    /// The first jobs that expired before `now`, at most `at_most` and at most
+    /// [`job::limits::BATCH`]. [`purge`](JobStore::purge) with the same arguments deletes them,
+    /// unless they have changed meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn expired(&self, now: Time, at_most: usize) -> Result<Vec<JobId>, StoreError>;
+
     /// Deletes at most `at_most` jobs that expired before `now`, with all that belongs to them, and
     /// forgets old tokens and changes. Returns how many jobs were deleted.
     ///

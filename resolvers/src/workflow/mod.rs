@@ -78,6 +78,8 @@ pub struct ExecutionEvent {
     pub position: u64,
     /// The time of the event.
     pub at: Time,
+    /// Number of redrives so far; each redrive is an attempt of the job. Also 0 if unknown.
+    pub redrives: u32,
     /// The updates of its top-level states, in order.
     pub steps: Vec<(String, StepUpdate)>,
     /// The end of the execution, if this is it.

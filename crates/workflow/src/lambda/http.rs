@@ -70,13 +70,10 @@ pub(super) async fn serve_process(
             let service = service_fn(|request: Request<Incoming>| {
                 let (function, process) = (function.clone(), process.clone());
                 async move {
-                    let path = request.uri().path();
-                    // A web page is no runtime.
-                    let from = guard::check(request.version(), request.uri(), request.headers());
-                    if let Err(refused) = from {
-                        let (status, text) = (refused.status(), refused.to_string());
-                        return Ok(failure(status, "AccessDeniedException", &text));
-                    }
+                    let path = match process_path(&process, &request) {
+                        Ok(path) => path,
+                        Err(refused) => return Ok(denied(refused)),
+                    };
                     let answer = match path.strip_prefix(RUNTIME).map(Route::of) {
                         Some(Some(route)) => {
                             runtime(&function, Some(&process), route, request).await
@@ -93,6 +90,21 @@ pub(super) async fn serve_process(
         });
     }
     while connections.join_next().await.is_some() {}
+}
+
+/// The path of a request to a process's own listener. A web page is no runtime; nor is another program, where the process has a secret.
+fn process_path<'a>(
+    process: &Process,
+    request: &'a Request<Incoming>,
+) -> Result<&'a str, guard::Refusal> {
+    let uri = request.uri();
+    guard::check(request.version(), uri, request.headers())?;
+    match &process.secret {
+        None => Ok(uri.path()),
+        Some(secret) => secret
+            .strip(uri.path())
+            .ok_or(guard::Refusal::NotItsProcess),
+    }
 }
 
 /// A request of the Runtime API.
@@ -319,6 +331,15 @@ pub(super) fn status(status: StatusCode) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = status;
     answer
+}
+
+/// The answer to a request that is not let in.
+pub(crate) fn denied(refused: guard::Refusal) -> Answer {
+    failure(
+        refused.status(),
+        "AccessDeniedException",
+        &refused.to_string(),
+    )
 }
 
 /// An error as the Lambda APIs write it.

@@ -109,6 +109,7 @@ async fn look(
         execution: name.clone(),
         position: 0,
         at: Time::from_millis(0),
+        redrives: 0,
         steps: Vec::new(),
         end: None,
     };
