@@ -58,7 +58,7 @@ pub struct ReportProgressInput {
     items_total: Option<i32>,
 }
 
-/// Submitting and steering jobs.
+/// Submits and controls jobs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mutation;
 

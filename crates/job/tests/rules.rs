@@ -517,7 +517,7 @@ fn a_job_follows_an_execution_that_was_redriven_without_it() {
             let late = ended.apply(&event(4, attempt, step(StepUpdate::Entered)), now());
             assert_eq!(late, Ok(Applied::Unchanged), "{ending:?}");
         }
-    // An event at or below the known position is a repeat, with any content.
+        // An event at or below the known position is a repeat, with any content.
         let repeat = ended.apply(&event(3, 2, step(StepUpdate::Entered)), now());
         assert_eq!(repeat, Ok(Applied::Unchanged));
         let redriven = ended.apply(&event(5, 2, step(StepUpdate::Entered)), now());

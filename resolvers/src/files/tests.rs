@@ -53,7 +53,7 @@ fn an_address_allows_its_method_until_it_expires() {
     ));
 }
 
-/// As clients write an address: encoding, order, additions.
+/// The spellings of an address that clients use: encoding, order, additions.
 fn written_otherwise(query: &str) -> Vec<String> {
     let (mut lower, mut rest) = (String::new(), query.chars());
     while let Some(c) = rest.next() {

@@ -196,7 +196,7 @@ impl Resolvers {
         Ok(self
             .parts
             .workflow
-            .stop(&job.execution, super::steer::CANCELLED, reason)
+            .stop(&job.execution, super::control::CANCELLED, reason)
             .await?)
     }
 

@@ -1,4 +1,4 @@
-//! What happens to the tables in a commit: create, apply, purge, forget.
+//! The writes to the tables in a commit: create, apply, purge, forget.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,12 +13,13 @@ use super::feed::CommittedChange;
 use super::rows;
 use crate::store::{CreateJob, Created, Outcome, RequestToken, StoreError};
 
-/// Jobs deleted in one request, so that others come between.
+/// Maximum number of jobs deleted in one request, so that other requests run in between.
 pub(super) const PURGE_JOBS: usize = 64;
-/// Tokens and changes deleted in one request.
+/// Maximum number of tokens and changes deleted in one request.
 pub(super) const PURGE_ROWS: usize = 1_000;
 
-/// What the requests share: the cache of the writer, what readers need not read, and the way to the subscribers.
+/// State that the requests share: the caches of the writer and the readers, and the channel to the
+/// subscribers.
 #[derive(Debug)]
 pub(super) struct StoreState {
     cache: Mutex<Cache>,
@@ -49,7 +50,7 @@ impl StoreState {
         self.cache().enter(write.group());
     }
 
-    /// After the commit: the cache is true, and the subscribers hear of the change.
+    /// After the commit, updates the caches and sends the change to the subscribers.
     fn announce(self: &Arc<Self>, write: &mut Write<'_>, live: CommittedChange) {
         let shared = Arc::clone(self);
         write.after_commit(move || {
@@ -57,7 +58,7 @@ impl StoreState {
             if let Some(id) = live.new.as_ref().or(live.old.as_ref()).map(|job| job.id) {
                 shared.committed().changed(id, live.new.clone());
             }
-            // Nobody listening is no error: who comes later reads the table.
+            // A channel without subscribers is not an error: a later one reads the table.
             let _ = shared.live.send(live);
         });
     }
@@ -125,7 +126,7 @@ impl StoreState {
         )?
         .execute((seq, &*input))?;
         for tag in &job.tags {
-            // A tag may stand twice in the list.
+            // A tag may occur twice in the list.
             cached(
                 connection,
                 "INSERT OR IGNORE INTO tags (tag, id, seq) VALUES (?1, ?2, ?3)",
@@ -161,7 +162,8 @@ impl StoreState {
         Ok(Created::New(job))
     }
 
-    /// The job that the same request created before, unless the token has expired or the job was deleted.
+    /// The job that the same request created before, unless the token has expired or the job was
+    /// deleted.
     fn first_of(
         &self,
         connection: &Connection,
@@ -223,7 +225,7 @@ impl StoreState {
         )?;
         let seq = before.seq;
         if job.status == old.status && job.expires_at == old.expires_at {
-            // Touches no index but the outlines.
+            // Touches no index except the outlines.
             cached(
                 connection,
                 "UPDATE jobs SET progress = ?2, attempt = ?3, updated_at = ?4, change = ?5, job = ?6 WHERE seq = ?1",
@@ -334,7 +336,8 @@ impl StoreState {
     }
 }
 
-/// Deletes tokens that nobody may use any more and changes that have left the feed. Returns whether there may be more of them.
+/// Deletes expired tokens and changes that have left the feed. Returns whether there may be more of
+/// them.
 pub(super) fn forget(write: &mut Write<'_>, now: Time) -> Result<bool, StoreError> {
     let connection = write.connection();
     let most = i64::try_from(PURGE_ROWS).unwrap_or(i64::MAX);
@@ -344,7 +347,8 @@ pub(super) fn forget(write: &mut Write<'_>, now: Time) -> Result<bool, StoreErro
     )?
     .execute((now.as_millis(), most))?;
     let since = now.plus_millis(-limits::FEED_LIFE_MILLIS).as_millis();
-    // The feed has no gaps: only its beginning is deleted, and its newest change stays to keep the count.
+    // The feed has no gaps: only its beginning is deleted, and its newest change is kept for its
+    // number.
     let first_kept: Option<i64> = cached(
         connection,
         "SELECT min(position) FROM (SELECT position, at FROM changes ORDER BY position LIMIT ?2) WHERE at >= ?1",
