@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_found_by_an_address_of_ours_however_json_writes_it() {
+    fn a_file_is_found_by_its_address_in_any_spelling_of_json() {
         let files = files();
         let upload = files
             .upload("a b.png", Some("image/png"), 5, 9, now())
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bounded_number_of_addresses_is_looked_at() {
+    fn at_most_the_limit_of_addresses_is_read() {
         let files = files();
         let upload = files.upload("a", None, 5, 9, now()).unwrap();
         let text = |before: usize| format!("{}{}", "/files/ ".repeat(before), upload.get_url);

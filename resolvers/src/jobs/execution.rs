@@ -440,7 +440,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_functions_cause_is_shown_as_its_message() {
+    fn a_function_error_shows_its_message() {
         for (cause, shown) in [
             ("plain", "plain"),
             (r#"{"errorType":"E","errorMessage":"cut off"}"#, "cut off"),
@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn only_items_wait_for_what_comes_next() {
+    fn only_updates_of_items_are_delayed() {
         let event = |execution: &str, position, update: StepUpdate| ExecutionEvent {
             execution: execution.to_owned(),
             position,

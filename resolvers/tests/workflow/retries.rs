@@ -121,7 +121,7 @@ async fn a_retry_redrives_the_execution_and_counts_its_steps() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_that_was_cut_off_behind_its_row_is_finished_by_the_sweep() {
+async fn an_interrupted_retry_is_completed_by_the_sweep() {
     let home = home().await;
     let job = home.cancelled().await;
     home.queued(&job, &job.execution).await;
@@ -133,7 +133,7 @@ async fn a_retry_that_was_cut_off_behind_its_row_is_finished_by_the_sweep() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_that_another_node_set_off_is_left_alone() {
+async fn a_retry_that_another_node_started_is_not_repeated() {
     let home = home().await;
     let job = home.cancelled().await;
     home.queued(&job, &job.execution).await;
@@ -144,7 +144,7 @@ async fn a_retry_that_another_node_set_off_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_execution_that_is_gone_is_started_anew() {
+async fn a_lost_execution_is_replaced_by_a_new_one() {
     let home = home().await;
     let job = home.cancelled().await;
     // As after a restore of the jobs without their executions.
