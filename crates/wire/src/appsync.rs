@@ -104,7 +104,7 @@ impl AppSync {
                 400,
             ))];
         };
-        match (message.kind.as_str(), self.state) {
+        match (&*message.kind, self.state) {
             ("connection_init", SessionState::Waiting) => {
                 self.state = SessionState::Authorizing;
                 vec![Output::Authorize(message.payload.map(ToOwned::to_owned))]

@@ -4,7 +4,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `workflow` | the benchmarks |
+//! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `hostile`, `workflow` | the benchmarks |
 //! | `disk` | baselines of the disk and SQLite, in the same run |
 //! | `report` | figures and their goals, as text, Markdown and JSON |
 //! | `server` | the child process |
@@ -15,6 +15,7 @@
 
 mod chain3;
 mod disk;
+mod hostile;
 mod http;
 mod list;
 mod memory;
@@ -47,7 +48,7 @@ type Result<T> = std::result::Result<T, Error>;
 /// Measure this program on this machine, and print the figures next to their goals
 ///
 /// Each benchmark creates its own data directory and servers, and removes them. The exit status is
-/// 0 if the benchmarks ran, even if goals were not met.
+/// 0 if the benchmarks ran, even if goals were not met, unless `--fail-at` is given.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BenchArgs {
     /// The benchmarks to run; by default all
@@ -63,6 +64,9 @@ pub(super) struct BenchArgs {
     /// directory below it and removes it
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// End with exit status 1 if a figure misses its goal by more than this factor
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    fail_at: Option<f64>,
     /// Duration of each measured phase in seconds
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
@@ -121,6 +125,14 @@ fn outstanding(text: &str) -> std::result::Result<usize, String> {
         .ok_or_else(|| format!("{count} is not from 1 to 10000"))
 }
 
+fn factor(text: &str) -> std::result::Result<f64, String> {
+    let factor: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    (1.0..=1_000.0)
+        .contains(&factor)
+        .then_some(factor)
+        .ok_or_else(|| format!("{factor} is not from 1 to 1000"))
+}
+
 impl BenchArgs {
     fn phase(&self) -> Duration {
         Duration::from_secs(self.seconds)
@@ -156,6 +168,8 @@ enum Name {
     Memory,
     /// The first page of a list of a million jobs, by every filter.
     List,
+    /// Hostile requests: time until each is refused, and delay of other callers meanwhile.
+    Hostile,
     /// The engine alone: transitions, executions, a large Map, memory of waiting executions,
     /// recovery after a crash.
     Workflow,
@@ -172,6 +186,7 @@ impl Name {
             Name::Start => start::run(args).await,
             Name::Memory => memory::run(args).await,
             Name::List => list::run(args).await,
+            Name::Hostile => hostile::run(args).await,
             Name::Workflow => workflow::run(args).await,
         }
     }
@@ -222,7 +237,18 @@ fn all(args: &BenchArgs) -> Result<()> {
         }
     }
     report.end();
-    Ok(())
+    let Some(factor) = args.fail_at else {
+        return Ok(());
+    };
+    let missed = report.missed_by(factor);
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "missed by more than {factor} times the goal:\n  {}",
+        missed.join("\n  ")
+    )
+    .into())
 }
 
 fn child(role: workflow::child::Role, args: &BenchArgs) -> Result<()> {
