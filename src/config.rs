@@ -1,4 +1,5 @@
-//! The configuration of `serve`: a file, then `JOBCAST_*` variables, then flags; the later wins. An unknown key is an error that names it.
+//! The configuration of `serve`: a file, then `JOBCAST_*` variables, then flags; later sources
+//! override earlier ones. An unknown key is an error that names it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,54 +33,60 @@ pub use public_url::{NotPublic, PublicUrl};
 pub use services::{Address, HttpConnection, Services, UPLOADS};
 pub use settings::SETTINGS;
 
-/// Where the server listens when nothing else is said.
+/// Default address of the public listener.
 pub const LISTEN: &str = "127.0.0.1:8080";
-/// Where the data is when nothing else is said.
+/// Default data directory.
 pub const DATA: &str = "data";
-/// The configuration that is read when it is there and no other is named.
+/// Default configuration file, read if it exists.
 pub const FILE: &str = "jobcast.toml";
-/// What is logged when nothing else is said.
+/// Default log filter.
 pub const LOG: &str = "info";
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For a person.
+    /// For people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Flags of `serve`, each also a variable.
+/// Flags of `serve`. Each is also a variable.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ServeFlags {
     /// Address of the public listener [default: 127.0.0.1:8080]; port 0 takes a free one
     #[arg(long, env = "JOBCAST_LISTEN", value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Address of the internal listener (Lambda Runtime API, Step Functions API), loopback only [default: 127.0.0.1:0]
+    /// Address of the internal listener (Lambda Runtime API, Step Functions API), loopback only
+    /// [default: 127.0.0.1:0]
     #[arg(long, env = "JOBCAST_INTERNAL_LISTEN", value_name = "ADDRESS")]
     pub internal_listen: Option<SocketAddr>,
-    /// Directory of the database and the files; on AWS of the files alone, if of anything [default: ./data]
+    /// Directory of the database and the files; with [aws] of the files only, if they are in no
+    /// bucket [default: ./data]
     #[arg(long, env = "JOBCAST_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Configuration file [default: jobcast.toml, when it is there]
+    /// Configuration file [default: jobcast.toml, if it exists]
     #[arg(long, env = "JOBCAST_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Directory of the state machines, one NAME.asl.json for each job type [default: state-machines beside the configuration file, or here]
+    /// Directory of the state machines, one NAME.asl.json for each job type [default:
+    /// state-machines beside the configuration file, or in the current directory]
     #[arg(long, env = "JOBCAST_STATE_MACHINES", value_name = "DIR")]
     pub state_machines: Option<PathBuf>,
-    /// Address under which clients reach the public listener, a path included; needs authentication [default: http://LISTEN]
+    /// Address at which clients reach the public listener, with its path; requires authentication
+    /// [default: http://LISTEN]
     #[arg(long, env = "JOBCAST_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
-    /// What is logged: error, warn, info, debug, trace, off, or directives such as jobcast=debug,warn [default: info]
+    /// Log filter: error, warn, info, debug, trace, off, or directives such as jobcast=debug,warn
+    /// [default: info]
     #[arg(long, env = "JOBCAST_LOG", value_name = "FILTER")]
     pub log: Option<String>,
-    /// How it is logged [default: text]
+    /// Log format [default: text]
     #[arg(long, env = "JOBCAST_LOG_FORMAT", value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// Address of the Valkey or Redis that several nodes share: redis://HOST:PORT, rediss:// for TLS; passwords belong in the variable
+    /// Address of the Valkey or Redis that several nodes share: redis://HOST:PORT, rediss:// for
+    /// TLS; set passwords in the variable
     #[arg(
         long,
         env = "JOBCAST_BROKER_URL",
@@ -87,7 +94,8 @@ pub struct ServeFlags {
         hide_env_values = true
     )]
     pub broker_url: Option<Secret>,
-    /// What all nodes on AWS sign tokens and addresses with, at least 32 bytes; it belongs in the variable
+    /// Secret with which all nodes on AWS sign tokens and addresses, at least 32 bytes; set it in
+    /// the variable
     #[arg(
         long,
         env = "JOBCAST_SECRET",
@@ -95,7 +103,8 @@ pub struct ServeFlags {
         hide_env_values = true
     )]
     pub secret: Option<Secret>,
-    /// Break deliveries on purpose, for tests: drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7
+    /// Inject faults into deliveries, for tests:
+    /// drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7
     #[arg(long, env = "JOBCAST_CHAOS", value_name = "SPEC")]
     pub chaos: Option<chaos::Spec>,
 }
@@ -121,27 +130,29 @@ impl std::fmt::Debug for Secret {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Broker {
-    /// Where it is: `redis://[USER:PASSWORD@]HOST[:PORT]`, `rediss://…` with TLS.
+    /// Its address: `redis://[USER:PASSWORD@]HOST[:PORT]`, `rediss://…` with TLS.
     pub url: Option<Secret>,
-    /// What the names of its channels begin with [default: jobcast]: nodes with another prefix are strangers.
+    /// Prefix of the channels' names [default: jobcast]. Nodes with different prefixes do not share
+    /// changes.
     pub prefix: Option<String>,
 }
 
-/// What one caller and all of them may do: `[limits]`.
+/// Limits of one caller and of all callers: `[limits]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Sockets and streams in all.
+    /// Maximum number of sockets and streams in all.
     pub connections: Option<usize>,
-    /// Sockets and streams of one caller.
+    /// Maximum number of sockets and streams of one caller.
     pub connections_per_caller: Option<usize>,
-    /// Open connections of one address that have not shown valid credentials.
+    /// Maximum number of open connections of one address that have not shown valid credentials.
     pub strangers_per_address: Option<usize>,
-    /// Jobs that one caller may submit in a second; twice as many after a silence.
+    /// Maximum number of jobs that one caller may submit per second. An idle caller may submit
+    /// twice as many at once.
     pub submits_per_second: Option<NonZeroU32>,
 }
 
-/// The configuration file. Every key may be left out.
+/// The configuration file. Every key is optional.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct File {
@@ -173,7 +184,7 @@ struct File {
     services: Services,
 }
 
-/// Who may come.
+/// Authentication: `[auth]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
@@ -185,7 +196,7 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Whether strangers are kept out.
+    /// Whether credentials are required.
     pub fn is_configured(&self) -> bool {
         !self.api_keys.is_empty() || !self.oidc.is_empty()
     }
@@ -216,28 +227,30 @@ fn tables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OidcConfig>,
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Function {
-    /// Program and arguments; left out when outside processes attach to the Runtime API.
+    /// Program and arguments. Without a command, outside processes attach to the Runtime API.
     pub command: Vec<String>,
-    /// Maximum number of processes, and so of invocations at once [default: the machine's cores, at least 4].
+    /// Maximum number of processes, and so of invocations at once [default: the machine's cores, at
+    /// least 4].
     pub concurrency: Option<usize>,
-    /// How long one invocation may take [default: 15m, the longest on AWS].
+    /// Time allowed for one invocation [default: 15m, the maximum on AWS].
     #[serde(deserialize_with = "duration")]
     pub timeout: Option<Duration>,
-    /// Time allowed for a process until it asks for work [default: 10s, as on AWS].
+    /// Time allowed for a process until it asks for its first invocation [default: 10s, as on AWS].
     #[serde(deserialize_with = "duration")]
     pub init_timeout: Option<Duration>,
-    /// Variables besides Lambda's own.
+    /// Variables in addition to Lambda's own.
     pub environment: BTreeMap<String, String>,
-    /// Names of variables of the server that the function gets too.
+    /// Names of the server's variables that the function receives too.
     pub pass_environment: Vec<String>,
-    /// Whether the path of its `AWS_LAMBDA_RUNTIME_API` has a secret of each process, without which nobody gets its work.
+    /// Whether the path of its `AWS_LAMBDA_RUNTIME_API` has a secret of each process, which a
+    /// client needs to get invocations.
     pub runtime_secret: bool,
-    /// Where it runs [default: where the configuration file is].
+    /// Working directory [default: the directory of the configuration file].
     pub directory: Option<PathBuf>,
 }
 
 impl Function {
-    /// Refuses times that no function can have.
+    /// Refuses durations that no function can have.
     fn check(&self, name: &str) -> Result<(), ConfigError> {
         let valid = FUNCTION_TIMEOUT;
         for (key, given) in [
@@ -255,69 +268,71 @@ impl Function {
     }
 }
 
-/// The whole configuration, with nothing left open.
+/// The whole configuration, with every default filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Public listener.
     pub listen: SocketAddr,
-    /// Internal listener; loopback.
+    /// Internal listener, on loopback.
     pub internal_listen: SocketAddr,
     /// Whether requests to it must show the secret of this start.
     pub internal_secret_required: bool,
     /// Database and files.
     pub data: PathBuf,
-    /// State machines; `None` where there is no such directory.
+    /// Directory of the state machines; `None` if there is none.
     pub state_machines: Option<PathBuf>,
-    /// Under which address clients come; `None`: under that of the listener.
+    /// Address for clients; `None`: the listener's address.
     pub public_url: Option<PublicUrl>,
-    /// What is logged.
+    /// Log filter.
     pub log: String,
-    /// How it is logged.
+    /// Log format.
     pub log_format: LogFormat,
     /// Whether the sample job types are served.
     pub samples: bool,
-    /// What the samples read besides the server's own files.
+    /// Addresses that the samples read in addition to the server's own files.
     pub sample_addresses: Vec<String>,
-    /// How long finished jobs are kept.
+    /// Time for which finished jobs are kept.
     pub retention: Duration,
-    /// How long the functions of a job may report.
+    /// Time for which the functions of a job may report.
     pub report_life: Duration,
-    /// Origins of pages that may use the server besides its own; `None`: on loopback those of the usual development servers.
+    /// Origins of pages that may use the server in addition to its own. `None`: on loopback those
+    /// of the usual development servers.
     pub allowed_origins: Option<Vec<String>>,
-    /// Whether `/metrics` is for everybody where credentials are needed.
+    /// Whether `/metrics` requires no credentials, even if other requests do.
     pub open_metrics: bool,
     /// Whether outside processes may attach under names that are not configured.
     pub attach_any_function: bool,
-    /// What goes wrong on purpose.
+    /// Faults to inject.
     pub chaos: Option<chaos::Spec>,
-    /// How often the watched jobs are read again without a known gap; `None`: as usual.
+    /// Interval at which watched jobs are read again without a known gap; `None`: the default.
     pub repair_every: Option<Duration>,
-    /// Who may come.
+    /// Authentication.
     pub auth: Auth,
-    /// Where jobs and executions are, when not in this process and its data directory.
+    /// The AWS services for jobs and executions; `None`: they are in this process and its data
+    /// directory.
     pub aws: Option<Aws>,
-    /// Several nodes.
+    /// The broker between several nodes.
     pub broker: Broker,
-    /// How many may be connected.
+    /// Limits of connections and submits.
     pub limits: Limits,
     /// The functions.
     pub functions: BTreeMap<String, Function>,
     /// Services that state machines call.
     pub services: Services,
-    /// What a person should know about it, a sentence each; to be logged.
+    /// Warnings about the configuration, one sentence each, to be logged.
     pub notices: Vec<String>,
 }
 
-/// What `timeout` and `init_timeout` of a function may be; 15 minutes is Lambda's own bound.
+/// Valid values of `timeout` and `init_timeout` of a function. 15 minutes is Lambda's maximum.
 const FUNCTION_TIMEOUT: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(15 * 60);
-/// Finished jobs are kept for 30 days.
+/// Default time for which finished jobs are kept: 30 days.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// Functions may report for 7 days.
+/// Default time for which functions may report: 7 days.
 const REPORT_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Config {
-    /// Reads the file, if there is one, and puts the flags over it.
+    /// Reads the file, if it exists, and applies the flags.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -348,7 +363,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The sample job types and nothing else, on a free port, whatever files and variables there are.
+    /// Only the sample job types, on a free port. Files and variables are ignored.
     pub fn samples_only(data: PathBuf) -> Config {
         let flags = ServeFlags {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
@@ -359,7 +374,7 @@ impl Config {
             .expect("nothing is said that could be wrong")
     }
 
-    /// Puts the flags over the file, whose paths begin at `base`.
+    /// Applies the flags to the file, whose paths are relative to `base`.
     fn resolve(
         flags: ServeFlags,
         mut file: File,
@@ -461,7 +476,7 @@ fn public_url(text: Option<String>) -> Result<Option<PublicUrl>, ConfigError> {
     parsed.transpose()
 }
 
-/// Origins as browsers send them, `*` or `null`.
+/// Origins in the form that browsers send, `*` or `null`.
 fn origins(list: Option<Vec<String>>) -> Result<Option<Vec<String>>, ConfigError> {
     let Some(list) = list else { return Ok(None) };
     let origin = |text: String| {
@@ -479,7 +494,7 @@ fn origins(list: Option<Vec<String>>) -> Result<Option<Vec<String>>, ConfigError
         .map(Some)
 }
 
-/// The section `[aws]` with its secret, checked alone and with what stands beside it.
+/// The section `[aws]` with its secret, checked by itself and against the other settings.
 fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> {
     let Some(mut aws) = file.aws.take() else {
         return match flags.secret {

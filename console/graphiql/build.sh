@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes graphiql.js.gz and graphiql.css.gz anew from the packages of the npm registry, all under the MIT licence. They are kept in the
-# repository so that neither building nor running Jobcast needs Node or a network.
+# Builds graphiql.js.gz and graphiql.css.gz from the packages of the npm registry, all under the MIT
+# licence. They are kept in the repository, so that neither building nor running Jobcast needs Node
+# or a network.
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)

@@ -1,34 +1,38 @@
-//! `approval`: somebody is asked, the job waits, and the answer decides. The waiting is the state machine's (a task
-//! token); these functions only say whom the job waits for, and write down the answer.
+//! `approval`: an approver is asked, the job waits, and the answer decides. The state machine does
+//! the waiting (a task token); these functions only report who has to answer, and record the
+//! answer.
 
 use functions::{Failure, Job};
 use serde::{Deserialize, Serialize};
 
-/// The longest subject, in bytes.
+/// Maximum length of a subject in bytes.
 pub const MAX_SUBJECT_BYTES: usize = 512;
 
-/// What is asked, and of whom.
+/// A question and its approver.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
     subject: String,
     approver: String,
-    /// Present when the definition waits for an answer; whoever holds it may answer, so it is neither kept nor shown.
+    /// The task token, present if the definition waits for an answer. A holder of the token may
+    /// answer, so it is neither kept nor shown.
     #[serde(default)]
     task_token: Option<String>,
 }
 
-/// That somebody was asked.
+/// The record of a question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Requested {
-    /// Who was asked.
+    /// The approver.
     pub asked: String,
 }
 
-/// Asks: the job's message says who is to answer what. This is the place to send a mail or a chat message.
+/// Asks the approver: the job's message says who has to answer what. A real function would send a
+/// mail or a chat message here.
 ///
 /// # Errors
-/// `InvalidInput` for an empty or over-long subject, an empty approver, or a definition that does not wait.
+/// `InvalidInput` for an empty or overlong subject, an empty approver, or a definition that does
+/// not wait.
 pub async fn request(request: Request, job: Job) -> Result<Requested, Failure> {
     let invalid = |message: String| Failure::new("InvalidInput", message);
     let (subject, approver) = (request.subject.trim(), request.approver.trim());
@@ -54,7 +58,7 @@ pub async fn request(request: Request, job: Job) -> Result<Requested, Failure> {
     })
 }
 
-/// The question with its answer, as `resumeJob` gave it.
+/// The question with its answer, as `resumeJob` received it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Answered {
     subject: String,
@@ -72,20 +76,20 @@ struct Answer {
 /// The record of a decision: the job's result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Decision {
-    /// What was asked.
+    /// The question.
     pub subject: String,
-    /// Who was asked.
+    /// The approver.
     pub approver: String,
     /// Always true: a rejection is the error `Rejected`.
     pub approved: bool,
-    /// What the approver had to say.
+    /// The approver's comment.
     pub comment: Option<String>,
 }
 
-/// Writes down the answer.
+/// Records the answer.
 ///
 /// # Errors
-/// `Rejected`, with the approver's words, when the answer is no.
+/// `Rejected`, with the approver's comment, if the answer is no.
 pub async fn finish(answered: Answered, job: Job) -> Result<Decision, Failure> {
     let Answered {
         subject,

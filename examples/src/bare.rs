@@ -1,5 +1,6 @@
-//! A function with nothing between it and the Lambda Runtime API: one blocking connection, no library. The benchmark's measure of what a
-//! step costs the service, and of how little a runtime client needs to be.
+//! A function without a library between it and the Lambda Runtime API: one blocking connection. The
+//! benchmark uses it to measure the service's cost of a step. It also shows how small a runtime
+//! client can be.
 
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,12 +10,13 @@ use functions::lambda_runtime::Error;
 
 use crate::noop::Counter;
 
-/// The longest line of a response's head, in bytes.
+/// Maximum length of a line in a response's head, in bytes.
 const HEAD_LINE_BYTES: u64 = 8 * 1024;
-/// The largest event, in bytes (AWS Lambda, "Quotas": invocation payload).
+/// Maximum size of an event in bytes (AWS Lambda, "Quotas": invocation payload).
 const EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// Answers `{"n": n}` with `{"n": n + 1}` until the host goes away (AWS Lambda, "Using the Lambda runtime API").
+/// Answers `{"n": n}` with `{"n": n + 1}` until the host ends (AWS Lambda, "Using the Lambda
+/// runtime API").
 ///
 /// # Errors
 /// A missing `AWS_LAMBDA_RUNTIME_API`, or the end of the Runtime API.
@@ -22,7 +24,7 @@ pub fn run() -> Result<Infallible, Error> {
     const VARIABLE: &str = "AWS_LAMBDA_RUNTIME_API";
     let address = std::env::var(VARIABLE).map_err(|error| format!("{VARIABLE}: {error}"))?;
     let address = address.strip_prefix("http://").unwrap_or(&address);
-    // A process that attaches to a running service finds its function under a path.
+    // The address of a running service contains a path for each function.
     let (address, path) = match address.split_once('/') {
         Some((address, path)) => (address, format!("/{path}")),
         None => (address, String::new()),
@@ -55,7 +57,7 @@ pub fn run() -> Result<Infallible, Error> {
 
 struct Connection(BufReader<TcpStream>);
 
-/// What the benchmark needs of a response.
+/// The parts of a response that the benchmark needs.
 struct Response {
     id: Option<String>,
     body: Vec<u8>,
@@ -68,7 +70,7 @@ impl Connection {
         Ok(Connection(BufReader::new(stream)))
     }
 
-    /// Sends `request`, which is empty afterwards, and waits for the response.
+    /// Sends `request`, empties it, and waits for the response.
     fn exchange(&mut self, request: &mut Vec<u8>) -> Result<Response, Error> {
         self.0.get_mut().write_all(request)?;
         request.clear();

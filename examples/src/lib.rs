@@ -1,14 +1,14 @@
-//! The sample job types as Lambda functions: what a user's own functions may look like. They know Jobcast only through
+//! The sample job types as Lambda functions, as models for your own functions. They depend only on
 //! the crate `functions`, and run unchanged under `jobcast serve` and on AWS Lambda.
 //!
-//! | job type | functions | what it shows |
+//! | job type | functions | shows |
 //! |---|---|---|
 //! | `thumbnails` | [`thumbnails`]: inspect, resize, assemble | Choice, Map, real pictures, errors with a name |
 //! | `csv-report` | [`csv_report`]: analyze, chart | a file of any size in bounded memory, progress by bytes, Catch |
 //! | `approval` | [`approval`]: request, finish | a person answers a waiting task |
-//! | (benchmark) | [`noop`], [`bare`] | what a step costs that does nothing, with a library and without |
+//! | (benchmark) | [`noop`], [`bare`] | the cost of an empty step, with a library and without |
 //!
-//! The definitions stand in `state-machines/`, inputs to try in `examples/samples/`.
+//! The definitions are in `state-machines/`, inputs to try in `examples/samples/`.
 
 #![cfg_attr(
     test,
@@ -60,10 +60,12 @@ pub async fn run(name: &str) -> Result<(), Error> {
     }
 }
 
-/// The variable with the addresses, between commas, that the samples read besides the files of the job's server.
+/// The variable with addresses that the samples read in addition to the files of the job's server,
+/// separated by commas.
 pub const PLACES: &str = "JOBCAST_SAMPLE_ADDRESSES";
 
-/// Opens a file that whoever submitted the job named: the server's own, or one at an address of [`PLACES`].
+/// Opens a file that the submitter of the job named: one of the server's own, or one at an address
+/// of [`PLACES`].
 async fn open(job: &functions::Job, url: &str) -> Result<functions::Download, functions::Failure> {
     static ALLOWED: std::sync::OnceLock<functions::Places> = std::sync::OnceLock::new();
     let allowed = match ALLOWED.get() {
@@ -76,7 +78,7 @@ async fn open(job: &functions::Job, url: &str) -> Result<functions::Download, fu
     Ok(job.download_from(url, allowed).await?)
 }
 
-/// Runs work that computes for long on a thread of its own, so that progress goes out meanwhile.
+/// Runs a long computation on a separate thread, so that progress is reported meanwhile.
 async fn compute<T, F>(work: F) -> Result<T, functions::Failure>
 where
     T: Send + 'static,
@@ -85,7 +87,7 @@ where
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(ended) => match ended.try_into_panic() {
-            // The wrapper around the handler makes an answer of it.
+            // The wrapper around the handler turns the panic into an error.
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(cancelled) => Err(functions::Failure::new("Cancelled", cancelled.to_string())),
         },

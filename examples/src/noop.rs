@@ -1,4 +1,4 @@
-//! A step that does nothing: the benchmark's measure of what a step costs by itself.
+//! A step that does nothing. The benchmark uses it to measure the cost of a step.
 
 use functions::{Failure, Job};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A number that counts the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counter {
-    /// How many steps there were.
+    /// Number of steps so far.
     #[serde(default)]
     pub n: u64,
 }

@@ -1,4 +1,4 @@
-//! An intrinsic function: see `fuzzing` in the tests of `asl`, which says what must hold.
+//! An intrinsic function. `fuzzing` in the tests of `asl` has the properties that must hold.
 #![no_main]
 #![allow(dead_code, reason = "each target takes one check out of the tests' modules")]
 

@@ -1,4 +1,4 @@
-//! A JSONata expression: see `fuzzing` in the tests of `asl`, which says what must hold.
+//! A JSONata expression. `fuzzing` in the tests of `asl` has the properties that must hold.
 #![no_main]
 #![allow(dead_code, reason = "each target takes one check out of the tests' modules")]
 

@@ -1,4 +1,5 @@
-//! A JSONPath in every kind of field: see `fuzzing` in the tests of `asl`, which says what must hold.
+//! A JSONPath in every kind of field. `fuzzing` in the tests of `asl` has the properties that must
+//! hold.
 #![no_main]
 #![allow(dead_code, reason = "each target takes one check out of the tests' modules")]
 

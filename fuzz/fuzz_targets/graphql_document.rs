@@ -1,4 +1,4 @@
-//! A GraphQL document through its bounds and rules: no panic, no deep recursion, and errors that are short.
+//! A GraphQL document through its limits and rules: no panic, no deep recursion, and short errors.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {

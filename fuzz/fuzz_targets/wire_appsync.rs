@@ -1,4 +1,5 @@
-//! A conversation in AppSync's protocol or the older one: a line for each step. See `fuzzing` in the tests of `wire`, which says what must hold.
+//! A conversation in AppSync's protocol or the legacy one, with one line for each step. `fuzzing`
+//! in the tests of `wire` has the properties that must hold.
 #![no_main]
 #![allow(dead_code, reason = "each target takes one check out of the tests' module")]
 

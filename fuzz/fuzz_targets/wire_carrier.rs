@@ -1,4 +1,5 @@
-//! What carries AppSync's credentials. See `fuzzing` in the tests of `wire`, which says what must hold.
+//! A carrier of AppSync's credentials. `fuzzing` in the tests of `wire` has the properties that
+//! must hold.
 #![no_main]
 #![allow(dead_code, reason = "each target takes one check out of the tests' module")]
 

@@ -1,4 +1,5 @@
-//! Frames of a WebSocket in three pieces. See `fuzzing` in the tests of `wire`, which says what must hold.
+//! Frames of a WebSocket in three pieces. `fuzzing` in the tests of `wire` has the properties that
+//! must hold.
 #![no_main]
 #![allow(dead_code, reason = "each target takes one check out of the tests' module")]
 

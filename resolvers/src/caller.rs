@@ -1,47 +1,49 @@
-//! Who asks, and what that allows. Deny by default: every use case names the right it needs.
+//! The caller and its rights. Everything is denied by default: every use case names the right that
+//! it needs.
 
 use job::{Filter, Job, JobId, filter::Condition};
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
 
-/// What a caller may do. Roles add up.
+/// A role of a caller. Roles add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Reads the jobs that it owns.
     Viewer,
-    /// Submits jobs, and cancels, retries and answers its own.
+    /// Submits jobs, and cancels, retries and answers its own jobs.
     Submitter,
-    /// Reads, cancels, retries and answers everybody's jobs.
+    /// Reads, cancels, retries and answers the jobs of all owners.
     Operator,
-    /// Everything but publishing.
+    /// All rights except publishing.
     Admin,
-    /// Publishes changes and reports progress: the stream's and the functions' role on AWS (`@aws_iam`).
+    /// Publishes changes and reports progress: the role of the stream and of the functions on AWS
+    /// (`@aws_iam`).
     Publisher,
 }
 
 /// A caller, after authentication.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// Its name: the owner of what it submits.
+    /// Its name: the owner of the jobs that it submits.
     pub subject: String,
-    /// What it may do.
+    /// Its rights.
     pub rights: Rights,
 }
 
-/// Where a caller's rights come from.
+/// The source of a caller's rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rights {
     /// Roles, given by the configuration or by claims.
     Roles(Vec<Role>),
     /// A watch token: reads one job.
     Watch(JobId),
-    /// A report token: reports on one job in one attempt, and uploads files for it.
+    /// A report token: reports on one job in one attempt, and uploads files for that job.
     Report {
         /// The job.
         job: JobId,
-        /// The attempt; the token is stale in the next one.
+        /// The attempt. The token is stale in the next one.
         attempt: u32,
     },
 }
@@ -67,7 +69,7 @@ impl Caller {
         }
     }
 
-    /// Whether it sees everybody's jobs.
+    /// Whether it sees the jobs of all owners.
     pub fn sees_all(&self) -> bool {
         self.has(&[Role::Operator, Role::Admin, Role::Publisher])
     }
@@ -90,7 +92,7 @@ impl Caller {
         ])
     }
 
-    /// What a list of this caller is narrowed to.
+    /// The filter of a list, narrowed to the jobs that this caller may see.
     ///
     /// # Errors
     /// [`Error::Unauthorized`] for a caller that may not list.
@@ -106,7 +108,8 @@ impl Caller {
         Ok(filter)
     }
 
-    /// The part of a caller that decides what it sees of a job that it may see: the same text, the same payload.
+    /// The part of a caller that decides what it sees of a job. Callers with the same text get the
+    /// same payload.
     pub fn visible_scope(&self) -> &'static str {
         match self.rights {
             Rights::Roles(_) => "roles",
@@ -120,7 +123,7 @@ impl Caller {
     }
 
     /// Whether it may cancel, retry or answer this job.
-    pub(crate) fn may_steer(&self, job: &Job) -> Result<(), Error> {
+    pub(crate) fn may_control(&self, job: &Job) -> Result<(), Error> {
         if job.owner == self.subject && self.has(&[Role::Submitter]) {
             return Ok(());
         }
@@ -134,7 +137,7 @@ impl Caller {
         }
     }
 
-    /// The attempt for which it may report on the job: `None` stands for any.
+    /// The attempt for which it may report on the job; `None` means any attempt.
     pub(crate) fn may_report(&self, id: JobId) -> Result<Option<u32>, Error> {
         match self.rights {
             Rights::Report { job, attempt } if job == id => Ok(Some(attempt)),
@@ -148,7 +151,7 @@ impl Caller {
         }
     }
 
-    /// Whether it may look at how the service does.
+    /// Whether it may read the service's metrics and health.
     pub fn may_operate(&self) -> bool {
         self.has(&[Role::Operator, Role::Admin])
     }

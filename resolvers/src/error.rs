@@ -1,4 +1,4 @@
-//! What can go wrong in a use case. One variant per thing that a caller can do differently; `Display` is safe to show.
+//! Errors of use cases. There is one variant per reaction of a caller; `Display` is safe to show.
 
 use job::change::Refused;
 use job::id::InvalidJobId;
@@ -8,37 +8,37 @@ use crate::store::StoreError;
 use crate::token::TokenError;
 use crate::workflow::WorkflowError;
 
-/// Why a use case was not carried out. Nothing was changed.
+/// Why a use case failed. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The caller may not do this.
     #[error("not authorized to {0}")]
     Unauthorized(&'static str),
-    /// A token of ours is wrong.
+    /// A token of this server is invalid.
     #[error(transparent)]
     Token(#[from] TokenError),
     /// There is no such job, or the caller may not see it.
     #[error(
-        "there is no job {0}: it never existed, it has expired, or it belongs to somebody else"
+        "there is no job {0}: it never existed, it has expired, or it belongs to another owner"
     )]
     NotFound(JobId),
-    /// Not a job id at all.
+    /// The text is not a job id.
     #[error(transparent)]
     InvalidId(#[from] InvalidJobId),
     /// No state machine has this name.
     #[error("there is no job type `{name}`; known are: {known}")]
     UnknownType {
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// The names there are.
+        /// The existing names.
         known: String,
     },
-    /// An argument is not what it must be.
+    /// An argument is invalid.
     #[error("{argument}: {reason}")]
     BadInput {
         /// The argument.
         argument: &'static str,
-        /// What is wrong with it and what it must be.
+        /// The error and the valid values.
         reason: String,
     },
     /// The input does not fit the job type's schema.
@@ -49,13 +49,13 @@ pub enum Error {
         /// Every problem, with its JSON pointer.
         problems: Vec<String>,
     },
-    /// Something is over its limit.
+    /// A value is over its limit.
     #[error(transparent)]
     OverLimit(#[from] OverLimit),
     /// The rules do not allow it in the job's status.
     #[error(transparent)]
     Refused(Refused),
-    /// The request token stands for another submission.
+    /// The request token belongs to another submission.
     #[error("{0}")]
     IdempotencyConflict(String),
     /// No task of the job waits in this step.
@@ -68,12 +68,12 @@ pub enum Error {
         /// The step.
         step: String,
     },
-    /// It may work later.
+    /// A service is temporarily unavailable.
     #[error("{what} is not available: {reason}")]
     Unavailable {
-        /// What is not available.
+        /// The unavailable service.
         what: &'static str,
-        /// What is wrong.
+        /// The reason.
         reason: String,
         /// The cause, for the log.
         #[source]

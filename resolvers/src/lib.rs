@@ -1,9 +1,10 @@
-//! What may be done to a job: the use cases, the two ports they need, and the adapters of the ports.
+//! The rules for jobs in use: the use cases, the two ports that they need, and the adapters of the
+//! ports.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`jobs`] | [`Resolvers`]: the use cases, one function per GraphQL field |
-//! | [`caller`] | who asks, and what that allows |
+//! | [`caller`] | the caller and its rights |
 //! | [`token`] | the tokens of a job's functions and watchers |
 //! | [`files`] | signed addresses for files |
 //! | [`store`] | the port [`store::JobStore`] and its adapters |

@@ -1,6 +1,7 @@
-//! Tokens of our own making: what a job's functions and its watchers show. Signed with HMAC-SHA-256, not stored anywhere.
+//! Tokens that this server issues to a job's functions and its watchers. They are signed with
+//! HMAC-SHA-256 and not stored anywhere.
 //!
-//! A token is `jc1.` + base64url(claims) + `.` + base64url(signature over what stands before it).
+//! A token is `jc1.` + base64url(claims) + `.` + base64url(signature over the text before it).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +16,7 @@ use subtle::ConstantTimeEq;
 
 use crate::caller::{Caller, Rights};
 
-/// What every token begins with; the 1 is the version of the format.
+/// The beginning of every token; the 1 is the version of the format.
 pub const PREFIX: &str = "jc1.";
 
 /// The server's secret. All nodes of one service share it.
@@ -33,10 +34,10 @@ impl fmt::Debug for Signer {
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// Not one of ours.
+    /// This server has not issued it.
     #[error("the token is not valid: it is not one of this server's, or it was changed")]
     Invalid,
-    /// Its time is over.
+    /// It has expired.
     #[error("the token has expired: ask for a new one")]
     Expired,
 }
@@ -47,7 +48,7 @@ impl Signer {
         Signer { key }
     }
 
-    /// The signature of a text, base64url.
+    /// The signature of a text, in base64url.
     pub fn sign(&self, text: &str) -> String {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes a key of any length");
@@ -55,7 +56,7 @@ impl Signer {
         URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
     }
 
-    /// Whether `signature` is the signature of `text`; in constant time.
+    /// Whether `signature` is the signature of `text`. Takes constant time.
     pub fn verify(&self, text: &str, signature: &str) -> bool {
         self.sign(text)
             .as_bytes()
@@ -76,14 +77,15 @@ impl Signer {
         self.token(&format!("watch:{job}:0:{}", expires_at.as_millis()))
     }
 
-    /// The same, and it says whose job that is: see [`Signer::owner_in`].
+    /// A token that may read one job and contains its owner: see [`Signer::owner_in`].
     pub fn watch_token_of(&self, job: JobId, owner: &str, expires_at: Time) -> String {
         let (owner, ends) = (URL_SAFE_NO_PAD.encode(owner), expires_at.as_millis());
         self.token(&format!("watch:{job}:0:{ends}:{owner}"))
     }
 
-    /// The owner of the job that a watch token reads, when the token says it: those who watch by somebody's tokens are counted with
-    /// that owner, however many tokens there are. For a token that [`Signer::caller`] has accepted.
+    /// The owner of the job of a watch token, if the token contains it. All clients with tokens of
+    /// one owner are counted together with that owner. Only for a token that [`Signer::caller`] has
+    /// accepted.
     pub fn owner_in(&self, token: &str) -> Option<String> {
         let (signed, _) = token.strip_prefix(PREFIX)?.rsplit_once('.')?;
         let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(signed).ok()?).ok()?;
@@ -97,7 +99,7 @@ impl Signer {
         format!("{signed}.{signature}")
     }
 
-    /// The caller that a token stands for, and until when.
+    /// The caller of a token, and when the token expires.
     ///
     /// # Errors
     /// [`TokenError`].
@@ -114,7 +116,7 @@ impl Signer {
         Ok((Caller { subject, rights }, expires_at))
     }
 
-    /// What a token of ours gives, and until when, whether or not that is over.
+    /// The rights of a token of this server, and when it expires, even if it has expired.
     fn claims(&self, token: &str) -> Result<(Rights, Time), TokenError> {
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Invalid)?;
         if !self.verify(signed, signature) {
@@ -140,7 +142,8 @@ impl Signer {
     }
 }
 
-/// The job of an execution, and the attempt that it was started for: an execution is named `JOB` or `JOB-ATTEMPT`.
+/// The job of an execution, and the attempt for which it was started. An execution is named `JOB`
+/// or `JOB-ATTEMPT`.
 pub(crate) fn first_attempt(execution: &str) -> Option<(JobId, u32)> {
     let job = execution.get(..36)?.parse().ok()?;
     match execution.get(36..)?.strip_prefix('-') {
@@ -149,8 +152,9 @@ pub(crate) fn first_attempt(execution: &str) -> Option<(JobId, u32)> {
     }
 }
 
-/// Renews the report tokens in what a redriven execution hands to its tasks. A redriven execution keeps its first input, and the
-/// token in that is of an attempt that has ended.
+/// Replaces the report tokens in the payloads that a redriven execution passes to its tasks. A
+/// redriven execution keeps its first input, and the token in that input belongs to an attempt that
+/// has ended.
 #[derive(Clone, Debug)]
 pub struct Renewal {
     signer: Signer,
@@ -158,7 +162,7 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// The new tokens are signed with `signer` and live for `life_millis`.
+    /// The new tokens are signed with `signer` and valid for `life_millis`.
     pub fn new(signer: Signer, life_millis: i64) -> Renewal {
         Renewal {
             signer,
@@ -166,8 +170,9 @@ impl Renewal {
         }
     }
 
-    /// The payload of a task with a token of the current attempt in the place of each report token of an earlier attempt of the same
-    /// job. Each redrive is an attempt. `None`: there is none.
+    /// The payload of a task, in which each report token of an earlier attempt of the same job is
+    /// replaced by a token of the current attempt. Each redrive is an attempt. `None` if there is
+    /// no such token.
     pub fn renewed(
         &self,
         execution: &str,
@@ -195,22 +200,22 @@ impl Renewal {
     }
 }
 
-/// What stands in the place of a hidden token.
+/// The replacement of a hidden token.
 pub const HIDDEN: &str = "hidden";
 
-/// The text without the tokens that stand in it. The input of an execution carries the job's report token, and so may whatever comes of it:
-/// who may only read must not find it there.
+/// The text without tokens. The input of an execution contains the job's report token, and so may
+/// everything derived from it. A caller that may only read must not see the token.
 pub fn hide(text: &str) -> Cow<'_, str> {
     replaced(text, |_| Some(HIDDEN.into()))
 }
 
-/// The text with something else in the place of each token for which `by` gives something.
+/// The text in which each token for which `by` returns a replacement is replaced.
 fn replaced<'a>(
     text: &'a str,
     mut by: impl FnMut(&str) -> Option<Cow<'static, str>>,
 ) -> Cow<'a, str> {
     let mut shown = String::new();
-    // Up to here the text is in `shown`.
+    // Up to here the text is already in `shown`.
     let mut copied = 0;
     let mut from = 0;
     while let Some(found) = text[from..].find(PREFIX) {
@@ -232,7 +237,7 @@ fn replaced<'a>(
     shown.into()
 }
 
-/// How long the token is with which the text begins; 0 when it is none.
+/// Length of the token at the beginning of the text; 0 if there is none.
 fn token_bytes(text: &str) -> usize {
     let word = |text: &str| {
         let other = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
@@ -259,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_hidden_and_nothing_else_is() {
+    fn only_tokens_are_hidden() {
         let job = JobId::new(Time::from_millis(1), 1);
         let token = Signer::new([7; 32]).report_token(job, 1, Time::from_millis(9));
         for (text, shown) in [
@@ -300,7 +305,7 @@ mod tests {
             let second = signer.report_token(job, attempt, Time::from_millis(1_500));
             let renewed = renewal.renewed(&execution, redrives, &payload, now);
             assert_eq!(renewed.as_deref(), Some(&*payload.replace(&first, &second)));
-            // Once more: a payload that was renewed is not renewed again.
+            // A payload is renewed only once.
             let again = renewal.renewed(&execution, redrives, &renewed.unwrap(), now);
             assert_eq!(again, None);
         }
@@ -311,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_stands_for_its_caller_until_it_expires_or_is_changed() {
+    fn a_token_gives_its_caller_until_it_expires_or_is_changed() {
         let signer = Signer::new([7; 32]);
         let (now, later) = (Time::from_millis(1_000), Time::from_millis(2_000));
         let job = JobId::new(now, 1);

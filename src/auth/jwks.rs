@@ -224,7 +224,7 @@ fn http() -> reqwest::Client {
     // A machine without any root certificate still reads keys at a loopback address.
     builder().build().unwrap_or_else(|_| {
         let built = builder().tls_certs_only([]).build();
-        built.expect("a client without certificates of the system needs nothing")
+        built.expect("a client without the system's certificates has no other source of failure")
     })
 }
 

@@ -1,4 +1,4 @@
-//! A running job on a terminal: a bar for the whole and one for each step, redrawn as news comes.
+//! A running job on a terminal: a bar for the job and one for each step, redrawn at each event.
 
 use std::time::Duration;
 
@@ -13,23 +13,24 @@ use super::job::{Look, Seen, items, millis, step_millis};
 use super::output::{columns, duration};
 use super::text::{BOLD, DIM, PLAIN, RED, Text, YELLOW, padded, paint, shorten, width};
 
-/// How often the sign of life turns.
+/// Interval between two pictures of the spinner.
 const TICK: Duration = Duration::from_millis(120);
-/// Its pictures; the last one is that of a bar that stands still.
+/// The spinner's pictures. The last one is shown when the bar no longer moves.
 const TICKS: &str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ";
-/// Characters of a bar, and what they are made of.
+/// Width of a bar in characters.
 const BAR: usize = 24;
 const FILLED: &str = "━╸─";
-/// Columns at the end of a line that stay free, so that the `^C` of the terminal does not begin another one.
+/// Columns at the end of a line that stay free, so that the `^C` of the terminal does not begin
+/// another line.
 const MARGIN: usize = 4;
-/// Columns that the words keep when the bar is made narrower.
+/// Minimum columns for the words when the bar is narrowed.
 const LEAST_WORDS: usize = 10;
-/// A bar of fewer characters says nothing.
+/// Minimum width of a bar; a narrower one is not shown.
 const LEAST_BAR: usize = 4;
-/// What a line has besides its name, its bar and its words: the mark, and the share done.
+/// Columns of a line besides its name, its bar and its words: the mark, and the percentage.
 const FIXED: usize = 2 + " 100%".len();
 
-/// What stands before a step.
+/// Indentation of a step.
 const INDENT: &str = "  ";
 
 /// Texts, each in its style.
@@ -49,12 +50,13 @@ pub(super) struct Bars {
 }
 
 impl Bars {
-    /// For one job, whose steps stay on the screen.
+    /// Bars for one job, whose steps stay on the screen.
     pub(super) fn new() -> Bars {
         Bars::within(&MultiProgress::new(), None, 0, false)
     }
 
-    /// For one of several jobs: titles as wide as `width`, and steps only while the job runs.
+    /// Bars for one of several jobs: titles are padded to `width`, and steps are shown only while
+    /// the job runs.
     pub(super) fn among(multi: &MultiProgress, title: &str, width: usize) -> Bars {
         Bars::within(multi, Some(title.to_owned()), width, true)
     }
@@ -86,7 +88,7 @@ impl Bars {
         self.whole.set_prefix(self.titled(&job.job_type));
         self.turn(job.status);
         self.whole.set_position(job.progress.into());
-        self.tell(whole_words(job));
+        self.set_words(whole_words(job));
         let shows_steps = !self.brief || matches!(job.status, Status::Running | Status::Waiting);
         let steps = if shows_steps { &*job.steps } else { &[] };
         while self.steps.len() > steps.len() {
@@ -110,7 +112,7 @@ impl Bars {
         }
     }
 
-    /// Looks as this status does.
+    /// Sets the style of this status.
     fn turn(&self, status: Status) {
         let moves = !status.is_terminal() && status != Status::Queued;
         let mark = if moves { "{spinner}" } else { status.mark() };
@@ -134,11 +136,11 @@ impl Bars {
         shown(&paint(BOLD, padded(&shorten(title, width), width)))
     }
 
-    fn tell(&self, words: Words) {
+    fn set_words(&self, words: Words) {
         self.whole.set_message(fit(words, self.layout().words));
     }
 
-    /// How the columns of the terminal are shared out.
+    /// The widths of the parts of a line on this terminal.
     fn layout(&self) -> Layout {
         columns().map_or(
             Layout {
@@ -151,7 +153,7 @@ impl Bars {
     }
 }
 
-/// Columns of the parts of a line.
+/// Widths of the parts of a line, in columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Layout {
     name: usize,
@@ -160,8 +162,8 @@ struct Layout {
 }
 
 impl Layout {
-    /// On a terminal of so many columns, for names of at most this width: the words become shorter first, then the bar goes, then names are
-    /// cut.
+    /// The widths on a terminal of `columns` columns, for names of at most `width`. The words are
+    /// shortened first, then the bar is left out, then names are cut.
     fn of(columns: usize, width: usize) -> Layout {
         let room = columns.saturating_sub(MARGIN + FIXED);
         let name = width.min(room).max(1);
@@ -175,7 +177,7 @@ impl Layout {
 }
 
 impl Drop for Bars {
-    /// Leaves everything on the screen as it is, and the cursor below it.
+    /// Keeps everything on the screen, and moves the cursor below it.
     fn drop(&mut self) {
         self.whole.disable_steady_tick();
         for bar in [&self.whole].into_iter().chain(&self.steps) {
@@ -192,15 +194,15 @@ impl Show for Bars {
 
     fn lost(&mut self, why: &CliError) {
         let reason = why.brief();
-        self.tell(vec![(
+        self.set_words(vec![(
             YELLOW,
             format!("out of date, connecting again: {reason}"),
         )]);
     }
 
     fn back(&mut self) {
-        // When nothing happened meanwhile, no event says how the job is.
-        self.tell(self.last.as_ref().map(whole_words).unwrap_or_default());
+        // If nothing happened meanwhile, no event would restore the job's words.
+        self.set_words(self.last.as_ref().map(whole_words).unwrap_or_default());
     }
 }
 
@@ -259,7 +261,7 @@ fn step_words(step: &Step) -> Words {
     words
 }
 
-/// As much of the words as there is room for.
+/// The words, cut to `room` columns.
 fn fit(words: Words, mut room: usize) -> String {
     let mut text = Text::default();
     for (at, (style, word)) in words.into_iter().enumerate() {
@@ -276,7 +278,7 @@ fn fit(words: Words, mut room: usize) -> String {
     shown(&text)
 }
 
-/// Without colours where there must be none.
+/// The text, without colours if they are disabled.
 fn shown(text: &Text) -> String {
     match AutoStream::choice(&std::io::stderr()) {
         ColorChoice::Never => text.unstyled(),
@@ -312,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_cut_to_their_room() {
+    fn words_are_cut_to_the_width() {
         let words = || {
             vec![
                 (RED, "東京東京".to_owned()),

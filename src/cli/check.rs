@@ -1,4 +1,5 @@
-//! `types --check`: every problem of a directory of state machines, as `serve` would find them, and the warnings too. It needs no server.
+//! `types --check`: reports every problem and warning of a directory of state machines, as `serve`
+//! does. It needs no server.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use super::text::{BOLD, DIM, GREEN, RED, YELLOW, paint, text};
 pub(super) fn check(directory: &Path, json: bool) -> Result<Outcome, CliError> {
     if !directory.is_dir() {
         return Err(CliError::Usage(format!(
-            "{} is no directory: --check takes the directory of the NAME.asl.json files",
+            "{} is not a directory: --check takes the directory of the NAME.asl.json files",
             directory.display()
         )));
     }

@@ -1,4 +1,4 @@
-//! GraphQL over HTTP to a Jobcast server. It asks again only where asking twice does no harm.
+//! GraphQL over HTTP to a Jobcast server. A request is repeated only if a repeat is safe.
 
 use std::time::Duration;
 
@@ -11,18 +11,18 @@ use serde_json::{Value, json};
 
 use super::error::CliError;
 
-/// A server that does not take a connection so long is not there.
+/// Time allowed for the server to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// An answer stalls no longer than this.
+/// Time after which a response without any progress fails.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Times that one request is sent, at most.
+/// Maximum number of times that one request is sent.
 const TRIES: u32 = 5;
-/// The wait after the first try; it doubles.
+/// Delay after the first try. It doubles for each further try.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// Characters of an answer of somebody else's that are shown.
+/// Maximum number of characters that are shown of a response that is not Jobcast's.
 const SHOWN_CHARACTERS: usize = 120;
 
-/// Where the server is, and who asks.
+/// The server's address and the caller's credentials.
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub(super) struct Server {
@@ -35,7 +35,7 @@ pub(super) struct Server {
         hide_env_values = true
     )]
     url: String,
-    /// API key, or a watch token; better in the variable, where other users of the machine do not see it
+    /// API key, or a watch token. The variable is safer: other users of the machine cannot see it
     #[arg(
         long,
         env = "JOBCAST_API_KEY",
@@ -43,14 +43,14 @@ pub(super) struct Server {
         hide_env_values = true
     )]
     api_key: Option<String>,
-    /// Prints JSON for scripts: one document a line
+    /// Prints JSON for scripts: one document per line
     #[arg(long, help_heading = None)]
     pub(super) json: bool,
 }
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Not the key.
+        // The key is left out.
         f.debug_struct("Server")
             .field("url", &self.url)
             .field("json", &self.json)
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// A server that needs no key.
+    /// A server that requires no key.
     pub(super) fn at(url: String, json: bool) -> Server {
         Server {
             url,
@@ -68,7 +68,7 @@ impl Server {
         }
     }
 
-    /// A client for it; nothing is sent yet.
+    /// A client for it. Nothing is sent yet.
     pub(super) fn client(&self) -> Result<Client, CliError> {
         Client::new(&self.url, self.api_key.clone())
     }
@@ -91,7 +91,7 @@ impl std::fmt::Debug for Client {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct GraphqlResponse {
     data: Option<Value>,
     #[serde(default)]
     errors: Vec<Problem>,
@@ -115,9 +115,9 @@ impl From<Problem> for CliError {
     }
 }
 
-/// What became of one try.
+/// The outcome of one try.
 enum Try {
-    /// It did not arrive, or nobody answered: it may have been carried out or not.
+    /// The request did not arrive, or no response did: it may or may not have been executed.
     Again(CliError),
     Never(CliError),
 }
@@ -158,18 +158,18 @@ impl Client {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// The same, as it is parsed.
+    /// The server's address as a parsed URL.
     pub(super) fn base(&self) -> &Url {
         &self.base
     }
 
-    /// The address of its real-time door.
+    /// The address for WebSocket connections.
     pub(super) fn socket_url(&self) -> String {
         let rest = self.url().strip_prefix("http").unwrap_or_default();
         format!("ws{rest}/graphql")
     }
 
-    /// The header that says who asks: a token of the server's own, or an API key.
+    /// The header with the credentials: a token that the server issued, or an API key.
     pub(super) fn credentials(&self) -> Option<(HeaderName, HeaderValue)> {
         let key = self.key.as_deref()?;
         let (name, value) = if key.starts_with(PREFIX) {
@@ -183,12 +183,12 @@ impl Client {
         Some((name, value))
     }
 
-    /// Executes a query, or a mutation that may be carried out twice; gives its `data`.
+    /// Executes a query, or a mutation that is safe to repeat, and returns its `data`.
     pub(super) async fn ask(&self, document: &str, variables: Value) -> Result<Value, CliError> {
         self.execute(document, &variables, TRIES).await
     }
 
-    /// Executes a mutation that is sent once, whatever becomes of it.
+    /// Executes a mutation that is sent only once, even if it fails.
     pub(super) async fn ask_once(
         &self,
         document: &str,
@@ -210,7 +210,8 @@ impl Client {
                 Ok(data) => return Ok(data),
                 Err(Try::Never(error)) => return Err(error),
                 Err(Try::Again(error)) if tried >= tries => return Err(error),
-                // That nobody is there at all is told at once: a person forgot to start the server.
+                // If no server listens, the error is returned at once: most likely the server was
+                // not started.
                 Err(Try::Again(error @ CliError::Unreachable { .. })) if tried == 1 => {
                     return Err(error);
                 }
@@ -243,7 +244,7 @@ impl Client {
             .bytes()
             .await
             .map_err(|error| Try::Again(self.broken(&error)))?;
-        let Ok(answer) = serde_json::from_slice::<Answer>(&body) else {
+        let Ok(answer) = serde_json::from_slice::<GraphqlResponse>(&body) else {
             let text = String::from_utf8_lossy(&body);
             let text = super::text::shorten(&text, SHOWN_CHARACTERS);
             let url = self.url().to_owned();
@@ -306,7 +307,7 @@ impl Client {
         }
     }
 
-    /// An answer that is not what the schema promises.
+    /// The error for a response that does not match the schema.
     pub(super) fn unexpected(&self, reason: impl std::fmt::Display) -> CliError {
         CliError::NotJobcast {
             url: self.url().to_owned(),
@@ -315,7 +316,7 @@ impl Client {
     }
 }
 
-/// The deepest cause says what happened; those around it say that something did.
+/// The deepest cause has the details; the errors around it only say that a call failed.
 pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
@@ -325,7 +326,7 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
 }
 
 fn connections() -> reqwest::Client {
-    // A second installation fails, and then the first one is as good.
+    // If another provider is already installed, that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
         outgoing::client()
@@ -333,10 +334,10 @@ fn connections() -> reqwest::Client {
             .read_timeout(STALL_TIMEOUT)
             .user_agent(concat!("jobcast/", env!("CARGO_PKG_VERSION")))
     };
-    // A machine without any root certificate still talks to a server on itself.
+    // A machine without root certificates can still connect to a server on the same machine.
     builder().build().unwrap_or_else(|_| {
         let built = builder().tls_certs_only([]).build();
-        built.expect("a client without certificates of the system needs nothing")
+        built.expect("a client without the system's certificates has no other source of failure")
     })
 }
 
@@ -345,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_of_servers() {
+    fn only_an_http_address_is_a_server() {
         for (text, url, socket) in [
             (
                 "http://127.0.0.1:8080",
@@ -377,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_not_shown() {
+    fn the_key_is_hidden_in_debug_output() {
         let server = Server {
             url: "http://h".into(),
             api_key: Some("secret".into()),

@@ -10,15 +10,17 @@ use super::output::print;
 use crate::config::{Config, Secret, ServeFlags};
 use crate::server::create_table;
 
-/// Creates the DynamoDB table of the configuration, with its indexes, its stream and its time to live
+/// Creates the DynamoDB table of the configuration, with its indexes, its stream and its time to
+/// live
 ///
-/// Waits until the table can be used. It is billed by request; a table that is there already is left as it is, and is an error.
+/// Waits until the table can be used. The table is billed per request. An existing table is not
+/// changed and is an error.
 #[derive(Debug, Args)]
 pub(super) struct CreateTable {
-    /// Configuration file [default: jobcast.toml, when it is there]
+    /// Configuration file [default: jobcast.toml, if it exists]
     #[arg(long, env = "JOBCAST_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What all nodes sign with
+    /// Secret with which all nodes sign
     #[arg(
         long,
         env = "JOBCAST_SECRET",

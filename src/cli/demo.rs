@@ -1,5 +1,6 @@
-//! `demo`: the main job on sample files, from the upload to the result, in one process: a server with a data directory of its own, and a
-//! client that talks to it over HTTP and WebSocket as any other does.
+//! `demo`: runs the sample jobs on sample files, from the upload to the result, in one process: a
+//! server with its own data directory, and a client that connects over HTTP and WebSocket as any
+//! other client does.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,21 +32,22 @@ use super::watch::headline;
 use crate::config::Config;
 use crate::server::{ServeError, serve};
 
-/// Runs the sample job types on sample photographs and a table, and says where the results are
+/// Runs the sample job types on sample photographs and a table, and prints where the results are
 ///
-/// It needs nothing else: a server is started inside, on a free port of this machine. One photograph is damaged; its job is expected to fail.
+/// It needs nothing else: it starts a server in its own process, on a free port of this machine.
+/// One photograph is damaged; its job is expected to fail.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Directory of the database and the files [default: a fresh one among the temporary files]
+    /// Directory of the database and the files [default: a new temporary directory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Goes on serving afterwards, until Ctrl-C
+    /// Keeps the server running afterwards, until Ctrl-C
     #[arg(long)]
     serve: bool,
-    /// Prints each finished job as JSON, one document a line, and nothing else
+    /// Prints only JSON: one document per line for each finished job
     #[arg(long)]
     json: bool,
-    /// What the server inside logs
+    /// Log filter of the server inside
     #[arg(
         long,
         env = "JOBCAST_LOG",
@@ -56,7 +58,7 @@ pub(super) struct Demo {
     log: String,
 }
 
-/// The server inside.
+/// The server inside this process.
 struct Inside {
     address: SocketAddr,
     data: PathBuf,
@@ -78,7 +80,7 @@ impl Demo {
         let inside = Inside::start(config).await?;
         let interrupted = || {
             format!(
-                "interrupted; what there is so far is in {}",
+                "interrupted; the data so far is in {}",
                 inside.data.display()
             )
         };
@@ -127,7 +129,7 @@ impl Demo {
         }
         if !unexpected.is_empty() {
             return Err(CliError::Demo(format!(
-                "the demo did not go as it should: {}; the log says more: jobcast demo --log debug",
+                "the demo failed: {}; the log says more: jobcast demo --log debug",
                 unexpected.join(", ")
             )));
         }
@@ -172,13 +174,13 @@ impl Demo {
 impl Inside {
     async fn start(config: Config) -> Result<Inside, CliError> {
         let (data, stop) = (config.data.clone(), CancellationToken::new());
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let ready = move |addresses| {
-            // Nobody asks any more after Ctrl-C.
-            let _ = tell.send(addresses);
+            // After Ctrl-C the receiver is gone.
+            let _ = sender.send(addresses);
         };
         let serving = tokio::spawn(serve(config, ready, stop.clone()));
-        match told.await {
+        match receiver.await {
             Ok(addresses) => Ok(Inside {
                 address: addresses.public,
                 data,
@@ -204,7 +206,7 @@ async fn joined(serving: JoinHandle<Result<(), ServeError>>) -> Result<(), CliEr
     }
 }
 
-/// As a shell takes it.
+/// The path, quoted for a shell.
 fn quoted(path: &Path) -> String {
     let path = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
@@ -249,7 +251,7 @@ async fn run_one(
     }
 }
 
-/// For scripts, which want the end only.
+/// Shows nothing, for scripts that only need the end.
 struct Silence;
 
 impl super::follow::Show for Silence {
@@ -296,7 +298,7 @@ fn report(inside: &Inside, sample: &Sample, seen: &Seen) {
     }
 }
 
-/// Where the file behind one of the server's addresses is.
+/// The file on disk for an address of the server.
 fn on_disk(inside: &Inside, url: &str) -> Option<PathBuf> {
     let path = url.strip_prefix(&format!("http://{}/files/", inside.address))?;
     let path = path.split('?').next()?;

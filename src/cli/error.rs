@@ -1,4 +1,4 @@
-//! What can go wrong in a command: the message for the person, and the exit status for the script.
+//! The errors of a command: a message for people, and an exit status for scripts.
 
 use std::path::PathBuf;
 
@@ -9,63 +9,63 @@ use crate::server::ServeError;
 
 /// Exit status of a command that failed.
 pub(super) const FAILED: u8 = 1;
-/// Exit status of a command line or configuration that is wrong; clap's own too.
+/// Exit status for an invalid command line or configuration, as clap has it.
 pub(super) const USAGE: u8 = 2;
-/// Exit status after a signal, as shells have it: this and the signal's number.
+/// Base of the exit status after a signal, as in shells: this plus the signal's number.
 pub(super) const SIGNALLED: u8 = 128;
-/// Exit status of a watch whose output nobody reads any more: 128 and the number of SIGPIPE.
+/// Exit status of a watch whose output is closed: 128 plus the number of SIGPIPE.
 pub(super) const BROKEN_PIPE: u8 = 141;
 
-/// Why a command ends without having done what it was asked for.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CliError {
-    /// Flags that are well-formed and still wrong.
+    /// Flags that are well-formed but contradict each other or the input.
     #[error("{0}")]
     Usage(String),
-    /// The configuration.
+    /// The configuration is invalid.
     #[error("{0}")]
     Config(#[from] ConfigError),
-    /// The log filter.
-    #[error("log is `{filter}`, and that is not a filter: {source}")]
+    /// The log filter is invalid.
+    #[error("log is `{filter}`, which is not a valid filter: {source}")]
     Log {
         /// The filter.
         filter: String,
-        /// What is wrong with it.
+        /// The error of the filter.
         source: FilterError,
     },
-    /// The server does not start, or broke.
+    /// The server could not start, or failed.
     #[error("{0}")]
     Serve(#[from] ServeError),
-    /// Nobody answers.
+    /// No server answers.
     #[error(
-        "no server answers at {url}: {reason}\nStart one with `jobcast serve`, or say where it is with --url or JOBCAST_URL"
+        "no server answers at {url}: {reason}\nStart one with `jobcast serve`, or give its address with --url or JOBCAST_URL"
     )]
     Unreachable {
         /// The server's address.
         url: String,
-        /// What the connection said.
+        /// The error of the connection.
         reason: String,
     },
-    /// The server was there and went away.
+    /// The connection was lost.
     #[error("the connection to {url} was lost: {reason}")]
     Lost {
         /// The server's address.
         url: String,
-        /// What the connection said.
+        /// The error of the connection.
         reason: String,
     },
-    /// Somebody else answers.
+    /// The address belongs to another server.
     #[error(
-        "what answers at {url} is not a Jobcast server: {}\nSay where the server is with --url or JOBCAST_URL",
+        "the server at {url} is not a Jobcast server: {}\nGive the address of one with --url or JOBCAST_URL",
         printable(reason)
     )]
     NotJobcast {
         /// The address.
         url: String,
-        /// What came.
+        /// The response that it sent.
         reason: String,
     },
-    /// The server says no.
+    /// The server refused the request.
     #[error("{}{}", printable(message), advice(code))]
     Refused {
         /// The error's code, `errorType`.
@@ -73,21 +73,21 @@ pub(super) enum CliError {
         /// Its message.
         message: String,
     },
-    /// A file cannot be used.
+    /// A file cannot be read.
     #[error("{} cannot be read: {source}", path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the file system.
         source: std::io::Error,
     },
-    /// The demo did not go as it should.
+    /// The demo failed.
     #[error("{0}")]
     Demo(String),
     /// A sample function ended.
     #[error("{0}")]
     Function(functions::lambda_runtime::Error),
-    /// The machine has no thread or file for this process.
+    /// The system refuses a thread or a file to this process.
     #[error("the process cannot run: {0}")]
     Runtime(std::io::Error),
     /// Ctrl-C, or another signal that ends the command.
@@ -95,13 +95,13 @@ pub(super) enum CliError {
     Interrupted {
         /// The signal's number.
         signal: i32,
-        /// What a person should know.
+        /// The message for the user.
         said: String,
     },
 }
 
 impl CliError {
-    /// What happened, in a few words.
+    /// The error in a few words.
     pub(super) fn brief(&self) -> String {
         match self {
             CliError::Unreachable { reason, .. } | CliError::Lost { reason, .. } => reason.clone(),
@@ -121,7 +121,7 @@ impl CliError {
     }
 }
 
-/// What the command line can add to the server's own words.
+/// Advice that the command line adds to the server's message.
 fn advice(code: &str) -> &'static str {
     match code {
         "UnknownJobType" => "\n`jobcast types` lists them with their steps",

@@ -1,6 +1,7 @@
-//! One job, from now to its end, across lost connections: the subscription is opened again after the version that was seen last, and who
-//! looks is told as long as nothing is known. What was shown is not shown again; when the server comes back with an older version, its
-//! store was restored from a backup, and the job is shown as it is there.
+//! Follows one job to its end, across lost connections. After a loss the subscription is opened
+//! again after the version that was seen last, and the output is notified that it may be out of
+//! date. A version is shown once. If the server returns an older version, its store was restored
+//! from a backup, and the job is shown as it is there.
 
 use std::time::Duration;
 
@@ -13,24 +14,24 @@ use super::error::CliError;
 use super::job::{FRAGMENT, Seen};
 use super::socket::{Ended, Said, Subscription};
 
-/// The wait before the second try to come back; it doubles up to [`LONGEST_WAIT`].
+/// Delay before the second try to reconnect. It doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(250);
-/// The longest wait between two tries.
+/// Maximum delay between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A server that is away for longer is given up.
+/// Time after which an unreachable server is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// Who is told.
+/// An output that shows a job.
 pub(super) trait Show {
-    /// The job as it is now; the last one is finished and has its result.
+    /// The current version of the job. The last one is finished and has its result.
     fn job(&mut self, seen: &Seen);
-    /// The connection was lost: what was shown may be out of date.
+    /// The connection was lost: the output may be out of date.
     fn lost(&mut self, why: &CliError);
-    /// It is there again.
+    /// The connection is restored.
     fn back(&mut self);
 }
 
-/// Follows a job to its end; gives it as it is then, with its result.
+/// Follows a job to its end and returns its last version, with its result.
 pub(super) async fn follow(
     client: &Client,
     id: JobId,
@@ -54,7 +55,8 @@ pub(super) async fn follow(
         };
         match ended {
             Ok(true) => return finished(client, id, show).await,
-            // The server had nothing more to say: either the job has ended, or it was made to forget the watch.
+            // The server has completed the subscription: either the job has ended, or the server
+            // dropped the watch.
             Ok(false) => {
                 let seen = read(client, id).await?;
                 if seen.job.status.is_terminal() {
@@ -94,7 +96,8 @@ async fn subscribe(
     Subscription::open(client, &document, json!({ "id": id, "after": after })).await
 }
 
-/// Shows events until the job has ended (`true`), or the server has no more (`false`).
+/// Shows events until the job has ended (`true`) or the server completes the subscription
+/// (`false`).
 async fn events(
     subscription: &mut Subscription,
     client: &Client,
@@ -112,7 +115,8 @@ async fn events(
             continue;
         }
         let seen = Seen::read(json).map_err(|error| Ended::Refused(client.unexpected(error)))?;
-        // The first event may be older than what was seen: then the server has nothing newer.
+        // The first event may be older than the version seen last: then the server has nothing
+        // newer.
         let is_known =
             |after: Version| seen.job.version == after || (has_begun && seen.job.version < after);
         if after.is_some_and(is_known) {

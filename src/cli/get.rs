@@ -1,4 +1,4 @@
-//! `get`: all about one job, once.
+//! `get`: prints one job with everything known about it.
 
 use clap::Args;
 use job::{JobId, Time};
@@ -14,7 +14,7 @@ use super::watch::headline;
 
 /// Prints one job: its steps, its input, its result or its error
 ///
-/// With --json, `input` and `result` are JSON values, not text.
+/// With --json, `input` and `result` are JSON values instead of text.
 #[derive(Debug, Args)]
 pub(super) struct Get {
     /// The job

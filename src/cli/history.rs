@@ -1,4 +1,4 @@
-//! `history`: what happened in a job's execution, in the columns of the console of Step Functions.
+//! `history`: the events of a job's execution, in the columns of the console of Step Functions.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ use super::error::CliError;
 use super::output::{Table, columns, note, print, print_json};
 use super::text::{DIM, GREEN, PLAIN, RED, paint, text};
 
-/// Events that are asked for at a time.
+/// Number of events per request.
 const PAGE: usize = 1_000;
 
-/// Prints what happened in a job's execution, as the console of Step Functions does
+/// Prints the events of a job's execution, as the console of Step Functions does
 ///
-/// With --json, each event as GetExecutionHistory has it.
+/// With --json, each event has the form of GetExecutionHistory.
 #[derive(Debug, Args)]
 pub(super) struct History {
     /// The job
@@ -82,7 +82,7 @@ fn show(events: &[Value], verbose: bool) {
         "ERROR",
     ]);
     let began = millis(events.first());
-    // The state that an event belongs to is the one of the event that led to it.
+    // An event belongs to the same state as the event that led to it.
     let mut states: HashMap<u64, String> = HashMap::new();
     for event in events {
         let details = details(event);
@@ -125,7 +125,7 @@ fn show(events: &[Value], verbose: bool) {
     }
 }
 
-/// The only field of an event that is an object: `taskScheduledEventDetails` and its like.
+/// The only field of an event that is an object, for example `taskScheduledEventDetails`.
 fn details(event: &Value) -> Option<&Value> {
     event.as_object()?.values().find(|value| value.is_object())
 }
@@ -163,7 +163,7 @@ fn error(details: &Value) -> String {
 
 fn millis(event: Option<&Value>) -> i64 {
     let seconds = event.and_then(|event| event["timestamp"].as_f64());
-    // Milliseconds of our time are far below 2^53.
+    // Milliseconds of any current date are far below 2^53.
     seconds.map_or(0, |seconds| (seconds * 1_000.0).round() as i64)
 }
 

@@ -1,4 +1,5 @@
-//! Jobs as the commands ask for them and show them. What a job is stands in the crate `job`, whose JSON has the schema's names.
+//! Jobs as the commands request and show them. The crate `job` defines a job; its JSON has the
+//! schema's names.
 
 use anstyle::Style;
 use job::{Job, Status, Step, StepStatus, Time};
@@ -11,16 +12,16 @@ pub(super) const FRAGMENT: &str = "fragment Job on Job { id type owner status pr
     updatedAt finishedAt expiresAt execution error { name message step } steps { name index type status progress attempt itemsDone \
     itemsTotal startedAt finishedAt error { name message step } } }";
 
-/// A job that came in an answer, with the JSON for scripts.
+/// A job from a response, with the JSON for scripts.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) job: Job,
-    /// As the server sent it, but `input` and `result` are values and no longer text.
+    /// The JSON that the server sent; `input` and `result` are JSON values instead of text.
     pub(super) json: Value,
 }
 
 impl Seen {
-    /// Reads a job of the fields of [`FRAGMENT`], and maybe more.
+    /// Reads a job that has at least the fields of [`FRAGMENT`].
     pub(super) fn read(mut fields: Value) -> Result<Seen, serde_json::Error> {
         let job = serde::Deserialize::deserialize(&fields)?;
         for name in ["input", "result"] {
@@ -33,21 +34,21 @@ impl Seen {
         Ok(Seen { job, json: fields })
     }
 
-    /// The result of a job that succeeded, where it was asked for.
+    /// The result of a job that succeeded, if it was requested.
     pub(super) fn result(&self) -> Option<&Value> {
         self.json.get("result").filter(|value| !value.is_null())
     }
 
-    /// What was submitted, where it was asked for.
+    /// The input, if it was requested.
     pub(super) fn input(&self) -> Option<&Value> {
         self.json.get("input").filter(|value| !value.is_null())
     }
 }
 
-/// How a status looks.
+/// How a status is displayed.
 pub(super) trait Look {
     fn style(self) -> Style;
-    /// One character for it.
+    /// A mark of one character.
     fn mark(self) -> &'static str;
 }
 
@@ -104,12 +105,12 @@ pub(super) fn items(step: &Step) -> Option<String> {
     Some(format!("{}/{total}", step.items_done.unwrap_or(0)))
 }
 
-/// How long a step took, once it ended.
+/// Duration of a finished step.
 pub(super) fn step_millis(step: &Step) -> Option<i64> {
     Some(step.finished_at?.as_millis() - step.started_at?.as_millis())
 }
 
-/// How long a job took from its start, once it ended.
+/// Duration of a finished job, from its start.
 pub(super) fn millis(job: &Job) -> Option<i64> {
     let began = job.started_at.unwrap_or(job.created_at);
     Some(job.finished_at?.as_millis() - began.as_millis())

@@ -1,4 +1,5 @@
-//! A running job where nobody looks at a terminal: a line whenever what it says changes, as text or as JSON.
+//! A running job as lines, for an output that is not a terminal: a line for each visible change, as
+//! text or as JSON.
 
 use job::{Job, StepStatus};
 
@@ -11,7 +12,7 @@ use super::text::{Text, paint, text};
 /// Plain lines.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// Before each line, where several jobs share the output.
+    /// Prefix of each line, if several jobs share the output.
     name: Option<String>,
     last: Text,
 }
@@ -47,7 +48,7 @@ impl Show for Lines {
     }
 }
 
-/// One JSON document a line: the job at each version that comes.
+/// One JSON document per line: the job at each version that is received.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct JsonLines;
 

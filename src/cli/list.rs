@@ -1,4 +1,4 @@
-//! `list`: jobs in a table, page after page.
+//! `list`: jobs in a table, page by page.
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -22,7 +22,7 @@ pub(super) struct List {
     /// Only jobs of this type; may be repeated
     #[arg(long = "type", value_name = "TYPE")]
     job_type: Vec<String>,
-    /// Only jobs with this tag; repeated, with one of them
+    /// Only jobs with this tag; if repeated, with at least one of the tags
     #[arg(long, value_name = "TAG")]
     tag: Vec<String>,
     /// Only jobs of this owner
@@ -31,7 +31,7 @@ pub(super) struct List {
     /// Only jobs submitted at this time or later, such as 2026-11-24T05:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<Time>,
-    /// At most so many jobs
+    /// Maximum number of jobs
     #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// The oldest first
@@ -86,7 +86,7 @@ impl List {
                 jobs.push(Seen::read(item).map_err(|error| client.unexpected(error))?);
             }
             next = page["nextToken"].take();
-            // A page may be short although more follow.
+            // A page may be short although more jobs follow.
             if jobs.len() >= wanted || next.is_null() {
                 break;
             }
@@ -110,7 +110,7 @@ impl List {
 fn table(jobs: &[Seen]) -> Table {
     let mut table = Table::new(&["ID", "TYPE", "STATUS", "DONE", "AGE", "TAGS", "MESSAGE"]);
     for Seen { job, .. } in jobs {
-        let told = match &job.error {
+        let remark = match &job.error {
             Some(error) => format!("{}: {}", error.name, error.message),
             None => job.message.clone().unwrap_or_default(),
         };
@@ -121,7 +121,7 @@ fn table(jobs: &[Seen]) -> Table {
             (PLAIN, format!("{:>3}%", job.progress)),
             (DIM, duration(age(job.created_at))),
             (PLAIN, job.tags.join(",")),
-            (DIM, told),
+            (DIM, remark),
         ]);
     }
     table

@@ -1,18 +1,19 @@
-//! The command line. It reads flags, calls the server as any other client does, and prints; what may be done to a job is decided by the
-//! server. Only `serve`, `demo`, `types --check`, `create-table` and `function` do without one.
+//! The command line. It reads flags, calls the server as any other client does, and prints. The
+//! server decides what may be done to a job. Only `serve`, `demo`, `types --check`, `create-table`
+//! and `function` need no server.
 //!
 //! | file | what |
 //! |---|---|
 //! | `serve` | `serve`, and how a signal stops it |
-//! | `client`, `error` | GraphQL over HTTP, and what can go wrong |
+//! | `client`, `error` | GraphQL over HTTP, and its errors |
 //! | `socket`, `follow` | one job over graphql-transport-ws; the same across lost connections |
-//! | `watch`, `bars`, `lines` | `watch`, and its two ways to show a job that runs |
-//! | `submit`, `upload` | `submit`, and where the address of a file goes |
+//! | `watch`, `bars`, `lines` | `watch`, and its two ways to show a running job |
+//! | `submit`, `upload` | `submit`, and the input's fields for addresses of files |
 //! | `list`, `get`, `steer`, `types`, `history` | the commands of these names; `steer` has `cancel`, `retry`, `resume` |
 //! | `demo`, `samples` | `demo` |
 //! | `create_table` | `create-table`, for `[aws]` |
 //! | `bench` | `bench`: the published figures |
-//! | `job`, `output`, `text` | a job as a client sees it; what is printed; texts that cannot act on a terminal |
+//! | `job`, `output`, `text` | a job as a client sees it; printing; texts that cannot control a terminal |
 //! | `signals`, `terminal` | signals that end a command; the terminal below the bars |
 
 mod bars;
@@ -50,7 +51,8 @@ use crate::colour;
 use crate::config::ServeFlags;
 use error::CliError;
 
-/// A real-time job-status service: submit jobs over GraphQL, run them as Step Functions, watch them live.
+/// A real-time job-status service: submit jobs over GraphQL, run them as Step Functions, watch them
+/// live
 ///
 /// Without a command it serves, as `jobcast serve` does.
 #[derive(Debug, Parser)]
@@ -83,7 +85,7 @@ enum Command {
     History(history::History),
     CreateTable(create_table::CreateTable),
     Bench(bench::BenchArgs),
-    /// Runs one of the sample functions under the Lambda Runtime API; `serve` does it by itself
+    /// Runs one of the sample functions under the Lambda Runtime API; `serve` starts it by itself
     #[command(hide = true)]
     Function {
         /// The function
@@ -92,21 +94,23 @@ enum Command {
     },
 }
 
-/// How a command ended well.
+/// How a command that did not fail ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// What was asked for was done, and the job that was watched, if any, succeeded.
+    /// The command is done, and the watched job, if any, succeeded.
     Succeeded,
-    /// It was done, and the job that was watched did not succeed.
+    /// The command is done, and the watched job did not succeed.
     Failed,
 }
 
-/// The hidden command that supervises a function's process: the words that follow are the function's command.
+/// The hidden command that supervises a function's process. The words that follow are the
+/// function's command.
 pub const SUPERVISE: &str = "supervise";
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    // Before anything else: there is one such process for each of a function's, and it stays small.
+    // This must run first: there is one such process for each function process, and it must stay
+    // small.
     let mut words = std::env::args_os().skip(1);
     if words.next().is_some_and(|word| word == SUPERVISE) {
         return workflow::lambda::supervisor::supervise(&words.collect::<Vec<_>>());
@@ -147,7 +151,8 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         Command::History(history) => on_one_thread(history.run()),
         Command::CreateTable(create) => on_one_thread(create.run()),
         Command::Bench(bench) => Ok(bench::run(&bench)),
-        // One invocation at a time: one thread does, and blocking work gets its own.
+        // A function has one invocation at a time, so one thread is enough; blocking work gets its
+        // own threads.
         Command::Function { name } => on_one_thread(async move {
             examples::run(&name).await.map_err(CliError::Function)?;
             Ok(Outcome::Succeeded)
@@ -155,7 +160,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
     }
 }
 
-/// What may stand on the command line. The options of `serve` are shown where its help is.
+/// The command line. The options of `serve` are shown in its own help only.
 fn command_line() -> clap::Command {
     Cli::command().mut_args(|argument| argument.hide(true))
 }
@@ -171,7 +176,7 @@ fn on_one_thread(command: impl Future<Output = Ran>) -> Ran {
 }
 
 fn block_on(builder: &mut tokio::runtime::Builder, command: impl Future<Output = Ran>) -> Ran {
-    // Executions walk values that nest deeply; of the stack only what is used takes memory.
+    // Executions walk deeply nested values. Only the used part of the stack takes memory.
     let builder = builder.thread_stack_size(json::THREAD_STACK);
     let runtime = builder.enable_all().build().map_err(CliError::Runtime)?;
     let ran = runtime.block_on(command);
@@ -183,7 +188,7 @@ fn block_on(builder: &mut tokio::runtime::Builder, command: impl Future<Output =
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_flags_do_not_contradict_one_another() {
+    fn the_command_line_is_consistent() {
         super::command_line().debug_assert();
     }
 }

@@ -1,5 +1,5 @@
-//! What the commands print: results on standard output, everything else on standard error. Colours are for terminals only, and `NO_COLOR`
-//! turns them off. It knows no job.
+//! The output of commands: results on standard output, everything else on standard error. Colours
+//! are for terminals only, and `NO_COLOR` turns them off. It does not depend on jobs.
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::ExitCode;
@@ -13,19 +13,20 @@ use super::text::{DIM, Part, RED, Text, padded, paint, shorten, text, width};
 use crate::config::unknown_variables;
 use crate::printable::{printable, printable_json};
 
-/// Columns that the last column of a table has at least; a line with fewer left goes on below.
+/// Minimum width of a table's last column; if a line has less room, the column continues below it.
 const LEAST_ROOM: usize = 20;
-/// What stands before the lines below a table's line.
+/// Indentation of the lines below a table's line.
 const INDENT: &str = "  ";
 
-/// Whether a person looks at both outputs, on a terminal that can move its cursor: then there are live bars.
+/// Whether both outputs are a terminal that can move its cursor: then live bars are shown.
 pub(super) fn is_interactive() -> bool {
-    // The bars' own library decides too: what it does not draw must come as lines.
+    // The bars' library decides too: if it does not draw, lines must be printed.
     let draws = !indicatif::ProgressDrawTarget::stderr().is_hidden();
     std::io::stdout().is_terminal() && std::io::stderr().is_terminal() && draws
 }
 
-/// Columns of the terminal that standard output is; `None` where it is none. `COLUMNS` wins, as elsewhere.
+/// Columns of the terminal on standard output; `None` if it is not a terminal. `COLUMNS` has
+/// priority, as usual.
 pub(super) fn columns() -> Option<usize> {
     let out = std::io::stdout();
     if !out.is_terminal() {
@@ -46,20 +47,20 @@ pub(super) fn print(part: impl Part) {
     finish(writeln!(out, "{}", text![part].styled()).and_then(|()| out.flush()));
 }
 
-/// Prints one JSON document on a line.
+/// Prints one JSON document on one line.
 pub(super) fn print_json(value: &impl Serialize) {
-    let text = serde_json::to_string(value).expect("what is printed has text keys");
+    let text = serde_json::to_string(value).expect("printed values have text keys");
     let mut out = std::io::stdout().lock();
     finish(writeln!(out, "{}", printable_json(&text)).and_then(|()| out.flush()));
 }
 
-/// Tells a person something that is not part of the result.
+/// Prints a note that is not part of the result.
 pub(super) fn note(part: impl Part) {
-    // A standard error that nobody reads is no error.
+    // A closed standard error is not an error.
     let _ = writeln!(anstream::stderr(), "{}", text![part].styled());
 }
 
-/// Says why the command failed.
+/// Prints why the command failed.
 pub(super) fn complain(error: &CliError) {
     match error {
         CliError::Interrupted { said, .. } if said.is_empty() => {}
@@ -76,31 +77,33 @@ pub(super) fn complain(error: &CliError) {
     }
 }
 
-/// Prints the help, or what is wrong with the command line. What stands there may have come from anywhere, such as the name of a file.
+/// Prints the help, or the error of the command line. The text may contain untrusted input, such as
+/// the name of a file.
 pub(super) fn refuse(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         note(Text::lines(error.render().to_string().trim_end()));
         return ExitCode::from(USAGE);
     }
-    // A reader that had enough of the help is no error.
+    // A reader that closes the help early is not an error.
     let _ = error.print();
     ExitCode::SUCCESS
 }
 
-/// The exit status when the reader of standard output goes away.
+/// The exit status if the reader of standard output closes it.
 static WITHOUT_READER: AtomicU8 = AtomicU8::new(0);
 
-/// From now on the exit status says how a job ended: a reader that goes away before is no success.
+/// From now on the exit status reports how a job ended, so a reader that closes the output earlier
+/// is not a success.
 pub(super) fn status_is_the_jobs() {
     WITHOUT_READER.store(BROKEN_PIPE, Ordering::Relaxed);
 }
 
-/// Ends the program quietly: a reader that had enough (`| head`) wants nothing more.
+/// Ends the program quietly: the reader has closed the output (`| head`).
 pub(super) fn end_without_reader() -> ! {
     std::process::exit(WITHOUT_READER.load(Ordering::Relaxed).into());
 }
 
-/// Without an output there is nothing left to do.
+/// Ends the program if the output is closed.
 fn finish(written: std::io::Result<()>) {
     match written {
         Ok(()) => {}
@@ -112,15 +115,16 @@ fn finish(written: std::io::Result<()>) {
     }
 }
 
-/// A table: columns as wide as their widest cell, those without any text left out. On a terminal what does not fit beside the rest goes
-/// below it, and the last column ends where the line does.
+/// A table. Columns are as wide as their widest cell, and columns without text are left out. On a
+/// terminal, cells that do not fit beside the others are printed below them, and the last column
+/// ends at the line's end.
 #[derive(Debug)]
 pub(super) struct Table {
     rows: Vec<Vec<(Style, String)>>,
 }
 
 impl Table {
-    /// With a line of headings.
+    /// A table with a line of headings.
     pub(super) fn new(headings: &[&str]) -> Table {
         let headings = headings.iter().map(|name| (DIM, (*name).to_owned()));
         Table {
@@ -130,7 +134,7 @@ impl Table {
 
     /// Adds a line.
     pub(super) fn row<const N: usize>(&mut self, cells: [(Style, String); N]) {
-        // Several lines become one; the spaces of one line stay.
+        // Several lines become one; the spaces within one line are kept.
         let line = |text: &str| match text.contains(char::is_control) {
             true => shorten(text, usize::MAX),
             false => printable(text).into_owned(),
@@ -139,7 +143,7 @@ impl Table {
         self.rows.push(cells.into());
     }
 
-    /// The headings and each row, for a terminal of at most so many columns.
+    /// The headings and each row, for a terminal of at most `most` columns.
     pub(super) fn texts(&self, most: Option<usize>) -> impl Iterator<Item = Text> {
         let bands = self.bands(most);
         self.rows.iter().map(move |row| {
@@ -147,7 +151,7 @@ impl Table {
                 let last = band
                     .iter()
                     .rposition(|(column, _)| !row[*column].1.is_empty());
-                // A row has its first line in any case.
+                // A row always has its first line.
                 if last.is_none() && at > 0 {
                     return None;
                 }
@@ -193,12 +197,16 @@ impl Table {
             let wide = widest(*column);
             let is_last = Some(column) == shown.last();
             let needed = if is_last { wide.min(LEAST_ROOM) } else { wide };
-            let band = bands.last_mut().expect("there is one from the beginning");
+            let band = bands
+                .last_mut()
+                .expect("the first band exists from the start");
             if !band.is_empty() && used + needed > most {
                 bands.push(Vec::new());
                 used = INDENT.len();
             }
-            let band = bands.last_mut().expect("there is one from the beginning");
+            let band = bands
+                .last_mut()
+                .expect("the first band exists from the start");
             let wide = wide.min(most.saturating_sub(used).max(1));
             band.push((*column, wide));
             used += wide + 2;
@@ -206,7 +214,7 @@ impl Table {
         bands
     }
 
-    /// Prints it.
+    /// Prints the table.
     pub(super) fn print(&self) {
         self.texts(columns()).for_each(print);
     }
@@ -229,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_for_people() {
+    fn a_duration_has_at_most_two_units() {
         for (millis, text) in [
             (0, "0 ms"),
             (999, "999 ms"),
@@ -262,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_lines_up_and_leaves_empty_columns_out() {
+    fn a_table_is_aligned_and_omits_empty_columns() {
         let whole = format!("234  OK      {}", "done ".repeat(9).trim_end());
         assert_eq!(
             lines(&table(), None),

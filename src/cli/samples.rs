@@ -1,14 +1,15 @@
-//! The files that `demo` runs on, inside the binary: it works wherever it is installed.
+//! The files that `demo` uses. They are part of the binary, so that it works wherever it is
+//! installed.
 
-/// A photograph or a table, and the job type that takes it.
+/// A photograph or a table, with the job type that processes it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
     pub(super) job_type: &'static str,
-    /// The field of the input that takes the file.
+    /// The input's field for the file.
     pub(super) field: &'static str,
     pub(super) name: &'static str,
     pub(super) bytes: &'static [u8],
-    /// The error that the job is expected to end with.
+    /// The error with which the job is expected to end.
     pub(super) error: Option<&'static str>,
 }
 

@@ -13,8 +13,10 @@ use crate::server::{Addresses, serve};
 
 /// Serves until SIGTERM or Ctrl-C (the default command)
 ///
-/// Prints `listening on http://ADDRESS` and, where executions run in it, `internal on http://ADDRESS` on standard output once both answer. At the first
-/// signal requests finish and running jobs stay where they are, to go on at the next start; a second signal ends the process at once.
+/// Prints `listening on http://ADDRESS` and, if executions run in this process, `internal on
+/// http://ADDRESS` on standard output once both answer. At the first signal, open requests are
+/// finished and running jobs are interrupted; they continue at the next start. A second signal ends
+/// the process at once.
 #[derive(Debug, Args)]
 #[command(after_long_help = SETTINGS)]
 pub(super) struct Serve {
@@ -38,7 +40,8 @@ impl Serve {
     }
 }
 
-/// As many open files as the system lets this process have: what it gives at first (often 1,024) is fewer than there may be sockets.
+/// Raises the limit of open files to the system's maximum: the default (often 1,024) may be lower
+/// than the number of sockets.
 pub(super) fn allow_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let most = Rlimit {
@@ -59,7 +62,7 @@ fn announce(addresses: Addresses) {
     }
 }
 
-/// Begins to log as the configuration says.
+/// Starts logging as the configuration says.
 fn start_log(config: &Config) -> Result<(), CliError> {
     let started = crate::log::init(&config.log, config.log_format);
     started.map_err(|source| CliError::Log {
@@ -68,7 +71,8 @@ fn start_log(config: &Config) -> Result<(), CliError> {
     })
 }
 
-/// Cancels `stop` at the first SIGTERM or SIGINT; at the second the process ends. To be called before anybody is told that it may be stopped.
+/// Cancels `stop` at the first SIGTERM or SIGINT, and ends the process at the second. Call it
+/// before the process announces that it is ready.
 fn stop_on_signal(stop: CancellationToken) -> Result<tokio::task::JoinHandle<()>, CliError> {
     let listen = |kind| signal(kind).map_err(CliError::Runtime);
     let mut terminate = listen(SignalKind::terminate())?;
@@ -77,12 +81,13 @@ fn stop_on_signal(stop: CancellationToken) -> Result<tokio::task::JoinHandle<()>
         either(&mut terminate, &mut interrupt).await;
         stop.cancel();
         let status = either(&mut terminate, &mut interrupt).await;
-        note("stopped at once; jobs that ran go on at the next start");
+        note("stopped at once; running jobs continue at the next start");
         std::process::exit(status);
     }))
 }
 
-/// Waits for one of the two; the exit status that shells give a process that it ended.
+/// Waits for one of the two signals, and returns the exit status that shells use for a process that
+/// it ended.
 async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> i32 {
     let number = tokio::select! {
         _ = terminate.recv() => SignalKind::terminate(),

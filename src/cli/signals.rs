@@ -1,5 +1,5 @@
-//! What ends a command from outside: a signal, or a reader of its output that went away. The work is dropped then, and with it what it did
-//! to the terminal.
+//! External ends of a command: a signal, or a closed output. The command's future is dropped, which
+//! also restores the terminal.
 
 use std::future::Future;
 use std::io::{ErrorKind, IsTerminal, stdout};
@@ -11,7 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::error::CliError;
 use super::output::end_without_reader;
 
-/// Does the work unless a signal comes first: Ctrl-C, SIGTERM, and on a terminal its end (SIGHUP) and SIGQUIT.
+/// Runs the work until it is done or a signal arrives: Ctrl-C, SIGTERM, and on a terminal SIGHUP
+/// and SIGQUIT.
 pub(super) async fn until_interrupted<T>(
     work: impl Future<Output = Result<T, CliError>>,
     said: impl FnOnce() -> String,
@@ -22,13 +23,13 @@ pub(super) async fn until_interrupted<T>(
         SignalKind::hangup(),
         SignalKind::quit(),
     ];
-    // Elsewhere they may be ignored on purpose, as by nohup.
+    // Without a terminal these signals may be ignored on purpose, as by nohup.
     let kinds = if stdout().is_terminal() {
         &kinds
     } else {
         &kinds[..2]
     };
-    // Each future is cancel-safe: a signal that came belongs to the process's end.
+    // Each future is cancel-safe: a signal that arrived leads to the end of the process.
     let mut signals = Vec::new();
     for kind in kinds {
         let mut signal = signal(*kind).map_err(CliError::Runtime)?;
@@ -46,7 +47,8 @@ pub(super) async fn until_interrupted<T>(
     }
 }
 
-/// Ready when standard output is a pipe that nobody reads any more: a watch may have nothing to print for hours.
+/// Ready when the reader of standard output has closed the pipe. A watch may print nothing for
+/// hours, so a failed write alone would not show it.
 async fn reader_is_gone() {
     let is_pipe = fstat(stdout()).is_ok_and(|about| {
         matches!(

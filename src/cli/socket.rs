@@ -1,5 +1,5 @@
-//! One subscription over one WebSocket, graphql-transport-ws, the client's side (PROTOCOL.md of enisdenjo/graphql-ws). When the socket ends,
-//! this ends: `follow` comes back.
+//! One subscription over one WebSocket, graphql-transport-ws, the client's side (PROTOCOL.md of
+//! enisdenjo/graphql-ws). It ends with the socket; `follow` reconnects.
 
 use std::time::Duration;
 
@@ -22,32 +22,32 @@ use wire::transport_ws::SUBPROTOCOL;
 use super::client::{Client, Problem, innermost};
 use super::error::CliError;
 
-/// From the connection to the server's `connection_ack`.
+/// Time allowed from the connection to the server's `connection_ack`.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
-/// After so much silence the server is asked whether it is there.
+/// Silence after which the server is sent a ping.
 const SILENCE: Duration = Duration::from_secs(10);
-/// It has so long to answer.
+/// Time allowed for the answer to that ping.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Maximum size of a proxy's answer, in bytes.
+/// Maximum size of a proxy's response in bytes.
 const PROXY_ANSWER_BYTES: usize = 8 * 1024;
-/// The only subscription's id.
+/// The id of the only subscription.
 const ID: &str = "1";
 
-/// What the server says about the subscription.
+/// A message of the server about the subscription.
 #[derive(Debug)]
 pub(super) enum Said {
-    /// An event's `data`.
+    /// The `data` of an event.
     Next(Value),
-    /// The subscription is over, and the server had no more to say.
+    /// The subscription has ended.
     Complete,
 }
 
-/// Why a socket is of no more use.
+/// Why a socket can no longer be used.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// It may work with another one.
+    /// Another connection may work.
     Lost(CliError),
-    /// It will not.
+    /// Another connection would fail too.
     Refused(CliError),
 }
 
@@ -107,7 +107,7 @@ impl Subscription {
         timeout(OPEN_TIMEOUT, opening).await.unwrap_or(Err(late))
     }
 
-    /// What the server says next. A server that says nothing is asked whether it is there.
+    /// The server's next message. A silent server is sent a ping.
     pub(super) async fn next(&mut self) -> Result<Said, Ended> {
         let mut asked = false;
         loop {
@@ -143,14 +143,14 @@ impl Subscription {
         }
     }
 
-    /// Says goodbye, as far as the server still listens.
+    /// Ends the subscription and closes the socket, if the server still responds.
     pub(super) async fn close(mut self) {
         let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
     }
 
     fn event(&self, payload: Value) -> Result<Value, Ended> {
         let event: Event = serde_json::from_value(payload)
-            .map_err(|error| self.lost(format!("an event that is none: {error}")))?;
+            .map_err(|error| self.lost(format!("an invalid event: {error}")))?;
         if let Some(problem) = event.errors.into_iter().next() {
             return Err(refused(problem.into()));
         }
@@ -159,7 +159,7 @@ impl Subscription {
             .ok_or_else(|| self.lost("an event without data".to_owned()))
     }
 
-    /// Frames that belong to the connection.
+    /// Handles a frame that belongs to the connection.
     async fn mind(&mut self, frame: &Frame) -> Result<(), Ended> {
         match frame.kind.as_str() {
             "ping" => self.send(json!({ "type": "pong" })).await,
@@ -172,16 +172,16 @@ impl Subscription {
         sent.map_err(|error| self.lost(innermost(&error)))
     }
 
-    /// Cancel-safe: a frame is taken whole or not at all.
+    /// Reads a frame. Cancel-safe: a frame is taken as a whole or not at all.
     async fn frame(&mut self) -> Result<Frame, Ended> {
         loop {
             return match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => serde_json::from_str(&text)
-                    .map_err(|error| self.lost(format!("a frame that is none: {error}"))),
+                    .map_err(|error| self.lost(format!("an invalid frame: {error}"))),
                 Some(Ok(Message::Close(why))) => {
                     Err(self.closed(why.map(|why| (why.code.into(), why.reason.to_string()))))
                 }
-                // Answered by the library; they show that the server is there.
+                // The library answers pings. Both show that the server is alive.
                 Some(Ok(_)) => continue,
                 Some(Err(error)) => Err(self.lost(innermost(&error))),
                 None => Err(self.closed(None)),
@@ -216,7 +216,7 @@ impl Subscription {
     }
 }
 
-/// What the server refuses is refused again, unless it only could not do it now.
+/// The server would refuse the request again, except for temporary errors.
 fn refused(error: CliError) -> Ended {
     match &error {
         CliError::Refused { code, .. } if code == "ServiceUnavailable" => Ended::Lost(error),
@@ -264,7 +264,7 @@ async fn connect(client: &Client) -> Result<WebSocketStream<MaybeTlsStream<TcpSt
     }
 }
 
-/// A connection to the server through a proxy, RFC 9110, 9.3.6. What goes wrong is said with the proxy's name.
+/// A connection to the server through a proxy (RFC 9110, 9.3.6). Errors name the proxy.
 async fn through(tunnel: &Tunnel, server: &Url) -> Result<TcpStream, String> {
     let (host, port) = (server.host_str(), server.port_or_known_default());
     let (Some(host), Some(port)) = (host, port) else {
@@ -277,7 +277,7 @@ async fn through(tunnel: &Tunnel, server: &Url) -> Result<TcpStream, String> {
     let failed = |error: std::io::Error| format!("the proxy {name}: {error}");
     if proxy.scheme_str() != Some("http") {
         return Err(format!(
-            "the proxy {name} is not asked over HTTP, and no other is used for a WebSocket"
+            "the proxy {name} is not an HTTP proxy; a WebSocket needs one"
         ));
     }
     let address = (at.trim_matches(['[', ']']), proxy_port);
@@ -293,7 +293,7 @@ async fn through(tunnel: &Tunnel, server: &Url) -> Result<TcpStream, String> {
     );
     stream.write_all(request.as_bytes()).await.map_err(failed)?;
     let mut answer = Vec::new();
-    // Byte by byte: what follows the answer's head is the server's.
+    // Reads byte by byte: the bytes after the response's head belong to the server.
     while !answer.ends_with(b"\r\n\r\n") {
         if answer.len() == PROXY_ANSWER_BYTES {
             return Err(format!(

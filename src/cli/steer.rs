@@ -1,4 +1,4 @@
-//! `cancel`, `retry`, `resume`: what can be done to a job that was submitted.
+//! `cancel`, `retry`, `resume`: commands that control a submitted job.
 
 use clap::Args;
 use job::{Job, JobId, StepStatus};
@@ -13,40 +13,40 @@ use super::output::{print, print_json};
 use super::submit::read_json;
 use super::watch::{headline, watch};
 
-/// Ends a job that is not finished
+/// Cancels a job that is not finished
 #[derive(Debug, Args)]
 pub(super) struct Cancel {
     /// The job
     #[arg(value_name = "ID")]
     id: JobId,
-    /// Why, for whoever looks at the job later
+    /// The reason, shown with the job
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     #[command(flatten)]
     server: Server,
 }
 
-/// Runs a failed, cancelled or timed-out job again, from the step that failed where it can
+/// Runs a failed, cancelled or timed-out job again, from the failed step if possible
 #[derive(Debug, Args)]
 pub(super) struct Retry {
     /// The job
     #[arg(value_name = "ID")]
     id: JobId,
-    /// Watches it until it ends
+    /// Watches the job until it ends
     #[arg(long, short)]
     watch: bool,
     #[command(flatten)]
     server: Server,
 }
 
-/// Answers the step of a job that waits for somebody, such as an approval
+/// Answers a waiting step of a job, such as an approval
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("answer").required(true))]
 pub(super) struct Resume {
     /// The job
     #[arg(value_name = "ID")]
     id: JobId,
-    /// The step that waits [default: the only one that does]
+    /// The waiting step [default: the only one that waits]
     #[arg(long, value_name = "NAME")]
     step: Option<String>,
     /// The step's output: JSON, @FILE, or - for standard input
@@ -69,7 +69,7 @@ impl Cancel {
             "mutation Cancel($id: ID!, $reason: String) {{ cancelJob(id: $id, reason: $reason) {{ ...Job }} }} {FRAGMENT}"
         );
         let variables = json!({ "id": self.id, "reason": self.reason });
-        // To cancel twice is to cancel once.
+        // A repeated cancel has no effect.
         let mut data = client.ask(&document, variables).await?;
         let seen = read_job(&client, data["cancelJob"].take())?;
         show(&seen, self.server.json);
@@ -125,13 +125,14 @@ fn the_step_that_waits(job: &Job) -> Result<String, CliError> {
             ),
         }),
         _ => Err(CliError::Usage(format!(
-            "several steps wait: say which with --step ({})",
+            "several steps wait: choose one with --step ({})",
             names.join(", ")
         ))),
     }
 }
 
-/// Retrying and resuming are sent once: a second request would be answered with an error although the first one did it.
+/// Sends the mutation. `retry` and `resume` are sent once: a repeat of a successful request would
+/// return an error.
 async fn steer(
     client: &Client,
     field: &str,

@@ -1,4 +1,5 @@
-//! `submit`: one job, with files uploaded first. It is accepted once however often the request has to be sent.
+//! `submit`: submits one job, after uploading its files. The job is accepted once, even if the
+//! request is repeated.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use super::watch::watch;
 
 /// Submits a job and prints its id
 ///
-/// When it answers, the job is durable and will run, once.
+/// Once the id is printed, the job is durable and will run exactly once.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  jobcast submit approval --input '{\"subject\": \"Publish?\", \"approver\": \"you\"}' --watch\n  \
@@ -29,16 +30,18 @@ pub(super) struct Submit {
     /// The input: JSON, @FILE, or - for standard input [default: {}]
     #[arg(long, short, value_name = "JSON")]
     input: Option<String>,
-    /// A file to upload; its address goes into the field of the input that takes one, or into FIELD. May be repeated
+    /// A file to upload. Its address is written to the input's field for files, or to FIELD. May be
+    /// repeated
     #[arg(long, short, value_name = "[FIELD=]PATH")]
     file: Vec<FileArgument>,
-    /// A word to find the job by, such as team=web. May be repeated
+    /// A label for searching, such as team=web. May be repeated
     #[arg(long, short, value_name = "TAG")]
     tag: Vec<String>,
-    /// A text of your choice: the same submission with it again gives the first job, for 24 hours [default: a random one]
+    /// A text of your choice: a repeated submission with it returns the first job, for 24 hours
+    /// [default: a random one]
     #[arg(long, value_name = "TEXT", conflicts_with = "file")]
     token: Option<String>,
-    /// Watches the job until it ends; the exit status is the job's
+    /// Watches the job until it ends; the exit status reports how it ended
     #[arg(long, short)]
     watch: bool,
     #[command(flatten)]
@@ -74,7 +77,7 @@ impl Submit {
     }
 }
 
-/// Submits a job. The token makes it safe to send the request again when no answer came.
+/// Submits a job. The token makes it safe to repeat a request without a response.
 pub(super) async fn submit(
     client: &Client,
     job_type: &str,
@@ -90,7 +93,7 @@ pub(super) async fn submit(
     Seen::read(data["submitJob"].take()).map_err(|error| client.unexpected(error))
 }
 
-/// A token that nobody else has.
+/// A random token.
 pub(super) fn random_token() -> String {
     uuid::Builder::from_random_bytes(rand::random())
         .into_uuid()

@@ -1,5 +1,6 @@
-//! The terminal while bars are drawn on it: it does not write `^C` into them, and has its own modes back whenever something else uses it, such
-//! as the shell after Ctrl-Z. It draws nothing itself.
+//! The terminal while bars are drawn on it: `^C` is not echoed into them. The terminal's own modes
+//! are restored when another program uses it, such as the shell after Ctrl-Z. This module draws
+//! nothing.
 
 use std::io::stdin;
 
@@ -8,7 +9,7 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Until it is dropped, the terminal shows no control characters that are typed.
+/// Until it is dropped, the terminal does not echo control characters.
 #[derive(Debug)]
 pub(super) struct Quiet {
     before: Option<Termios>,
@@ -16,7 +17,7 @@ pub(super) struct Quiet {
 }
 
 impl Quiet {
-    /// Where there is no terminal, nothing changes.
+    /// Without a terminal this has no effect.
     pub(super) fn begin() -> Quiet {
         let Ok(before) = tcgetattr(stdin()) else {
             return Quiet {
@@ -41,16 +42,17 @@ impl Drop for Quiet {
     }
 }
 
-/// Gives the terminal back when the process is stopped (Ctrl-Z), and takes it again when it goes on in the foreground.
+/// Restores the terminal when the process is stopped (Ctrl-Z), and sets its modes again when the
+/// process continues in the foreground.
 async fn stops(before: Termios, quiet: Termios) {
     let stop = signal(SignalKind::from_raw(Signal::TSTP.as_raw()));
     let go_on = signal(SignalKind::from_raw(Signal::CONT.as_raw()));
-    // Without them the process stops as any other does.
+    // Without these signals the process stops as any other does.
     let (Ok(mut stop), Ok(mut go_on)) = (stop, go_on) else {
         return;
     };
     loop {
-        // Cancel-safe: a signal that is not taken now is taken by the next turn.
+        // Cancel-safe: a signal that is not read now is read in the next turn.
         tokio::select! {
             _ = stop.recv() => {
                 set(&before);
@@ -61,11 +63,12 @@ async fn stops(before: Termios, quiet: Termios) {
     }
 }
 
-/// Sets the modes, if the terminal is ours: a process in the background that does so would be stopped.
+/// Sets the modes if this process is in the foreground. A background process that sets them would
+/// be stopped.
 fn set(modes: &Termios) {
-    // One that controls nobody stops nobody.
+    // A process without a controlling terminal is not stopped.
     if tcgetpgrp(stdin()).map_or(true, |foreground| foreground == getpgrp()) {
-        // A terminal that is gone needs nothing.
+        // A closed terminal needs no modes.
         let _ = tcsetattr(stdin(), OptionalActions::Now, modes);
     }
 }

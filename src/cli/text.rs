@@ -1,5 +1,6 @@
-//! Text in styles, for the outputs. What goes into a [`Text`] is made printable on its way in, and only a `Text` comes out with escape
-//! sequences, those of its styles: no command can print other people's text raw. It is no `Display`, so that it cannot go in twice.
+//! Text in styles, for the outputs. Every part of a [`Text`] is made printable when it is added,
+//! and a `Text` contains only the escape sequences of its styles: no command can print untrusted
+//! text raw. It does not implement `Display`, so that it cannot be added twice.
 
 use std::fmt::Display;
 
@@ -17,11 +18,12 @@ pub(super) const RED: Style = AnsiColor::Red.on_default();
 pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
 pub(super) const CYAN: Style = AnsiColor::Cyan.on_default();
 
-/// Printable text with the sequences of its styles.
+/// Printable text with the escape sequences of its styles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Text(String);
 
-/// What a [`Text`] is made of: another one, or anything else that can be written, which becomes printable and has one line.
+/// A part of a [`Text`]: another text, or any value that can be written; the latter is made
+/// printable and fits on one line.
 pub(super) trait Part {
     fn add_to(self, text: &mut Text);
 }
@@ -38,7 +40,7 @@ impl<T: Display> Part for T {
     }
 }
 
-/// A [`Text`] of parts, one after the other.
+/// A [`Text`] that consists of the given parts.
 macro_rules! text {
     ($($part:expr),* $(,)?) => {{
         let mut text = $crate::cli::text::Text::default();
@@ -49,7 +51,7 @@ macro_rules! text {
 pub(super) use text;
 
 impl Text {
-    /// Adds a part at the end.
+    /// Appends a part.
     pub(super) fn add(&mut self, part: impl Part) {
         part.add_to(self);
     }
@@ -59,7 +61,8 @@ impl Text {
         Text(printable_lines(text))
     }
 
-    /// Other people's lines, each printable and behind spaces: none can be taken for a line of ours.
+    /// Several untrusted lines, each printable and indented, so that none looks like a line of
+    /// ours.
     pub(super) fn indented(text: &str) -> Text {
         Text(format!(
             "    {}",
@@ -72,24 +75,24 @@ impl Text {
         Text(printable_json(&format!("{value:#}")).into_owned())
     }
 
-    /// Several texts, each on a line of its own.
+    /// Several texts, each on its own line.
     pub(super) fn stacked(lines: impl IntoIterator<Item = Text>) -> Text {
         let lines: Vec<String> = lines.into_iter().map(|line| line.0).collect();
         Text(lines.join("\n"))
     }
 
-    /// The text with its sequences.
+    /// The text with escape sequences.
     pub(super) fn styled(&self) -> &str {
         &self.0
     }
 
-    /// The text without its sequences.
+    /// The text without escape sequences.
     pub(super) fn unstyled(&self) -> String {
         anstream::adapter::strip_str(&self.0).to_string()
     }
 }
 
-/// A part in a style; the style goes away where it cannot be shown.
+/// A part in a style. The style is dropped if it cannot be shown.
 pub(super) fn paint(style: Style, part: impl Part) -> Text {
     let mut text = Text(style.render().to_string());
     part.add_to(&mut text);
@@ -97,18 +100,19 @@ pub(super) fn paint(style: Style, part: impl Part) -> Text {
     text
 }
 
-/// Columns that a text takes on a terminal: two for wide characters and emoji, none for what combines with the character before.
+/// Width of a text on a terminal in columns: two for wide characters and emoji, none for combining
+/// characters.
 pub(super) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(&*printable(text))
 }
 
-/// The text with spaces behind it up to so many columns.
+/// The text, padded with spaces to `columns` columns.
 pub(super) fn padded(text: &str, columns: usize) -> String {
     let gap = columns.saturating_sub(width(text));
     format!("{text}{}", " ".repeat(gap))
 }
 
-/// Printable text of at most so many columns on one line; what is cut off shows as `…`.
+/// Printable text on one line, cut to `most` columns. A cut text ends in `…`.
 pub(super) fn shorten(text: &str, most: usize) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = printable(&line).into_owned();
@@ -116,7 +120,8 @@ pub(super) fn shorten(text: &str, most: usize) -> String {
         return line;
     }
     let room = most.saturating_sub(1);
-    // A cluster may be narrower than its characters one by one, never wider: a cut by them fits.
+    // A cluster may be narrower than the sum of its characters, but never wider: a cut between
+    // characters fits.
     let (mut end, mut used) = (0, 0);
     for (at, c) in line.char_indices() {
         used += c.width().unwrap_or(0);
@@ -134,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_styles_come_out_with_sequences() {
+    fn only_styles_have_escape_sequences() {
         let hostile = "\u{1b}[2J\u{9b}31m\nx";
         let text = text![
             "a ",
@@ -149,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_measured_in_columns() {
+    fn a_width_is_in_columns() {
         for (text, columns) in [
             ("abc", 3),
             ("東京", 4),
@@ -165,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_fit_on_a_line() {
+    fn a_shortened_text_fits_on_a_line() {
         for (text, most, short) in [
             ("a  b\nc", 5, "a b c"),
             ("abcdef", 5, "abcd…"),

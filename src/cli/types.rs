@@ -1,4 +1,4 @@
-//! `types`: what can be submitted.
+//! `types`: the job types that can be submitted.
 
 use std::path::PathBuf;
 
@@ -19,8 +19,8 @@ pub(super) struct Types {
     /// Prints the schema of this type's input, and its definition
     #[arg(value_name = "NAME", conflicts_with = "check")]
     name: Option<String>,
-    /// Checks every NAME.asl.json and NAME.input.schema.json of a directory [default: state-machines], without a server; exits with 1 when
-    /// there is an error
+    /// Checks every NAME.asl.json and NAME.input.schema.json of a directory [default:
+    /// state-machines], without a server; exits with 1 if there is an error
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "state-machines")]
     check: Option<PathBuf>,
     #[command(flatten)]
@@ -60,14 +60,14 @@ fn parsed<'de, D: serde::Deserializer<'de>, T: From<Option<Value>>>(
     value.map(T::from).map_err(serde::de::Error::custom)
 }
 
-/// The types of the server.
+/// The job types of the server.
 pub(super) async fn fetch(client: &Client) -> Result<Vec<JobType>, CliError> {
     let document = "query Types { listJobTypes { name description inputSchema definition steps } }";
     let mut data = client.ask(document, json!({})).await?;
     serde_json::from_value(data["listJobTypes"].take()).map_err(|error| client.unexpected(error))
 }
 
-/// The type of this name.
+/// The job type with this name.
 pub(super) fn find<'a>(types: &'a [JobType], name: &str) -> Result<&'a JobType, CliError> {
     let known = || types.iter().map(|known| known.name.as_str());
     let unknown = || {
@@ -111,7 +111,7 @@ impl Types {
                 paint(DIM, "input schema"),
                 Text::json(schema),
             ])),
-            None => print(paint(DIM, "any JSON is an input: there is no schema")),
+            None => print(paint(DIM, "any JSON is accepted: there is no schema")),
         }
         print(Text::stacked([
             paint(DIM, "definition"),

@@ -1,4 +1,5 @@
-//! Files of `submit`: uploaded, and their addresses put into the input where the type's schema wants one.
+//! The files of `submit`: they are uploaded, and their addresses are written to the fields for
+//! files in the type's schema.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -45,14 +46,15 @@ impl FromStr for FileArgument {
     }
 }
 
-/// How a field takes addresses.
+/// How many addresses a field takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Takes {
     One,
     Many,
 }
 
-/// Uploads the files; gives the input with their addresses in it. Nothing is uploaded before it is known where each goes.
+/// Uploads the files and returns the input with their addresses. Nothing is uploaded before the
+/// field of every file is known.
 pub(super) async fn put_files(
     client: &Client,
     job_type: &str,
@@ -86,7 +88,7 @@ async fn read(path: &Path) -> Result<(u64, reqwest::Body), CliError> {
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let about = file.metadata().await.map_err(failed)?;
     if !about.is_file() {
-        return Err(CliError::Usage(format!("{} is no file", path.display())));
+        return Err(CliError::Usage(format!("{} is not a file", path.display())));
     }
     if about.len() > UPLOAD_BYTES {
         let size = about.len();
@@ -101,7 +103,7 @@ async fn read(path: &Path) -> Result<(u64, reqwest::Body), CliError> {
     ))
 }
 
-/// Uploads bytes under the path's name; gives the address to read them at.
+/// Uploads bytes under the path's name and returns the address to read them from.
 pub(super) async fn upload(
     client: &Client,
     path: &Path,
@@ -121,7 +123,8 @@ pub(super) async fn upload(
     address("getUrl").map(str::to_owned)
 }
 
-/// The fields of a type's input that take the address of a file: texts, or lists of texts, that must be http addresses.
+/// The fields of a type's input that take the address of a file: a text or a list of texts that
+/// must be an http address.
 fn address_fields(job_type: &JobType) -> Vec<(String, Takes)> {
     let is_address = |schema: &Value| {
         schema["type"] == "string"
@@ -150,7 +153,7 @@ fn address_fields(job_type: &JobType) -> Vec<(String, Takes)> {
     taking.collect()
 }
 
-/// Where each file goes.
+/// The field of each file.
 fn places(
     job_type: &str,
     fields: &[(String, Takes)],
@@ -159,7 +162,7 @@ fn places(
 ) -> Result<Vec<(String, Takes)>, CliError> {
     let mut taken: Vec<String> = Vec::new();
     let mut places = Vec::new();
-    // Those that say where they go go there first.
+    // Files with a given field are assigned first.
     let named = |name: &str| {
         files
             .iter()
@@ -223,7 +226,7 @@ fn places(
     Ok(places)
 }
 
-/// The media type by the name's end; what is not here is sent as bytes.
+/// The media type for the name's extension. Without one the file is sent as bytes.
 fn content_type(path: &Path) -> Option<&'static str> {
     let end = path.extension()?.to_str()?.to_ascii_lowercase();
     Some(match end.as_str() {
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_goes_where_an_address_is_wanted() {
+    fn a_file_is_assigned_to_a_field_for_addresses() {
         let one = json!({ "properties": { "image": { "type": "string", "pattern": "^https?://" }, "name": { "type": "string" } } });
         let two = json!({ "properties": { "a": { "type": "string", "format": "uri" }, "b": { "type": "string", "format": "uri" } } });
         let many = json!({ "properties": { "parts": { "type": "array", "items": { "type": "string", "format": "uri" } } } });
@@ -328,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_a_word_before_an_equals_sign() {
+    fn a_field_is_the_word_before_an_equals_sign() {
         for (text, field, path) in [
             ("a.csv", None, "a.csv"),
             ("csv=a.csv", Some("csv"), "a.csv"),

@@ -1,4 +1,4 @@
-//! `watch`, and the end of every command that watches: how the job went.
+//! `watch`, and the end of every command that watches: it reports how the job ended.
 
 use clap::Args;
 use job::{Job, JobId, Status};
@@ -15,12 +15,13 @@ use super::signals::until_interrupted;
 use super::terminal::Quiet;
 use super::text::{BOLD, DIM, RED, Text, paint, text};
 
-/// Lines of a result that a terminal shows below the bars; a longer one would push them away.
+/// Maximum number of lines of a result below the bars. A longer result would scroll them away.
 const RESULT_LINES: usize = 20;
 
-/// Shows a job live until it ends: bars on a terminal, lines elsewhere
+/// Shows a job live until it ends: bars on a terminal, otherwise lines
 ///
-/// Exits with 0 when the job succeeded and with 1 when it did not. A lost connection is told and taken up again.
+/// Exits with 0 if the job succeeded and with 1 otherwise. A lost connection is reported and
+/// restored.
 #[derive(Debug, Args)]
 pub(super) struct Watch {
     /// The job
@@ -36,7 +37,7 @@ impl Watch {
     }
 }
 
-/// Watches a job in the way that fits the output, and says how it ended.
+/// Watches a job in the form that fits the output, and prints how it ended.
 pub(super) async fn watch(client: &Client, id: JobId, json: bool) -> Result<Outcome, CliError> {
     status_is_the_jobs();
     let seen = if json {
@@ -52,7 +53,7 @@ pub(super) async fn watch(client: &Client, id: JobId, json: bool) -> Result<Outc
                 follow(client, id, &mut Lines::default()).await
             }
         };
-        let goes_on = || format!("the job goes on; to watch it again: jobcast watch {id}");
+        let goes_on = || format!("the job continues; to watch it again: jobcast watch {id}");
         let seen = until_interrupted(following, goes_on).await?;
         report(&seen);
         seen
@@ -69,7 +70,7 @@ pub(super) fn outcome(job: &Job) -> Outcome {
     }
 }
 
-/// `✔ thumbnails 019a… SUCCEEDED in 1.2 s`, and why not where it did not.
+/// `✔ thumbnails 019a… SUCCEEDED in 1.2 s`, with the error if it did not succeed.
 pub(super) fn headline(job: &Job) -> Text {
     let style = job.status.style();
     let mut line = text![

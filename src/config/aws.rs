@@ -1,11 +1,11 @@
-//! The section `[aws]`: jobs in DynamoDB, executions in Step Functions, files in S3. It is read and checked in every build; only one with the feature
-//! `aws` serves it.
+//! The section `[aws]`: jobs in DynamoDB, executions in Step Functions, files in S3. Every build
+//! reads and checks it; only a build with the feature `aws` serves it.
 
 use serde::Deserialize;
 
 use super::{Address, ConfigError, Secret};
 
-/// What a secret has at least, in bytes.
+/// Minimum size of a secret in bytes.
 pub const SECRET_BYTES: usize = 32;
 
 /// DynamoDB and Step Functions: `[aws]`.
@@ -14,25 +14,26 @@ pub const SECRET_BYTES: usize = 32;
 pub struct Aws {
     /// The DynamoDB table of the jobs.
     pub table: String,
-    /// What stands before a job type's name in the ARN of its state machine: `arn:aws:states:REGION:ACCOUNT:stateMachine:`, and a prefix
-    /// of the names where they have one.
+    /// Prefix of a job type's name in the ARN of its state machine:
+    /// `arn:aws:states:REGION:ACCOUNT:stateMachine:`, with a prefix of the names if they have one.
     pub state_machine_arn_prefix: String,
-    /// The region [default: the one of the ARN].
+    /// The region [default: the region of the ARN].
     pub region: Option<String>,
-    /// The S3 bucket of the files [default: the directory `files` of the data directory, which all nodes must share].
+    /// The S3 bucket of the files [default: the directory `files` of the data directory, which all
+    /// nodes must share].
     pub bucket: Option<String>,
-    /// Where all services are, when not at AWS.
+    /// Address of all services, if they are not at AWS.
     pub endpoint_url: Option<Address>,
-    /// Where DynamoDB and its streams are, when not there.
+    /// Address of DynamoDB and its streams, if they have another one.
     pub dynamodb_endpoint_url: Option<Address>,
-    /// Where Step Functions is, when not there.
+    /// Address of Step Functions, if it has another one.
     pub step_functions_endpoint_url: Option<Address>,
-    /// Where S3 is, when not there.
+    /// Address of S3, if it has another one.
     pub s3_endpoint_url: Option<Address>,
-    /// Whether this node reads the table's stream and publishes what it says [default: true].
+    /// Whether this node reads the table's stream and publishes its changes [default: true].
     #[serde(default = "yes")]
     pub follow_stream: bool,
-    /// Signs tokens and addresses: the same on every node. The variable `JOBCAST_SECRET` wins.
+    /// Signs tokens and addresses; equal on every node. The variable `JOBCAST_SECRET` overrides it.
     pub secret: Option<Secret>,
 }
 
@@ -41,7 +42,7 @@ fn yes() -> bool {
 }
 
 impl Aws {
-    /// Refuses what can never be served.
+    /// Refuses settings with which no server can work.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -66,32 +67,32 @@ impl Aws {
         }
     }
 
-    /// The region: as configured, or the one of the ARN.
+    /// The region: as configured, otherwise the region of the ARN.
     pub fn region(&self) -> &str {
         let region = self.region.as_deref().or_else(|| self.arn_region());
         region.unwrap_or_default()
     }
 
-    /// Where DynamoDB and its streams are, when not at AWS.
+    /// Address of DynamoDB and its streams, if they are not at AWS.
     pub fn dynamodb_endpoint(&self) -> Option<&Address> {
         self.dynamodb_endpoint_url
             .as_ref()
             .or(self.endpoint_url.as_ref())
     }
 
-    /// Where Step Functions is, when not at AWS.
+    /// Address of Step Functions, if it is not at AWS.
     pub fn step_functions_endpoint(&self) -> Option<&Address> {
         self.step_functions_endpoint_url
             .as_ref()
             .or(self.endpoint_url.as_ref())
     }
 
-    /// Where S3 is, when not at AWS.
+    /// Address of S3, if it is not at AWS.
     pub fn s3_endpoint(&self) -> Option<&Address> {
         self.s3_endpoint_url.as_ref().or(self.endpoint_url.as_ref())
     }
 
-    /// The region in the ARN; `None` when it is no ARN of a state machine.
+    /// The region in the ARN; `None` if it is not the ARN of a state machine.
     fn arn_region(&self) -> Option<&str> {
         let mut parts = self.state_machine_arn_prefix.splitn(7, ':');
         let mut next = || parts.next();

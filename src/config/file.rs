@@ -1,4 +1,5 @@
-//! Reading the file: its encoding, and mistakes named with the place and with what was meant.
+//! Reads the configuration file: its encoding, and errors with their position and the key that was
+//! probably meant.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use super::{ConfigError, File};
 use crate::nearest::nearest;
 
-/// Sections with keys of their own, as a line before a key; the first is the top of the file.
+/// Sections with their own keys, as a line before a key; the first is the top of the file.
 pub(super) const SECTIONS: &[&str] = &[
     "",
     "[functions.NAME]",
@@ -33,7 +34,7 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     })
 }
 
-/// The file, or what is wrong with it and what may have been meant.
+/// The file, or its error and the key that was probably meant.
 pub(super) fn parse(text: &str) -> Result<File, (toml::de::Error, String)> {
     let read = toml::Deserializer::parse(text);
     // A table is what is written as one, not a list of its values.
@@ -44,7 +45,7 @@ pub(super) fn parse(text: &str) -> Result<File, (toml::de::Error, String)> {
     })
 }
 
-/// The keys of a section: an unknown key is answered with the known ones.
+/// The keys of a section. (The error for an unknown key lists them.)
 pub(super) fn keys(section: &str) -> Vec<String> {
     let error = toml::from_str::<File>(&format!("{section}\nno_such_key = 1"));
     let message = error.err().map(|error| error.message().to_owned());
@@ -55,7 +56,7 @@ pub(super) fn keys(section: &str) -> Vec<String> {
     names.into_iter().flatten().map(str::to_owned).collect()
 }
 
-/// What may have been meant by a key that is not known here.
+/// The key that was probably meant by an unknown one.
 fn hint(message: &str) -> String {
     let Some(key) = message
         .strip_prefix("unknown field `")
@@ -82,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_no_list() {
+    fn a_list_is_refused_for_a_table() {
         for (text, taken) in [
             ("[services]\nsqs = \"http://127.0.0.1:1\"", true),
             ("services = [\"http://127.0.0.1:1\"]", false),
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_not_known_are_answered_with_what_was_meant() {
+    fn an_unknown_key_gets_a_hint() {
         for (text, meant) in [
             ("lisen = 1", "Did you mean `listen`?"),
             ("[limits]\nconections = 1", "Did you mean `connections`?"),
@@ -124,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn every_section_has_keys() {
+    fn each_section_has_keys() {
         for section in SECTIONS {
             assert!(!keys(section).is_empty(), "{section}");
         }

@@ -1,4 +1,5 @@
-//! What a person should know about a configuration that works all the same: secrets that others can read, variables that nobody reads.
+//! Warnings about a configuration that works nevertheless: secrets that other users can read,
+//! variables without effect.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -7,7 +8,8 @@ use std::time::Duration;
 use super::{Config, File, Function, ServeFlags};
 use crate::nearest::did_you_mean;
 
-/// Variables of the program besides the flags of `serve`: of its other commands, and of its tests.
+/// Variables of the program that are not flags of `serve`: those of its other commands, and of its
+/// tests.
 const OTHERS: &[&str] = &[
     "JOBCAST_URL",
     "JOBCAST_API_KEY",
@@ -27,7 +29,7 @@ fn flags() -> Vec<String> {
         .collect()
 }
 
-/// A sentence for each variable that begins as ours do and is none: its setting has no effect.
+/// A sentence for each variable with our prefix that does not exist: it has no effect.
 pub fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<String> {
     let flags = flags();
     let known: Vec<&str> = flags
@@ -39,7 +41,7 @@ pub fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<String>
         .into_iter()
         .filter(|name| name.to_ascii_uppercase().starts_with("JOBCAST_"))
         .filter(|name| !known.contains(&name.as_str()) && !OF_TESTS.contains(&name.as_str()))
-        // A Kubernetes service of this name sets such ones in every container.
+        // Kubernetes sets such variables in every container if a service has this name.
         .filter(|name| {
             !name.starts_with("JOBCAST_SERVICE_")
                 && name != "JOBCAST_PORT"
@@ -49,12 +51,12 @@ pub fn unknown_variables(names: impl IntoIterator<Item = String>) -> Vec<String>
     unknown.sort();
     let sentence = |name: &String| {
         let meant = did_you_mean(name, known.iter().copied());
-        format!("the variable {name} is set, and none of that name is read{meant}")
+        format!("the variable {name} is set, and no setting has that name{meant}")
     };
     unknown.iter().map(sentence).collect()
 }
 
-/// A sentence when others may read a configuration with secrets in it.
+/// A sentence if other users can read a configuration that contains secrets.
 pub(super) fn readable_secrets(path: &Path, config: &File) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode();
     let secret = secret_in_file(config)?;
@@ -67,7 +69,7 @@ pub(super) fn readable_secrets(path: &Path, config: &File) -> Option<String> {
     })
 }
 
-/// The first secret of what the file says.
+/// The first secret in the file.
 fn secret_in_file(config: &File) -> Option<&'static str> {
     let has_password = |url: &super::Secret| {
         let url = reqwest::Url::parse(&url.0).ok();
@@ -107,7 +109,7 @@ fn secret_in_file(config: &File) -> Option<&'static str> {
     .find_map(|(name, there)| there.then_some(name))
 }
 
-/// A sentence when jobs are forgotten before the tokens that keep them from being submitted twice.
+/// A sentence if jobs are deleted before the tokens that prevent a second submit expire.
 pub(super) fn short_retention(config: &Config) -> Option<String> {
     let life = Duration::from_millis(job::limits::TOKEN_LIFE_MILLIS.unsigned_abs());
     (config.retention < life).then(|| {
@@ -124,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_that_nobody_reads_are_named() {
+    fn a_variable_without_effect_is_named() {
         let names = [
             "PATH",
             "JOBCAST_LISTEN",
@@ -139,9 +141,9 @@ mod tests {
         assert_eq!(
             unknown_variables(names.map(str::to_owned)),
             [
-                "the variable JOBCAST_LISTNE is set, and none of that name is read; did you mean `JOBCAST_LISTEN`?",
-                "the variable JOBCAST_RETENTION is set, and none of that name is read",
-                "the variable jobcast_log is set, and none of that name is read; did you mean `JOBCAST_LOG`?",
+                "the variable JOBCAST_LISTNE is set, and no setting has that name; did you mean `JOBCAST_LISTEN`?",
+                "the variable JOBCAST_RETENTION is set, and no setting has that name",
+                "the variable jobcast_log is set, and no setting has that name; did you mean `JOBCAST_LOG`?",
             ]
         );
     }

@@ -1,43 +1,44 @@
-//! `public_url`: the address under which clients reach the public listener, through whatever proxies there are. It is checked at the start,
-//! since every address that is given out begins with it.
+//! `public_url`: the address at which clients reach the public listener, through any proxies. It is
+//! checked at the start, since every issued address begins with it.
 
 use std::fmt;
 
 use reqwest::Url;
 use workflow::guard::is_loopback;
 
-/// The address of the service for its clients: `https://jobs.example.com`, or with a path, `https://example.com/jobs`.
+/// The address of the service for its clients: `https://jobs.example.com`, or with a path,
+/// `https://example.com/jobs`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicUrl {
-    /// Without a slash at its end.
+    /// Without a slash at the end.
     text: String,
     origin: String,
     path: String,
     is_loopback: bool,
 }
 
-/// Why a text is no such address.
+/// The reason why an address is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotPublic {
-    /// No `http://` or `https://`.
+    /// It lacks `http://` or `https://`.
     #[error("it must begin with http:// or https://")]
     Scheme,
-    /// White space, control characters or `\`.
+    /// It has white space, control characters or `\`.
     #[error("it must have no white space, control characters or \\")]
     Character,
-    /// A query.
+    /// It has a query.
     #[error("it must have no query (?…)")]
     Query,
-    /// A fragment.
+    /// It has a fragment.
     #[error("it must have no fragment (#…)")]
     Fragment,
-    /// User information.
+    /// It has user information.
     #[error("it must have no user name or password (…@)")]
     User,
-    /// A path that is written in a form that proxies would change.
+    /// Its path has a form that proxies would change.
     #[error("its path must have no empty segments, `.` or `..`")]
     Path,
-    /// No host, or no valid one.
+    /// It has no valid host or port.
     #[error("it has no valid host or port")]
     Host,
 }
@@ -94,7 +95,7 @@ impl PublicUrl {
         })
     }
 
-    /// The whole of it, without a slash at its end.
+    /// The whole address, without a slash at its end.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -109,7 +110,7 @@ impl PublicUrl {
         &self.path
     }
 
-    /// Whether it names this machine alone.
+    /// Whether it can be used on this machine only.
     pub fn is_loopback(&self) -> bool {
         self.is_loopback
     }
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_clients_can_come_by() {
+    fn a_valid_public_address_is_accepted() {
         for (text, whole, origin, path, loopback) in [
             (
                 "https://jobs.example.com",
@@ -199,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_cannot_be_one() {
+    fn an_invalid_public_address_is_refused() {
         for (text, wrong) in [
             ("", NotPublic::Scheme),
             ("jobs.example.com", NotPublic::Scheme),

@@ -1,6 +1,7 @@
-//! What settings must be, alone and beside one another, so that a server with them can work. Each rule has a name, which is the settings', and
-//! one sentence for who breaks it; the tests have a value on both sides of each. What only one module can judge, such as the address of the
-//! broker, is judged there.
+//! Rules for settings, alone and together, so that a server with them can work. Each rule has the
+//! name of its settings, and one sentence for its violation; the tests have a value on both sides
+//! of each. A rule that only one module can check, such as the address of the broker, is checked
+//! there.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -15,30 +16,30 @@ use workflow::lambda::{function_name, is_function_name, limits};
 use super::{Config, Function, UPLOADS};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Shortest time that finished jobs are kept.
+/// Minimum time for which finished jobs are kept.
 pub const SHORTEST_RETENTION: Duration = Duration::from_secs(60);
-/// Longest time that finished jobs are kept: a hundred years.
+/// Maximum time for which finished jobs are kept: a hundred years.
 pub const LONGEST_RETENTION: Duration = DAY.saturating_mul(36_525);
-/// Shortest time that the functions of a job may report.
+/// Minimum time for which the functions of a job may report.
 pub const SHORTEST_REPORT_LIFE: Duration = Duration::from_secs(60);
-/// Longest time that the functions of a job may report: that of an execution on AWS.
+/// Maximum time for which the functions of a job may report: that of an execution on AWS.
 pub const LONGEST_REPORT_LIFE: Duration = DAY.saturating_mul(366);
-/// Shortest time between two readings of the watched jobs.
+/// Minimum time between two reads of the watched jobs.
 pub const SHORTEST_REPAIR: Duration = Duration::from_millis(100);
-/// Longest time between two readings of the watched jobs.
+/// Maximum time between two reads of the watched jobs.
 pub const LONGEST_REPAIR: Duration = DAY;
 /// Maximum number of processes of a function.
 pub const MOST_PROCESSES: usize = 1_000;
 /// Maximum length of the prefix of the broker's channels.
 pub const PREFIX_BYTES: usize = 64;
 
-/// How a process knows where its work is.
+/// The variable with the address of the Runtime API.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 
-/// A rule: the sentence that says how a configuration breaks it.
+/// A rule: returns a sentence if a configuration breaks it.
 type Rule = fn(&Config) -> Option<String>;
 
-/// The rules by the settings that they are about.
+/// The rules by their settings.
 pub(super) const RULES: &[(&str, Rule)] = &[
     ("listen, internal_listen", listeners),
     ("retention", |config| {
@@ -100,7 +101,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("aws", aws),
 ];
 
-/// The first rule that is broken, as a sentence.
+/// The sentence of the first rule that is broken.
 pub(super) fn broken(config: &Config) -> Option<String> {
     RULES.iter().find_map(|(_, rule)| rule(config))
 }
@@ -139,7 +140,7 @@ fn listeners(config: &Config) -> Option<String> {
     })
 }
 
-/// A path with nothing left in it that could hide where it leads, links aside.
+/// A path without parts that hide its target. Links are not resolved.
 fn plain(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if let Ok(found) = absolute.canonicalize() {
@@ -159,7 +160,7 @@ fn plain(path: &Path) -> PathBuf {
 fn data_and_machines(config: &Config) -> Option<String> {
     let machines = config.state_machines.as_ref()?;
     (plain(machines).starts_with(plain(&config.data))).then(|| {
-        format!("state_machines is {}, inside of data ({}): what is in the data directory belongs to the server alone; move one of them", machines.display(), config.data.display())
+        format!("state_machines is {}, inside of data ({}): the data directory must contain only the server's own files; move one of them", machines.display(), config.data.display())
     })
 }
 
@@ -168,8 +169,8 @@ fn connection_limits(config: &Config) -> Option<String> {
     let usual = crate::session::Settings::default();
     let all = set.connections.unwrap_or(usual.connections);
     match set.connections_per_caller {
-        _ if set.connections == Some(0) => Some("connections of [limits] is 0, and then nobody could watch: it must be at least 1".to_owned()),
-        Some(0) => Some("connections_per_caller of [limits] is 0, and then nobody could watch: it must be at least 1".to_owned()),
+        _ if set.connections == Some(0) => Some("connections of [limits] is 0, so no client could watch: it must be at least 1".to_owned()),
+        Some(0) => Some("connections_per_caller of [limits] is 0, so no client could watch: it must be at least 1".to_owned()),
         Some(each) if each > all => Some(format!("connections_per_caller of [limits] is {each}, more than all connections together ({all}): lower it, or raise connections")),
         _ => None,
     }
@@ -179,7 +180,7 @@ fn prefix(config: &Config) -> Option<String> {
     let prefix = config.broker.prefix.as_ref()?;
     let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
     if config.broker.url.is_none() {
-        return Some("prefix of [broker] is set and url is not: without a broker nothing has the prefix; add url, or remove prefix".to_owned());
+        return Some("prefix of [broker] is set and url is not: without a broker the prefix has no effect; add url, or remove prefix".to_owned());
     }
     (prefix.is_empty() || prefix.len() > PREFIX_BYTES || !prefix.bytes().all(letters)).then(|| {
         format!("prefix of [broker] is `{prefix}`, and it must have 1 to {PREFIX_BYTES} letters, digits, `-`, `_`, `.` or `:`")
@@ -205,7 +206,8 @@ fn api_keys(config: &Config) -> Option<String> {
                 "has a subject that cannot be an owner: it must have 1 to {most} bytes and no control characters"
             )
         } else if roles.is_empty() {
-            "has no roles, and then nobody may do anything with it: give it one, such as roles = [\"submitter\"]".to_owned()
+            "has no roles, so it allows nothing: give it one, such as roles = [\"submitter\"]"
+                .to_owned()
         } else if roles.len() < key.roles.len() {
             "has a role twice: name each once".to_owned()
         } else {
@@ -229,13 +231,13 @@ fn name(role: Role) -> &'static str {
     }
 }
 
-/// What is wrong with a function's name.
+/// The error of a function's name.
 fn function_named(name: &str) -> Option<String> {
     (!is_function_name(function_name(name)))
         .then(|| "a function's name has 1 to 64 letters, digits, `-` or `_`".to_owned())
 }
 
-/// What is wrong with a function's settings.
+/// The error of a function's settings.
 fn function_set(function: &Function) -> Option<String> {
     let command = &function.command;
     if command.first().is_some_and(String::is_empty) {
@@ -256,7 +258,7 @@ fn function_set(function: &Function) -> Option<String> {
     ] {
         if let Some(time) = time.filter(|time| time.is_zero() || *time > most) {
             return Some(format!(
-                "{name} is {}, and it must be longer than nothing and at most {}, as on AWS Lambda",
+                "{name} is {}, and it must be longer than 0 and at most {}, as on AWS Lambda",
                 humantime::format_duration(time),
                 humantime::format_duration(most)
             ));
@@ -273,7 +275,7 @@ fn function_set(function: &Function) -> Option<String> {
         .find(|(_, set)| *set && command.is_empty())
     {
         return Some(format!(
-            "{name} is of processes that the server starts, and there is no command: add one, or remove {name} and let outside processes attach"
+            "{name} applies to processes that the server starts, and there is no command: add one, or remove {name} and let outside processes attach"
         ));
     }
     let wrong = |name: &&String| name.is_empty() || name.contains(['=', '\0']);
@@ -340,7 +342,7 @@ fn buckets(config: &Config) -> Option<String> {
     config.services.buckets.iter().find_map(|(name, directory)| {
         let place = plain(directory);
         let problem = if name == UPLOADS {
-            "holds what was uploaded already: take another name".to_owned()
+            "already holds the uploaded files: use another name".to_owned()
         } else if place.starts_with(&data) || data.starts_with(&place) {
             format!("is {}, and state machines would reach the data directory ({}) through it: choose a directory beside it", directory.display(), config.data.display())
         } else {
@@ -356,9 +358,9 @@ fn connections(config: &Config) -> Option<String> {
             HeaderName::try_from(name.as_str()).is_err() || HeaderValue::try_from(value.as_str()).is_err()
         });
         let problem = match header {
-            // Its value is a secret.
+            // The value is a secret, so it is not shown.
             Some((header, _)) => format!("header `{header}` cannot be sent: a name has letters, digits and `-`, and a value is on one line"),
-            None if connection.allow.is_empty() => "allow is empty, and then nothing may be called: name the addresses, such as allow = [\"https://api.example.com/v1\"]".to_owned(),
+            None if connection.allow.is_empty() => "allow is empty, so nothing may be called: list the addresses, such as allow = [\"https://api.example.com/v1\"]".to_owned(),
             None => return None,
         };
         Some(format!("[services.connections.{}]: {problem}", key(name)))

@@ -7,7 +7,7 @@ use super::RULES;
 const KEY: &str = "[[auth.api_keys]]\nsha256 = \"1111111111111111111111111111111111111111111111111111111111111111\"\n";
 const AWS: &str = "[aws]\nstate_machine_arn_prefix = \"arn:aws:states:eu-west-1:123456789012:stateMachine:\"\nsecret = \"0123456789abcdef0123456789abcdef\"\n";
 
-/// The rule, what is refused with a part of the sentence, and what is just taken.
+/// The rule, a refused value with a part of the sentence, and an accepted value next to it.
 fn table() -> Vec<(&'static str, String, &'static str, String)> {
     let case = |rule, bad: &str, said, good: &str| (rule, bad.to_owned(), said, good.to_owned());
     let key = |rest: &str| format!("{KEY}{rest}");
@@ -343,7 +343,7 @@ fn table() -> Vec<(&'static str, String, &'static str, String)> {
 }
 
 #[test]
-fn each_rule_refuses_by_name_and_takes_what_is_just_valid() {
+fn each_rule_has_its_bounds_and_names_its_settings() {
     for (rule, bad, said, good) in table() {
         let error = load(&bad, ServeFlags::default()).expect_err(&bad);
         assert!(error.contains(said), "{rule}: {bad}: {error}");
@@ -353,7 +353,7 @@ fn each_rule_refuses_by_name_and_takes_what_is_just_valid() {
 }
 
 #[test]
-fn no_rule_is_without_a_test() {
+fn every_rule_has_a_test() {
     for (name, _) in RULES {
         assert!(table().iter().any(|(rule, ..)| rule == name), "{name}");
     }

@@ -1,4 +1,5 @@
-//! The section `[services]`: what Task states may call besides functions. It opens the directories of buckets, and calls nothing.
+//! The section `[services]`: services besides functions that Task states may call. It opens the
+//! directories of buckets, and calls nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,36 +12,39 @@ use reqwest::Url;
 use serde::{Deserialize, Deserializer};
 use workflow::services::{Connection, Credentials, ServiceSettings};
 
-/// The bucket that holds what was uploaded to `createUpload`'s addresses; an upload's `id` is its key.
+/// The bucket of the files that were sent to `createUpload`'s addresses. An upload's `id` is its
+/// key.
 pub const UPLOADS: &str = "uploads";
 
 /// Services that state machines call: `[services]`.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Services {
-    /// The region that requests are signed for [default: us-east-1].
+    /// The region for which requests are signed [default: us-east-1].
     pub region: Option<String>,
-    /// Who signs [default: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of the environment].
+    /// The access key [default: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of
+    /// the environment].
     pub access_key_id: Option<String>,
-    /// Goes with the access key.
+    /// The secret of the access key.
     pub secret_access_key: Option<String>,
-    /// Where DynamoDB is.
+    /// Address of DynamoDB.
     pub dynamodb: Option<Address>,
-    /// Where SQS is.
+    /// Address of SQS.
     pub sqs: Option<Address>,
     /// Connections of HTTP endpoints, by name.
     pub connections: BTreeMap<String, HttpConnection>,
     /// Whether `TestState` may show the secrets of the connections.
     pub reveal_secrets: bool,
-    /// Directories that state machines know as buckets, by the bucket's name.
+    /// Directories that state machines use as buckets, by the bucket's name.
     pub buckets: BTreeMap<String, PathBuf>,
 }
 
-/// Where an HTTP endpoint's secrets may go, and what they are: `[services.connections.NAME]`.
+/// The secrets of an HTTP endpoint, and the addresses that may receive them:
+/// `[services.connections.NAME]`.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConnection {
-    /// Addresses that may be called, with all paths below.
+    /// Addresses that may be called, with all paths below them.
     pub allow: Vec<Address>,
     /// Headers of every request.
     pub headers: BTreeMap<String, String>,
@@ -94,7 +98,7 @@ impl fmt::Debug for HttpConnection {
 }
 
 impl Services {
-    /// Directories are relative to the configuration file's.
+    /// Resolves directories against the directory of the configuration file.
     pub(super) fn below(&mut self, base: &Path) {
         for directory in self.buckets.values_mut() {
             *directory = base.join(&directory);
@@ -104,7 +108,7 @@ impl Services {
     /// The settings of the engine; `uploads` are the uploaded files.
     ///
     /// # Errors
-    /// When the directory of a bucket cannot be made or opened.
+    /// If the directory of a bucket cannot be created or opened.
     pub fn settings(&self, uploads: Arc<dyn ObjectStore>) -> std::io::Result<ServiceSettings> {
         let mut settings = ServiceSettings {
             credentials: self.credentials(|name| std::env::var(name).ok()),
@@ -162,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_section_becomes_settings_and_keeps_its_secrets() {
+    fn the_section_is_read_and_its_secrets_are_hidden() {
         let directory = tempfile::tempdir().expect("a directory");
         let text = r#"
             dynamodb = "http://127.0.0.1:8000"
@@ -191,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_address_is_named() {
+    fn an_invalid_address_is_refused() {
         for text in ["sqs = \"somewhere\"", "dynamodb = \"file:///etc\""] {
             let error = toml::from_str::<Services>(text).expect_err(text);
             assert!(error.to_string().contains("is not an address"), "{error}");

@@ -14,7 +14,7 @@ pub(super) fn load(text: &str, flags: ServeFlags) -> Result<Config, String> {
 }
 
 #[test]
-fn flags_win_over_the_file() {
+fn a_flag_overrides_the_file() {
     let text = "listen = \"127.0.0.1:1\"\nlog = \"debug\"\nretention = \"2h\"\n[functions.resize]\ncommand = [\"python3\", \"resize.py\"]\nconcurrency = 4\ntimeout = \"30s\"\nenvironment = { A = \"b\" }\n";
     let config = load(
         text,
@@ -41,7 +41,7 @@ fn a_byte_order_mark_before_the_file_is_ignored() {
 }
 
 #[test]
-fn mistakes_are_named() {
+fn an_error_names_its_key() {
     for (text, said) in [
         ("lisen = 1", "unknown field `lisen`"),
         ("[functions.x]\ncomand = []", "unknown field `comand`"),
@@ -83,7 +83,7 @@ fn mistakes_are_named() {
         ("public_url = \"https://x/?a\"", "no query"),
         (
             "public_url = \"https://jobs.example.com\"",
-            "public_url is https://jobs.example.com, by which others come, and no authentication",
+            "public_url is https://jobs.example.com, which others can use, and no authentication",
         ),
         (
             "allowed_origins = [\"https://a.example/page\"]",
@@ -126,7 +126,7 @@ fn mistakes_are_named() {
 }
 
 #[test]
-fn authentication_opens_the_listener() {
+fn a_public_listener_needs_authentication() {
     let oidc = "[auth.oidc]\nissuer = \"https://id.example\"\naudience = \"app\"\njwks_file = \"keys.json\"\neverybody = [\"viewer\"]\n";
     let text = format!("listen = \"0.0.0.0:80\"\n{oidc}");
     let config = load(&text, ServeFlags::default()).expect("a configuration");
@@ -167,7 +167,7 @@ fn a_public_address_of_this_machine_needs_no_authentication() {
 }
 
 #[test]
-fn origins_are_read_as_browsers_send_them() {
+fn an_origin_is_read_as_browsers_send_it() {
     let text = "allowed_origins = [\"https://App.example.com:443/\", \"*\", \"null\"]";
     let config = load(text, ServeFlags::default()).expect("origins");
     let expected = ["https://app.example.com", "*", "null"].map(str::to_owned);
@@ -178,7 +178,7 @@ const AWS: &str = "[aws]\ntable = \"jobs\"\nstate_machine_arn_prefix = \"arn:aws
 const LONG: &str = "secret = \"0123456789abcdef0123456789abcdef\"\n";
 
 #[test]
-fn aws_takes_the_place_of_what_runs_in_the_server() {
+fn aws_replaces_the_services_in_the_server() {
     let text = format!("{AWS}{LONG}endpoint_url = \"http://127.0.0.1:1/\"\n");
     let config = load(&text, ServeFlags::default()).expect("a configuration");
     let aws = config.aws.expect("the section");
@@ -209,7 +209,7 @@ fn aws_takes_the_place_of_what_runs_in_the_server() {
 }
 
 #[test]
-fn mistakes_of_aws_are_named() {
+fn an_error_of_aws_names_its_key() {
     let arn = |arn: &str| {
         format!("[aws]\ntable = \"jobs\"\n{LONG}state_machine_arn_prefix = \"{arn}\"\n")
     };
@@ -273,7 +273,7 @@ fn mistakes_of_aws_are_named() {
         secret: Some(Secret("x".repeat(32))),
         ..ServeFlags::default()
     };
-    let error = load("", flags).expect_err("nobody uses it");
+    let error = load("", flags).expect_err("no setting uses it");
     assert!(error.contains("there is no [aws]"), "{error}");
 }
 
@@ -281,12 +281,15 @@ fn mistakes_of_aws_are_named() {
 fn an_empty_authentication_is_refused() {
     for text in ["[auth]", "[auth]\napi_keys = []"] {
         let error = load(text, ServeFlags::default()).expect_err(text);
-        assert!(error.contains("nobody would be kept out"), "{error}");
+        assert!(
+            error.contains("so every caller would be accepted"),
+            "{error}"
+        );
     }
 }
 
 #[test]
-fn a_mistake_is_named_with_its_file_line_and_key() {
+fn an_error_names_its_file_line_and_key() {
     for (text, said) in [
         (
             "listen = 8080",
@@ -314,7 +317,7 @@ fn a_mistake_is_named_with_its_file_line_and_key() {
 }
 
 #[test]
-fn a_file_is_read_as_editors_save_it() {
+fn a_file_is_read_in_the_encodings_of_editors() {
     let read = |bytes: &[u8]| {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("jobcast.toml");
@@ -347,7 +350,7 @@ fn a_file_is_read_as_editors_save_it() {
 }
 
 #[test]
-fn a_secret_that_others_may_read_is_told() {
+fn a_secret_that_others_can_read_gives_a_notice() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("jobcast.toml");

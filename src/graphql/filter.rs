@@ -1,5 +1,6 @@
-//! The filter inputs: AppSync's operators, typed. An operator that is left out asks for nothing. An explicit null asks for "is null" with
-//! `eq`, for "is not null" with `ne`, and is refused with any other: nothing is less than null, and no list is.
+//! The filter inputs: AppSync's operators, typed. An operator that is left out asks for nothing. An
+//! explicit null asks for "is null" with `eq`, for "is not null" with `ne`, and is refused with any
+//! other: nothing is less than null, and no list is.
 
 use async_graphql::{InputObject, MaybeUndefined};
 use job::filter::Condition;
@@ -9,12 +10,12 @@ use resolvers::Error;
 use super::object::JobStatus;
 use super::scalar::AwsDateTime;
 
-/// Which jobs: all conditions must hold.
+/// Selects jobs: all conditions must hold.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct JobFilter {
     /// By id.
     id: Option<IdFilter>,
-    /// By the caller who submitted.
+    /// By the owner who submitted it.
     owner: Option<StringFilter>,
     /// By job type.
     #[graphql(name = "type")]
@@ -31,7 +32,7 @@ pub struct JobFilter {
     created_at: Option<DateTimeFilter>,
     /// By the time of the last change.
     updated_at: Option<DateTimeFilter>,
-    /// By the time of the end; null while the job is open.
+    /// By the time at which it finished; null while the job is open.
     finished_at: Option<DateTimeFilter>,
 }
 
@@ -141,9 +142,9 @@ fn between<T>(field: &'static str, pair: Vec<T>) -> Result<Condition<T>, Error> 
 /// Conditions on a status.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct JobStatusFilter {
-    /// Equal to; null: is null, which no status is.
+    /// Equal to. (Null matches no job: a status is never null.)
     eq: MaybeUndefined<JobStatus>,
-    /// Not equal to; null: is not null, which each status is.
+    /// Not equal to. (Null matches every job: a status is never null.)
     ne: MaybeUndefined<JobStatus>,
     /// One of these.
     #[graphql(name = "in")]
@@ -174,28 +175,28 @@ pub struct StringFilter {
     ge: MaybeUndefined<String>,
     /// From the first to the second value, both included.
     between: MaybeUndefined<Vec<String>>,
-    /// Holds this text.
+    /// Contains this text.
     contains: MaybeUndefined<String>,
-    /// Does not hold this text.
+    /// Does not contain this text.
     not_contains: MaybeUndefined<String>,
     /// Begins with this text.
     begins_with: MaybeUndefined<String>,
-    /// Holds one of these texts.
+    /// Contains one of these texts.
     contains_any: MaybeUndefined<Vec<String>>,
 }
 
 /// Conditions on the list of tags.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct TagsFilter {
-    /// Null: there are no tags. A value: it is among the tags.
+    /// Null: the job has no tags. A value: the job has this tag.
     eq: MaybeUndefined<String>,
-    /// Null: there are tags. A value: it is not among the tags.
+    /// Null: the job has tags. A value: the job does not have this tag.
     ne: MaybeUndefined<String>,
-    /// This tag is among them.
+    /// The job has this tag.
     contains: MaybeUndefined<String>,
-    /// This tag is not among them.
+    /// The job does not have this tag.
     not_contains: MaybeUndefined<String>,
-    /// One of these tags is among them.
+    /// The job has one of these tags.
     contains_any: MaybeUndefined<Vec<String>>,
     /// One of the tags begins with this text.
     begins_with: MaybeUndefined<String>,

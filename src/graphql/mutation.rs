@@ -21,11 +21,12 @@ pub struct SubmitJobInput {
     /// The job type, one of `listJobTypes`.
     #[graphql(name = "type")]
     job_type: String,
-    /// The input, a JSON document of at most 256 KiB; without one, `{}`.
+    /// The input, a JSON document of at most 256 KiB; by default `{}`.
     input: Option<AwsJson>,
-    /// Words to find the job by, at most 10.
+    /// Free-form labels for searching, at most 10.
     tags: Option<Vec<String>>,
-    /// A text of the client's choice, at most 128 bytes: to submit the same again with it returns the first job, for 24 hours.
+    /// A text that the client chooses, at most 128 bytes. A submission with the same text returns
+    /// the first job, for 24 hours.
     client_request_token: Option<String>,
 }
 
@@ -40,24 +41,24 @@ impl From<SubmitJobInput> for SubmitJob {
     }
 }
 
-/// What a function reports about its step.
+/// A report of a function about its step.
 #[derive(Clone, Debug, InputObject)]
 pub struct ReportProgressInput {
     /// The job.
     id: ID,
-    /// The step; without one, the step that is at work.
+    /// The step; by default the step that is running.
     step: Option<String>,
-    /// Percent of the step, from 0 to 100; less than before is ignored.
+    /// Percent of the step, from 0 to 100. A value below the current one is ignored.
     progress: Option<i32>,
-    /// For a person, at most 1 KiB.
+    /// A text for people, at most 1 KiB.
     message: Option<String>,
-    /// Items done.
+    /// Number of items that are done.
     items_done: Option<i32>,
-    /// Items in all.
+    /// Number of items in all.
     items_total: Option<i32>,
 }
 
-/// Submitting and steering jobs.
+/// Submits and controls jobs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mutation;
 
@@ -83,7 +84,7 @@ fn take(ctx: &Context<'_>, caller: &Caller, jobs: usize) -> async_graphql::Resul
 
 #[Object]
 impl Mutation {
-    /// Accepts a job. When this answers, the job is durable and will run, once.
+    /// Accepts a job. When the response arrives, the job is durable and will run exactly once.
     async fn submit_job(
         &self,
         ctx: &Context<'_>,
@@ -98,7 +99,8 @@ impl Mutation {
         Ok(JobObject(job))
     }
 
-    /// Accepts up to 100 jobs; each succeeds or fails alone, and the answers stand in the order of the inputs.
+    /// Accepts at most 100 jobs. Each succeeds or fails alone; results are in the order of the
+    /// inputs.
     async fn submit_jobs(
         &self,
         ctx: &Context<'_>,
@@ -124,7 +126,7 @@ impl Mutation {
         Ok(results.into_iter().map(result).collect())
     }
 
-    /// Ends a job that is not finished.
+    /// Cancels a job that is not finished.
     async fn cancel_job(
         &self,
         ctx: &Context<'_>,
@@ -138,7 +140,8 @@ impl Mutation {
         Ok(JobObject(job.map_err(to_graphql)?))
     }
 
-    /// Takes a failed, cancelled or timed-out job into its next attempt: from the failed step where the engine can, else from the start.
+    /// Starts the next attempt of a failed, cancelled or timed-out job: from the failed step if the
+    /// engine supports it, otherwise from the start.
     async fn retry_job(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<JobObject> {
         let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
         let job = resolvers
@@ -148,7 +151,7 @@ impl Mutation {
         Ok(JobObject(job))
     }
 
-    /// Answers the task that waits in a step: with its output, or with an error's name.
+    /// Completes the task that waits in a step, with its output or with an error's name.
     async fn resume_job(
         &self,
         ctx: &Context<'_>,
@@ -165,7 +168,7 @@ impl Mutation {
         Ok(JobObject(job.map_err(to_graphql)?))
     }
 
-    /// For functions: takes a report about a step. Needs the job's report token, or IAM.
+    /// For functions: reports on a step. Requires the job's report token, or IAM.
     async fn report_progress(
         &self,
         ctx: &Context<'_>,
@@ -198,7 +201,8 @@ impl Mutation {
         Ok(JobObject(job))
     }
 
-    /// A place for one file of at most 1 GiB: an address to PUT it to, and one to GET it from.
+    /// Prepares the upload of one file of at most 1 GiB: an address to PUT it to, and one to GET it
+    /// from.
     async fn create_upload(
         &self,
         ctx: &Context<'_>,
@@ -212,7 +216,7 @@ impl Mutation {
         Ok(upload.map_err(to_graphql)?.into())
     }
 
-    /// A token with which somebody without an account may read this one job, and nothing else.
+    /// Creates a token that allows a client without an account to read this job only.
     async fn create_watch_token(
         &self,
         ctx: &Context<'_>,
@@ -226,8 +230,8 @@ impl Mutation {
         Ok(token.map_err(to_graphql)?.into())
     }
 
-    /// For the job table's stream: tells the watchers that a job changed from `old` to `new`, both as stored. To publish the same version
-    /// twice tells nobody anything new.
+    /// For the job table's stream: notifies the watchers that a job changed from `old` to `new`,
+    /// both as stored. A repeated version is not delivered again.
     async fn publish_job(
         &self,
         ctx: &Context<'_>,

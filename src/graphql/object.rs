@@ -13,7 +13,7 @@ use super::allowance::Allowance;
 use super::error::to_graphql;
 use super::scalar::{AwsDateTime, AwsJson};
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "job::Status")]
 pub enum JobStatus {
@@ -21,41 +21,41 @@ pub enum JobStatus {
     Queued,
     /// Its execution runs a state.
     Running,
-    /// Its execution waits: for a time, or for somebody who answers a task.
+    /// Its execution waits for a time, or for the answer to a task.
     Waiting,
-    /// It ended well; the result is there.
+    /// It succeeded; the result is available.
     Succeeded,
     /// It ended with an error.
     Failed,
-    /// Somebody cancelled it.
+    /// A caller cancelled it, or its execution was stopped.
     Cancelled,
     /// It took longer than its definition allows.
     TimedOut,
 }
 
-/// Where a step stands.
+/// The status of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(name = "StepStatus", remote = "job::StepStatus")]
 pub enum GraphqlStepStatus {
     /// Not reached yet.
     Pending,
-    /// At work.
+    /// Its work is running.
     Running,
     /// Waiting for a time or an answer.
     Waiting,
-    /// Ended well.
+    /// It succeeded.
     Succeeded,
-    /// Ended with an error.
+    /// It failed.
     Failed,
-    /// Stopped with its job.
+    /// Stopped because its job was cancelled.
     Cancelled,
-    /// Stopped since its job took too long.
+    /// Stopped because its job timed out.
     TimedOut,
-    /// The job ended well without it.
+    /// The job succeeded without it: a Choice took another branch.
     Skipped,
 }
 
-/// What kind of state a step is.
+/// The type of the state that a step shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(name = "StepType", remote = "job::StepKind")]
 pub enum StepType {
@@ -63,7 +63,7 @@ pub enum StepType {
     Task,
     /// The same states for every item of a list.
     Map,
-    /// Branches side by side.
+    /// Parallel branches.
     Parallel,
     /// A pause.
     Wait,
@@ -85,23 +85,23 @@ impl JobObject {
     async fn job_type(&self) -> &str {
         &self.0.job_type
     }
-    /// Who submitted it.
+    /// The owner who submitted it.
     async fn owner(&self) -> &str {
         &self.0.owner
     }
-    /// Where it stands.
+    /// Its status.
     async fn status(&self) -> JobStatus {
         self.0.status.into()
     }
-    /// Percent, from 0 to 100; it never falls within an attempt.
+    /// Percent, from 0 to 100. It never falls within an attempt.
     async fn progress(&self) -> i32 {
         self.0.progress.into()
     }
-    /// What a function said last.
+    /// The last message that a function reported.
     async fn message(&self) -> Option<&str> {
         self.0.message.as_deref()
     }
-    /// What was submitted.
+    /// The input that was submitted.
     async fn input(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<AwsJson>> {
         let (id, resolvers) = (self.0.id, ctx.data::<Resolvers>()?);
         let read = async {
@@ -113,7 +113,7 @@ impl JobObject {
             None => read.await,
         }
     }
-    /// What came out; there once the job has succeeded.
+    /// The result; null until the job has succeeded.
     async fn result(&self, ctx: &Context<'_>) -> async_graphql::Result<Option<AwsJson>> {
         if self.0.status != job::Status::Succeeded {
             return Ok(None);
@@ -136,15 +136,15 @@ impl JobObject {
     async fn steps(&self) -> Vec<StepObject> {
         self.0.steps.iter().map(Into::into).collect()
     }
-    /// Words of the submitter's, to find the job by.
+    /// Free-form labels for searching.
     async fn tags(&self) -> &[String] {
         &self.0.tags
     }
-    /// 1, and one more for each retry.
+    /// The number of the attempt: 1, and one more for each retry.
     async fn attempt(&self) -> i32 {
         int(self.0.attempt)
     }
-    /// Counts the changes of the job: exactly one more with each.
+    /// Number of changes of the job: 1 at its creation, and one more with each change.
     async fn version(&self) -> i32 {
         int(self.0.version.0)
     }
@@ -160,7 +160,7 @@ impl JobObject {
     async fn updated_at(&self) -> AwsDateTime {
         AwsDateTime(self.0.updated_at)
     }
-    /// When it ended.
+    /// When it finished.
     async fn finished_at(&self) -> Option<AwsDateTime> {
         self.0.finished_at.map(AwsDateTime)
     }
@@ -172,7 +172,8 @@ impl JobObject {
     async fn execution(&self) -> &str {
         &self.0.execution
     }
-    /// What happened in its execution, as Step Functions tells it: at most 1,000 events after the one with the id `after`.
+    /// The events of its execution, as Step Functions shows them: at most 1,000 events after the
+    /// one with the id `after`.
     async fn history(
         &self,
         ctx: &Context<'_>,
@@ -192,7 +193,8 @@ impl JobObject {
         let resolvers = ctx.data::<Resolvers>()?;
         let mut events = Vec::new();
         let (mut last, mut bytes, mut next) = (after, 0, None);
-        // Read in parts, and no longer than the answer may be: an event may hold a whole input and a whole output.
+        // Read in parts, and no longer than the answer may be: an event may hold a whole input and
+        // a whole output.
         while events.len() < limit {
             let part = (limit - events.len()).min(HISTORY_PART);
             let page = resolvers.history_of(&self.0, last, part).await;
@@ -229,7 +231,7 @@ pub const HISTORY_PAGE: usize = 1_000;
 pub struct JobHistory {
     /// The events as `GetExecutionHistory` shows them, oldest first.
     events: Vec<AwsJson>,
-    /// The id of the last of them, when more follow.
+    /// The id of the last event, if more follow; the next page is `after` this id.
     next: Option<i32>,
 }
 
@@ -239,9 +241,9 @@ pub struct JobHistory {
 pub struct JobErrorObject {
     /// The error's name, as Retry and Catch match it.
     name: String,
-    /// What went wrong, for a person.
+    /// A description for people.
     message: String,
-    /// The step in which it happened.
+    /// The step that failed.
     step: Option<String>,
 }
 
@@ -261,24 +263,24 @@ impl From<&job::JobError> for JobErrorObject {
 pub struct StepObject {
     /// The state's name.
     name: String,
-    /// Place among the steps, from 0.
+    /// Position among the steps, from 0.
     index: i32,
     /// The state's type.
     #[graphql(name = "type")]
     kind: StepType,
-    /// Where it stands.
+    /// Its status.
     status: GraphqlStepStatus,
     /// Percent, from 0 to 100.
     progress: i32,
-    /// How many times it was tried; 0 before the first.
+    /// Number of tries; 0 until the first one begins.
     attempt: i32,
-    /// Iterations of a Map, or branches of a Parallel, that are done.
+    /// Number of iterations of a Map, or branches of a Parallel, that are done.
     items_done: Option<i32>,
-    /// Iterations of a Map, or branches of a Parallel, in all.
+    /// Number of iterations of a Map, or branches of a Parallel, in all.
     items_total: Option<i32>,
-    /// When it was entered.
+    /// When it was first entered.
     started_at: Option<AwsDateTime>,
-    /// When it ended.
+    /// When it finished.
     finished_at: Option<AwsDateTime>,
     /// Why it failed, or why its last try did.
     error: Option<JobErrorObject>,
@@ -313,15 +315,15 @@ pub(super) fn int(count: impl TryInto<i32>) -> i32 {
 pub struct JobPageObject {
     /// The jobs. A page may be short, even empty, although more follow.
     pub items: Vec<JobObject>,
-    /// What to ask the next page with; null at the end.
+    /// The argument for the next page; null at the end.
     pub next_token: Option<String>,
 }
 
-/// A kind of job: a state machine that can be submitted.
+/// A job type: a state machine whose executions are jobs.
 #[derive(Clone, Debug)]
 pub struct JobTypeObject(pub Arc<JobType>);
 
-/// A kind of job: a state machine that can be submitted.
+/// A job type: a state machine whose executions are jobs.
 #[Object(name = "JobType")]
 impl JobTypeObject {
     /// Its name.
@@ -346,26 +348,26 @@ impl JobTypeObject {
     }
 }
 
-/// How many jobs of a status there are.
+/// The number of jobs with a status.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct StatusCount {
     /// The status.
     status: JobStatus,
-    /// How many.
+    /// The number of jobs.
     count: i32,
 }
 
-/// How long the succeeded jobs of a type took.
+/// Durations of the succeeded jobs of a type.
 #[derive(Clone, Debug, SimpleObject)]
 pub struct TypeDuration {
     /// The job type.
     #[graphql(name = "type")]
     job_type: String,
-    /// How many jobs succeeded.
+    /// Number of jobs that succeeded.
     count: i32,
-    /// Half of them took at most so long, in milliseconds.
+    /// Median duration, in milliseconds.
     p50_millis: i32,
-    /// Ninety-five percent of them took at most so long, in milliseconds.
+    /// 95th percentile of the duration, in milliseconds.
     p95_millis: i32,
 }
 
@@ -373,11 +375,11 @@ pub struct TypeDuration {
 #[derive(Clone, Debug, SimpleObject)]
 #[graphql(name = "JobStats")]
 pub struct JobStatsObject {
-    /// How many jobs were looked at.
+    /// Number of jobs that were counted.
     total: i32,
-    /// Whether there are more jobs than were looked at (the 10,000 newest).
+    /// Whether there are more jobs than were counted (the 10,000 newest).
     truncated: bool,
-    /// Counts by status; every status is there.
+    /// Counts by status, with an entry for every status.
     by_status: Vec<StatusCount>,
     /// Durations by type.
     durations: Vec<TypeDuration>,
@@ -404,7 +406,7 @@ impl From<JobStats> for JobStatsObject {
     }
 }
 
-/// A place for one file.
+/// The addresses for one file.
 #[derive(Clone, Debug, SimpleObject)]
 #[graphql(name = "Upload")]
 pub struct UploadObject {
@@ -412,9 +414,9 @@ pub struct UploadObject {
     id: async_graphql::ID,
     /// The file's name.
     name: String,
-    /// Where to PUT the bytes, until `expiresAt`.
+    /// The address to PUT the bytes to, until `expiresAt`.
     put_url: String,
-    /// Where anybody who has the address can GET them, for seven days.
+    /// The address to GET the bytes from, for seven days. It needs no credentials.
     get_url: String,
     /// When the PUT address expires.
     expires_at: AwsDateTime,
@@ -432,13 +434,13 @@ impl From<Upload> for UploadObject {
     }
 }
 
-/// A token that reads one job, and nothing else.
+/// A token that can only read one job.
 #[derive(Clone, Debug, SimpleObject)]
 #[graphql(name = "WatchToken")]
 pub struct WatchTokenObject {
-    /// To be sent as `Authorization: Bearer TOKEN`.
+    /// The token; send it as `Authorization: Bearer TOKEN`.
     token: String,
-    /// Until when it is good.
+    /// When the token expires.
     expires_at: AwsDateTime,
 }
 
@@ -451,11 +453,11 @@ impl From<WatchToken> for WatchTokenObject {
     }
 }
 
-/// What became of one job of a batch: the job, or the error.
+/// The result for one job of a batch: the job, or the error.
 #[derive(Clone, Debug, SimpleObject)]
 #[graphql(complex)]
 pub struct SubmitJobResult {
-    /// The job, when it was accepted.
+    /// The job, if it was accepted.
     pub job: Option<JobObject>,
     /// What went wrong, when it was not.
     #[graphql(skip)]
@@ -467,13 +469,13 @@ pub struct SubmitJobResult {
 pub struct SubmitJobError {
     /// The code, as `errorType` of other errors.
     code: String,
-    /// What went wrong.
+    /// A description of the error.
     message: String,
 }
 
 #[ComplexObject]
 impl SubmitJobResult {
-    /// What went wrong, when the job was not accepted.
+    /// The error, if the job was not accepted.
     async fn error(&self) -> Option<SubmitJobError> {
         self.failure.as_ref().map(|(message, code)| SubmitJobError {
             code: (*code).to_owned(),
@@ -482,7 +484,7 @@ impl SubmitJobResult {
     }
 }
 
-/// What happened to a live list.
+/// The kind of a change of a live list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
 #[graphql(remote = "crate::realtime::hub::ListEventKind")]
 pub enum JobChangeKind {
@@ -490,11 +492,11 @@ pub enum JobChangeKind {
     Enter,
     /// The job matched before and matches now.
     Change,
-    /// The job no longer matches; it comes as it is now.
+    /// The job no longer matches. The event has its current version.
     Leave,
-    /// The list so far is complete; what follows is news. Without a job.
+    /// The page is complete; changes follow. Without a job.
     Snapshot,
-    /// Too much happened: forget the list, a new one follows. Without a job.
+    /// Too many changes: discard the list, a new page follows. Without a job.
     Resync,
 }
 
@@ -502,7 +504,7 @@ pub enum JobChangeKind {
 #[derive(Clone, Debug, SimpleObject)]
 #[graphql(name = "JobChange")]
 pub struct JobChangeObject {
-    /// What happened.
+    /// The kind of the change.
     pub kind: JobChangeKind,
     /// The job.
     pub job: Option<JobObject>,

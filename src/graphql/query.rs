@@ -28,7 +28,7 @@ pub struct Query;
 
 #[Object]
 impl Query {
-    /// The job with this id; null where there is none that the caller may see.
+    /// The job with this id; null if there is no such job that the caller may see.
     async fn get_job(&self, ctx: &Context<'_>, id: ID) -> async_graphql::Result<Option<JobObject>> {
         let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
         let id = id
@@ -70,7 +70,7 @@ impl Query {
         })
     }
 
-    /// What can be submitted.
+    /// The job types that can be submitted.
     async fn list_job_types(&self, ctx: &Context<'_>) -> async_graphql::Result<Vec<JobTypeObject>> {
         let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
         let types = resolvers.list_job_types(caller).map_err(to_graphql)?;

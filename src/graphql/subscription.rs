@@ -38,9 +38,10 @@ pub struct Subscription;
 
 #[GraphqlSubscription]
 impl Subscription {
-    /// One job: first as it is now (unless `after` is its version), then each newer version; in between, older ones may be left out for
-    /// newer ones. Ends with the job. An `after` that the job has not reached is from before its store was restored from a backup: the
-    /// job is sent as it is, and then each newer version.
+    /// One job: first its current version (unless `after` is that version), then newer versions. A
+    /// version may be skipped if a newer one follows. Ends when the job is finished. If `after` is
+    /// higher than the job's version, the store was restored from a backup: the current version is
+    /// sent, and then newer ones.
     async fn on_job(
         &self,
         ctx: &Context<'_>,
@@ -69,7 +70,8 @@ impl Subscription {
         }))
     }
 
-    /// A live list: the matching jobs first (at most 100, the newest), then SNAPSHOT, then each change of what matches.
+    /// A live list: first the matching jobs (at most 100, the newest), then SNAPSHOT, then each
+    /// change of a matching job.
     async fn on_jobs(
         &self,
         ctx: &Context<'_>,

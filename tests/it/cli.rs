@@ -511,7 +511,7 @@ fn mistakes_are_told_with_what_to_do() {
         (
             &nobody,
             1,
-            "Start one with `jobcast serve`, or say where it is with --url or JOBCAST_URL",
+            "Start one with `jobcast serve`, or give its address with --url or JOBCAST_URL",
         ),
         (&["wrong"], 2, "unrecognized subcommand 'wrong'"),
         (&["resume", missing], 2, "--output <JSON>|--error <NAME>"),
@@ -588,7 +588,7 @@ fn a_server_that_cannot_start_says_why() {
             2,
             "no authentication is configured",
         ),
-        (&["--log", "a=b=c"], 2, "that is not a filter"),
+        (&["--log", "a=b=c"], 2, "is not a valid filter"),
         (&["--log", "inof"], 2, "did you mean `info`?"),
         (&["--log", "jobcast=debgu"], 2, "did you mean `debug`?"),
         (

@@ -277,7 +277,7 @@ async fn watch_list(world: Arc<World>, mut stop: watch::Receiver<bool>) -> ListT
                     let open = |job: &Value| {
                         Some(["QUEUED", "RUNNING", "WAITING"].contains(&job["status"].as_str()?))
                     };
-                    list.event(checker::Change::read(&payload["data"]["onJobs"], open).unwrap());
+                    list.event(checker::ListEvent::read(&payload["data"]["onJobs"], open).unwrap());
                 }
                 Said::Closed(_) => continue 'connections,
                 other => panic!("the list ended: {other:?}"),

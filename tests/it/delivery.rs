@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use checker::{Change as Told, JobTranscript, Kind, ListTranscript, Seen};
+use checker::{JobTranscript, ListEvent, ListEventKind, ListTranscript, Seen};
 use futures_util::{SinkExt, StreamExt};
 use job::change::Report;
 use job::{Change, Job, JobId, NewJob, Time, Update};
@@ -488,8 +488,8 @@ pub async fn watch_list(address: String, jobs: Arc<Jobs>, filter: Value) -> usiz
             }
             assert_eq!(message["type"], "next", "{message}");
             let event = &message["payload"]["data"]["onJobs"];
-            let told = Told::read(event, running).unwrap();
-            if told.kind == Kind::Resync {
+            let told = ListEvent::read(event, running).unwrap();
+            if told.kind == ListEventKind::Resync {
                 RESYNCS.fetch_add(1, Ordering::Relaxed);
             }
             transcript.event(told);

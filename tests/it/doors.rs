@@ -86,7 +86,7 @@ async fn a_live_list_through_every_door() {
             Some(open && job["tags"][0] == tag.as_str())
         };
         while !list.is_complete() {
-            list.event(checker::Change::read(&watch.event().await, wanted).unwrap());
+            list.event(checker::ListEvent::read(&watch.event().await, wanted).unwrap());
         }
         assert_eq!(
             list.held().keys().collect::<Vec<_>>(),
@@ -96,11 +96,11 @@ async fn a_live_list_through_every_door() {
         let after = submit().await;
         let newest = client.seen(&after).await.version;
         while list.held().get(&after) != Some(&newest) {
-            list.event(checker::Change::read(&watch.event().await, wanted).unwrap());
+            list.event(checker::ListEvent::read(&watch.event().await, wanted).unwrap());
         }
         client.cancel(&before).await;
         while list.held().contains_key(&before) {
-            list.event(checker::Change::read(&watch.event().await, wanted).unwrap());
+            list.event(checker::ListEvent::read(&watch.event().await, wanted).unwrap());
         }
         list.finish(&[(after, newest)].into())
             .unwrap_or_else(|violation| panic!("{door:?}: {violation}"));

@@ -35,3 +35,4 @@ mod startup;
 mod stop;
 mod terminal;
 mod twice;
+mod words;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use checker::{Change as Told, ListTranscript};
+use checker::{ListEvent, ListTranscript};
 use futures_util::SinkExt;
 use job::Update;
 use jobcast::chaos::Chaos;
@@ -363,7 +363,8 @@ impl List {
             let message = message.unwrap();
             if message["type"] == "next" {
                 let event = &message["payload"]["data"]["onJobs"];
-                self.transcript.event(Told::read(event, running).unwrap());
+                self.transcript
+                    .event(ListEvent::read(event, running).unwrap());
                 assert!(self.transcript.violation().is_none(), "{message}");
             }
         }

@@ -426,7 +426,7 @@ fn names_that_were_meant_are_told() {
     let ran = Ran::of(within(PATIENCE, child));
     assert!(
         ran.err.contains(
-            "JOBCAST_LISTNE is set, and none of that name is read; did you mean `JOBCAST_LISTEN`?"
+            "JOBCAST_LISTNE is set, and no setting has that name; did you mean `JOBCAST_LISTEN`?"
         ),
         "{ran:?}"
     );

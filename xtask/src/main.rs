@@ -1,18 +1,19 @@
 //! Tasks of the project's own development, run as `cargo xtask TASK`.
 //!
-//! `cargo xtask long SUITE` runs a suite at its full size. `.ci/run` runs the same suites at a small, seeded size.
-//! This is a table of commands, not a test runner: each suite reads its size from the environment.
+//! `cargo xtask long SUITE` runs a suite at its full size. `.ci/run` runs the same suites at a
+//! small, seeded size. This is a table of commands, not a test runner: each suite reads its size
+//! from the environment.
 use std::{
     env,
     process::{Command, ExitCode},
     time::Instant,
 };
 
-/// A suite that has a small size for every run of the tests and a full one for a release or the end of an issue.
+/// A suite with a small size for every run of the tests, and a full size for a release.
 struct Suite {
     /// The argument of `cargo xtask long`.
     name: &'static str,
-    /// What the suite shows, for the list of suites.
+    /// The property that the suite shows, for the list of suites.
     about: &'static str,
     /// The environment that gives the suite its full size.
     environment: &'static [(&'static str, &'static str)],
@@ -30,7 +31,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "asl-rules",
-        about: "two thousand random definitions, each field of each changed in turn and refused at its place",
+        about: "two thousand random definitions, each field of each changed in turn and refused at its location",
         environment: &[("JOBCAST_CASES", "2000")],
         command: &[
             "cargo",
@@ -53,7 +54,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "json-doors",
-        about: "JSON at its bounds, 1,000 random texts, through every door that takes it",
+        about: "JSON at its limits, 1,000 random texts, through every door that reads it",
         environment: &[("JOBCAST_CASES", "1000")],
         command: &[
             "cargo",
@@ -68,7 +69,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "functions",
-        about: "function processes that fail in every way, thousands of times side by side",
+        about: "function processes that fail in every way, thousands of times in parallel",
         environment: &[("JOBCAST_CASES", "3000")],
         command: &[
             "cargo", "test", "-p", "workflow", "--test", "it", "--locked", "faulty",
@@ -76,13 +77,13 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "documents",
-        about: "10,000 documents at random, answered here and by graphql-js",
+        about: "10,000 random documents, executed here and by graphql-js",
         environment: &[("JOBCAST_CASES", "10000")],
         command: &["tests/clients/run", "graphql-js"],
     },
     Suite {
         name: "garbage-documents",
-        about: "a million broken documents through their bounds and rules",
+        about: "a million invalid documents through their limits and rules",
         environment: &[("JOBCAST_CASES", "1000000")],
         command: &[
             "cargo",
@@ -96,7 +97,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "wire-fuzz",
-        about: "the decoders of the wire protocols over garbage, for ten minutes each",
+        about: "the decoders of the wire protocols over random input, for ten minutes each",
         environment: &[("JOBCAST_FUZZ_SECONDS", "600")],
         command: &[
             "cargo", "test", "-p", "wire", "--test", "decoders", "--locked",
@@ -112,7 +113,7 @@ const SUITES: &[Suite] = &[
     },
     Suite {
         name: "retries",
-        about: "100,000 executions with retries, whose news come late, twice, gathered or never",
+        about: "100,000 executions with retries, whose events are late, repeated, gathered or lost",
         environment: &[("JOBCAST_CASES", "100000")],
         command: &["cargo", "test", "-p", "job", "--test", "retry", "--locked"],
     },
@@ -130,7 +131,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs each suite to its end, prints the time it took, and fails when one of them failed.
+/// Runs each suite to its end, prints the time it took, and fails if one of them failed.
 fn run<'a>(suites: impl Iterator<Item = &'a Suite>) -> ExitCode {
     let mut failed = Vec::new();
     for suite in suites {
@@ -164,7 +165,7 @@ fn run<'a>(suites: impl Iterator<Item = &'a Suite>) -> ExitCode {
     }
 }
 
-/// Says what was wrong with the command line, and what may be called.
+/// Prints the error of the command line and the commands that exist.
 fn usage(wrong: &str) -> ExitCode {
     eprintln!("{wrong}\nusage: cargo xtask long SUITE|all\nsuites:");
     for suite in SUITES {

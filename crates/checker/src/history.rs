@@ -1,4 +1,5 @@
-//! Every change of every job, as the change feed tells them: nothing may be missing. What watchers saw can be held against it.
+//! Every change of every job, as the change feed delivers it. No change may be missing. What
+//! watchers saw can be compared with it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +8,7 @@ use job::{Event, RULES, Status};
 
 use crate::seen::{Contradiction, Seen};
 
-/// What is wrong with the changes of a job.
+/// A broken rule in the changes of a job.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BrokenHistory<Id: fmt::Debug> {
     /// The first change is not version 1.
@@ -18,36 +19,36 @@ pub enum BrokenHistory<Id: fmt::Debug> {
         /// Its first change.
         got: Seen,
     },
-    /// A version is missing, or came twice.
-    #[error("{got} of {id:?} came after {before}: each change is exactly one version")]
+    /// A version is missing or was delivered twice.
+    #[error("{got} of {id:?} arrived after {before}: each change is exactly one version")]
     Skipped {
         /// The job.
         id: Id,
-        /// The change before.
+        /// The change before it.
         before: Seen,
-        /// The change then.
+        /// The change that breaks the rule.
         got: Seen,
     },
     /// No rule leads from one status to the other.
-    #[error("{got} of {id:?} came after {before}: no rule leads there")]
+    #[error("{got} of {id:?} arrived after {before}: no rule allows it")]
     NoRule {
         /// The job.
         id: Id,
-        /// The change before.
+        /// The change before it.
         before: Seen,
-        /// The change then.
+        /// The change that breaks the rule.
         got: Seen,
     },
     /// Two versions that cannot both be true.
-    #[error("{got} of {id:?} came after {before}: {why}")]
+    #[error("{got} of {id:?} arrived after {before}: {why}")]
     Contradiction {
         /// The job.
         id: Id,
-        /// The change before.
+        /// The change before it.
         before: Seen,
-        /// The change then.
+        /// The change that breaks the rule.
         got: Seen,
-        /// The rule between the two.
+        /// The rule that the two break.
         why: Contradiction,
     },
 }
@@ -67,10 +68,10 @@ impl<Id> Default for History<Id> {
 }
 
 impl<Id: Ord + Clone + fmt::Debug> History<Id> {
-    /// A change, in the order of the feed.
+    /// Adds a change, in the order of the feed.
     ///
     /// # Errors
-    /// [`BrokenHistory`], when it does not follow from the job's change before.
+    /// [`BrokenHistory`] if it does not follow from the job's previous change.
     pub fn change(&mut self, id: Id, got: Seen) -> Result<(), BrokenHistory<Id>> {
         let changes = self.jobs.entry(id.clone()).or_default();
         let before = changes.last().copied();
@@ -108,11 +109,13 @@ impl<Id: Ord + Clone + fmt::Debug> History<Id> {
     }
 
     /// The newest version of a job.
+    #[must_use]
     pub fn newest(&self, id: &Id) -> Option<Seen> {
         self.jobs.get(id)?.last().copied()
     }
 
-    /// Whether a job was so: what a watcher saw must have been.
+    /// Whether a job had this version: every version that a watcher saw must exist.
+    #[must_use]
     pub fn has(&self, id: &Id, seen: &Seen) -> bool {
         let changes = self.jobs.get(id).map_or(&[][..], Vec::as_slice);
         let there = changes.iter().find(|there| there.version == seen.version);
@@ -120,8 +123,8 @@ impl<Id: Ord + Clone + fmt::Debug> History<Id> {
     }
 }
 
-/// Whether rules lead from one status to the other. What happens at once is one change, so there may be several; a retry is among them
-/// only where the attempt may be another.
+/// Whether rules lead from one status to the other. Updates that happen together are one change, so
+/// there may be several steps. A retry is allowed only if the attempt may differ.
 fn leads(from: Status, to: Status, retried: bool) -> bool {
     let next = |from: &[Status]| -> Vec<Status> {
         let rules = RULES.iter().filter(|(before, event, _)| {
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_follow_is_named() {
+    fn a_change_that_does_not_follow_is_named() {
         let begun = [(1, Queued, 0, 1), (2, Running, 0, 1), (3, Running, 50, 1)];
         let with = |last| check(&[begun.as_slice(), &[last]].concat());
         assert_eq!(with((4, Succeeded, 100, 1)), Ok(()));

@@ -57,7 +57,7 @@ mod transcript;
 mod violation;
 
 pub use history::{BrokenHistory, History};
-pub use list::{BrokenList, Change, Item, Kind, ListTranscript};
+pub use list::{BrokenList, ListEvent, ListEventKind, ListTranscript, ListedJob};
 pub use seen::{Seen, Unreadable};
-pub use transcript::{Broken, JobTranscript};
+pub use transcript::{BrokenJob, JobTranscript};
 pub use violation::Violation;

@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::seen::Unreadable;
 use crate::violation::{Log, Violation};
 
-/// What an event of a live list says, as in the schema's `JobChangeKind`.
+/// The kind of an event of a live list, as in the schema's `JobChangeKind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The job is in the list and was not.
+pub enum ListEventKind {
+    /// The job has entered the list.
     Enter,
     /// The job is in the list and has changed.
     Change,
@@ -19,32 +19,34 @@ pub enum Kind {
     Leave,
     /// The page is complete.
     Snapshot,
-    /// The list starts anew.
+    /// The list restarts with a new page.
     Resync,
 }
 
-/// A job as an event of a live list tells it.
+/// A job in an event of a live list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Item<Id> {
+pub struct ListedJob<Id> {
     /// The job.
     pub id: Id,
     /// Its version.
     pub version: u64,
-    /// Whether the job, as it was told, meets the filter; `None` when the test does not judge it.
+    /// Whether the job, as the event shows it, meets the filter; `None` if the test does not judge
+    /// it.
     pub wanted: Option<bool>,
 }
 
 /// One event of a live list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change<Id> {
+pub struct ListEvent<Id> {
     /// What happened.
-    pub kind: Kind,
+    pub kind: ListEventKind,
     /// The job; `None` for a marker.
-    pub job: Option<Item<Id>>,
+    pub job: Option<ListedJob<Id>>,
 }
 
-impl Change<String> {
-    /// Reads an `onJobs` event: `kind` and the job's `id` and `version` must be selected. `wanted` says whether a job meets the filter.
+impl ListEvent<String> {
+    /// Reads an `onJobs` event: `kind` and the job's `id` and `version` must be selected. `wanted`
+    /// says whether a job meets the filter.
     ///
     /// # Errors
     /// [`Unreadable`], with the field's name.
@@ -57,17 +59,17 @@ impl Change<String> {
             job: event.to_string().chars().take(200).collect(),
         };
         let kind = match event.get("kind").and_then(Value::as_str) {
-            Some("ENTER") => Kind::Enter,
-            Some("CHANGE") => Kind::Change,
-            Some("LEAVE") => Kind::Leave,
-            Some("SNAPSHOT") => Kind::Snapshot,
-            Some("RESYNC") => Kind::Resync,
+            Some("ENTER") => ListEventKind::Enter,
+            Some("CHANGE") => ListEventKind::Change,
+            Some("LEAVE") => ListEventKind::Leave,
+            Some("SNAPSHOT") => ListEventKind::Snapshot,
+            Some("RESYNC") => ListEventKind::Resync,
             _ => return Err(unreadable("kind")),
         };
         let item = |job: &Value| {
             let id = job.get("id").and_then(Value::as_str);
             let version = job.get("version").and_then(Value::as_u64);
-            Ok(Item {
+            Ok(ListedJob {
                 id: id.ok_or_else(|| unreadable("id"))?.to_owned(),
                 version: version.ok_or_else(|| unreadable("version"))?,
                 wanted: wanted(job),
@@ -75,7 +77,7 @@ impl Change<String> {
         };
         let job = event.get("job").filter(|job| !job.is_null());
         let job = job.map(item).transpose()?;
-        Ok(Change { kind, job })
+        Ok(ListEvent { kind, job })
     }
 }
 
@@ -88,34 +90,34 @@ pub enum BrokenList<Id: fmt::Debug> {
     /// A marker with a job, or another event without one.
     #[error("only ENTER, CHANGE and LEAVE carry a job, and they always do")]
     Shape,
-    /// Something else than ENTER before the page was complete, or a second SNAPSHOT.
+    /// An event other than ENTER before the page was complete, or a second SNAPSHOT.
     #[error("a page is ENTER events and then one SNAPSHOT")]
     Page,
-    /// ENTER of a job that is in the list.
+    /// ENTER of a job that is already in the list.
     #[error("ENTER of {0:?}, which is in the list")]
     EnteredTwice(Id),
     /// ENTER or CHANGE of a job that does not meet the filter, or LEAVE of one that does.
-    #[error("{kind:?} of {id:?}, which {} the filter", if *.kind == Kind::Leave { "meets" } else { "does not meet" })]
+    #[error("{kind:?} of {id:?}, which {} the filter", if *.kind == ListEventKind::Leave { "meets" } else { "does not meet" })]
     Filter {
-        /// What was told.
-        kind: Kind,
+        /// The kind of the event.
+        kind: ListEventKind,
         /// The job.
         id: Id,
     },
-    /// A version that does not rise. A new page may repeat one.
+    /// A version that does not rise. (A new page may repeat one.)
     #[error("version {got} of {id:?} after version {before}")]
     NotRising {
         /// The job.
         id: Id,
-        /// The version before.
+        /// The version before it.
         before: u64,
-        /// The version then.
+        /// The version that does not rise.
         got: u64,
     },
     /// The page was never completed.
     #[error("the page was not completed by SNAPSHOT")]
     NoSnapshot,
-    /// The list at the end is not what it should be.
+    /// The final list is not the expected one.
     #[error("at the end the watcher has version {seen:?} of {id:?}, it should have {expected:?}")]
     Differs {
         /// The job.
@@ -128,14 +130,14 @@ pub enum BrokenList<Id: fmt::Debug> {
 }
 
 #[derive(Clone, Debug)]
-struct Entry<Id>(Option<Change<Id>>);
+struct Entry<Id>(Option<ListEvent<Id>>);
 
 impl<Id: fmt::Debug> fmt::Display for Entry<Id> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             None => f.write_str("subscribed"),
-            Some(Change { kind, job: None }) => write!(f, "{kind:?}"),
-            Some(Change {
+            Some(ListEvent { kind, job: None }) => write!(f, "{kind:?}"),
+            Some(ListEvent {
                 kind,
                 job: Some(job),
             }) => {
@@ -145,16 +147,18 @@ impl<Id: fmt::Debug> fmt::Display for Entry<Id> {
     }
 }
 
-/// What one watcher of a live list saw. It is told as it happens; [`ListTranscript::finish`] gives the verdict.
+/// The events that one watcher of a live list saw. Call it as they happen;
+/// [`ListTranscript::finish`] returns the verdict.
 ///
-/// A CHANGE or LEAVE of a job that was not on the page is in order: the page is bounded, and what is beyond it is not known to be there.
+/// A CHANGE or LEAVE of a job that was not on the page is allowed: the page is bounded, and the
+/// watcher does not know the jobs beyond it.
 #[derive(Clone, Debug)]
 pub struct ListTranscript<Id: fmt::Debug> {
     log: Log<Entry<Id>, BrokenList<Id>>,
     subscribed: bool,
-    /// The page is not complete.
+    /// The page is not complete yet.
     paging: bool,
-    /// Jobs of this page that may come in a version that was seen already.
+    /// Whether jobs of this page may have a version that was seen before.
     repeats: bool,
     held: BTreeMap<Id, u64>,
     seen: BTreeMap<Id, u64>,
@@ -174,7 +178,7 @@ impl<Id: fmt::Debug> Default for ListTranscript<Id> {
 }
 
 impl<Id: Ord + Clone + fmt::Debug> ListTranscript<Id> {
-    /// The watcher subscribes, for the first time or after a cut: a new page comes.
+    /// The watcher subscribes, for the first time or after a cut. A new page follows.
     pub fn subscribed(&mut self) {
         self.repeats = self.subscribed;
         self.subscribed = true;
@@ -187,37 +191,37 @@ impl<Id: Ord + Clone + fmt::Debug> ListTranscript<Id> {
         self.held = BTreeMap::new();
     }
 
-    /// An event came.
-    pub fn event(&mut self, change: Change<Id>) {
-        let broken = self.apply(&change).err();
-        self.log.note(Entry(Some(change)), broken);
+    /// An event arrived.
+    pub fn event(&mut self, event: ListEvent<Id>) {
+        let broken = self.apply(&event).err();
+        self.log.note(Entry(Some(event)), broken);
     }
 
-    fn apply(&mut self, change: &Change<Id>) -> Result<(), BrokenList<Id>> {
+    fn apply(&mut self, change: &ListEvent<Id>) -> Result<(), BrokenList<Id>> {
         if !self.subscribed {
             return Err(BrokenList::NotSubscribed);
         }
         let job = match (change.kind, &change.job) {
-            (Kind::Snapshot, None) if self.paging => {
+            (ListEventKind::Snapshot, None) if self.paging => {
                 (self.paging, self.repeats) = (false, false);
                 return Ok(());
             }
-            (Kind::Resync, None) => {
+            (ListEventKind::Resync, None) => {
                 self.repeats = true;
                 self.anew();
                 return Ok(());
             }
-            (Kind::Snapshot, None) => return Err(BrokenList::Page),
-            (Kind::Enter | Kind::Change | Kind::Leave, Some(job)) => job,
+            (ListEventKind::Snapshot, None) => return Err(BrokenList::Page),
+            (ListEventKind::Enter | ListEventKind::Change | ListEventKind::Leave, Some(job)) => job,
             _ => return Err(BrokenList::Shape),
         };
         let (kind, id) = (change.kind, &job.id);
-        if self.paging && kind != Kind::Enter {
+        if self.paging && kind != ListEventKind::Enter {
             return Err(BrokenList::Page);
         }
         if job
             .wanted
-            .is_some_and(|wanted| wanted == (kind == Kind::Leave))
+            .is_some_and(|wanted| wanted == (kind == ListEventKind::Leave))
         {
             let id = id.clone();
             return Err(BrokenList::Filter { kind, id });
@@ -232,31 +236,36 @@ impl<Id: Ord + Clone + fmt::Debug> ListTranscript<Id> {
                 got: job.version,
             });
         }
-        if kind == Kind::Leave {
+        if kind == ListEventKind::Leave {
             self.held.remove(id);
-        } else if self.held.insert(id.clone(), job.version).is_some() && kind == Kind::Enter {
+        } else if self.held.insert(id.clone(), job.version).is_some()
+            && kind == ListEventKind::Enter
+        {
             return Err(BrokenList::EnteredTwice(id.clone()));
         }
         Ok(())
     }
 
-    /// The list as the watcher has it: versions by job.
+    /// The list that the watcher has: versions by job.
+    #[must_use]
     pub fn held(&self) -> &BTreeMap<Id, u64> {
         &self.held
     }
 
     /// Whether the page is complete.
+    #[must_use]
     pub fn is_complete(&self) -> bool {
         self.subscribed && !self.paging
     }
 
-    /// The first promise that is broken already.
+    /// The first promise that is already broken.
+    #[must_use]
     pub fn violation(&self) -> Option<&Violation<BrokenList<Id>>> {
         self.log.violation.as_ref()
     }
 
-    /// The verdict. `expected` are the jobs that match at the end with their newest versions, as far as they were on the page or have
-    /// changed since.
+    /// The verdict. `expected` are the jobs that match at the end with their newest versions, if
+    /// they were on the page or have changed since.
     ///
     /// # Errors
     /// The first broken promise.
@@ -291,25 +300,25 @@ mod tests {
                     list.subscribed();
                     continue;
                 }
-                'e' => Kind::Enter,
-                'c' => Kind::Change,
-                'l' => Kind::Leave,
-                's' => Kind::Snapshot,
-                _ => Kind::Resync,
+                'e' => ListEventKind::Enter,
+                'c' => ListEventKind::Change,
+                'l' => ListEventKind::Leave,
+                's' => ListEventKind::Snapshot,
+                _ => ListEventKind::Resync,
             };
-            let job = letters.get(1).map(|id| Item {
+            let job = letters.get(1).map(|id| ListedJob {
                 id: *id,
                 version: letters[2].to_digit(10).unwrap().into(),
                 wanted: letters.get(3).map(|letter| *letter == '!'),
             });
-            list.event(Change { kind, job });
+            list.event(ListEvent { kind, job });
         }
         let verdict = list.finish(&expected.iter().copied().collect());
         verdict.map_err(|violation| (violation.index, violation.broken))
     }
 
     #[test]
-    fn what_is_promised_passes() {
+    fn a_transcript_that_keeps_the_promises_passes() {
         assert_eq!(check("+ ea1 s eb1 ca2 lb2", &[('a', 2)]), Ok(()));
         assert_eq!(check("+ s", &[]), Ok(()));
         assert_eq!(check("+ r ea1 r ea1 s", &[('a', 1)]), Ok(()));
@@ -340,9 +349,9 @@ mod tests {
             Err((3, BrokenList::EnteredTwice('a')))
         );
         let filter = |index, kind| Err((index, BrokenList::Filter { kind, id: 'a' }));
-        assert_eq!(check("+ ea1? s", &[]), filter(1, Kind::Enter));
-        assert_eq!(check("+ ea1 s ca2?", &[]), filter(3, Kind::Change));
-        assert_eq!(check("+ ea1 s la2!", &[]), filter(3, Kind::Leave));
+        assert_eq!(check("+ ea1? s", &[]), filter(1, ListEventKind::Enter));
+        assert_eq!(check("+ ea1 s ca2?", &[]), filter(3, ListEventKind::Change));
+        assert_eq!(check("+ ea1 s la2!", &[]), filter(3, ListEventKind::Leave));
         let falls = |index, before, got| {
             Err((
                 index,
@@ -374,27 +383,27 @@ mod tests {
     }
 
     #[test]
-    fn events_are_read_from_json() {
+    fn an_event_is_read_from_json() {
         let read = |text: &str| {
             let event: Value = serde_json::from_str(text).unwrap();
-            Change::read(&event, |job| Some(job["status"] == "RUNNING"))
+            ListEvent::read(&event, |job| Some(job["status"] == "RUNNING"))
         };
         let enter = read(r#"{"kind":"ENTER","job":{"id":"7","version":3,"status":"RUNNING"}}"#);
-        let job = Item {
+        let job = ListedJob {
             id: "7".to_owned(),
             version: 3,
             wanted: Some(true),
         };
-        let kind = Kind::Enter;
+        let kind = ListEventKind::Enter;
         assert_eq!(
             enter,
-            Ok(Change {
+            Ok(ListEvent {
                 kind,
                 job: Some(job)
             })
         );
         let marker = read(r#"{"kind":"SNAPSHOT","job":null}"#).unwrap();
-        assert_eq!((marker.kind, marker.job), (Kind::Snapshot, None));
+        assert_eq!((marker.kind, marker.job), (ListEventKind::Snapshot, None));
         assert_eq!(read(r#"{"job":null}"#).unwrap_err().field, "kind");
         assert_eq!(
             read(r#"{"kind":"LEAVE","job":{"id":"7"}}"#)

@@ -1,4 +1,5 @@
-//! A version of a job as a watcher saw it, and how to read it from JSON. Not the whole job: what the promises speak of.
+//! A version of a job as a watcher saw it, and how to read it from JSON. It has only the fields
+//! that the promises mention.
 
 use std::fmt;
 
@@ -12,16 +13,16 @@ pub struct Seen {
     pub version: u64,
     /// The status.
     pub status: Status,
-    /// The progress, where the watcher selects it.
+    /// The progress, if the watcher selects it.
     pub progress: Option<u8>,
-    /// The attempt, where the watcher selects it.
+    /// The attempt, if the watcher selects it.
     pub attempt: Option<u32>,
 }
 
-/// A job in JSON without what the checker needs.
+/// A job in JSON lacks a field that the checker needs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a job of the transcript has no readable `{field}`: let the operation select `{field}`; the job is {job}"
+    "a job of the transcript has no valid `{field}`: select `{field}` in the operation; the job is {job}"
 )]
 pub struct Unreadable {
     /// The field.
@@ -31,9 +32,10 @@ pub struct Unreadable {
 }
 
 impl Seen {
-    /// A version and its status, nothing else.
-    pub fn new(version: u64, status: Status) -> Seen {
-        Seen {
+    /// A version and its status, without progress and attempt.
+    #[must_use]
+    pub fn new(version: u64, status: Status) -> Self {
+        Self {
             version,
             status,
             progress: None,
@@ -41,18 +43,19 @@ impl Seen {
         }
     }
 
-    /// Reads the job of an event: `version` and `status` must be selected, `progress` and `attempt` may be.
+    /// Reads the job of an event: `version` and `status` must be selected, `progress` and `attempt`
+    /// may be.
     ///
     /// # Errors
     /// [`Unreadable`], with the field's name.
-    pub fn read(job: &Value) -> Result<Seen, Unreadable> {
+    pub fn read(job: &Value) -> Result<Self, Unreadable> {
         let unreadable = |field| Unreadable {
             field,
             job: job.to_string().chars().take(200).collect(),
         };
         let number = |field| job.get(field).and_then(Value::as_u64);
         let status = job.get("status").and_then(Value::as_str);
-        Ok(Seen {
+        Ok(Self {
             version: number("version").ok_or_else(|| unreadable("version"))?,
             status: status
                 .and_then(|status| status.parse().ok())
@@ -62,8 +65,9 @@ impl Seen {
         })
     }
 
-    /// What may not come after `self`, whatever was left out between the two.
-    pub(crate) fn contradicted_by(&self, next: &Seen) -> Option<Contradiction> {
+    /// The rule that is broken if `next` follows `self`, with any number of versions skipped
+    /// between the two.
+    pub(crate) fn contradicted_by(&self, next: &Self) -> Option<Contradiction> {
         let same_attempt = self.attempt.is_some() && self.attempt == next.attempt;
         if next.version == self.version {
             let same = next.status == self.status
@@ -88,7 +92,7 @@ impl Seen {
     }
 }
 
-/// Whether `holds` for both values, or one of them is not known.
+/// Whether `holds` for both values, or one of them is unknown.
 fn both<T>(a: Option<T>, b: Option<T>, holds: impl Fn(T, T) -> bool) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => holds(a, b),
@@ -120,16 +124,16 @@ impl fmt::Display for Seen {
     }
 }
 
-/// How two versions of one job cannot both be true.
+/// The reason why two versions of one job contradict each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Contradiction {
-    /// One version in two states.
-    #[error("one version has one state")]
+    /// One version with two different contents.
+    #[error("one version has one content")]
     SameVersion,
     /// An earlier attempt after a later one.
     #[error("attempts only rise")]
     AttemptFell,
-    /// A job that goes on after its end, in the same attempt.
+    /// A job that changes after its end, in the same attempt.
     #[error("an attempt that has ended does not change")]
     AfterTheEnd,
     /// Progress that falls within an attempt.

@@ -7,37 +7,37 @@ use crate::violation::{Log, Violation};
 
 /// A broken promise of `onJob`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
+pub enum BrokenJob {
     /// An event before the first subscribe: a mistake of the test.
-    #[error("an event before `subscribed` was called: the transcript lacks its beginning")]
+    #[error("an event before `subscribed` was called: call `subscribed` first")]
     NotSubscribed,
     /// The first event of a subscription is older than the job was when the subscribe was sent.
-    #[error("the first event is {got}, but version {committed} was there before the subscribe")]
+    #[error("the first event is {got}, but the job had version {committed} before the subscribe")]
     StaleSnapshot {
         /// The first event.
         got: Seen,
-        /// The version that was there.
+        /// The version that the job had.
         committed: u64,
     },
     /// A version that does not rise.
-    #[error("{got} came after version {before}: versions only rise")]
+    #[error("{got} arrived after version {before}: versions only rise")]
     NotRising {
-        /// The version before, or the one that the client said it has.
+        /// The version before it, or the version that the client said it has.
         before: u64,
-        /// What came then.
+        /// The version that does not rise.
         got: Seen,
     },
     /// Two versions that cannot both be true.
-    #[error("{got} came after {before}: {why}")]
+    #[error("{got} arrived after {before}: {why}")]
     Contradiction {
-        /// What was seen before.
+        /// The version before it.
         before: Seen,
-        /// What came then.
+        /// The version that breaks the rule.
         got: Seen,
-        /// The rule between the two.
+        /// The rule that the two break.
         why: Contradiction,
     },
-    /// The subscription was completed though the job goes on.
+    /// The subscription was completed although the job continues.
     #[error(
         "the subscription was completed, but the last that was seen is {last}: only the end of the job completes it"
     )]
@@ -45,21 +45,21 @@ pub enum Broken {
         /// The last event.
         last: Seen,
     },
-    /// Something came after the subscription was completed.
-    #[error("{got} came after the subscription was completed")]
+    /// An event arrived after the subscription was completed.
+    #[error("{got} arrived after the subscription was completed")]
     AfterComplete {
-        /// What came.
+        /// The event.
         got: Seen,
     },
-    /// Nothing was delivered, not even the snapshot.
-    #[error("no event at all: the first must be the job as it is at the subscribe")]
+    /// No event was delivered, not even the snapshot.
+    #[error("no event arrived: the first must be the current version of the job")]
     NoSnapshot,
-    /// The job has ended, and the watcher was not told.
+    /// The job has finished, and the watcher did not receive the end.
     #[error(
         "the job is {newest}, and the last that was seen is {last}: a terminal status always arrives"
     )]
     NoTerminal {
-        /// The truth.
+        /// The job's newest version.
         newest: Seen,
         /// The last event.
         last: Seen,
@@ -69,17 +69,17 @@ pub enum Broken {
         "the job is {newest}, and the last that was seen is {last}: the newest version always arrives"
     )]
     Behind {
-        /// The truth.
+        /// The job's newest version.
         newest: Seen,
         /// The last event.
         last: Seen,
     },
-    /// The watcher saw a version that does not exist: it was told before it was durable.
-    #[error("{last} was seen, but the job is {newest}: what is told must be durable")]
+    /// The watcher saw a version that does not exist: it was published before it was durable.
+    #[error("{last} was seen, but the job is {newest}: only durable versions may be published")]
     Ahead {
         /// The last event.
         last: Seen,
-        /// The truth.
+        /// The job's newest version.
         newest: Seen,
     },
 }
@@ -95,13 +95,13 @@ enum Entry {
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Entry::Subscribed { committed, after } => {
+            Self::Subscribed { committed, after } => {
                 write!(f, "subscribed, version {committed} was there")?;
                 after.map_or(Ok(()), |after| write!(f, ", after {after}"))
             }
-            Entry::Event(seen) => seen.fmt(f),
-            Entry::Completed => f.write_str("completed"),
-            Entry::Restored => f.write_str("the store was restored"),
+            Self::Event(seen) => seen.fmt(f),
+            Self::Completed => f.write_str("completed"),
+            Self::Restored => f.write_str("the store was restored"),
         }
     }
 }
@@ -110,15 +110,16 @@ impl fmt::Display for Entry {
 struct Subscription {
     committed: u64,
     after: Option<u64>,
-    /// Its first event has come.
+    /// Its first event has arrived.
     begun: bool,
     completed: bool,
 }
 
-/// What one watcher of one job saw. It is told as it happens; [`JobTranscript::finish`] gives the verdict.
+/// The events that one watcher of one job saw. Call it as they happen; [`JobTranscript::finish`]
+/// returns the verdict.
 #[derive(Clone, Debug, Default)]
 pub struct JobTranscript {
-    log: Log<Entry, Broken>,
+    log: Log<Entry, BrokenJob>,
     subscription: Option<Subscription>,
     last: Option<Seen>,
 }
@@ -126,9 +127,11 @@ pub struct JobTranscript {
 impl JobTranscript {
     /// The watcher subscribes, for the first time or after a cut.
     ///
-    /// `committed` is a version that the job is known to have before the subscribe is sent, 0 when nothing is known; `after` is the
-    /// argument of `onJob`, the version that the client says it has. A version that this watcher has not seen, or one of before
-    /// [`JobTranscript::restored`], may be newer than the job: then the first event is the job as it is, and versions rise from there.
+    /// `committed` is a version that the job is known to have before the subscribe is sent, or 0 if
+    /// none is known. `after` is the argument of `onJob`: the version that the client says it has.
+    /// It may be newer than the job's if this watcher has not seen it, or saw it before
+    /// [`JobTranscript::restored`]. Then the first event is the job's current version, and versions
+    /// rise from there.
     pub fn subscribed(&mut self, committed: u64, after: Option<u64>) {
         self.subscription = Some(Subscription {
             committed,
@@ -139,15 +142,16 @@ impl JobTranscript {
         self.log.note(Entry::Subscribed { committed, after }, None);
     }
 
-    /// The store was replaced by an older copy of itself, as after a restore from a backup. What was seen before counts no more, and the
-    /// next thing is [`JobTranscript::subscribed`]: no watcher stays connected over that.
+    /// The store was replaced by an older copy of itself, as after a restore from a backup. Earlier
+    /// versions no longer count. Call [`JobTranscript::subscribed`] next: no watcher stays
+    /// connected over a restore.
     pub fn restored(&mut self) {
         self.log.note(Entry::Restored, None);
         self.subscription = None;
         self.last = None;
     }
 
-    /// An event came.
+    /// An event arrived.
     pub fn event(&mut self, got: Seen) {
         let broken = self.judge(&got);
         self.log.note(Entry::Event(got), broken);
@@ -157,19 +161,20 @@ impl JobTranscript {
         }
     }
 
-    fn judge(&self, got: &Seen) -> Option<Broken> {
+    fn judge(&self, got: &Seen) -> Option<BrokenJob> {
         let got = *got;
         let Some(subscription) = self.subscription else {
-            return Some(Broken::NotSubscribed);
+            return Some(BrokenJob::NotSubscribed);
         };
         if subscription.completed {
-            return Some(Broken::AfterComplete { got });
+            return Some(BrokenJob::AfterComplete { got });
         }
         if !subscription.begun && got.version < subscription.committed {
             let committed = subscription.committed;
-            return Some(Broken::StaleSnapshot { got, committed });
+            return Some(BrokenJob::StaleSnapshot { got, committed });
         }
-        // A client that comes back without saying what it has gets a snapshot, which may repeat what it saw last.
+        // A client that reconnects without the version that it has gets a snapshot, which may
+        // repeat the last version.
         let repeats = u64::from(!subscription.begun);
         let last = self.last.map_or(0, |last| last.version);
         let mut least = (last + 1).saturating_sub(repeats);
@@ -178,23 +183,23 @@ impl JobTranscript {
         }
         if got.version < least {
             let before = least - 1;
-            return Some(Broken::NotRising { before, got });
+            return Some(BrokenJob::NotRising { before, got });
         }
         let before = self.last?;
         let why = before.contradicted_by(&got)?;
-        Some(Broken::Contradiction { before, got, why })
+        Some(BrokenJob::Contradiction { before, got, why })
     }
 
     /// The server completed the subscription.
     pub fn completed(&mut self) {
         let open = self.last.filter(|last| !last.status.is_terminal());
-        // Without an event the client had the end already.
+        // Without an event, the client already had the end.
         let begun = self
             .subscription
             .is_some_and(|subscription| subscription.begun);
         let broken = open
             .filter(|_| begun)
-            .map(|last| Broken::CompletedEarly { last });
+            .map(|last| BrokenJob::CompletedEarly { last });
         self.log.note(Entry::Completed, broken);
         if let Some(subscription) = &mut self.subscription {
             subscription.completed = true;
@@ -202,34 +207,37 @@ impl JobTranscript {
     }
 
     /// The last event.
+    #[must_use]
     pub fn last(&self) -> Option<Seen> {
         self.last
     }
 
-    /// The first promise that is broken already: for a test that does not want to wait for the end.
-    pub fn violation(&self) -> Option<&Violation<Broken>> {
+    /// The first promise that is already broken, for a test that does not wait for the end.
+    #[must_use]
+    pub fn violation(&self) -> Option<&Violation<BrokenJob>> {
         self.log.violation.as_ref()
     }
 
-    /// The verdict. `newest` is the truth at the end, when the watcher has had its time: the job as the store has it.
+    /// The verdict. `newest` is the version in the store at the end, after the watcher has had time
+    /// to receive it.
     ///
     /// # Errors
     /// The first broken promise.
-    pub fn finish(self, newest: Seen) -> Result<(), Violation<Broken>> {
+    pub fn finish(self, newest: Seen) -> Result<(), Violation<BrokenJob>> {
         let has = self
             .subscription
             .and_then(|subscription| subscription.after);
         let missing = match self.last {
             None if has.is_some_and(|has| has == newest.version) => None,
-            None => Some(Broken::NoSnapshot),
-            Some(last) if last.version > newest.version => Some(Broken::Ahead { last, newest }),
+            None => Some(BrokenJob::NoSnapshot),
+            Some(last) if last.version > newest.version => Some(BrokenJob::Ahead { last, newest }),
             Some(last) if newest.status.is_terminal() && !last.status.is_terminal() => {
-                Some(Broken::NoTerminal { newest, last })
+                Some(BrokenJob::NoTerminal { newest, last })
             }
-            Some(last) if last.version < newest.version => Some(Broken::Behind { newest, last }),
+            Some(last) if last.version < newest.version => Some(BrokenJob::Behind { newest, last }),
             Some(last) => last
                 .contradicted_by(&newest)
-                .map(|why| Broken::Contradiction {
+                .map(|why| BrokenJob::Contradiction {
                     before: last,
                     got: newest,
                     why,
@@ -244,13 +252,13 @@ mod tests {
     use super::*;
     use job::Status::{Failed, Queued, Running, Succeeded};
 
-    enum Told {
+    enum Entry {
         Sub(u64, Option<u64>),
         See(Seen),
         Complete,
         Restore,
     }
-    use Told::{Complete, Restore, Sub};
+    use Entry::{Complete, Restore, Sub};
 
     fn at(version: u64) -> Seen {
         let status = match version {
@@ -261,16 +269,19 @@ mod tests {
         Seen::new(version, status)
     }
 
-    fn see(version: u64) -> Told {
-        Told::See(at(version))
+    fn see(version: u64) -> Entry {
+        Entry::See(at(version))
     }
 
-    fn check(told: impl IntoIterator<Item = Told>, newest: Seen) -> Result<(), Violation<Broken>> {
+    fn check(
+        entries: impl IntoIterator<Item = Entry>,
+        newest: Seen,
+    ) -> Result<(), Violation<BrokenJob>> {
         let mut transcript = JobTranscript::default();
-        for told in told {
-            match told {
+        for entries in entries {
+            match entries {
                 Sub(committed, after) => transcript.subscribed(committed, after),
-                Told::See(seen) => transcript.event(seen),
+                Entry::See(seen) => transcript.event(seen),
                 Complete => transcript.completed(),
                 Restore => transcript.restored(),
             }
@@ -278,31 +289,31 @@ mod tests {
         transcript.finish(newest)
     }
 
-    fn broken(told: impl IntoIterator<Item = Told>, newest: u64) -> (usize, Broken) {
-        let violation = check(told, at(newest)).unwrap_err();
+    fn broken(entries: impl IntoIterator<Item = Entry>, newest: u64) -> (usize, BrokenJob) {
+        let violation = check(entries, at(newest)).unwrap_err();
         (violation.index, violation.broken)
     }
 
     #[test]
-    fn what_is_promised_passes() {
+    fn a_transcript_that_keeps_the_promises_passes() {
         let newest = at(9);
         check([Sub(2, None), see(2), see(5), see(9), Complete], newest).unwrap();
         check([Sub(9, None), see(9), Complete], newest).unwrap();
         check([Sub(1, None), see(4)], at(4)).unwrap();
-        // A cut: the client says what it has, or gets it again.
+        // After a cut, the client says which version it has, or gets it again.
         check([Sub(0, None), see(2), Sub(2, Some(2)), see(9)], newest).unwrap();
         check([Sub(0, None), see(2), Sub(2, None), see(2), see(9)], newest).unwrap();
         check([Sub(0, None), Sub(0, None), see(9)], newest).unwrap();
-        // It has the newest already.
+        // It already has the newest version.
         check([Sub(0, None), see(9), Sub(9, Some(9)), Complete], newest).unwrap();
         check([Sub(9, Some(9)), Complete], newest).unwrap();
         check([Sub(0, None), see(4), Sub(4, Some(4))], at(4)).unwrap();
     }
 
     #[test]
-    fn a_restored_store_gives_the_job_as_it_is() {
+    fn a_restored_store_gives_the_current_version() {
         let newest = at(9);
-        // The client says what it had before.
+        // The client says which version it had before.
         let back = [Sub(0, None), see(7), Restore, Sub(2, Some(7)), see(2)];
         check(back, at(2)).unwrap();
         let on = [
@@ -317,8 +328,8 @@ mod tests {
         ];
         check(on, newest).unwrap();
         check([Sub(9, Some(12)), see(9), Complete], newest).unwrap();
-        // Without a restore it is a version that fell.
-        let falls = |before, got| Broken::NotRising {
+        // Without a restore, the version has fallen.
+        let falls = |before, got| BrokenJob::NotRising {
             before,
             got: at(got),
         };
@@ -331,29 +342,29 @@ mod tests {
             broken([Sub(0, Some(7)), see(3), see(2)], 3),
             (2, falls(3, 2))
         );
-        // A version of this number was there before the restore too; it may be another one.
+        // A version with this number existed before the restore too; it may be a different one.
         check([Sub(0, Some(7)), see(7)], at(7)).unwrap();
-        // To say nothing leaves the watcher waiting.
-        assert_eq!(broken([Sub(2, Some(7))], 2), (1, Broken::NoSnapshot));
+        // Without any event the watcher would wait for ever.
+        assert_eq!(broken([Sub(2, Some(7))], 2), (1, BrokenJob::NoSnapshot));
         let seen = [Sub(0, None), see(7), Restore, Sub(2, Some(7))];
-        assert_eq!(broken(seen, 2), (4, Broken::NoSnapshot));
+        assert_eq!(broken(seen, 2), (4, BrokenJob::NoSnapshot));
         assert_eq!(
             broken([Sub(0, None), Restore, see(2)], 2),
-            (2, Broken::NotSubscribed)
+            (2, BrokenJob::NotSubscribed)
         );
     }
 
     #[test]
     fn each_broken_promise_is_named_and_placed() {
-        assert_eq!(broken([see(1)], 1), (0, Broken::NotSubscribed));
-        assert_eq!(broken([Sub(1, None)], 1), (1, Broken::NoSnapshot));
-        assert_eq!(broken([Sub(1, Some(1))], 2), (1, Broken::NoSnapshot));
-        let stale = Broken::StaleSnapshot {
+        assert_eq!(broken([see(1)], 1), (0, BrokenJob::NotSubscribed));
+        assert_eq!(broken([Sub(1, None)], 1), (1, BrokenJob::NoSnapshot));
+        assert_eq!(broken([Sub(1, Some(1))], 2), (1, BrokenJob::NoSnapshot));
+        let stale = BrokenJob::StaleSnapshot {
             got: at(1),
             committed: 2,
         };
         assert_eq!(broken([Sub(2, None), see(1), see(2)], 2), (1, stale));
-        let falls = |before, got| Broken::NotRising {
+        let falls = |before, got| BrokenJob::NotRising {
             before,
             got: at(got),
         };
@@ -375,27 +386,27 @@ mod tests {
             broken([Sub(0, None), see(3), Sub(3, None), see(3), see(3)], 3),
             (4, falls(3, 3))
         );
-        let behind = Broken::Behind {
+        let behind = BrokenJob::Behind {
             newest: at(5),
             last: at(4),
         };
         assert_eq!(broken([Sub(0, None), see(3), see(4)], 5), (3, behind));
-        let unfinished = Broken::NoTerminal {
+        let unfinished = BrokenJob::NoTerminal {
             newest: at(9),
             last: at(4),
         };
         assert_eq!(broken([Sub(0, None), see(4)], 9), (2, unfinished));
-        let ahead = Broken::Ahead {
+        let ahead = BrokenJob::Ahead {
             newest: at(3),
             last: at(4),
         };
         assert_eq!(broken([Sub(0, None), see(4)], 3), (2, ahead));
-        let early = Broken::CompletedEarly { last: at(4) };
+        let early = BrokenJob::CompletedEarly { last: at(4) };
         assert_eq!(
             broken([Sub(0, None), see(4), Complete, Sub(4, Some(4)), see(9)], 9),
             (2, early)
         );
-        let after = Broken::AfterComplete { got: at(10) };
+        let after = BrokenJob::AfterComplete { got: at(10) };
         assert_eq!(
             broken([Sub(0, None), see(9), Complete, see(10)], 10),
             (3, after)
@@ -403,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_that_cannot_both_be_true_are_found() {
+    fn versions_that_contradict_each_other_are_found() {
         let seen = |version, status, progress, attempt| Seen {
             version,
             status,
@@ -411,16 +422,16 @@ mod tests {
             attempt: Some(attempt),
         };
         let why = |before: Seen, got: Seen| {
-            let told = [
+            let entries = [
                 Sub(0, None),
-                Told::See(before),
+                Entry::See(before),
                 Sub(0, None),
-                Told::See(got),
+                Entry::See(got),
             ];
-            match check(told, got) {
+            match check(entries, got) {
                 Ok(()) => None,
                 Err(violation) => match violation.broken {
-                    Broken::Contradiction { why, .. } => Some(why),
+                    BrokenJob::Contradiction { why, .. } => Some(why),
                     other => panic!("{other}"),
                 },
             }
@@ -450,14 +461,14 @@ mod tests {
             Some(Contradiction::AfterTheEnd)
         );
         assert_eq!(why(seen(4, Failed, 50, 1), seen(5, Queued, 0, 2)), None);
-        // The same at the end.
+        // The same at the end of the transcript.
         let end = check(
-            [Sub(0, None), Told::See(seen(4, Failed, 50, 1))],
+            [Sub(0, None), Entry::See(seen(4, Failed, 50, 1))],
             seen(4, Succeeded, 50, 1),
         );
         assert!(matches!(
             end.unwrap_err().broken,
-            Broken::Contradiction {
+            BrokenJob::Contradiction {
                 why: Contradiction::SameVersion,
                 ..
             }
@@ -465,9 +476,9 @@ mod tests {
     }
 
     #[test]
-    fn a_report_shows_where() {
+    fn a_report_shows_the_entry_that_broke_the_promise() {
         let violation = check([Sub(1, None), see(1), see(3), see(2)], at(3)).unwrap_err();
-        let expected = "RUNNING in version 2 came after version 3: versions only rise (entry 3)
+        let expected = "RUNNING in version 2 arrived after version 3: versions only rise (entry 3)
       0  subscribed, version 1 was there
       1  QUEUED in version 1
       2  RUNNING in version 3

@@ -1,17 +1,18 @@
-//! A broken promise with what led to it. Says nothing of its own.
+//! A broken promise with the entries that led to it.
 
 use std::collections::VecDeque;
 use std::fmt;
 
-/// Entries of a transcript that a report shows, the last ones before the violation.
+/// Number of entries of a transcript that a report shows: the last ones before the violation.
 const SHOWN: usize = 12;
 
 /// A broken promise, and the part of the transcript where it broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation<B> {
-    /// The promise.
+    /// The promise that was broken.
     pub broken: B,
-    /// Which entry broke it, counted from 0; the number of entries when it is what did not come.
+    /// Index of the entry that broke it, from 0. The number of entries if an expected event did not
+    /// arrive.
     pub index: usize,
     /// The last entries up to it, oldest first, as text.
     pub recent: Vec<String>,
@@ -30,7 +31,7 @@ impl<B: fmt::Display> fmt::Display for Violation<B> {
 
 impl<B: fmt::Display + fmt::Debug> std::error::Error for Violation<B> {}
 
-/// The entries so far, as far as a report needs them, and the first promise that broke.
+/// The last entries, as many as a report needs, and the first promise that was broken.
 #[derive(Clone, Debug)]
 pub(crate) struct Log<E, B> {
     entries: usize,
@@ -49,7 +50,8 @@ impl<E, B> Default for Log<E, B> {
 }
 
 impl<E: fmt::Display, B> Log<E, B> {
-    /// Notes an entry; `broken` is what `check` found. After the first violation nothing is noted any more.
+    /// Records an entry; `broken` is the result of its check. After the first violation no entry is
+    /// recorded.
     pub(crate) fn note(&mut self, entry: E, broken: Option<B>) {
         if self.violation.is_some() {
             return;
@@ -62,7 +64,7 @@ impl<E: fmt::Display, B> Log<E, B> {
         self.violation = broken.map(|broken| self.report(self.entries - 1, broken));
     }
 
-    /// The verdict: the first violation, else what is `missing` at the end.
+    /// The verdict: the first violation, otherwise what is `missing` at the end.
     pub(crate) fn end(mut self, missing: Option<B>) -> Result<(), Violation<B>> {
         if let Some(violation) = self.violation.take() {
             return Err(violation);

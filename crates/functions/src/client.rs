@@ -1,5 +1,5 @@
-//! The one HTTP client: GraphQL requests with a job's token, and a bounded retry with back-off. It knows neither
-//! throttling (`report.rs`) nor files (`files.rs`).
+//! The only HTTP client: GraphQL requests with a job's token, and a bounded retry with back-off. It
+//! does not throttle (`report.rs`) and has no notion of files (`files.rs`).
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, OnceLock};
@@ -11,25 +11,28 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, folded};
 
-/// How often one request is sent at most.
+/// Maximum number of times that one request is sent.
 pub const MAX_ATTEMPTS: u32 = 5;
-/// The wait before the second attempt; it doubles from there, plus up to a half of random spread.
+/// Delay before the second attempt. It doubles for each further attempt; a random part of up to a
+/// half is added.
 pub const RETRY_FIRST_DELAY: Duration = Duration::from_millis(100);
-/// No wait between attempts is longer, the spread aside.
+/// Maximum delay between attempts, without the random part.
 pub const RETRY_MAX_DELAY: Duration = Duration::from_secs(2);
-/// The largest GraphQL reply that is read, in bytes.
+/// Maximum size of a GraphQL reply in bytes.
 pub const MAX_REPLY_BYTES: usize = 1024 * 1024;
 
-/// How many redirects are followed at most.
+/// Maximum number of redirects that are followed.
 pub(crate) const MAX_REDIRECTS: usize = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const GRAPHQL_TIMEOUT: Duration = Duration::from_secs(10);
-/// A transfer in which no byte moves for this long is broken.
+/// Time after which a transfer without any progress fails.
 const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A pool of connections, made at the first use and shared by clones. A function keeps one for all its invocations.
+/// A pool of connections, created at the first use and shared by clones. A function keeps one
+/// client for all its invocations.
 ///
-/// Proxies of the environment (`HTTP_PROXY` and its like) are used, but not for this machine.
+/// Proxies of the environment (`HTTP_PROXY` and similar variables) are used, but not for this
+/// machine.
 #[derive(Debug, Clone, Default)]
 pub struct Client {
     http: Arc<OnceLock<reqwest::Client>>,
@@ -38,7 +41,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that has no connection yet.
+    /// A client without connections.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -84,14 +87,14 @@ impl Client {
             _ => Err(Attempt::Never(Error::Refused {
                 what,
                 code: format!("HTTP {}", status.as_u16()),
-                message:
-                    "the answer is no GraphQL response; is `reportUrl` the address of /graphql?"
-                        .into(),
+                message: "the response is not GraphQL; is `reportUrl` the address of /graphql?"
+                    .into(),
             })),
         }
     }
 
-    /// As [`Self::graphql_once`], again after connection errors, 5xx and 429, at most [`MAX_ATTEMPTS`] times.
+    /// As [`Self::graphql_once`], but repeats after connection errors, 5xx and 429, at most
+    /// [`MAX_ATTEMPTS`] times.
     pub(crate) async fn graphql(
         &self,
         what: &'static str,
@@ -107,17 +110,17 @@ impl Client {
     }
 }
 
-/// How one attempt failed.
+/// The failure of one attempt.
 #[derive(Debug)]
 pub(crate) enum Attempt {
-    /// It may work next time.
+    /// The next attempt may succeed.
     Again(String),
-    /// It will not.
+    /// Another attempt would fail too.
     Never(Error),
 }
 
 impl Attempt {
-    /// The transport's words without the address, which may carry a signature.
+    /// The transport's message without the address, which may contain a signature.
     pub(crate) fn transport(error: reqwest::Error) -> Self {
         Self::Again(describe(error))
     }
@@ -136,7 +139,7 @@ pub(crate) fn describe(error: reqwest::Error) -> String {
     words
 }
 
-/// Runs `attempt` until it works, says never, or [`MAX_ATTEMPTS`] are used up.
+/// Runs `attempt` until it succeeds, fails for good, or has run [`MAX_ATTEMPTS`] times.
 pub(crate) async fn retry<T, F, R>(what: &'static str, mut attempt: F) -> Result<T, Error>
 where
     F: FnMut() -> R,
@@ -163,14 +166,14 @@ where
     }
 }
 
-/// The wait after the `attempt`-th failure (from 1). `spread` in 0.0..1.0 adds up to a half, so that many functions
-/// that failed together do not come back together.
+/// The delay after the `attempt`-th failure (from 1). `spread` in 0.0..1.0 adds up to a half, so
+/// that functions that failed together do not retry together.
 pub(crate) fn delay(attempt: u32, spread: f64) -> Duration {
     let doubled = RETRY_FIRST_DELAY.saturating_mul(1 << attempt.saturating_sub(1).min(16));
     doubled.min(RETRY_MAX_DELAY).mul_f64(1.0 + spread / 2.0)
 }
 
-/// A number in 0.0..1.0; the hasher's seed is random per call.
+/// A number in 0.0..1.0. The hasher's seed is random per call.
 pub(crate) fn random() -> f64 {
     RandomState::new().hash_one(0) as f64 / u64::MAX as f64
 }
@@ -222,12 +225,12 @@ async fn read_bounded(mut response: reqwest::Response) -> Result<Vec<u8>, Attemp
     Ok(body)
 }
 
-/// The address without query and fragment: what may be shown of a signed one.
+/// The address without query and fragment, which is safe to show.
 pub(crate) fn shown(url: &str) -> String {
     url.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
-/// An absolute `http` or `https` address, relative ones resolved against `base`.
+/// An absolute `http` or `https` address. Relative ones are resolved against `base`.
 pub(crate) fn address(text: &str, base: Option<&Url>) -> Result<Url, Error> {
     let invalid = |reason: String| Error::InvalidUrl {
         url: shown(text),
@@ -241,13 +244,13 @@ pub(crate) fn address(text: &str, base: Option<&Url>) -> Result<Url, Error> {
     match url.scheme() {
         "http" | "https" => Ok(url),
         other => Err(invalid(format!(
-            "the scheme is {other}, only http and https work"
+            "the scheme is {other}, only http and https are supported"
         ))),
     }
 }
 
 fn build(follows: bool) -> reqwest::Client {
-    // A second installation fails, and then the first one is as good.
+    // If another provider is already installed, that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || {
         outgoing::client()
@@ -260,7 +263,7 @@ fn build(follows: bool) -> reqwest::Client {
             .user_agent(concat!("jobcast-functions/", env!("CARGO_PKG_VERSION")))
     };
     builder().build().unwrap_or_else(|error| {
-        // A machine without any root certificate still talks to a server on the same machine.
+        // A machine without root certificates can still connect to a server on the same machine.
         tracing::warn!(
             error = describe(error),
             "no TLS roots found: https addresses will not be trusted"
@@ -268,7 +271,7 @@ fn build(follows: bool) -> reqwest::Client {
         builder()
             .tls_certs_only([])
             .build()
-            .expect("a client without certificates of the system needs nothing")
+            .expect("a client without the system's certificates has no other source of failure")
     })
 }
 
@@ -277,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_bound_and_spread_by_a_half() {
+    fn a_delay_doubles_up_to_its_maximum() {
         let millis: Vec<_> = (1..=7)
             .map(|attempt| delay(attempt, 0.0).as_millis())
             .collect();
@@ -288,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_http_and_shown_without_their_signature() {
+    fn an_address_is_http_and_shown_without_its_signature() {
         assert!(address("https://host/a?sig=1", None).is_ok());
         let base = Url::parse("http://127.0.0.1:8080/graphql").unwrap();
         assert_eq!(

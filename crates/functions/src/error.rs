@@ -1,37 +1,37 @@
-//! What can go wrong between a function and Jobcast ([`Error`]), and what a function answers to the state machine
-//! ([`Failure`]). It does not decide what is retried: the definition's `Retry` does, by the names given here.
+//! Errors between a function and Jobcast ([`Error`]), and the error that a function returns to the
+//! state machine ([`Failure`]). Retries are not decided here: the definition's `Retry` decides, by
+//! the names given here.
 
 use std::borrow::Cow;
 
 use lambda_runtime::Diagnostic;
 
-/// A call to Jobcast, or to a file's address, that did not work. `Display` is safe to show: no token, no signature.
+/// A call to Jobcast, or to a file's address, failed. `Display` is safe to show: it contains no
+/// token and no signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The event's `job` field is there but is not what a state machine of Jobcast passes.
+    /// The event's field `job` does not have the form that a state machine of Jobcast passes.
     #[error(
-        "the event's `job` is not usable: {0}; pass {{id, reportUrl, reportToken}} from the execution input, \
+        "the event's `job` is invalid: {0}; pass {{id, reportUrl, reportToken}} from the execution input, \
          and optionally `step`"
     )]
     InvalidEvent(String),
     /// The event has no `job`, and the call needs one.
-    #[error(
-        "the event has no `job`, so {what} has nowhere to go: pass `job` on in the state's Parameters"
-    )]
+    #[error("the event has no `job`, which {what} needs: pass `job` on in the state's Parameters")]
     Detached {
-        /// What was asked for, such as "an upload".
+        /// The request, such as "an upload".
         what: &'static str,
     },
     /// An address that is not an absolute `http` or `https` URL.
-    #[error("{url:?} is not an address this can use: {reason}")]
+    #[error("{url:?} is not an address that can be used: {reason}")]
     InvalidUrl {
         /// The address without its query.
         url: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// An address that the function may not read, or that led to one.
+    /// An address that the function may not read, or that redirected to such an address.
     #[error(
         "{url} may not be read here: files are read below {allowed} only; upload the file to Jobcast (`createUpload`, `jobcast submit --file`), \
          or have the operator allow its address"
@@ -39,34 +39,34 @@ pub enum Error {
     NotAllowed {
         /// The address without its query.
         url: String,
-        /// What may be read.
+        /// The addresses that may be read.
         allowed: String,
     },
-    /// Jobcast understood the request and said no: an expired or foreign token, a finished or cancelled job. Doing it
-    /// again changes nothing.
+    /// Jobcast understood the request and refused it: the token has expired or belongs to another
+    /// job, or the job is finished or cancelled. A repeat has the same result.
     #[error("{what} was refused ({code}): {message}")]
     Refused {
-        /// What was asked for.
+        /// The request.
         what: &'static str,
         /// The service's code, such as `UNAUTHORIZED`, or `HTTP 403`.
         code: String,
-        /// The service's words.
+        /// The service's message.
         message: String,
     },
-    /// Nobody answered, or only with 5xx or 429, for as long as the retries lasted.
-    #[error("{what} did not work after {attempts} attempts: {reason}")]
+    /// The server did not answer, or only with 5xx or 429, until the retries were used up.
+    #[error("{what} failed after {attempts} attempts: {reason}")]
     Unavailable {
-        /// What was asked for.
+        /// The request.
         what: &'static str,
-        /// How often it was tried.
+        /// Number of attempts.
         attempts: u32,
         /// The last failure.
         reason: String,
     },
-    /// A transfer broke off in the middle.
-    #[error("the download broke off after {received} bytes: {reason}")]
+    /// A transfer was interrupted.
+    #[error("the download was interrupted after {received} bytes: {reason}")]
     Interrupted {
-        /// Bytes received before.
+        /// Number of bytes received.
         received: u64,
         /// The failure.
         reason: String,
@@ -84,7 +84,7 @@ pub enum Error {
     TooLarge {
         /// What is too large.
         what: &'static str,
-        /// Its size in bytes, as far as it is known.
+        /// Its size in bytes, if it is known; otherwise the number of bytes so far.
         size: u64,
         /// The limit in bytes.
         limit: u64,
@@ -92,7 +92,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The name a state machine sees, for `Retry` and `Catch`.
+    /// The error's name in a state machine, for `Retry` and `Catch`.
     ///
     /// | name | worth a retry |
     /// |---|---|
@@ -111,8 +111,8 @@ impl Error {
         }
     }
 
-    /// Whether nothing more about the job will be taken: its token is no good, or it is over. Other refusals are about
-    /// one request (an unknown step, a value over a limit).
+    /// Whether Jobcast refuses all further reports of this job: the token is invalid, or the job is
+    /// finished. Other refusals concern one request (an unknown step, a value over a limit).
     #[must_use]
     pub fn is_final(&self) -> bool {
         let Self::Refused { code, .. } = self else {
@@ -126,7 +126,8 @@ impl Error {
     }
 }
 
-/// A service's code without case and punctuation: services write `BAD_REQUEST`, `BadRequest` and `bad-request`.
+/// A service's code without case and punctuation: services write `BAD_REQUEST`, `BadRequest` and
+/// `bad-request`.
 pub(crate) fn folded(code: &str) -> String {
     code.chars()
         .filter(char::is_ascii_alphanumeric)
@@ -134,8 +135,8 @@ pub(crate) fn folded(code: &str) -> String {
         .to_ascii_lowercase()
 }
 
-/// What a function answers when it fails: a name that `Retry` and `Catch` match with `ErrorEquals`, and a message for
-/// people. It becomes Lambda's `errorType` and `errorMessage`.
+/// The error that a function returns: a name that `Retry` and `Catch` match with `ErrorEquals`, and
+/// a message for people. It becomes Lambda's `errorType` and `errorMessage`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name}: {message}")]
 pub struct Failure {
@@ -144,7 +145,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure with a name of one's own, such as `InvalidImage`.
+    /// A failure with a name that the function chooses, such as `InvalidImage`.
     pub fn new(name: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_may_pass_is_called_unavailable() {
+    fn only_a_temporary_error_is_named_unavailable() {
         let passing = Error::Interrupted {
             received: 3,
             reason: "reset".into(),

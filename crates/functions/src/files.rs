@@ -1,5 +1,6 @@
-//! A function's files: up by a signed PUT address that Jobcast hands out, down by any `http(s)` address, streamed.
-//! The report token goes to Jobcast alone, never to a file's address.
+//! A function's files. Uploads use a signed PUT address that Jobcast issues; downloads accept any
+//! `http(s)` address. Both are streamed. The report token is sent only to Jobcast, never to a
+//! file's address.
 
 use bytes::Bytes;
 use futures_util::Stream;
@@ -13,21 +14,21 @@ use crate::error::Error;
 use crate::job::Job;
 use crate::places::Places;
 
-/// The largest upload, in bytes: what GraphQL's `Int` can say.
+/// Maximum size of an upload in bytes: the maximum of GraphQL's `Int`.
 pub const MAX_UPLOAD_BYTES: u64 = i32::MAX as u64;
 
 const CREATE_UPLOAD: &str = "mutation Upload($name: String!, $contentType: String, $size: Int!) { \
      createUpload(name: $name, contentType: $contentType, size: $size) { id name putUrl getUrl } }";
 
-/// A file that is stored, and where to read it.
+/// A stored file and its address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Uploaded {
     /// The upload's id.
     pub id: String,
-    /// The name it was given.
+    /// The file's name.
     pub name: String,
-    /// The signed address that a client can open; put it into the result.
+    /// The signed address that a client can open. Put it into the result.
     pub get_url: String,
     /// Its size in bytes.
     pub bytes: u64,
@@ -43,11 +44,13 @@ struct Upload {
 }
 
 impl Job {
-    /// Stores `bytes` under `name` and returns where to read them. Safe to repeat: a repeat is a new file.
+    /// Stores `bytes` under `name` and returns their address. Safe to repeat: a repeat creates a
+    /// new file.
     ///
     /// # Errors
-    /// [`Error::Detached`] without a job, [`Error::TooLarge`] over [`MAX_UPLOAD_BYTES`], [`Error::Refused`] when the
-    /// service does not want it, [`Error::Unavailable`] when it cannot be reached.
+    /// [`Error::Detached`] without a job, [`Error::TooLarge`] over [`MAX_UPLOAD_BYTES`],
+    /// [`Error::Refused`] if the service refuses it, [`Error::Unavailable`] if the service cannot
+    /// be reached.
     pub async fn upload(
         &self,
         name: &str,
@@ -108,18 +111,22 @@ impl Job {
         })
     }
 
-    /// Opens a file by its address, such as the `getUrl` of an upload. Nothing but the answer's head is read yet.
+    /// Opens a file by its address, such as the `getUrl` of an upload. Only the head of the
+    /// response is read.
     ///
-    /// The address may come from whoever submitted the job: read such ones by [`Self::download_from`].
+    /// Do not use it for an address that the submitter of the job gave: use
+    /// [`Self::download_from`].
     ///
     /// # Errors
-    /// [`Error::InvalidUrl`], [`Error::NotAvailable`] for 4xx, [`Error::Unavailable`] after the retries.
+    /// [`Error::InvalidUrl`], [`Error::NotAvailable`] for 4xx, [`Error::Unavailable`] after the
+    /// retries.
     pub async fn download(&self, url: &str) -> Result<Download, Error> {
         let target = self.absolute(url)?;
         Ok(get(self.inner.client.http(), &target).await?.into())
     }
 
-    /// As [`Self::download`], but only from the files of the job's own server and from `places`, redirected or not.
+    /// As [`Self::download`], but only from the files of the job's own server and from `places`.
+    /// Redirects are checked too.
     ///
     /// # Errors
     /// As [`Self::download`], and [`Error::NotAllowed`].
@@ -153,14 +160,14 @@ impl Job {
         })
     }
 
-    /// An address that begins with a slash is the job's server's.
+    /// The address as an absolute URL. If it begins with a slash, it is on the job's server.
     fn absolute(&self, url: &str) -> Result<Url, Error> {
         let base = self.inner.to.as_ref().map(|to| &to.url);
         address(url, base.filter(|_| url.starts_with('/')))
     }
 }
 
-/// An answer that has a file, or leads elsewhere.
+/// A response that has a file, or a redirect.
 async fn get(client: &reqwest::Client, target: &Url) -> Result<reqwest::Response, Error> {
     retry("a download", || async {
         let answer = client
@@ -186,7 +193,7 @@ async fn get(client: &reqwest::Client, target: &Url) -> Result<reqwest::Response
     .await
 }
 
-/// A file on its way, chunk by chunk: memory holds one chunk, whatever the file's size.
+/// A download in progress, chunk by chunk. Memory holds one chunk for a file of any size.
 #[derive(Debug)]
 pub struct Download {
     response: reqwest::Response,
@@ -205,7 +212,7 @@ impl From<reqwest::Response> for Download {
 }
 
 impl Download {
-    /// The whole size in bytes, if the sender says it.
+    /// The whole size in bytes, if the server sends it.
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         self.size
@@ -217,10 +224,10 @@ impl Download {
         self.received
     }
 
-    /// The next chunk, `None` at the end.
+    /// The next chunk; `None` at the end.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] when the transfer breaks off; begin again to try again.
+    /// [`Error::Interrupted`] if the transfer is interrupted. Start the download again to retry.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
         match self.response.chunk().await {
             Ok(Some(chunk)) => {
@@ -235,10 +242,10 @@ impl Download {
         }
     }
 
-    /// The whole file in memory, if it is at most `limit` bytes.
+    /// The whole file in memory, if it has at most `limit` bytes.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] as soon as it is known, [`Error::Interrupted`].
+    /// [`Error::TooLarge`] as soon as the size is known to be over `limit`, [`Error::Interrupted`].
     pub async fn bytes(mut self, limit: u64) -> Result<Bytes, Error> {
         let too_large = |size| Error::TooLarge {
             what: "the file",
@@ -287,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upload_has_a_largest_size() {
+    fn an_upload_over_its_limit_is_refused() {
         assert_eq!(checked_size(MAX_UPLOAD_BYTES), Ok(MAX_UPLOAD_BYTES));
         assert_eq!(
             checked_size(MAX_UPLOAD_BYTES + 1).unwrap_err().name(),

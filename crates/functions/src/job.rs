@@ -1,4 +1,5 @@
-//! The job behind an event: whom to tell about progress. It holds no state of the job and never decides anything.
+//! The job of an event: the receiver of progress reports. It holds no state of the job and makes no
+//! decisions.
 
 use std::sync::Arc;
 
@@ -9,16 +10,18 @@ use crate::client::{Client, address};
 use crate::error::Error;
 use crate::report::{Destination, Report, Reporter};
 
-/// The longest message that is reported, in bytes; a longer one is cut at a character and ends in `…`.
+/// Maximum size of a reported message in bytes. A longer one is cut between characters and ends in
+/// `…`.
 pub const MAX_MESSAGE_BYTES: usize = 1024;
 
-/// A handle on the job that an event belongs to. Clones share it; reports may come from any thread.
+/// A handle to the job of an event. Clones share it; any thread may report.
 ///
-/// A job handle without a job (the event had no `job` field: a function invoked by hand) takes every report and drops
-/// it, so that a function runs the same everywhere.
+/// A handle without a job (the event has no field `job`: the function was invoked by hand) discards
+/// every report, so that a function runs the same everywhere.
 ///
-/// Reports are sent by a task on the function's Tokio runtime. A handler that computes for long without an `.await`
-/// on a single-threaded runtime keeps that task from running: put such work into `tokio::task::spawn_blocking`.
+/// Reports are sent by a task on the function's Tokio runtime. A handler that computes for long
+/// without an `.await` on a single-threaded runtime blocks this task: put such work into
+/// `tokio::task::spawn_blocking`.
 #[derive(Debug, Clone)]
 pub struct Job {
     pub(crate) inner: Arc<Inner>,
@@ -31,7 +34,7 @@ pub(crate) struct Inner {
     reporter: Option<Reporter>,
 }
 
-/// The `job` object of an event, as a state machine passes it on (DESIGN.md §10).
+/// The `job` object of an event, as a state machine passes it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JobField {
@@ -43,16 +46,16 @@ struct JobField {
 }
 
 impl Job {
-    /// The job that `event` belongs to: its field `job`, or no job when there is none.
+    /// The job of `event`: its field `job`, or no job if the field is missing.
     ///
     /// # Errors
-    /// [`Error::InvalidEvent`] when `job` is there without `id`, `reportUrl` or `reportToken`, or with an address
-    /// that is not `http` or `https`.
+    /// [`Error::InvalidEvent`] if `job` is present without `id`, `reportUrl` or `reportToken`, or
+    /// with an address that is not `http` or `https`.
     pub fn from_event(event: &Value) -> Result<Self, Error> {
         Self::with_client(event, Client::new())
     }
 
-    /// As [`Self::from_event`], on connections that other jobs of this process use too.
+    /// As [`Self::from_event`], with connections that other jobs of this process share.
     ///
     /// # Errors
     /// As [`Self::from_event`].
@@ -88,14 +91,15 @@ impl Job {
         self.inner.to.as_ref().map(|to| to.id.as_str())
     }
 
-    /// The step that this invocation is, if the definition passes it.
+    /// The step that this invocation runs, if the definition passes it.
     #[must_use]
     pub fn step(&self) -> Option<&str> {
         self.inner.to.as_ref()?.step.as_deref()
     }
 
-    /// Tells how far this step is, in percent (more than 100 counts as 100), and in words. Returns at once; at most one
-    /// report goes out per [`REPORT_INTERVAL`](crate::REPORT_INTERVAL), the newest.
+    /// Reports the progress of this step in percent (more than 100 counts as 100), with a message.
+    /// Returns at once. At most one report is sent per [`REPORT_INTERVAL`](crate::REPORT_INTERVAL):
+    /// the newest.
     pub fn progress(&self, percent: u8, message: impl Into<String>) {
         let message = Some(shorten(message.into()));
         self.offer(Report {
@@ -105,7 +109,7 @@ impl Job {
         });
     }
 
-    /// Tells in words what is going on, without a number.
+    /// Reports a message without a number.
     pub fn message(&self, message: impl Into<String>) {
         self.offer(Report {
             message: Some(shorten(message.into())),
@@ -113,7 +117,8 @@ impl Job {
         });
     }
 
-    /// Tells how many of how many items are done. Numbers over 2,147,483,647 (GraphQL's `Int`) count as that.
+    /// Reports the number of items done and in all. A number over 2,147,483,647 (the maximum of
+    /// GraphQL's `Int`) counts as that.
     pub fn items(&self, done: u64, total: u64) {
         let bound = |number: u64| number.min(i32::MAX as u64) as u32;
         self.offer(Report {
@@ -122,17 +127,19 @@ impl Job {
         });
     }
 
-    /// Says "still at work" at once, together with anything not yet sent, and learns whether anybody still wants it.
+    /// Reports at once that the function is still running, together with anything not yet sent, and
+    /// checks whether the job is still open.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the job is over (cancelled, timed out) or its token has expired: a good moment to stop.
-    /// [`Error::Unavailable`] when the server cannot be reached; work may go on.
+    /// [`Error::Refused`] if the job is finished (cancelled, timed out) or its token has expired:
+    /// the function should stop. [`Error::Unavailable`] if the server cannot be reached; the
+    /// function may continue.
     pub async fn heartbeat(&self) -> Result<(), Error> {
         self.offer(Report::default());
         self.flush().await
     }
 
-    /// Why reports no longer arrive: the job is over, or its token has expired. Costs nothing to ask.
+    /// Why reports are refused: the job is finished, or its token has expired. Sends no request.
     #[must_use]
     pub fn stopped(&self) -> Option<Error> {
         self.inner
@@ -142,11 +149,12 @@ impl Job {
             .filter(Error::is_final)
     }
 
-    /// Sends what is not yet sent and waits for it, at most [`FLUSH_TIMEOUT`](crate::FLUSH_TIMEOUT).
-    /// [`run`](crate::run) does this after every invocation.
+    /// Sends what is not yet sent and waits for it, at most
+    /// [`FLUSH_TIMEOUT`](crate::FLUSH_TIMEOUT). [`run`](crate::run) does this after every
+    /// invocation.
     ///
     /// # Errors
-    /// Why the last report did not arrive. A function may well ignore it.
+    /// Why the last report did not arrive. A function may ignore it.
     pub async fn flush(&self) -> Result<(), Error> {
         match &self.inner.reporter {
             Some(reporter) => reporter.flush().await,
@@ -177,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_without_a_job_makes_a_silent_handle() {
+    fn an_event_without_a_job_gives_a_handle_that_discards_reports() {
         for event in [json!({}), json!({"job": null}), json!([1]), json!(7)] {
             let job = Job::from_event(&event).unwrap();
             job.progress(50, "half");
@@ -206,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_cut_at_the_limit_and_at_a_character() {
+    fn a_long_message_is_cut_between_characters() {
         assert_eq!(
             shorten("x".repeat(MAX_MESSAGE_BYTES)),
             "x".repeat(MAX_MESSAGE_BYTES)

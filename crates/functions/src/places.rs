@@ -1,20 +1,22 @@
-//! Which addresses a function may read that came with a job: whoever submits a job could name any, one inside the network too. It
-//! opens none of them.
+//! The addresses of a job that a function may read. A submitter could name any address, also one
+//! inside the network. This module opens none of them.
 
 use reqwest::Url;
 
 use crate::client::{address, shown};
 use crate::error::Error;
 
-/// Addresses with everything below their paths, such as `https://files.example.com/pictures/`.
+/// A set of addresses, each with everything below its path, such as
+/// `https://files.example.com/pictures/`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places(Vec<Url>);
 
 impl Places {
-    /// Reads addresses between commas or spaces.
+    /// Reads addresses that are separated by commas or spaces.
     ///
     /// # Errors
-    /// [`Error::InvalidUrl`] for the first that is no absolute `http` or `https` address, or that has a query.
+    /// [`Error::InvalidUrl`] for the first that is not an absolute `http` or `https` address, or
+    /// that has a query.
     pub fn parse(text: &str) -> Result<Places, Error> {
         let words = text.split(|c: char| c == ',' || c.is_whitespace());
         let words = words.filter(|word| !word.is_empty());
@@ -23,20 +25,20 @@ impl Places {
             let plain = url.query().is_none() && url.fragment().is_none() && !has_user(&url);
             plain.then_some(url).ok_or_else(|| Error::InvalidUrl {
                 url: shown(word),
-                reason: "a place is a scheme, a host and a path, and nothing else".into(),
+                reason: "a place consists of a scheme, a host and a path only".into(),
             })
         });
         places.collect::<Result<_, _>>().map(Places)
     }
 
-    /// These and one more.
+    /// These addresses and one more.
     #[must_use]
     pub fn and(mut self, place: Option<Url>) -> Places {
         self.0.extend(place.filter(|place| !self.0.contains(place)));
         self
     }
 
-    /// Whether an address is at one of them.
+    /// Whether an address is in the set.
     #[must_use]
     pub fn allows(&self, url: &Url) -> bool {
         !has_user(url) && self.0.iter().any(|place| is_below(place, url))
@@ -54,8 +56,9 @@ fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
-/// Scheme, host and port are the same, and the path is the place's or one below it. An address's `.` and `..` are resolved already; one
-/// that hides them behind percent signs is below nothing.
+/// Whether scheme, host and port are equal, and the path is the place's path or below it. `.` and
+/// `..` in the address are already resolved. An address that hides them behind percent signs is
+/// below no place.
 fn is_below(place: &Url, url: &Url) -> bool {
     let path = url.path().strip_prefix(place.path());
     let is_part =
@@ -72,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_below_a_place_or_it_is_not() {
+    fn only_an_address_below_a_place_is_allowed() {
         let places = Places::parse("http://127.0.0.1:8080/files/, https://pictures.test").unwrap();
         for (url, allowed) in [
             ("http://127.0.0.1:8080/files/a/b.png?signature=x", true),
@@ -106,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_none_is_named() {
+    fn an_invalid_place_is_refused() {
         assert_eq!(Places::parse(" ,\n").unwrap(), Places::default());
         for text in [
             "pictures.test",

@@ -1,5 +1,6 @@
-//! The throttle between a function and `reportProgress`: one slot that the newest report fills, one task that empties
-//! it at most every [`REPORT_INTERVAL`], and a flush. It never queues, and never fails the function.
+//! The throttle between a function and `reportProgress`: one slot that holds the newest report, one
+//! task that sends it at most once per [`REPORT_INTERVAL`], and a flush. It never queues, and never
+//! fails the function.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,15 +14,15 @@ use tokio::task::JoinHandle;
 use crate::client::{Attempt, Client, MAX_ATTEMPTS, delay, random};
 use crate::error::Error;
 
-/// At most one report per job handle goes out in this time; the last one always does.
+/// Minimum time between two reports of one job handle. The last report is always sent.
 pub const REPORT_INTERVAL: Duration = Duration::from_millis(250);
-/// How long the end of a function waits for its last report.
+/// Maximum time that the end of a function waits for its last report.
 pub const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 const MUTATION: &str =
     "mutation Report($input: ReportProgressInput!) { reportProgress(input: $input) { version } }";
 
-/// Where a job's reports go. `Debug` hides the token.
+/// The receiver of a job's reports. `Debug` hides the token.
 #[derive(Clone)]
 pub(crate) struct Destination {
     pub(crate) id: String,
@@ -39,7 +40,7 @@ impl std::fmt::Debug for Destination {
     }
 }
 
-/// What is to be told; absent fields leave the job as it is.
+/// A report. Absent fields do not change the job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) progress: Option<u8>,
@@ -48,7 +49,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// This report with what `newer` says on top.
+    /// This report with the fields of `newer` on top.
     fn then(self, newer: Self) -> Self {
         Self {
             progress: newer.progress.or(self.progress),
@@ -82,32 +83,33 @@ struct Slot {
     pending: Option<Report>,
     /// Number of reports offered so far.
     offered: u64,
-    /// Why the last report did not arrive, until one does.
+    /// Why the last report did not arrive; `None` once a report has arrived.
     failed: Option<Error>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct ReportState {
     to: Destination,
     client: Client,
     slot: Mutex<Slot>,
     filled: Notify,
     hurry: Notify,
-    /// Number of offered reports that are settled: sent, replaced by a newer one that was sent, or given up.
+    /// Number of offered reports that are settled: sent, replaced by a newer one that was sent, or
+    /// given up.
     settled: watch::Sender<u64>,
 }
 
-/// The owner of the slot and of the task that empties it; the task ends with it.
+/// The owner of the slot and of the task that empties it. The task ends with its owner.
 #[derive(Debug)]
 pub(crate) struct Reporter {
-    shared: Arc<Shared>,
+    shared: Arc<ReportState>,
     runtime: Option<Handle>,
     task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Reporter {
     pub(crate) fn new(to: Destination, client: Client) -> Self {
-        let shared = Shared {
+        let shared = ReportState {
             to,
             client,
             slot: Mutex::default(),
@@ -122,7 +124,7 @@ impl Reporter {
         }
     }
 
-    /// Fills the slot and returns at once; works from any thread. After a refusal nothing is sent any more.
+    /// Fills the slot and returns at once, on any thread. After a refusal reports are discarded.
     pub(crate) fn offer(&self, report: Report) {
         {
             let mut slot = lock(&self.shared.slot);
@@ -136,7 +138,7 @@ impl Reporter {
         self.shared.filled.notify_one();
     }
 
-    /// Sends what is pending now, and says how the last report fared.
+    /// Sends the pending report now, and returns the outcome of the last report.
     pub(crate) async fn flush(&self) -> Result<(), Error> {
         let offered = lock(&self.shared.slot).offered;
         let mut settled = self.shared.settled.subscribe();
@@ -167,7 +169,7 @@ impl Reporter {
             return;
         }
         if let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtime.clone()) {
-            *task = Some(runtime.spawn(empty(self.shared.clone())));
+            *task = Some(runtime.spawn(empty(Arc::clone(&self.shared))));
         }
     }
 }
@@ -180,8 +182,8 @@ impl Drop for Reporter {
     }
 }
 
-/// The task: wait for a report, send it, wait for the interval (or for a flush), again.
-async fn empty(shared: Arc<Shared>) {
+/// The task: waits for a report, sends it, and waits for the interval or for a flush, in a loop.
+async fn empty(shared: Arc<ReportState>) {
     let mut attempts = 0;
     loop {
         let (report, offered) = loop {
@@ -206,13 +208,13 @@ async fn empty(shared: Arc<Shared>) {
     }
 }
 
-fn take(shared: &Shared) -> Option<(Report, u64)> {
+fn take(shared: &ReportState) -> Option<(Report, u64)> {
     let mut slot = lock(&shared.slot);
     let report = slot.pending.take()?;
     Some((report, slot.offered))
 }
 
-async fn send(shared: &Shared, report: &Report) -> Result<(), Attempt> {
+async fn send(shared: &ReportState, report: &Report) -> Result<(), Attempt> {
     let to = &shared.to;
     let variables = json!({ "input": report.input(to) });
     shared
@@ -222,10 +224,10 @@ async fn send(shared: &Shared, report: &Report) -> Result<(), Attempt> {
         .map(|_| ())
 }
 
-/// Notes how the report fared, and returns how many offered reports are settled by it. `None`: it is back in the slot,
-/// under anything newer, to be sent again.
+/// Records the outcome of a report and returns how many offered reports it settles. `None` if the
+/// report is back in the slot, under anything newer, and will be sent again.
 fn settle(
-    shared: &Shared,
+    shared: &ReportState,
     report: Report,
     offered: u64,
     sent: Result<(), Attempt>,
@@ -263,7 +265,7 @@ fn settle(
     Some(offered)
 }
 
-/// A panic cannot happen between lock and unlock here, so a poisoned slot is as good as any.
+/// No code can panic while it holds this lock, so a poisoned slot is still valid.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -273,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_report_keeps_what_it_does_not_mention() {
+    fn a_newer_report_keeps_the_fields_it_lacks() {
         let first = Report {
             progress: Some(10),
             message: Some("reading".into()),
@@ -293,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_input_holds_only_what_is_known_and_debug_no_token() {
+    fn the_input_has_only_known_fields_and_debug_hides_the_token() {
         let to = Destination {
             id: "1".into(),
             step: None,

@@ -1,5 +1,6 @@
-//! The wrapper around a handler: event in, job handle and typed input out; a panic, a wrong input or a failure becomes
-//! a named Lambda error, and the last report is sent before the answer. Polling for events is `lambda_runtime`'s.
+//! The wrapper around a handler. It gives the handler a typed input and a job handle. A panic, an
+//! invalid input or a failure becomes a named Lambda error. The last report is sent before the
+//! response. `lambda_runtime` polls for the events.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -15,10 +16,10 @@ use crate::client::Client;
 use crate::error::Failure;
 use crate::job::Job;
 
-/// The name of the error that a panic in a handler becomes.
+/// The error name for a panic in a handler.
 pub const PANIC_ERROR: &str = "Panic";
 
-/// What `lambda_runtime` reads from the environment before its first event.
+/// The variables that `lambda_runtime` reads from the environment before its first event.
 const REQUIRED: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
     "AWS_LAMBDA_FUNCTION_NAME",
@@ -26,10 +27,12 @@ const REQUIRED: [&str; 4] = [
     "AWS_LAMBDA_FUNCTION_VERSION",
 ];
 
-/// Serves invocations of `handler` until the Lambda host goes away. The crate's documentation has an example.
+/// Serves invocations of `handler` until the Lambda host ends. The crate's documentation has an
+/// example.
 ///
 /// # Errors
-/// A missing variable of the environment (it names them), or the end of the Runtime API: the process should end.
+/// A missing variable of the environment (the error names it), or the end of the Runtime API: the
+/// process should end.
 pub async fn run<I, O, E, H, R>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     I: DeserializeOwned + Send + 'static,
@@ -60,14 +63,16 @@ where
     lambda_runtime::run(service(handler)).await
 }
 
-/// A local host serves many functions and tells them apart by a path: `127.0.0.1:9001/resize`. The runtime client here
-/// takes a path only behind a scheme (others, such as Python's, take no scheme), and reads the variable by itself.
+/// A local host serves many functions and distinguishes them by a path: `127.0.0.1:9001/resize`.
+/// The runtime client of Rust accepts a path only after a scheme (others, such as Python's, accept
+/// no scheme), and it reads the variable itself.
 fn with_scheme(address: &str) -> Option<String> {
     (address.contains('/') && !address.contains("://")).then(|| format!("http://{address}"))
 }
 
-/// Replaces this process by itself with the address that the runtime client understands: same program, same process
-/// id. Returns only when that fails. (A process cannot change its own environment safely once threads run.)
+/// Replaces this process by the same program with the address in the form that the runtime client
+/// accepts. The process id stays the same. Returns only on failure. (A process cannot change its
+/// own environment safely while threads run.)
 #[cfg(unix)]
 fn start_again(address: &str) -> lambda_runtime::Error {
     use std::os::unix::process::CommandExt;
@@ -91,7 +96,8 @@ fn start_again(address: &str) -> lambda_runtime::Error {
 
 /// `handler` as a service for `lambda_runtime::run`, or for a test that calls it directly.
 ///
-/// The input is deserialized from the whole event, so a field `job` of one's own type may see the raw object too.
+/// The input is deserialized from the whole event. An input type with a field `job` therefore sees
+/// the raw object too.
 pub fn service<I, O, E, H, R>(
     handler: H,
 ) -> impl Service<LambdaEvent<Value>, Response = O, Error = Diagnostic, Future: Send> + Send
@@ -128,7 +134,7 @@ where
             format!("the input does not fit this function: {error}"),
         )
     })?;
-    // The handler is gone after a panic, so nobody sees what it left half-done.
+    // The handler is dropped after a panic, so its unfinished state is never seen.
     let running = AssertUnwindSafe(async { handler(input, job.clone()).await }).catch_unwind();
     let result = match running.await {
         Ok(result) => result.map_err(Into::into),

@@ -1,5 +1,6 @@
-//! What may be done to a job. [`Job::apply`] is the only place where a job changes; every store calls it and then writes the new job under the
-//! condition that the old one is still there.
+//! What may be done to a job. [`Job::apply`] is the only place where a job changes. Every store
+//! calls it and then writes the new job under the condition that the stored job has not changed
+//! meanwhile.
 
 use std::sync::Arc;
 
@@ -7,34 +8,38 @@ use crate::limits::{self, OverLimit, check};
 use crate::progress;
 use crate::{Event, Job, JobError, Status, Step, StepStatus, Time, Version};
 
-/// One change of one job: its updates are applied in order and give one version.
+/// One change of one job. Its updates are applied in order and produce one version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
     /// What happened, in order.
     pub updates: Vec<Update>,
-    /// Only if the job is at this version.
+    /// Apply only if the job is at this version.
     pub expected: Option<Version>,
-    /// Only if the job is in this attempt: a function of an earlier attempt has nothing to say any more.
+    /// Apply only if the job is in this attempt. A report from a function of an earlier attempt is
+    /// refused.
     pub attempt: Option<u32>,
-    /// Where the change comes from, when it is the workflow.
+    /// Origin of the change, if it comes from the workflow.
     pub source: Option<Source>,
-    /// The result that goes with [`Update::Succeed`], as JSON text.
+    /// The result of [`Update::Succeed`], as JSON text.
     pub result: Option<Arc<str>>,
-    /// How long the job is kept when this change finishes it, in milliseconds; `None` keeps it for ever.
+    /// Time in milliseconds for which the job is kept after this change finishes it. `None`: it is
+    /// never deleted.
     pub retention_millis: Option<i64>,
 }
 
-/// The event of an execution from which a change comes. It makes repeats and latecomers harmless.
+/// The event of an execution that caused a change. It makes repeated and late events harmless.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The name of the execution. Events of an earlier execution of the job are ignored.
     pub execution: String,
-    /// Rises from event to event. Events at or below the job's own position are repeats and are ignored.
+    /// Position of the event; it rises from event to event. Events at or below the job's own
+    /// position are repeats and are ignored.
     pub position: u64,
-    /// The attempt that the event belongs to; 0 where that is not known. A later one than the job's own says that the execution was redriven
-    /// without the job, which then follows.
+    /// The attempt of the event; 0 if unknown. If it is later than the job's own attempt, the
+    /// execution was redriven without the job, and the job follows.
     pub attempt: u32,
-    /// Whether the updates tell all that happened so far, and not only what is new: what the job knows already is not counted again.
+    /// Whether the updates describe the execution from its start, instead of only what is new. Then
+    /// steps that the job already knows are not counted again.
     pub so_far: bool,
 }
 
@@ -43,7 +48,7 @@ pub struct Source {
 pub enum Update {
     /// The execution started.
     Start,
-    /// A step moved. A name that is not among the job's steps says only that the execution runs.
+    /// A step moved. A name that is not among the job's steps only shows that the execution runs.
     Step {
         /// The state's name.
         name: String,
@@ -60,12 +65,14 @@ pub enum Update {
     Cancel(JobError),
     /// The execution timed out.
     TimeOut(JobError),
-    /// Another attempt. With the job's own execution it goes on at the failed step (redrive); with another it starts anew.
+    /// Another attempt. With the job's own execution it continues at the failed step (redrive);
+    /// with another execution it starts from the beginning.
     Retry {
         /// The name of the execution of the next attempt.
         execution: String,
-        /// The position of the execution at the end of the last attempt: its events up to there say nothing about the next one. 0 when
-        /// that is not known, and for another execution.
+        /// The position of the execution at the end of the last attempt. Events up to this position
+        /// do not belong to the next attempt. 0 if the position is unknown, and for another
+        /// execution.
         known: u64,
     },
 }
@@ -75,71 +82,71 @@ pub enum Update {
 pub enum StepUpdate {
     /// The execution entered the state.
     Entered,
-    /// The state's work is tried again.
+    /// The state's work is retried.
     Retrying {
-        /// The number of the try that follows, from 2.
+        /// The number of the next try, from 2.
         attempt: u32,
-        /// Why the last one failed.
+        /// Why the last try failed.
         error: JobError,
     },
     /// The state waits for a time or an answer.
     Waiting,
-    /// The state goes on.
+    /// The state continues.
     Running,
-    /// Iterations of a Map, or branches of a Parallel.
+    /// Iterations of a Map or branches of a Parallel.
     Items {
-        /// How many are done.
+        /// Number of items that are done.
         done: u32,
-        /// How many there are.
+        /// Number of items in all.
         total: u32,
     },
     /// The execution left the state.
     Exited,
-    /// The state failed. A Catch may still save the execution.
+    /// The state failed. A Catch may still handle the error.
     Failed(JobError),
 }
 
 /// What a function reports about its step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// The step; without one, the step that is at work.
+    /// The step; `None` means the step that is running.
     pub step: Option<String>,
-    /// Percent, `0..=100`. Less than before is ignored.
+    /// Percent, `0..=100`. A value below the current one is ignored.
     pub progress: Option<u8>,
-    /// For a person, at most [`limits::MESSAGE_BYTES`].
+    /// A text for people, at most [`limits::MESSAGE_BYTES`].
     pub message: Option<String>,
-    /// Items done, of a Map or of whatever the function counts.
+    /// Number of items done, of a Map or of anything that the function counts.
     pub items_done: Option<u32>,
-    /// Items in all.
+    /// Number of items in all.
     pub items_total: Option<u32>,
 }
 
-/// What a change came to.
+/// The outcome of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
     /// The job at its next version.
     Changed(Box<Job>),
-    /// Nothing that anybody can see would differ: a repeat. Nothing is to be written.
+    /// The change is a repeat: no visible field would differ, so nothing is written.
     Unchanged,
 }
 
 /// Why a change is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// [`crate::RULES`] has no line for it.
+    /// [`crate::RULES`] has no line for this status and event.
     #[error("job {id} is {status}: {}", why(*event))]
     Rule {
         /// The job.
         id: crate::JobId,
-        /// Where it stands.
+        /// Its status.
         status: Status,
-        /// What was wanted.
+        /// The event that was refused.
         event: Event,
     },
-    /// The job has moved on.
+    /// The job has changed since the caller read it.
     #[error("job is at version {actual}, not at version {expected}: read it again and decide anew")]
     Version {
-        /// The version that the caller knew.
+        /// The version that the caller expected.
         expected: Version,
         /// The version of the job.
         actual: Version,
@@ -149,7 +156,7 @@ pub enum Refused {
         "the report is for attempt {attempt}, and the job is in attempt {actual}: this function's result is not wanted any more"
     )]
     Attempt {
-        /// The attempt that the caller knew.
+        /// The attempt that the caller expected.
         attempt: u32,
         /// The attempt of the job.
         actual: u32,
@@ -160,14 +167,14 @@ pub enum Refused {
     /// A number is outside its range.
     #[error("progress is {0}, and it must be from 0 to 100")]
     Progress(u8),
-    /// The job has no step of that name.
+    /// The job has no step with this name.
     #[error(
         "the job has no step `{0}`: its steps are the top-level Task, Map, Parallel and Wait states of its state machine"
     )]
     UnknownStep(String),
 }
 
-/// The number of the last try of a step that these updates speak of; 0 when they speak of none.
+/// The highest try number of a step in these updates; 0 if they contain none.
 fn tries_of(step: &str, updates: &[Update]) -> u32 {
     let tries = updates.iter().filter_map(|update| match update {
         Update::Step {
@@ -201,15 +208,11 @@ impl Change {
             ..Change::default()
         }
     }
-
-    /// The statuses from which every update of this change is refused: none of them needs to be read before a write.
-    pub fn first_event(&self) -> Option<Event> {
-        self.updates.first().map(Update::event)
-    }
 }
 
 impl Update {
-    /// The line of [`crate::RULES`] that decides. (A step's Waiting and Running also move the job; that follows from the step.)
+    /// The event of [`crate::RULES`] that decides. (A step that waits or resumes also moves the
+    /// job; this follows from the step.)
     pub fn event(&self) -> Event {
         match self {
             Update::Start => Event::Start,
@@ -227,8 +230,9 @@ impl Job {
     /// The job after `change`, at the next version.
     ///
     /// # Errors
-    /// [`Refused`], with the job untouched. A change from the workflow is never refused for the job's status: the job may have been
-    /// cancelled while its execution was still ending, and then the execution's last words change nothing.
+    /// [`Refused`], with the job untouched. A change from the workflow is never refused because of
+    /// the job's status: the job may have been cancelled while its execution was still ending, and
+    /// then the execution's last events change nothing.
     pub fn apply(&self, change: &Change, now: Time) -> Result<Applied, Refused> {
         if let Some(expected) = change.expected.filter(|expected| *expected != self.version) {
             return Err(Refused::Version {
@@ -269,7 +273,7 @@ impl Job {
             return Ok(Applied::Unchanged);
         }
         next.version = self.version.next();
-        // Clocks of several nodes may differ; a job's own time does not run backwards.
+        // The clocks of several nodes may differ, but a job's own time never runs backwards.
         next.updated_at = now.max(self.updated_at);
         Ok(Applied::Changed(Box::new(next)))
     }
@@ -307,7 +311,8 @@ impl Job {
         Ok(())
     }
 
-    /// Whoever hears of a step first has heard that the execution runs: the news of the start may still be on its way.
+    /// An event of a step implies that the execution runs, even if the event of its start has not
+    /// arrived yet.
     fn start(&mut self, now: Time) {
         if let Some(status) = self.status.after(Event::Start) {
             self.status = status;
@@ -315,7 +320,8 @@ impl Job {
         }
     }
 
-    /// After updates that began at the start: a step that stands where it stood is the same step, not another try.
+    /// For updates that begin at the start of the execution: a step in the same state as before is
+    /// the same step, not another try.
     fn keep_known_steps(&mut self, before: &Job, updates: &[Update]) {
         for (step, known) in self.steps.iter_mut().zip(&before.steps) {
             if step.status != known.status {
@@ -336,7 +342,7 @@ impl Job {
         let Some(step) = self.steps.iter_mut().find(|step| step.name == name) else {
             return;
         };
-        // Whatever a step does, it was entered before: that news may be on its way, or lost.
+        // Any event of a step implies that the step was entered. That event may be late or lost.
         if *update != StepUpdate::Entered && step.status == StepStatus::Pending {
             step.enter(now);
         }
@@ -404,7 +410,7 @@ impl Job {
             None => step.status.is_open(),
         });
         if let Some(step) = step {
-            // The news that the state was entered may still be on its way.
+            // The event that the state was entered may not have arrived yet.
             if step.status == StepStatus::Pending {
                 step.enter(now);
             }
@@ -495,7 +501,7 @@ impl Job {
         Ok(())
     }
 
-    /// The execution was redriven, and not by a retry of the job.
+    /// Follows an execution that was redriven without a retry of the job.
     fn follow_redrive(&mut self, source: &Source) -> Result<(), Refused> {
         if self.status.is_terminal() {
             self.retry(&source.execution, self.position)?;
@@ -504,7 +510,7 @@ impl Job {
         Ok(())
     }
 
-    /// What follows from the updates together: position, progress, expiry.
+    /// Derives position, progress and expiry from the updates together.
     fn settle(&mut self, before: &Job, change: &Change, now: Time) {
         if let Some(source) = &change.source {
             self.position = source.position;

@@ -1,12 +1,14 @@
-//! Which jobs a list or a subscription wants: AppSync's filter operators over the fields of a job. Conditions and fields are all
-//! ANDed. A store may use a filter to choose an index; what it returns is always checked by [`Filter::matches`].
+//! Which jobs a list or a subscription selects: AppSync's filter operators over the fields of a
+//! job. Conditions and fields are combined with AND. A store may use a filter to choose an index;
+//! what it returns is always checked by [`Filter::matches`].
 
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{self, OverLimit, check};
 use crate::{Job, JobId, Status, Time};
 
-/// One condition on a field (AppSync, "enhanced subscription filtering": the thirteen operators). `None` stands for null.
+/// One condition on a field (AppSync, "enhanced subscription filtering": the thirteen operators).
+/// `None` means null.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Condition<T> {
@@ -28,17 +30,17 @@ pub enum Condition<T> {
     Ge(T),
     /// From the first to the second, both included.
     Between(T, T),
-    /// A text holds this text; a list holds this value.
+    /// A text contains this text; a list contains this value.
     Contains(T),
-    /// A text does not hold this text; a list does not hold this value.
+    /// A text does not contain this text; a list does not contain this value.
     NotContains(T),
     /// A text begins with this text.
     BeginsWith(T),
-    /// A text holds one of these texts; a list holds one of these values.
+    /// A text contains one of these texts; a list contains one of these values.
     ContainsAny(Vec<T>),
 }
 
-/// The jobs that are wanted: those that meet every condition. The empty filter wants every job.
+/// Selects the jobs that meet every condition. The empty filter selects every job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Filter {
@@ -61,13 +63,13 @@ pub struct Filter {
     pub created_at: Vec<Condition<Time>>,
     /// Conditions on the time of the last change.
     pub updated_at: Vec<Condition<Time>>,
-    /// Conditions on the time of the end; null while the job is open.
+    /// Conditions on the time at which the job finished; null while the job is open.
     pub finished_at: Vec<Condition<Time>>,
 }
 
 /// A value that `contains` and `beginsWith` can look into.
 pub trait Text {
-    /// The text to look into; `None` where the value is no text.
+    /// The text to search in; `None` if the value is not a text.
     fn text(&self) -> Option<&str> {
         None
     }
@@ -117,7 +119,8 @@ fn holds_text<T: Ord + Text>(value: &T, part: &T) -> bool {
 }
 
 impl Condition<String> {
-    /// On a list, `contains` and its relatives look for whole values, and the other operators hold when they hold for one value.
+    /// On a list, `contains` and the operators derived from it compare whole values. The other
+    /// operators hold if they hold for at least one value.
     fn holds_for_list(&self, list: &[String]) -> bool {
         match self {
             Condition::Eq(None) => list.is_empty(),
@@ -132,7 +135,8 @@ impl Condition<String> {
 }
 
 impl Filter {
-    /// Whether `job` is wanted.
+    /// Whether the filter selects `job`.
+    #[must_use]
     pub fn matches(&self, job: &Job) -> bool {
         all(&self.id, Some(&job.id))
             && all(&self.status, Some(&job.status))
@@ -167,8 +171,8 @@ impl Filter {
     }
 }
 
-/// The values of the equality conditions of a field: the job's value is among them. `None` where no condition bounds it so.
-/// A store looks here for an index.
+/// The values that the equality conditions of a field allow; the job's value is one of them. `None`
+/// if no condition limits the field to certain values. A store uses this to choose an index.
 pub fn equal_to<T: Clone + PartialEq>(conditions: &[Condition<T>]) -> Option<Vec<T>> {
     let mut sets = conditions.iter().filter_map(|condition| match condition {
         Condition::Eq(Some(value)) => Some(vec![value.clone()]),

@@ -1,4 +1,4 @@
-//! Job ids. They are made from a time and random bits that the caller brings.
+//! Job ids. They are created from a time and random bits that the caller supplies.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::Time;
 
-/// A UUIDv7 (RFC 9562, section 5.7): ids sort by the millisecond in which they were made.
+/// A UUIDv7 (RFC 9562, section 5.7). Ids sort by the millisecond in which they were created.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(Uuid);
 
@@ -21,25 +21,29 @@ pub struct InvalidJobId(pub String);
 
 impl JobId {
     /// The id of a job created at `now`, made unique by 74 of the `random` bits.
-    pub fn new(now: Time, random: u128) -> JobId {
+    #[must_use]
+    pub fn new(now: Time, random: u128) -> Self {
         let millis = u64::try_from(now.as_millis()).unwrap_or(0);
         let bytes = random.to_be_bytes();
         let mut counter = [0; 10];
         counter.copy_from_slice(&bytes[..10]);
-        JobId(uuid::Builder::from_unix_timestamp_millis(millis, &counter).into_uuid())
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &counter).into_uuid())
     }
 
     /// The id with these bytes, as [`JobId::as_bytes`] gave them.
-    pub const fn from_bytes(bytes: [u8; 16]) -> JobId {
-        JobId(Uuid::from_bytes(bytes))
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
     }
 
-    /// The sixteen bytes; they sort as the ids do.
+    /// The sixteen bytes. They sort in the same order as the ids.
+    #[must_use]
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 
-    /// The millisecond in which the id was made.
+    /// The millisecond in which the id was created.
+    #[must_use]
     pub fn created_at(self) -> Time {
         let bytes = self.0.as_bytes();
         let millis = bytes[..6]
@@ -48,21 +52,23 @@ impl JobId {
         Time::from_millis(millis)
     }
 
-    /// The least id that a job created at `time` or later can have.
-    pub fn least_at(time: Time) -> JobId {
-        JobId::at(time, 0x00)
+    /// The smallest id that a job created at `time` or later can have.
+    #[must_use]
+    pub fn least_at(time: Time) -> Self {
+        Self::at(time, 0x00)
     }
 
-    /// The greatest id that a job created at `time` or earlier can have.
-    pub fn greatest_at(time: Time) -> JobId {
-        JobId::at(time, 0xff)
+    /// The largest id that a job created at `time` or earlier can have.
+    #[must_use]
+    pub fn greatest_at(time: Time) -> Self {
+        Self::at(time, 0xff)
     }
 
-    fn at(time: Time, filler: u8) -> JobId {
+    fn at(time: Time, filler: u8) -> Self {
         let millis = u64::try_from(time.as_millis()).unwrap_or(0).to_be_bytes();
         let mut bytes = [filler; 16];
         bytes[..6].copy_from_slice(&millis[2..]);
-        JobId(Uuid::from_bytes(bytes))
+        Self(Uuid::from_bytes(bytes))
     }
 }
 
@@ -81,13 +87,13 @@ impl fmt::Debug for JobId {
 impl FromStr for JobId {
     type Err = InvalidJobId;
 
-    fn from_str(text: &str) -> Result<JobId, InvalidJobId> {
-        // Only the hyphenated form: one job has one name in every log and address.
+    fn from_str(text: &str) -> Result<Self, InvalidJobId> {
+        // Accepts only the hyphenated form, so that a job has one name in every log and URL.
         if text.len() != 36 {
             return Err(InvalidJobId(text.chars().take(64).collect()));
         }
         Uuid::try_parse(text)
-            .map(JobId)
+            .map(Self)
             .map_err(|_| InvalidJobId(text.to_owned()))
     }
 }
@@ -128,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_refused() {
+    fn a_text_in_another_form_is_refused() {
         for text in [
             "",
             "1",

@@ -1,51 +1,54 @@
-//! Every limit of a job. Over a limit is an error that names the limit and the value; nothing is cut off silently.
+//! Every limit of a job. A value over its limit is an error that names the limit and the value;
+//! nothing is truncated silently.
 
-/// Bytes of a job's input, as JSON text (AWS Step Functions: 256 KiB of UTF-8).
+/// Maximum size of a job's input in bytes, as JSON text (AWS Step Functions: 256 KiB of UTF-8).
 pub const INPUT_BYTES: usize = 256 * 1024;
-/// Bytes of a job's result, as JSON text.
+/// Maximum size of a job's result in bytes, as JSON text.
 pub const RESULT_BYTES: usize = 256 * 1024;
-/// Bytes of a message.
+/// Maximum size of a message in bytes.
 pub const MESSAGE_BYTES: usize = 1024;
-/// Tags of one job.
+/// Maximum number of tags of one job.
 pub const TAGS: usize = 10;
-/// Bytes of one tag.
+/// Maximum size of one tag in bytes.
 pub const TAG_BYTES: usize = 128;
-/// Bytes of a job type's name (a state machine's name in AWS: 80).
+/// Maximum size of a job type's name in bytes (AWS limits a state machine's name to 80).
 pub const TYPE_BYTES: usize = 80;
-/// Bytes of an owner's name.
+/// Maximum size of an owner's name in bytes.
 pub const OWNER_BYTES: usize = 256;
-/// Bytes of a `clientRequestToken`.
+/// Maximum size of a `clientRequestToken` in bytes.
 pub const TOKEN_BYTES: usize = 128;
-/// Bytes of an error's name (AWS: `error` of an execution, 256).
+/// Maximum size of an error's name in bytes (AWS: `error` of an execution, 256).
 pub const ERROR_NAME_BYTES: usize = 256;
-/// Bytes of an error's message (AWS: `cause` of an execution, 32,768).
+/// Maximum size of an error's message in bytes (AWS: `cause` of an execution, 32,768).
 pub const ERROR_MESSAGE_BYTES: usize = 32_768;
-/// Steps that a job shows; a state machine may have more top-level states, which then run without a step.
+/// Maximum number of steps that a job shows. Further top-level states of the state machine run
+/// without a step.
 pub const STEPS: usize = 100;
-/// Jobs in one `submitJobs`.
+/// Maximum number of jobs in one `submitJobs`.
 pub const BATCH: usize = 100;
-/// Jobs in one page of `listJobs`.
+/// Maximum number of jobs in one page of `listJobs`.
 pub const LIST_PAGE: usize = 100;
-/// Values of one filter condition.
+/// Maximum number of values in one filter condition.
 pub const FILTER_VALUES: usize = 100;
-/// Bytes of one value of a filter condition.
+/// Maximum size of one value of a filter condition in bytes.
 pub const FILTER_VALUE_BYTES: usize = 1024;
-/// How long the same `clientRequestToken` returns the first job: 24 hours, in milliseconds.
+/// Time for which the same `clientRequestToken` returns the first job: 24 hours, in milliseconds.
 pub const TOKEN_LIFE_MILLIS: i64 = 24 * 60 * 60 * 1000;
-/// How long the change feed can be read back: 24 hours, in milliseconds (a DynamoDB stream's own life).
+/// Time for which the change feed can be read back: 24 hours, in milliseconds (the retention of a
+/// DynamoDB stream).
 pub const FEED_LIFE_MILLIS: i64 = 24 * 60 * 60 * 1000;
 
-/// Something is larger than its limit.
+/// A value is over its limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} is too large: {value} {unit}, and the limit is {limit}")]
 pub struct OverLimit {
-    /// What is too large, as the caller knows it: `input`, `message`, …
+    /// Name of the value as the caller knows it: `input`, `message`, …
     pub what: &'static str,
-    /// How large it is.
+    /// Actual size or number.
     pub value: usize,
-    /// How large it may be.
+    /// Maximum size or number.
     pub limit: usize,
-    /// What is counted: `bytes`, `tags`, …
+    /// Unit of both numbers: `bytes`, `tags`, …
     pub unit: &'static str,
 }
 
@@ -70,8 +73,8 @@ pub fn check(
     })
 }
 
-/// The longest beginning of `text` of at most `limit` bytes that ends between two characters. For texts that come from an
-/// engine or a function, where refusing the whole would lose an error.
+/// The longest prefix of `text` that has at most `limit` bytes and ends between two characters.
+/// Used for texts from an engine or a function, where refusing the whole text would lose an error.
 pub fn beginning(text: &str, limit: usize) -> &str {
     &text[..text.floor_char_boundary(limit)]
 }
@@ -81,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_under_passes_and_one_over_says_both_numbers() {
+    fn a_value_over_its_limit_is_refused_with_both_numbers() {
         assert_eq!(
             check("message", "bytes", MESSAGE_BYTES, MESSAGE_BYTES),
             Ok(())
@@ -94,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_beginning_ends_between_characters() {
+    fn a_prefix_ends_between_characters() {
         assert_eq!(beginning("abc", 5), "abc");
         assert_eq!(beginning("aé", 2), "a");
         assert_eq!(beginning("aé", 3), "aé");

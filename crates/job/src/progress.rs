@@ -1,13 +1,13 @@
-//! The progress of a job, as it follows from its steps. Every step weighs the same; the part of a step is what its function reported, or
-//! the share of its items that is done.
+//! The progress of a job, derived from its steps. Every step has the same weight. The progress of a
+//! step is what its function reported, or the share of its items that is done.
 
 use crate::{Step, StepStatus};
 
-/// The most that a job shows before it has succeeded.
+/// Maximum progress of a job that has not succeeded.
 pub const MOST_BEFORE_SUCCESS: u8 = 99;
 
-/// Percent, `0..=99`. Steps before the furthest one reached that were never entered count as done: a Choice went past them.
-/// A job without steps has no progress until it succeeds.
+/// Percent, `0..=99`. Steps that were never entered and come before the furthest step reached count
+/// as done: a Choice skipped them. A job without steps has no progress until it succeeds.
 pub fn of_steps(steps: &[Step]) -> u8 {
     let Some(furthest) = steps
         .iter()
@@ -27,7 +27,7 @@ pub fn of_steps(steps: &[Step]) -> u8 {
     })
 }
 
-/// Percent of `total` items that are done, `0..=100`; 100 where there are none.
+/// Percent of `total` items that are done, `0..=100`; 100 if there are no items.
 pub fn of_items(done: u32, total: u32) -> u8 {
     if total == 0 {
         return 100;
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn follows_from_the_steps() {
+    fn progress_follows_from_the_steps() {
         use StepStatus::{Failed, Pending, Running, Skipped, Succeeded};
         for (all, percent) in [
             (&[][..], 0),

@@ -1,5 +1,5 @@
-//! The job's row. Its input and its result are not in it: they may be 256 KiB each, do not change on progress, and are read by those
-//! who ask for them (a store keeps them in rows of their own).
+//! The job's row. Input and result are not part of it: each may have 256 KiB, does not change on
+//! progress, and is read only on request (a store keeps them in rows of their own).
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::limits::{self, OverLimit, check};
 use crate::{JobId, Status, Step, Time};
 
-/// Counts the changes of a job: 1 when it is created, exactly one more at each change.
+/// Counts the changes of a job: 1 when it is created, and one more for each change.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -17,12 +17,12 @@ pub struct Version(pub u64);
 
 impl Version {
     /// The version of a job that was just created.
-    pub const FIRST: Version = Version(1);
+    pub const FIRST: Self = Self(1);
 
     /// The version after this one.
     #[must_use]
-    pub fn next(self) -> Version {
-        Version(self.0 + 1)
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
     }
 }
 
@@ -38,18 +38,19 @@ impl fmt::Display for Version {
 pub struct JobError {
     /// The error's name, as Retry and Catch match it: `States.Timeout`, `InvalidImage`.
     pub name: String,
-    /// What went wrong, for a person.
+    /// A description for people.
     #[serde(default)]
     pub message: String,
-    /// The step in which it happened.
+    /// The step that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
 }
 
 impl JobError {
-    /// An error without a step; texts over their limits are cut at the end.
-    pub fn new(name: &str, message: &str) -> JobError {
-        JobError {
+    /// An error without a step. Texts over their limits are truncated.
+    #[must_use]
+    pub fn new(name: &str, message: &str) -> Self {
+        Self {
             name: limits::beginning(name, limits::ERROR_NAME_BYTES).to_owned(),
             message: limits::beginning(message, limits::ERROR_MESSAGE_BYTES).to_owned(),
             step: None,
@@ -57,7 +58,7 @@ impl JobError {
     }
 }
 
-/// A job, as it is stored, published and shown. In JSON the names are the schema's.
+/// A job as it is stored, published and shown. In JSON, the field names are those of the schema.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
@@ -66,13 +67,13 @@ pub struct Job {
     /// The job type: the name of a state machine.
     #[serde(rename = "type")]
     pub job_type: String,
-    /// Who submitted it.
+    /// The owner who submitted it.
     pub owner: String,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
-    /// Percent, 0..=100; it never falls within an attempt.
+    /// Percent, 0..=100. It never falls within an attempt.
     pub progress: u8,
-    /// What a function said last.
+    /// The last message that a function reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Why it failed, was cancelled or timed out.
@@ -81,12 +82,12 @@ pub struct Job {
     /// The steps, by index.
     #[serde(default)]
     pub steps: Vec<Step>,
-    /// Words of the submitter's, to find it by.
+    /// Free-form labels for searching.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// 1, and one more for each `retryJob`.
+    /// 1 for the first attempt, one more for each `retryJob`.
     pub attempt: u32,
-    /// The change count.
+    /// Number of changes so far.
     pub version: Version,
     /// When it was submitted.
     pub created_at: Time,
@@ -101,23 +102,24 @@ pub struct Job {
     /// When it will be deleted; set when it finishes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
-    /// The name of its execution: its id, or `ID-ATTEMPT` where an attempt had to start anew.
+    /// The name of its execution: the job's id, or `ID-ATTEMPT` if an attempt had to start from the
+    /// beginning.
     pub execution: String,
-    /// How far the execution's events have been applied: events at or below it are repeats.
+    /// Position up to which the execution's events are applied. Events at or below it are repeats.
     #[serde(default)]
     pub position: u64,
 }
 
-/// What a store needs to create a job. Version, status and times follow from it.
+/// What a store needs to create a job. Version, status and times are derived from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
     /// The id; [`JobId::created_at`] is the time of creation.
     pub id: JobId,
     /// The job type.
     pub job_type: String,
-    /// Who submits it.
+    /// The owner who submits it.
     pub owner: String,
-    /// Words to find it by.
+    /// Free-form labels for searching.
     pub tags: Vec<String>,
     /// The steps, all pending.
     pub steps: Vec<Step>,
@@ -161,12 +163,14 @@ impl NewJob {
 }
 
 impl Job {
-    /// The step that is at work or waits.
+    /// The step that is running or waiting.
+    #[must_use]
     pub fn open_step(&self) -> Option<&Step> {
         self.steps.iter().find(|step| step.status.is_open())
     }
 
     /// The step with this name.
+    #[must_use]
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| step.name == name)
     }

@@ -1,11 +1,11 @@
-//! The state machine of a job, as one table. Nothing else decides by comparing statuses.
+//! The state machine of a job, as one table. No other code decides by comparing statuses.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Status {
@@ -13,13 +13,13 @@ pub enum Status {
     Queued,
     /// Its execution runs a state.
     Running,
-    /// Its execution waits: for a time, or for somebody who answers a task.
+    /// Its execution waits for a time, or for the answer to a task.
     Waiting,
-    /// Its execution ended well; the result is there.
+    /// Its execution succeeded; the result is available.
     Succeeded,
     /// Its execution ended with an error.
     Failed,
-    /// Somebody cancelled it.
+    /// A caller cancelled it, or its execution was stopped.
     Cancelled,
     /// Its execution took longer than its definition allows.
     TimedOut,
@@ -32,9 +32,9 @@ pub enum Event {
     Start,
     /// A step moved, or a function reported.
     Progress,
-    /// The current step began to wait.
+    /// The current step started to wait.
     Wait,
-    /// The current step goes on.
+    /// The current step resumed.
     Resume,
     /// The execution succeeded.
     Succeed,
@@ -44,14 +44,15 @@ pub enum Event {
     Cancel,
     /// The execution timed out.
     TimeOut,
-    /// A caller wants another attempt.
+    /// A caller asked for another attempt.
     Retry,
 }
 
 use Event::{Cancel, Fail, Progress, Resume, Retry, Start, Succeed, TimeOut, Wait};
 use Status::{Cancelled, Failed, Queued, Running, Succeeded, TimedOut, Waiting};
 
-/// The whole machine: in the first status, the event leads to the second. What is not here is refused.
+/// The whole state machine: each line is a status, an event, and the status that follows. Any other
+/// combination is refused.
 pub const RULES: &[(Status, Event, Status)] = &[
     (Queued, Start, Running),
     (Queued, Fail, Failed),
@@ -76,26 +77,29 @@ pub const RULES: &[(Status, Event, Status)] = &[
 
 impl Status {
     /// Every status, in the order of a job's life.
-    pub const ALL: [Status; 7] = [
+    pub const ALL: [Self; 7] = [
         Queued, Running, Waiting, Succeeded, Failed, Cancelled, TimedOut,
     ];
 
-    /// The status after `event`, or `None` where [`RULES`] has no such line.
-    pub fn after(self, event: Event) -> Option<Status> {
+    /// The status after `event`, or `None` if [`RULES`] has no such line.
+    #[must_use]
+    pub fn after(self, event: Event) -> Option<Self> {
         RULES
             .iter()
             .find(|(from, on, _)| *from == self && *on == event)
             .map(|(_, _, to)| *to)
     }
 
-    /// Whether no event but a retry can follow: the job is finished.
+    /// Whether the job is finished: only a retry can follow.
+    #[must_use]
     pub fn is_terminal(self) -> bool {
         RULES
             .iter()
             .all(|(from, on, _)| *from != self || *on == Retry)
     }
 
-    /// As in the schema: `TIMED_OUT`.
+    /// The name in the schema: `TIMED_OUT`.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Queued => "QUEUED",
@@ -111,17 +115,9 @@ impl Status {
 
 impl Event {
     /// Every event.
-    pub const ALL: [Event; 9] = [
+    pub const ALL: [Self; 9] = [
         Start, Progress, Wait, Resume, Succeed, Fail, Cancel, TimeOut, Retry,
     ];
-
-    /// The statuses in which the event may happen: the condition of every store.
-    pub fn allowed_from(self) -> impl Iterator<Item = Status> {
-        RULES
-            .iter()
-            .filter(move |(_, on, _)| *on == self)
-            .map(|(from, _, _)| *from)
-    }
 }
 
 impl fmt::Display for Status {
@@ -130,7 +126,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// The text is no status.
+/// The text is not a status.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a status: it is one of QUEUED, RUNNING, WAITING, SUCCEEDED, FAILED, CANCELLED, TIMED_OUT"
@@ -140,15 +136,15 @@ pub struct InvalidStatus(pub String);
 impl FromStr for Status {
     type Err = InvalidStatus;
 
-    fn from_str(text: &str) -> Result<Status, InvalidStatus> {
-        Status::ALL
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        Self::ALL
             .into_iter()
             .find(|status| status.as_str() == text)
             .ok_or_else(|| InvalidStatus(text.to_owned()))
     }
 }
 
-/// [`RULES`] as a Mermaid state diagram: the one in ARCHITECTURE.md.
+/// [`RULES`] as a Mermaid state diagram, which the documentation shows.
 pub fn diagram() -> String {
     let mut lines = vec![
         "stateDiagram-v2".to_owned(),

@@ -1,10 +1,11 @@
-//! A step: one top-level state of the job's state machine that does work. States inside a Map or a Parallel roll up into it.
+//! A step: one top-level state of the job's state machine that does work. States inside a Map or a
+//! Parallel count towards that state's step.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{JobError, Time};
 
-/// What kind of state a step is (Amazon States Language, `Type`).
+/// The type of the state that a step shows (Amazon States Language, `Type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StepKind {
@@ -12,64 +13,67 @@ pub enum StepKind {
     Task,
     /// The same states for every item of a list.
     Map,
-    /// Branches side by side.
+    /// Parallel branches.
     Parallel,
     /// A pause.
     Wait,
 }
 
 impl StepKind {
-    /// As in the schema.
+    /// The name in the schema.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            StepKind::Task => "TASK",
-            StepKind::Map => "MAP",
-            StepKind::Parallel => "PARALLEL",
-            StepKind::Wait => "WAIT",
+            Self::Task => "TASK",
+            Self::Map => "MAP",
+            Self::Parallel => "PARALLEL",
+            Self::Wait => "WAIT",
         }
     }
 }
 
-/// Where a step stands.
+/// The status of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StepStatus {
     /// Not reached yet.
     Pending,
-    /// At work.
+    /// Its work is running.
     Running,
     /// Waiting for a time or an answer.
     Waiting,
-    /// Ended well.
+    /// It succeeded.
     Succeeded,
-    /// Ended with an error.
+    /// It failed.
     Failed,
-    /// Stopped with its job.
+    /// It was stopped because its job was cancelled.
     Cancelled,
-    /// Stopped since its job took too long.
+    /// It was stopped because its job timed out.
     TimedOut,
-    /// The job ended well without it: a Choice went another way.
+    /// The job succeeded without it: a Choice took another branch.
     Skipped,
 }
 
 impl StepStatus {
-    /// As in the schema.
+    /// The name in the schema.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            StepStatus::Pending => "PENDING",
-            StepStatus::Running => "RUNNING",
-            StepStatus::Waiting => "WAITING",
-            StepStatus::Succeeded => "SUCCEEDED",
-            StepStatus::Failed => "FAILED",
-            StepStatus::Cancelled => "CANCELLED",
-            StepStatus::TimedOut => "TIMED_OUT",
-            StepStatus::Skipped => "SKIPPED",
+            Self::Pending => "PENDING",
+            Self::Running => "RUNNING",
+            Self::Waiting => "WAITING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::TimedOut => "TIMED_OUT",
+            Self::Skipped => "SKIPPED",
         }
     }
 
-    /// Whether the step is at work or waits: at most one step of a job is.
+    /// Whether the step is running or waiting. At most one step of a job is open.
+    #[must_use]
     pub fn is_open(self) -> bool {
-        matches!(self, StepStatus::Running | StepStatus::Waiting)
+        matches!(self, Self::Running | Self::Waiting)
     }
 }
 
@@ -79,38 +83,39 @@ impl StepStatus {
 pub struct Step {
     /// The state's name.
     pub name: String,
-    /// Place among the job's steps, from 0.
+    /// Position among the job's steps, from 0.
     pub index: u32,
     /// The state's type.
     #[serde(rename = "type")]
     pub kind: StepKind,
-    /// Where it stands.
+    /// Its status.
     pub status: StepStatus,
     /// Percent, 0..=100.
     pub progress: u8,
-    /// How many times it was tried: 0 before the first, and then only.
+    /// Number of tries; 0 until the first one begins.
     pub attempt: u32,
-    /// Iterations of a Map (branches of a Parallel) that are done.
+    /// Number of iterations of a Map (branches of a Parallel) that are done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items_done: Option<u32>,
-    /// Iterations of a Map (branches of a Parallel) in all.
+    /// Number of iterations of a Map (branches of a Parallel) in all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items_total: Option<u32>,
-    /// When it was entered first; `None` before that, and then only.
+    /// When it was first entered; `None` until then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,
-    /// Why it failed, or why its last attempt did.
+    /// Why it failed, or why its last try failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
 }
 
 impl Step {
     /// A step that has not been reached.
-    pub fn pending(name: impl Into<String>, index: u32, kind: StepKind) -> Step {
-        Step {
+    #[must_use]
+    pub fn pending(name: impl Into<String>, index: u32, kind: StepKind) -> Self {
+        Self {
             name: name.into(),
             index,
             kind,
@@ -125,8 +130,8 @@ impl Step {
         }
     }
 
-    /// Begins a try. A step that is open already was heard of before this news came: it is the same try, and what was reported
-    /// of it stays.
+    /// Begins a try. If the step is already open, a later event arrived first: this is the same
+    /// try, and what was reported for it is kept.
     pub(crate) fn enter(&mut self, now: Time) {
         if !self.status.is_open() {
             let (attempt, started_at) = (self.attempt, self.started_at);
@@ -137,8 +142,8 @@ impl Step {
         self.status = StepStatus::Running;
     }
 
-    /// Puts the step back to before its first try, keeping its place.
+    /// Resets the step to its state before the first try. Its position is kept.
     pub(crate) fn reset(&mut self) {
-        *self = Step::pending(std::mem::take(&mut self.name), self.index, self.kind);
+        *self = Self::pending(std::mem::take(&mut self.name), self.index, self.kind);
     }
 }

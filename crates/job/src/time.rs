@@ -1,4 +1,4 @@
-//! A point in time with the precision that the contract shows: milliseconds. It does not read a clock.
+//! A point in time in milliseconds, the precision of the public API. It does not read a clock.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,8 @@ use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Milliseconds since the Unix epoch, UTC. Written as RFC 3339 with three digits of fraction (`2026-11-24T05:00:00.000Z`).
+/// Milliseconds since the Unix epoch, UTC. Written as RFC 3339 with three digits of fraction
+/// (`2026-11-24T05:00:00.000Z`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(i64);
 
@@ -17,29 +18,33 @@ pub struct Time(i64);
 #[error("`{0}` is not a date and time with an offset, such as 2026-11-24T05:00:00.000Z")]
 pub struct InvalidTime(pub String);
 
-/// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z, the first and the last moment that RFC 3339 can write in UTC.
+/// 0000-01-01T00:00:00.000Z and 9999-12-31T23:59:59.999Z, the first and the last moment that RFC
+/// 3339 can write in UTC.
 const LEAST: i64 = -62_167_219_200_000;
 const MOST: i64 = 253_402_300_799_999;
 
 impl Time {
-    /// The time `milliseconds` after the Unix epoch, brought into the years 0000..=9999 of RFC 3339.
-    pub fn from_millis(milliseconds: i64) -> Time {
-        Time(milliseconds.clamp(LEAST, MOST))
+    /// The time `milliseconds` after the Unix epoch, clamped to the years 0000..=9999 of RFC 3339.
+    #[must_use]
+    pub fn from_millis(milliseconds: i64) -> Self {
+        Self(milliseconds.clamp(LEAST, MOST))
     }
 
     /// Milliseconds since the Unix epoch.
+    #[must_use]
     pub fn as_millis(self) -> i64 {
         self.0
     }
 
     /// This time moved by `milliseconds`.
     #[must_use]
-    pub fn plus_millis(self, milliseconds: i64) -> Time {
-        Time::from_millis(self.0.saturating_add(milliseconds))
+    pub fn plus_millis(self, milliseconds: i64) -> Self {
+        Self::from_millis(self.0.saturating_add(milliseconds))
     }
 }
 
-/// The Unix epoch on a calendar, which reaches further than [`jiff::Timestamp`]: that ends 22 hours before the year 9999 does.
+/// The Unix epoch on a calendar. [`jiff::Timestamp`] ends 22 hours before the year 9999 does; a
+/// calendar reaches further.
 const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 impl fmt::Display for Time {
@@ -57,19 +62,19 @@ impl fmt::Display for Time {
 impl FromStr for Time {
     type Err = InvalidTime;
 
-    fn from_str(text: &str) -> Result<Time, InvalidTime> {
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
         let milliseconds = match text.parse::<jiff::Timestamp>() {
             Ok(timestamp) => Some(timestamp.as_millisecond()),
             Err(_) => beyond(text),
         };
         milliseconds
             .filter(|milliseconds| (LEAST..=MOST).contains(milliseconds))
-            .map(Time)
+            .map(Self)
             .ok_or_else(|| InvalidTime(text.to_owned()))
     }
 }
 
-/// The milliseconds of a date and time with an offset that is past the last [`jiff::Timestamp`].
+/// The milliseconds of a date and time with an offset that is after the last [`jiff::Timestamp`].
 fn beyond(text: &str) -> Option<i64> {
     let pieces = Pieces::parse(text).ok()?;
     let local = pieces.date().to_datetime(pieces.time()?);
@@ -98,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_written_with_three_digits_and_read_back() {
+    fn a_time_is_written_with_three_digits_and_read_back() {
         for (millis, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (1_795_496_400_007, "2026-11-24T05:00:00.007Z"),
@@ -114,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_an_offset() {
+    fn a_time_without_an_offset_is_refused() {
         for text in ["2026-11-24T05:00:00", "yesterday", ""] {
             assert_eq!(text.parse::<Time>(), Err(InvalidTime(text.to_owned())));
         }

@@ -1,4 +1,4 @@
-//! Filters as a table: condition, job, answer.
+//! Filters as a table: condition, job, whether it matches.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -23,7 +23,7 @@ fn job() -> Job {
 }
 
 #[test]
-fn operators() {
+fn every_operator_matches_as_in_the_table() {
     use Condition::{
         BeginsWith, Between, Contains, ContainsAny, Eq, Ge, Gt, In, Le, Lt, Ne, NotContains, NotIn,
     };
@@ -104,7 +104,7 @@ fn operators() {
 }
 
 #[test]
-fn equality_is_found_for_an_index() {
+fn equality_conditions_give_the_values_for_an_index() {
     use Condition::{Eq, Gt, In};
     assert_eq!(equal_to(&[Gt(1)]), None);
     assert_eq!(equal_to(&[Gt(1), Eq(Some(3))]), Some(vec![3]));
@@ -116,7 +116,7 @@ fn equality_is_found_for_an_index() {
 }
 
 #[test]
-fn limits() {
+fn a_filter_over_a_limit_is_refused() {
     let filter = |count: usize, bytes: usize| Filter {
         owner: vec![Condition::In(vec!["x".repeat(bytes); count])],
         ..Filter::default()

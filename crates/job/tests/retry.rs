@@ -1,5 +1,5 @@
-//! What an execution does, and what of it reaches its job: whatever is late, repeated, gathered or lost on the way, a step is shown as
-//! it was tried.
+//! Random executions and the events of theirs that reach their jobs. Events may be late, repeated,
+//! gathered or lost on the way; the job's steps must still show what was tried.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -12,9 +12,10 @@ use proptest::test_runner::{Config, RngSeed};
 
 const STEPS: [&str; 3] = ["first", "second", "third"];
 
-/// What an execution did, once: the number of its last history event, what the step did, and how the execution ended by it.
+/// One event of an execution: its number in the history, what the step did, and how the execution
+/// ended by it.
 #[derive(Clone, Debug)]
-struct Told {
+struct ExecutionEvent {
     position: u64,
     updates: Vec<Update>,
 }
@@ -39,10 +40,10 @@ fn job() -> Job {
     .unwrap()
 }
 
-/// How one try of a step goes.
+/// The course of one try of a step.
 #[derive(Clone, Copy, Debug)]
 struct Try {
-    /// Retries within the state, each of which is a try more.
+    /// Number of retries within the state; each is another try.
     retries: u32,
     waits: bool,
     ends: End,
@@ -70,28 +71,29 @@ fn any_try() -> impl Strategy<Value = Try> {
     })
 }
 
-/// The attempts of an execution that is redriven after each end that is not the last step's: what each told, in order.
-fn attempts(tries: &[Try]) -> Vec<Vec<Told>> {
+/// The events of each attempt, in order. The execution is redriven after each end that is not the
+/// last step's.
+fn attempts(tries: &[Try]) -> Vec<Vec<ExecutionEvent>> {
     let (mut attempts, mut position, mut place) = (vec![Vec::new()], 1, 0);
     for one in tries {
         let Some(name) = STEPS.get(place) else { break };
-        let mut tell = |updates: Vec<Update>| {
+        let mut push = |updates: Vec<Update>| {
             position += 2;
             attempts
                 .last_mut()
                 .unwrap()
-                .push(Told { position, updates });
+                .push(ExecutionEvent { position, updates });
         };
         let step = |update| Update::Step {
             name: (*name).to_owned(),
             update,
         };
-        tell(vec![Update::Start, step(StepUpdate::Entered)]);
+        push(vec![Update::Start, step(StepUpdate::Entered)]);
         for attempt in 2..2 + one.retries {
             let error = error();
-            tell(vec![step(StepUpdate::Retrying { attempt, error })]);
+            push(vec![step(StepUpdate::Retrying { attempt, error })]);
         }
-        tell(vec![step(if one.waits {
+        push(vec![step(if one.waits {
             StepUpdate::Waiting
         } else {
             StepUpdate::Running
@@ -101,14 +103,14 @@ fn attempts(tries: &[Try]) -> Vec<Vec<Told>> {
                 place += 1;
                 let last = (place == STEPS.len()).then_some(Update::Succeed);
                 let exited = step(StepUpdate::Exited);
-                tell([exited].into_iter().chain(last).collect());
+                push([exited].into_iter().chain(last).collect());
             }
             End::Fails => {
                 let failed = step(StepUpdate::Failed(error()));
-                tell(vec![failed, Update::Fail(error())]);
+                push(vec![failed, Update::Fail(error())]);
             }
-            End::Stopped => tell(vec![Update::Cancel(error())]),
-            End::TimesOut => tell(vec![Update::TimeOut(error())]),
+            End::Stopped => push(vec![Update::Cancel(error())]),
+            End::TimesOut => push(vec![Update::TimeOut(error())]),
         }
         if one.ends != End::Exits {
             attempts.push(Vec::new());
@@ -117,11 +119,12 @@ fn attempts(tries: &[Try]) -> Vec<Vec<Told>> {
     attempts
 }
 
-/// Everything so far as one change, as a description of the execution gives it: of each step what it did since it was entered last.
-fn so_far(told: &[&Told], execution: &str) -> Change {
+/// Everything so far as one change, as a description of the execution reports it: for each step,
+/// what it did since it was last entered.
+fn so_far(events: &[&ExecutionEvent], execution: &str) -> Change {
     let mut updates: Vec<Update> = Vec::new();
     let mut end = None;
-    for update in told.iter().flat_map(|told| &told.updates) {
+    for update in events.iter().flat_map(|event| &event.updates) {
         match update {
             Update::Step { name, update: what } => {
                 end = None;
@@ -138,7 +141,7 @@ fn so_far(told: &[&Told], execution: &str) -> Change {
     }
     updates.insert(0, Update::Start);
     updates.extend(end);
-    let position = told.last().map_or(0, |told| told.position);
+    let position = events.last().map_or(0, |events| events.position);
     let source = Source {
         execution: execution.to_owned(),
         position,
@@ -152,15 +155,18 @@ fn so_far(told: &[&Told], execution: &str) -> Change {
     }
 }
 
-fn of(told: &[&Told], execution: &str) -> Change {
+fn of(events: &[&ExecutionEvent], execution: &str) -> Change {
     let source = Source {
         execution: execution.to_owned(),
-        position: told.last().unwrap().position,
+        position: events.last().unwrap().position,
         attempt: 0,
         so_far: false,
     };
     Change {
-        updates: told.iter().flat_map(|told| told.updates.clone()).collect(),
+        updates: events
+            .iter()
+            .flat_map(|events| events.updates.clone())
+            .collect(),
         source: Some(source),
         ..Change::default()
     }
@@ -188,39 +194,40 @@ fn retry(job: &Job, known: u64) -> Change {
     })
 }
 
-/// What a watcher sees of the steps, times aside.
+/// What a watcher sees of the steps, without times.
 fn shown(job: &Job) -> (Status, u32, Vec<(StepStatus, u32)>) {
     let steps = job.steps.iter();
     let steps = steps.map(|step| (step.status, step.attempt)).collect();
     (job.status, job.attempt, steps)
 }
 
-/// The job to which everything comes in order, once, at the time.
-fn reference(attempts: &[Vec<Told>]) -> Job {
+/// The job that receives every event once and in order.
+fn reference(attempts: &[Vec<ExecutionEvent>]) -> Job {
     let (mut job, mut position) = (job(), 0);
     for (number, attempt) in attempts.iter().enumerate() {
         if number > 0 {
             let change = retry(&job, position);
             apply(&mut job, &change, 2_000);
         }
-        for told in attempt {
-            let change = of(&[told], &job.execution);
+        for events in attempt {
+            let change = of(&[events], &job.execution);
             apply(&mut job, &change, 2_000);
-            position = told.position;
+            position = events.position;
         }
     }
     job
 }
 
-/// The same over a bad way: `ways` says for each piece of news what becomes of it.
-fn delivered(attempts: &[Vec<Told>], ways: &[u8]) -> Job {
+/// The job that receives the events over an unreliable connection. `ways` says for each event what
+/// happens to it.
+fn delivered(attempts: &[Vec<ExecutionEvent>], ways: &[u8]) -> Job {
     let (mut job, mut position, mut ways) = (job(), 0, ways.iter().cycle());
     let execution = job.execution.clone();
-    let mut all: Vec<&Told> = Vec::new();
+    let mut all: Vec<&ExecutionEvent> = Vec::new();
     for (number, attempt) in attempts.iter().enumerate() {
         if number > 0 {
-            // What was told of the last attempt may still be under way.
-            let late: Vec<&Told> = all.iter().rev().take(2).rev().copied().collect();
+            // Events of the last attempt may still be on their way.
+            let late: Vec<&ExecutionEvent> = all.iter().rev().take(2).rev().copied().collect();
             let change = retry(&job, position);
             apply(&mut job, &change, 3_000);
             if !late.is_empty() {
@@ -228,21 +235,21 @@ fn delivered(attempts: &[Vec<Told>], ways: &[u8]) -> Job {
                 apply(&mut job, &so_far(&all, &execution), 3_000);
             }
         }
-        let mut gathered: Vec<&Told> = Vec::new();
-        for told in attempt {
-            all.push(told);
-            position = told.position;
-            gathered.push(told);
+        let mut gathered: Vec<&ExecutionEvent> = Vec::new();
+        for events in attempt {
+            all.push(events);
+            position = events.position;
+            gathered.push(events);
             match ways.next().unwrap() % 6 {
-                // It waits, and comes together with what follows.
+                // It is delayed and arrives together with the next one.
                 0 => continue,
-                // It comes twice.
+                // It arrives twice.
                 1 => {
                     let change = of(&gathered, &execution);
                     apply(&mut job, &change, 4_000);
                     apply(&mut job, &change, 4_001);
                 }
-                // It is lost, and the job is brought together with its execution.
+                // It is lost, and the job is reconciled with its execution.
                 2 => apply(&mut job, &so_far(&all, &execution), 5_000),
                 // Both.
                 3 => {
@@ -272,7 +279,7 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_job_shows_what_its_execution_did_whatever_becomes_of_the_news(
+    fn a_job_shows_its_execution_over_an_unreliable_connection(
         tries in prop::collection::vec(any_try(), 1..9),
         ways in prop::collection::vec(any::<u8>(), 1..40),
     ) {
@@ -281,9 +288,9 @@ proptest! {
         prop_assert_eq!(shown(&some), shown(&all));
     }
 
-    /// An execution that was redriven without its job's knowledge: its first news met a job that had ended.
+    /// An execution that was redriven without its job: its first events reach a job that has ended.
     #[test]
-    fn a_step_of_which_the_beginning_was_missed_was_tried(
+    fn a_step_whose_entry_was_missed_counts_as_tried(
         tries in prop::collection::vec(any_try(), 2..9),
         missed in 1..4_usize,
     ) {
@@ -293,15 +300,15 @@ proptest! {
         if let Some(second) = attempts.get(1).filter(|second| second.len() > missed) {
             let change = retry(&job, 0);
             apply(&mut job, &change, 2_000);
-            for told in &second[missed..] {
-                apply(&mut job, &of(&[told], &execution), 3_000);
+            for events in &second[missed..] {
+                apply(&mut job, &of(&[events], &execution), 3_000);
             }
         }
     }
 }
 
 #[test]
-fn what_is_still_under_way_from_the_last_attempt_says_nothing_of_the_next() {
+fn late_events_of_the_last_attempt_do_not_change_the_next() {
     let tries = [Try {
         retries: 0,
         waits: true,
@@ -309,10 +316,10 @@ fn what_is_still_under_way_from_the_last_attempt_says_nothing_of_the_next() {
     }];
     let attempts = attempts(&tries);
     let mut job = job();
-    // The caller has cancelled the job; the execution's own word of that comes after the retry.
+    // The caller has cancelled the job; the execution's own event of that arrives after the retry.
     let (aborted, before) = attempts[0].split_last().unwrap();
-    for told in before {
-        let change = of(&[told], &job.execution);
+    for events in before {
+        let change = of(&[events], &job.execution);
         apply(&mut job, &change, 2_000);
     }
     apply(&mut job, &Change::of(Update::Cancel(error())), 2_000);

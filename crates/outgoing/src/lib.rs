@@ -1,5 +1,6 @@
-//! The way that requests take out of a process: through the proxy that the environment names (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`,
-//! `NO_PROXY`, each also in small letters, which win), and directly to this machine's own addresses, which no proxy can reach. It sends nothing.
+//! How requests leave a process: through the proxy that the environment names (`HTTP_PROXY`,
+//! `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`, each also in lower case, which has priority), and
+//! directly to this machine's own addresses, which no proxy can reach. This crate sends nothing.
 
 use std::net::IpAddr;
 
@@ -7,7 +8,7 @@ use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{ClientBuilder, NoProxy, Proxy, Url};
 
-/// What means this machine, for `NO_PROXY`. A name stands for the names below it too.
+/// Entries for `NO_PROXY` that mean this machine. A name includes its subdomains.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1,0.0.0.0,::,::ffff:127.0.0.0/104";
 
 /// The proxies of an environment.
@@ -20,25 +21,27 @@ pub struct Proxies {
 }
 
 impl Proxies {
-    /// Those of this process.
-    pub fn from_env() -> Proxies {
-        Proxies::of(|name| std::env::var(name).ok())
+    /// The proxies of this process's environment.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::of(|name| std::env::var(name).ok())
     }
 
-    /// Those that variables name.
-    pub fn of(variable: impl Fn(&str) -> Option<String>) -> Proxies {
+    /// The proxies that the given variables name.
+    #[must_use]
+    pub fn of(variable: impl Fn(&str) -> Option<String>) -> Self {
         let named = |name: &str| {
             let small = variable(&name.to_lowercase());
             let named = small.or_else(|| variable(name));
             named.filter(|value| !value.trim().is_empty())
         };
-        // A web server gives a program the header `Proxy` of a request as HTTP_PROXY.
+        // A web server passes the header `Proxy` of a request to a program as HTTP_PROXY.
         let http = match variable("REQUEST_METHOD") {
             Some(_) => variable("http_proxy"),
             None => named("HTTP_PROXY"),
         };
         let direct = named("NO_PROXY").unwrap_or_default();
-        Proxies {
+        Self {
             http,
             https: named("HTTPS_PROXY"),
             all: named("ALL_PROXY"),
@@ -46,7 +49,7 @@ impl Proxies {
         }
     }
 
-    /// A client whose requests take this way, redirected ones too.
+    /// Sets the proxies of a client. They apply to redirected requests too.
     pub fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
         let direct = NoProxy::from_string(&self.direct);
         let http = self.http.as_deref().map(Proxy::http);
@@ -60,7 +63,7 @@ impl Proxies {
         ] {
             match proxy {
                 Some(Ok(proxy)) => builder = builder.proxy(proxy.no_proxy(direct.clone())),
-                // The address may hold a password.
+                // The address may contain a password.
                 Some(Err(_)) => {
                     tracing::warn!("{name} is not the address of an HTTP proxy: it is not used")
                 }
@@ -70,7 +73,9 @@ impl Proxies {
         builder
     }
 
-    /// The proxy on the way to an address, for what is no HTTP request: a tunnel is to be asked for there.
+    /// The proxy to use for an address that is not requested by HTTP. The caller asks this proxy
+    /// for a tunnel.
+    #[must_use]
     pub fn tunnel(&self, url: &Url) -> Option<Tunnel> {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let matcher = Matcher::builder()
@@ -90,13 +95,13 @@ impl Proxies {
 /// A proxy to ask for a tunnel (`CONNECT`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tunnel {
-    /// Where it is.
+    /// Its address.
     pub proxy: Uri,
     /// Its `Proxy-Authorization`.
     pub authorization: Option<HeaderValue>,
 }
 
-/// The builder of a client that takes the way that this process's environment names.
+/// The builder of a client that uses the proxies of this process's environment.
 pub fn client() -> ClientBuilder {
     Proxies::from_env().apply(reqwest::Client::builder())
 }
@@ -149,7 +154,7 @@ mod tests {
     ];
 
     #[test]
-    fn nothing_reaches_this_machine_through_a_proxy() {
+    fn a_request_to_this_machine_uses_no_proxy() {
         for pairs in [
             &[
                 ("HTTP_PROXY", "http://proxy:1"),
@@ -185,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_read_as_elsewhere() {
+    fn the_variables_of_the_environment_have_their_usual_priority() {
         let both = proxies(&[
             ("HTTP_PROXY", "http://large:1"),
             ("http_proxy", "http://small:1"),

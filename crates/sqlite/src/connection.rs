@@ -1,4 +1,4 @@
-//! Where the database is, and how a connection to it is set up.
+//! Location of the database, and how a connection to it is configured.
 
 use std::path::{Path, PathBuf};
 
@@ -7,10 +7,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::limits::{LOCK_WAIT, READER_CACHE_KIB, STATEMENTS, WRITER_CACHE_KIB};
 use crate::{OpenError, limits, log};
 
-/// Where a database is.
+/// Location of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
-    /// In memory: gone when the last handle is.
+    /// In memory. It is gone when the last handle is dropped.
     Memory,
     /// In this file; its directory must exist.
     File(PathBuf),
@@ -19,8 +19,8 @@ pub enum Location {
 impl Location {
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Location::Memory => Path::new(":memory:"),
-            Location::File(path) => path,
+            Self::Memory => Path::new(":memory:"),
+            Self::File(path) => path,
         }
     }
 }
@@ -50,7 +50,7 @@ pub(crate) fn writer(location: &Location) -> Result<Connection, OpenError> {
         });
     }
     if let (Location::File(_), Some(path)) = (location, connection.path()) {
-        // The first read makes the log.
+        // The first read creates the log.
         let read = connection.query_row("PRAGMA schema_version", [], |_| Ok(()));
         read.map_err(|source| OpenError::Open {
             path: location.path().to_owned(),
@@ -68,10 +68,12 @@ fn open_writer(path: &Path) -> rusqlite::Result<(Connection, String)> {
     let connection = Connection::open_with_flags(path, flags)?;
     let mode = connection
         .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get::<_, String>(0))?;
-    // Every commit is on disk before it is acknowledged (SQLite, "PRAGMA synchronous": FULL syncs the log at each commit).
+    // Every commit is on disk before it is acknowledged (SQLite, "PRAGMA synchronous": FULL syncs
+    // the log at each commit).
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "foreign_keys", "off")?;
-    // The log's blocks are used again instead of being given back: writing over blocks that exist is the cheaper sync.
+    // Keeps the log's blocks instead of freeing them: to sync a write over existing blocks is
+    // cheaper.
     connection.pragma_update(
         None,
         "journal_size_limit",

@@ -1,4 +1,4 @@
-//! The handle that everybody holds.
+//! The handle to a database, shared by all its users.
 
 use std::fmt;
 use std::future::Future;
@@ -17,16 +17,17 @@ use crate::request::{Pending, Request, Write};
 use crate::writer::Writing;
 use crate::{Location, OpenError, ReadError, WriteError, connection, schema};
 
-/// A database. Clones are handles to the same one; when the last is dropped, what waits is still written, and the file is closed.
+/// A database. Clones are handles to the same database. When the last one is dropped, pending
+/// writes are still done and the file is closed.
 #[derive(Clone)]
 pub struct Database {
-    shared: Arc<Shared>,
+    shared: Arc<DatabaseState>,
 }
 
-struct Shared {
+struct DatabaseState {
     location: Location,
     writing: Arc<Writing>,
-    /// `None` where the database is in memory: there the writer reads.
+    /// `None` if the database is in memory: then the writer also reads.
     readers: Option<Arc<Readers>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -44,7 +45,7 @@ impl Database {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(location: &Location) -> Result<Database, OpenError> {
+    pub fn open(location: &Location) -> Result<Self, OpenError> {
         let connection = connection::writer(location)?;
         let writing = Arc::new(Writing::new(connection));
         let thread = std::thread::Builder::new().name("sqlite-writer".to_owned());
@@ -56,8 +57,8 @@ impl Database {
             Location::Memory => None,
             Location::File(path) => Some(Arc::new(Readers::new(path.clone()))),
         };
-        Ok(Database {
-            shared: Arc::new(Shared {
+        Ok(Self {
+            shared: Arc::new(DatabaseState {
                 location: location.clone(),
                 writing,
                 readers,
@@ -66,33 +67,36 @@ impl Database {
         })
     }
 
-    /// Brings the tables of `component` to the last of `migrations`, each of which was once appended and never changes. Blocks; it is for
-    /// the start.
+    /// Brings the tables of `component` to the last of `migrations`. The list only ever grows at
+    /// its end. Blocks; call it at the start.
     ///
     /// # Errors
-    /// [`OpenError::Newer`] when the file knows more migrations, [`OpenError::Migrate`] with nothing changed.
+    /// [`OpenError::Newer`] if the file has more migrations, [`OpenError::Migrate`] with nothing
+    /// changed.
     pub fn migrate(
         &self,
         component: &'static str,
         migrations: &'static [&'static str],
     ) -> Result<(), OpenError> {
-        let (answer, answered) = std::sync::mpsc::sync_channel(1);
+        let (reply, replied) = std::sync::mpsc::sync_channel(1);
         let request = Request::Alone(Box::new(move |connection| {
-            let _ = answer.send(schema::migrate(connection, component, migrations));
+            let _ = reply.send(schema::migrate(connection, component, migrations));
         }));
         self.shared
             .writing
-            .ask(request)
+            .enqueue(request)
             .map_err(|_| OpenError::Closed)?;
-        answered.recv().map_err(|_| OpenError::Closed)?
+        replied.recv().map_err(|_| OpenError::Closed)?
     }
 
-    /// Runs `f` in the transaction of its group and in its own savepoint, which is rolled back when `f` fails. The future is ready when the
-    /// commit is on disk. The request takes its place when this is called, not when the future is polled: two calls one after the other
-    /// are done in that order. It is done even if the future is dropped.
+    /// Runs `f` in the transaction of its group and in its own savepoint, which is rolled back if
+    /// `f` fails. The future is ready when the commit is on disk. The request is queued when this
+    /// is called, not when the future is polled: requests run in the order of the calls. The
+    /// request runs even if the future is dropped.
     ///
-    /// The writer's thread runs `f`; or the caller's own, before this returns, where nobody else writes and a multi-thread runtime has
-    /// another thread take its place meanwhile.
+    /// The writer's thread runs `f`. If no other thread writes and the caller runs on a
+    /// multi-thread runtime, the caller's own thread runs it before this returns, and the runtime
+    /// lets another thread take its place meanwhile.
     ///
     /// # Errors
     /// [`WriteError`]; then nothing of `f` is kept.
@@ -108,9 +112,10 @@ impl Database {
         self.push(true, f)
     }
 
-    /// As [`Database::write`], for an `f` that decides first and then only writes: without the savepoint, which costs as much as a row.
-    /// What fails before it has changed anything is refused alone. What fails after that takes its whole group with it: none of the
-    /// others is kept, and all may try again.
+    /// As [`Database::write`], but without the savepoint, which costs as much as a row. For an `f`
+    /// that makes all its decisions before its first write. If `f` fails before it has changed
+    /// anything, it is refused alone. If it fails later, its whole group fails: none of the group's
+    /// requests is kept, and all may be tried again.
     ///
     /// # Errors
     /// [`WriteError`]; then nothing of `f` is kept.
@@ -136,7 +141,7 @@ impl Database {
         E: From<rusqlite::Error> + Send + 'static,
         F: FnOnce(&mut Write<'_>) -> Result<T, E> + Send + 'static,
     {
-        let (caller, answer) = oneshot::channel();
+        let (caller, reply) = oneshot::channel();
         let pending = Pending::new(may_fail_half_way, f, caller);
         let taken = self.shared.writing.write(Request::Write(Box::new(pending)));
         async move {
@@ -145,7 +150,7 @@ impl Database {
                 Err(NotTaken::Full) => return Err(WriteError::Failed(busy())),
                 Err(NotTaken::Closed) => return Err(WriteError::Closed),
             }
-            match answer.await {
+            match reply.await {
                 Ok(Ok(result)) => result,
                 Ok(Err(panic)) => resume_unwind(panic),
                 Err(_) => Err(WriteError::Closed),
@@ -153,7 +158,8 @@ impl Database {
         }
     }
 
-    /// Runs `f` on a connection that reads, on a thread that may block. It sees every write that was acknowledged before.
+    /// Runs `f` on a reading connection, on a thread that may block. It sees every write that was
+    /// acknowledged before.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -182,8 +188,8 @@ impl Database {
         }
     }
 
-    /// As [`Database::read`], on the caller's own thread: for a few rows found by their key, where going to another thread costs more
-    /// than the read.
+    /// As [`Database::read`], but on the caller's own thread. For a few rows found by their key,
+    /// where switching to another thread costs more than the read.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -210,17 +216,17 @@ impl Database {
         E: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
     {
-        let (caller, answer) = oneshot::channel();
+        let (caller, reply) = oneshot::channel();
         let request = Request::Alone(Box::new(move |connection| {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(connection)));
             let _ = caller.send(result);
         }));
-        match self.shared.writing.ask(request) {
+        match self.shared.writing.enqueue(request) {
             Ok(()) => {}
             Err(NotTaken::Full) => return Err(ReadError::Failed(busy())),
             Err(NotTaken::Closed) => return Err(ReadError::Closed),
         }
-        match answer.await {
+        match reply.await {
             Ok(Ok(result)) => result.map_err(ReadError::Refused),
             Ok(Err(panic)) => resume_unwind(panic),
             Err(_) => Err(ReadError::Closed),
@@ -233,7 +239,7 @@ fn busy() -> rusqlite::Error {
     failure(rusqlite::ffi::SQLITE_BUSY, &text)
 }
 
-impl Drop for Shared {
+impl Drop for DatabaseState {
     fn drop(&mut self) {
         self.writing.close();
         let writer = self
@@ -241,7 +247,8 @@ impl Drop for Shared {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        // The last handle may be in a closure that the writer itself runs: then it ends on its own.
+        // The last handle may be dropped in a closure that the writer's own thread runs. Then that
+        // thread is not joined.
         if let Some(writer) = writer
             && writer.thread().id() != std::thread::current().id()
         {

@@ -1,31 +1,31 @@
-//! What can go wrong: on opening, on writing, on reading.
+//! Errors of opening, writing and reading.
 
 use std::path::PathBuf;
 
-/// The database could not be opened or brought to the version of this program.
+/// The database could not be opened or migrated to the version of this program.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A newer program wrote it.
+    /// The file was written by a newer program.
     #[error(
-        "the data directory was written by a newer jobcast: its {component} tables are at version {found}, and this program knows them up to \
+        "the data directory was written by a newer jobcast: its {component} tables are at version {found}, and this program supports them up to \
          version {known}; use a newer jobcast, or another --data directory"
     )]
     Newer {
-        /// Whose tables.
+        /// The component whose tables they are.
         component: &'static str,
         /// The version in the file.
         found: u32,
-        /// The last version that this program knows.
+        /// The last version that this program supports.
         known: u32,
     },
-    /// The file is there and is no database, or is damaged.
+    /// The file exists, but it is not a database or is damaged.
     #[error(
         "{} is not a database that can be used: {source}; restore it from a backup, or use another --data directory", path.display()
     )]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
     /// The file cannot be opened, read or written.
@@ -35,17 +35,17 @@ pub enum OpenError {
     Open {
         /// The file.
         path: PathBuf,
-        /// What SQLite says.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
     /// A migration failed; nothing of it is kept.
     #[error("the {component} tables cannot be brought to version {version}: {source}")]
     Migrate {
-        /// Whose tables.
+        /// The component whose tables they are.
         component: &'static str,
-        /// The version that was to be reached.
+        /// The version that the migration leads to.
         version: u32,
-        /// What SQLite says.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
     /// The file system cannot hold a write-ahead log (some network file systems).
@@ -58,7 +58,7 @@ pub enum OpenError {
         /// The mode that SQLite fell back to.
         mode: String,
     },
-    /// The writer could not be started.
+    /// The writer's thread could not be started.
     #[error("the database's writer thread cannot be started: {0}")]
     Thread(#[from] std::io::Error),
     /// The writer has ended.
@@ -66,14 +66,15 @@ pub enum OpenError {
     Closed,
 }
 
-/// A write was not done.
+/// A write failed.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError<E> {
-    /// What the closure returned. Nothing of this request is kept; the others of its group are.
+    /// The error that the closure returned. Nothing of this request is kept; the other requests of
+    /// its group are.
     #[error("{0}")]
     Refused(E),
-    /// The commit failed, or another request of the group brought it down (`SQLITE_ABORT_ROLLBACK`), or too many requests wait
-    /// (`SQLITE_BUSY`). Nothing of the group is kept.
+    /// The commit failed, or another request of the group made it fail (`SQLITE_ABORT_ROLLBACK`),
+    /// or the queue is full (`SQLITE_BUSY`). Nothing of the group is kept.
     #[error("the write was not committed: {0}")]
     Failed(#[source] rusqlite::Error),
     /// The writer has ended.
@@ -81,21 +82,21 @@ pub enum WriteError<E> {
     Closed,
 }
 
-/// A read was not done.
+/// A read failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError<E> {
-    /// What the closure returned.
+    /// The error that the closure returned.
     #[error("{0}")]
     Refused(E),
-    /// No connection could be opened to read with.
+    /// No connection could be opened for reading.
     #[error("the database cannot be read: {0}")]
     Failed(#[source] rusqlite::Error),
-    /// The writer, which also reads where the database is in memory, has ended.
+    /// The writer has ended. (It also reads if the database is in memory.)
     #[error("the database is closed")]
     Closed,
 }
 
-/// The same error for one more caller.
+/// A copy of the error, for another caller.
 pub(crate) fn again(error: &rusqlite::Error) -> rusqlite::Error {
     match error {
         rusqlite::Error::SqliteFailure(code, text) => {

@@ -1,5 +1,5 @@
-//! Room for the write-ahead log, made before it is needed. A commit that writes over blocks that exist has nothing but its pages to sync;
-//! one that makes the file longer also waits for the file system's own journal.
+//! Preallocates the write-ahead log. A commit that overwrites existing blocks has only its pages to
+//! sync; a commit that makes the file longer also waits for the file system's own journal.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -7,11 +7,12 @@ use std::path::Path;
 
 use crate::limits::RESERVED_LOG_BYTES;
 
-/// Zeros written at once.
+/// Number of zeros written at once.
 const CHUNK: usize = 1024 * 1024;
 
-/// Makes the log of this database, which is open and nobody writes to, [`RESERVED_LOG_BYTES`] long. Zeros behind its frames are no frames
-/// (SQLite, "WAL-mode File Format", 4.3: the checksum must match). Where there is no room for it, the log grows as it is written.
+/// Makes the log of this open database [`RESERVED_LOG_BYTES`] long. No write may be in progress.
+/// Zeros behind the log's frames are not frames (SQLite, "WAL-mode File Format", 4.3: the checksum
+/// must match). If the disk has no room for it, the log grows as it is written.
 pub(crate) fn reserve(database: &Path) {
     let mut path = database.as_os_str().to_owned();
     path.push("-wal");
@@ -24,7 +25,7 @@ pub(crate) fn reserve(database: &Path) {
     }
 }
 
-/// The log, if it was made longer.
+/// The log's file, if this made it longer.
 fn lengthen(path: &Path) -> io::Result<Option<File>> {
     let mut log = OpenOptions::new().write(true).open(path)?;
     let before = log.metadata()?.len();
@@ -50,7 +51,7 @@ fn zeros(log: &mut File, mut missing: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// On a thread of its own: nobody waits for it, but for a commit that comes meanwhile.
+/// Syncs the log on a separate thread. Only a commit that starts meanwhile waits for it.
 fn sync(log: File) {
     let thread = std::thread::Builder::new().name("sqlite-log".to_owned());
     let started = thread.spawn(move || {

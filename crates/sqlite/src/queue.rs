@@ -1,4 +1,4 @@
-//! The requests on their way to the writer, strictly in the order in which they were made.
+//! The requests to the writer, strictly in the order in which they were made.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,15 +8,15 @@ use crate::request::Request;
 
 #[derive(Default)]
 pub(crate) struct Queue {
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
     wake: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     requests: VecDeque<Request>,
     closed: bool,
-    /// The writer's thread has something to do, if only to end.
+    /// The writer's thread has work to do or has to end.
     woken: bool,
 }
 
@@ -28,7 +28,7 @@ pub(crate) enum NotTaken {
 }
 
 impl Queue {
-    /// Whether it is the first one that waits: then nobody knows of it yet.
+    /// Appends a request. `true` if it is the only one in the queue: then the writer must be woken.
     pub(crate) fn push(&self, request: Request) -> Result<bool, NotTaken> {
         let mut state = self.lock();
         if state.closed {
@@ -47,7 +47,7 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Waits until the writer's thread is woken; `false`: the queue is closed and empty.
+    /// Waits until the writer's thread is woken. `false` if the queue is closed and empty.
     pub(crate) fn wait(&self) -> bool {
         let mut state = self.lock();
         while !state.woken {
@@ -56,7 +56,7 @@ impl Queue {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        // Who closes it wakes for the last time.
+        // A closed queue stays woken, so that the writer never waits again.
         state.woken = state.closed;
         !state.closed || !state.requests.is_empty()
     }
@@ -72,13 +72,14 @@ impl Queue {
         self.lock().requests.is_empty()
     }
 
-    /// Takes no more requests. Those that wait are still done.
+    /// Refuses further requests. Those in the queue are still done.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.wake();
     }
 
-    /// Takes no more requests and drops those that wait: their callers hear that the database is closed.
+    /// Refuses further requests and drops those in the queue: their callers get the error that the
+    /// database is closed.
     pub(crate) fn abandon(&self) {
         let mut state = self.lock();
         state.closed = true;
@@ -88,7 +89,7 @@ impl Queue {
         self.wake();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

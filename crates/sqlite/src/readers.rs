@@ -1,4 +1,4 @@
-//! The connections that read. They are opened when they are needed and kept.
+//! The connections that read. They are opened on demand and kept.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,15 +16,15 @@ pub(crate) struct Readers {
 }
 
 impl Readers {
-    pub(crate) fn new(path: PathBuf) -> Readers {
-        Readers {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
             path,
             free: Mutex::default(),
             permits: Arc::new(Semaphore::new(READERS)),
         }
     }
 
-    /// At most [`READERS`] reads run at once.
+    /// Permits to read; at most [`READERS`] reads run at once.
     pub(crate) fn permits(&self) -> Arc<Semaphore> {
         Arc::clone(&self.permits)
     }
@@ -37,7 +37,8 @@ impl Readers {
             None => connection::reader(&self.path)?,
         };
         let result = f(&connection);
-        // A closure that leaves a transaction open would hold back the log for ever.
+        // A closure that leaves a transaction open would keep the log from being checkpointed for
+        // ever.
         if connection.is_autocommit() {
             self.lock().push(connection);
         }

@@ -1,4 +1,4 @@
-//! One request to the writer, with the way back to its caller.
+//! One request to the writer, with the channel for its reply.
 
 use std::any::Any;
 use std::fmt;
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::WriteError;
 use crate::error::again;
 
-/// What runs once the group is on disk.
+/// A callback that runs once the group is on disk.
 pub(crate) type AfterCommit = Box<dyn FnOnce() + Send>;
 
 /// What a write may use: the connection inside the group's transaction.
@@ -39,19 +39,24 @@ impl<'a> Write<'a> {
         }
     }
 
-    /// The number of the group; it rises. Who keeps in memory what it wrote must forget it when a later group comes and no
-    /// [`Write::after_commit`] of the earlier one has run: then that one was undone.
+    /// The number of the group; it rises. A caller that caches what it wrote must drop the cached
+    /// value if a later group runs and the [`Write::after_commit`] callback of the earlier group
+    /// has not run: the earlier group was rolled back.
+    #[must_use]
     pub fn group(&self) -> u64 {
         self.group
     }
 
-    /// The connection, inside the group's transaction: do not begin, commit or roll back. Use `prepare_cached`.
+    /// The connection, inside the group's transaction. Do not begin, commit or roll back. Use
+    /// `prepare_cached`.
+    #[must_use]
     pub fn connection(&self) -> &Connection {
         self.connection
     }
 
-    /// Runs `f` once the group is on disk, where the group was written: in the order of the requests, before any caller of the group hears of
-    /// it, and only if both this request and the commit succeeded. It must not block or panic.
+    /// Runs `f` once the group is on disk, and only if both this request and the commit succeeded.
+    /// Callbacks run on the thread that wrote the group, in the order of the requests, before any
+    /// caller of the group gets its reply. `f` must not block or panic.
     pub fn after_commit(&mut self, f: impl FnOnce() + Send + 'static) {
         self.after.push(Box::new(f));
     }
@@ -64,39 +69,39 @@ pub(crate) enum Ran {
     Refused,
 }
 
-/// A request whose types are forgotten.
+/// A request whose types are erased.
 pub(crate) trait WriteRequest: Send {
-    /// Whether it gets a savepoint of its own.
+    /// Whether the request gets its own savepoint.
     fn may_fail_half_way(&self) -> bool;
     /// Runs the closure, once.
     fn run(&mut self, write: &mut Write<'_>) -> Ran;
-    /// Tells the caller: the commit is on disk, or it failed.
-    fn answer(self: Box<Self>, commit: Result<(), &rusqlite::Error>);
+    /// Sends the reply to the caller: the commit is on disk, or it failed.
+    fn reply(self: Box<Self>, commit: Result<(), &rusqlite::Error>);
 }
 
-/// What the writer can be asked for.
+/// A request to the writer.
 pub(crate) enum Request {
-    /// Inside a group.
+    /// Runs inside a group.
     Write(Box<dyn WriteRequest>),
-    /// Between two groups, outside any transaction.
+    /// Runs between two groups, outside any transaction.
     Alone(Box<dyn FnOnce(&mut Connection) + Send>),
 }
 
-/// What goes back to the caller; a panic of its closure is the caller's own.
-pub(crate) type Answer<T, E> = Result<Result<T, WriteError<E>>, Box<dyn Any + Send>>;
+/// The reply to the caller. A panic of the closure is passed on to its caller.
+pub(crate) type Reply<T, E> = Result<Result<T, WriteError<E>>, Box<dyn Any + Send>>;
 
 pub(crate) struct Pending<T, E, F> {
     may_fail_half_way: bool,
     closure: Option<F>,
     result: Option<Result<Result<T, E>, Box<dyn Any + Send>>>,
-    caller: oneshot::Sender<Answer<T, E>>,
+    caller: oneshot::Sender<Reply<T, E>>,
 }
 
 impl<T, E, F> Pending<T, E, F> {
     pub(crate) fn new(
         may_fail_half_way: bool,
         closure: F,
-        caller: oneshot::Sender<Answer<T, E>>,
+        caller: oneshot::Sender<Reply<T, E>>,
     ) -> Pending<T, E, F> {
         Pending {
             may_fail_half_way,
@@ -131,14 +136,14 @@ where
         ran
     }
 
-    fn answer(self: Box<Self>, commit: Result<(), &rusqlite::Error>) {
-        let answer = match (self.result, commit) {
+    fn reply(self: Box<Self>, commit: Result<(), &rusqlite::Error>) {
+        let reply = match (self.result, commit) {
             (Some(Err(panic)), _) => Err(panic),
             (_, Err(error)) => Ok(Err(WriteError::Failed(again(error)))),
             (Some(Ok(result)), Ok(())) => Ok(result.map_err(WriteError::Refused)),
             (None, Ok(())) => Ok(Err(WriteError::Closed)),
         };
-        // A caller who no longer waits has nothing to hear.
-        let _ = self.caller.send(answer);
+        // The caller may no longer wait for the reply.
+        let _ = self.caller.send(reply);
     }
 }

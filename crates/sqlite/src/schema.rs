@@ -1,4 +1,5 @@
-//! Numbered migrations. Each component has its own numbers, so that two may grow in one file without knowing of each other.
+//! Numbered migrations. Each component has its own numbers, so that two components can grow in one
+//! file independently.
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 

@@ -1,6 +1,9 @@
-//! The writer. It takes every request that waits, runs them in one transaction, commits once, and then answers them all: many
-//! writes share one sync of the disk, and a lone write waits for nobody. It has a thread of its own; a caller who finds nobody else there
-//! writes itself, which spares two ways between threads.
+//! The writer. It takes all requests in the queue, runs them in one transaction, commits once, and
+//! then replies to all of them. Many writes therefore share one sync of the disk, and a single
+//! write does not wait for others.
+//!
+//! The writer has its own thread. If no other thread writes, the caller's thread writes by
+//! itself, which saves two switches between threads.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -17,38 +20,38 @@ use crate::queue::{NotTaken, Queue};
 use crate::request::{AfterCommit, Ran, Request, Write, WriteRequest};
 
 thread_local! {
-    /// Pages in the write-ahead log after the last commit that this thread made.
-    static LOGGED: Cell<u32> = const { Cell::new(0) };
+    /// Pages in the write-ahead log after the last commit on this thread.
+    static WAL_PAGES: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Who writes, and what waits for it.
+/// The writer with the queue of its requests.
 pub(crate) struct Writing {
     queue: Queue,
-    /// `None` once it has panicked.
+    /// `None` after a panic of the writer.
     writer: Mutex<Option<Writer>>,
 }
 
-/// The connection that writes, and what is on its way through it.
+/// The writing connection and the requests that it works on.
 struct Writer {
     connection: Connection,
     requests: VecDeque<Request>,
     group: Group,
     /// Pages in the write-ahead log.
-    logged: u32,
+    wal_pages: u32,
     checkpoint_due: bool,
-    /// Whether the last group had one request only.
-    lonely: bool,
+    /// Whether the last group had a single request.
+    last_group_was_single: bool,
 }
 
 impl Writing {
-    pub(crate) fn new(connection: Connection) -> Writing {
-        Writing {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self {
             queue: Queue::default(),
             writer: Mutex::new(Some(Writer::new(connection))),
         }
     }
 
-    /// Takes a request, and does it on this thread where that may be, see [`Writing::write_here`].
+    /// Queues a request, and runs it on this thread if possible, see [`Writing::write_here`].
     pub(crate) fn write(&self, request: Request) -> Result<(), NotTaken> {
         if self.queue.push(request)? && !self.write_here() {
             self.queue.wake();
@@ -56,15 +59,15 @@ impl Writing {
         Ok(())
     }
 
-    /// Leaves a request to the writer's thread.
-    pub(crate) fn ask(&self, request: Request) -> Result<(), NotTaken> {
+    /// Queues a request for the writer's thread.
+    pub(crate) fn enqueue(&self, request: Request) -> Result<(), NotTaken> {
         if self.queue.push(request)? {
             self.queue.wake();
         }
         Ok(())
     }
 
-    /// Takes no more requests. Those that wait are still done.
+    /// Refuses further requests. Those in the queue are still done.
     pub(crate) fn close(&self) {
         self.queue.close();
     }
@@ -84,13 +87,18 @@ impl Writing {
         }
     }
 
-    /// Lets the caller's own thread write what waits, if that thread may block and nobody else writes: now, or for the last group, since
-    /// where many write, the writer's thread gathers more of them. `false`: that thread must be woken.
+    /// Runs the queued requests on the caller's own thread. Only if that thread may block, no other
+    /// thread writes, and the last group had a single request: under concurrent writes, the
+    /// writer's thread gathers larger groups. `false` if the writer's thread must be woken.
     fn write_here(&self) -> bool {
         let Ok(mut writer) = self.writer.try_lock() else {
             return false;
         };
-        if !writer.as_ref().is_some_and(|writer| writer.lonely) || !may_block() {
+        if !writer
+            .as_ref()
+            .is_some_and(|writer| writer.last_group_was_single)
+            || !may_block()
+        {
             return false;
         }
         let mut rest = false;
@@ -107,7 +115,8 @@ impl Writing {
         true
     }
 
-    /// Nobody waits for a writer that is no more. `false`: it is.
+    /// Runs `work`. After a panic in it the queue is abandoned, so that no caller waits for ever.
+    /// `false` if the writer has panicked, now or before.
     fn guarded(&self, writer: &mut Option<Writer>, work: impl FnOnce(&mut Writer)) -> bool {
         let Some(alive) = writer else {
             return false;
@@ -122,30 +131,30 @@ impl Writing {
     }
 }
 
-/// Whether this thread is one of a runtime that has another one take its place meanwhile.
+/// Whether this thread may block: its runtime lets another thread take its place.
 fn may_block() -> bool {
     Handle::try_current()
         .is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread)
 }
 
 impl Writer {
-    fn new(connection: Connection) -> Writer {
-        // Instead of SQLite's own checkpoint, which would run inside a commit while its callers wait.
+    fn new(connection: Connection) -> Self {
+        // Replaces SQLite's own checkpoint, which would run inside a commit while its callers wait.
         connection.wal_hook(Some(|_, pages| {
-            LOGGED.set(u32::try_from(pages).unwrap_or(0));
+            WAL_PAGES.set(u32::try_from(pages).unwrap_or(0));
             Ok(())
         }));
-        Writer {
+        Self {
             connection,
             requests: VecDeque::new(),
             group: Group::default(),
-            logged: 0,
+            wal_pages: 0,
             checkpoint_due: false,
-            lonely: true,
+            last_group_was_single: true,
         }
     }
 
-    /// One group, or one request that runs alone. `false`: nothing waits.
+    /// Runs one group, or one request that runs alone. `false` if the queue is empty.
     fn work(&mut self, queue: &Queue) -> bool {
         if self.requests.is_empty() {
             queue.take(&mut self.requests, GROUP_REQUESTS);
@@ -155,30 +164,32 @@ impl Writer {
             Some(Request::Alone(f)) => f(&mut self.connection),
             Some(first @ Request::Write(_)) => {
                 self.requests.push_front(first);
-                LOGGED.set(self.logged);
+                WAL_PAGES.set(self.wal_pages);
                 let written = self.group.run(&self.connection, &mut self.requests, queue);
-                self.logged = LOGGED.get();
-                self.checkpoint_due = self.logged >= CHECKPOINT_PAGES;
-                self.lonely = written == 1;
+                self.wal_pages = WAL_PAGES.get();
+                self.checkpoint_due = self.wal_pages >= CHECKPOINT_PAGES;
+                self.last_group_was_single = written == 1;
             }
         }
         true
     }
 
-    /// Copies the log into the database file when it has grown, after the callers have their answers.
+    /// Copies the log into the database file if it has grown. Runs after the callers have their
+    /// replies.
     fn checkpoint(&mut self) {
         if !std::mem::take(&mut self.checkpoint_due) {
             return;
         }
-        // The plain one never waits; the other waits for readers (at most LOCK_WAIT), and then the log begins anew.
-        let mode = if self.logged < LOG_PAGES {
+        // PASSIVE never waits. RESTART waits for readers (at most LOCK_WAIT), and then the log
+        // restarts.
+        let mode = if self.wal_pages < LOG_PAGES {
             "PASSIVE"
         } else {
             "RESTART"
         };
         let sql = format!("PRAGMA wal_checkpoint({mode})");
         if let Err(error) = self.connection.query_row(&sql, [], |_| Ok(())) {
-            tracing::warn!(error = %error, pages = self.logged, "the write-ahead log could not be copied into the database; it will be tried again");
+            tracing::warn!(error = %error, pages = self.wal_pages, "the write-ahead log could not be copied into the database; it will be tried again");
         }
     }
 }
@@ -192,7 +203,8 @@ struct Group {
 }
 
 impl Group {
-    /// Takes requests until none waits, a bound is reached, or one must run alone; commits; answers. Returns how many there were.
+    /// Takes requests until the queue is empty, a limit is reached, or the next one must run alone.
+    /// Then commits and replies. Returns the number of requests.
     fn run(
         &mut self,
         connection: &Connection,
@@ -215,10 +227,10 @@ impl Group {
         for f in self.after.drain(..) {
             f();
         }
-        let answer = committed.as_ref().copied();
+        let outcome = committed.as_ref().copied();
         let count = self.done.len();
         for request in self.done.drain(..) {
-            request.answer(answer);
+            request.reply(outcome);
         }
         count
     }
@@ -260,7 +272,7 @@ impl Group {
         begin
     }
 
-    /// One request. An error is the whole group's.
+    /// Runs one request. An error fails the whole group.
     fn one(
         &mut self,
         connection: &Connection,
@@ -273,7 +285,7 @@ impl Group {
         }
         let ran = request.run(&mut Write::new(connection, &mut self.after, self.number));
         if connection.is_autocommit() {
-            // SQLite answers some errors (no room, no memory, I/O) by undoing the whole transaction.
+            // SQLite rolls back the whole transaction on some errors (disk full, no memory, I/O).
             return Err(failure(
                 rusqlite::ffi::SQLITE_ABORT_ROLLBACK,
                 "the disk is full or failed while another write of the same commit was made; the commit was undone",

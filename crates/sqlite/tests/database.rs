@@ -1,4 +1,5 @@
-//! What a user of the database can rely on: order, durability, savepoints, full disks, bounds, migrations.
+//! What a user of the database can rely on: order, durability, savepoints, full disks, limits,
+//! migrations.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -55,7 +56,7 @@ async fn put(database: &Database, n: i64) -> Result<(), WriteError<Failure>> {
         .await
 }
 
-/// Keeps the writer busy until the sender is used: what is written meanwhile becomes one group.
+/// Keeps the writer busy until the sender is used. Requests made meanwhile become one group.
 async fn hold(database: &Database) -> mpsc::Sender<()> {
     let (release, held) = mpsc::channel();
     let (start, started) = tokio::sync::oneshot::channel();
@@ -69,7 +70,7 @@ async fn hold(database: &Database) -> mpsc::Sender<()> {
 }
 
 #[tokio::test]
-async fn what_is_acknowledged_is_read_and_is_there_after_reopening() {
+async fn an_acknowledged_write_is_read_and_survives_reopening() {
     let directory = tempfile::tempdir().unwrap();
     for n in 0..3 {
         let database = in_directory(&directory);
@@ -81,7 +82,7 @@ async fn what_is_acknowledged_is_read_and_is_there_after_reopening() {
 }
 
 #[tokio::test]
-async fn in_memory_reads_see_acknowledged_writes_too() {
+async fn an_in_memory_read_sees_acknowledged_writes() {
     let database = in_memory();
     put(&database, 7).await.unwrap();
     assert_eq!(database.read(all).await.unwrap(), [7]);
@@ -89,7 +90,7 @@ async fn in_memory_reads_see_acknowledged_writes_too() {
 }
 
 #[tokio::test]
-async fn requests_are_done_in_the_order_of_the_calls() {
+async fn requests_run_in_the_order_of_the_calls() {
     let database = in_memory();
     let order = Arc::new(Mutex::new(Vec::new()));
     let calls: Vec<_> = (0..3000)
@@ -101,7 +102,7 @@ async fn requests_are_done_in_the_order_of_the_calls() {
             })
         })
         .collect();
-    // Polled backwards: only the calls decide.
+    // The futures are polled in reverse: only the order of the calls counts.
     for call in calls.into_iter().rev() {
         call.await.unwrap();
     }
@@ -109,7 +110,7 @@ async fn requests_are_done_in_the_order_of_the_calls() {
 }
 
 #[tokio::test]
-async fn a_refused_request_leaves_nothing_and_hurts_nobody_in_its_group() {
+async fn a_refused_request_is_undone_without_its_group() {
     let database = in_memory();
     let heard = Arc::new(AtomicUsize::new(0));
     let release = hold(&database).await;
@@ -148,7 +149,7 @@ async fn a_refused_request_leaves_nothing_and_hurts_nobody_in_its_group() {
 }
 
 #[tokio::test]
-async fn a_decided_request_is_refused_alone_before_it_writes_and_with_its_group_after() {
+async fn a_decided_request_fails_its_group_only_after_its_first_write() {
     let database = in_memory();
     let heard = Arc::new(AtomicUsize::new(0));
     let put_decided = |n| {
@@ -162,7 +163,7 @@ async fn a_decided_request_is_refused_alone_before_it_writes_and_with_its_group_
     };
     let release = hold(&database).await;
     let first = put_decided(1);
-    // The key is taken: the row is not written.
+    // The key is taken, so the row is not written.
     let taken = put_decided(1);
     let last = put_decided(2);
     release.send(()).unwrap();
@@ -191,7 +192,7 @@ async fn a_decided_request_is_refused_alone_before_it_writes_and_with_its_group_
         } else {
             assert!(matches!(half_way.await, Err(WriteError::Failed(_))));
         }
-        // It was not in the group any more.
+        // It was no longer in the group.
         after.await.unwrap();
         assert_eq!(database.read(all).await.unwrap(), [1, 2, 5]);
         let removed = database.write(|write| {
@@ -203,7 +204,7 @@ async fn a_decided_request_is_refused_alone_before_it_writes_and_with_its_group_
     }
 }
 
-/// Leaves room for a few pages more than the database has.
+/// Limits the database to a few pages more than it has.
 async fn leave_pages(database: &Database, pages: i64) {
     database
         .write(move |write| {
@@ -221,7 +222,7 @@ async fn leave_pages(database: &Database, pages: i64) {
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_the_group_and_later_writes_work_again() {
+async fn a_full_disk_fails_its_group_and_not_later_writes() {
     let directory = tempfile::tempdir().unwrap();
     let database = in_directory(&directory);
     put(&database, 0).await.unwrap();
@@ -247,7 +248,7 @@ async fn a_full_disk_fails_the_group_and_later_writes_work_again() {
     };
     let codes = [ErrorCode::DiskFull, ErrorCode::OperationAborted];
     assert!(codes.contains(&full.sqlite_error_code().unwrap()), "{full}");
-    // All of the group or nothing: what was acknowledged is there, what was not is not, and nobody heard of it.
+    // All of the group is kept, or nothing of it.
     let kept: &[i64] = if small.is_ok() { &[0, 1] } else { &[0] };
     assert_eq!(database.read(all).await.unwrap(), kept);
     assert_eq!(heard.load(Ordering::SeqCst), kept.len() - 1);
@@ -258,7 +259,7 @@ async fn a_full_disk_fails_the_group_and_later_writes_work_again() {
 }
 
 #[tokio::test]
-async fn the_queue_takes_its_limit_and_not_one_more() {
+async fn the_queue_refuses_a_request_over_its_limit() {
     let database = in_memory();
     let release = hold(&database).await;
     let calls: Vec<_> = (0..limits::QUEUE_REQUESTS)
@@ -284,7 +285,7 @@ async fn the_queue_takes_its_limit_and_not_one_more() {
 }
 
 #[tokio::test]
-async fn a_commit_holds_at_most_its_limit_of_requests() {
+async fn a_commit_has_at_most_its_limit_of_requests() {
     let database = in_memory();
     let (ran, groups) = (
         Arc::new(AtomicUsize::new(0)),
@@ -319,7 +320,7 @@ async fn a_commit_holds_at_most_its_limit_of_requests() {
     assert!(groups.iter().any(|count| *count > 1), "{groups:?}");
 }
 
-/// How long a test waits for what must come.
+/// Time after which an expected event counts as lost.
 const LOST: Duration = Duration::from_secs(20);
 
 /// The thread that runs the closure of a write.
@@ -328,19 +329,20 @@ async fn writing_thread(database: &Database) -> ThreadId {
     thread.await.unwrap()
 }
 
-/// Writes until a write is done by this task's own thread: who has just written for others may not have let go yet.
+/// Writes until this task's own thread runs a write. (The thread that wrote for others may still
+/// hold the writer.)
 async fn writes_itself(database: &Database) {
     let writes = async { while writing_thread(database).await != thread::current().id() {} };
     tokio::time::timeout(LOST, writes).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn a_lone_write_is_done_by_its_callers_thread_which_another_takes_the_place_of() {
+async fn a_single_write_runs_on_its_callers_thread() {
     let database = in_memory();
     let task = tokio::spawn(async move {
         writes_itself(&database).await;
         let (go, waits) = mpsc::channel();
-        // It runs on the only thread that the runtime has, or on the one that takes its place.
+        // It runs on the runtime's only thread, or on the thread that takes its place.
         tokio::spawn(async move { go.send(()) });
         let write = database.write(move |_| {
             waits.recv_timeout(LOST).map_err(|_| Failure::No)?;
@@ -353,7 +355,7 @@ async fn a_lone_write_is_done_by_its_callers_thread_which_another_takes_the_plac
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_several_write_at_once_the_writers_thread_does_it() {
+async fn concurrent_writes_run_on_the_writers_thread() {
     let database = in_memory();
     let (stands, standing) = mpsc::channel();
     let (begun, begins) = tokio::sync::oneshot::channel();
@@ -372,7 +374,7 @@ async fn where_several_write_at_once_the_writers_thread_does_it() {
     stands.send(()).unwrap();
     second.await.unwrap();
     first.await.unwrap();
-    // The last group had two, the one after it has one.
+    // The last group had two requests; the one after it has one.
     let task = tokio::spawn(async move {
         assert_ne!(writing_thread(&database).await, thread::current().id());
         writes_itself(&database).await;
@@ -381,13 +383,13 @@ async fn where_several_write_at_once_the_writers_thread_does_it() {
 }
 
 #[tokio::test]
-async fn a_runtime_of_one_thread_is_not_held_up() {
+async fn a_write_does_not_block_a_runtime_of_one_thread() {
     let database = in_memory();
     assert_ne!(writing_thread(&database).await, thread::current().id());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-async fn the_log_of_lone_writes_does_not_grow_without_end() {
+async fn single_writes_checkpoint_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let database = in_directory(&directory);
     let text = "x".repeat(1_600_000);
@@ -402,7 +404,7 @@ async fn the_log_of_lone_writes_does_not_grow_without_end() {
 }
 
 #[tokio::test]
-async fn the_log_does_not_grow_without_end() {
+async fn concurrent_writes_checkpoint_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let database = in_directory(&directory);
     let page = "x".repeat(4000);
@@ -427,7 +429,7 @@ async fn the_log_does_not_grow_without_end() {
 }
 
 #[tokio::test]
-async fn the_log_has_its_room_from_the_start_and_what_is_in_it_survives() {
+async fn the_log_is_preallocated_and_its_frames_survive_reopening() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("test.sqlite3-wal");
     let length = || std::fs::metadata(&log).unwrap().len();
@@ -438,7 +440,8 @@ async fn the_log_has_its_room_from_the_start_and_what_is_in_it_survives() {
     }
     assert_eq!(length(), limits::RESERVED_LOG_BYTES);
 
-    // As a killed process leaves it: frames with zeros behind them, and then also cut short.
+    // The state that a killed process leaves: frames with zeros behind them, and then also a
+    // truncated file.
     for cut in [false, true] {
         let left = tempfile::tempdir().unwrap();
         for file in ["test.sqlite3", "test.sqlite3-wal"] {
@@ -463,7 +466,7 @@ async fn the_log_has_its_room_from_the_start_and_what_is_in_it_survives() {
 }
 
 #[test]
-fn components_migrate_apart_and_a_newer_file_is_left_alone() {
+fn components_migrate_independently_and_a_newer_file_is_refused() {
     const MORE: &[&str] = &[NUMBERS[0], "ALTER TABLE numbers ADD COLUMN more TEXT"];
     const BROKEN: &[&str] = &["CREATE TABLE others (n)", "CREATE TABLE others (n)"];
     let directory = tempfile::tempdir().unwrap();
@@ -490,14 +493,14 @@ fn components_migrate_apart_and_a_newer_file_is_left_alone() {
     ));
     assert_eq!(
         newer.to_string(),
-        "the data directory was written by a newer jobcast: its test tables are at version 2, and this program knows them up to \
+        "the data directory was written by a newer jobcast: its test tables are at version 2, and this program supports them up to \
          version 1; use a newer jobcast, or another --data directory"
     );
     database.migrate("test", MORE).unwrap();
 }
 
 #[test]
-fn what_cannot_be_opened_says_what_to_do() {
+fn an_open_error_says_what_to_do() {
     let directory = tempfile::tempdir().unwrap();
     let nowhere = directory.path().join("nowhere/test.sqlite3");
     let error = Database::open(&Location::File(nowhere)).unwrap_err();
@@ -523,7 +526,7 @@ fn what_cannot_be_opened_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_reader_that_leaves_a_transaction_open_does_not_keep_it() {
+async fn a_transaction_left_open_by_a_read_is_rolled_back() {
     let directory = tempfile::tempdir().unwrap();
     let database = in_directory(&directory);
     database
@@ -538,7 +541,7 @@ async fn a_reader_that_leaves_a_transaction_open_does_not_keep_it() {
 }
 
 #[tokio::test]
-async fn more_reads_than_readers_wait_for_their_turn() {
+async fn reads_over_the_limit_wait_for_a_free_reader() {
     let directory = tempfile::tempdir().unwrap();
     let database = in_directory(&directory);
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -568,7 +571,7 @@ async fn more_reads_than_readers_wait_for_their_turn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_the_writer_dies_in_a_callers_thread_nobody_waits_for_it() {
+async fn a_writers_panic_on_a_callers_thread_fails_all_pending_writes() {
     let database = in_memory();
     let last = database.write(|write| {
         write.after_commit(|| panic!("against the rules"));
@@ -580,7 +583,7 @@ async fn when_the_writer_dies_in_a_callers_thread_nobody_waits_for_it() {
 }
 
 #[tokio::test]
-async fn when_the_writer_dies_nobody_waits_for_it() {
+async fn a_writers_panic_fails_all_pending_writes() {
     let database = in_memory();
     let release = hold(&database).await;
     let last = database.write(|write| {

@@ -1,7 +1,8 @@
-//! AppSync's real-time protocol and the legacy subscriptions-transport-ws, which share the sub-protocol name
-//! `graphql-ws`. The first `start` decides: a string `payload.data` is AppSync, `payload.query` is legacy.
+//! AppSync's real-time protocol and the legacy subscriptions-transport-ws, which share the
+//! sub-protocol name `graphql-ws`. The first `start` decides: a string `payload.data` is AppSync,
+//! `payload.query` is legacy.
 //!
-//! Which credentials are valid is not decided here; [`header`] only finds and decodes them.
+//! Credentials are not validated here; [`header`] only finds and decodes them.
 
 use std::collections::HashMap;
 
@@ -16,13 +17,15 @@ use crate::session::{
     data_prefix, limits, quoted,
 };
 
-/// The sub-protocol's name; the only one that a server may select, never the `header-…` item.
+/// The sub-protocol's name. A server may select only this name, never the `header-…` item.
 pub const SUBPROTOCOL: &str = "graphql-ws";
 
-/// The JSON of AppSync's authorization header object from one of its carriers: the `header=` query value (already
-/// percent-decoded) or the part after `header-` of a sub-protocol item. `None` when it is no base64 of an object.
+/// The JSON of AppSync's authorization header object from one of its carriers: the `header=` query
+/// value (already percent-decoded) or the part after `header-` of a sub-protocol item. `None` if it
+/// is not the base64 of an object.
 ///
-/// Tolerates what clients send: both alphabets, padded or not, `+` that became a space, line breaks.
+/// Accepts the variants that clients send: both alphabets, with or without padding, `+` that became
+/// a space, line breaks.
 pub fn header(carrier: &str) -> Option<Box<RawValue>> {
     let config = GeneralPurposeConfig::new()
         .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -51,11 +54,11 @@ enum Dialect {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum SessionState {
     Waiting,
     Authorizing,
     Acknowledged,
-    /// Told so; the client closes.
+    /// The client received the refusal and is expected to close.
     Refused,
     Closed,
 }
@@ -64,13 +67,15 @@ enum State {
 #[derive(Debug)]
 pub struct AppSync {
     dialect: Dialect,
-    state: State,
+    state: SessionState,
     /// Open operations: the content of their `start`, and whether they are live.
     open: HashMap<String, (Box<str>, bool)>,
 }
 
 impl AppSync {
-    /// `carried` says whether the upgrade had AppSync's credentials, which rules the legacy protocol out.
+    /// `carried` is whether the upgrade had AppSync's credentials, which excludes the legacy
+    /// protocol.
+    #[must_use]
     pub fn new(carried: bool) -> Self {
         let dialect = if carried {
             Dialect::AppSync
@@ -79,13 +84,13 @@ impl AppSync {
         };
         Self {
             dialect,
-            state: State::Waiting,
+            state: SessionState::Waiting,
             open: HashMap::new(),
         }
     }
 
     fn close(&mut self, code: u16, reason: &str) -> Vec<Output> {
-        self.state = State::Closed;
+        self.state = SessionState::Closed;
         self.open.clear();
         vec![close_with(code, reason)]
     }
@@ -100,14 +105,16 @@ impl AppSync {
             ))];
         };
         match (&*message.kind, self.state) {
-            ("connection_init", State::Waiting) => {
-                self.state = State::Authorizing;
+            ("connection_init", SessionState::Waiting) => {
+                self.state = SessionState::Authorizing;
                 vec![Output::Authorize(message.payload.map(ToOwned::to_owned))]
             }
             ("connection_init", _) => Vec::new(),
             ("connection_terminate", _) => self.close(close::NORMAL, "Terminated by the client"),
-            // AppSync ignores what comes before `connection_init`; what comes right behind it is held.
-            (_, State::Waiting | State::Authorizing | State::Refused) => Vec::new(),
+            // AppSync ignores messages before `connection_init`; messages right behind it are held.
+            (_, SessionState::Waiting | SessionState::Authorizing | SessionState::Refused) => {
+                Vec::new()
+            }
             ("start", _) => self.start(&message),
             ("stop", _) => self.stop(message.id()),
             (other, _) => {
@@ -186,7 +193,8 @@ impl AppSync {
 
     fn stop(&mut self, id: Option<String>) -> Vec<Output> {
         match id {
-            // An unknown id gets no `complete`: Android counts that as an error of all subscriptions.
+            // An unknown id gets no `complete`: Android counts that as an error of all
+            // subscriptions.
             Some(id) if self.open.remove(&id).is_some() => {
                 let complete =
                     Output::Send(format!(r#"{{"type":"complete","id":{}}}"#, quoted(&id)));
@@ -198,8 +206,8 @@ impl AppSync {
 
     fn authorized(&mut self, now: Elapsed, answer: Result<(), Refusal>) -> Vec<Output> {
         let reason = match answer {
-            // After an expired token each `start` is refused: Amplify then comes back with a new one, which it would
-            // not do after a `connection_error`.
+            // After an expired token each `start` is refused. Amplify then reconnects with a new
+            // token, which it would not do after a `connection_error`.
             Ok(()) | Err(Refusal::Expired(_)) => return self.acknowledge(now),
             Err(Refusal::Busy(reason)) => {
                 let mut outputs = self.acknowledge(now);
@@ -208,7 +216,7 @@ impl AppSync {
             }
             Err(Refusal::Unauthorized(reason)) => reason,
         };
-        self.state = State::Refused;
+        self.state = SessionState::Refused;
         let error = format!(
             r#"{{"type":"connection_error","payload":{{"errors":[{{"errorType":"UnauthorizedException","message":{},"errorCode":401}}]}}}}"#,
             quoted(&reason)
@@ -217,7 +225,7 @@ impl AppSync {
     }
 
     fn acknowledge(&mut self, now: Elapsed) -> Vec<Output> {
-        self.state = State::Acknowledged;
+        self.state = SessionState::Acknowledged;
         let timeout = limits::CONNECTION_TIMEOUT.as_millis();
         vec![
             Output::Send(format!(
@@ -237,7 +245,7 @@ impl Session for AppSync {
     }
 
     fn handle(&mut self, now: Elapsed, input: Input<'_>) -> Vec<Output> {
-        if self.state == State::Closed {
+        if self.state == SessionState::Closed {
             return Vec::new();
         }
         match input {
@@ -249,7 +257,7 @@ impl Session for AppSync {
                 400,
             ))],
             Input::Authorized(answer) => self.authorized(now, answer),
-            // Amplify comes back with a new token and the same ids.
+            // Amplify reconnects with a new token and the same ids.
             Input::Expired => self.close(close::RESTART, "Token expired"),
             Input::Started(id) => match self.open.get_mut(id) {
                 Some((_, live)) => {
@@ -273,7 +281,8 @@ impl Session for AppSync {
                     data_prefix(id, "error")
                 ))]
             }
-            // Amplify ignores `complete`, so an AppSync client gets silence and may still `stop`.
+            // Amplify ignores `complete`. An AppSync client therefore gets no message and may still
+            // send `stop`.
             Input::Done(id)
                 if self.dialect == Dialect::Legacy && self.open.remove(id).is_some() =>
             {
@@ -283,16 +292,18 @@ impl Session for AppSync {
                 ))]
             }
             Input::Failed { .. } | Input::Done(_) => Vec::new(),
-            Input::Tick if self.state == State::Acknowledged => {
+            Input::Tick if self.state == SessionState::Acknowledged => {
                 vec![
                     Output::Send(KEEP_ALIVE.into()),
                     Output::WakeAt(now + limits::KEEP_ALIVE),
                 ]
             }
-            Input::Tick if self.state == State::Waiting && now >= limits::APPSYNC_INIT_TIMEOUT => {
+            Input::Tick
+                if self.state == SessionState::Waiting && now >= limits::APPSYNC_INIT_TIMEOUT =>
+            {
                 self.close(close::INIT_TIMEOUT, "Connection initialisation timeout")
             }
-            Input::Tick if self.state == State::Refused => {
+            Input::Tick if self.state == SessionState::Refused => {
                 self.close(close::FORBIDDEN, "Unauthorized")
             }
             Input::Tick => Vec::new(),
@@ -304,17 +315,20 @@ impl Session for AppSync {
     }
 
     fn may_close(&self) -> bool {
-        matches!(self.state, State::Acknowledged | State::Refused)
+        matches!(
+            self.state,
+            SessionState::Acknowledged | SessionState::Refused
+        )
     }
 
     fn completes(&self) -> bool {
         self.dialect == Dialect::Legacy
     }
 
-    /// Clients of the legacy protocol send `start` right behind `connection_init`, and which dialect a client speaks is known only
-    /// with its first `start`.
+    /// Clients of the legacy protocol send `start` right behind `connection_init`. The first
+    /// `start` shows which dialect a client uses.
     fn holds(&self) -> bool {
-        self.state == State::Authorizing
+        self.state == SessionState::Authorizing
     }
 }
 
@@ -362,7 +376,8 @@ fn first(errors: &str) -> String {
     )
 }
 
-/// What makes two `start`s the same. Not the credentials: whoever misses an acknowledgement sends the same again, with a newer token.
+/// The content by which two `start`s are compared. It excludes the credentials: a client that
+/// misses an acknowledgement sends the same `start` again, with a newer token.
 fn content(request: &Request) -> Box<str> {
     let variables = request.variables.as_ref().map_or("", |json| json.get());
     let operation = request.operation_name.as_deref().unwrap_or("");
@@ -376,8 +391,8 @@ mod tests {
     use super::header;
 
     #[test]
-    fn carriers_are_decoded_tolerantly() {
-        // {"k":"~~>??"} holds the characters in which the two alphabets differ.
+    fn a_carrier_is_decoded_in_every_variant() {
+        // {"k":"~~>??"} contains the characters in which the two alphabets differ.
         for carrier in [
             "eyJrIjoifn4+Pz8ifQ==",
             "eyJrIjoifn4+Pz8ifQ",
@@ -397,7 +412,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn garbage_never_panics(carrier in "\\PC{0,80}") {
+        fn a_random_carrier_never_panics(carrier in "\\PC{0,80}") {
             let _ = header(&carrier);
         }
     }

@@ -1,10 +1,12 @@
-//! RFC 6455 frames, the server's side, in memory: decoding of masked client frames, encoding of unmasked ones.
+//! RFC 6455 frames, the server's side, in memory: decoding of masked client frames, encoding of
+//! unmasked ones.
 //!
-//! No extensions (so no compression), no handshake, no socket. A message is given out whole.
+//! No extensions (therefore no compression), no handshake, no socket. A message is returned as a
+//! whole.
 
 use crate::session::{close, limits};
 
-/// What the client sent.
+/// An event that the client sent.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     /// A whole text message.
@@ -19,7 +21,7 @@ pub enum Event {
     Close(Option<u16>),
 }
 
-/// A breach of RFC 6455; the connection has to be closed with this code.
+/// A violation of RFC 6455. The connection must be closed with this code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Violation {
@@ -36,34 +38,35 @@ const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
 
-/// Turns received bytes into events. Holds nothing between messages but unfinished input.
+/// Turns received bytes into events. Between messages it holds only unfinished input.
 #[derive(Debug)]
 pub struct Decoder {
     max_bytes: usize,
     received: Vec<u8>,
-    /// How much of `received` has been decoded.
+    /// Number of bytes of `received` that are decoded.
     start: usize,
     fragments: Option<Fragments>,
 }
 
-/// The message whose end has not come yet.
+/// A message whose end has not arrived yet.
 #[derive(Debug)]
 struct Fragments {
     opcode: u8,
     bytes: Vec<u8>,
-    /// How much of a text is known to be UTF-8.
+    /// Number of bytes of a text that are known to be UTF-8.
     checked: usize,
 }
 
 impl Fragments {
-    /// Adds a frame's payload. A text that cannot become UTF-8 any more is refused at once, not at its end.
+    /// Adds a frame's payload. A text that can no longer become UTF-8 is refused at once, not at
+    /// its end.
     fn push(&mut self, payload: &[u8]) -> Result<(), Violation> {
         self.bytes.extend_from_slice(payload);
         if self.opcode == TEXT {
             match std::str::from_utf8(&self.bytes[self.checked..]) {
                 Ok(_) => self.checked = self.bytes.len(),
                 Err(error) if error.error_len().is_some() => return Err(not_utf8()),
-                // The last character goes on in the next fragment.
+                // The last character continues in the next fragment.
                 Err(error) => self.checked += error.valid_up_to(),
             }
         }
@@ -86,7 +89,8 @@ struct Header {
 }
 
 impl Decoder {
-    /// A message, or the sum of its fragments, may be `max_bytes` long.
+    /// `max_bytes` is the maximum size of a message, or of the sum of its fragments.
+    #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         Self {
             max_bytes,
@@ -96,14 +100,15 @@ impl Decoder {
         }
     }
 
-    /// Adds bytes as they came from the socket.
+    /// Adds bytes as they were read from the socket.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.received.drain(..self.start);
         self.start = 0;
         self.received.extend_from_slice(bytes);
     }
 
-    /// The next whole event, `None` when more bytes are needed. After a violation the decoder must be dropped.
+    /// The next whole event; `None` if more bytes are needed. After a violation the decoder must be
+    /// dropped.
     pub fn decode(&mut self) -> Result<Option<Event>, Violation> {
         loop {
             let Some(header) = self.header()? else {
@@ -271,7 +276,8 @@ fn head(opcode: u8, length: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Appends a text frame made of `parts`, so that a shared payload needs no copy before this one.
+/// Appends a text frame that consists of `parts`, so that a shared payload is copied only once,
+/// here.
 pub fn text(parts: &[&[u8]], out: &mut Vec<u8>) {
     let length = parts.iter().map(|part| part.len()).sum();
     out.reserve(length + 10);
@@ -281,7 +287,7 @@ pub fn text(parts: &[&[u8]], out: &mut Vec<u8>) {
     }
 }
 
-/// Appends the beginning of a text frame, behind which `length` bytes follow.
+/// Appends the head of a text frame; `length` bytes must follow.
 pub fn text_head(length: usize, out: &mut Vec<u8>) {
     head(TEXT, length, out);
 }
@@ -291,7 +297,7 @@ pub fn ping(out: &mut Vec<u8>) {
     head(PING, 0, out);
 }
 
-/// Appends the answer to a ping; `payload` is at most 125 bytes, as the decoder assures.
+/// Appends the answer to a ping. `payload` has at most 125 bytes, which the decoder ensures.
 pub fn pong(payload: &[u8], out: &mut Vec<u8>) {
     head(PONG, payload.len(), out);
     out.extend_from_slice(payload);

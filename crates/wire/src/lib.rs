@@ -1,7 +1,8 @@
 //! The wire protocols of the real-time doors, as state machines without input or output.
 //!
-//! A [`Session`] is told what happened (`Input`) and answers with what to do (`Output`); [`frame`] reads and writes
-//! RFC 6455 frames in memory. No socket, no clock, no GraphQL: those belong to the driver and to the executor.
+//! A [`Session`] takes what happened (`Input`) and returns what to do (`Output`); [`frame`] reads
+//! and writes RFC 6455 frames in memory. No socket, no clock, no GraphQL: those belong to the
+//! driver and to the executor.
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 

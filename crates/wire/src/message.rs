@@ -1,7 +1,9 @@
-//! What clients send, read from JSON: the messages of the sub-protocols, and the request within them.
+//! The messages that clients send, read from JSON: the messages of the sub-protocols, and the
+//! request within them.
 //!
-//! Both are JSON objects and nothing else: serde also takes an array for a struct, by position. A name that is not known here is
-//! ignored, of a name that stands in an object twice the last one counts, and a byte order mark before the text is ignored.
+//! Both are JSON objects. (serde would also read an array as a struct, by position.) An unknown
+//! name is ignored. If a name occurs twice in an object, the last value counts. A byte order mark
+//! before the text is ignored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,7 +17,8 @@ use crate::session::Request;
 /// U+FEFF before a JSON text: a reader may ignore it (RFC 8259, section 8.1).
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The wanted fields of an object, each as it was sent; `None` for those that it does not have.
+/// The fields with the given names, each as its JSON text; `None` for those that the object does
+/// not have.
 pub(crate) fn fields<'a, const N: usize>(
     text: &'a str,
     names: [&'static str; N],
@@ -27,7 +30,7 @@ pub(crate) fn fields<'a, const N: usize>(
     Ok(found)
 }
 
-/// Whether a value is an object; `null` and nothing count as one that is left out.
+/// Whether a value is an object. `null` and a missing value count as an object that is left out.
 pub(crate) fn is_object_or_nothing(value: Option<&RawValue>) -> bool {
     value.is_none_or(|value| value.get().starts_with('{') || value.get() == "null")
 }
@@ -83,7 +86,7 @@ impl<'a> Message<'a> {
         Ok(Self { kind, id, payload })
     }
 
-    /// The operation that it is about; `None` when it has no id, or one that is no text.
+    /// The id of its operation; `None` if it has no id, or one that is not a text.
     pub(crate) fn id(&self) -> Option<String> {
         serde_json::from_str(self.id?.get()).ok()
     }
@@ -93,7 +96,7 @@ impl Request {
     /// Reads a request from JSON text, with or without a byte order mark.
     ///
     /// # Errors
-    /// It is no JSON object, or a field of it has another type.
+    /// The text is not a JSON object, or a field of it has another type.
     pub fn read(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text))
     }
@@ -186,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_and_repeats_are_taken() {
+    fn a_byte_order_mark_and_repeated_names_are_accepted() {
         let text = "\u{feff} {\"type\":\"pong\",\"\\u0074ype\":\"ping\",\"more\":[{}],\"id\":7}";
         let message = Message::read(text).unwrap();
         assert_eq!((&*message.kind, message.id()), ("ping", None));
@@ -198,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_is_wrong() {
+    fn an_error_names_the_invalid_part() {
         for (text, said) in [
             (
                 "[1]",

@@ -1,4 +1,5 @@
-//! What every sub-protocol has in common: inputs, outputs, limits, close codes. Knows no message of any protocol.
+//! The parts that all sub-protocols share: inputs, outputs, limits, close codes. It does not depend
+//! on any protocol's messages.
 
 use std::time::Duration;
 
@@ -7,28 +8,32 @@ use serde_json::value::RawValue;
 /// Time since the socket was opened.
 pub type Elapsed = Duration;
 
-/// Bounds that a session enforces. Each is tested on both sides.
+/// Limits that a session enforces. Each is tested on both sides.
 pub mod limits {
     use std::time::Duration;
 
-    /// Operations that one connection may have open at once (AppSync: 100).
+    /// Maximum number of operations that one connection may have open at once (AppSync: 100).
     pub const SUBSCRIPTIONS: usize = 100;
-    /// Length in bytes of an operation id that a client chooses.
+    /// Maximum length in bytes of an operation id, which a client chooses.
     pub const ID_BYTES: usize = 128;
-    /// A client has this long to send `connection_init`.
+    /// Time allowed for a client to send `connection_init`.
     pub const INIT_TIMEOUT: Duration = Duration::from_secs(10);
-    /// Size in bytes of one message from a client; inputs may be 256 KiB and are escaped inside it.
+    /// Maximum size in bytes of one message from a client. Inputs may have 256 KiB and are escaped
+    /// inside it.
     pub const MESSAGE_BYTES: usize = 1024 * 1024;
-    /// An AppSync client has this long: a close before the acknowledgement hurts it, and its own limit is 15 s.
+    /// Time allowed for an AppSync client to send `connection_init`. A close before the
+    /// acknowledgement harms such a client, and its own limit is 15 s.
     pub const APPSYNC_INIT_TIMEOUT: Duration = Duration::from_secs(30);
-    /// A refused AppSync client closes by itself; after this time the server does. Longer than the 15 s in which
-    /// Amplify waits for an acknowledgement.
+    /// Time after which the server closes a refused AppSync client, which is expected to close by
+    /// itself. Longer than the 15 s for which Amplify waits for an acknowledgement.
     pub const REFUSED: Duration = Duration::from_secs(20);
     /// Period of AppSync's `ka`.
     pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
-    /// What AppSync's ack announces: without a `ka` for so long the client reconnects.
+    /// The timeout that AppSync's acknowledgement announces: a client reconnects if it receives no
+    /// `ka` for this time.
     pub const CONNECTION_TIMEOUT: Duration = Duration::from_millis(300_000);
-    /// Length of a close frame's reason in bytes (RFC 6455, 5.5: a control frame holds 125 bytes, 2 are the code).
+    /// Maximum length of a close frame's reason in bytes (RFC 6455, 5.5: a control frame holds 125
+    /// bytes, 2 are the code).
     pub const CLOSE_REASON_BYTES: usize = 123;
 }
 
@@ -42,9 +47,9 @@ pub mod close {
     pub const NOT_UTF8: u16 = 1007;
     /// A message is over [`super::limits::MESSAGE_BYTES`].
     pub const TOO_BIG: u16 = 1009;
-    /// The server restarts; clients come back by themselves.
+    /// The server restarts; clients reconnect by themselves.
     pub const RESTART: u16 = 1012;
-    /// Not now; the client may come back.
+    /// Temporarily refused; the client may reconnect.
     pub const TRY_AGAIN: u16 = 1013;
     /// The message cannot be understood.
     pub const BAD_REQUEST: u16 = 4400;
@@ -62,19 +67,19 @@ pub mod close {
     pub const TOO_MANY: u16 = 4429;
 }
 
-/// A GraphQL request as it travels in `subscribe` and `start`, and in the body of an HTTP request. It is read from a JSON object and
-/// from nothing else; of a name that stands there twice the last one counts.
+/// A GraphQL request, as the payload of `subscribe` and `start` and as the body of an HTTP request.
+/// It is read from a JSON object only. If a name occurs twice, the last value counts.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The document.
     pub query: String,
-    /// Which operation of the document, when it has several.
+    /// The operation to run, if the document has several.
     pub operation_name: Option<String>,
     /// A JSON object; its text is kept as sent.
     pub variables: Option<Box<RawValue>>,
     /// A JSON object; AppSync's `authorization` is in it.
     pub extensions: Option<Box<RawValue>>,
-    /// What AppSync's `start` brings to be authorized by; no other protocol has it.
+    /// The credentials of AppSync's `start`; no other protocol has them.
     pub authorization: Option<Authorization>,
 }
 
@@ -83,36 +88,37 @@ pub struct Request {
 pub struct Authorization {
     /// `payload.extensions.authorization`, an object.
     pub header: Box<RawValue>,
-    /// `payload.data` byte for byte: what an IAM signature is made over.
+    /// `payload.data` byte for byte: the text that an IAM signature covers.
     pub data: Box<str>,
 }
 
-/// Why a connection is not served. Each text is for the client.
+/// Why a connection is refused. Each text is for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No credentials, or invalid ones: coming back with the same ones is of no use.
+    /// Credentials are missing or invalid: a reconnect with the same ones would fail too.
     #[error("{0}")]
     Unauthorized(String),
-    /// The credentials were valid once: the client should come back with new ones.
+    /// The credentials have expired: the client should reconnect with new ones.
     #[error("{0}")]
     Expired(String),
-    /// Not now: too many connections, or credentials that cannot be checked at the moment.
+    /// Temporarily refused: too many connections, or credentials that cannot be checked at the
+    /// moment.
     #[error("{0}")]
     Busy(String),
 }
 
-/// What happened, told to a session.
+/// An input to a session.
 #[derive(Debug)]
 pub enum Input<'a> {
-    /// A whole text message came, and the session does not hold ([`Session::holds`]).
+    /// A whole text message arrived, and the session does not hold ([`Session::holds`]).
     Text(&'a str),
-    /// A binary message came; no sub-protocol here has any.
+    /// A binary message arrived; no sub-protocol here has any.
     Binary,
     /// The answer to [`Output::Authorize`].
     Authorized(Result<(), Refusal>),
-    /// The credentials have come to their end.
+    /// The credentials have expired.
     Expired,
-    /// The operation is live: what is published from now on reaches it.
+    /// The operation is live: it receives everything that is published from now on.
     Started(&'a str),
     /// The operation was refused; `errors` is a JSON array of GraphQL errors.
     Failed {
@@ -121,13 +127,13 @@ pub enum Input<'a> {
         /// JSON array text.
         errors: &'a str,
     },
-    /// The operation has come to its end: nothing more follows.
+    /// The operation has ended: nothing more follows.
     Done(&'a str),
     /// Time has passed, see [`Output::WakeAt`].
     Tick,
 }
 
-/// What the driver has to do, in this order.
+/// An action for the driver. The driver performs them in order.
 #[derive(Debug)]
 pub enum Output {
     /// Send this text message.
@@ -138,12 +144,12 @@ pub enum Output {
     Start {
         /// The client's id of the operation.
         id: String,
-        /// What to execute.
+        /// The request to execute.
         request: Box<Request>,
     },
     /// Forget the operation.
     Stop(String),
-    /// Give a `Tick` at this time; replaces an earlier one.
+    /// Give a `Tick` at this time. It replaces an earlier one.
     WakeAt(Elapsed),
     /// Send a close frame and end; nothing follows.
     Close {
@@ -154,24 +160,26 @@ pub enum Output {
     },
 }
 
-/// One connection's side of a sub-protocol. Every call returns all that has to be done because of it.
+/// One connection's side of a sub-protocol. Every call returns all actions that follow from it.
 pub trait Session: Send {
     /// The upgrade is done.
     fn opened(&mut self) -> Vec<Output>;
     /// `now` is the time since `opened`.
     fn handle(&mut self, now: Elapsed, input: Input<'_>) -> Vec<Output>;
-    /// What stands before the payload in a data message of operation `id`; after it stands `}`.
+    /// The text before the payload in a data message of operation `id`; the text after it is `}`.
     ///
     /// The payload itself is shared by all watchers of a group and never copied into a session.
     fn data_prefix(&self, id: &str) -> String;
-    /// Whether the server may close: between upgrade and acknowledgement it must not (an Amplify client would later
-    /// give up for good), so a drain waits.
+    /// Whether the server may close. It must not close between upgrade and acknowledgement (an
+    /// Amplify client would later give up for good), so a drain waits.
     fn may_close(&self) -> bool;
-    /// Whether the client understands the end of an operation; else it gets silence.
+    /// Whether the client understands the end of an operation. If not, no message is sent at the
+    /// end.
     fn completes(&self) -> bool;
-    /// Whether what the client has sent must wait until [`Output::Authorize`] is answered: clients of this protocol send their first
-    /// operation right behind `connection_init`. The driver then reads and decodes nothing more, so that what waits is bounded by what
-    /// it had read already.
+    /// Whether further messages of the client must wait until [`Output::Authorize`] is answered:
+    /// clients of this protocol send their first operation right behind `connection_init`. The
+    /// driver then reads and decodes nothing more, so that what waits is bounded by what it has
+    /// already read.
     fn holds(&self) -> bool;
 }
 
@@ -184,7 +192,7 @@ pub(crate) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A close with its reason cut to what a control frame holds, at a character boundary.
+/// A close with its reason truncated to the size of a control frame, between two characters.
 pub(crate) fn close_with(code: u16, reason: impl Into<String>) -> Output {
     let mut reason = reason.into();
     let mut end = reason.len().min(limits::CLOSE_REASON_BYTES);

@@ -1,13 +1,15 @@
-//! Encoders of the HTTP doors: GraphQL over SSE (distinct connections mode of enisdenjo/graphql-sse's PROTOCOL.md) and
-//! Apollo's multipart subscriptions (`subscriptionSpec=1.0`).
+//! Encoders of the HTTP doors: GraphQL over SSE (distinct connections mode of
+//! enisdenjo/graphql-sse's PROTOCOL.md) and Apollo's multipart subscriptions
+//! (`subscriptionSpec=1.0`).
 //!
-//! They only wrap prepared payloads; which response carries them is the HTTP edge's matter.
+//! They only wrap prepared payloads. The HTTP edge decides which response carries them.
 
 /// Content type of an event stream.
 pub const CONTENT_TYPE: &str = "text/event-stream";
 
-/// Appends a `next` event. `id` comes back as `Last-Event-ID` when the client reconnects. The payload is JSON text on
-/// one line (serialized JSON escapes line breaks in strings), so one `data:` line is enough.
+/// Appends a `next` event. A client that reconnects sends `id` as `Last-Event-ID`. The payload is
+/// JSON text on one line (serialized JSON escapes line breaks in strings), so one `data:` line is
+/// enough.
 pub fn next(id: Option<u64>, payload: &[u8], out: &mut Vec<u8>) {
     debug_assert!(
         !payload.iter().any(|byte| matches!(byte, b'\n' | b'\r')),
@@ -32,8 +34,8 @@ pub const KEEP_ALIVE: &[u8] = b":\n\n";
 pub const MULTIPART_CONTENT_TYPE: &str =
     "multipart/mixed;boundary=\"graphql\";subscriptionSpec=1.0";
 
-/// Opens a multipart subscription. Each part is then followed by its delimiter at once: a client takes a part only when
-/// it has seen the delimiter after it.
+/// Opens a multipart subscription. Each part is followed by its delimiter at once: a client
+/// processes a part only after it has read the next delimiter.
 pub const MULTIPART_OPEN: &[u8] = b"\r\n--graphql";
 
 /// Appends one part of a multipart subscription.
@@ -43,8 +45,8 @@ pub fn part(payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(b"}\r\n--graphql");
 }
 
-/// Appends the part that tells of a failure of the transport, not of the operation; the end follows it. `errors` is a
-/// JSON array of GraphQL errors.
+/// Appends the part that reports a failure of the transport, not of the operation. The end follows
+/// it. `errors` is a JSON array of GraphQL errors.
 pub fn part_failed(errors: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(
         b"\r\ncontent-type: application/json\r\n\r\n{\"payload\":null,\"errors\":",
@@ -63,7 +65,7 @@ pub const MULTIPART_END: &[u8] = b"--\r\n";
 #[cfg(test)]
 mod tests {
     #[test]
-    fn events_end_with_an_empty_line() {
+    fn an_event_ends_with_an_empty_line() {
         let mut out = Vec::new();
         super::next(Some(7), br#"{"data":1}"#, &mut out);
         super::next(None, b"{}", &mut out);

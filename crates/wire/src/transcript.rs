@@ -1,4 +1,5 @@
-//! Transcripts: `> ` what the client sends, `! ` an event from within, `< ` each output, in order.
+//! Transcripts: `> ` is a message of the client, `! ` an event from within, `< ` an output, in
+//! order.
 
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ fn modern_acked(lines: &str) {
 }
 
 #[test]
-fn modern_walk() {
+fn transport_ws_runs_operations_from_init_to_complete() {
     modern_acked(
         r#"> {"id":"1","type":"subscribe","payload":{"query":"{a}"}}
            < start 1 {a}
@@ -86,7 +87,7 @@ fn modern_walk() {
 }
 
 #[test]
-fn modern_ping_and_pong_at_any_time() {
+fn transport_ws_answers_pings_at_any_time() {
     modern(
         r#"> {"type":"ping","payload":{"a": 1}}
            < {"type":"pong","payload":{"a": 1}}
@@ -99,7 +100,7 @@ fn modern_ping_and_pong_at_any_time() {
 }
 
 #[test]
-fn modern_close_codes() {
+fn transport_ws_closes_with_the_specified_codes() {
     modern("> {\n< close 4400 Invalid message: EOF while parsing an object at line 1 column 1");
     modern("> binary\n< close 4400 Invalid message: binary, expected text");
     modern(
@@ -135,9 +136,10 @@ fn modern_close_codes() {
     );
 }
 
-/// PROTOCOL.md, "Invalid message": a message of a format that it does not specify ends the connection with 4400.
+/// PROTOCOL.md, "Invalid message": a message of a format that it does not specify ends the
+/// connection with 4400.
 #[test]
-fn modern_messages_of_another_shape() {
+fn transport_ws_refuses_messages_of_another_shape() {
     let closes = |text: &str| {
         let mut session = TransportWs::default();
         session.handle(Duration::ZERO, Input::Text(r#"{"type":"connection_init"}"#));
@@ -205,7 +207,7 @@ fn modern_messages_of_another_shape() {
 
 /// These protocols have no close code for it: a client gets an error, and its connection stays.
 #[test]
-fn amazon_messages_of_another_shape() {
+fn appsync_answers_messages_of_another_shape_with_an_error() {
     for (text, kind) in [
         (r#"["start","1",{"query":"{a}"}]"#, "BadRequestException"),
         (
@@ -253,7 +255,7 @@ fn amazon_messages_of_another_shape() {
 }
 
 #[test]
-fn an_id_has_a_limit() {
+fn an_id_over_its_limit_is_refused() {
     for (length, starts) in [(limits::ID_BYTES, true), (limits::ID_BYTES + 1, false)] {
         let id = "i".repeat(length);
         let mut session = TransportWs::default();
@@ -266,7 +268,7 @@ fn an_id_has_a_limit() {
 }
 
 #[test]
-fn subscriptions_have_a_limit() {
+fn a_subscription_over_the_limit_is_refused() {
     fn fill(mut session: impl Session, start: impl Fn(usize) -> String) -> String {
         session.handle(Duration::ZERO, Input::Text(r#"{"type":"connection_init"}"#));
         session.handle(Duration::ZERO, Input::Authorized(Ok(())));
@@ -312,7 +314,7 @@ fn amazon(lines: &str) {
 }
 
 #[test]
-fn appsync_walk() {
+fn appsync_runs_operations_from_init_to_stop() {
     amazon(
         r#"> {"id":"1","type":"start","payload":{"data":"{\"query\":\"{a}\"}"}}
            < start 1 {a}
@@ -339,7 +341,7 @@ fn appsync_walk() {
 }
 
 #[test]
-fn legacy_walk() {
+fn legacy_runs_operations_from_init_to_stop() {
     amazon(
         r#"> {"id":"1","type":"start","payload":{"query":"{a}"}}
            < start 1 {a}
@@ -356,7 +358,7 @@ fn legacy_walk() {
 }
 
 #[test]
-fn appsync_before_the_ack() {
+fn appsync_ignores_messages_before_the_ack() {
     check(
         AppSync::new(true),
         r#"< wake 30
@@ -397,7 +399,7 @@ fn appsync_is_never_closed_before_the_ack() {
 }
 
 #[test]
-fn the_end_of_the_credentials_lets_clients_come_back() {
+fn expired_credentials_let_clients_reconnect() {
     amazon("! expired\n< close 1012 Token expired");
     modern_acked("! expired\n< close 4403 Token expired");
     let until = "> {\"type\":\"connection_init\"}\n< authorize\n";
@@ -406,7 +408,7 @@ fn the_end_of_the_credentials_lets_clients_come_back() {
 }
 
 #[test]
-fn a_start_brings_its_own_credentials() {
+fn an_appsync_start_has_its_own_credentials() {
     let start = |payload: &str| {
         let mut session = AppSync::new(true);
         session.handle(Duration::ZERO, Input::Text(r#"{"type":"connection_init"}"#));
@@ -440,7 +442,7 @@ fn a_start_brings_its_own_credentials() {
 
 proptest::proptest! {
     #[test]
-    fn garbage_never_panics(texts in proptest::collection::vec("\\PC{0,60}|\\{\"type\":\"(start|subscribe|complete|stop|connection_init|ping)\",\"id\":\"?[0-9]\"?,\"payload\":[\\{\\[]?\\PC{0,20}\\}", 0..8)) {
+    fn a_random_conversation_never_panics(texts in proptest::collection::vec("\\PC{0,60}|\\{\"type\":\"(start|subscribe|complete|stop|connection_init|ping)\",\"id\":\"?[0-9]\"?,\"payload\":[\\{\\[]?\\PC{0,20}\\}", 0..8)) {
         let mut modern = TransportWs::default();
         let mut amazon = AppSync::new(false);
         for text in &texts {

@@ -1,4 +1,5 @@
-//! graphql-transport-ws, the server's side, as PROTOCOL.md of enisdenjo/graphql-ws says. Nothing of the legacy protocol.
+//! graphql-transport-ws, the server's side, as PROTOCOL.md of enisdenjo/graphql-ws specifies it.
+//! The legacy protocol is elsewhere.
 
 use crate::message::{Message, is_object_or_nothing};
 use crate::session::{
@@ -10,7 +11,7 @@ use crate::session::{
 pub const SUBPROTOCOL: &str = "graphql-transport-ws";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum SessionState {
     Waiting,
     Authorizing,
     Acknowledged,
@@ -20,15 +21,15 @@ enum State {
 /// One connection.
 #[derive(Debug)]
 pub struct TransportWs {
-    state: State,
-    /// The ids of the open operations; at most [`limits::SUBSCRIPTIONS`], and mostly one.
+    state: SessionState,
+    /// The ids of the open operations; at most [`limits::SUBSCRIPTIONS`], and usually one.
     open: Vec<Box<str>>,
 }
 
 impl Default for TransportWs {
     fn default() -> Self {
         Self {
-            state: State::Waiting,
+            state: SessionState::Waiting,
             open: Vec::new(),
         }
     }
@@ -36,7 +37,7 @@ impl Default for TransportWs {
 
 impl TransportWs {
     fn close(&mut self, code: u16, reason: impl Into<String>) -> Vec<Output> {
-        self.state = State::Closed;
+        self.state = SessionState::Closed;
         self.open.clear();
         vec![close_with(code, reason)]
     }
@@ -73,21 +74,22 @@ impl TransportWs {
         }
     }
 
-    /// PROTOCOL.md, "Invalid message": a type or a format that it does not specify ends the connection.
+    /// PROTOCOL.md, "Invalid message": a type or a format that it does not specify ends the
+    /// connection.
     fn invalid(&mut self, why: &str) -> Vec<Output> {
         self.close(close::BAD_REQUEST, format!("Invalid message: {why}"))
     }
 
     fn init(&mut self, message: &Message<'_>) -> Vec<Output> {
-        if self.state != State::Waiting {
+        if self.state != SessionState::Waiting {
             return self.close(close::TOO_MANY, "Too many initialisation requests");
         }
-        self.state = State::Authorizing;
+        self.state = SessionState::Authorizing;
         vec![Output::Authorize(message.payload.map(ToOwned::to_owned))]
     }
 
     fn subscribe(&mut self, message: &Message<'_>) -> Vec<Output> {
-        if self.state != State::Acknowledged {
+        if self.state != SessionState::Acknowledged {
             return self.close(close::UNAUTHORIZED, "Unauthorized");
         }
         let Some(id) = message.id().filter(|id| !id.is_empty()) else {
@@ -148,7 +150,7 @@ impl Session for TransportWs {
     }
 
     fn handle(&mut self, now: Elapsed, input: Input<'_>) -> Vec<Output> {
-        if self.state == State::Closed {
+        if self.state == SessionState::Closed {
             return Vec::new();
         }
         match input {
@@ -157,14 +159,14 @@ impl Session for TransportWs {
                 self.close(close::BAD_REQUEST, "Invalid message: binary, expected text")
             }
             Input::Authorized(Ok(())) => {
-                self.state = State::Acknowledged;
+                self.state = SessionState::Acknowledged;
                 vec![Output::Send(r#"{"type":"connection_ack"}"#.into())]
             }
             Input::Authorized(Err(Refusal::Busy(reason))) => self.close(close::TRY_AGAIN, reason),
             Input::Authorized(Err(Refusal::Unauthorized(reason) | Refusal::Expired(reason))) => {
                 self.close(close::FORBIDDEN, reason)
             }
-            // 4401 would be final for graphql-ws clients; after 4403 they come back.
+            // 4401 would be final for graphql-ws clients; after 4403 they reconnect.
             Input::Expired => self.close(close::FORBIDDEN, "Token expired"),
             Input::Started(_) => Vec::new(),
             Input::Failed { id, errors } if self.remove(id) => {
@@ -177,7 +179,7 @@ impl Session for TransportWs {
                 ))]
             }
             Input::Failed { .. } | Input::Done(_) => Vec::new(),
-            Input::Tick if self.state == State::Waiting && now >= limits::INIT_TIMEOUT => {
+            Input::Tick if self.state == SessionState::Waiting && now >= limits::INIT_TIMEOUT => {
                 self.close(close::INIT_TIMEOUT, "Connection initialisation timeout")
             }
             Input::Tick => Vec::new(),
@@ -189,20 +191,21 @@ impl Session for TransportWs {
     }
 
     fn may_close(&self) -> bool {
-        self.state == State::Acknowledged
+        self.state == SessionState::Acknowledged
     }
 
     fn completes(&self) -> bool {
         true
     }
 
-    /// PROTOCOL.md: an operation before the acknowledgement closes the connection, so a client waits for it.
+    /// PROTOCOL.md: an operation before the acknowledgement closes the connection, so a client
+    /// waits for it.
     fn holds(&self) -> bool {
         false
     }
 }
 
-/// What `subscribe` asks for; PROTOCOL.md gives the type of each field.
+/// The request of a `subscribe`; PROTOCOL.md specifies the type of each field.
 fn request(payload: &str) -> Result<Request, String> {
     let request = Request::read(payload).map_err(|error| error.to_string())?;
     let given = [

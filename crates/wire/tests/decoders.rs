@@ -1,30 +1,31 @@
-//! Garbage for every decoder: nothing that a client sends may make one panic, hold more than it may, or say two things of the
-//! same bytes.
+//! Random input for every decoder. No message of a client may make a decoder panic, hold more than
+//! its limit, or decode the same bytes in two ways.
 //!
-//! A short run each time; `JOBCAST_FUZZ_SECONDS=60` runs each decoder so long. A failure prints its seed.
+//! A run is short; `JOBCAST_FUZZ_SECONDS=60` runs each decoder for that time. A failure prints its
+//! seed.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fuzzing;
-mod lots;
+mod random;
 
 use std::time::Duration;
 
 use fuzzing::Step;
-use lots::{Lots, fuzz};
+use random::{Random, fuzz};
 use wire::appsync::AppSync;
 use wire::transport_ws::TransportWs;
 use wire::{Input, Session};
 
-fn frame(lots: &mut Lots, out: &mut Vec<u8>) {
-    let opcode = [0x81, 0x82, 0x01, 0x00, 0x80, 0x88, 0x89, 0x8A, 0xC1, 0x83][lots.below(10)];
-    let length = [0, 1, 2, 5, 64, 65, 125, 126, 127, 300][lots.below(10)];
-    let wrong = lots.below(20) == 0;
-    let declared = if wrong { lots.below(70_000) } else { length };
+fn frame(random: &mut Random, out: &mut Vec<u8>) {
+    let opcode = [0x81, 0x82, 0x01, 0x00, 0x80, 0x88, 0x89, 0x8A, 0xC1, 0x83][random.below(10)];
+    let length = [0, 1, 2, 5, 64, 65, 125, 126, 127, 300][random.below(10)];
+    let wrong = random.below(20) == 0;
+    let declared = if wrong { random.below(70_000) } else { length };
     out.push(opcode);
-    let mask = if lots.below(30) == 0 { 0 } else { 0x80 };
+    let mask = if random.below(30) == 0 { 0 } else { 0x80 };
     match declared {
-        0..=125 if lots.below(20) > 0 => out.push(mask | u8::try_from(declared).unwrap()),
+        0..=125 if random.below(20) > 0 => out.push(mask | u8::try_from(declared).unwrap()),
         0..=0xFFFF => {
             out.push(mask | 126);
             out.extend(u16::try_from(declared).unwrap().to_be_bytes());
@@ -34,27 +35,27 @@ fn frame(lots: &mut Lots, out: &mut Vec<u8>) {
             out.extend(u64::try_from(declared).unwrap().to_be_bytes());
         }
     }
-    let key = [lots.byte(), 0, lots.byte(), 0xFF];
+    let key = [random.byte(), 0, random.byte(), 0xFF];
     out.extend(key);
-    let text = lots.below(3) > 0;
+    let text = random.below(3) > 0;
     for index in 0..length {
-        let byte = if text { b'a' } else { lots.byte() };
+        let byte = if text { b'a' } else { random.byte() };
         out.push(byte ^ key[index & 3]);
     }
 }
 
 #[test]
-fn frames() {
-    fuzz(30_000, |lots| {
+fn random_frames_keep_the_limits() {
+    fuzz(30_000, |random| {
         let mut bytes = Vec::new();
-        for _ in 0..=lots.below(5) {
-            frame(lots, &mut bytes);
+        for _ in 0..=random.below(5) {
+            frame(random, &mut bytes);
         }
-        if lots.below(4) == 0 {
-            let at = lots.below(bytes.len());
-            bytes[at] = lots.byte();
+        if random.below(4) == 0 {
+            let at = random.below(bytes.len());
+            bytes[at] = random.byte();
         }
-        let cuts = [lots.below(bytes.len()), lots.below(bytes.len())];
+        let cuts = [random.below(bytes.len()), random.below(bytes.len())];
         fuzzing::frames(&bytes, cuts);
     });
 }
@@ -73,30 +74,32 @@ const MESSAGES: &[&str] = &[
     r#"{"type":"connection_terminate"}"#,
 ];
 
-fn conversation(lots: &mut Lots, session: impl Session) {
-    let steps = lots.below(12);
+fn conversation(random: &mut Random, session: impl Session) {
+    let steps = random.below(12);
     let steps = (0..steps).map(|step| Step {
         sent: match step {
-            // Most conversations begin as they should, to come further.
-            0 if lots.below(4) > 0 => MESSAGES[0].as_bytes().to_vec(),
-            _ => lots.mutated(MESSAGES),
+            // Most conversations begin correctly, to reach later states.
+            0 if random.below(4) > 0 => MESSAGES[0].as_bytes().to_vec(),
+            _ => random.mutated(MESSAGES),
         },
-        what: lots.below(12),
-        answer: lots.below(6),
+        what: random.below(12),
+        answer: random.below(6),
     });
     fuzzing::conversation(session, steps);
 }
 
 #[test]
-fn graphql_transport_ws() {
-    fuzz(20_000, |lots| conversation(lots, TransportWs::default()));
+fn random_transport_ws_conversations_keep_the_rules() {
+    fuzz(20_000, |random| {
+        conversation(random, TransportWs::default())
+    });
 }
 
 #[test]
-fn appsync_and_legacy() {
-    fuzz(20_000, |lots| {
-        let carried = lots.below(2) == 0;
-        conversation(lots, AppSync::new(carried));
+fn random_appsync_conversations_keep_the_rules() {
+    fuzz(20_000, |random| {
+        let carried = random.below(2) == 0;
+        conversation(random, AppSync::new(carried));
     });
 }
 
@@ -118,7 +121,7 @@ fn deeply_nested_messages_are_answered() {
 }
 
 #[test]
-fn carriers_of_credentials() {
+fn random_carriers_hold_an_object_or_nothing() {
     const CARRIERS: &[&str] = &[
         "eyJ4LWFwaS1rZXkiOiJrIn0=",
         "eyJrIjoifn4+Pz8ifQ",
@@ -127,7 +130,7 @@ fn carriers_of_credentials() {
         "eyJob3N0IjoiYS5iIiwiQXV0aG9yaXphdGlvbiI6ImV5SiJ9",
         " \n\r=-_+/",
     ];
-    fuzz(50_000, |lots| {
-        fuzzing::carrier(&String::from_utf8_lossy(&lots.mutated(CARRIERS)));
+    fuzz(50_000, |random| {
+        fuzzing::carrier(&String::from_utf8_lossy(&random.mutated(CARRIERS)));
     });
 }

@@ -1,4 +1,4 @@
-//! The first step: read the table once, as it comes, and write down what its columns hold.
+//! The first step: reads the table once, in a stream, and describes its columns.
 
 use std::fmt::Write as _;
 
@@ -12,10 +12,10 @@ use super::svg::{MAX_CHARTED, grouped};
 use super::table::{Dialect, Table};
 use crate::{compute, open};
 
-/// The most columns in the job's result; the report has them all.
+/// Maximum number of columns in the job's result. The report has all columns.
 pub const MAX_SUMMARY: usize = 32;
 
-/// What the state machine passes.
+/// The event that the state machine passes.
 #[derive(Debug, Deserialize)]
 pub struct Analyze {
     input: Input,
@@ -42,13 +42,13 @@ fn yes() -> bool {
 /// A stored file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// Where to read it, signed.
+    /// The signed address to read it from.
     pub url: String,
     /// Its size.
     pub bytes: u64,
 }
 
-/// One column in short.
+/// A short description of a column.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Summary {
     name: String,
@@ -65,17 +65,17 @@ struct Summary {
     mean: Option<f64>,
 }
 
-/// What goes on in the state machine: the report's address, and the histograms to draw.
+/// The output for the state machine: the report's address, and the histograms to draw.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Analysis {
-    /// How many rows the table has, the header not counted.
+    /// Number of rows, without the header.
     pub rows: u64,
-    /// How many columns it has.
+    /// Number of columns.
     pub columns: usize,
-    /// How many bytes were read.
+    /// Number of bytes read.
     pub bytes: u64,
-    /// The first [`MAX_SUMMARY`] columns in short.
+    /// Short descriptions of the first [`MAX_SUMMARY`] columns.
     summary: Vec<Summary>,
     /// The whole report, as JSON.
     pub report: File,
@@ -91,10 +91,11 @@ struct Report<'a> {
     columns: &'a [ColumnReport],
 }
 
-/// Reads the table, stores the report.
+/// Reads the table and stores the report.
 ///
 /// # Errors
-/// `InvalidCsv` with the line, `InvalidInput`, `FileNotAvailable`, `AddressNotAllowed`: not worth a retry. `ServiceUnavailable` is.
+/// `InvalidCsv` with the line, `InvalidInput`, `FileNotAvailable` and `AddressNotAllowed`, which
+/// are not worth a retry; `ServiceUnavailable`, which is.
 pub async fn analyze(event: Analyze, job: Job) -> Result<Analysis, Failure> {
     let dialect = Dialect {
         delimiter: delimiter(&event.input.delimiter)?,
@@ -110,7 +111,8 @@ pub async fn analyze(event: Analyze, job: Job) -> Result<Analysis, Failure> {
         })
     });
     let mut reading = std::pin::pin!(reading);
-    // Cancel-safe: `reading` goes on in the second branch; a pump that is dropped has nobody left to read.
+    // Cancel-safe: `reading` continues in the second branch; a pump that is dropped has no reader
+    // left.
     let table = tokio::select! {
         table = &mut reading => table?,
         () = pump(download, sender) => reading.await?,
@@ -174,7 +176,7 @@ impl Summary {
     }
 }
 
-/// Progress by bytes where the size is known; the last few percent are for writing the report.
+/// Reports progress by bytes if the size is known. The last few percent are for writing the report.
 fn tell(job: &Job, bytes: u64, size: Option<u64>, rows: u64) {
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     let mut message = format!("{} rows, {:.1}", grouped(rows), megabytes(bytes));

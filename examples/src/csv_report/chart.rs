@@ -1,4 +1,5 @@
-//! The second step: the histograms as a picture. It fails alone: the definition catches it and reports without one.
+//! The second step: the histograms as a picture. Its failure does not fail the job: the definition
+//! catches it and reports without a chart.
 
 use functions::{Failure, Job};
 use serde::{Deserialize, Serialize};
@@ -6,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::histogram::Histogram;
 use super::svg::{MAX_CHARTED, draw};
 
-/// What the state machine passes.
+/// The event that the state machine passes.
 #[derive(Debug, Deserialize)]
 pub struct Chart {
     rows: u64,
@@ -16,18 +17,19 @@ pub struct Chart {
 /// The stored chart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Charted {
-    /// Where to read it, signed; an SVG image.
+    /// The signed address to read it from; an SVG image.
     pub url: String,
     /// The file's size.
     pub bytes: u64,
-    /// How many columns it shows.
+    /// Number of columns in the chart.
     pub charts: usize,
 }
 
 /// Draws and stores the chart.
 ///
 /// # Errors
-/// `NothingToDraw` without a histogram, `InvalidInput` for more than [`MAX_CHARTED`], and those of an upload.
+/// `NothingToDraw` without a histogram, `InvalidInput` for more than [`MAX_CHARTED`], and those of
+/// an upload.
 pub async fn chart(event: Chart, job: Job) -> Result<Charted, Failure> {
     let charts = event.histograms.len();
     if charts == 0 {

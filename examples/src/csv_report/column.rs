@@ -1,4 +1,4 @@
-//! What is known about one column, value by value, in bounded memory.
+//! Statistics of one column, collected value by value in bounded memory.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -9,20 +9,20 @@ use super::frequent::{Counters, Frequent};
 use super::histogram::Histogram;
 use super::reservoir::{Reservoir, quantile};
 
-/// Different values are counted exactly up to here.
+/// Maximum number of distinct values that are counted exactly.
 pub const MAX_DISTINCT: usize = 10_000;
-/// Values and names are cut here, in bytes, where they are shown.
+/// Maximum size of a shown value or name in bytes; longer ones are cut.
 pub const MAX_VALUE_BYTES: usize = 128;
-/// A column is of numbers (or dates) when at least this share of its values are.
+/// Minimum share of values that must be numbers (or dates) for the column to have that type.
 pub const KIND_SHARE: f64 = 0.95;
 
-/// What a column holds, by its values.
+/// The type of a column's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Nothing at all.
+    /// The column has no values.
     Empty,
-    /// Decimal numbers. A leading zero (`007`) makes a text: it is a code, not an amount.
+    /// Decimal numbers. A value with a leading zero (`007`) is a text: it is a code, not an amount.
     Number,
     /// `2026-01-31`, also with a time after `T` or a space.
     Date,
@@ -36,16 +36,16 @@ pub enum Kind {
 pub struct ColumnReport {
     /// The name in the header.
     pub name: String,
-    /// What it holds.
+    /// The type of its values.
     #[serde(rename = "type")]
     pub kind: Kind,
-    /// How many values there are, empty ones not counted.
+    /// Number of values that are not empty.
     pub count: u64,
-    /// How many are empty, or blanks only.
+    /// Number of values that are empty or blank.
     pub empty: u64,
-    /// How many values are not of the column's type.
+    /// Number of values that are not of the column's type.
     pub other_type: u64,
-    /// How many different values there are; the least number when `distinct_exact` is false.
+    /// Number of distinct values; a lower bound if `distinct_exact` is false.
     pub distinct: u64,
     /// Whether `distinct` is the exact number.
     pub distinct_exact: bool,
@@ -161,7 +161,7 @@ impl Column {
     }
 
     fn add_distinct(&mut self, value: &str) {
-        // Hashes of 64 bits: two of 10,000 values fall together once in 10^11 columns.
+        // Hashes of 64 bits: two of 10,000 values collide once in 10^11 columns.
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
         let hash = hasher.finish();
@@ -180,7 +180,7 @@ impl Column {
                     max: date.into(),
                 })
             }
-            // The notation sorts as the time does.
+            // The notation sorts in the order of time.
             Some(range) if date < range.min.as_str() => range.min = date.into(),
             Some(range) if date > range.max.as_str() => range.max = date.into(),
             Some(_) => {}
@@ -295,7 +295,8 @@ impl Moments {
     }
 }
 
-/// A finite decimal number, with `.` and maybe an exponent; not a code with a leading zero, not `inf` or `NaN`.
+/// A finite decimal number, with `.` and an optional exponent. Codes with a leading zero, `inf` and
+/// `NaN` are not numbers here.
 fn number(value: &str) -> Option<f64> {
     let digits = value.strip_prefix(['-', '+']).unwrap_or(value).as_bytes();
     match digits {
@@ -305,7 +306,7 @@ fn number(value: &str) -> Option<f64> {
     }
 }
 
-/// `YYYY-MM-DD` with a month and a day that exist, and maybe a time after it.
+/// `YYYY-MM-DD` with a month and a day that exist, and an optional time after it.
 fn is_date(value: &str) -> bool {
     let bytes = value.as_bytes();
     let digits = |range: std::ops::Range<usize>| {

@@ -1,4 +1,4 @@
-//! Known columns, and random ones against the plainest way to compute the same.
+//! Known columns, and random ones compared with the simplest computation of the same values.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ fn column<'a>(values: impl IntoIterator<Item = &'a str>) -> Column {
 }
 
 #[test]
-fn a_known_column_of_numbers() {
+fn a_column_of_numbers_has_its_statistics() {
     let report = column(["2", "4", " 4 ", "", "4", "5", "5", "7", "9", "  "]).report();
     assert_eq!(
         (report.kind, report.count, report.empty, report.distinct),
@@ -35,7 +35,7 @@ fn a_known_column_of_numbers() {
 }
 
 #[test]
-fn a_known_column_of_dates() {
+fn a_column_of_dates_has_its_first_and_last() {
     let report = column(["2026-02-28", "2024-02-29", "2025-12-31T23:59:59Z"]).report();
     assert_eq!(report.kind, Kind::Date);
     assert_eq!(
@@ -48,7 +48,7 @@ fn a_known_column_of_dates() {
 }
 
 #[test]
-fn a_known_column_of_text() {
+fn a_column_of_text_has_its_lengths() {
     let report = column(["äh", "b", "ccc"]).report();
     assert_eq!(report.kind, Kind::Text);
     assert_eq!(
@@ -63,7 +63,7 @@ fn a_known_column_of_text() {
 }
 
 #[test]
-fn a_stray_word_does_not_make_numbers_a_text_but_many_do() {
+fn a_column_is_of_numbers_despite_a_few_words() {
     let mut values = vec!["1"; 19];
     values.push("n/a");
     let report = column(values.clone()).report();
@@ -73,7 +73,7 @@ fn a_stray_word_does_not_make_numbers_a_text_but_many_do() {
 }
 
 #[test]
-fn what_is_a_number() {
+fn only_a_finite_decimal_is_a_number() {
     for yes in ["0", "-1", "+2.5", ".5", "5.", "1e3", "0.5", "-0", "1E-3"] {
         assert!(number(yes).is_some(), "{yes}");
     }
@@ -86,7 +86,7 @@ fn what_is_a_number() {
 }
 
 #[test]
-fn what_is_a_date() {
+fn only_an_existing_day_is_a_date() {
     for yes in [
         "2026-01-31",
         "2024-02-29",
@@ -115,7 +115,7 @@ fn what_is_a_date() {
 }
 
 #[test]
-fn distinct_values_are_exact_up_to_the_limit_and_say_so_beyond() {
+fn distinct_values_are_exact_up_to_the_limit() {
     let numbers: Vec<_> = (0..=MAX_DISTINCT)
         .map(|number| number.to_string())
         .collect();
@@ -138,7 +138,7 @@ fn distinct_values_are_exact_up_to_the_limit_and_say_so_beyond() {
 }
 
 #[test]
-fn long_values_are_cut_where_they_are_shown() {
+fn a_long_value_is_cut_when_it_is_shown() {
     let long = "ü".repeat(MAX_VALUE_BYTES);
     let report = column([long.as_str()]).report();
     assert_eq!(report.top[0].value.len(), MAX_VALUE_BYTES);
@@ -157,7 +157,7 @@ fn only_numbers_have_a_histogram() {
 
 proptest! {
     #[test]
-    fn numbers_agree_with_brute_force(values in prop::collection::vec(-1e6f64..1e6, 1..400)) {
+    fn statistics_agree_with_the_simplest_computation(values in prop::collection::vec(-1e6f64..1e6, 1..400)) {
         let texts: Vec<_> = values.iter().map(|value| format!("{value:.2}")).collect();
         let values: Vec<f64> = texts.iter().map(|text| text.parse().unwrap()).collect();
         let report = column(texts.iter().map(String::as_str)).report();
@@ -181,7 +181,7 @@ proptest! {
     }
 
     #[test]
-    fn no_value_is_too_strange(values in prop::collection::vec(any::<String>(), 0..50)) {
+    fn any_value_is_counted(values in prop::collection::vec(any::<String>(), 0..50)) {
         let column = column(values.iter().map(String::as_str));
         let report = column.report();
         prop_assert_eq!(report.count + report.empty, values.len() as u64);

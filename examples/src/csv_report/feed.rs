@@ -1,5 +1,5 @@
-//! The bridge from a download to a reader on another thread: a few chunks at a time, so that a slow reader slows the
-//! download down and memory stays where it is.
+//! The bridge from a download to a reader on another thread. It holds a few chunks at a time, so
+//! that a slow reader slows the download down and memory does not grow.
 
 use std::io::{self, Read};
 
@@ -7,10 +7,10 @@ use bytes::{Buf, Bytes};
 use functions::{Download, Error};
 use tokio::sync::mpsc;
 
-/// How many chunks may wait between the download and the reader.
+/// Maximum number of chunks between the download and the reader.
 pub const FEED_CHUNKS: usize = 8;
 
-/// The reader's end. Reading blocks, so it belongs on a thread of its own.
+/// The reader's end. Reading blocks, so run it on its own thread.
 #[derive(Debug)]
 pub(super) struct Feed {
     chunks: mpsc::Receiver<Result<Bytes, Error>>,
@@ -29,7 +29,7 @@ pub(super) fn feed() -> (mpsc::Sender<Result<Bytes, Error>>, Feed) {
     )
 }
 
-/// Moves a download into a feed until it ends, breaks off, or nobody reads any more.
+/// Moves a download into a feed until it ends, fails, or has no reader.
 pub(super) async fn pump(mut download: Download, sender: mpsc::Sender<Result<Bytes, Error>>) {
     while let Some(chunk) = download.chunk().await.transpose() {
         let last = chunk.is_err();

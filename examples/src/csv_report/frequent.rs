@@ -1,12 +1,13 @@
-//! The most frequent values of a stream with room for a few counters. Exact while the different values fit.
+//! The most frequent values of a stream, with a fixed number of counters. Exact while the distinct
+//! values fit.
 
 use std::collections::HashMap;
 
 use serde::Serialize;
 
-/// How many values are counted at a time.
+/// Number of counters.
 pub const FREQUENT: usize = 64;
-/// How many values a report names.
+/// Number of values in a report.
 pub const TOP_VALUES: usize = 5;
 
 /// One frequent value.
@@ -14,13 +15,14 @@ pub const TOP_VALUES: usize = 5;
 pub struct Frequent {
     /// The value, cut at 128 bytes.
     pub value: String,
-    /// How often it was seen, at most `error` too high.
+    /// Number of occurrences, at most `error` too high.
     pub count: u64,
-    /// How much of `count` may belong to other values; 0 is exact.
+    /// The part of `count` that may belong to other values; 0 means exact.
     pub error: u64,
 }
 
-/// Space-Saving (Metwally, Agrawal, El Abbadi, "Efficient computation of frequent and top-k elements", 2005).
+/// Space-Saving (Metwally, Agrawal, El Abbadi, "Efficient computation of frequent and top-k
+/// elements", 2005).
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counters {
     counters: HashMap<Box<str>, (u64, u64)>,
@@ -49,8 +51,8 @@ impl Counters {
             .insert(value.into(), (inherited + 1, inherited));
     }
 
-    /// The most frequent values, most frequent first. A value that may have been there only once is left out, unless
-    /// all counts are exact.
+    /// The most frequent values, most frequent first. A value that may have occurred only once is
+    /// left out, unless all counts are exact.
     pub(super) fn top(&self) -> Vec<Frequent> {
         let exact = self.counters.values().all(|(_, error)| *error == 0);
         let mut top: Vec<_> = self
@@ -77,7 +79,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counts_are_never_too_low_and_never_further_off_than_they_say(
+        fn a_count_is_never_too_low_and_within_its_error(
             stream in prop::collection::vec(prop_oneof![3 => 0u32..10, 2 => 0u32..5000], 1..3000)
         ) {
             let mut counters = Counters::default();
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn few_values_are_counted_exactly_and_named_in_order() {
+    fn few_values_are_counted_exactly_in_order() {
         let mut counters = Counters::default();
         "b a c b d e f g a b"
             .split(' ')

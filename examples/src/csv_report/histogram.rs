@@ -1,13 +1,14 @@
-//! Numbers counted into equal ranges. Whole numbers get ranges of whole numbers, so that ratings from 1 to 5 are five
-//! bars and not a comb.
+//! Numbers counted into equal ranges. Whole numbers get ranges of whole numbers, so that ratings
+//! from 1 to 5 become five bars without gaps.
 
 use serde::{Deserialize, Serialize};
 
 use super::reservoir::quantile;
 
-/// Ranges per histogram, at most.
+/// Maximum number of ranges per histogram.
 pub const BINS: usize = 24;
-/// Whole numbers beyond this are not exact in 64 bits of floating point, and count as any other.
+/// Maximum whole number that is exact in 64 bits of floating point. Larger ones count as any other
+/// number.
 const LARGEST_WHOLE: f64 = 9e15;
 
 /// A column's numbers, counted into equal ranges.
@@ -15,7 +16,7 @@ const LARGEST_WHOLE: f64 = 9e15;
 pub struct Histogram {
     /// The column's name.
     pub column: String,
-    /// How many numbers it has.
+    /// Number of numbers in the column.
     pub count: u64,
     /// The smallest number.
     pub min: f64,
@@ -23,16 +24,17 @@ pub struct Histogram {
     pub max: f64,
     /// The median.
     pub median: f64,
-    /// Where the first range begins.
+    /// The beginning of the first range.
     pub from: f64,
-    /// Where the last range ends.
+    /// The end of the last range.
     pub to: f64,
-    /// Numbers per range; scaled up where they come from a sample.
+    /// Numbers per range, scaled up if they are from a sample.
     pub bins: Vec<u64>,
 }
 
 impl Histogram {
-    /// Counts an ascending sample of `count` numbers between `min` and `max`. Nothing for an empty one.
+    /// Counts an ascending sample of `count` numbers between `min` and `max`. Nothing for an empty
+    /// one.
     pub(super) fn of(
         column: &str,
         count: u64,
@@ -71,18 +73,20 @@ impl Histogram {
         })
     }
 
-    /// Where a number lies between the first range's beginning and the last one's end, 0.0 to 1.0.
+    /// The position of a number between the first range's beginning and the last one's end, 0.0 to
+    /// 1.0.
     pub(super) fn place(&self, value: f64) -> f64 {
         share(self.from, self.to, value)
     }
 
-    /// The number at a place.
+    /// The number at a position.
     pub(super) fn at(&self, place: f64) -> f64 {
         self.from * (1.0 - place) + self.to * place
     }
 }
 
-/// Halves, so that the widest span there is stays finite; a span of nothing has everything at its beginning.
+/// Divides by two first, so that the widest span stays finite. In a span of width 0 every number is
+/// at the beginning.
 fn share(from: f64, to: f64, value: f64) -> f64 {
     let share = (value / 2.0 - from / 2.0) / (to / 2.0 - from / 2.0);
     if share.is_nan() {

@@ -1,5 +1,5 @@
-//! `csv-report`: a table of any size in, statistics per column and a chart out, in memory that does not grow with the
-//! table. What cannot be exact in bounded memory says so: how is written at each number below.
+//! `csv-report`: reads a table of any size, and writes statistics per column and a chart, in memory
+//! that does not grow with the table. Statistics that cannot be exact in bounded memory are marked:
 //!
 //! | statistic | exact | otherwise |
 //! |---|---|---|
@@ -8,8 +8,8 @@
 //! | quantiles, histogram | up to [`RESERVOIR`] numbers | from a uniform sample of that size: the rank of a quantile is off by more than 1 % of all values in 1 of 20 columns |
 //! | top values | up to [`FREQUENT`] different values | `count` is at most `error` too high; a value in more than 1 of 64 rows is never missed |
 //!
-//! The state machine calls [`analyze`], and [`chart`] where there are numbers to draw; a chart that fails does not fail
-//! the report.
+//! The state machine calls [`analyze`], and [`chart`] if there are numbers to draw. A failed chart
+//! does not fail the report.
 
 mod analyze;
 mod chart;

@@ -1,10 +1,11 @@
-//! A uniform sample of a stream of numbers, for quantiles and histograms. Exact while the stream fits.
+//! A uniform sample of a stream of numbers, for quantiles and histograms. Exact while the stream
+//! fits.
 
-/// How many numbers the sample holds.
+/// Number of numbers in the sample.
 pub const RESERVOIR: usize = 10_000;
 
-/// Algorithm R (Vitter, "Random sampling with a reservoir", 1985). The choice is seeded: the same stream gives the
-/// same sample, so that a repeated step gives the same answer.
+/// Algorithm R (Vitter, "Random sampling with a reservoir", 1985). The choice is seeded: the same
+/// stream gives the same sample, so that a repeated step gives the same result.
 #[derive(Debug, Clone)]
 pub(super) struct Reservoir {
     sample: Vec<f64>,
@@ -27,7 +28,7 @@ impl Reservoir {
             self.sample.push(value);
             return;
         }
-        // Multiply-shift instead of a remainder; its bias is below 2^-40 for any file there is.
+        // Multiply-shift instead of a remainder; its bias is below 2^-40 for any real file.
         let at = (u128::from(self.next()) * u128::from(self.seen)) >> 64;
         if let Some(slot) = usize::try_from(at)
             .ok()
@@ -59,8 +60,8 @@ impl Reservoir {
     }
 }
 
-/// The `share`-quantile (0.0 to 1.0) of ascending numbers, linear between neighbours (type 7 of Hyndman and Fan, 1996,
-/// as spreadsheets have it). Nothing for no numbers.
+/// The `share`-quantile (0.0 to 1.0) of ascending numbers, linear between neighbours (type 7 of
+/// Hyndman and Fan, 1996, as in spreadsheets). `None` for no numbers.
 pub(super) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     let at = share.clamp(0.0, 1.0) * last as f64;
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_fits_is_kept_whole_and_one_more_is_not() {
+    fn a_stream_up_to_the_limit_is_kept_whole() {
         let mut reservoir = Reservoir::new();
         (0..RESERVOIR).for_each(|number| reservoir.add(number as f64));
         assert!(reservoir.is_exact());
@@ -93,10 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_stream_keeps_its_quantiles_within_the_promised_error() {
+    fn quantiles_of_a_long_stream_are_within_the_promised_error() {
         let mut reservoir = Reservoir::new();
         let total = 400_000_u64;
-        // Each number once, in an order that has nothing to do with its size (the factor is prime to the total).
+        // Each number once, in an order that is independent of its size (the factor is prime to the
+        // total).
         (0..total).for_each(|number| reservoir.add((number * 314_159 % total) as f64));
         let sorted = reservoir.sorted();
         for share in [0.05, 0.25, 0.5, 0.75, 0.95] {

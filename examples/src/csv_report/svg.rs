@@ -1,10 +1,10 @@
-//! Histograms as SVG: small multiples, one per column. Pure text; any name a column may have is safe in it.
+//! Histograms as SVG: small multiples, one per column. Every name is escaped.
 
 use std::fmt::Write as _;
 
 use super::histogram::Histogram;
 
-/// The most columns that are drawn.
+/// Maximum number of columns that are drawn.
 pub const MAX_CHARTED: usize = 12;
 
 const CARD_WIDTH: usize = 456;
@@ -16,7 +16,7 @@ const LEFT: f64 = 20.0;
 const TOP: f64 = 64.0;
 const WIDTH: f64 = 416.0;
 const HEIGHT: f64 = 124.0;
-/// The longest name that is shown whole, in characters.
+/// Maximum length of a name that is shown whole, in characters.
 const NAME_CHARACTERS: usize = 36;
 
 const STYLE: &str = "\
@@ -78,7 +78,7 @@ fn card(svg: &mut String, x: usize, y: usize, histogram: &Histogram) {
     let highest = bins.iter().copied().max().unwrap_or(0).max(1) as f64;
     let step = WIDTH / bins.len().max(1) as f64;
     for (index, bin) in bins.iter().enumerate().filter(|(_, bin)| **bin > 0) {
-        // A bar that stands for something can be seen.
+        // A bar of a range that is not empty stays visible.
         let height = (*bin as f64 / highest * HEIGHT).max(1.0);
         let place = |index: usize| index as f64 / bins.len() as f64;
         let _ = write!(
@@ -115,7 +115,7 @@ fn card(svg: &mut String, x: usize, y: usize, histogram: &Histogram) {
     );
 }
 
-/// A bar's numbers in words. Ranges of whole numbers begin and end half-way between two of them.
+/// A bar's numbers as text. Ranges of whole numbers begin and end half-way between two of them.
 fn range(from: f64, to: f64) -> String {
     let (first, last) = (from + 0.5, to - 0.5);
     if first.fract() != 0.0 || last.fract() != 0.0 {
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_says_which_numbers_it_counts() {
+    fn a_bar_names_its_range() {
         let cases = [
             (0.5, 1.5, "1"),
             (0.5, 5.5, "1 to 5"),
@@ -276,7 +276,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_name_and_any_numbers_make_a_well_formed_picture(
+        fn any_name_and_numbers_give_well_formed_xml(
             column in any::<String>(),
             min in any::<f64>(), max in any::<f64>(), median in any::<f64>(),
             bins in prop::collection::vec(any::<u32>(), 0..30),
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_cannot_leave_its_place() {
+    fn a_name_is_escaped() {
         let svg = draw(
             1,
             &[histogram(

@@ -1,5 +1,5 @@
-//! A CSV file (RFC 4180) read record by record into columns. It takes any `Read` and keeps at most one record; where
-//! the bytes come from and who hears of the progress is the caller's.
+//! Reads a CSV file (RFC 4180) record by record into columns. It accepts any `Read` and holds at
+//! most one record. The caller provides the bytes and receives the progress.
 
 use std::io::{self, Read};
 
@@ -8,9 +8,9 @@ use functions::Failure;
 
 use super::column::Column;
 
-/// The most columns a table may have.
+/// Maximum number of columns of a table.
 pub const MAX_COLUMNS: usize = 256;
-/// The longest record, in bytes. A record that is much longer is a quote that is never closed.
+/// Maximum size of a record in bytes. A much longer record is usually a quote that is never closed.
 pub const MAX_RECORD_BYTES: u64 = 1024 * 1024;
 
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -22,7 +22,7 @@ pub(super) struct Dialect {
     pub(super) header: bool,
 }
 
-/// What was read.
+/// The result of reading a table.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) columns: Vec<Column>,
@@ -31,7 +31,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Reads to the end. `progress` hears of bytes and rows each time new bytes have come.
+    /// Reads to the end. `progress` is called with bytes and rows each time new bytes have arrived.
     pub(super) fn read(
         source: impl Read,
         dialect: Dialect,
@@ -141,18 +141,18 @@ fn explain(error: csv::Error, line: u64) -> Failure {
             Ok(error) => error.into(),
             Err(error) => Failure::new(
                 "ServiceUnavailable",
-                format!("reading broke off near line {line}: {error}"),
+                format!("reading failed near line {line}: {error}"),
             ),
         },
         other => invalid(format!("near line {line}: {other:?}")),
     }
 }
 
-/// A source that ends a record which is too long instead of feeding it on and on.
+/// A source that stops at a record over the limit instead of reading on.
 struct Bounded<R> {
     source: R,
     total: u64,
-    /// Bytes fed since the last record was complete.
+    /// Number of bytes since the last record was complete.
     since_record: u64,
 }
 
@@ -162,8 +162,8 @@ struct RecordTooLong;
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // More is wanted only when everything fed so far belongs to the open record, so the limit is never too strict;
-        // what was buffered before it, at most 64 KiB, may come on top.
+        // More bytes are requested only if all bytes so far belong to the open record, so the limit
+        // is never too strict. Bytes that were buffered before it, at most 64 KiB, may be added.
         if self.since_record > MAX_RECORD_BYTES {
             return Err(io::Error::other(RecordTooLong));
         }
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_line_ends_blank_lines_and_a_byte_order_mark() {
+    fn quotes_line_ends_and_byte_order_marks_are_read() {
         let table = read("\u{feff}a,\"b \"\"c\"\"\",\r\n1,\"x\ny\",3\r\n\r\n2,,4\r\n").unwrap();
         assert_eq!(names(&table), ["a", "b \"c\"", "column 3"]);
         assert_eq!(table.rows, 2);
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn another_delimiter_and_no_header() {
+    fn a_table_may_have_another_delimiter_and_no_header() {
         let dialect = Dialect {
             delimiter: b';',
             header: false,
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_line() {
+    fn an_error_names_its_line() {
         let cases: [(&[u8], &str); 4] = [
             (b"", "the file is empty"),
             (b"a,b\n1,2\n3\n", "line 3 has 1 fields, line 1 has 2"),
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_have_a_limit() {
+    fn a_table_over_the_limit_of_columns_is_refused() {
         let header = |count: usize| vec!["x"; count].join(",");
         assert!(read(&header(MAX_COLUMNS)).is_ok());
         assert_eq!(
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn records_have_a_limit() {
+    fn a_record_over_the_limit_is_refused() {
         let longest = format!("a\n1\n{}\n2\n", "x".repeat(MAX_RECORD_BYTES as usize - 1));
         assert_eq!(read(&longest).unwrap().rows, 3);
         let unclosed = format!(
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_transfer_keeps_its_own_name() {
+    fn an_interrupted_transfer_keeps_its_error_name() {
         struct Broken;
         impl Read for Broken {
             fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

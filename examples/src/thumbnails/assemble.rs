@@ -1,4 +1,4 @@
-//! The last step: the summary that becomes the job's result, and the contact sheet.
+//! The last step: the summary, which becomes the job's result, and the contact sheet.
 
 use functions::{Failure, Job};
 use image::DynamicImage;
@@ -10,7 +10,7 @@ use super::resize::Thumbnail;
 use super::sheet::{MAX_SHEET_THUMBNAILS, draw};
 use crate::{compute, open};
 
-/// What the state machine passes.
+/// The event that the state machine passes.
 #[derive(Debug, Deserialize)]
 pub struct Assemble {
     source: Source,
@@ -26,7 +26,7 @@ pub struct ContactSheet {
     pub height: u32,
     /// JPEG for a JPEG source, otherwise PNG.
     pub format: Format,
-    /// Where to read it, signed.
+    /// The signed address to read it from.
     pub url: String,
     /// The file's size.
     pub bytes: u64,
@@ -36,15 +36,15 @@ pub struct ContactSheet {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Assembled {
-    /// What came in.
+    /// The source picture.
     pub source: Source,
-    /// What was made, smallest first; empty when every width was larger than the picture.
+    /// The thumbnails, smallest first; empty if every width was larger than the picture.
     pub thumbnails: Vec<Thumbnail>,
-    /// All of them on one sheet; absent when there are none.
+    /// All thumbnails on one sheet; absent if there are none.
     pub contact_sheet: Option<ContactSheet>,
 }
 
-/// Draws the sheet and sums up.
+/// Draws the sheet and summarizes the job.
 ///
 /// # Errors
 /// As [`resize`](super::resize()).

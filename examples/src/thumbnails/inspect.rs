@@ -1,4 +1,4 @@
-//! The first step: is this a picture, which one, and which widths make sense? It reads every pixel, so that a damaged
+//! The first step: checks the picture and plans the widths. It reads every pixel, so that a damaged
 //! file fails here, once, and not in each of the resizing steps.
 
 use functions::{Failure, Job};
@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::picture::{Format, MAX_FILE_BYTES, Picture};
 use crate::{compute, open};
 
-/// The widths that are made when the input names none.
+/// The widths if the input names none.
 pub const DEFAULT_WIDTHS: [u32; 4] = [160, 320, 640, 1024];
-/// The most widths one job may ask for.
+/// Maximum number of widths of one job.
 pub const MAX_WIDTHS: usize = 16;
-/// The largest width, in pixels.
+/// Maximum width in pixels.
 pub const MAX_WIDTH: u32 = 4096;
 
-/// What the state machine passes.
+/// The event that the state machine passes.
 #[derive(Debug, Deserialize)]
 pub struct Inspect {
     input: Input,
@@ -28,31 +28,32 @@ struct Input {
     widths: Option<Vec<u32>>,
 }
 
-/// What is known about the picture.
+/// The properties of the picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
     /// Its format.
     pub format: Format,
-    /// Its width as looked at, in pixels.
+    /// Its upright width in pixels.
     pub width: u32,
-    /// Its height as looked at, in pixels.
+    /// Its upright height in pixels.
     pub height: u32,
     /// Its EXIF orientation, 1 to 8.
     pub orientation: u8,
     /// The file's size.
     pub bytes: u64,
-    /// The widths to make, ascending: those asked for that are not larger than the picture.
+    /// The widths to create, ascending: the requested ones that are not larger than the picture.
     pub widths: Vec<u32>,
-    /// The widths asked for that would enlarge it.
+    /// The requested widths that would enlarge it.
     pub skipped: Vec<u32>,
 }
 
 /// Reads the picture and plans the widths.
 ///
 /// # Errors
-/// `InvalidInput` for widths out of bounds; `InvalidImage`, `UnsupportedFormat`, `ImageTooLarge`, `FileTooLarge`,
-/// `FileNotAvailable`, `AddressNotAllowed` for the picture: none is worth a retry. `ServiceUnavailable` is.
+/// `InvalidInput` for widths out of range; `InvalidImage`, `UnsupportedFormat`, `ImageTooLarge`,
+/// `FileTooLarge`, `FileNotAvailable` and `AddressNotAllowed` for the picture, which are not worth
+/// a retry; `ServiceUnavailable`, which is.
 pub async fn inspect(event: Inspect, job: Job) -> Result<Source, Failure> {
     let widths = checked_widths(event.input.widths)?;
     job.progress(5, "downloading the picture");
@@ -81,7 +82,7 @@ pub async fn inspect(event: Inspect, job: Job) -> Result<Source, Failure> {
     Ok(source)
 }
 
-/// Ascending, each once, within the bounds.
+/// Sorts the widths, removes duplicates and checks the limits.
 fn checked_widths(widths: Option<Vec<u32>>) -> Result<Vec<u32>, Failure> {
     let mut widths = widths.unwrap_or_else(|| DEFAULT_WIDTHS.to_vec());
     let invalid = |message: String| Err(Failure::new("InvalidInput", message));

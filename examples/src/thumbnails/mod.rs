@@ -1,8 +1,9 @@
-//! `thumbnails`: one picture in, several smaller ones out, each a file of its own, and a sheet of them all. Pictures
-//! are never enlarged, and keep their format.
+//! `thumbnails`: turns one picture into several smaller ones, each in its own file, and a contact
+//! sheet. Pictures are never enlarged, and keep their format.
 //!
-//! The state machine passes the job's input as `input`, and calls [`inspect`] once, [`resize`] once per width, and
-//! [`assemble`] at the end. Each may run twice: a second run makes new files and the same answer.
+//! The state machine passes the job's input as `input`, and calls [`inspect`] once, [`resize`] once
+//! per width, and [`assemble`] at the end. Each may run twice: a second run creates new files and
+//! returns the same answer.
 
 mod assemble;
 mod inspect;

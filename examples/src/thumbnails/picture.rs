@@ -1,5 +1,5 @@
-//! A picture as it is looked at: bytes to upright pixels and back, within limits that a hostile file cannot cross.
-//! It knows no files, jobs or widths.
+//! Decodes a picture to upright pixels and encodes it, within limits for hostile files. It has no
+//! notion of files, jobs or widths.
 
 use std::io::Cursor;
 
@@ -14,15 +14,16 @@ use image::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The largest file that is read, in bytes.
+/// Maximum size of a file in bytes.
 pub const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
-/// The most pixels a picture may have; a small file can claim billions.
+/// Maximum number of pixels of a picture. A small file can claim billions.
 pub const MAX_PIXELS: u64 = 50_000_000;
-/// The most memory that decoding may take beside the file, in bytes.
+/// Maximum memory for decoding, without the file, in bytes.
 pub const MAX_DECODED_BYTES: u64 = 512 * 1024 * 1024;
 
 const JPEG_QUALITY: u8 = 85;
-/// Larger reductions are first averaged down to this many times the target, which is as good and several times faster.
+/// Larger reductions are first averaged down to this multiple of the target, which gives the same
+/// quality several times faster.
 const PREREDUCE: u32 = 3;
 
 /// The formats that are read and written.
@@ -58,10 +59,11 @@ impl Format {
         }
     }
 
-    /// What the first bytes say.
+    /// Detects the format from the first bytes.
     ///
     /// # Errors
-    /// `UnsupportedFormat`, with the format's name where it is known; `InvalidImage` for an empty file.
+    /// `UnsupportedFormat`, with the format's name if it is known; `InvalidImage` for an empty
+    /// file.
     pub fn of(bytes: &[u8]) -> Result<Self, Failure> {
         if bytes.is_empty() {
             return Err(invalid("the file is empty"));
@@ -95,22 +97,22 @@ impl Format {
 /// A decoded picture, upright.
 #[derive(Debug, Clone)]
 pub struct Picture {
-    /// The format it came in and is written in.
+    /// The format of the source and of the result.
     pub format: Format,
     /// The EXIF orientation it had, 1 to 8; 1 is upright.
     pub orientation: u8,
     /// The pixels, upright.
     pub pixels: DynamicImage,
-    /// The colour profile, kept because without it a wide-gamut photograph turns pale.
+    /// The colour profile, kept because a wide-gamut photograph without it turns pale.
     profile: Option<Vec<u8>>,
 }
 
 impl Picture {
-    /// Decodes a whole file and turns it upright. Takes a while: call it on a thread of its own.
+    /// Decodes a whole file and turns it upright. This takes long: call it on a separate thread.
     ///
     /// # Errors
-    /// `UnsupportedFormat`, `InvalidImage` for a damaged or cut-off file, `ImageTooLarge` over [`MAX_PIXELS`] or
-    /// [`MAX_DECODED_BYTES`].
+    /// `UnsupportedFormat`, `InvalidImage` for a damaged or truncated file, `ImageTooLarge` over
+    /// [`MAX_PIXELS`] or [`MAX_DECODED_BYTES`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Failure> {
         let format = Format::of(bytes)?;
         let mut limits = Limits::no_limits();
@@ -135,7 +137,7 @@ impl Picture {
         })
     }
 
-    /// A picture that was drawn here.
+    /// A picture that this program has drawn.
     pub(super) fn drawn(format: Format, pixels: DynamicImage) -> Self {
         Self {
             format,
@@ -145,7 +147,7 @@ impl Picture {
         }
     }
 
-    /// Width and height as looked at.
+    /// Width and height of the upright picture.
     #[must_use]
     pub fn size(&self) -> (u32, u32) {
         (self.pixels.width(), self.pixels.height())
@@ -174,10 +176,11 @@ impl Picture {
         }
     }
 
-    /// The file: same format, upright pixels, so no orientation any more; the colour profile is kept.
+    /// Encodes the file: same format, upright pixels without an orientation; the colour profile is
+    /// kept.
     ///
     /// # Errors
-    /// `EncodingFailed`, when the format cannot hold the picture.
+    /// `EncodingFailed` if the format cannot hold the picture.
     pub fn encode(&self) -> Result<Vec<u8>, Failure> {
         let mut file = Vec::new();
         match self.format {
@@ -196,7 +199,7 @@ impl Picture {
 
     fn write<E: ImageEncoder>(&self, mut encoder: E) -> Result<(), ImageError> {
         if let Some(profile) = &self.profile {
-            // An encoder without profiles writes the picture all the same.
+            // An encoder without profiles writes the picture nevertheless.
             let _ = encoder.set_icc_profile(profile.clone());
         }
         self.pixels.write_with_encoder(encoder)
@@ -226,15 +229,16 @@ fn checked_pixels(width: u32, height: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the end-of-image marker follows the first scan. The decoder fills up what is missing, which is kind to a
-/// viewer and wrong here: half a photograph is not a photograph.
+/// Whether the end-of-image marker follows the first scan. The decoder fills up missing data, which
+/// helps a viewer but would hide a truncated file here.
 fn is_complete_jpeg(bytes: &[u8]) -> bool {
     let mut at = 2;
     while let Some(&[0xFF, marker, high, low]) = bytes.get(at..at + 4) {
         match marker {
-            // Fill bytes may stand before any marker.
+            // Fill bytes may precede any marker.
             0xFF => at += 1,
-            // Start of scan: from here on FF D9 is only ever the end, since FF is stuffed inside the data.
+            // Start of scan: from here on FF D9 is always the end, since FF is stuffed inside the
+            // data.
             0xDA => return bytes[at..].windows(2).any(|pair| pair == [0xFF, 0xD9]),
             // Markers without a length.
             0x01 | 0xD0..=0xD8 => at += 2,

@@ -1,4 +1,4 @@
-//! Every format, every orientation, every way of being broken.
+//! Every format, every orientation, and every kind of damage.
 
 use image::{GenericImageView, Rgb, RgbImage, Rgba, RgbaImage};
 
@@ -20,7 +20,7 @@ fn upright(format: Format, pixels: impl Into<DynamicImage>) -> Picture {
     Picture::drawn(format, pixels.into())
 }
 
-/// The least EXIF that says how the camera was held (TIFF 6.0, big-endian, one entry).
+/// Minimal EXIF with an orientation (TIFF 6.0, big-endian, one entry).
 fn exif(orientation: u8) -> Vec<u8> {
     let mut chunk = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     chunk.extend([orientation, 0, 0, 0, 0, 0, 0]);
@@ -47,7 +47,8 @@ fn with_exif(format: Format, pixels: &RgbImage, orientation: u8) -> Vec<u8> {
     file
 }
 
-/// How the upright picture must be stored for a viewer to turn it upright again: the inverse of EXIF's table.
+/// How the upright picture must be stored for a viewer to turn it upright again: the inverse of
+/// EXIF's table.
 fn stored(upright: &RgbImage, orientation: u8) -> RgbImage {
     let (width, height) = upright.dimensions();
     let (right, bottom) = (width - 1, height - 1);
@@ -101,7 +102,7 @@ fn check_corners(picture: &Picture) {
 }
 
 #[test]
-fn all_eight_orientations_come_out_upright_in_every_format() {
+fn every_orientation_becomes_upright_in_every_format() {
     for format in FORMATS {
         for orientation in 1..=8 {
             let file = with_exif(format, &stored(&corners(), orientation), orientation);
@@ -124,14 +125,14 @@ fn all_eight_orientations_come_out_upright_in_every_format() {
 }
 
 #[test]
-fn a_nonsense_orientation_counts_as_upright() {
+fn an_invalid_orientation_counts_as_upright() {
     let picture = Picture::decode(&with_exif(Format::Jpeg, &corners(), 9)).unwrap();
     assert_eq!(picture.orientation, 1);
     check_corners(&picture);
 }
 
 #[test]
-fn each_format_keeps_itself() {
+fn a_picture_keeps_its_format() {
     for format in FORMATS {
         let file = upright(format, corners()).resized(20).encode().unwrap();
         assert_eq!(Format::of(&file).unwrap(), format);
@@ -151,7 +152,7 @@ fn png_and_webp_keep_transparency_and_jpeg_does_without() {
 }
 
 #[test]
-fn sixteen_bits_and_greys_are_written_too() {
+fn a_picture_with_sixteen_bits_or_greys_is_written() {
     let deep = DynamicImage::ImageRgb16(DynamicImage::from(corners()).into_rgb16());
     let grey = DynamicImage::ImageLumaA16(DynamicImage::from(corners()).into_luma_alpha16());
     for format in FORMATS {
@@ -197,7 +198,7 @@ fn a_file_cut_off_in_its_pixels_is_an_invalid_image() {
 }
 
 #[test]
-fn the_end_of_a_preview_inside_is_not_the_end_of_the_picture() {
+fn the_end_of_a_preview_does_not_end_the_picture() {
     let preview = [0xFF, 0xE1, 0x00, 0x06, 0xFF, 0xD9, 0xFF, 0xD9];
     let file = upright(Format::Jpeg, corners()).encode().unwrap();
     let mut with_preview = file[..2].to_vec();
@@ -212,7 +213,7 @@ fn the_end_of_a_preview_inside_is_not_the_end_of_the_picture() {
 }
 
 #[test]
-fn other_formats_are_named() {
+fn an_unsupported_format_is_named() {
     let cases: [(&[u8], &str); 4] = [
         (b"GIF89a\x01\0\x01\0", "image/gif"),
         (b"BM\0\0\0\0\0\0\0\0\0\0\0\0", "image/bmp"),
@@ -227,7 +228,7 @@ fn other_formats_are_named() {
 }
 
 #[test]
-fn pixels_have_a_limit() {
+fn a_picture_over_the_limit_of_pixels_is_refused() {
     assert!(checked_pixels(10_000, 5_000).is_ok());
     assert_eq!(
         checked_pixels(10_000, 5_001).unwrap_err().name(),
@@ -251,7 +252,7 @@ fn a_file_that_claims_billions_of_pixels_is_refused_before_it_is_decoded() {
 }
 
 #[test]
-fn proportions_are_kept_and_never_nothing() {
+fn a_resized_picture_keeps_its_proportions() {
     assert_eq!(proportional(1600, 1067, 320), 213);
     assert_eq!(proportional(10_000, 3, 100), 1);
     assert_eq!(proportional(1, u32::MAX, u32::MAX), u32::MAX);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::picture::{Format, MAX_FILE_BYTES, Picture};
 use crate::{compute, open};
 
-/// What the state machine passes.
+/// The event that the state machine passes.
 #[derive(Debug, Deserialize)]
 pub struct Resize {
     image: String,
@@ -22,16 +22,16 @@ pub struct Thumbnail {
     pub height: u32,
     /// The source's format.
     pub format: Format,
-    /// Where to read it, signed.
+    /// The signed address to read it from.
     pub url: String,
     /// The file's size.
     pub bytes: u64,
 }
 
-/// Makes one thumbnail. It reports in words only: the Map counts its items by itself.
+/// Creates one thumbnail. It reports messages only: the Map itself counts its items.
 ///
 /// # Errors
-/// As [`inspect`](super::inspect()), and `Refused` when the file is not taken.
+/// As [`inspect`](super::inspect()), and `Refused` if the file is refused.
 pub async fn resize(event: Resize, job: Job) -> Result<Thumbnail, Failure> {
     let width = event.width;
     if width == 0 {
@@ -46,7 +46,7 @@ pub async fn resize(event: Resize, job: Job) -> Result<Thumbnail, Failure> {
         .await?;
     let (small, bytes) = compute(move || {
         let picture = Picture::decode(&file)?;
-        // Never larger than the picture, whoever calls.
+        // The result is never larger than the picture.
         let small = picture.resized(width.min(picture.size().0));
         let bytes = small.encode()?;
         Ok((small, bytes))

@@ -1,13 +1,14 @@
-//! The contact sheet's layout and pixels: pictures in rows on a light ground. Pure; it loads and stores nothing.
+//! Layout and pixels of the contact sheet: pictures in rows on a light ground. Pure; it loads and
+//! stores nothing.
 
 use image::imageops::{self, FilterType};
 use image::{DynamicImage, Rgba, RgbaImage};
 
 use super::picture::proportional;
 
-/// The sheet's width, in pixels.
+/// Width of the sheet in pixels.
 pub const SHEET_WIDTH: u32 = 1024;
-/// The most thumbnails on one sheet: the largest ones are left out first.
+/// Maximum number of thumbnails on one sheet; the largest ones are left out first.
 pub const MAX_SHEET_THUMBNAILS: usize = 16;
 
 const MARGIN: u32 = 24;
@@ -15,7 +16,7 @@ const LARGEST: u32 = 464;
 const GROUND: Rgba<u8> = Rgba([244, 244, 241, 255]);
 const FRAME: Rgba<u8> = Rgba([208, 208, 202, 255]);
 
-/// Where one picture comes to lie.
+/// The position of one picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
     x: u32,
@@ -24,7 +25,8 @@ struct Place {
     height: u32,
 }
 
-/// Draws the sheet: each picture at its own size, those wider than 464 pixels made smaller, row by row.
+/// Draws the sheet: each picture at its own size, those wider than 464 pixels made smaller, row by
+/// row.
 #[must_use]
 pub(super) fn draw(pictures: &[DynamicImage]) -> RgbaImage {
     let sizes: Vec<_> = pictures
@@ -51,7 +53,8 @@ pub(super) fn draw(pictures: &[DynamicImage]) -> RgbaImage {
     sheet
 }
 
-/// Rows from the top; a row is as high as its highest picture, and pictures stand on its lower edge.
+/// Rows from the top. A row is as high as its highest picture, and pictures are aligned to its
+/// lower edge.
 fn layout(sizes: &[(u32, u32)]) -> (Vec<Place>, u32) {
     let mut places: Vec<Place> = Vec::with_capacity(sizes.len());
     let (mut x, mut top, mut row_height, mut row_start) = (MARGIN, MARGIN, 0, 0);
@@ -102,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn everything_lies_on_the_sheet_and_nothing_on_another(
+        fn no_picture_overlaps_another_or_leaves_the_sheet(
             sizes in prop::collection::vec((1u32..5000, 1u32..5000), 1..=MAX_SHEET_THUMBNAILS)
         ) {
             let (places, height) = layout(&sizes);

@@ -1,4 +1,4 @@
-//! `approval`: yes, no, nonsense, and nobody.
+//! `approval`: yes, no, an invalid answer, and no answer.
 
 use asl::{Event, TaskId};
 use serde_json::{Value, json};
@@ -35,7 +35,7 @@ fn answered(output: Value) -> Event {
 }
 
 #[tokio::test]
-async fn a_yes_is_written_down() {
+async fn a_yes_is_recorded() {
     let (outcome, messages) =
         ask(|| answered(json!({"approved": true, "comment": " fine "}))).await;
     let expected = json!({"subject": "Refund order 1042", "approver": "Dana", "approved": true, "comment": "fine"});
@@ -50,7 +50,7 @@ async fn a_yes_is_written_down() {
 }
 
 #[tokio::test]
-async fn a_no_fails_with_the_approvers_words() {
+async fn a_no_fails_with_the_approvers_comment() {
     let (outcome, _) = ask(|| answered(json!({"approved": false, "comment": "too much"}))).await;
     let (error, cause) = outcome.unwrap_err();
     assert_eq!(error, "Rejected");
@@ -61,7 +61,7 @@ async fn a_no_fails_with_the_approvers_words() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_neither_is_an_error_of_its_own() {
+async fn an_invalid_answer_is_an_error() {
     for nonsense in [
         json!({"approved": "yes"}),
         json!({}),
@@ -74,7 +74,7 @@ async fn an_answer_that_is_neither_is_an_error_of_its_own() {
 }
 
 #[tokio::test]
-async fn nobody_answers_and_the_day_passes() {
+async fn a_question_without_an_answer_times_out() {
     let (outcome, _) = ask(|| Event::Continue).await;
     assert_eq!(outcome.unwrap_err().0, "ApprovalTimedOut");
 }

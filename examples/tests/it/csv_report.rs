@@ -75,7 +75,7 @@ async fn a_table_without_numbers_has_no_chart() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_table_is_named_with_its_line() {
+async fn an_invalid_table_fails_with_its_line() {
     let server = Server::start().await;
     let csv = server.put("table.csv", "a,b\n1,2\n3\n");
     let (error, cause) = run(&server, "csv-report", json!({ "csv": csv }))
@@ -94,7 +94,7 @@ async fn what_is_wrong_with_a_table_is_named_with_its_line() {
 }
 
 #[tokio::test]
-async fn a_chart_that_cannot_be_stored_fails_by_its_name() {
+async fn a_chart_that_cannot_be_stored_fails_by_name() {
     let server = Server::start().await;
     let csv = server.put("table.csv", TABLE);
     let input = server.event(json!({ "input": { "csv": csv } }));
@@ -111,7 +111,7 @@ async fn a_chart_that_cannot_be_stored_fails_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_download_that_stumbles_begins_again() {
+async fn an_interrupted_download_starts_again() {
     let server = Server::start().await;
     let csv = server.put("table.csv", TABLE);
     server.fault(Fault::Status(502));
@@ -122,7 +122,7 @@ async fn a_download_that_stumbles_begins_again() {
 }
 
 #[tokio::test]
-async fn a_chart_that_fails_does_not_cost_the_report() {
+async fn a_failed_chart_does_not_fail_the_report() {
     let server = Server::start().await;
     let csv = server.put("table.csv", TABLE);
     // The report is the first upload, the chart the second and last.

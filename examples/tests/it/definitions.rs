@@ -35,7 +35,7 @@ fn functions(value: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn the_folder_holds_these_job_types_and_each_is_whole() {
+fn each_job_type_has_a_definition_and_a_schema() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../state-machines");
     let mut names: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -83,7 +83,7 @@ fn the_folder_holds_these_job_types_and_each_is_whole() {
 }
 
 #[test]
-fn the_schemas_take_their_own_examples_and_refuse_what_is_wrong() {
+fn each_schema_accepts_its_examples_and_refuses_invalid_inputs() {
     let wrong = [
         ("approval", json!({"subject": " ", "approver": "a"})),
         ("approval", json!({"subject": "s"})),
@@ -122,7 +122,7 @@ fn the_schemas_take_their_own_examples_and_refuse_what_is_wrong() {
 }
 
 #[test]
-fn the_limits_in_the_schemas_are_those_in_the_code() {
+fn the_limits_in_the_schemas_equal_those_in_the_code() {
     use examples::thumbnails::{DEFAULT_WIDTHS, MAX_WIDTH, MAX_WIDTHS};
     let widths = &read("../state-machines/thumbnails.input.schema.json")["properties"]["widths"];
     assert_eq!(widths["maxItems"], MAX_WIDTHS);

@@ -1,4 +1,5 @@
-//! A state machine run to its end within one test: the interpreter says what to call, the functions answer.
+//! Runs a state machine to its end within one test: the interpreter says which function to call,
+//! and the functions answer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl Machine {
         machine
     }
 
-    /// Goes on until the end. `answer` is asked when a task waits for its token, and says what comes back.
+    /// Continues until the end. `answer` returns the answer to a task that waits for its token.
     pub(crate) async fn finish(mut self, answer: impl Fn(&Value) -> Event) -> Outcome {
         loop {
             while let Some(effect) = self.effects.pop_front() {
@@ -105,7 +106,7 @@ impl Machine {
                                 error,
                                 cause,
                             },
-                            // Nobody answers: only time passes.
+                            // No task is answered: only time passes.
                             _ => return,
                         };
                         self.tell(answer);

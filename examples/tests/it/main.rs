@@ -1,5 +1,6 @@
-//! The sample job types from end to end: their definitions run by the interpreter of `crates/asl`, their functions for
-//! real, against a real HTTP server on port 0; and one as a process of its own over the Lambda Runtime API.
+//! The sample job types from end to end: the interpreter of `crates/asl` runs their definitions,
+//! and the real functions run against a real HTTP server on port 0. One runs as a separate process
+//! over the Lambda Runtime API.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 

@@ -1,4 +1,5 @@
-//! The binary as the Lambda host starts it: a process that polls a Runtime API whose address has a path.
+//! The binary as the Lambda host starts it: a process that polls a Runtime API whose address has a
+//! path.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use crate::server::Server;
 
-/// Generous: an unoptimized build on a busy machine.
+/// Long enough for an unoptimized build on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A Runtime API for one function, and the function's process.
@@ -66,7 +67,7 @@ impl Host {
 
     async fn invoke(&mut self, event: Value) -> (String, Value) {
         self.events.send(event).await.unwrap();
-        // Cancel-safe: whichever branch loses, the test is over or the answer is here.
+        // Cancel-safe: if either branch is dropped, the test is over or the answer has arrived.
         let answered = async {
             tokio::select! {
                 answer = self.answers.recv() => answer.unwrap(),
@@ -153,7 +154,7 @@ async fn a_runtime_api_may_be_given_with_its_scheme() {
 }
 
 #[tokio::test]
-async fn without_a_host_it_says_what_is_missing() {
+async fn a_process_without_a_host_names_the_missing_variable() {
     let ended = command("noop1").output().await.unwrap();
     let words = String::from_utf8(ended.stderr).unwrap();
     assert!(
@@ -168,10 +169,10 @@ async fn without_a_host_it_says_what_is_missing() {
     );
 }
 
-/// 96 MiB of CSV go through a process that never holds more than a part of it.
+/// A process that holds only a part of the table reads 96 MiB of CSV.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_large_table_is_read_in_memory_that_does_not_grow_with_it() {
+async fn a_large_table_is_read_in_bounded_memory() {
     let server = Server::start().await;
     let row = format!(
         "{},{},12.5\n",

@@ -1,4 +1,5 @@
-//! The sample inputs that a newcomer sees first: each does what its name says, through its whole job type.
+//! The sample inputs that a newcomer sees first: each behaves as its name says, through its whole
+//! job type.
 
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use crate::machine::{Outcome, run};
 use crate::server::Server;
 
-/// The whole folder is part of every clone.
+/// The size limit of the folder, which is part of every clone.
 const MAX_FOLDER_BYTES: u64 = 1_500_000;
 
 fn folder() -> PathBuf {
@@ -33,7 +34,7 @@ fn size(of: &Value) -> (u64, u64) {
 }
 
 #[test]
-fn the_folder_is_small_and_holds_what_is_tested_here() {
+fn the_folder_is_small_and_every_file_is_tested() {
     let entries: Vec<_> = std::fs::read_dir(folder())
         .unwrap()
         .map(Result::unwrap)
@@ -60,7 +61,7 @@ fn the_folder_is_small_and_holds_what_is_tested_here() {
 }
 
 #[tokio::test]
-async fn the_pictures_become_thumbnails() {
+async fn a_sample_picture_becomes_thumbnails() {
     let cases = [
         ("lake-sunset.jpg", "jpeg", 1, (1500, 1000), (320, 213)),
         ("night-city.png", "png", 1, (900, 600), (320, 213)),
@@ -82,7 +83,7 @@ async fn the_pictures_become_thumbnails() {
 }
 
 #[tokio::test]
-async fn the_corrupt_one_fails_by_its_name() {
+async fn the_corrupt_picture_fails_by_name() {
     let (error, cause) = thumbnails("corrupt.jpg").await.unwrap_err();
     assert_eq!(error, "InvalidImage");
     assert!(cause.contains("cut off"), "{cause}");

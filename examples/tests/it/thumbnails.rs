@@ -59,7 +59,7 @@ async fn check(server: &Server, result: &Value, widths: &[u64], format: Format) 
 }
 
 #[tokio::test]
-async fn every_format_goes_through() {
+async fn every_format_becomes_thumbnails() {
     let server = Server::start().await;
     let cases = [
         (image::ImageFormat::Jpeg, Format::Jpeg),
@@ -95,7 +95,7 @@ async fn the_widths_have_a_default() {
 }
 
 #[tokio::test]
-async fn a_picture_smaller_than_every_width_is_left_alone() {
+async fn a_picture_smaller_than_every_width_gives_no_thumbnail() {
     let server = Server::start().await;
     let image = server.put("picture", file(50, 40, image::ImageFormat::Jpeg));
     let result = run(&server, "thumbnails", json!({"image": image}))
@@ -109,7 +109,7 @@ async fn a_picture_smaller_than_every_width_is_left_alone() {
 }
 
 #[tokio::test]
-async fn bad_pictures_fail_with_their_name_and_are_not_tried_again() {
+async fn an_invalid_picture_fails_by_name_without_a_retry() {
     let server = Server::start().await;
     let whole = file(400, 300, image::ImageFormat::Jpeg);
     let cases = [
@@ -155,10 +155,10 @@ async fn bad_pictures_fail_with_their_name_and_are_not_tried_again() {
 }
 
 #[tokio::test]
-async fn a_service_that_stumbles_is_asked_again() {
+async fn a_temporary_error_of_the_service_is_retried() {
     let server = Server::start().await;
     let image = server.put("picture", file(200, 100, image::ImageFormat::Png));
-    // More than one function's own retries: the definition's Retry takes over.
+    // One more than a function's own retries: the definition's Retry takes over.
     for _ in 0..functions::MAX_ATTEMPTS + 1 {
         server.fault(Fault::Status(503));
     }
@@ -173,7 +173,7 @@ async fn a_service_that_stumbles_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_picture_at_a_foreign_address_is_not_fetched() {
+async fn a_picture_at_a_foreign_address_is_refused() {
     let (server, other) = (Server::start().await, Server::start().await);
     let image = other.put("picture.png", file(8, 8, image::ImageFormat::Png));
     for (name, input) in [

@@ -2,7 +2,7 @@
 
 use crate::fuzzing::Step;
 
-/// A step for each line: two bytes that say what happens and how it is answered, then what is sent.
+/// A step for each line: two bytes for the action and the answer, then the message.
 pub fn steps(data: &[u8]) -> impl Iterator<Item = Step> {
     data.split(|byte| *byte == b'\n').filter_map(|line| {
         let [what, answer, sent @ ..] = line else {

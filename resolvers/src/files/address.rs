@@ -1,6 +1,8 @@
-//! Signed addresses of files: `BASE/files/UPLOAD/NAME?expires=MILLIS&…&signature=…`. Whoever holds one may use it until it expires.
+//! Signed addresses of files: `BASE/files/UPLOAD/NAME?expires=MILLIS&…&signature=…`. A holder of an
+//! address may use it until it expires.
 //!
-//! What is signed is decoded, so that clients which write addresses in a form of their own are served too.
+//! The signature covers the decoded address, so that clients that encode addresses differently are
+//! served too.
 
 use std::collections::BTreeMap;
 
@@ -9,36 +11,36 @@ use object_store::path::Path;
 
 use super::{Files, KEY_NAME_BYTES, NAME_BYTES};
 
-/// What an address allows, after its signature was checked.
+/// The request that an address allows, after its signature was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// Write so many bytes.
+    /// Write the object.
     Put {
         /// The object.
         key: Path,
-        /// Exactly so many bytes.
+        /// Exact number of bytes.
         size: u64,
         /// Its media type.
         content_type: String,
     },
-    /// Read.
+    /// Read the object.
     Get {
         /// The object.
         key: Path,
-        /// What it is called where it is kept.
+        /// The file's name for a download.
         name: String,
         /// Its media type.
         content_type: String,
     },
 }
 
-/// Why an address is refused.
+/// The reason why an address is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// Not signed by this server, or changed.
+    /// This server has not signed it, or it was changed.
     #[error("the address is not valid: it is not one of this server's, or it was changed")]
     Invalid,
-    /// Its time is over.
+    /// It has expired.
     #[error("the address has expired: ask for a new one")]
     Expired,
 }
@@ -57,10 +59,11 @@ impl Files {
         format!("{}/files/{id}?{query}&signature={signature}", self.base)
     }
 
-    /// What a request may do: `method` is `PUT` or `GET`, `id` the path after `/files/`, `query` the query, both as sent.
+    /// The request that an address allows: `method` is `PUT` or `GET`, `id` the path after
+    /// `/files/`, `query` the query, both as sent.
     ///
-    /// What is signed is what an address means, not how it is written: a client may encode it otherwise, put its parameters into another
-    /// order, or add some of its own.
+    /// The signature covers the meaning of an address, not its spelling: a client may encode it
+    /// differently, reorder its parameters, or add further ones.
     ///
     /// # Errors
     /// [`AddressError`].
@@ -92,23 +95,24 @@ impl Files {
         })
     }
 
-    /// The decoded key and the address, when it is signed, whether or not it has expired.
+    /// The decoded key and the address, if the signature is valid, even if the address has expired.
     pub(super) fn signed(&self, method: &str, id: &str, query: &str) -> Option<(String, Address)> {
         let id = decode(id, false)?;
-        // A `+` stands for a space in a form and for itself elsewhere; whichever of them was signed is meant.
+        // A `+` means a space in a form and a plus sign elsewhere. The reading that was signed is
+        // used.
         let readings = [true, false].map(|plus| self.read(method, &id, query, plus));
         let address = readings.into_iter().flatten().next()?;
         Some((id, address))
     }
 
-    /// The address, when it is signed.
+    /// The address, if the signature is valid.
     fn read(&self, method: &str, id: &str, query: &str, plus_is_space: bool) -> Option<Address> {
         let mut found: BTreeMap<String, String> = BTreeMap::new();
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let name = decode(name, plus_is_space)?;
             let known = ["expires", "size", "type", "name", "signature"].contains(&name.as_str());
-            // Twice the same parameter would be read by others as the other one.
+            // If a parameter occurs twice, other readers could use the other one.
             if known && found.insert(name, decode(value, plus_is_space)?).is_some() {
                 return None;
             }
@@ -138,11 +142,12 @@ pub(super) struct Address {
     pub(super) expires_at: i64,
     size: Option<u64>,
     content_type: String,
-    /// Not signed: it is only what a download is called, and a client may bring it into another normal form.
+    /// Not signed: it is only the name of a download, and a client may convert it to another normal
+    /// form.
     name: Option<String>,
 }
 
-/// Path and query of an address, in the one form in which they are signed. `id` is not encoded.
+/// Path and query of an address in the normal form that is signed. `id` is not encoded.
 fn signed(id: &str, expires_at: i64, size: Option<u64>, content_type: &str) -> (String, String) {
     let id: Vec<String> = id.split('/').map(encode).collect();
     let size = size.map_or_else(String::new, |size| format!("&size={size}"));
@@ -155,14 +160,15 @@ pub(super) fn last(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
 }
 
-/// Whether a file can have this name.
+/// Whether a text is a valid name of a file.
 pub(super) fn is_name(name: &str) -> bool {
     let bad = |c: char| c == '/' || c == '\\' || c.is_control();
     !matches!(name, "" | "." | "..") && name.len() <= NAME_BYTES && !name.contains(bad)
 }
 
-/// What a file is called in its key: letters, digits and `.`, `_`, `-` of its name, and at most [`KEY_NAME_BYTES`] of them, for a key must
-/// be the same in every encoding and normal form, and fit into a directory of every file system.
+/// The file's name within its key: letters, digits and `.`, `_`, `-` of its name, at most
+/// [`KEY_NAME_BYTES`]. A key must be the same in every encoding and normal form, and be valid in
+/// every file system.
 pub(super) fn key_name(name: &str) -> String {
     let plain: String = name
         .chars()
@@ -177,7 +183,7 @@ pub(super) fn key_name(name: &str) -> String {
     if plain.len() <= KEY_NAME_BYTES {
         return plain;
     }
-    // What kind of file it is still shows.
+    // Keeps the extension.
     let kind = plain.rfind('.').map_or("", |at| &plain[at..]);
     let kind = if kind.len() <= KEY_NAME_BYTES / 4 {
         kind

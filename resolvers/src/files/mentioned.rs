@@ -1,8 +1,9 @@
-//! The files that a job refers to: those whose GET addresses are in its input or its result. Only addresses that were signed here count, so
-//! nobody makes a job refer to a file that he was never given.
+//! The files of a job: those whose GET addresses are in its input or its result. Only addresses
+//! that this server signed count, so a job cannot refer to a file whose address its submitter never
+//! received.
 //!
-//! A file is deleted with its job once its address has expired. Until then another job may have been given the same address; and such a
-//! file goes by its age.
+//! A file is deleted with its job if its address has expired. Before that, another job may have
+//! received the same address. Such a file is deleted by its age.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,13 +14,14 @@ use object_store::path::Path;
 
 use super::Files;
 
-/// Maximum number of addresses that are looked at in one text; files beyond it go by their age.
+/// Maximum number of addresses that are read in one text. Files beyond it are deleted by their age.
 pub const ADDRESSES: usize = 1_000;
-/// What stands before the key in every address.
+/// The text before the key in every address.
 const PLACE: &str = "/files/";
 
 impl Files {
-    /// The files whose GET addresses are in a text of JSON, and when the last address of each expires.
+    /// The files whose GET addresses are in a JSON text, with the expiry of each file's last
+    /// address.
     fn mentioned(&self, text: &str) -> BTreeMap<Path, Time> {
         let mut found = BTreeMap::new();
         let text = unescaped(text);
@@ -43,11 +45,11 @@ impl Files {
         found
     }
 
-    /// Deletes the files that a job referred to by these texts, as far as their addresses have expired. Returns how many files that
-    /// concerned, those that were not there any more included: not every store says which.
+    /// Deletes the files of a job with these texts whose addresses have expired. Returns their
+    /// number, including files that no longer existed: not every store reports which ones did.
     ///
     /// # Errors
-    /// The store's own; what was deleted by then is gone.
+    /// The store's error. Files that were deleted before it stay deleted.
     pub async fn delete_mentioned(&self, texts: &[&str], now: Time) -> object_store::Result<usize> {
         let mut count = 0;
         for (key, until) in texts.iter().flat_map(|text| self.mentioned(text)) {
@@ -63,7 +65,7 @@ impl Files {
     }
 }
 
-/// The text with `/` and `&` for the ways in which JSON libraries escape them within an address.
+/// The text with `/` and `&` in place of the escapes that JSON libraries write in an address.
 fn unescaped(text: &str) -> Cow<'_, str> {
     if !text.contains("\\/") && !text.contains("\\u0026") {
         return text.into();
@@ -96,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_found_by_an_address_of_ours_however_json_writes_it() {
+    fn a_file_is_found_by_its_address_in_any_spelling_of_json() {
         let files = files();
         let upload = files
             .upload("a b.png", Some("image/png"), 5, 9, now())
@@ -119,7 +121,7 @@ mod tests {
             "null".to_owned(),
             "\"/files/\"".to_owned(),
             format!("\"/files/{}\"", upload.id),
-            // Who may write has not been given the file.
+            // A PUT address does not give the file to its holder.
             format!("\"{}\"", upload.put_url),
             format!("\"{}\"", url.replace("signature=", "signature=x")),
             format!("\"{}\"", url.replace("/files/0", "/files/1")),
@@ -129,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bounded_number_of_addresses_is_looked_at() {
+    fn at_most_the_limit_of_addresses_is_read() {
         let files = files();
         let upload = files.upload("a", None, 5, 9, now()).unwrap();
         let text = |before: usize| format!("{}{}", "/files/ ".repeat(before), upload.get_url);
@@ -161,7 +163,7 @@ mod tests {
             assert_eq!(files.delete_mentioned(&texts, over).await.unwrap(), 2);
             assert!(files.objects().head(&gone.0).await.is_err());
             assert!(files.objects().head(&kept.0).await.is_ok());
-            // Once more: nothing is there, and nothing is wrong.
+            // A repeat finds no file, which is not an error.
             assert_eq!(files.delete_mentioned(&texts, over).await.unwrap(), 2);
         }
     }

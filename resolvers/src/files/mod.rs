@@ -1,4 +1,5 @@
-//! Files of jobs: places that a client may PUT to or GET from, and the objects behind them. The HTTP itself is the edge's.
+//! Files of jobs: signed addresses for PUT and GET, and the objects behind them. HTTP itself is
+//! handled by the edge.
 //!
 //! | module | what |
 //! |---|---|
@@ -23,19 +24,19 @@ use self::address::{encode, is_name, key_name};
 pub use self::mentioned::ADDRESSES;
 use crate::token::Signer;
 
-/// Bytes of one upload, at most: 1 GiB.
+/// Maximum size of one upload in bytes: 1 GiB.
 pub const UPLOAD_BYTES: u64 = 1024 * 1024 * 1024;
-/// Bytes of an upload that are written at a time where the store does not ask for more.
+/// Number of bytes of an upload that are written at a time, unless the store requires more.
 pub const PART_BYTES: usize = 256 * 1024;
-/// Bytes of one part of an upload to S3, but for the last; it takes no smaller ones.
+/// Minimum size of a part of an upload to S3 in bytes, except for the last part.
 pub const S3_PART_BYTES: usize = 5 * 1024 * 1024;
-/// Bytes of a file's name.
+/// Maximum size of a file's name in bytes.
 pub const NAME_BYTES: usize = 255;
-/// Bytes of a file's name within its key.
+/// Maximum size of a file's name within its key in bytes.
 pub const KEY_NAME_BYTES: usize = 100;
-/// How long a PUT address is good, in milliseconds: one hour.
+/// Lifetime of a PUT address in milliseconds: one hour.
 pub const PUT_LIFE_MILLIS: i64 = 60 * 60 * 1000;
-/// How long a GET address is good, in milliseconds: seven days (the longest that S3 signs for).
+/// Lifetime of a GET address in milliseconds: seven days (the maximum of S3).
 pub const GET_LIFE_MILLIS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// The files, over any object store.
@@ -55,33 +56,33 @@ impl fmt::Debug for Files {
     }
 }
 
-/// A place for one file.
+/// The addresses for one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
-    /// The object's key: a number, `/`, and what is plain of the file's name.
+    /// The object's key: a number, `/`, and the plain characters of the file's name.
     pub id: String,
     /// The file's name.
     pub name: String,
-    /// Where to PUT the bytes.
+    /// The address to PUT the bytes to.
     pub put_url: String,
-    /// Where to GET them.
+    /// The address to GET them from.
     pub get_url: String,
     /// When the PUT address expires.
     pub expires_at: Time,
 }
 
-/// What an upload is asked for with.
+/// Errors of a request for an upload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UploadError {
-    /// The name cannot be a file's.
+    /// The name is not valid for a file.
     #[error(
         "`{0}` cannot be a file name: it must not be empty, `.` or `..`, and must hold no `/`, `\\` or control character"
     )]
     Name(String),
-    /// The media type cannot be one.
+    /// The media type is not valid.
     #[error("`{0}` is not a media type such as image/png")]
     ContentType(String),
-    /// The size is not from 0 to the limit.
+    /// The size is negative or over the limit.
     #[error("size is {0} bytes, and it must be from 0 to {UPLOAD_BYTES}")]
     Size(i64),
     /// The name is too long.
@@ -100,27 +101,28 @@ impl Files {
         }
     }
 
-    /// The same, where parts of an upload must have this many bytes, but for the last: 5 MiB in S3.
+    /// The same for a store whose parts of an upload have a minimum size, except for the last part:
+    /// 5 MiB in S3.
     #[must_use]
     pub fn with_parts_of(mut self, bytes: usize) -> Files {
         self.part_bytes = bytes;
         self
     }
 
-    /// Bytes of an upload that are held before they are written as one part.
+    /// Number of bytes of an upload that are written as one part.
     pub fn part_bytes(&self) -> usize {
         self.part_bytes
     }
 
-    /// The store behind.
+    /// The object store.
     pub fn objects(&self) -> &Arc<dyn ObjectStore> {
         &self.objects
     }
 
-    /// Deletes the files that were last written before this time, and returns how many they were.
+    /// Deletes the files that were last written before this time, and returns their number.
     ///
     /// # Errors
-    /// The store's own; what was deleted by then is gone.
+    /// The store's error. Files that were deleted before it stay deleted.
     pub async fn delete_older(&self, before: Time) -> object_store::Result<usize> {
         let mut all = self.objects.list(None);
         let mut count = 0;
@@ -131,7 +133,7 @@ impl Files {
             }
             match self.objects.delete(&found.location).await {
                 Ok(()) => count += 1,
-                // Another sweep was faster.
+                // Another sweep has already deleted it.
                 Err(object_store::Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -139,7 +141,7 @@ impl Files {
         Ok(count)
     }
 
-    /// A place for one file; `unique` makes its key.
+    /// Creates the addresses for one file; `unique` becomes a part of its key.
     ///
     /// # Errors
     /// [`UploadError`].

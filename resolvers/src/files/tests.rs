@@ -53,7 +53,7 @@ fn an_address_allows_its_method_until_it_expires() {
     ));
 }
 
-/// As clients write an address: encoding, order, additions.
+/// The spellings of an address that clients use: encoding, order, additions.
 fn written_otherwise(query: &str) -> Vec<String> {
     let (mut lower, mut rest) = (String::new(), query.chars());
     while let Some(c) = rest.next() {
@@ -89,7 +89,7 @@ fn written_otherwise(query: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_address_means_the_same_however_it_is_written() {
+fn an_address_is_valid_in_every_spelling() {
     let (files, now) = (files(), Time::from_millis(0));
     for name in [
         "plain.txt",
@@ -142,7 +142,7 @@ fn an_address_means_the_same_however_it_is_written() {
 }
 
 #[test]
-fn a_parameter_that_stands_twice_is_refused() {
+fn a_repeated_parameter_is_refused() {
     let (files, now) = (files(), Time::from_millis(0));
     let upload = files.upload("a", None, 5, 9, now).unwrap();
     let (id, query) = split(&upload.put_url);
@@ -170,7 +170,7 @@ async fn old_files_are_deleted() {
 }
 
 #[test]
-fn addresses_of_earlier_versions_are_still_valid() {
+fn an_address_of_an_earlier_version_is_valid() {
     let (files, now) = (files(), Time::from_millis(0));
     let (id, query) = (
         format!("{:032x}/s%C3%B6t%20bild.png", 9),
@@ -186,7 +186,7 @@ fn addresses_of_earlier_versions_are_still_valid() {
 }
 
 #[test]
-fn names_sizes_and_types_that_cannot_be() {
+fn an_invalid_name_size_or_type_is_refused() {
     let (files, now) = (files(), Time::from_millis(0));
     let try_it = |name: &str, kind: &str, size: i64| files.upload(name, Some(kind), size, 1, now);
     for name in ["", ".", "..", "a/b", "a\\b", "a\nb"] {

@@ -1,5 +1,5 @@
-//! What the workflow tells, put into the rows; and the sweep that brings jobs and executions together when something was cut off between
-//! them: a submit whose start was lost, an execution that ended while nobody listened.
+//! Applies the workflow's events to jobs, and sweeps: the sweep reconciles jobs with their
+//! executions after an interruption, such as a lost start or an end without a listener.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -20,44 +20,46 @@ use crate::store::{ListQuery, Sort, StoreError};
 use crate::token::{first_attempt, hide};
 use crate::workflow::{End, ExecutionEvent, ExecutionStatus, Listener};
 
-/// Events of one job are applied in order, those of different jobs side by side: so many at a time.
+/// Number of lanes. Events of one job are applied in order in one lane; lanes run concurrently.
 const LANES: usize = 64;
-/// Events that wait in one lane. One more is not kept: the job is reconciled instead.
+/// Maximum number of events that wait in one lane. Further ones are dropped, and the job is
+/// reconciled instead.
 const LANE_EVENTS: usize = 1_024;
-/// Waits between attempts to write an event that the store does not take.
+/// Delays before the tries to write an event that the store refused.
 const WAITS: [Duration; 4] = [
     Duration::from_millis(50),
     Duration::from_millis(200),
     Duration::from_secs(1),
     Duration::from_secs(3),
 ];
-/// A queued job is started by the sweep when nobody else did so for this long, in milliseconds.
+/// Time in milliseconds after which the sweep starts a job that is still queued.
 pub const START_AFTER_MILLIS: i64 = 2_000;
-/// An open job is compared with its execution when it has not changed for this long, in milliseconds.
+/// Time in milliseconds without a change after which an open job is compared with its execution.
 pub const RECONCILE_AFTER_MILLIS: i64 = 60_000;
-/// How often the sweep looks for jobs that were not started.
+/// Interval at which the sweep looks for jobs that were not started.
 const SWEEP: Duration = Duration::from_secs(2);
-/// How often it looks at the other open jobs: a job may wait for days, and each look asks the workflow.
+/// Interval at which the sweep looks at other open jobs. A job may wait for days, and each look
+/// sends a request to the workflow.
 const SWEEP_OPEN: Duration = Duration::from_secs(60);
 
-/// Which jobs a sweep looks at.
+/// The jobs that a sweep looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sweep {
-    /// Those that were not started for [`START_AFTER_MILLIS`].
+    /// Jobs that were not started for [`START_AFTER_MILLIS`].
     Queued,
-    /// Also the open ones that have not changed for [`RECONCILE_AFTER_MILLIS`].
+    /// Also open jobs that have not changed for [`RECONCILE_AFTER_MILLIS`].
     Still,
-    /// All open ones: after a start of the server.
+    /// All open jobs: after a start of the server.
     Open,
 }
 
-/// Takes the events of executions and applies them to their jobs.
+/// Receives the events of executions and applies them to their jobs.
 #[derive(Debug)]
 pub struct ExecutionEvents {
     lanes: Vec<mpsc::Sender<ExecutionEvent>>,
     inlets: Mutex<Vec<mpsc::Receiver<ExecutionEvent>>>,
     hasher: RandomState,
-    /// Executions of which an event could not be kept.
+    /// Executions with an event that was dropped.
     missed: Arc<Mutex<HashSet<String>>>,
 }
 
@@ -85,7 +87,7 @@ impl Listener for ExecutionEvents {
 }
 
 impl ExecutionEvents {
-    /// Applies events and sweeps until `stop`. Runs in tasks of `tracker`; to be called once.
+    /// Applies events and sweeps until `stop`. Runs in tasks of `tracker`. Call it once.
     pub fn run(&self, resolvers: &Resolvers, tracker: &TaskTracker, stop: &CancellationToken) {
         for inlet in std::mem::take(&mut *self.inlets.lock()) {
             let (resolvers, missed) = (resolvers.clone(), Arc::clone(&self.missed));
@@ -107,7 +109,8 @@ async fn drain(
 ) {
     let mut waiting = Vec::new();
     while inlet.recv_many(&mut waiting, LANE_EVENTS).await > 0 {
-        // What came in meanwhile for one job is one change: watchers would conflate it anyway.
+        // Events of one job that arrived meanwhile become one change: watchers would conflate them
+        // anyway.
         let mut changes: Vec<(JobId, Change, Time)> = Vec::new();
         let mut places = HashMap::new();
         for event in waiting.drain(..) {
@@ -147,7 +150,7 @@ fn merge(
     *at = event.at;
 }
 
-/// What events of one execution, one after another, mean for its job.
+/// The change of a job that follows from events of one execution, in order.
 pub(crate) fn change_of_all(
     events: impl IntoIterator<Item = ExecutionEvent>,
     retention_millis: Option<i64>,
@@ -179,8 +182,8 @@ pub(crate) fn change_of_all(
     }
 }
 
-/// Leaves of each step only what it did since it was entered last: entries before that belong to tries, or attempts, that the job has
-/// counted.
+/// Keeps of each step only the updates since it was entered last. Earlier entries belong to tries,
+/// or attempts, that the job has already counted.
 fn keep_last_entries(so_far: &mut ExecutionEvent) {
     let mut entered = HashSet::new();
     let mut kept: Vec<(String, StepUpdate)> = std::mem::take(&mut so_far.steps)
@@ -198,18 +201,19 @@ fn keep_last_entries(so_far: &mut ExecutionEvent) {
     so_far.steps = kept;
 }
 
-/// What is to be done with events while they are written.
+/// How events are written.
 #[derive(Debug)]
 pub(crate) enum Recorded {
-    /// The execution is of no job.
+    /// The execution does not belong to a job.
     NoJob,
-    /// Worth no version of its own: many items are done in a moment, and are told together.
+    /// The events do not justify a version alone: many items are done within a moment, and are
+    /// written together.
     Later,
-    /// What becomes of the job, and when.
+    /// The job, its change, and the time.
     Change(JobId, Box<Change>, Time),
 }
 
-/// Lets `change` come after `before`, as one change.
+/// Appends `change` to `before`, as one change.
 fn follow(before: &mut Change, change: Change) {
     before.updates.extend(change.updates);
     before.source = change.source;
@@ -247,7 +251,8 @@ fn change_of(event: &ExecutionEvent, retention_millis: Option<i64>) -> Change {
     }
 }
 
-/// The attempt of the job that an event belongs to: an execution is started for one, and each redrive is another.
+/// The attempt of the job that an event belongs to. An execution is started for one attempt, and
+/// each redrive is another.
 fn attempt_of(event: &ExecutionEvent) -> u32 {
     let first = first_attempt(&event.execution).map_or(0, |(_, attempt)| attempt);
     first.saturating_add(event.redrives)
@@ -280,8 +285,8 @@ fn ending_of(end: &End) -> (Option<Update>, Option<Arc<str>>) {
     }
 }
 
-/// The cause of a failed Lambda function is a JSON object (`{"errorType", "errorMessage", …}`); people want its message. The whole stands
-/// in the execution's history.
+/// The message of a failed Lambda function, whose cause is a JSON object (`{"errorType",
+/// "errorMessage", …}`). The execution's history has the whole cause.
 fn readable(cause: &str) -> std::borrow::Cow<'_, str> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -324,10 +329,11 @@ async fn sweep(resolvers: Resolvers, missed: Arc<Mutex<HashSet<String>>>) {
 }
 
 impl Resolvers {
-    /// Looks at jobs once: starts what was not started, and compares others with their executions.
+    /// Looks at jobs once: starts those that were not started, and compares others with their
+    /// executions.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; what was done is done.
+    /// [`Error::Unavailable`]. The changes made before it are kept.
     pub async fn sweep_once(&self, sweep: Sweep) -> Result<(), Error> {
         let statuses = match sweep {
             Sweep::Queued => vec![Status::Queued],
@@ -373,10 +379,11 @@ impl Resolvers {
         Ok(())
     }
 
-    /// Brings a job up to what its execution knows; an execution that does not exist is started, or was lost.
+    /// Brings a job up to date with its execution. If the execution does not exist, it is started,
+    /// or it was lost.
     pub(super) async fn reconcile(&self, job: &Job) -> Result<Arc<Job>, Error> {
         let change = match self.parts.workflow.describe(&job.execution).await? {
-            // It has done nothing since the retry: what should let it go on was cut off.
+            // The execution has no event since the retry: the redrive was interrupted.
             Some(execution)
                 if job.status == Status::Queued
                     && execution.status != ExecutionStatus::Running
@@ -418,7 +425,7 @@ impl Resolvers {
                 Err(StoreError::Unavailable { reason, .. }) => {
                     tracing::warn!(job_id = %id, reason, "the store did not take an execution's event; trying again");
                 }
-                // A job that expired or was never there has nobody to tell.
+                // The job has expired or never existed.
                 Ok(_) | Err(StoreError::NotFound(_)) => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -433,7 +440,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_functions_cause_is_shown_as_its_message() {
+    fn a_function_error_shows_its_message() {
         for (cause, shown) in [
             ("plain", "plain"),
             (r#"{"errorType":"E","errorMessage":"cut off"}"#, "cut off"),
@@ -445,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn only_items_wait_for_what_comes_next() {
+    fn only_updates_of_items_are_delayed() {
         let event = |execution: &str, position, update: StepUpdate| ExecutionEvent {
             execution: execution.to_owned(),
             position,

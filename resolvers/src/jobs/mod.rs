@@ -1,16 +1,18 @@
-//! The use cases: one function per GraphQL field, named as it. Arguments and results are plain values.
+//! The use cases: one function per GraphQL field, with its name. Arguments and results are plain
+//! values.
 //!
 //! | file | fields |
 //! |---|---|
 //! | `submit` | `submitJob`, `submitJobs` |
-//! | `steer` | `cancelJob`, `retryJob`, `resumeJob` |
+//! | `control` | `cancelJob`, `retryJob`, `resumeJob` |
 //! | `report` | `reportProgress`, `createUpload`, `createWatchToken` |
 //! | `read` | `getJob`, `listJobs`, `listJobTypes`, `Job.input`, `Job.result`, a job's history |
 //! | `stats` | `jobStats` |
-//! | `purge` | no field: jobs that have expired go, with their files |
-//! | `quota` | what `createUpload` gives one caller |
-//! | `execution` | no field: what the workflow tells, and bringing jobs and executions together again |
+//! | `purge` | no field: deletes expired jobs with their files |
+//! | `quota` | the limits of `createUpload` for one caller |
+//! | `execution` | no field: applies the workflow's events, and reconciles jobs with their executions |
 
+mod control;
 mod execution;
 mod purge;
 mod quota;
@@ -18,7 +20,6 @@ mod read;
 mod report;
 mod schema;
 mod stats;
-mod steer;
 mod submit;
 
 use std::sync::Arc;
@@ -42,14 +43,14 @@ use crate::store::JobStore;
 use crate::token::Signer;
 use crate::workflow::Workflow;
 
-/// What the use cases need to know besides their ports.
+/// The settings of the use cases.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where functions send their reports: `http://127.0.0.1:8080/graphql`.
+    /// The address for the reports of functions: `http://127.0.0.1:8080/graphql`.
     pub report_url: String,
-    /// How long a finished job is kept, in milliseconds; `None`: for ever.
+    /// Time for which a finished job is kept, in milliseconds; `None`: for ever.
     pub retention_millis: Option<i64>,
-    /// How long a job's functions may report, in milliseconds from its submission or retry.
+    /// Time for which a job's functions may report, in milliseconds from its submission or retry.
     pub report_life_millis: i64,
 }
 
@@ -67,9 +68,9 @@ struct Parts {
     signer: Signer,
     settings: Settings,
     schemas: schema::Schemas,
-    /// The starts that go on after their submit was acknowledged.
+    /// The starts that continue after their submit was acknowledged.
     starts: TaskTracker,
-    /// What callers may still upload.
+    /// The quotas of uploads.
     quota: quota::Quota,
 }
 
@@ -116,7 +117,8 @@ impl Resolvers {
         &self.parts.signer
     }
 
-    /// Waits until every acknowledged submit has been handed to the workflow. What is cut off is started by the next sweep.
+    /// Waits until every acknowledged submit was passed to the workflow. The next sweep completes
+    /// interrupted ones.
     pub async fn settle(&self) {
         self.parts.starts.close();
         self.parts.starts.wait().await;

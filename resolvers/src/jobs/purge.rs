@@ -1,4 +1,4 @@
-//! What has expired goes: jobs, and with each job the files that its input and its result refer to.
+//! Deletes expired jobs, and with each job the files of its input and its result.
 
 use futures_util::{StreamExt, stream};
 use job::{JobId, Time, limits};
@@ -9,15 +9,15 @@ use crate::store::{JobStore, StoreError};
 
 /// Maximum number of jobs that one call deletes.
 pub const PURGE_JOBS: usize = limits::BATCH;
-/// Jobs whose files are looked for at the same time.
+/// Maximum number of jobs whose files are deleted concurrently.
 const AT_ONCE: usize = 8;
 
-/// What a purge deleted.
+/// The numbers of a purge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// Jobs; fewer than [`PURGE_JOBS`] when no more have expired.
+    /// Number of deleted jobs. Fewer than [`PURGE_JOBS`] if no more have expired.
     pub jobs: usize,
-    /// Files that went with them; see [`Files::delete_mentioned`].
+    /// Number of files deleted with them; see [`Files::delete_mentioned`].
     pub files: usize,
 }
 
@@ -31,8 +31,9 @@ impl Resolvers {
     }
 }
 
-/// Deletes at most [`PURGE_JOBS`] jobs that expired before `now`, and the files that they refer to whose addresses have expired too. The
-/// files go first: what is cut off in between is done again. A file that cannot be deleted keeps no job; it goes by its age.
+/// Deletes at most [`PURGE_JOBS`] jobs that expired before `now`, and those of their files whose
+/// addresses have expired too. Files are deleted first, so that an interrupted purge is repeated. A
+/// file that cannot be deleted does not keep its job; it is deleted by its age.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`].

@@ -1,5 +1,6 @@
-//! How many addresses for uploads one caller gets, and for how many bytes: as much as may be outstanding at once is given back over the
-//! life of an address. What was really uploaded is not counted here.
+//! Limits the upload addresses of one caller, by number and by bytes. The quota is what may be
+//! outstanding at once, and it is refilled over the lifetime of an address. Bytes that were really
+//! uploaded are not counted here.
 
 use std::collections::HashMap;
 
@@ -9,14 +10,15 @@ use parking_lot::Mutex;
 
 use crate::files::PUT_LIFE_MILLIS;
 
-/// Maximum number of addresses for uploads that one caller is given within their life.
+/// Maximum number of upload addresses that one caller receives within their lifetime.
 pub const UPLOADS: usize = 10_000;
-/// Maximum number of bytes that these addresses are for: 32 GiB.
+/// Maximum number of bytes for which these addresses are issued: 32 GiB.
 pub const UPLOAD_BYTES: usize = 32 * 1024 * 1024 * 1024;
-/// Callers that are remembered; one that asked for nothing within the life of an address needs no place.
+/// Maximum number of callers that are remembered. A caller without a request within the lifetime of
+/// an address is forgotten.
 pub const CALLERS: usize = 10_000;
 
-/// The addresses that all callers were given lately.
+/// The addresses that all callers received recently.
 #[derive(Debug, Default)]
 pub(super) struct Quota {
     callers: Mutex<HashMap<String, Given>>,
@@ -30,7 +32,7 @@ struct Given {
 }
 
 impl Given {
-    /// What of it still counts.
+    /// The part that still counts at `now`.
     fn at(self, now: Time) -> Given {
         #[expect(
             clippy::cast_precision_loss,
@@ -95,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_up_to_their_number() {
+    fn addresses_over_the_limit_are_refused() {
         let (quota, now) = (Quota::default(), Time::from_millis(0));
         for _ in 0..UPLOADS {
             quota.take("ann", 0, now).unwrap();
@@ -106,14 +108,14 @@ mod tests {
             (UPLOADS + 1, UPLOADS, "addresses")
         );
         quota.take("bob", 0, now).unwrap();
-        // One of them every 360 ms comes back.
+        // One address is refilled every 360 ms.
         let each = PUT_LIFE_MILLIS / i64::try_from(UPLOADS).unwrap();
         quota.take("ann", 0, now.plus_millis(each + 1)).unwrap();
         assert!(quota.take("ann", 0, now.plus_millis(each + 1)).is_err());
     }
 
     #[test]
-    fn bytes_up_to_their_number() {
+    fn bytes_over_the_limit_are_refused() {
         let (quota, now) = (Quota::default(), Time::from_millis(0));
         let (one, all) = (1_u64 << 30, u64::try_from(UPLOAD_BYTES).unwrap());
         for _ in 0..all / one {
@@ -127,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_up_to_their_number() {
+    fn callers_over_the_limit_are_forgotten() {
         let (quota, now) = (Quota::default(), Time::from_millis(0));
         for caller in 0..CALLERS + 5 {
             quota.take(&caller.to_string(), 1, now).unwrap();

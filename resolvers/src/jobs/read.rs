@@ -19,30 +19,31 @@ use crate::workflow::{HistoryPage, JobType, WorkflowError};
 /// The arguments of `listJobs`.
 #[derive(Clone, Debug, Default)]
 pub struct ListJobs {
-    /// Which jobs.
+    /// The jobs to list.
     pub filter: Filter,
-    /// In which order.
+    /// The order.
     pub sort: Sort,
-    /// At most so many, `1..=`[`limits::LIST_PAGE`].
+    /// Maximum number of jobs, `1..=`[`limits::LIST_PAGE`].
     pub limit: i64,
-    /// Where the last page ended, as it said.
+    /// The end of the last page, as that page returned it.
     pub next_token: Option<String>,
 }
 
 /// A page of jobs.
 #[derive(Clone, Debug, Default)]
 pub struct JobPage {
-    /// The jobs; a page may be short, even empty, although more follow.
+    /// The jobs. A page may be short, even empty, although more jobs follow.
     pub items: Vec<Arc<Job>>,
-    /// What to ask the next page with.
+    /// The token for the next page.
     pub next_token: Option<String>,
 }
 
-/// The most pages that one `listJobs` reads from the store to fill its own: it bounds the time, and saves the caller empty pages.
+/// Maximum number of pages that one `listJobs` reads from the store to fill its own page. More than
+/// one saves the caller empty pages; the limit bounds the time.
 const PAGES_READ: usize = 2;
 
 impl Resolvers {
-    /// The job, or `None` where there is none that this caller may see.
+    /// The job, or `None` if there is no such job that this caller may see.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -63,7 +64,8 @@ impl Resolvers {
         Ok(self.parts.store.input(id).await?)
     }
 
-    /// The result of a job that the caller may see, as JSON text without tokens; `None` until it has succeeded.
+    /// The result of a job that the caller may see, as JSON text without tokens; `None` until it
+    /// has succeeded.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -122,7 +124,8 @@ impl Resolvers {
         Ok(types)
     }
 
-    /// One page of the history of the execution of a job that the caller may see, as Step Functions shows it, without tokens.
+    /// One page of the history of the execution of a job that the caller may see, as Step Functions
+    /// shows it, without tokens.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -161,7 +164,7 @@ fn hide_in(value: &mut Value) {
     }
 }
 
-/// Opaque to clients; the letter is the version of the format.
+/// Opaque to clients. The letter is the version of the format.
 fn write_token(after: JobId) -> String {
     URL_SAFE_NO_PAD.encode(format!("a{after}"))
 }
@@ -183,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_read_back_and_garbage_is_refused() {
+    fn a_token_is_read_back_and_other_texts_are_refused() {
         let id = JobId::new(job::Time::from_millis(5), 6);
         assert_eq!(read_token(&write_token(id)).unwrap(), id);
         for garbage in ["", "x", "YQ", "!!!"] {

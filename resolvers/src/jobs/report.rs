@@ -1,4 +1,4 @@
-//! What functions and watchers need: `reportProgress`, `createUpload`, `createWatchToken`.
+//! The use cases for functions and watchers: `reportProgress`, `createUpload`, `createWatchToken`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,11 @@ use crate::caller::{Caller, Rights};
 use crate::files::{Upload, UploadError};
 use crate::token::first_attempt;
 
-/// How long a watch token may live, in seconds: from one to 24 hours.
+/// Lifetime of a watch token in seconds: from one second to 24 hours.
 pub const WATCH_TOKEN_SECONDS: std::ops::RangeInclusive<i64> = 1..=86_400;
 
-/// Waits of a report of the next attempt for the retry that began it, before the report is refused.
+/// Delays before a report of the next attempt is refused, in which the retry that began it may
+/// arrive.
 const RETRY_WAITS: [Duration; 5] = [
     Duration::from_millis(5),
     Duration::from_millis(20),
@@ -29,7 +30,7 @@ const RETRY_WAITS: [Duration; 5] = [
 pub struct ReportProgress {
     /// The job.
     pub id: JobId,
-    /// What is reported.
+    /// The report.
     pub report: Report,
 }
 
@@ -38,16 +39,16 @@ pub struct ReportProgress {
 pub struct WatchToken {
     /// The token.
     pub token: String,
-    /// Until when it is good.
+    /// When the token expires.
     pub expires_at: Time,
 }
 
 impl Resolvers {
-    /// Takes the report of a function. To report the same twice changes nothing.
+    /// Applies the report of a function. A repeated report changes nothing.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::Refused`] when the job is finished or in another attempt,
-    /// [`Error::Unavailable`].
+    /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::Refused`] if the job is finished or
+    /// in another attempt, [`Error::Unavailable`].
     pub async fn report_progress(
         &self,
         caller: &Caller,
@@ -56,7 +57,7 @@ impl Resolvers {
         let attempt = caller.may_report(report.id)?;
         let mut reported = self.report_in(attempt, report.clone()).await;
         for wait in RETRY_WAITS {
-            // The execution of a retried job goes on before the job's row says so.
+            // The execution of a retried job may continue before the job's row is updated.
             match &reported {
                 Err(Error::Refused(Refused::Attempt { attempt, actual }))
                     if *attempt == actual + 1 =>
@@ -90,8 +91,8 @@ impl Resolvers {
         Ok(Arc::clone(outcome.job()))
     }
 
-    /// The job's attempt, when its execution was started for the attempt of the token and redriven since, and hands its tasks that
-    /// token still.
+    /// The job's attempt, if its execution was started for the attempt of the token and redriven
+    /// since. Its tasks still get that token.
     async fn attempt_of_first_token(&self, id: JobId, token: u32) -> Result<Option<u32>, Error> {
         if !self.parts.workflow.keeps_first_token() {
             return Ok(None);
@@ -101,12 +102,12 @@ impl Resolvers {
         Ok((first == Some(token)).then_some(job.attempt))
     }
 
-    /// A place for one file: an address to PUT it to, and one to GET it from.
+    /// Creates the addresses for one file: one to PUT it to, and one to GET it from.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`], [`Error::BadInput`], [`Error::OverLimit`] also when this caller was given too many lately,
-    /// [`Error::NotFound`] and [`Error::Refused`] for a token whose job has expired, is finished or is in another attempt,
-    /// [`Error::Unavailable`].
+    /// [`Error::Unauthorized`], [`Error::BadInput`], [`Error::OverLimit`] also if this caller
+    /// received too many recently, [`Error::NotFound`] and [`Error::Refused`] for a token whose job
+    /// has expired, is finished or is in another attempt, [`Error::Unavailable`].
     pub async fn create_upload(
         &self,
         caller: &Caller,
@@ -139,7 +140,7 @@ impl Resolvers {
         Ok(upload)
     }
 
-    /// Whether a function may still do something for its job.
+    /// Whether a function may still act for its job.
     async fn still_wanted(&self, id: JobId, attempt: u32) -> Result<(), Error> {
         let job = self.parts.store.get(id).await?.ok_or(Error::NotFound(id))?;
         if job.attempt != attempt {
@@ -153,7 +154,7 @@ impl Resolvers {
         Ok(())
     }
 
-    /// A token with which somebody without an account may read this one job.
+    /// Creates a token that allows a client without an account to read this job.
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::BadInput`].
@@ -164,7 +165,7 @@ impl Resolvers {
         ttl_seconds: i64,
     ) -> Result<WatchToken, Error> {
         let job = self.get_job(caller, id).await?.ok_or(Error::NotFound(id))?;
-        caller.may_steer(&job)?;
+        caller.may_control(&job)?;
         if !WATCH_TOKEN_SECONDS.contains(&ttl_seconds) {
             let (least, most) = WATCH_TOKEN_SECONDS.into_inner();
             return Err(Error::BadInput {

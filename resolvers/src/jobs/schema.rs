@@ -1,4 +1,4 @@
-//! Inputs against the JSON Schema of their job type. Schemas are compiled once.
+//! Checks inputs against the JSON Schema of their job type. Each schema is compiled once.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 use crate::Error;
 use crate::workflow::JobType;
 
-/// At most so many problems of one input are listed.
+/// Maximum number of problems that are listed for one input.
 const PROBLEMS: usize = 10;
 
 #[derive(Default)]
 pub(super) struct Schemas {
-    /// By the text of the schema, so that a changed one is compiled anew.
+    /// By the text of the schema, so that a changed schema is compiled again.
     compiled: Mutex<HashMap<Arc<str>, Arc<jsonschema::Validator>>>,
 }
 
@@ -25,7 +25,7 @@ impl fmt::Debug for Schemas {
 }
 
 impl Schemas {
-    /// Refuses an input that does not fit; without a schema everything fits.
+    /// Refuses an input that does not match. Without a schema every input matches.
     pub(super) fn check(&self, job_type: &JobType, input: &str) -> Result<(), Error> {
         let Some(text) = &job_type.input_schema else {
             return Ok(());
@@ -38,14 +38,14 @@ impl Schemas {
             .validator(text)
             .map_err(|problem| refuse(vec![problem]))?;
         let value = json::read(input).map_err(|refused| refuse(vec![refused.to_string()]))?;
-        // A schema may refer to itself for each level of the input.
+        // A schema may refer to itself at each level of the input.
         let problems: Vec<String> = json::with_room(|| {
             let errors = validator.iter_errors(&value).take(PROBLEMS);
-            let told = errors.map(|error| match error.instance_path().to_string() {
+            let texts = errors.map(|error| match error.instance_path().to_string() {
                 place if place.is_empty() => error.to_string(),
                 place => format!("{place}: {error}"),
             });
-            told.collect()
+            texts.collect()
         });
         if problems.is_empty() {
             return Ok(());
@@ -71,10 +71,10 @@ fn compile(text: &str) -> Result<jsonschema::Validator, String> {
     json::with_room(|| jsonschema::validator_for(&schema)).map_err(|error| bad(&error))
 }
 
-/// Whether inputs can be checked against a JSON Schema.
+/// Checks that inputs can be checked against a JSON Schema.
 ///
 /// # Errors
-/// What is wrong with the schema.
+/// The error of the schema.
 pub fn check_schema(text: &str) -> Result<(), String> {
     compile(text).map(drop)
 }

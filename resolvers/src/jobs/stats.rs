@@ -10,32 +10,33 @@ use crate::Error;
 use crate::caller::Caller;
 use crate::store::{ListQuery, Sort};
 
-/// At most so many jobs are looked at, the newest ones: it bounds the time of the query.
+/// Maximum number of jobs that are counted, the newest ones. It bounds the time of the query.
 pub const STATS_JOBS: usize = 10_000;
 
-/// What `jobStats` tells.
+/// The result of `jobStats`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobStats {
-    /// How many jobs were looked at.
+    /// Number of jobs that were counted.
     pub total: usize,
-    /// Whether there are more jobs than were looked at ([`STATS_JOBS`]): the figures are then of the newest ones.
+    /// Whether there are more jobs than were counted ([`STATS_JOBS`]). Then the figures are those
+    /// of the newest jobs.
     pub truncated: bool,
-    /// How many jobs are in each status; every status is there.
+    /// Number of jobs per status, with an entry for every status.
     pub by_status: Vec<(Status, usize)>,
-    /// How long the succeeded jobs of each type took, by type.
+    /// Durations of the succeeded jobs, by type.
     pub durations: Vec<DurationStats>,
 }
 
-/// How long the jobs of one type took from start to success.
+/// Durations of the jobs of one type, from start to success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DurationStats {
     /// The job type.
     pub job_type: String,
-    /// How many succeeded.
+    /// Number of jobs that succeeded.
     pub count: usize,
-    /// Half of them took at most so long, in milliseconds.
+    /// Median duration, in milliseconds.
     pub p50_millis: i64,
-    /// Ninety-five percent of them took at most so long, in milliseconds.
+    /// 95th percentile of the duration, in milliseconds.
     pub p95_millis: i64,
 }
 
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn percentiles_are_of_the_nearest_rank() {
+    fn a_percentile_is_the_nearest_rank() {
         for (took, p50, p95) in [
             (vec![7], 7, 7),
             (vec![2, 1], 1, 2),

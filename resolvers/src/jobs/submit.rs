@@ -1,4 +1,5 @@
-//! `submitJob` and `submitJobs`: the row first, then the execution that is named after it.
+//! `submitJob` and `submitJobs`: create the row first, then start the execution, which is named
+//! after the job.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -23,16 +24,16 @@ const JOB: &str = "job";
 pub struct SubmitJob {
     /// The job type.
     pub job_type: String,
-    /// The input, as JSON text; without one, `{}`. An object must not have a field `job`.
+    /// The input, as JSON text; by default `{}`. An object must not have a field `job`.
     pub input: Option<Arc<str>>,
-    /// Words to find the job by.
+    /// Free-form labels for searching.
     pub tags: Vec<String>,
     /// Makes a repeat of the request return the first job, for 24 hours.
     pub client_request_token: Option<String>,
 }
 
 impl Resolvers {
-    /// Accepts a job. When this returns, it is durable and will run, once.
+    /// Accepts a job. When this returns, the job is durable and will run exactly once.
     ///
     /// # Errors
     /// Nothing was accepted: [`Error::UnknownType`], [`Error::InvalidInput`], [`Error::OverLimit`],
@@ -96,10 +97,10 @@ impl Resolvers {
         Ok(Arc::clone(created.job()))
     }
 
-    /// Accepts up to [`limits::BATCH`] jobs; each succeeds or fails alone, in the order given.
+    /// Accepts at most [`limits::BATCH`] jobs. Each succeeds or fails alone, in the given order.
     ///
     /// # Errors
-    /// [`Error::OverLimit`] when there are too many; then none is accepted.
+    /// [`Error::OverLimit`] if there are too many; then none is accepted.
     pub async fn submit_jobs(
         &self,
         caller: &Caller,
@@ -131,7 +132,9 @@ impl Resolvers {
         })
     }
 
-    /// Starts the execution of a durable job, with its [`Resolvers::execution_input`], without keeping its submitter waiting. The sweep does what is cut off here.
+    /// Starts the execution of a durable job with its [`Resolvers::execution_input`] in the
+    /// background, so that the submitter does not wait. If this is interrupted, the sweep starts
+    /// the execution.
     fn start_soon(&self, job: Arc<Job>, input: Arc<str>) {
         let resolvers = self.clone();
         let span = tracing::info_span!("start", job_id = %job.id);
@@ -145,8 +148,8 @@ impl Resolvers {
         );
     }
 
-    /// Starts the execution of a job with its [`Resolvers::execution_input`]; to start it twice starts it once. A job whose type is gone
-    /// fails.
+    /// Starts the execution of a job with its [`Resolvers::execution_input`]. A repeated start has
+    /// no effect. A job whose type no longer exists fails.
     pub(super) async fn start_execution(&self, job: &Job, input: Arc<str>) -> Result<(), Error> {
         match self
             .parts
@@ -168,7 +171,7 @@ impl Resolvers {
             }
             Err(error) => return Err(error.into()),
         }
-        // It may have been cancelled between the acknowledgement and the start.
+        // The job may have been cancelled between the acknowledgement and the start.
         let current = self.parts.store.get(job.id).await?;
         if current.is_none_or(|current| {
             current.status.is_terminal() && current.execution == job.execution
@@ -193,11 +196,11 @@ impl Resolvers {
         Ok(self
             .parts
             .workflow
-            .stop(&job.execution, super::steer::CANCELLED, reason)
+            .stop(&job.execution, super::control::CANCELLED, reason)
             .await?)
     }
 
-    /// A change that may finish the job, with the retention that then begins.
+    /// A change that may finish the job, with its retention.
     pub(super) fn ending(&self, update: Update) -> Change {
         Change {
             retention_millis: self.parts.settings.retention_millis,
@@ -205,8 +208,9 @@ impl Resolvers {
         }
     }
 
-    /// The submitted input with a `job` object in it: where and with what its functions report. An input that is no object
-    /// stands under `input`. The text depends on the job alone, so that a repeated start is the same.
+    /// The submitted input with a `job` object: the address and the token for the reports of its
+    /// functions. An input that is not an object becomes the field `input`. The text depends only
+    /// on the job, so that a repeated start has the same input.
     pub(super) fn execution_input(&self, job: &Job, input: &str) -> Arc<str> {
         let since = if job.attempt == 1 {
             job.created_at
@@ -229,7 +233,8 @@ impl Resolvers {
     }
 }
 
-/// The input without a field [`JOB`]. A job that an earlier version accepted may have one, and a name must not stand twice.
+/// The input without a field [`JOB`]. A job that an earlier version accepted may have one, and a
+/// name must not occur twice.
 fn without_job(input: &str) -> Cow<'_, str> {
     let mut found = false;
     // The name may be written with escapes.
@@ -244,7 +249,8 @@ fn without_job(input: &str) -> Cow<'_, str> {
     Cow::Borrowed(input)
 }
 
-/// The input without a byte order mark. What an execution could not run with is refused here, before anything is durable.
+/// The input without a byte order mark. An input with which no execution could run is refused here,
+/// before anything is durable.
 fn checked_input(input: Arc<str>) -> Result<Arc<str>, Error> {
     check("input", "bytes", input.len(), limits::INPUT_BYTES)?;
     let refuse = |reason: String| Error::BadInput {
@@ -256,7 +262,7 @@ fn checked_input(input: Arc<str>) -> Result<Arc<str>, Error> {
         .map_err(|refused| refuse(refused.to_string()))?;
     if names_job {
         return Err(refuse(format!(
-            "the field `{JOB}` is reserved: it tells the job's functions where they report; give yours another name"
+            "the field `{JOB}` is reserved for the address of the functions' reports; give yours another name"
         )));
     }
     Ok(if text.len() == input.len() {

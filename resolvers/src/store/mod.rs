@@ -1,4 +1,5 @@
-//! The port to the job table and its change feed. It speaks of jobs, changes and positions; how an adapter keeps them is its own affair.
+//! The port to the job table and its change feed. It consists of jobs, changes and positions, and
+//! does not depend on how an adapter stores them.
 //!
 //! Every adapter passes the same contract suite (`resolvers/tests/store/`).
 
@@ -15,34 +16,35 @@ use futures_util::stream::BoxStream;
 use job::change::Refused;
 use job::{Change, Filter, Job, JobId, OverLimit, Time};
 
-/// A new job with what goes along with its row.
+/// A new job with the data that is stored with its row.
 #[derive(Clone, Debug)]
 pub struct CreateJob {
     /// The job, at version 1 ([`job::NewJob::into_job`]).
     pub job: Job,
     /// The input, as JSON text.
     pub input: Arc<str>,
-    /// What makes a repeat of the request recognizable.
+    /// Makes a repeat of the request recognizable.
     pub request: Option<RequestToken>,
 }
 
-/// A `clientRequestToken` with what it stands for. Tokens are the owner's own: two owners may use the same one.
+/// A `clientRequestToken` with its submission. Tokens belong to their owner: two owners may use the
+/// same one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestToken {
     /// The text that the client chose.
     pub token: String,
-    /// SHA-256 of everything that was submitted: the same token with another digest is a conflict.
+    /// SHA-256 of the whole submission. The same token with another digest is a conflict.
     pub digest: [u8; 32],
-    /// From when on the token is forgotten.
+    /// When the token is forgotten.
     pub expires_at: Time,
 }
 
-/// What `create` came to.
+/// The result of `create`.
 #[derive(Clone, Debug)]
 pub enum Created {
     /// The job is new and durable.
     New(Arc<Job>),
-    /// The owner submitted the same before: this is that job, as it is now.
+    /// The owner made the same submission before: its job, in its current version.
     Repeat(Arc<Job>),
 }
 
@@ -55,12 +57,12 @@ impl Created {
     }
 }
 
-/// What `apply` came to.
+/// The result of `apply`.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     /// The job has a new version, and it is durable.
     Changed(Arc<Job>),
-    /// The change was a repeat: the job as it is.
+    /// The change was a repeat: the job is unchanged.
     Unchanged(Arc<Job>),
 }
 
@@ -83,21 +85,21 @@ pub enum Sort {
     Oldest,
 }
 
-/// Which jobs, in which order, from where.
+/// A query of a list: filter, order, and beginning.
 #[derive(Clone, Debug, Default)]
 pub struct ListQuery {
-    /// The jobs that are wanted; already checked for its limits.
+    /// The filter. Its limits are already checked.
     pub filter: Filter,
     /// The order.
     pub sort: Sort,
-    /// At most so many, `1..=`[`job::limits::LIST_PAGE`].
+    /// Maximum number of jobs, `1..=`[`job::limits::LIST_PAGE`].
     pub limit: usize,
-    /// Where the last page ended.
+    /// The last job of the previous page.
     pub after: Option<JobId>,
 }
 
 impl ListQuery {
-    /// Refuses a page that is larger than a page may be.
+    /// Refuses a page over the limit.
     ///
     /// # Errors
     /// [`OverLimit`].
@@ -109,57 +111,60 @@ impl ListQuery {
 /// One page of a list.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The jobs. It may hold fewer than the limit, even none, although more follow: an adapter looks at no more than
-    /// [`SCAN_ROWS`] rows for one page.
+    /// The jobs. A page may have fewer jobs than its limit, even none, although more follow: an
+    /// adapter reads at most [`SCAN_ROWS`] rows for one page.
     pub jobs: Vec<Arc<Job>>,
-    /// Where the next page begins; `None` at the end of the list.
+    /// The beginning of the next page; `None` at the end of the list.
     pub next: Option<JobId>,
 }
 
-/// How many rows an adapter looks at for one page, at most: it bounds the time of a list whatever the filter is.
+/// Maximum number of rows that an adapter reads for one page. It bounds the time of a list for any
+/// filter.
 pub const SCAN_ROWS: usize = 1_000;
 
-/// A place in the change feed. Only the adapter that gave it can read it.
+/// A position in the change feed. Only the adapter that issued it can read it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Position(pub String);
 
 /// One change of one job, after it became durable.
 #[derive(Clone, Debug)]
 pub struct FeedEvent {
-    /// Where it stands in the feed.
+    /// Its position in the feed.
     pub position: Position,
-    /// The job before; `None` when the change created it, or when the feed was read back and no longer holds it.
+    /// The job before the change. `None` if the change created it, or if the feed is read back and
+    /// no longer has it.
     pub old: Option<Arc<Job>>,
-    /// The job after; `None` when it was purged.
+    /// The job after the change; `None` if it was purged.
     pub new: Option<Arc<Job>>,
 }
 
-/// The changes of all jobs, those of one job in the order of their versions. It does not end; an error may be followed by more.
+/// The changes of all jobs; those of one job are in the order of their versions. The feed does not
+/// end, and continues after an error.
 pub type Feed = BoxStream<'static, Result<FeedEvent, StoreError>>;
 
 /// The job table and its change feed.
 #[async_trait]
 pub trait JobStore: Send + Sync + fmt::Debug {
-    /// Creates a job, or finds the one that the same request created before.
+    /// Creates a job, or returns the job that the same request created before.
     ///
     /// # Errors
     /// [`StoreError::IdempotencyConflict`], [`StoreError::Unavailable`].
     async fn create(&self, new: CreateJob) -> Result<Created, StoreError>;
 
-    /// Changes a job by [`Job::apply`], under the condition that nobody else changed it meanwhile; a lost race is tried again.
-    /// When it returns, the new version is durable.
+    /// Changes a job by [`Job::apply`], under the condition that it has not changed meanwhile. A
+    /// lost race is tried again. When this returns, the new version is durable.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Refused`], [`StoreError::Unavailable`].
     async fn apply(&self, id: JobId, change: Change, now: Time) -> Result<Outcome, StoreError>;
 
-    /// The job as it is now: a read sees every write that was acknowledged before it.
+    /// The current version of the job. A read sees every write that was acknowledged before it.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn get(&self, id: JobId) -> Result<Option<Arc<Job>>, StoreError>;
 
-    /// Those of the jobs that exist, in any order. For at most [`job::limits::BATCH`] ids.
+    /// The jobs that exist, in any order. For at most [`job::limits::BATCH`] ids.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -177,27 +182,30 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     /// [`StoreError::Unavailable`].
     async fn result(&self, id: JobId) -> Result<Option<Arc<str>>, StoreError>;
 
-    /// One page of the jobs that a filter wants.
+    /// One page of the jobs that match a filter.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
 
-    /// The changes after `after`; without it, those after this call: what is written once this future is ready is seen.
+    /// The changes after `after`; without it, the changes after this call: every write that starts
+    /// when this future is ready is seen.
     ///
     /// # Errors
-    /// [`StoreError::PositionLost`] when the feed no longer reaches back so far, [`StoreError::Unavailable`].
+    /// [`StoreError::PositionLost`] if the feed no longer reaches back to this position,
+    /// [`StoreError::Unavailable`].
     async fn changes(&self, after: Option<Position>) -> Result<Feed, StoreError>;
 
-    /// The first of the jobs that expired before `now`: at most `at_most`, for at most [`job::limits::BATCH`]. [`purge`](JobStore::purge) with
-    /// the same arguments deletes them, unless they were changed meanwhile.
+    /// The first jobs that expired before `now`, at most `at_most` and at most
+    /// [`job::limits::BATCH`]. [`purge`](JobStore::purge) with the same arguments deletes them,
+    /// unless they have changed meanwhile.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn expired(&self, now: Time, at_most: usize) -> Result<Vec<JobId>, StoreError>;
 
-    /// Deletes at most `at_most` jobs that expired before `now`, with all that belongs to them, and forgets old tokens and changes.
-    /// Returns how many jobs were deleted.
+    /// Deletes at most `at_most` jobs that expired before `now`, with all that belongs to them, and
+    /// forgets old tokens and changes. Returns how many jobs were deleted.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
@@ -210,7 +218,7 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     async fn check(&self) -> Result<(), StoreError>;
 }
 
-/// What can go wrong with a store.
+/// Errors of a store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no such job; it may have expired.
@@ -219,7 +227,7 @@ pub enum StoreError {
     /// The rules do not allow the change.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// Something is over its limit.
+    /// A value is over its limit.
     #[error(transparent)]
     OverLimit(#[from] OverLimit),
     /// The request token was used for another submission.
@@ -229,16 +237,18 @@ pub enum StoreError {
     IdempotencyConflict {
         /// The token.
         token: String,
-        /// The job that the token stands for.
+        /// The job of the token.
         first: JobId,
     },
-    /// The feed no longer holds what came after this position. Read the jobs themselves and go on from now.
+    /// The feed no longer has the changes after this position. Read the jobs themselves and
+    /// continue from now.
     #[error("the change feed no longer reaches back to the position asked for")]
     PositionLost,
-    /// The store did not do it, and nothing was changed: no disk space, no connection, too much load. It may work later.
+    /// The store failed, and nothing was changed: no disk space, no connection, too much load. A
+    /// later try may succeed.
     #[error("the job store is not available: {reason}")]
     Unavailable {
-        /// What is wrong, without secrets.
+        /// The reason, without secrets.
         reason: String,
         /// The cause, for the log.
         #[source]

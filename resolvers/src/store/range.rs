@@ -1,11 +1,12 @@
-//! The ids that a list can hold. Ids sort by the time of submission, so that conditions on it bound the ids as well.
+//! The ids that a list can contain. Ids sort by the time of submission, so conditions on that time
+//! limit the ids too.
 
 use job::JobId;
 use job::filter::Condition;
 
 use super::{ListQuery, Sort};
 
-/// The ids that a filter and a place in the list leave, both ends included.
+/// The range of ids that a filter and a position in the list leave, both ends included.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Range {
     pub(super) least: JobId,
@@ -13,7 +14,7 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// `None` when no id is left.
+    /// `None` if no id is left.
     pub(super) fn of(query: &ListQuery) -> Option<Range> {
         let mut least = 0;
         let mut most = u128::MAX;
@@ -43,7 +44,7 @@ impl Range {
     }
 }
 
-/// The least and the greatest value that a condition allows.
+/// The smallest and the largest value that a condition allows.
 fn ends<T: Copy>(condition: &Condition<T>) -> (Option<T>, Option<T>) {
     match condition {
         Condition::Eq(Some(value)) => (Some(*value), Some(*value)),

@@ -1,4 +1,4 @@
-//! The port on the embedded engine of `workflow`. It translates; it decides nothing.
+//! The workflow port on the embedded engine of `workflow`. It only translates.
 
 use std::sync::Arc;
 
@@ -21,12 +21,12 @@ use super::{
 pub struct EmbeddedWorkflow {
     engine: Engine,
     job_types: Arc<[Arc<JobType>]>,
-    /// The jobs, where they are in the engine's database.
+    /// The jobs, if they are in the engine's database.
     jobs: Option<SqliteStore>,
 }
 
 impl EmbeddedWorkflow {
-    /// The port on this engine. Its events come to whatever [`listener`] was given.
+    /// The port on this engine. The engine's events go to the listener of [`listener`].
     #[must_use]
     pub fn new(engine: Engine) -> EmbeddedWorkflow {
         EmbeddedWorkflow {
@@ -36,8 +36,8 @@ impl EmbeddedWorkflow {
         }
     }
 
-    /// The same, for an engine whose journal is in the same database as the jobs: a submitted job and the start of its execution are one
-    /// commit.
+    /// As [`Self::new`], for an engine whose journal is in the same database as the jobs: a
+    /// submitted job and the start of its execution are one commit.
     #[must_use]
     pub fn with_jobs(self, jobs: SqliteStore) -> EmbeddedWorkflow {
         EmbeddedWorkflow {
@@ -79,7 +79,7 @@ pub fn job_types(machines: &Machines) -> Vec<Arc<JobType>> {
         .collect()
 }
 
-/// Lets an engine tell the port's listener: give it to [`Engine::open`].
+/// The listener of an engine, for [`Engine::open`], that passes events to the port's listener.
 #[must_use]
 pub fn listener(to: Arc<dyn Listener>) -> Arc<dyn workflow::Listener> {
     Arc::new(Tells(to))
@@ -129,7 +129,7 @@ fn step(change: StepChange) -> Option<(String, StepUpdate)> {
             attempt,
             error,
         } => {
-            // The language counts retries, the job counts tries.
+            // The language counts retries; the job counts tries.
             let attempt = attempt.saturating_add(1);
             let error = JobError::new(&error, "");
             (step, StepUpdate::Retrying { attempt, error })
@@ -145,7 +145,7 @@ fn step(change: StepChange) -> Option<(String, StepUpdate)> {
             (step, StepUpdate::Failed(JobError::new(&error, &cause)))
         }
         other => {
-            tracing::warn!(?other, "a step did something that jobs do not know");
+            tracing::warn!(?other, "an update of a step has no counterpart in jobs");
             return None;
         }
     })

@@ -1,6 +1,7 @@
-//! The port to what runs the chain of functions of a job: Step Functions, embedded or AWS's own.
+//! The port to the service that runs a job's chain of functions: Step Functions, embedded or on
+//! AWS.
 //!
-//! Executions are named after their jobs, so that starting one twice starts it once.
+//! Executions are named after their jobs, so a repeated start has no effect.
 
 pub mod embedded;
 #[cfg(feature = "aws")]
@@ -20,7 +21,7 @@ use crate::store::{CreateJob, Created, StoreError};
 pub struct JobType {
     /// Its name: the file name of its definition.
     pub name: String,
-    /// What it does: the definition's `Comment`.
+    /// Its description: the definition's `Comment`.
     pub description: Option<String>,
     /// The JSON Schema (2020-12) of its input, as JSON text.
     pub input_schema: Option<Arc<str>>,
@@ -30,7 +31,7 @@ pub struct JobType {
     pub steps: Vec<(String, StepKind)>,
 }
 
-/// What `start` came to.
+/// The result of `start`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Started {
     /// The execution is new and durable.
@@ -39,61 +40,64 @@ pub enum Started {
     Already,
 }
 
-/// How an execution stands.
+/// The status of an execution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExecutionStatus {
     /// Open.
     Running,
-    /// Ended well.
+    /// It succeeded.
     Succeeded,
-    /// Ended with an error.
+    /// It failed.
     Failed,
-    /// Took longer than its definition allows.
+    /// It took longer than its definition allows.
     TimedOut,
-    /// Stopped.
+    /// It was stopped.
     Aborted,
 }
 
 /// The end of an execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
-    /// How it ended; not [`ExecutionStatus::Running`].
+    /// The final status; not [`ExecutionStatus::Running`].
     pub status: ExecutionStatus,
-    /// The output, as JSON text, when it succeeded.
+    /// The output, as JSON text, if it succeeded.
     pub output: Option<Arc<str>>,
-    /// The error's name, when it did not.
+    /// The error's name, if it failed.
     pub error: Option<String>,
     /// The error's cause.
     pub cause: Option<String>,
 }
 
-/// What happened in an execution, after it became durable. Delivered at least once; positions rise from event to event.
+/// An event of an execution, after it became durable. Delivered at least once; positions rise from
+/// event to event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecutionEvent {
     /// The name of the execution.
     pub execution: String,
     /// The id of its last history event so far.
     pub position: u64,
-    /// When.
+    /// The time of the event.
     pub at: Time,
-    /// How often it was redriven by then: each redrive is an attempt of its job. 0 also where that is not known.
+    /// Number of redrives so far; each redrive is an attempt of the job. Also 0 if unknown.
     pub redrives: u32,
-    /// What its top-level states did, in order.
+    /// The updates of its top-level states, in order.
     pub steps: Vec<(String, StepUpdate)>,
-    /// Its end, if this was it.
+    /// The end of the execution, if this is it.
     pub end: Option<End>,
 }
 
-/// An execution, as it is now.
+/// The current state of an execution.
 #[derive(Clone, Debug)]
 pub struct Execution {
     /// Its name.
     pub name: String,
-    /// How it stands.
+    /// Its status.
     pub status: ExecutionStatus,
-    /// Whether [`Workflow::redrive`] is worth a try: it has ended, and not well, and nothing is known that forbids it.
+    /// Whether [`Workflow::redrive`] may succeed: the execution has ended without success, and no
+    /// known reason forbids it.
     pub is_redrivable: bool,
-    /// All that happened, as one event: applied to a job, it brings the job up to date.
+    /// Everything that happened so far, as one event. Applied to a job, it brings the job up to
+    /// date.
     pub so_far: ExecutionEvent,
 }
 
@@ -102,13 +106,15 @@ pub struct Execution {
 pub struct HistoryPage {
     /// The events, as AWS's `GetExecutionHistory` shows them, oldest first.
     pub events: Vec<serde_json::Value>,
-    /// The id of the last event, when more follow.
+    /// The id of the last event, if more follow.
     pub next: Option<u64>,
 }
 
-/// Where an adapter puts the events of its executions. It must not block for long: it is called in the engine's own loop.
+/// The receiver of the events of executions. It must not block for long: the engine calls it in its
+/// own loop.
 pub trait Listener: Send + Sync + fmt::Debug {
-    /// Takes an event. One that cannot be taken is found again when the job is reconciled with its execution.
+    /// Receives an event. An event that cannot be kept is found again when the job is reconciled
+    /// with its execution.
     fn notify(&self, event: ExecutionEvent);
 }
 
@@ -132,8 +138,9 @@ pub trait Workflow: Send + Sync + fmt::Debug {
         input: Arc<str>,
     ) -> Result<Started, WorkflowError>;
 
-    /// Creates a job and starts its execution in one commit, where executions and jobs are in one database; a repeat starts nothing.
-    /// `None`: nothing was done, and both are to be done one after the other.
+    /// Creates a job and starts its execution in one commit, if executions and jobs are in one
+    /// database. A repeat starts nothing. `None`: nothing was done, and the caller must create and
+    /// start one after the other.
     async fn create_and_start(
         &self,
         _new: &CreateJob,
@@ -142,25 +149,25 @@ pub trait Workflow: Send + Sync + fmt::Debug {
         None
     }
 
-    /// Stops an execution. One that is closed already is left alone.
+    /// Stops an execution. A closed execution is not changed.
     ///
     /// # Errors
     /// [`WorkflowError`].
     async fn stop(&self, name: &str, error: &str, cause: &str) -> Result<(), WorkflowError>;
 
-    /// Goes on at the state that failed, was stopped or timed out.
+    /// Continues at the state that failed, was stopped or timed out.
     ///
     /// # Errors
-    /// [`WorkflowError::NotRedrivable`] when it can only be started anew.
+    /// [`WorkflowError::NotRedrivable`] if a new execution is needed.
     async fn redrive(&self, name: &str) -> Result<(), WorkflowError>;
 
-    /// Whether the tasks of a redriven execution get its first input unchanged, and with it the report token of the attempt that it
-    /// was started for. Elsewhere each attempt has a token of its own.
+    /// Whether the tasks of a redriven execution get its first input unchanged, with the report
+    /// token of the attempt for which it was started. Otherwise each attempt has its own token.
     fn keeps_first_token(&self) -> bool {
         false
     }
 
-    /// The execution as it is now.
+    /// The current state of the execution.
     ///
     /// # Errors
     /// [`WorkflowError::Unavailable`].
@@ -186,13 +193,13 @@ pub trait Workflow: Send + Sync + fmt::Debug {
     /// Answers a waiting task with its output, as JSON text.
     ///
     /// # Errors
-    /// [`WorkflowError::NoSuchTask`] when nothing waits for this token (any more).
+    /// [`WorkflowError::NoSuchTask`] if no task waits for this token (any longer).
     async fn task_success(&self, token: &str, output: Arc<str>) -> Result<(), WorkflowError>;
 
     /// Answers a waiting task with an error.
     ///
     /// # Errors
-    /// [`WorkflowError::NoSuchTask`] when nothing waits for this token (any more).
+    /// [`WorkflowError::NoSuchTask`] if no task waits for this token (any longer).
     async fn task_failure(
         &self,
         token: &str,
@@ -201,7 +208,7 @@ pub trait Workflow: Send + Sync + fmt::Debug {
     ) -> Result<(), WorkflowError>;
 }
 
-/// What can go wrong with a workflow.
+/// Errors of a workflow.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkflowError {
     /// No state machine has this name.
@@ -210,23 +217,23 @@ pub enum WorkflowError {
     /// No execution has this name.
     #[error("there is no execution `{0}`")]
     UnknownExecution(String),
-    /// The execution cannot go on where it stopped.
+    /// The execution cannot be redriven.
     #[error("execution `{name}` cannot be redriven: {reason}")]
     NotRedrivable {
         /// Its name.
         name: String,
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// Nothing waits for the token.
+    /// No task waits for the token.
     #[error(
         "no task waits for this token: it was answered before, it timed out, or its execution ended"
     )]
     NoSuchTask,
-    /// The workflow did not do it. It may work later.
+    /// The workflow is temporarily unavailable.
     #[error("the workflow engine is not available: {reason}")]
     Unavailable {
-        /// What is wrong, without secrets.
+        /// The reason, without secrets.
         reason: String,
         /// The cause, for the log.
         #[source]

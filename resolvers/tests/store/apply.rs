@@ -1,4 +1,4 @@
-//! Changing a job: by the rules, once, and nobody's change is lost.
+//! Changes to jobs: each follows the rules, is applied once, and is never lost.
 
 use std::sync::Arc;
 

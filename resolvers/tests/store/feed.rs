@@ -58,7 +58,7 @@ pub(crate) async fn goes_on_from_a_position(place: &Place) {
             assert_eq!(seen(&next(&mut feed).await), (id, wanted));
         }
     }
-    // And then it is live.
+    // After that the feed is live.
     let last = {
         let mut last = next(&mut feed).await;
         while seen(&last).1 < 5 {
@@ -161,7 +161,7 @@ pub(crate) async fn a_position_that_is_no_more_is_lost(place: &Place) {
     apply(&*store, id, report("one")).await;
     apply(&*store, id, report("two")).await;
     let life = limits::FEED_LIFE_MILLIS;
-    // Written at 0 s and 1 s: still there to the end of a day, gone afterwards, but for the newest.
+    // Written at 0 s and 1 s: kept for a day, then deleted, except for the newest.
     store.purge(at(0).plus_millis(life), 10).await.unwrap();
     let mut kept = store.changes(Some(first.clone())).await.unwrap();
     assert_eq!(seen(&next(&mut kept).await), (id, 2));

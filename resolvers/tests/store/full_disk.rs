@@ -1,4 +1,4 @@
-//! SQLite on a disk that is full, and in a data directory of a newer program.
+//! SQLite on a full disk, and in a data directory of a newer program.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use sqlite::{Database, Location, OpenError};
 use crate::feed::next;
 use crate::jobs::{apply, at, create_of, created, new, report};
 
-/// Lets the database grow to this many pages more than it has.
+/// Limits the database to this many pages more than it has.
 async fn leave_pages(database: &Database, pages: i64) {
     database
         .write(move |write| {
@@ -28,7 +28,7 @@ async fn leave_pages(database: &Database, pages: i64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writes_fail_reads_go_on_and_nothing_acknowledged_is_lost() {
+async fn on_a_full_disk_writes_fail_and_acknowledged_jobs_are_read() {
     let directory = tempfile::tempdir().unwrap();
     let location = Location::File(directory.path().join("jobs"));
     let database = Database::open(&location).unwrap();
@@ -37,7 +37,7 @@ async fn writes_fail_reads_go_on_and_nothing_acknowledged_is_lost() {
     let job = created(&*store).await;
     leave_pages(&database, 20).await;
 
-    // Many at once until no more fits: some are acknowledged, and from then on all fail.
+    // Many at once until the disk is full: some are acknowledged, and from then on all fail.
     let mut acknowledged = vec![job.id];
     let mut failed = Vec::new();
     while failed.is_empty() {

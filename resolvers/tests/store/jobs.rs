@@ -9,13 +9,13 @@ use resolvers::store::{CreateJob, JobStore, RequestToken};
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// So many seconds after 2026-11-24T05:00:00Z, when the tests begin.
+/// The time `seconds` after 2026-11-24T05:00:00Z, when the tests begin.
 pub(crate) fn at(seconds: i64) -> Time {
     Time::from_millis(1_795_496_400_000 + seconds * 1000)
 }
 
 pub(crate) fn new_at(time: Time, owner: &str, job_type: &str, tags: &[&str]) -> Job {
-    // Scattered, so that ids of one millisecond are in no order.
+    // Random, so that ids of one millisecond are in no order.
     let random = NEXT
         .fetch_add(1, Ordering::Relaxed)
         .wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -86,7 +86,7 @@ fn step(name: &str, update: StepUpdate) -> Update {
     }
 }
 
-/// What takes a new job to a status.
+/// The updates that bring a new job to a status.
 pub(crate) fn way_to(status: Status) -> Vec<Update> {
     match status {
         Status::Queued => vec![],
@@ -102,7 +102,7 @@ pub(crate) fn way_to(status: Status) -> Vec<Update> {
     }
 }
 
-/// An update that is this event.
+/// An update for this event.
 pub(crate) fn update_for(event: job::Event) -> Update {
     use job::Event;
     match event {

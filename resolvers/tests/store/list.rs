@@ -1,4 +1,4 @@
-//! Lists: what a page holds is what the filter says, and pages together hold each job once.
+//! Lists: a page has exactly the jobs of its filter, and all pages together have each job once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -135,7 +135,7 @@ fn filters(jobs: &[Arc<Job>]) -> Vec<Filter> {
     ]
 }
 
-/// All pages of a list, each within its bounds.
+/// All pages of a list, each within its limits.
 async fn all(store: &dyn JobStore, filter: &Filter, sort: Sort, limit: usize) -> Vec<Arc<Job>> {
     let mut jobs = Vec::new();
     let mut query = ListQuery {
@@ -245,7 +245,7 @@ pub(crate) async fn a_page_is_not_larger_than_its_limit(place: &Place) {
 
 pub(crate) async fn a_page_looks_at_a_bounded_number_of_rows(place: &Place) {
     let store = place.open().await;
-    // The only job that is wanted is the oldest of a whole bound and one more.
+    // The only matching job is the oldest, one row beyond the limit of a page.
     let jobs: Vec<Job> = (0..=SCAN_ROWS)
         .map(|n| {
             new_at(

@@ -1,6 +1,7 @@
-//! The contract of the job store: one suite, run with every adapter. What only one adapter can do is in a file of its own.
+//! The contract of the job store: one suite, run with every adapter. Tests of a single adapter are
+//! in separate files.
 //!
-//! `JOBCAST_TEST_DYNAMODB=http://…` runs the DynamoDB adapter against that endpoint too.
+//! `JOBCAST_TEST_DYNAMODB=http://…` also runs the DynamoDB adapter against that endpoint.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! Where each adapter keeps its jobs during a test, and how its store is opened there.
+//! The storage of each adapter during a test, and how its store is opened.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use resolvers::store::dynamodb::DynamoDbStore;
 use resolvers::store::sqlite::SqliteStore;
 use sqlite::{Database, Location};
 
-/// A fresh place for jobs. It lasts as long as the test.
+/// New storage for jobs. It is kept until the test ends.
 pub(crate) enum Place {
     Memory,
     Disk(tempfile::TempDir),
@@ -27,7 +27,7 @@ pub(crate) async fn on_disk() -> Option<Place> {
     Some(Place::Disk(tempfile::tempdir().unwrap()))
 }
 
-/// A DynamoDB of our own, in this process.
+/// DynamoDB in this process.
 pub(crate) async fn dynamodb() -> Option<Place> {
     let database = dynoxide::Database::memory().unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -37,7 +37,7 @@ pub(crate) async fn dynamodb() -> Option<Place> {
     Some(table_at(&endpoint).await)
 }
 
-/// The endpoint that somebody wants to have tested.
+/// DynamoDB at the endpoint of the environment, if it is set.
 pub(crate) async fn dynamodb_endpoint() -> Option<Place> {
     match std::env::var("JOBCAST_TEST_DYNAMODB") {
         Ok(endpoint) => Some(table_at(&endpoint).await),
@@ -80,12 +80,12 @@ impl Place {
         }
     }
 
-    /// Whether what was written is there after the store was closed.
+    /// Whether jobs survive a close of the store.
     pub(crate) fn lasts(&self) -> bool {
         !matches!(self, Place::Memory)
     }
 
-    /// More changes than the adapter keeps in memory for a subscriber, where it does.
+    /// A number of changes that exceeds what the adapter keeps in memory for a subscriber.
     pub(crate) fn many_changes(&self) -> u64 {
         match self {
             Place::Memory | Place::Disk(_) => 10_000,
@@ -93,7 +93,7 @@ impl Place {
         }
     }
 
-    /// Whether a day of the feed can be made to pass.
+    /// Whether a purge can move the feed forward by a day.
     pub(crate) fn forgets_at_purge(&self) -> bool {
         matches!(self, Place::Memory | Place::Disk(_))
     }

@@ -1,4 +1,4 @@
-//! What has expired is deleted, and nothing else.
+//! A purge deletes expired jobs only.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ pub(crate) async fn expired_jobs_are_deleted_with_all_that_is_theirs(place: &Pla
     assert_eq!(store.list(&query).await.unwrap().jobs.len(), 3);
     assert_eq!(store.purge(at(3), 10).await.unwrap(), 0);
 
-    // Its token stands for nothing any more.
+    // Its token may be used again.
     let request = Some(token("once", 1, at(1000)));
     let first = finished(&*store, tagged(), None).await;
     let create = |job: Job| CreateJob {
@@ -92,7 +92,8 @@ pub(crate) async fn files_go_with_the_jobs_that_refer_to_them(place: &Place) {
         Signer::new([1; 32]),
         "http://host",
     );
-    // A day after its beginning the addresses of the first three files have expired, and the last one's has not.
+    // A day after this time the addresses of the first three files have expired, but not the last
+    // one's.
     let (made, now) = (at(0), at(24 * 60 * 60).plus_millis(GET_LIFE_MILLIS));
     let mut uploads = Vec::new();
     for (unique, made) in [(1, made), (2, made), (3, made), (4, now)] {

@@ -1,4 +1,4 @@
-//! Hears the events of executions, and checks that their positions rise.
+//! A listener that records the events of executions, and checks that their positions rise.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use resolvers::workflow::{End, ExecutionEvent, Listener};
 use tokio::sync::Notify;
 
-/// Longer than anything here takes.
+/// Time allowed for any event.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default)]
@@ -29,15 +29,15 @@ impl Listener for Ears {
     }
 }
 
-/// What the steps of an execution did, in order.
-pub(crate) type Told = Vec<(String, StepUpdate)>;
+/// The updates of an execution's steps, in order.
+pub(crate) type StepUpdates = Vec<(String, StepUpdate)>;
 
 impl Ears {
-    /// Waits until what was heard of an execution is enough.
+    /// Waits until the recorded events of an execution are enough.
     pub(crate) async fn until<T>(
         &self,
         execution: &str,
-        enough: impl Fn(&Told, Option<&End>) -> Option<T>,
+        enough: impl Fn(&StepUpdates, Option<&End>) -> Option<T>,
     ) -> T {
         let search = async {
             loop {
@@ -58,7 +58,7 @@ impl Ears {
     fn look<T>(
         &self,
         execution: &str,
-        enough: impl Fn(&Told, Option<&End>) -> Option<T>,
+        enough: impl Fn(&StepUpdates, Option<&End>) -> Option<T>,
     ) -> Option<T> {
         let heard = self.heard.lock();
         let events = heard.get(execution)?;
@@ -71,14 +71,14 @@ impl Ears {
         enough(&steps.collect(), end)
     }
 
-    /// Whether nothing was heard.
+    /// Whether no event was recorded.
     pub(crate) fn is_silent(&self) -> bool {
         self.heard.lock().is_empty()
     }
 
-    /// All that the steps did until the end.
-    pub(crate) async fn to_the_end(&self, execution: &str) -> (Told, End) {
-        self.until(execution, |told, end| Some((told.clone(), end?.clone())))
+    /// All updates of the steps until the end.
+    pub(crate) async fn to_the_end(&self, execution: &str) -> (StepUpdates, End) {
+        self.until(execution, |steps, end| Some((steps.clone(), end?.clone())))
             .await
     }
 }

@@ -1,4 +1,4 @@
-//! What is heard of an execution, and how it is described.
+//! The events of an execution, and its description.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,13 @@ use job::JobError;
 use job::change::StepUpdate;
 use resolvers::workflow::{ExecutionEvent, ExecutionStatus};
 
-use crate::ears::Told;
+use crate::ears::StepUpdates;
 use crate::places::Place;
 
-/// The last that each step did.
-fn last(told: &Told) -> BTreeMap<&str, &StepUpdate> {
-    told.iter()
+/// The last update of each step.
+fn last(steps: &StepUpdates) -> BTreeMap<&str, &StepUpdate> {
+    steps
+        .iter()
         .map(|(step, update)| (step.as_str(), update))
         .collect()
 }
@@ -25,7 +26,7 @@ async fn described(place: &Place, name: &str) -> ExecutionEvent {
 pub(crate) async fn each_step_is_told_and_the_end(place: &Place) {
     let started = place.workflow.start("chain", "c", r#"{"in":1}"#.into());
     started.await.unwrap();
-    let (told, end) = place.ears.to_the_end("c").await;
+    let (steps, end) = place.ears.to_the_end("c").await;
     let step = |name: &str, update| (name.to_owned(), update);
     let all = vec![
         step("First", StepUpdate::Entered),
@@ -34,12 +35,12 @@ pub(crate) async fn each_step_is_told_and_the_end(place: &Place) {
         step("Second", StepUpdate::Waiting),
         step("Second", StepUpdate::Exited),
     ];
-    assert_eq!(told, all);
+    assert_eq!(steps, all);
     assert_eq!(end.status, ExecutionStatus::Succeeded);
     assert_eq!(end.output.as_deref(), Some(r#"{"answer":42}"#));
     let so_far = described(place, "c").await;
     assert_eq!(so_far.end.as_ref(), Some(&end));
-    assert_eq!(last(&so_far.steps), last(&told));
+    assert_eq!(last(&so_far.steps), last(&steps));
 }
 
 pub(crate) async fn a_failure_names_its_step(place: &Place) {
@@ -48,16 +49,16 @@ pub(crate) async fn a_failure_names_its_step(place: &Place) {
         .start("fails", "f", "{}".into())
         .await
         .unwrap();
-    let (told, end) = place.ears.to_the_end("f").await;
+    let (steps, end) = place.ears.to_the_end("f").await;
     let failed = StepUpdate::Failed(JobError::new("Wrong", "on purpose"));
-    assert_eq!(told.last(), Some(&("Fail".to_owned(), failed)));
+    assert_eq!(steps.last(), Some(&("Fail".to_owned(), failed)));
     assert_eq!(end.status, ExecutionStatus::Failed);
     assert_eq!(
         (end.error.as_deref(), end.cause.as_deref()),
         (Some("Wrong"), Some("on purpose"))
     );
     let so_far = described(place, "f").await;
-    assert_eq!(last(&so_far.steps), last(&told));
+    assert_eq!(last(&so_far.steps), last(&steps));
 }
 
 pub(crate) async fn iterations_and_branches_are_counted(place: &Place) {
@@ -66,10 +67,10 @@ pub(crate) async fn iterations_and_branches_are_counted(place: &Place) {
         .start("many", "m", "[1,2,3]".into())
         .await
         .unwrap();
-    let (told, end) = place.ears.to_the_end("m").await;
+    let (steps, end) = place.ears.to_the_end("m").await;
     assert_eq!(end.status, ExecutionStatus::Succeeded);
     let counts = |name: &str| -> Vec<(u32, u32)> {
-        let of = told.iter().filter(|(step, _)| step == name);
+        let of = steps.iter().filter(|(step, _)| step == name);
         of.filter_map(|(_, update)| match update {
             StepUpdate::Items { done, total } => Some((*done, *total)),
             _ => None,
@@ -79,10 +80,10 @@ pub(crate) async fn iterations_and_branches_are_counted(place: &Place) {
     assert_eq!(counts("Each"), [(0, 3), (1, 3), (2, 3), (3, 3)]);
     let both = counts("Both");
     assert_eq!((both.first(), both.last()), (Some(&(0, 2)), Some(&(2, 2))));
-    let top = told
+    let top = steps
         .iter()
         .all(|(step, _)| ["Each", "Both"].contains(&step.as_str()));
-    assert!(top, "only top-level states are steps: {told:?}");
+    assert!(top, "only top-level states are steps: {steps:?}");
 }
 
 pub(crate) async fn a_stopped_execution_says_why(place: &Place) {
@@ -91,10 +92,10 @@ pub(crate) async fn a_stopped_execution_says_why(place: &Place) {
         .start("waits", "s", "{}".into())
         .await
         .unwrap();
-    let waits = |told: &Told| told.contains(&("Wait".to_owned(), StepUpdate::Waiting));
+    let waits = |steps: &StepUpdates| steps.contains(&("Wait".to_owned(), StepUpdate::Waiting));
     place
         .ears
-        .until("s", |told, _| waits(told).then_some(()))
+        .until("s", |steps, _| waits(steps).then_some(()))
         .await;
     let so_far = described(place, "s").await;
     assert!(so_far.end.is_none() && waits(&so_far.steps), "{so_far:?}");
@@ -109,7 +110,7 @@ pub(crate) async fn a_stopped_execution_says_why(place: &Place) {
         (end.error.as_deref(), end.cause.as_deref()),
         (Some("Cancelled"), Some("by hand"))
     );
-    // One that is closed is left alone.
+    // A closed execution is not changed.
     place.workflow.stop("s", "Other", "late").await.unwrap();
     assert_eq!(described(place, "s").await.end, Some(end));
 }

@@ -1,4 +1,5 @@
-//! The contract of the workflow: one suite, run with the embedded engine and, over the Step Functions API, with the adapter for AWS.
+//! The contract of the workflow: one suite, run with the embedded engine and, over the Step
+//! Functions API, with the adapter for AWS.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

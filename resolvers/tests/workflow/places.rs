@@ -1,4 +1,4 @@
-//! Where each adapter's executions run during a test.
+//! Where the executions of each adapter run during a test.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,14 +18,14 @@ use workflow::{Engine, Machine, Machines, NoListener};
 
 use crate::ears::Ears;
 
-/// A workflow with ears.
+/// A workflow with a recording listener.
 pub(crate) struct Place {
     pub(crate) workflow: Arc<dyn Workflow>,
     pub(crate) ears: Arc<Ears>,
     _engine: Engine,
 }
 
-/// What the contract runs.
+/// The state machines of the contract.
 fn machines() -> Machines {
     let ask = json!({
         "Type": "Task",

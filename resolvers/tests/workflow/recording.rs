@@ -1,4 +1,5 @@
-//! An engine and jobs in one database: what an execution does is in its job's row by the same commit.
+//! An engine and jobs in one database: an execution's events are in its job's row by the same
+//! commit.
 
 use std::sync::Arc;
 
@@ -29,7 +30,7 @@ fn job() -> CreateJob {
 }
 
 #[tokio::test]
-async fn an_execution_writes_its_job_and_tells_nothing() {
+async fn an_execution_writes_its_job_without_the_listener() {
     let database = Database::open(&Location::Memory).unwrap();
     let jobs = SqliteStore::open(database.clone()).unwrap();
     let created = jobs.create(job()).await.unwrap();
@@ -42,7 +43,7 @@ async fn an_execution_writes_its_job_and_tells_nothing() {
         .await
         .unwrap();
     engine.end(None, &id.to_string()).await.unwrap();
-    // Whoever hears of the end finds it in the row.
+    // The end is in the row when the listener receives it.
     let job = jobs.get(id).await.unwrap().unwrap();
     assert_eq!(job.status, Status::Succeeded);
     assert!(job.expires_at.is_some());
@@ -77,7 +78,7 @@ async fn other_executions_change_no_job() {
 }
 
 #[tokio::test]
-async fn a_job_that_cannot_be_read_stops_nobody_else() {
+async fn a_job_that_cannot_be_read_does_not_stop_others() {
     let database = Database::open(&Location::Memory).unwrap();
     let damaged = {
         let jobs = SqliteStore::open(database.clone()).unwrap();
@@ -86,7 +87,7 @@ async fn a_job_that_cannot_be_read_stops_nobody_else() {
     let damage =
         database.write(|write| write.connection().execute("UPDATE jobs SET job = '?'", []));
     damage.await.unwrap();
-    // Opened again, it remembers nothing of the row.
+    // A reopened store has nothing of the row in memory.
     let jobs = SqliteStore::open(database.clone()).unwrap();
     let ears = Arc::new(Ears::default());
     let listener = recorder(ears.clone(), jobs, None);
@@ -111,7 +112,7 @@ fn submit(random: u128, digest: [u8; 32]) -> CreateJob {
 }
 
 #[tokio::test]
-async fn a_job_is_accepted_and_started_by_one_commit() {
+async fn a_job_and_its_execution_are_one_commit() {
     let directory = tempfile::tempdir().unwrap();
     let database = Database::open(&Location::File(directory.path().join("db"))).unwrap();
     let jobs = SqliteStore::open(database.clone()).unwrap();
@@ -126,7 +127,8 @@ async fn a_job_is_accepted_and_started_by_one_commit() {
     first.job.job_type = "waits".to_owned();
     let created = create(first.clone()).await.unwrap().unwrap();
     assert!(matches!(created, Created::New(_)));
-    // The row has been written twice when its submitter hears of it: as it was accepted, and as its execution has begun.
+    // The row has been written twice before its submitter gets it: when it was accepted, and when
+    // its execution began.
     let job = jobs.get(first.job.id).await.unwrap().unwrap();
     assert_eq!((created.job().version.0, job.version.0), (1, 2));
     assert_eq!(job.status, Status::Running);
@@ -146,7 +148,7 @@ async fn a_job_is_accepted_and_started_by_one_commit() {
         assert!(execution.is_none(), "{random}");
     }
 
-    // What cannot be started that way is left to the caller.
+    // A submit that cannot be started this way is left to the caller.
     let mut unknown = submit(4, [1; 32]);
     unknown.job.job_type = "unknown".to_owned();
     assert!(create(unknown.clone()).await.is_none());
@@ -156,7 +158,7 @@ async fn a_job_is_accepted_and_started_by_one_commit() {
 }
 
 #[tokio::test]
-async fn neither_is_there_when_the_other_cannot_be_written() {
+async fn a_failed_commit_leaves_neither_job_nor_execution() {
     let database = Database::open(&Location::Memory).unwrap();
     let jobs = SqliteStore::open(database.clone()).unwrap();
     let listener = recorder(Arc::new(Ears::default()), jobs.clone(), None);

@@ -1,4 +1,5 @@
-//! `retryJob` over the embedded engine: its row is first, and what a crash leaves undone behind it is done by the sweep.
+//! `retryJob` over the embedded engine: the row is written first, and the sweep completes what a
+//! crash has interrupted.
 
 use std::sync::Arc;
 
@@ -55,7 +56,7 @@ async fn home() -> Home {
 }
 
 impl Home {
-    /// A job that waits for an hour, and was cancelled.
+    /// A cancelled job that waited for an hour.
     async fn cancelled(&self) -> Arc<Job> {
         let id = JobId::new(Time::from_millis(1_000), 7);
         let new = NewJob {
@@ -78,7 +79,7 @@ impl Home {
         job
     }
 
-    /// The row of a retry, as it is written before the workflow hears of it.
+    /// The row of a retry, written before the workflow is called.
     async fn queued(&self, job: &Job, execution: &str) -> Arc<Job> {
         let found = self.workflow.describe(&job.execution).await.unwrap();
         let change = Change::of(Update::Retry {
@@ -120,19 +121,19 @@ async fn a_retry_redrives_the_execution_and_counts_its_steps() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_that_was_cut_off_behind_its_row_is_finished_by_the_sweep() {
+async fn an_interrupted_retry_is_completed_by_the_sweep() {
     let home = home().await;
     let job = home.cancelled().await;
     home.queued(&job, &job.execution).await;
     home.resolvers.sweep_once(Sweep::Open).await.unwrap();
     home.waits_in(job.id, 2).await;
-    // A second sweep, as that of another node, changes nothing.
+    // A second sweep, as by another node, changes nothing.
     home.resolvers.sweep_once(Sweep::Open).await.unwrap();
     home.waits_in(job.id, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_retry_that_another_node_set_off_is_left_alone() {
+async fn a_retry_that_another_node_started_is_not_repeated() {
     let home = home().await;
     let job = home.cancelled().await;
     home.queued(&job, &job.execution).await;
@@ -143,7 +144,7 @@ async fn a_retry_that_another_node_set_off_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_execution_that_is_gone_is_started_anew() {
+async fn a_lost_execution_is_replaced_by_a_new_one() {
     let home = home().await;
     let job = home.cancelled().await;
     // As after a restore of the jobs without their executions.
@@ -151,7 +152,7 @@ async fn an_execution_that_is_gone_is_started_anew() {
     home.resolvers.sweep_once(Sweep::Open).await.unwrap();
     let again = home.waits_in(job.id, 3).await;
     assert_eq!(again.execution, format!("{}-3", job.id));
-    // An execution that somebody redrove without the job: the job follows.
+    // The execution is redriven without the job: the job follows.
     let caller = Caller::dev();
     let ended = home
         .resolvers

@@ -1,20 +1,20 @@
-//! Tasks that somebody answers, tries that fail, executions that go on.
+//! Tasks that are answered, tries that fail, executions that continue.
 
 use job::JobError;
 use job::change::StepUpdate;
 use resolvers::workflow::{End, ExecutionStatus, WorkflowError};
 
-use crate::ears::Told;
+use crate::ears::StepUpdates;
 use crate::places::Place;
 
 /// The token, once the task has waited for the `tries`-th time.
 async fn token(place: &Place, name: &str, tries: usize) -> String {
-    let waits = |told: &Told| {
+    let waits = |told: &StepUpdates| {
         told.iter()
             .filter(|(_, update)| *update == StepUpdate::Waiting)
             .count()
     };
-    let enough = |told: &Told, _: Option<&End>| (waits(told) >= tries).then_some(());
+    let enough = |told: &StepUpdates, _: Option<&End>| (waits(told) >= tries).then_some(());
     place.ears.until(name, enough).await;
     let token = place.workflow.waiting_token(name, "Ask").await.unwrap();
     token.expect("the task waits")

@@ -1,5 +1,6 @@
-//! `chain3`: submit over HTTP, three functions that do nothing one after another in processes of their own over the Lambda Runtime API,
-//! each result on disk before the next begins, the end learned by subscription over WebSocket. A closed loop: so many jobs are
+//! `chain3`: submit over HTTP; three functions that do nothing run one after another in their own
+//! processes over the Lambda Runtime API, each result on disk before the next begins; the client
+//! receives the end by subscription over WebSocket. The loop is closed: a fixed number of jobs is
 //! outstanding, and each end submits the next.
 
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use tokio::task::JoinSet;
 use super::http::Client;
 use super::report::{Section, Times};
 use super::server::{Server, Setting};
-use super::socket::{Socket, Told};
+use super::socket::{Socket, SubscriptionMessage};
 use super::usage::{Cpu, processors};
 use super::{BenchArgs, Result};
 
@@ -25,20 +26,20 @@ const WATCH: &str = "subscription($id: ID!) { onJob(id: $id) { status } }";
 const ENDS: &str = "subscription { onJobs(filter: {status: {in: [SUCCEEDED, FAILED, CANCELLED, TIMED_OUT]}}) { kind job { id status } } }";
 const RESULT: &str = "query($id: ID!) { getJob(id: $id) { status result steps { status } } }";
 
-/// Connections over which jobs are submitted.
+/// Number of connections over which jobs are submitted.
 const CONNECTIONS: usize = 16;
 /// Subscriptions on one socket, below the server's limit.
 const ON_SOCKET: usize = 64;
-/// A job that takes longer is lost.
+/// Time after which a job counts as lost.
 const LOST: Duration = Duration::from_secs(30);
-/// Jobs one after another, at most.
+/// Maximum number of jobs that are run one after another.
 const ALONE: usize = 2_000;
 
-/// Goals: jobs per second by outstanding jobs, milliseconds alone (p50, p99).
+/// Goals: jobs per second by number of outstanding jobs; milliseconds for a single job (p50, p99).
 const GOALS: [(usize, f64); 2] = [(64, 1_300.0), (256, 2_000.0)];
 const GOAL_ALONE: (f64, f64) = (2.5, 8.0);
 
-/// How the client learns of the end of a job.
+/// How the client receives the end of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Learn {
     /// One `onJob` subscription for each job.
@@ -48,7 +49,7 @@ pub(super) enum Learn {
     List,
 }
 
-/// What the functions speak the Runtime API with.
+/// The client of the Runtime API in the functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Runtime {
     /// One blocking connection and no library.
@@ -74,13 +75,13 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
         if *outstanding == 1 {
             measured.tell_alone(&mut section);
         } else {
-            measured.tell(&mut section, *outstanding);
+            measured.report(&mut section, *outstanding);
         }
     }
     Ok(section)
 }
 
-/// A fresh server with its clients.
+/// A new server with its clients.
 struct Phase {
     _place: super::Place,
     server: Server,
@@ -88,7 +89,7 @@ struct Phase {
     outstanding: usize,
 }
 
-/// What the workers share.
+/// State that the workers share.
 struct Load {
     client: Client,
     sockets: Vec<Socket>,
@@ -172,7 +173,8 @@ impl Phase {
 }
 
 impl Load {
-    /// Submits one job after another. The last job, how long the jobs took that ended after `begin`, and how long their submits took.
+    /// Submits one job after another. Returns the last job, the durations of the jobs that ended
+    /// after `begin`, and the durations of their submits.
     async fn work(
         &self,
         number: usize,
@@ -207,25 +209,25 @@ impl Load {
         Ok((last, ends, acknowledged))
     }
 
-    /// Waits until the job has ended; its status.
+    /// Waits until the job has ended and returns its status.
     async fn ended(&self, id: &str, number: usize) -> Result<String> {
         if let Some(ends) = &self.ends {
             return ends.wait(id).await;
         }
         let socket = &self.sockets[number % self.sockets.len()];
-        let mut tells = socket.subscribe(id, WATCH, &json!({"id": id})).await?;
+        let mut receiver = socket.subscribe(id, WATCH, &json!({"id": id})).await?;
         let mut status = String::new();
         loop {
-            match tells.recv().await {
-                Some(Told::Next(payload)) => status = field(&payload, "status")?,
-                Some(Told::Complete) => return Ok(status),
-                Some(Told::Error(errors)) => return Err(errors.into()),
+            match receiver.recv().await {
+                Some(SubscriptionMessage::Next(payload)) => status = field(&payload, "status")?,
+                Some(SubscriptionMessage::Complete) => return Ok(status),
+                Some(SubscriptionMessage::Error(errors)) => return Err(errors.into()),
                 None => return Err("the socket broke".into()),
             }
         }
     }
 
-    /// The functions did their work: the counter in the result stands at 3.
+    /// Checks that the functions ran: the counter in the result is 3.
     async fn check(&self, id: &str) -> Result<()> {
         let answer = self.client.graphql(RESULT, &json!({"id": id})).await?;
         let answer: serde_json::Value = serde_json::from_str(&answer)?;
@@ -253,7 +255,7 @@ fn field(text: &str, name: &str) -> Result<String> {
         .to_owned())
 }
 
-/// The jobs that ended, as the live list tells them.
+/// The jobs that ended, as the live list reports them.
 struct Ends(Mutex<HashMap<String, End>>);
 
 enum End {
@@ -286,39 +288,40 @@ struct Ended {
 
 impl Ends {
     async fn follow(socket: &Socket) -> Result<Arc<Ends>> {
-        let mut tells = socket.subscribe("ends", ENDS, &json!({})).await?;
-        let first = tells.recv().await;
-        if !matches!(&first, Some(Told::Next(payload)) if payload.contains("SNAPSHOT")) {
+        let mut receiver = socket.subscribe("ends", ENDS, &json!({})).await?;
+        let first = receiver.recv().await;
+        if !matches!(&first, Some(SubscriptionMessage::Next(payload)) if payload.contains("SNAPSHOT"))
+        {
             return Err(format!("the live list began with {first:?}").into());
         }
         let ends = Arc::new(Ends(Mutex::default()));
-        let told = Arc::clone(&ends);
+        let record = Arc::clone(&ends);
         tokio::spawn(async move {
-            while let Some(Told::Next(payload)) = tells.recv().await {
+            while let Some(SubscriptionMessage::Next(payload)) = receiver.recv().await {
                 match serde_json::from_str::<Payload>(&payload) {
-                    Ok(payload) => told.tell(payload),
-                    Err(error) => return eprintln!("the live list told {payload}: {error}"),
+                    Ok(payload) => record.record(payload),
+                    Err(error) => return eprintln!("the live list sent {payload}: {error}"),
                 }
             }
         });
         Ok(ends)
     }
 
-    fn tell(&self, payload: Payload) {
+    fn record(&self, payload: Payload) {
         let Some(change) = payload.data.on_jobs else {
             return;
         };
         if change.kind == "RESYNC" {
             eprintln!(
-                "the live list was told anew: jobs that are not on its page are lost to this client"
+                "the live list was restarted: jobs that are not on its page are lost to this client"
             );
         }
         let (Some(job), Ok(mut all)) = (change.job, self.0.lock()) else {
             return;
         };
         match all.remove(&job.id) {
-            Some(End::Wanted(told)) => {
-                let _ = told.send(job.status);
+            Some(End::Wanted(sender)) => {
+                let _ = sender.send(job.status);
             }
             Some(End::Known(_)) | None => {
                 all.insert(job.id, End::Known(job.status));
@@ -332,8 +335,8 @@ impl Ends {
             if let Some(End::Known(status)) = all.remove(id) {
                 return Ok(status);
             }
-            let (told, ended) = oneshot::channel();
-            all.insert(id.to_owned(), End::Wanted(told));
+            let (sender, ended) = oneshot::channel();
+            all.insert(id.to_owned(), End::Wanted(sender));
             ended
         };
         Ok(ended.await?)
@@ -357,7 +360,7 @@ impl Measured {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 jobs")]
-    fn tell(mut self, section: &mut Section, outstanding: usize) {
+    fn report(mut self, section: &mut Section, outstanding: usize) {
         let jobs = self.ends.len().max(1) as f64;
         let rate = jobs / self.seconds;
         let at = |what: &str| format!("{outstanding} outstanding, {what}");

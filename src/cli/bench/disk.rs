@@ -1,4 +1,4 @@
-//! Baselines: what this disk, and SQLite on it, can do by themselves.
+//! Baselines: the speed of this disk, and of SQLite on it, without Jobcast.
 
 use std::fs::File;
 use std::io::Write;
@@ -10,10 +10,11 @@ use sqlite::rusqlite::{Connection, params};
 use super::Result;
 use super::report::{Section, Times};
 
-/// Of each baseline.
+/// Duration of each baseline.
 const LENGTH: Duration = Duration::from_secs(1);
 
-/// Appends of 4 KiB, each followed by `fdatasync`, with `pause` between two of them: a disk that rested takes longer.
+/// Appends of 4 KiB, each followed by `fdatasync`, with `pause` between two of them: a disk that
+/// was idle takes longer.
 pub(super) fn sync(directory: &Path, pause: Duration, section: &mut Section) -> Result<()> {
     let path = directory.join("sync");
     let mut file = File::create(&path)?;
@@ -40,8 +41,8 @@ pub(super) fn sync(directory: &Path, pause: Duration, section: &mut Section) -> 
     Ok(())
 }
 
-/// Rows that SQLite updates in a second when each commit holds `group` of them: write-ahead log, `synchronous=FULL`, a row of 600 bytes by
-/// its key, and nothing else.
+/// Rows that SQLite updates per second if each commit has `group` of them: write-ahead log,
+/// `synchronous=FULL`, one row of 600 bytes by its key, no index.
 pub(super) fn group_commit(directory: &Path, group: i64) -> Result<f64> {
     let path = directory.join("baseline.db");
     let mut connection = Connection::open(&path)?;

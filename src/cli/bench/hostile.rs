@@ -1,5 +1,6 @@
-//! `hostile`: requests that attack. How soon each is refused when nothing else happens, and how long an honest caller waits while they
-//! come over several connections, a few each second, next to how long it waits otherwise.
+//! `hostile`: hostile requests. Measures the time until each is refused at low load, and how long
+//! an honest caller waits while they arrive over several connections, a few per second, compared
+//! with its wait otherwise.
 
 use std::time::{Duration, Instant};
 
@@ -13,21 +14,22 @@ use super::threads::Threads;
 use super::{BenchArgs, Result};
 use crate::graphql::hostile;
 
-/// Time allowed for the answer to one of them, in milliseconds.
+/// Time allowed for the answer to one hostile request, in milliseconds.
 const ANSWER: f64 = 50.0;
-/// How many times as long an honest caller may wait meanwhile.
+/// Maximum factor by which an honest caller may wait longer meanwhile.
 const SLOWER: f64 = 2.0;
-/// Times that each is sent when nothing else happens.
+/// Number of times that each is sent at low load.
 const TIMES: usize = 9;
-/// Connections over which they come while an honest caller asks.
+/// Number of connections for hostile requests while an honest caller asks.
 const CONNECTIONS: usize = 4;
-/// Between two of them on one connection.
+/// Pause between two hostile requests on one connection.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Between two requests of the honest caller.
+/// Pause between two requests of the honest caller.
 const HONEST_PAUSE: Duration = Duration::from_millis(5);
-/// Turns without and with attackers: a machine is not the same from second to second.
+/// Number of turns without and with attackers, since a machine's speed changes from second to
+/// second.
 const TURNS: u32 = 6;
-/// Jobs that the honest caller may see.
+/// Number of jobs that the honest caller may see.
 const JOBS: usize = 30;
 const HONEST: &str = "{ listJobs(limit: 1) { items { id status } } }";
 const SUBMIT: &str = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id } }";
@@ -63,7 +65,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     ask(&honest, args.warm_up(), &mut Times::default()).await?;
     for _ in 0..TURNS {
         ask(&honest, args.phase() / TURNS, &mut idle).await?;
-        // In threads of its own: what it costs to send them is nothing that the honest caller waits for.
+        // In separate threads, so that the honest caller does not wait for the sending.
         let threads = Threads::new()?;
         let attackers: Vec<_> = (0..CONNECTIONS)
             .map(|number| {
@@ -100,7 +102,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     Ok(section)
 }
 
-/// How soon each is refused when nothing else happens.
+/// Time until each is refused at low load.
 async fn alone(address: &str, bodies: &[(&str, String)], section: &mut Section) -> Result<()> {
     let client = Client::new(address, 1);
     let (mut slowest, mut all) = (Vec::new(), Times::default());
@@ -128,7 +130,7 @@ async fn alone(address: &str, bodies: &[(&str, String)], section: &mut Section) 
     Ok(())
 }
 
-/// Sends one, and returns how long its refusal took.
+/// Sends one request and returns the time until its refusal.
 async fn refused(client: &Client, what: &str, body: &str) -> Result<Duration> {
     let begun = Instant::now();
     let (status, answer) = client.answer("POST", "/graphql", None, body).await?;
@@ -139,7 +141,7 @@ async fn refused(client: &Client, what: &str, body: &str) -> Result<Duration> {
     Err(format!("{what} was not refused: {status} {answer:.200}").into())
 }
 
-/// Sends one after another for this long, and returns their number.
+/// Sends one request after another for this time, and returns their number.
 async fn attack(
     client: Client,
     bodies: Vec<(&'static str, String)>,
@@ -160,7 +162,7 @@ async fn attack(
     Ok(sent)
 }
 
-/// An honest caller, for this long.
+/// An honest caller, for this time.
 async fn ask(client: &Client, time: Duration, times: &mut Times) -> Result<()> {
     let end = Instant::now() + time;
     while Instant::now() < end {

@@ -1,5 +1,6 @@
-//! The load client's HTTP: a few connections that are kept, one request at a time on each. It understands no more of HTTP/1.1 than our
-//! own server writes, so that the load costs little next to what is measured.
+//! The load client's HTTP: a few persistent connections, one request at a time on each. It supports
+//! only the HTTP/1.1 that our own server writes, so that the load costs little compared with the
+//! server.
 
 use std::sync::Mutex;
 
@@ -24,7 +25,7 @@ struct Connection {
 }
 
 impl Client {
-    /// At most `connections` at once, opened as they are needed.
+    /// At most `connections` connections, opened on demand.
     pub(super) fn new(address: &str, connections: usize) -> Client {
         Client {
             address: address.to_owned(),
@@ -33,7 +34,7 @@ impl Client {
         }
     }
 
-    /// Sends a GraphQL request; the body of the answer.
+    /// Sends a GraphQL request and returns the body of the response.
     pub(super) async fn graphql(
         &self,
         query: &str,

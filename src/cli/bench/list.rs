@@ -1,4 +1,5 @@
-//! `list`: the first page of `listJobs` over HTTP with a million jobs in the store, for every filter that the schema offers.
+//! `list`: the first page of `listJobs` over HTTP with a million jobs in the store, for every
+//! filter of the schema.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -18,9 +19,9 @@ use super::threads::Threads;
 use super::{BenchArgs, Result};
 
 const GOAL: f64 = 5.0;
-/// Writers that fill the store at once.
+/// Number of concurrent writers that fill the store.
 const WRITERS: usize = 256;
-/// The jobs were submitted within so long before now.
+/// Period before now in which the jobs were submitted.
 const SPREAD_MILLIS: i64 = 30 * 24 * 3_600 * 1_000;
 
 pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
@@ -107,7 +108,8 @@ fn new_job(n: usize, count: usize, first: Time) -> Result<Job> {
     Ok(new.into_job()?)
 }
 
-/// How job number `n` ends: of a thousand 940 succeed, 40 fail, 15 are cancelled, and 5 are left open.
+/// The end of job number `n`: of a thousand, 940 succeed, 40 fail, 15 are cancelled, and 5 stay
+/// open.
 fn ending(n: usize) -> Vec<Update> {
     let error = |name| JobError::new(name, "as in every thousandth job of a benchmark");
     match n % 1_000 {
@@ -152,7 +154,8 @@ async fn fill(store: Arc<dyn JobStore>, count: usize, first: Time) -> Result<()>
     Ok(())
 }
 
-/// Every operator of every field of `JobFilter`, with values that many, few and no jobs have; and some that people combine.
+/// Every operator of every field of `JobFilter`, with values that many, few and no jobs have, and
+/// some usual combinations.
 fn filters(first: Time, count: usize) -> Vec<String> {
     let middle = first.plus_millis(SPREAD_MILLIS / 2);
     let late = first.plus_millis(SPREAD_MILLIS - 60_000);

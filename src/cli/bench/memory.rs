@@ -1,4 +1,4 @@
-//! `memory`: what the server keeps in memory when nothing happens, and with 10,000 jobs that wait.
+//! `memory`: the server's memory when it is idle, and with 10,000 waiting jobs.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::start::{leave, submit};
 use super::usage::resident;
 use super::{BenchArgs, Result};
 
-/// Before memory is looked at.
+/// Delay before memory is measured.
 const SETTLE: Duration = Duration::from_secs(3);
 const GOAL_IDLE: f64 = 30.0;
 const GOAL_OPEN: f64 = 120.0;
@@ -16,7 +16,7 @@ const GOAL_OPEN: f64 = 120.0;
 pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("memory")?;
     let mut section = Section::new("memory", "resident memory of the server process");
-    // The samples belong to what a newcomer starts; their functions are processes of their own.
+    // A newcomer's server has the samples; their functions are separate processes.
     let setting = Setting::new(place.path())?.machine("wait", WAIT)?.samples();
     let server = setting.start().await?;
     tokio::time::sleep(SETTLE).await;

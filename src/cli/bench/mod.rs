@@ -1,16 +1,17 @@
-//! `jobcast bench`: reproduces the published numbers. Each benchmark stands alone: a fresh data directory on a real disk, where the goal
-//! speaks of the server a child process of this same program, a bounded amount of work, figures next to their goals.
+//! `jobcast bench`: reproduces the published numbers. Each benchmark is independent: it has a new
+//! data directory on a real disk, a child process of this program as the server if the goal is
+//! about a server, a bounded amount of work, and figures next to their goals.
 //!
 //! | module | what |
 //! |---|---|
 //! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `hostile`, `workflow` | the benchmarks |
-//! | `disk` | what the disk and SQLite can do by themselves, in the same run |
+//! | `disk` | baselines of the disk and SQLite, in the same run |
 //! | `report` | figures and their goals, as text, Markdown and JSON |
 //! | `server` | the child process |
 //! | `place` | directories that are removed again |
 //! | `usage` | CPU time and memory from `/proc` |
 //! | `http`, `socket` | the load client |
-//! | `threads` | worker threads for what runs in this process |
+//! | `threads` | worker threads for code that runs in this process |
 
 mod chain3;
 mod disk;
@@ -40,16 +41,17 @@ use self::place::Place;
 use self::report::{Format, Report, Section};
 use super::Outcome;
 
-/// What can go wrong in a benchmark: it is only told to the person who runs it.
+/// An error of a benchmark. It is only shown to the user.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
 
 /// Measure this program on this machine, and print the figures next to their goals
 ///
-/// Each benchmark makes its own data directory and servers, and removes them. Exit status 0: it ran, whether the goals were met or not, unless `--fail-at` says otherwise.
+/// Each benchmark creates its own data directory and servers, and removes them. The exit status is
+/// 0 if the benchmarks ran, even if goals were not met, unless `--fail-at` is given.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BenchArgs {
-    /// What to measure; without a name, everything
+    /// The benchmarks to run; by default all
     #[arg(value_enum)]
     names: Vec<Name>,
     /// Print one JSON document
@@ -58,55 +60,57 @@ pub(super) struct BenchArgs {
     /// Print Markdown tables
     #[arg(long)]
     markdown: bool,
-    /// Directory for the data; each benchmark makes its own below it and removes it. It should be on the disk that is to be measured
+    /// Directory for the data, on the disk that is to be measured; each benchmark creates its own
+    /// directory below it and removes it
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// End with exit status 1 when a figure misses its goal by more than this factor
+    /// End with exit status 1 if a figure misses its goal by more than this factor
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     fail_at: Option<f64>,
-    /// Seconds of each measured phase
+    /// Duration of each measured phase in seconds
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Jobs outstanding at once (chain3)
+    /// Numbers of outstanding jobs (chain3)
     #[arg(long, value_delimiter = ',', default_values_t = [1, 64, 256], value_parser = outstanding)]
     outstanding: Vec<usize>,
-    /// How chain3 learns of an end: one subscription for each job, or one live list for all
+    /// How chain3 receives an end: one subscription for each job, or one live list for all
     #[arg(long, value_enum, default_value_t)]
     learn: chain3::Learn,
-    /// What the functions speak the Runtime API with (chain3): as little as there can be, or the library of most Rust functions
+    /// The functions' client of the Runtime API (chain3): a minimal one, or the library of most
+    /// Rust functions
     #[arg(long, value_enum, default_value_t)]
     runtime: chain3::Runtime,
-    /// Processes of each function (chain3)
+    /// Number of processes of each function (chain3)
     #[arg(long, default_value_t = 2)]
     processes: usize,
-    /// Writers at once (updates)
+    /// Number of concurrent writers (updates)
     #[arg(long, default_value_t = 256)]
     writers: usize,
-    /// Watchers that come back at once (reconnect)
+    /// Number of watchers that reconnect at once (reconnect)
     #[arg(long, default_value_t = 10_000)]
     watchers: usize,
-    /// Finished jobs in the store (start)
+    /// Number of finished jobs in the store (start)
     #[arg(long, default_value_t = 100_000)]
     finished: usize,
-    /// Open jobs (memory) and open executions (recovery in workflow)
+    /// Number of open jobs (memory) and open executions (recovery in workflow)
     #[arg(long, default_value_t = 10_000)]
     open: usize,
-    /// Requests for each filter (list)
+    /// Number of requests for each filter (list)
     #[arg(long, default_value_t = 60)]
     requests: usize,
-    /// Jobs in the store (list)
+    /// Number of jobs in the store (list)
     #[arg(long, default_value_t = 1_000_000)]
     jobs: usize,
-    /// Executions at once (workflow)
+    /// Number of concurrent executions (workflow)
     #[arg(long, default_value_t = 256)]
     executions: usize,
-    /// Items of the Map (workflow)
+    /// Number of items of the Map (workflow)
     #[arg(long, default_value_t = 10_000)]
     items: usize,
-    /// Executions that wait (workflow)
+    /// Number of waiting executions (workflow)
     #[arg(long, default_value_t = 1_000_000)]
     waiting: usize,
-    /// Be a benchmark's child process
+    /// Run as a benchmark's child process
     #[arg(long, value_enum, hide = true, requires_all = ["data", "count"])]
     role: Option<workflow::child::Role>,
     #[arg(long, hide = true)]
@@ -134,7 +138,7 @@ impl BenchArgs {
         Duration::from_secs(self.seconds)
     }
 
-    /// Before anything is measured.
+    /// Duration of the warm-up.
     fn warm_up(&self) -> Duration {
         self.phase() / 4
     }
@@ -147,25 +151,27 @@ impl BenchArgs {
 /// The benchmarks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Name {
-    /// The whole job: submit, three functions one after another, the end learned by subscription.
+    /// The whole job: submit, three functions one after another, the end received by subscription.
     Chain3,
-    /// How long a submit takes until it is acknowledged, at low load.
+    /// Time until a submit is acknowledged, at low load.
     Submit,
-    /// Durable updates of jobs per second, many writers at once.
+    /// Durable updates of jobs per second, with many concurrent writers.
     Updates,
     /// From the commit to one watcher's socket.
     Watch,
-    /// The server is killed and started again: until all watchers have come back and are current.
+    /// The server is killed and started again: time until all watchers have reconnected and are
+    /// current.
     Reconnect,
-    /// The start of the server until it answers, with many finished jobs.
+    /// Time from the server's start until it answers, with many finished jobs.
     Start,
     /// The server's memory: idle, and with many open jobs.
     Memory,
     /// The first page of a list of a million jobs, by every filter.
     List,
-    /// Requests that attack: how soon each is refused, and how long honest callers wait meanwhile.
+    /// Hostile requests: time until each is refused, and delay of other callers meanwhile.
     Hostile,
-    /// The engine by itself: transitions, executions, a large Map, memory of waiting executions, recovery after a crash.
+    /// The engine alone: transitions, executions, a large Map, memory of waiting executions,
+    /// recovery after a crash.
     Workflow,
 }
 
@@ -186,7 +192,7 @@ impl Name {
     }
 }
 
-/// Runs the benchmarks and prints what they found.
+/// Runs the benchmarks and prints their figures.
 pub(super) fn run(args: &BenchArgs) -> Outcome {
     match args.role {
         Some(role) => child(role, args),
@@ -248,7 +254,7 @@ fn all(args: &BenchArgs) -> Result<()> {
 fn child(role: workflow::child::Role, args: &BenchArgs) -> Result<()> {
     let place = args.data.as_deref().ok_or("a child needs --data")?;
     let count = args.count.ok_or("a child needs --count")?;
-    // A server's runtime: what a child does is measured too.
+    // A runtime like the server's, since the work of a child is measured too.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_stack_size(json::THREAD_STACK)

@@ -1,4 +1,4 @@
-//! A directory of a benchmark's own, removed when it is over.
+//! The directory of a benchmark, removed when the benchmark is over.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,6 @@
-//! `reconnect`: the server is killed under its watchers and started again; they all come back at once. How long until everybody has been told
-//! the job as it is. That nobody is told an older version is checked for each of them.
+//! `reconnect`: the server is killed under its watchers and started again, and all watchers
+//! reconnect at once. Measures the time until every watcher has received the current version, and
+//! checks that none receives an older version.
 
 use std::time::{Duration, Instant};
 
@@ -15,12 +16,12 @@ use super::report::Section;
 use super::server::{Setting, WAIT};
 use super::{BenchArgs, Result};
 
-/// Jobs that are watched.
+/// Number of watched jobs.
 const JOBS: usize = 100;
 const WATCH: &str = "subscription($id: ID!) { onJob(id: $id) { id version status } }";
-/// Who finds nobody comes again after this.
+/// Delay before a watcher tries to connect again.
 const AGAIN: Duration = Duration::from_millis(20);
-/// All of it must be over by then.
+/// Time allowed for the whole benchmark.
 const PATIENCE: Duration = Duration::from_secs(120);
 const GOAL: f64 = 2.0;
 
@@ -37,10 +38,10 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     let address = server.address.clone();
     let ids = jobs(&address).await?;
     let (addresses, address_now) = watch::channel(address.clone());
-    let (tell, mut told) = mpsc::channel(1_024);
+    let (sender, mut seen) = mpsc::channel(1_024);
     let mut all = JoinSet::new();
     for number in 0..watchers {
-        let (addresses, tell) = (address_now.clone(), tell.clone());
+        let (addresses, sender) = (address_now.clone(), sender.clone());
         let (job, id) = (number % ids.len(), ids[number % ids.len()].clone());
         all.spawn(async move {
             loop {
@@ -49,16 +50,16 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
                     sleep(AGAIN).await;
                     continue;
                 };
-                if tell.send((job, version)).await.is_err() {
+                if sender.send((job, version)).await.is_err() {
                     return;
                 }
-                // Until it breaks.
+                // Reads until the connection breaks.
                 while socket.read_buf(&mut Vec::new()).await.unwrap_or(0) > 0 {}
             }
         });
     }
     let begun = Instant::now();
-    everybody(&mut told, watchers, &vec![0; ids.len()]).await?;
+    everybody(&mut seen, watchers, &vec![0; ids.len()]).await?;
     section.plain("first connect", begun.elapsed().as_secs_f64(), "s");
 
     let mut committed = Vec::new();
@@ -76,10 +77,10 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     drop(client);
     server.kill().await?;
     let server = setting.start().await?;
-    // A restart takes the same port; where that is taken, what is measured is the same.
+    // A restart uses the same port. If it is taken, another port gives the same figures.
     addresses.send(server.address.clone())?;
     let begun = Instant::now();
-    everybody(&mut told, watchers, &committed).await?;
+    everybody(&mut seen, watchers, &committed).await?;
     let current = begun.elapsed();
     section.at_most("all are current after", current.as_secs_f64(), "s", GOAL);
     #[expect(clippy::cast_precision_loss, reason = "watchers are few")]
@@ -93,7 +94,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     Ok(section)
 }
 
-/// Submits the jobs and waits until nothing changes them any more.
+/// Submits the jobs and waits until they no longer change.
 async fn jobs(address: &str) -> Result<Vec<String>> {
     const SUBMIT: &str =
         "mutation($inputs: [SubmitJobInput!]!) { submitJobs(inputs: $inputs) { job { id } } }";
@@ -113,19 +114,21 @@ async fn jobs(address: &str) -> Result<Vec<String>> {
     Ok(ids)
 }
 
-/// Waits until everybody has been told a version that is not older than these.
+/// Waits until every watcher has received a version that is not older than these.
 async fn everybody(
-    told: &mut mpsc::Receiver<(usize, u64)>,
+    seen: &mut mpsc::Receiver<(usize, u64)>,
     watchers: usize,
     committed: &[u64],
 ) -> Result<()> {
     let all = async {
         for _ in 0..watchers {
-            let (job, version) = told.recv().await.ok_or("the watchers ended")?;
+            let (job, version) = seen.recv().await.ok_or("the watchers ended")?;
             if version < committed[job] {
-                return Err(
-                    format!("a watcher was told {version} after {}", committed[job]).into(),
-                );
+                return Err(format!(
+                    "a watcher received version {version} after {}",
+                    committed[job]
+                )
+                .into());
             }
         }
         Ok(())
@@ -135,7 +138,8 @@ async fn everybody(
         .map_err(|_| format!("not everybody came back within {PATIENCE:?}"))?
 }
 
-/// A watcher that costs little, since the server is what is measured: connected, and told the job's version by its snapshot.
+/// Connects a watcher and returns the version of its snapshot. A watcher costs little, since the
+/// server is measured.
 async fn connect(address: &str, id: &str) -> Result<(TcpStream, u64)> {
     let mut socket = TcpStream::connect(address).await?;
     socket.set_nodelay(true)?;
@@ -161,7 +165,7 @@ async fn connect(address: &str, id: &str) -> Result<(TcpStream, u64)> {
     Ok((socket, version))
 }
 
-/// Reads until this text has come.
+/// Reads until this text has arrived.
 async fn until(socket: &mut TcpStream, seen: &mut Vec<u8>, text: &str) -> Result<()> {
     seen.clear();
     while !seen
@@ -175,7 +179,7 @@ async fn until(socket: &mut TcpStream, seen: &mut Vec<u8>, text: &str) -> Result
     Ok(())
 }
 
-/// A masked text frame (RFC 6455, section 5.2); the mask is zero, which leaves the text as it is.
+/// A masked text frame (RFC 6455, section 5.2). The mask is zero, which leaves the text unchanged.
 fn frame(text: &str) -> Vec<u8> {
     let mut out = vec![0x81];
     match u8::try_from(text.len()) {

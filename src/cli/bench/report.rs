@@ -1,4 +1,4 @@
-//! Figures next to their goals, as text, as Markdown and as JSON. It measures nothing.
+//! Figures next to their goals, as text, as Markdown and as JSON. This module measures nothing.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) enum Format {
     Json,
 }
 
-/// What a figure should be.
+/// The goal of a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Goal {
     AtLeast(f64),
@@ -30,7 +30,8 @@ pub(super) struct Figure {
     unit: &'static str,
     goal: Option<String>,
     met: Option<bool>,
-    /// How many times the goal the figure is, or the goal the figure where it is a minimum; more than 1 is missed.
+    /// The ratio of the figure to its goal, or of the goal to the figure if the goal is a minimum.
+    /// A goal is missed above 1.
     #[serde(skip)]
     missed_by: f64,
 }
@@ -61,16 +62,16 @@ impl Figure {
     }
 }
 
-/// How many times `of` this is.
+/// The factor between two figures, at least 1.
 fn times(this: f64, of: f64) -> f64 {
     if this <= of { 1.0 } else { this / of }
 }
 
-/// What one benchmark found.
+/// The figures of one benchmark.
 #[derive(Debug, Serialize)]
 pub(super) struct Section {
     name: &'static str,
-    /// What was run, in one sentence.
+    /// A description of the run, in one sentence.
     about: String,
     figures: Vec<Figure>,
 }
@@ -84,7 +85,7 @@ impl Section {
         }
     }
 
-    /// A number without a goal: a baseline, or what explains another one.
+    /// A number without a goal: a baseline, or an explanation of another number.
     pub(super) fn plain(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
         self.figures.push(Figure::new(what, value, unit, None));
     }
@@ -150,7 +151,7 @@ impl Times {
         self.micros.len()
     }
 
-    /// The time that this share of them does not exceed, in milliseconds (nearest rank); 0 without any.
+    /// The quantile of the times in milliseconds (nearest rank); 0 without any time.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -168,7 +169,7 @@ impl Times {
     }
 }
 
-/// Prints each section as it comes; JSON at the end.
+/// Prints each section when it is complete; JSON is printed at the end.
 #[derive(Debug)]
 pub(super) struct Report {
     format: Format,
@@ -260,7 +261,7 @@ fn markdown(section: &Section) {
     }
 }
 
-/// Three significant places below a thousand, groups of three above.
+/// Three significant digits below a thousand, groups of three above.
 fn number(value: f64) -> String {
     let size = value.abs();
     if size >= 1_000.0 {
@@ -296,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_readable() {
+    fn a_number_has_three_significant_digits() {
         for (value, text) in [
             (0.0, "0"),
             (0.1234, "0.123"),
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_the_nearest_rank() {
+    fn a_quantile_is_the_nearest_rank() {
         let mut times = Times::default();
         assert_eq!(times.millis(0.5), 0.0);
         for millis in (1..=100).rev() {
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_goal_is_met_at_its_bound() {
+    fn a_goal_is_met_at_its_limit() {
         let figure = |value, goal| Figure::new("", value, "", Some(goal)).met;
         assert_eq!(figure(5.0, Goal::AtMost(5.0)), Some(true));
         assert_eq!(figure(5.1, Goal::AtMost(5.0)), Some(false));

@@ -1,4 +1,4 @@
-//! The server as a child process: this same program, on ports of its own.
+//! The server as a child process: this program, on its own ports.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -9,15 +9,15 @@ use tokio::process::{Child, Command};
 
 use super::Result;
 
-/// A job that ends as it begins.
+/// A job that ends at once.
 pub(super) const PASS: &str =
     r#"{"StartAt": "Pass", "States": {"Pass": {"Type": "Pass", "End": true}}}"#;
 /// A job that stays open.
 pub(super) const WAIT: &str =
     r#"{"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86400, "End": true}}}"#;
-/// How long a server may take to say that it listens.
+/// Time allowed for a server to report that it listens.
 const READY: Duration = Duration::from_secs(60);
-/// How long a server may take to stop.
+/// Time allowed for a server to stop.
 const STOP: Duration = Duration::from_secs(30);
 
 /// A running server.
@@ -27,11 +27,11 @@ pub(super) struct Server {
     pub(super) id: u32,
     /// `127.0.0.1:PORT`.
     pub(super) address: String,
-    /// From the start of the process to its word that it listens.
+    /// Time from the start of the process until it reports that it listens.
     pub(super) ready_after: Duration,
 }
 
-/// What a server is started with.
+/// The configuration of a server.
 #[derive(Debug)]
 pub(super) struct Setting {
     directory: PathBuf,
@@ -39,7 +39,8 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    /// A server of its own directory below `place`, without the samples, that takes jobs as fast as they come.
+    /// A server with its own directory below `place`, without the samples and without a limit of
+    /// submits.
     pub(super) fn new(place: &Path) -> Result<Setting> {
         let machines = place.join("state-machines");
         std::fs::create_dir_all(&machines)?;
@@ -52,7 +53,7 @@ impl Setting {
         })
     }
 
-    /// With the sample job types and their functions.
+    /// Adds the sample job types and their functions.
     pub(super) fn samples(mut self) -> Setting {
         self.configuration = self.configuration.replace("samples = false\n", "");
         self
@@ -64,7 +65,7 @@ impl Setting {
         Ok(self)
     }
 
-    /// A function, served by this program as its function `serves`.
+    /// Adds a function that this program serves under the name `serves`.
     pub(super) fn function(
         mut self,
         name: &str,
@@ -83,7 +84,7 @@ impl Setting {
         self.directory.join("data")
     }
 
-    /// Starts it and waits until it listens. What it logs goes to `server.log` in its directory.
+    /// Starts it and waits until it listens. It logs to `server.log` in its directory.
     pub(super) async fn start(&self) -> Result<Server> {
         let file = self.directory.join("jobcast.toml");
         std::fs::write(&file, &self.configuration)?;
@@ -120,7 +121,7 @@ impl Setting {
             let log = std::fs::read_to_string(&log_path).unwrap_or_default();
             format!("the server did not start: {error}\n{log}")
         })?;
-        // It must not be blocked by what it still has to say.
+        // Reads the rest of its output, so that the server is not blocked.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Server {
             child,
@@ -132,12 +133,12 @@ impl Setting {
 }
 
 impl Server {
-    /// Ends it without a word, and waits.
+    /// Kills it, and waits for its end.
     pub(super) async fn kill(mut self) -> Result<()> {
         Ok(self.child.kill().await?)
     }
 
-    /// Asks it to stop, and waits.
+    /// Stops it with SIGTERM, and waits for its end.
     pub(super) async fn stop(mut self) -> Result<()> {
         let id = i32::try_from(self.id).ok();
         let id = id.and_then(rustix::process::Pid::from_raw);

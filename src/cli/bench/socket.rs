@@ -16,12 +16,12 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::Result;
 
-/// Messages that wait to be sent, or to be taken by the owner of a subscription.
+/// Maximum number of messages that wait to be sent, or to be read by the owner of a subscription.
 const WAITING: usize = 1_024;
 
-/// What the server says about a subscription.
+/// A message of the server about a subscription.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum SubscriptionMessage {
     /// The `payload` of a `next`.
     Next(String),
     /// The subscription ended.
@@ -34,7 +34,7 @@ pub(super) enum Told {
 #[derive(Debug)]
 pub(super) struct Socket {
     out: mpsc::Sender<Message>,
-    subscriptions: Arc<Mutex<HashMap<String, mpsc::Sender<Told>>>>,
+    subscriptions: Arc<Mutex<HashMap<String, mpsc::Sender<SubscriptionMessage>>>>,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -68,7 +68,8 @@ impl Socket {
         }
         let (mut sink, mut stream) = socket.split();
         let (out, mut waiting) = mpsc::channel::<Message>(WAITING);
-        let subscriptions: Arc<Mutex<HashMap<String, mpsc::Sender<Told>>>> = Arc::default();
+        let subscriptions: Arc<Mutex<HashMap<String, mpsc::Sender<SubscriptionMessage>>>> =
+            Arc::default();
         let writing = tokio::spawn(async move {
             while let Some(message) = waiting.recv().await {
                 if sink.feed(message).await.is_err() {
@@ -91,7 +92,7 @@ impl Socket {
                     read(&of, &answers, &text).await;
                 }
             }
-            // Whoever still waits hears that nothing will come.
+            // Drops the senders, so that waiting receivers learn of the end.
             if let Ok(mut all) = of.lock() {
                 all.clear();
             }
@@ -109,16 +110,16 @@ impl Socket {
         id: &str,
         query: &str,
         variables: &serde_json::Value,
-    ) -> Result<mpsc::Receiver<Told>> {
-        let (told, tells) = mpsc::channel(WAITING);
+    ) -> Result<mpsc::Receiver<SubscriptionMessage>> {
+        let (sender, receiver) = mpsc::channel(WAITING);
         self.subscriptions
             .lock()
             .map_err(|_| "the reader panicked")?
-            .insert(id.to_owned(), told);
+            .insert(id.to_owned(), sender);
         let payload = serde_json::json!({"query": query, "variables": variables});
         let message = serde_json::json!({"type": "subscribe", "id": id, "payload": payload});
         self.out.send(Message::text(message.to_string())).await?;
-        Ok(tells)
+        Ok(receiver)
     }
 }
 
@@ -128,23 +129,23 @@ impl Drop for Socket {
     }
 }
 
-/// To whom a message goes, and what it says.
+/// The receiver of a message, and its content.
 fn route(
-    subscriptions: &Mutex<HashMap<String, mpsc::Sender<Told>>>,
+    subscriptions: &Mutex<HashMap<String, mpsc::Sender<SubscriptionMessage>>>,
     incoming: &Incoming<'_>,
-) -> Option<(mpsc::Sender<Told>, Told)> {
+) -> Option<(mpsc::Sender<SubscriptionMessage>, SubscriptionMessage)> {
     let (id, mut all) = (incoming.id?, subscriptions.lock().ok()?);
     let payload = || incoming.payload.map_or("", RawValue::get).to_owned();
     Some(match incoming.kind {
-        "next" => (all.get(id)?.clone(), Told::Next(payload())),
-        "complete" => (all.remove(id)?, Told::Complete),
-        "error" => (all.remove(id)?, Told::Error(payload())),
+        "next" => (all.get(id)?.clone(), SubscriptionMessage::Next(payload())),
+        "complete" => (all.remove(id)?, SubscriptionMessage::Complete),
+        "error" => (all.remove(id)?, SubscriptionMessage::Error(payload())),
         _ => return None,
     })
 }
 
 async fn read(
-    subscriptions: &Mutex<HashMap<String, mpsc::Sender<Told>>>,
+    subscriptions: &Mutex<HashMap<String, mpsc::Sender<SubscriptionMessage>>>,
     answers: &mpsc::Sender<Message>,
     text: &str,
 ) {
@@ -153,8 +154,8 @@ async fn read(
     };
     if incoming.kind == "ping" {
         let _ = answers.send(Message::text(r#"{"type":"pong"}"#)).await;
-    } else if let Some((to, told)) = route(subscriptions, &incoming) {
-        // Nobody waits any more: nothing to tell.
-        let _ = to.send(told).await;
+    } else if let Some((to, event)) = route(subscriptions, &incoming) {
+        // The receiver may be gone.
+        let _ = to.send(event).await;
     }
 }

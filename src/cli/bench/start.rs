@@ -1,5 +1,5 @@
-//! `start`: how long `serve` takes until it answers, with 100,000 finished jobs in the store. The jobs were run by a server before, so that
-//! their executions and histories are there too.
+//! `start`: time until `serve` answers with 100,000 finished jobs in the store. A server has run
+//! the jobs before, so that their executions and histories exist too.
 
 use std::time::{Duration, Instant};
 
@@ -14,13 +14,13 @@ const SUBMIT: &str = "mutation($inputs: [SubmitJobInput!]!) { submitJobs(inputs:
 const OPEN: &str = "query($status: [JobStatus!]!) { listJobs(filter: {status: {in: $status}}, limit: 1) { items { id } } }";
 /// Jobs in one request: the server's limit.
 const BATCH: usize = job::limits::BATCH;
-/// Requests at once.
+/// Number of concurrent requests.
 const REQUESTS: usize = 4;
-/// How often it is looked whether jobs are where they should be.
+/// Interval between two checks of the jobs' statuses.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long jobs may take to get there, for each thousand of them.
+/// Time allowed for the jobs to reach a status, for each thousand of them.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Starts that are measured.
+/// Number of measured starts.
 const STARTS: usize = 5;
 const GOAL: f64 = 200.0;
 
@@ -60,7 +60,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     Ok(section)
 }
 
-/// Submits so many jobs.
+/// Submits `count` jobs.
 pub(super) async fn submit(address: &str, job_type: &str, count: usize) -> Result<()> {
     let client = Client::new(address, REQUESTS);
     let one = json!({"type": job_type, "input": "{\"n\": 0}"});
@@ -89,7 +89,7 @@ pub(super) async fn submit(address: &str, job_type: &str, count: usize) -> Resul
     Ok(())
 }
 
-/// Waits until no job is in one of these statuses any more.
+/// Waits until no job is in one of these statuses.
 pub(super) async fn leave(address: &str, count: usize, statuses: &[&str]) -> Result<()> {
     let client = Client::new(address, 1);
     let thousands = u32::try_from(count.div_ceil(1_000))?;

@@ -1,4 +1,4 @@
-//! `submit`: how long a client waits until its job is durable, when little else happens.
+//! `submit`: time until a job is durable for its client, at low load.
 
 use std::time::{Duration, Instant};
 
@@ -10,11 +10,11 @@ use super::server::{PASS, Setting, WAIT};
 use super::{BenchArgs, Result, disk};
 
 const SUBMIT: &str = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id status } }";
-/// Between two submits: none, and so long that processors and disk have gone to rest.
+/// Pauses between two submits: none, and long enough for processors and disk to become idle.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(10)];
-/// Submits that are not measured.
+/// Number of submits before the measurement.
 const WARM_UP: usize = 50;
-/// Submits that are measured at least, however long they take.
+/// Minimum number of measured submits.
 const LEAST: usize = 10;
 const GOAL: f64 = 1.0;
 
@@ -24,8 +24,8 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
         "submit",
         "submitJob over HTTP on a kept connection, one at a time",
     );
-    // Nearly all jobs have something before them: their executions begin in the commit that accepts them. One that has nothing to do ends in it,
-    // too.
+    // In nearly all jobs the execution begins in the commit that accepts the job. An execution
+    // without work also ends in that commit.
     let server = Setting::new(place.path())?
         .machine("wait", WAIT)?
         .machine("pass", PASS)?
@@ -64,7 +64,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     Ok(section)
 }
 
-/// How long the submits took.
+/// Durations of the submits.
 async fn submits(
     args: &BenchArgs,
     client: &Client,

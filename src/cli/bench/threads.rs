@@ -1,4 +1,4 @@
-//! Worker threads as a server has them. The load itself runs on one thread.
+//! Worker threads like a server's. The load itself runs on one thread.
 
 use std::future::Future;
 

@@ -1,5 +1,5 @@
-//! `updates`: durable changes of jobs per second. Each writer reports progress on a job of its own, through the port, and goes on when the
-//! commit is on disk.
+//! `updates`: durable changes of jobs per second. Each writer reports progress on its own job
+//! through the port, and continues when the commit is on disk.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +36,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     let (count, times, cpu) = {
         let store = Arc::clone(&store);
         let writers = args.writers;
-        // The port's callers are tasks of a server's threads, not of this one.
+        // The port's callers are tasks on a server's threads, not on this thread.
         let threads = Threads::new()?;
         let measured = threads.spawn(async move { load(store, writers, warm_up, length).await });
         measured.await??
@@ -68,7 +68,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     Ok(section)
 }
 
-/// Updates that were made after the warm-up, how long they took, and the CPU time of all.
+/// The number of updates after the warm-up, their duration, and the CPU time of all.
 #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 updates")]
 async fn load(
     store: Arc<dyn JobStore>,

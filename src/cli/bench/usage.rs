@@ -1,9 +1,10 @@
-//! What processes used, from `/proc`: CPU time of this program, of the server and of its children; resident memory. Linux only: elsewhere
-//! the figures are 0.
+//! Resource usage of processes, from `/proc`: CPU time of this program, of the server and of its
+//! children; resident memory. Linux only: elsewhere the figures are 0.
 
 use std::collections::HashMap;
 
-/// Clock ticks of `/proc/PID/stat` in a second (`sysconf(_SC_CLK_TCK)` is 100 on every Linux that Rust supports).
+/// Clock ticks of `/proc/PID/stat` in a second (`sysconf(_SC_CLK_TCK)` is 100 on every Linux that
+/// Rust supports).
 const TICKS: f64 = 100.0;
 
 /// CPU seconds used so far.
@@ -19,7 +20,7 @@ pub(super) struct Cpu {
 }
 
 impl Cpu {
-    /// As of now; `server` is a process id.
+    /// The usage now; `server` is a process id.
     pub(super) fn now(server: Option<u32>) -> Cpu {
         let mut cpu = Cpu {
             client: of(std::process::id()).map_or(0.0, |(_, used)| used),
@@ -34,7 +35,7 @@ impl Cpu {
         cpu
     }
 
-    /// What was used since `before`.
+    /// The usage since `before`.
     pub(super) fn since(self, before: Cpu) -> Cpu {
         Cpu {
             server: self.server - before.server,
@@ -48,13 +49,13 @@ impl Cpu {
         self.server + self.functions + self.client
     }
 
-    /// What programs that have nothing to do with the benchmark used meanwhile.
+    /// The usage of programs outside the benchmark.
     pub(super) fn others(self) -> f64 {
         (self.machine - self.total()).max(0.0)
     }
 }
 
-/// CPU seconds of all processes below one.
+/// CPU seconds of all processes below `top`.
 fn below(top: u32, all: &HashMap<u32, (u32, f64)>) -> f64 {
     let mut found = vec![top];
     let mut used = 0.0;
@@ -83,7 +84,7 @@ fn processes() -> HashMap<u32, (u32, f64)> {
 /// Parent and CPU seconds (proc(5), `/proc/pid/stat`, fields 4, 14 and 15).
 fn of(id: u32) -> Option<(u32, f64)> {
     let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
+    // The name, in parentheses, may contain any character.
     let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_whitespace().collect();
     let number = |place: usize| fields.get(place)?.parse::<f64>().ok();
     Some((

@@ -1,5 +1,5 @@
-//! `watch`: from the commit of a change to the frame in one watcher's hands. The rooms of the server stand in this process, so that the
-//! moment of the commit is known; the watcher is a client on a socket.
+//! `watch`: from the commit of a change to the frame at one watcher. The server's modules run in
+//! this process, so that the moment of the commit is known; the watcher is a client on a socket.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,20 +33,20 @@ use workflow::runner::Runner;
 use workflow::{Engine, NoListener};
 
 use super::report::{Section, Times};
-use super::socket::{Socket, Told};
+use super::socket::{Socket, SubscriptionMessage};
 use super::threads::Threads;
 use super::updates::open_job;
 use super::{BenchArgs, Error, Result};
 
 const WATCH: &str = "subscription($id: ID!) { onJob(id: $id) { version status progress message steps { name status progress } } }";
 const GOAL: (f64, f64) = (0.5, 3.0);
-/// Between two changes.
+/// Pause between two changes.
 const PAUSE: Duration = Duration::from_millis(5);
-/// Changes that are not measured.
+/// Number of changes before the measurement.
 const WARM_UP: u32 = 50;
-/// Changes that are measured at least, however long they take.
+/// Minimum number of measured changes.
 const LEAST: usize = 10;
-/// An event that takes longer is lost.
+/// Time after which an event counts as lost.
 const LOST: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
@@ -59,15 +59,15 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     let served = rooms.spawn(serve(place.path().to_path_buf())).await?;
     let (address, job, mut changes) = served?;
     let socket = Socket::connect(&address).await?;
-    let mut tells = socket.subscribe("job", WATCH, &json!({"id": job})).await?;
-    expect(&mut tells, 2).await?;
+    let mut receiver = socket.subscribe("job", WATCH, &json!({"id": job})).await?;
+    expect(&mut receiver, 2).await?;
     let mut times = Times::default();
     let end = Instant::now() + args.phase();
     let mut version = 2;
     while Instant::now() < end || times.len() < LEAST {
         version += 1;
         let committed = changes.make(version);
-        expect(&mut tells, version).await?;
+        expect(&mut receiver, version).await?;
         let seen = Instant::now();
         let committed = committed.await?;
         if version > WARM_UP {
@@ -79,18 +79,21 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     Ok(section)
 }
 
-/// Takes the event with this version.
-async fn expect(tells: &mut tokio::sync::mpsc::Receiver<Told>, version: u32) -> Result<()> {
+/// Receives the event with this version.
+async fn expect(
+    receiver: &mut tokio::sync::mpsc::Receiver<SubscriptionMessage>,
+    version: u32,
+) -> Result<()> {
     let wanted = format!("\"version\":{version},");
-    match tokio::time::timeout(LOST, tells.recv()).await? {
-        Some(Told::Next(payload)) if payload.contains(&wanted) => Ok(()),
-        other => {
-            Err(format!("version {version} was awaited, and the watcher was told {other:?}").into())
-        }
+    match tokio::time::timeout(LOST, receiver.recv()).await? {
+        Some(SubscriptionMessage::Next(payload)) if payload.contains(&wanted) => Ok(()),
+        other => Err(
+            format!("version {version} was expected, and the watcher received {other:?}").into(),
+        ),
     }
 }
 
-/// Changes the job on the server's side.
+/// The server's side, which changes the job.
 struct Changes {
     store: Arc<dyn JobStore>,
     database: Database,
@@ -99,10 +102,10 @@ struct Changes {
 }
 
 impl Changes {
-    /// Makes a change. What is returned tells when its commit was on disk: a mark is made by the same commit, whose first request waits until
-    /// the change stands behind it.
+    /// Makes a change. The receiver gets the time at which its commit was on disk: a mark is part
+    /// of the same commit, whose first request waits until the change is queued behind it.
     fn make(&mut self, number: u32) -> oneshot::Receiver<Instant> {
-        let (told, committed) = oneshot::channel();
+        let (sender, committed) = oneshot::channel();
         let (begun, begins) = oneshot::channel();
         let (stands, standing) = std::sync::mpsc::channel();
         let (store, database, job) = (Arc::clone(&self.store), self.database.clone(), self.job);
@@ -111,7 +114,7 @@ impl Changes {
                 let _ = begun.send(());
                 let _ = standing.recv_timeout(LOST);
                 write.after_commit(move || {
-                    let _ = told.send(Instant::now());
+                    let _ = sender.send(Instant::now());
                 });
                 Ok::<_, sqlite::rusqlite::Error>(())
             });
@@ -140,7 +143,7 @@ impl Changes {
     }
 }
 
-/// The rooms from the job store to the socket, put together as in the server.
+/// The modules from the job store to the socket, connected as in the server.
 async fn serve(place: std::path::PathBuf) -> Result<(String, JobId, Changes)> {
     let signer = Signer::new(rand::random());
     let database = Database::open(&Location::File(place.join("jobcast.db")))?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use checker::{Change, Item, ListTranscript};
+use checker::{ListEvent, ListTranscript, ListedJob};
 use job::filter::Condition;
 use job::{Job, Status, Version};
 use proptest::prelude::*;
@@ -142,22 +142,22 @@ impl World {
             .unwrap();
         assert!(watcher.open && !watcher.reads, "told without a page");
         let kind = match delivery.kind.unwrap() {
-            ListEventKind::Enter => checker::Kind::Enter,
-            ListEventKind::Change => checker::Kind::Change,
-            ListEventKind::Leave => checker::Kind::Leave,
-            ListEventKind::Snapshot => checker::Kind::Snapshot,
-            ListEventKind::Resync => checker::Kind::Resync,
+            ListEventKind::Enter => checker::ListEventKind::Enter,
+            ListEventKind::Change => checker::ListEventKind::Change,
+            ListEventKind::Leave => checker::ListEventKind::Leave,
+            ListEventKind::Snapshot => checker::ListEventKind::Snapshot,
+            ListEventKind::Resync => checker::ListEventKind::Resync,
         };
-        watcher.reads = kind == checker::Kind::Resync;
+        watcher.reads = kind == checker::ListEventKind::Resync;
         let job = delivery.update.job().map(|job| {
             assert!(watcher.wanted.visible.matches(job), "not for this caller");
-            Item {
+            ListedJob {
                 id: job.id,
                 version: job.version.0,
                 wanted: Some(watcher.wanted.filter.matches(job)),
             }
         });
-        watcher.seen.event(Change { kind, job });
+        watcher.seen.event(ListEvent { kind, job });
         true
     }
 

@@ -4,13 +4,13 @@ import { Identity } from "./kit/identity.mjs";
 import { ANSWER, approval, check, journey, suite, SUBMIT, survives, text, Watch, WATCH, yes } from "./kit/journey.mjs";
 import { KEY, Server } from "./kit/server.mjs";
 
-// What Amplify needs of a browser.
+// Amplify expects these globals of a browser.
 globalThis.WebSocket = WebSocket;
 const { Amplify } = await import("aws-amplify");
 const { generateClient } = await import("aws-amplify/api");
 const { decodeJWT } = await import("aws-amplify/auth");
 
-/** Subscriptions go to `endpoint`, all else to `customEndpoint`: so Amplify talks to a server without TLS. */
+/** Subscriptions use `endpoint`, other requests `customEndpoint`: so Amplify works without TLS. */
 const configuration = (server, more) => ({
   API: {
     GraphQL: {
@@ -34,7 +34,7 @@ const watch = (client) => async (variables, seen) => {
   return () => subscription.unsubscribe();
 };
 
-/** Amplify signed in with the tokens that `token` gives; it asks for one whenever it needs one. */
+/** Amplify, signed in with the tokens that `token` returns whenever Amplify needs one. */
 const signIn = (server, token) =>
   Amplify.configure(configuration(server, { defaultAuthMode: "oidc" }), {
     Auth: { tokenProvider: { getTokens: async () => ({ accessToken: decodeJWT(token()) }) } },
@@ -46,7 +46,7 @@ suite(async () => {
 
   Amplify.configure(configuration(server, { apiKey: KEY }));
   const client = generateClient();
-  // AppSync never ends a subscription, and Amplify would not hear it.
+  // AppSync never ends a subscription, and Amplify would ignore the end.
   const amplify = { run: run(client), watch: watch(client), completes: false };
   await journey("amplify with an API key", amplify);
   await survives("amplify", server, amplify);
@@ -79,7 +79,7 @@ suite(async () => {
     await seen.status("WAITING");
     const before = given;
     identity.rotate();
-    // The socket is closed when its token ends; Amplify comes back with a new one.
+    // The server closes the socket when its token expires; Amplify reconnects with a new one.
     while (given === before && !seen.failure) await new Promise((later) => setTimeout(later, 200));
     await run(client)(ANSWER, yes(submitted.id));
     await seen.status("SUCCEEDED");

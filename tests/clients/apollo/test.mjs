@@ -9,10 +9,10 @@ import { WebSocket } from "ws";
 import { check, CUTS, journey, resubscribing, suite, survives, text, Watch, WATCH } from "./kit/journey.mjs";
 import { KEY, Server } from "./kit/server.mjs";
 
-// What the socket link needs of a browser.
+// The socket link expects this global of a browser.
 globalThis.WebSocket = WebSocket;
 
-/** As graphql-sse's own recipe for Apollo Client has it. */
+/** From graphql-sse's own recipe for Apollo Client. */
 class SseLink extends ApolloLink {
   constructor(options) {
     super();

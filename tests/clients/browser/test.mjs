@@ -1,4 +1,5 @@
-// GraphiQL as a newcomer uses it: open the page, run the README's mutation, watch the job, answer it in a second tab.
+// GraphiQL as a newcomer uses it: opens the page, runs the README's mutation, watches the job, and
+// answers it in a second tab.
 
 import assert from "node:assert/strict";
 import { readFileSync, rmSync } from "node:fs";
@@ -18,7 +19,7 @@ const FLAGS = [
   "--disable-sync",
 ];
 
-/** Opens GraphiQL in a new tab; every request and every complaint of the page is written down. */
+/** Opens GraphiQL in a new tab; every request and every error of the page is recorded. */
 async function open(context, server, seen) {
   const page = await context.newPage();
   page.setDefaultTimeout(WITHIN_MS);
@@ -31,7 +32,7 @@ async function open(context, server, seen) {
   return page;
 }
 
-/** Replaces what stands in the editors, as somebody does who pastes, and presses the play button. */
+/** Replaces the text in the editors, as pasting does, and presses the play button. */
 async function execute(page, query, variables) {
   await page.bringToFront();
   await paste(page, ".graphiql-query-editor", query);
@@ -63,12 +64,13 @@ async function shows(page, text) {
   });
 }
 
-/** The GraphQL documents that the README tells a newcomer to paste. */
+/** The GraphQL documents of the README that a newcomer pastes. */
 const documents = (readme) => [...readme.matchAll(/```graphql\n(.*?)```/gs)].map(([, document]) => document);
 
 suite(async () => {
   const server = await Server.start({ open: true });
-  // A fresh profile; the last one is removed here, since a browser that is ended may still write for a moment.
+  // A fresh profile. The last one is removed here, since a browser that was ended may still write
+  // for a moment.
   rmSync("profile", { recursive: true, force: true });
   const context = await chromium.launchPersistentContext("profile", {
     executablePath: process.env.CHROMIUM,

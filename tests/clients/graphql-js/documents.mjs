@@ -1,4 +1,4 @@
-// Documents at random over a schema: valid ones, and the same broken in one place.
+// Random documents over a schema: valid ones, and the same ones made invalid in one place.
 
 import {
   getNamedType,
@@ -96,7 +96,8 @@ export class Generator {
     const given = field.args.filter((argument) => (isNonNullType(argument.type) && argument.defaultValue === undefined) || rng.chance(share(argument)));
     const shown = given.map((argument) => `${argument.name}: ${this.value(argument.type, argument.name, argument.defaultValue !== undefined)}`);
     const below = getNamedType(field.type);
-    // Fields with arguments get a key of their own: those of the same key must have the same.
+    // Fields with arguments get their own keys: fields with the same key must have the same
+    // arguments.
     const alias = field.args.length > 0 || rng.chance(0.15) ? this.alias(true) : "";
     const args = shown.length > 0 ? `(${shown.join(", ")})` : "";
     const selections = isObjectType(below) ? ` { ${this.selections(below, level + 1)} }` : "";
@@ -164,7 +165,7 @@ export class Generator {
     return JSON.stringify(value);
   }
 
-  /** Input fields: at most two, and those that must be there. Operators that refuse null are not given it. */
+  /** Input fields: at most two, and the required ones. Operators that refuse null get none. */
   given(type) {
     const all = Object.values(type.getFields());
     const needed = all.filter((field) => isNonNullType(field.type) && field.defaultValue === undefined);

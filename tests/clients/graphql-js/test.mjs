@@ -1,4 +1,4 @@
-// The same documents here and in graphql-js.
+// Executes the same documents here and in graphql-js.
 
 import { readFileSync } from "node:fs";
 import { buildSchema, execute, getOperationAST, parse, validate } from "graphql";
@@ -12,7 +12,7 @@ const SEED = Number(process.env.JOBCAST_TEST_SEED ?? 1);
 const SHOWN = 10;
 const UNKNOWN = "019a0000-0000-7000-8000-000000000000";
 
-/** The schema with AppSync's scalars and directives, which its text leaves out, and what they take. */
+/** The schema with AppSync's scalars and directives, which its text leaves out. */
 function schemaOf(text) {
   const declared = `
     scalar AWSJSON scalar AWSDateTime
@@ -60,7 +60,7 @@ class Root {
     if (nextToken != null) throw new Skip();
     const found = this.jobs.filter((job) => holds(filter?.type, job.type) && holds(filter?.status, job.status));
     if (sort === "OLDEST") found.reverse();
-    // A page that is full has a token for the next, which differs from server to server.
+    // A full page has a token for the next one, which differs between servers.
     if (limit < found.length) throw new Skip();
     return { items: found, nextToken: null };
   }
@@ -92,7 +92,7 @@ function page(job, { after, limit }) {
 async function ask(server, { text, variables, kind, name }) {
   const accept = "application/graphql-response+json";
   const body = { query: text, variables, operationName: name };
-  // A mutation is only looked at: with GET a valid one is refused for that.
+  // A mutation is only validated: with GET, a valid one is refused for its method.
   const response =
     kind === "query"
       ? await fetch(server.http, {
@@ -124,14 +124,14 @@ async function compare(server, schema, root, asked) {
     const refused = found.status === 400 && !("data" in found) && found.errors.length > 0;
     return refused ? {} : { different: "it is not valid", expected: errors.map((error) => error.message), found };
   }
-  // Valid, and more than one request may ask for here.
+  // Valid, but more than one request may ask for here.
   if (code === "ResolverExecutionLimitReached") return { skipped: true };
   const operation = getOperationAST(document, asked.name);
   if (!operation) {
     return found.status === 400 && !("data" in found) ? {} : { different: "no operation", found };
   }
   if (operation.operation !== "query") {
-    // Our own words for: it is valid, and this is not the way.
+    // Our own errors for a valid document that was sent in the wrong way.
     const fine = operation.operation === "mutation" ? code === "MutationOverGet" || asked.kind === "query" : code === "OperationNotSupported";
     return fine ? {} : { different: "it is valid", found };
   }
@@ -163,7 +163,7 @@ suite(async () => {
   await waiting(server, ids);
   const rest = "listJobTypes { name description inputSchema definition steps } jobStats { total truncated byStatus { status count } durations { type count p50Millis p95Millis } }";
   const jobs = [];
-  // The newest first, as a list has them.
+  // The newest first, as in a list.
   for (const id of ids.toReversed()) {
     jobs.push((await server.query(`query($id: ID!) { getJob(id: $id) { ${ALL} } }`, { id }, {})).getJob);
   }
@@ -191,7 +191,7 @@ suite(async () => {
   if (count.different > 0) throw new Error("some are different");
 });
 
-/** Until each of the jobs waits for its answer, and its function has said so: then nothing of them changes. */
+/** Waits until each job waits for its answer and its function has reported: then it is stable. */
 async function waiting(server, ids) {
   const end = Date.now() + 30_000;
   for (const id of ids) {

@@ -1,4 +1,5 @@
-// An identity provider of the suite's own: signs tokens as Cognito does (RS256), and writes its public keys where the server reads them.
+// An identity provider for the suites: signs tokens as Cognito does (RS256), and writes its public
+// keys to the file that the server reads.
 
 import { generateKeyPairSync, sign } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -19,7 +20,7 @@ export class Identity {
     this.rotate();
   }
 
-  /** For jobcast.toml. */
+  /** The lines for jobcast.toml. */
   get config() {
     return `
 [auth.oidc]
@@ -39,7 +40,7 @@ groups = { users = ["submitter"] }
     writeFileSync(this.file, JSON.stringify({ keys: [jwk] }));
   }
 
-  /** An access token as Cognito makes it. */
+  /** An access token in the form of Cognito's. */
   token(subject, { seconds = 3600, groups = ["users"] } = {}) {
     const now = Math.floor(Date.now() / 1000);
     const claims = {

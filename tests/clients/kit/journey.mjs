@@ -1,4 +1,5 @@
-// What every client has to see, whatever it is: the job as it is now, then rising versions, then the end with its result.
+// The events that every client must see: the job's current version, then rising versions, then the
+// end with its result.
 
 import assert from "node:assert/strict";
 
@@ -14,7 +15,7 @@ export const ANSWER = `mutation Answer($id: ID!, $output: AWSJSON!) {
 
 export const LIST = `query List($filter: JobFilter) { listJobs(filter: $filter) { items { id status version } } }`;
 
-/** A job that waits for an answer, so that a suite decides when it goes on. */
+/** A job that waits for an answer, so that a suite decides when it continues. */
 export const approval = (subject) => ({
   input: { type: "approval", input: JSON.stringify({ subject, approver: "ann" }) },
 });
@@ -24,10 +25,10 @@ export const yes = (id) => ({ id, output: JSON.stringify({ approved: true, comme
 /** Whether the server cuts connections on purpose. */
 export const CUTS = /(^|,)cut=/.test(process.env.JOBCAST_CHAOS ?? "");
 
-/** Clients take their time before they connect again. */
+/** Time allowed for a client to reconnect. */
 const WITHIN_MS = CUTS ? 240_000 : 60_000;
 
-/** Collects the events of one watch, and lets a test wait for what comes. */
+/** Collects the events of one watch, and lets a test wait for the next ones. */
 export class Watch {
   events = [];
   ended = false;
@@ -74,8 +75,8 @@ export class Watch {
   }
 
   /**
-   * Proves the whole: `submitted` is what the mutation answered. A client that `reconnected`, as any may when connections are cut, is told the job
-   * as it is, which may be what it knew: the same version again is no step back.
+   * Checks all events. `submitted` is the mutation's result. A client that `reconnected` (any may,
+   * if connections are cut) receives the current version, which may be a repeated one.
    */
   check(submitted, { reconnected = CUTS } = {}) {
     const { what } = this;
@@ -94,7 +95,7 @@ export class Watch {
   }
 }
 
-/** For a client that leaves it to the application to subscribe again when the connection breaks: the application does, soon. */
+/** For a client that does not subscribe again after a lost connection: the application does it. */
 export const resubscribing = (client) => ({
   ...client,
   watch: async (variables, seen) => {
@@ -121,8 +122,9 @@ export const text = (error) => {
 };
 
 /**
- * The journey of one client. `run(document, variables)` gives a mutation's or query's `data`; `watch(variables, observer)` subscribes to WATCH,
- * feeds `data.onJob` to the observer and returns what ends it.
+ * The journey of one client. `run(document, variables)` returns the `data` of a mutation or query;
+ * `watch(variables, observer)` subscribes to WATCH, passes `data.onJob` to the observer and returns
+ * a function that ends the subscription.
  */
 export async function journey(what, { run, watch, completes = true }) {
   const { submitJob: submitted } = await run(SUBMIT, approval(what));
@@ -139,20 +141,20 @@ export async function journey(what, { run, watch, completes = true }) {
   console.log(`ok   ${what}: ${seen.events.map(({ version, status }) => `${version} ${status}`).join(", ")}`);
 }
 
-/** The same over a kill -9 of the server: the client's own reconnect brings every watch up to date. */
+/** The same over a kill -9 of the server: the client's reconnect brings every watch up to date. */
 export async function survives(what, server, { run, watch, completes = true }, { jobs = 10, headers } = {}) {
   const watches = [];
   for (let index = 0; index < jobs; index++) {
     const { submitJob: submitted } = await run(SUBMIT, approval(`${what} ${index}`));
     watches.push({ submitted, seen: new Watch(`${what}: job ${index}`) });
   }
-  // All at once: a subscription that is new within five seconds of a broken connection makes Amplify (6.22) forget to bring the others back,
-  // whatever the server is (ReconnectionMonitor: the new connection halts it).
+  // All at once: a new subscription within five seconds of a broken connection stops Amplify (6.22)
+  // from restoring the others, with any server (ReconnectionMonitor: the new connection halts it).
   for (const one of watches) one.stop = await watch({ id: one.submitted.id }, one.seen);
   for (const { seen } of watches) await seen.status("WAITING");
   await server.kill();
   await server.restart();
-  // Half of them change while nobody is connected, half of them after that.
+  // Half of the jobs change while no client is connected, half of them after that.
   const half = jobs / 2;
   for (const { submitted } of watches.slice(0, half)) await server.query(ANSWER, yes(submitted.id), headers);
   for (const { seen } of watches.slice(0, half)) await seen.status("SUCCEEDED");

@@ -1,4 +1,4 @@
-"""What every client has to see, whatever it is: the job as it is now, then rising versions, then the end with its result."""
+"""What every client must see: the current version, rising versions, the end with its result."""
 
 import json
 import os
@@ -17,12 +17,12 @@ ANSWER = """mutation Answer($id: ID!, $output: AWSJSON!) {
 # Whether the server cuts connections on purpose.
 CUTS = bool(re.search(r"(^|,)cut=", os.environ.get("JOBCAST_CHAOS", "")))
 
-# Seconds that anything may take.
+# Time allowed for any event, in seconds.
 WITHIN = 60
 
 
 def approval(subject):
-    """A job that waits for an answer, so that a suite decides when it goes on."""
+    """A job that waits for an answer, so that a suite decides when it continues."""
     return {"input": {"type": "approval", "input": json.dumps({"subject": subject, "approver": "ann"})}}
 
 
@@ -31,7 +31,7 @@ def yes(id):
 
 
 def check(what, submitted, events):
-    """Proves the whole; `submitted` is what the mutation answered."""
+    """Checks all events; `submitted` is the mutation's result."""
     assert len(events) >= 2, f"{what}: a snapshot and at least one change: {events}"
     assert events[0]["version"] >= submitted["version"], f"{what}: the snapshot is as new as the submit"
     versions = [event["version"] for event in events]

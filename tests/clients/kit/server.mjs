@@ -1,4 +1,5 @@
-// A server of the suite's own: a process on free ports with a fresh data directory, that can be killed and started again.
+// A server for a suite: a process on free ports with a fresh data directory, which can be killed
+// and started again.
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -7,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-/** The API key that every server here knows; its owner is `ann`. */
+/** The API key that every server here accepts; its owner is `ann`. */
 export const KEY = "da2-ann-knows-this";
 
 const keys = `
@@ -20,7 +21,7 @@ roles = ["submitter"]
 const READY_MS = 60_000;
 
 export class Server {
-  /** `open`: without any authentication, as a developer starts it. `config`: more of jobcast.toml. */
+  /** `open`: without authentication, as in development. `config`: further lines of jobcast.toml. */
   static async start({ open = false, config = "" } = {}) {
     const server = new Server();
     server.directory = mkdtempSync(join(tmpdir(), "jobcast-client-"));
@@ -34,7 +35,7 @@ export class Server {
     return server;
   }
 
-  /** Starts it, at the address that it had. */
+  /** Starts it at its previous address. */
   async restart() {
     const child = spawn(process.env.JOBCAST, ["serve", "--listen", this.listen, "--log", "warn"], {
       cwd: this.directory,
@@ -53,7 +54,7 @@ export class Server {
       setTimeout(() => reject(new Error("the server was not ready in time")), READY_MS).unref();
     });
     this.listen = await ready;
-    // A browser and Amplify know it as localhost.
+    // A browser and Amplify use the name localhost.
     this.port = Number(this.listen.split(":").at(-1));
     this.http = `http://localhost:${this.port}/graphql`;
     this.ws = `ws://localhost:${this.port}/graphql`;
@@ -65,14 +66,14 @@ export class Server {
     await this.ended;
   }
 
-  /** As Ctrl-C stops it. */
+  /** Stops it as Ctrl-C does. */
   async stop() {
     this.process.kill("SIGINT");
     const code = await this.ended;
     if (code !== 0) throw new Error(`the server ended with ${code}`);
   }
 
-  /** GraphQL by plain fetch: for what the client under test does not do itself. */
+  /** GraphQL by plain fetch: for requests that the client under test does not send itself. */
   async query(query, variables, headers = { "x-api-key": KEY }) {
     const response = await fetch(this.http, {
       method: "POST",

@@ -1,4 +1,4 @@
-"""A server of the suite's own: a process on free ports with a fresh data directory, that can be killed and started again."""
+"""A server for a suite: a process on free ports with a fresh data directory. It can be killed."""
 
 import hashlib
 import json
@@ -47,7 +47,7 @@ class Server:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self):
-        """Starts it, at the address that it had."""
+        """Starts it at its previous address."""
         command = [os.environ["JOBCAST"], "serve", "--listen", self.listen, "--log", "warn"]
         self.process = subprocess.Popen(
             command, cwd=self.directory, env=self.environment, stdout=subprocess.PIPE, text=True
@@ -77,7 +77,7 @@ class Server:
         self.process.wait()
 
     def query(self, query, variables=None, key=KEY):
-        """GraphQL by plain HTTP: for what the client under test does not do itself."""
+        """GraphQL by plain HTTP: for requests that the client under test does not send itself."""
         body = json.dumps({"query": query, "variables": variables}).encode()
         headers = {"content-type": "application/json", "x-api-key": key}
         request = urllib.request.Request(self.http, body, headers)

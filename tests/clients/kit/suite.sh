@@ -1,4 +1,5 @@
-# What the client suites share: where the server is, where a client is installed, what must be there. Sourced, not run.
+# Shared by the client suites: the server's address, the installation of a client, and the required
+# programs. Sourced, not run.
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 export JOBCAST=${JOBCAST:-$root/target/debug/jobcast}
@@ -10,7 +11,8 @@ need() {
     command -v "$1" >/dev/null || { echo "$1 is missing: install $2" >&2; exit 1; }
 }
 
-# Puts the suite $1 and the kit side by side under target/clients, and installs what its package-lock.json names.
+# Copies the suite $1 and the kit to target/clients, and installs the packages of its
+# package-lock.json.
 node_suite() {
     need node "Node 18.19 or newer"
     need npm "npm"
@@ -26,7 +28,7 @@ node_suite() {
     fi
 }
 
-# The same for Python: a virtual environment with what requirements.txt names.
+# The same for Python: a virtual environment with the packages of requirements.txt.
 python_suite() {
     need python3 "Python 3.9 or newer"
     work=$root/target/clients/$1

@@ -1,4 +1,4 @@
-"""Takes the files of the README's job type out of the README, and runs it: started by the server, and attached to it by hand."""
+"""Extracts the README's job type and runs it: started by the server, and attached to it by hand."""
 
 import json
 import os
@@ -52,7 +52,7 @@ def greet(server, name, subject="greet"):
 def started_by_the_server(readme):
     path = folder(readme)
     try:
-        # `python3` of the README's command is the one that has awslambdaric.
+        # The README's command `python3` must find awslambdaric.
         environment = {"PATH": f"{VENV}:{os.environ['PATH']}"}
         with Server(config="\n" + KEYS, folder=path, environment=environment) as server:
             for name in ("Ada", "Grace", "Barbara"):
@@ -105,7 +105,7 @@ def handler(event, context):
 
 
 def as_on_lambda():
-    """The client context, Lambda's variables and nothing else of the server's, although a proxy is configured that is not there."""
+    """Only the client context and Lambda's variables, although an unreachable proxy is configured."""
     path = tempfile.mkdtemp(prefix="jobcast-context-")
     try:
         os.mkdir(os.path.join(path, "state-machines"))
@@ -134,7 +134,7 @@ def as_on_lambda():
 
 
 def without_the_client():
-    """A function whose runtime client is missing: the job's error has the last lines of its output."""
+    """A function without a runtime client: the job's error has the last lines of its output."""
     path = tempfile.mkdtemp(prefix="jobcast-missing-")
     try:
         os.mkdir(os.path.join(path, "state-machines"))

@@ -1,4 +1,5 @@
-// Directly, and through a relay that gathers what the client writes, as proxies and networks do: every subscription is answered.
+// Directly, and through a relay that merges the client's writes, as proxies and networks do: every
+// subscription must be answered.
 
 import assert from "node:assert/strict";
 import { createServer, connect } from "node:net";

@@ -44,19 +44,19 @@ def watching(session, id):
 
 
 async def watched(server, name, make, submitted, waiting, breaks=0):
-    """The events up to the end; the connection breaks so often. gql leaves the subscribing anew to the application."""
+    """The events up to the end, over broken connections. The application resubscribes."""
     events, waited, broken = [], False, 0
     while not events or events[-1]["status"] != "SUCCEEDED":
         try:
             known = events[-1] if events else None
             async with Client(transport=make()) as session:
                 async for answer in watching(session, submitted["id"]):
-                    # What a new connection begins with may be known already, and nothing else.
+                    # A new connection may begin with a known version; any later repeat is an error.
                     if not known or answer["onJob"]["version"] != known["version"]:
                         events.append(answer["onJob"])
                     known = None
                     status = events[-1]["status"]
-                    # AppSync ends no subscription: the client does. The others are ended by the server.
+                    # With AppSync the client ends a subscription, otherwise the server does.
                     if status == "SUCCEEDED" and name == "AppSync":
                         break
                     if status == "WAITING" and not waited:

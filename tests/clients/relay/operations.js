@@ -1,4 +1,4 @@
-// What relay-compiler compiles: operations and a fragment, as an application has them beside its components.
+// The input of relay-compiler: operations and a fragment, as in an application's components.
 
 import { graphql } from "relay-runtime";
 

@@ -10,7 +10,7 @@ import { KEY, Server } from "./kit/server.mjs";
 
 const { commitMutation, Environment, fetchQuery, Network, Observable, RecordSource, requestSubscription, Store } = relay;
 
-/** Compiles operations.js against the schema that the server tells; gives the operations by the name of their file. */
+/** Compiles operations.js against the served schema; returns the operations by file name. */
 async function compile(server) {
   const introspection = await server.query(getIntrospectionQuery());
   writeFileSync("schema.graphql", printSchema(buildClientSchema(introspection)));
@@ -22,7 +22,7 @@ async function compile(server) {
   return { documents: { [SUBMIT]: submit, [ANSWER]: answer, [LIST]: list }, subscription };
 }
 
-/** An environment whose network layer is the one of Relay's guide: fetch, and graphql-ws for subscriptions. */
+/** An environment with the network layer of Relay's guide: fetch and graphql-ws. */
 const environment = (server, socket) =>
   new Environment({
     store: new Store(new RecordSource()),

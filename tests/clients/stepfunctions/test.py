@@ -1,4 +1,4 @@
-"""Every operation of Step Functions through boto3 and through the AWS CLI, against a server of its own."""
+"""Every operation of Step Functions, with boto3 and the AWS CLI, against a local server."""
 
 import json
 import os
@@ -22,7 +22,8 @@ ENVIRONMENT = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_PAGER": "",
-    # StartSyncExecution and TestState have the host prefix `sync-`, which an address does not take.
+    # StartSyncExecution and TestState have the host prefix `sync-`, which an IP address cannot
+    # have.
     "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
 }
 ROLE = "arn:aws:iam::000000000000:role/any"
@@ -88,7 +89,7 @@ class Cli:
 
 
 class Script:
-    """Calls operations, counts them, and waits where the service needs time."""
+    """Calls operations, counts them, and waits if the service needs time."""
 
     def __init__(self, client):
         self.client = client
@@ -238,7 +239,7 @@ def activities(call, tag):
     call.refuses("TaskTimedOut", "SendTaskSuccess", taskToken=task["taskToken"], output='"again"')
     call.refuses("InvalidToken", "SendTaskHeartbeat", taskToken="no token")
 
-    # The poll is there before the task is.
+    # The poll begins before the task exists.
     polled = []
     poll = threading.Thread(target=lambda: polled.append(call("GetActivityTask", activityArn=activity)))
     poll.start()
@@ -278,7 +279,7 @@ def map_runs(call, tag):
 
 
 def definitions(call, _):
-    """A definition is looked at; a state is tried."""
+    """Validates a definition and tests a state."""
     good = definition(Hello={"Type": "Pass", "End": True})
     assert call("ValidateStateMachineDefinition", definition=good)["result"] == "OK"
     bad = call("ValidateStateMachineDefinition", definition=definition(Hello={"Type": "Pass", "Next": "Nowhere"}))

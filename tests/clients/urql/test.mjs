@@ -13,7 +13,7 @@ const urql = (client) => ({
     return data;
   },
   watch: async (variables, seen) => {
-    // urql ends no subscription by itself: it hands `hasNext: false` on instead.
+    // urql ends no subscription by itself: it passes `hasNext: false` on instead.
     const { unsubscribe } = client.subscription(WATCH, variables).subscribe(({ data, error, hasNext }) => {
       if (error) return seen.error(error);
       const last = seen.events.at(-1);

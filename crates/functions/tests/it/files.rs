@@ -1,4 +1,4 @@
-//! Files up and down, over real sockets.
+//! Uploads and downloads, over real sockets.
 
 use functions::{Job, MAX_ATTEMPTS, Places};
 use futures_util::StreamExt;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::server::{Fault, Server};
 
 #[tokio::test]
-async fn an_upload_goes_by_the_signed_address_and_can_be_read_again() {
+async fn an_upload_uses_the_signed_address_and_can_be_read_back() {
     let server = Server::start().await;
     let job = Job::from_event(&server.event(json!({}))).unwrap();
     let uploaded = job.upload("note.txt", "text/plain", "hello").await.unwrap();
@@ -32,7 +32,7 @@ async fn an_upload_goes_by_the_signed_address_and_can_be_read_again() {
 }
 
 #[tokio::test]
-async fn an_upload_outlives_a_hiccup_of_either_address() {
+async fn an_upload_is_retried_after_a_fault_of_either_address() {
     let server = Server::start().await;
     server.fault(Fault::Status(503));
     let job = Job::from_event(&server.event(json!({}))).unwrap();
@@ -42,7 +42,7 @@ async fn an_upload_outlives_a_hiccup_of_either_address() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_not_wanted_is_refused_at_once() {
+async fn a_refused_upload_fails_at_once() {
     let server = Server::start().await;
     server.refuse("LimitExceeded", "a file may have 10 bytes");
     let job = Job::from_event(&server.event(json!({}))).unwrap();
@@ -87,7 +87,7 @@ async fn a_download_into_memory_has_a_limit() {
 }
 
 #[tokio::test]
-async fn a_large_download_comes_in_chunks() {
+async fn a_large_download_is_streamed_in_chunks() {
     let server = Server::start().await;
     let job = Job::from_event(&json!({})).unwrap();
     let url = server.put_repeated("large", vec![b'x'; 64 * 1024], 256);
@@ -105,7 +105,7 @@ async fn a_large_download_comes_in_chunks() {
 }
 
 #[tokio::test]
-async fn a_missing_file_is_not_tried_again_and_its_signature_not_shown() {
+async fn a_missing_file_is_not_retried_and_its_signature_is_hidden() {
     let server = Server::start().await;
     let job = Job::from_event(&json!({})).unwrap();
     let error = job
@@ -126,7 +126,7 @@ async fn a_missing_file_is_not_tried_again_and_its_signature_not_shown() {
 }
 
 #[tokio::test]
-async fn a_submitters_address_is_read_where_it_may_be_and_nowhere_else() {
+async fn a_submitters_address_is_read_only_at_allowed_places() {
     let (server, other) = (Server::start().await, Server::start().await);
     let job = Job::from_event(&server.event(json!({}))).unwrap();
     let none = Places::default();

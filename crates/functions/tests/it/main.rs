@@ -1,4 +1,5 @@
-//! The crate against a real HTTP server on port 0 that answers as Jobcast does. No part of the crate is replaced.
+//! The crate against a real HTTP server on port 0 that answers as Jobcast does. No part of the
+//! crate is replaced.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 

@@ -1,4 +1,5 @@
-//! Progress: throttled, the newest wins, the last always arrives, a lost server or token never hurts the function.
+//! Progress: it is throttled, the newest report wins, the last always arrives, and a lost server or
+//! an expired token never fails the function.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde_json::json;
 use crate::server::{Fault, Server};
 
 #[tokio::test]
-async fn a_flood_of_progress_is_few_reports_and_the_last_one_arrives() {
+async fn many_reports_are_throttled_and_the_last_one_arrives() {
     let server = Server::start().await;
     let job = Job::from_event(&server.event(json!({}))).unwrap();
     let beginning = std::time::Instant::now();
@@ -17,7 +18,7 @@ async fn a_flood_of_progress_is_few_reports_and_the_last_one_arrives() {
         job.items(percent.into(), 100);
         tokio::task::yield_now().await;
     }
-    // A second burst, after the first report is on its way: it falls into the interval.
+    // A second burst, after the first report was sent: it falls into the interval.
     server.reported(1).await;
     job.progress(100, "done");
     job.flush().await.unwrap();
@@ -36,7 +37,7 @@ async fn a_flood_of_progress_is_few_reports_and_the_last_one_arrives() {
 }
 
 #[tokio::test]
-async fn reports_keep_their_distance() {
+async fn reports_keep_the_minimum_interval() {
     let server = Server::start().await;
     let job = Job::from_event(&server.event(json!({}))).unwrap();
     for number in 0..3 {
@@ -67,7 +68,7 @@ async fn a_blocking_thread_reports_too() {
 }
 
 #[tokio::test]
-async fn nothing_to_report_is_no_request() {
+async fn an_empty_flush_sends_no_request() {
     let server = Server::start().await;
     let job = Job::from_event(&server.event(json!({}))).unwrap();
     job.flush().await.unwrap();
@@ -75,7 +76,7 @@ async fn nothing_to_report_is_no_request() {
 }
 
 #[tokio::test]
-async fn a_report_is_sent_again_with_what_came_meanwhile() {
+async fn a_failed_report_is_sent_again_with_the_newer_fields() {
     let server = Server::start().await;
     for _ in 0..2 {
         server.fault(Fault::Status(503));
@@ -94,7 +95,7 @@ async fn a_report_is_sent_again_with_what_came_meanwhile() {
 }
 
 #[tokio::test]
-async fn a_server_that_stays_away_is_given_up_and_comes_back() {
+async fn reports_resume_after_a_server_was_unreachable() {
     let server = Server::start().await;
     for _ in 0..MAX_ATTEMPTS {
         server.fault(Fault::Status(500));
@@ -116,7 +117,7 @@ async fn a_server_that_stays_away_is_given_up_and_comes_back() {
 }
 
 #[tokio::test]
-async fn a_stale_token_is_a_clear_error_and_silence_afterwards() {
+async fn an_expired_token_gives_an_error_and_ends_reporting() {
     let server = Server::start().await;
     let mut event = server.event(json!({}));
     event["job"]["reportToken"] = json!("an-old-token");
@@ -134,7 +135,7 @@ async fn a_stale_token_is_a_clear_error_and_silence_afterwards() {
 }
 
 #[tokio::test]
-async fn one_report_that_is_not_taken_does_not_end_reporting() {
+async fn one_refused_report_does_not_end_reporting() {
     let server = Server::start().await;
     server.refuse("BadRequest", "there is no step `Step`");
     let job = Job::from_event(&server.event(json!({}))).unwrap();
@@ -148,7 +149,7 @@ async fn one_report_that_is_not_taken_does_not_end_reporting() {
 }
 
 #[tokio::test]
-async fn a_cancelled_job_tells_its_function_at_the_heartbeat() {
+async fn a_heartbeat_of_a_cancelled_job_is_refused() {
     let server = Server::start().await;
     let job = Job::from_event(&server.event(json!({}))).unwrap();
     job.heartbeat().await.unwrap();
@@ -165,7 +166,7 @@ async fn a_cancelled_job_tells_its_function_at_the_heartbeat() {
 }
 
 #[tokio::test]
-async fn an_address_where_nobody_listens_is_unavailable() {
+async fn an_address_without_a_server_is_unavailable() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);

@@ -1,5 +1,5 @@
-//! A Jobcast small enough for a test: GraphQL with one token, signed files, and faults on demand. It checks what it is
-//! sent, so that a wrong request is a failed test.
+//! A minimal Jobcast for tests: GraphQL with one token, signed files, and faults on demand. It
+//! checks each request, so that a wrong request fails the test.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -42,9 +42,9 @@ struct Inner {
     uploads_left: Option<usize>,
 }
 
-/// What the next request meets.
+/// The fault that the next request meets.
 pub(crate) enum Fault {
-    /// An HTTP status and no GraphQL.
+    /// An HTTP status without GraphQL.
     Status(u16),
 }
 
@@ -95,12 +95,12 @@ impl Server {
         self.inner().refused = None;
     }
 
-    /// Takes so many uploads more, and refuses the next.
+    /// Accepts `count` more uploads, and refuses the next.
     pub(crate) fn refuse_uploads_after(&self, count: usize) {
         self.inner().uploads_left = Some(count);
     }
 
-    /// How many GraphQL requests there were.
+    /// Number of GraphQL requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.inner().requests
     }
@@ -118,7 +118,7 @@ impl Server {
             .map(|(_, report)| report.clone())
     }
 
-    /// Waits until `count` reports have come.
+    /// Waits until `count` reports have arrived.
     pub(crate) async fn reported(&self, count: usize) {
         let mut reports = self.shared.reports.subscribe();
         let waited = tokio::time::timeout(
@@ -137,7 +137,7 @@ impl Server {
         format!("{}/files/{name}?signature=s3cr3t", self.url)
     }
 
-    /// A file of `times` repetitions of `chunk` after another, which is never whole in memory.
+    /// A file that repeats `chunk` `times` times. It is never whole in memory.
     pub(crate) fn put_repeated(&self, name: &str, chunk: impl Into<Bytes>, times: usize) -> String {
         self.inner()
             .endless
@@ -145,7 +145,7 @@ impl Server {
         format!("{}/files/{name}?signature=s3cr3t", self.url)
     }
 
-    /// The content type and the bytes behind an address that the server handed out.
+    /// The content type and the bytes of an address that the server issued.
     pub(crate) fn file(&self, url: &str) -> (String, Bytes) {
         let name = url.split('?').next().unwrap().rsplit('/').next().unwrap();
         self.inner()
@@ -215,7 +215,7 @@ async fn graphql(State(server): State<Server>, headers: HeaderMap, body: Bytes) 
     axum::Json(json!({"data": {"createUpload": upload}})).into_response()
 }
 
-/// Leads to the address in its path.
+/// Redirects to the address in its path.
 async fn redirect(Path(url): Path<String>) -> Response {
     (StatusCode::FOUND, [("location", url)]).into_response()
 }

@@ -1,4 +1,5 @@
-//! The wrapper: typed input, named errors, a panic is an answer, and the last report goes out before the answer.
+//! The wrapper: typed input, named errors, a panic becomes an error, and the last report is sent
+//! before the response.
 
 use functions::lambda_runtime::{Context, Diagnostic, LambdaEvent, Service};
 use functions::{Failure, Job, PANIC_ERROR, service};
@@ -37,7 +38,7 @@ async fn call(payload: Value) -> Result<Value, Diagnostic> {
 }
 
 #[tokio::test]
-async fn a_result_comes_after_the_last_report() {
+async fn a_result_is_sent_after_the_last_report() {
     let server = Server::start().await;
     let result = call(server.event(json!({"what": "dance"}))).await.unwrap();
     assert_eq!(result, json!({"did": "dance"}));
@@ -45,7 +46,7 @@ async fn a_result_comes_after_the_last_report() {
 }
 
 #[tokio::test]
-async fn errors_carry_the_names_that_retry_and_catch_match() {
+async fn an_error_has_the_name_that_retry_and_catch_match() {
     let server = Server::start().await;
     let cases = [
         ("fail", "TooSour", "the lemon is too sour"),
@@ -67,7 +68,7 @@ async fn errors_carry_the_names_that_retry_and_catch_match() {
 }
 
 #[tokio::test]
-async fn a_wrong_input_is_answered_and_the_service_lives_on() {
+async fn an_invalid_input_is_an_error_and_the_service_continues() {
     let mut service = service(handler);
     let mut call = |payload| service.call(LambdaEvent::new(payload, Context::default()));
     let wrong = call(json!({"what": 1})).await.unwrap_err();
@@ -90,7 +91,7 @@ async fn a_wrong_input_is_answered_and_the_service_lives_on() {
 }
 
 #[tokio::test]
-async fn a_report_that_cannot_arrive_does_not_fail_the_function() {
+async fn a_lost_report_does_not_fail_the_function() {
     let server = Server::start().await;
     server.refuse("UNAUTHORIZED", "the token has expired");
     let result = call(server.event(json!({"what": "dance"}))).await;

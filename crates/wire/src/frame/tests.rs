@@ -32,7 +32,7 @@ fn run(bytes: &[u8], max: usize) -> Outcome {
 }
 
 #[test]
-fn each_breach_has_its_code() {
+fn each_violation_has_its_close_code() {
     let fragmented = |second: Vec<u8>| [masked(0x01, b"ab"), second].concat();
     let table: Vec<(&str, Vec<u8>, Outcome)> = vec![
         (
@@ -156,13 +156,14 @@ fn lengths_are_encoded_in_three_forms() {
 
 proptest! {
     #[test]
-    fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let _ = run(&bytes, 64);
     }
 
-    /// Cut in any way, a text is refused exactly when the whole is no UTF-8; in one piece or byte by byte it makes no difference.
+    /// A text is refused exactly if the whole is not UTF-8, in one piece or byte by byte, with any
+    /// cuts.
     #[test]
-    fn a_cut_text_is_taken_as_the_whole_would_be(
+    fn a_fragmented_text_is_accepted_as_the_whole(
         body in proptest::collection::vec(prop_oneof![any::<u8>(), Just(0xC3), Just(0xA9), Just(b'a')], 0..12),
         cuts in proptest::collection::vec(0usize..12, 0..4),
     ) {

@@ -1,4 +1,5 @@
-//! What must hold whatever a client sends, for the tests and for the targets of libFuzzer in `fuzz/`.
+//! The properties that must hold for any input of a client, shared by the tests and the targets of
+//! libFuzzer in `fuzz/`.
 
 use std::time::Duration;
 
@@ -6,10 +7,10 @@ use wire::appsync::header;
 use wire::frame::{Decoder, Event};
 use wire::{Input, Output, Refusal, Session, close, limits};
 
-/// Bytes of a message.
+/// Maximum size of a message in bytes.
 const MAX: usize = 256;
 
-/// All that a decoder says of these bytes, given in pieces.
+/// All events that a decoder returns for these bytes, given in pieces.
 fn decode(pieces: &[&[u8]], max: usize) -> (Vec<Event>, Option<u16>) {
     let (mut decoder, mut events) = (Decoder::new(max), Vec::new());
     for piece in pieces {
@@ -25,7 +26,7 @@ fn decode(pieces: &[&[u8]], max: usize) -> (Vec<Event>, Option<u16>) {
     (events, None)
 }
 
-/// A stream of frames says the same in three pieces as whole, and nothing larger than it may.
+/// A stream of frames decodes the same in three pieces as whole, and to nothing over the limit.
 pub fn frames(bytes: &[u8], cuts: [usize; 2]) {
     let cuts = cuts.map(|cut| cut.min(bytes.len()));
     let (first, last) = (cuts[0].min(cuts[1]), cuts[0].max(cuts[1]));
@@ -45,15 +46,15 @@ pub fn frames(bytes: &[u8], cuts: [usize; 2]) {
     }
 }
 
-/// A message of either protocol. Its payload may be an echo of what the client sent, numbers included that are JSON and yet too large to be read as
-/// one, so nothing is read of it.
+/// A message of either protocol. Its payload may echo the client's input, with numbers that are
+/// JSON but too large to be read as a number. Therefore the payload is not read.
 #[derive(serde::Deserialize)]
 struct Message {
     #[serde(rename = "type")]
     kind: String,
 }
 
-/// What is true of every answer, whatever was sent.
+/// The properties that hold for every output, after any input.
 #[derive(Default)]
 struct Judge {
     closed: bool,
@@ -92,17 +93,17 @@ impl Judge {
     }
 }
 
-/// One step of a conversation; every number means something.
+/// One step of a conversation. Every number is valid.
 pub struct Step {
-    /// What happens: mostly that the client sends something.
+    /// The action; in most cases the client sends a message.
     pub what: usize,
-    /// What the client sends.
+    /// The message that the client sends.
     pub sent: Vec<u8>,
-    /// How a request to authorize is answered.
+    /// The answer to a request to authorize.
     pub answer: usize,
 }
 
-/// A whole conversation, of which every answer is judged.
+/// A whole conversation; every output is checked.
 pub fn conversation(mut session: impl Session, steps: impl IntoIterator<Item = Step>) {
     let mut judge = Judge::default();
     judge.take(session.opened());
@@ -119,7 +120,7 @@ pub fn conversation(mut session: impl Session, steps: impl IntoIterator<Item = S
                 session.handle(now, Input::Failed { id, errors })
             }
             (_, Ok(text)) => session.handle(now, Input::Text(text)),
-            // The frames' decoder lets no other text through.
+            // The frames' decoder accepts no other text.
             (_, Err(_)) => Vec::new(),
         };
         judge.take(outputs);
@@ -138,7 +139,7 @@ pub fn conversation(mut session: impl Session, steps: impl IntoIterator<Item = S
     serde_json::from_str::<serde_json::Value>(&message).expect("JSON");
 }
 
-/// What carries credentials holds an object, or nothing.
+/// A carrier of credentials holds an object, or nothing.
 pub fn carrier(text: &str) {
     if let Some(object) = header(text) {
         let parsed: serde_json::Value = serde_json::from_str(object.get()).expect("JSON");

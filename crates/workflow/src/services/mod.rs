@@ -286,10 +286,9 @@ impl Shared {
             };
             builder().build().unwrap_or_else(|error| {
                 tracing::warn!(%error, "no TLS roots found: https addresses will not be trusted");
-                builder()
-                    .tls_certs_only([])
-                    .build()
-                    .expect("a client without certificates of the system needs nothing")
+                builder().tls_certs_only([]).build().expect(
+                    "a client without the system's certificates has no other source of failure",
+                )
             })
         })
     }

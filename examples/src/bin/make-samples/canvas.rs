@@ -37,7 +37,8 @@ pub(crate) fn gradient(stops: &[(f32, Colour)], at: f32) -> Colour {
     colour
 }
 
-/// Paints point by point, four looks per pixel. Points are in units of the height, from the upper left.
+/// Paints point by point, with four samples per pixel. Points are in units of the height, from the
+/// upper left.
 pub(crate) fn paint(width: u32, height: u32, look: impl Fn(f32, f32) -> Colour) -> RgbImage {
     let mut canvas = Canvas::new(width, height);
     let unit = 1.0 / height as f32;

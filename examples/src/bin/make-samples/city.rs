@@ -1,4 +1,4 @@
-//! A city by night: three rows of towers, windows lit here and there, a moon, and all of it again in the river.
+//! A city by night: three rows of towers, lit windows, a moon, and their reflection in a river.
 
 use image::RgbImage;
 

@@ -1,4 +1,5 @@
-//! A mountain lake at sunset: clouds lit from below, five ranges fading into haze, and the water giving it all back.
+//! A mountain lake at sunset: clouds lit from below, five ranges fading into haze, and the water
+//! giving it all back.
 
 use image::RgbImage;
 
@@ -74,7 +75,8 @@ fn land(x: f32, y: f32) -> Colour {
         }
         let depth = layer as f32 / 4.0;
         let rock = mix([0.36, 0.28, 0.42], [0.07, 0.08, 0.13], depth);
-        // Slopes that face the sun catch some of it; ribs of rock run down from the crest, each its own way.
+        // Slopes that face the sun catch some of it; ribs of rock run down from the crest, each its
+        // own way.
         let under = y - top;
         let along = x + under * 1.6 * (smooth(x * 9.0, y * 5.0, 220 + layer) - 0.5);
         let slope = (crest(layer, along + 0.006) - crest(layer, along - 0.006)) / 0.012;
@@ -104,7 +106,7 @@ fn land(x: f32, y: f32) -> Colour {
 fn water(x: f32, y: f32) -> Colour {
     let below = y - HORIZON;
     let near = below / (1.0 - HORIZON);
-    // Waves look longer the nearer they are.
+    // Waves look longer if they are nearer.
     let rows = (below + 0.012).ln() * 34.0;
     let wave = detailed(x * (9.0 - 5.0 * near), rows, 4, 301) - 0.5;
     let fine = smooth(x * 60.0 / (0.4 + near), rows * 4.0, 311) - 0.5;
@@ -122,7 +124,7 @@ fn water(x: f32, y: f32) -> Colour {
     add(colour, GOLD, (-below * 260.0).exp() * 0.22)
 }
 
-/// A pine: where it stands, and how high it is.
+/// A pine: its position and height.
 struct Pine {
     x: f32,
     foot: f32,
@@ -173,7 +175,8 @@ fn shore(trees: &[Pine], x: f32, y: f32, behind: Colour) -> Colour {
         if !(0.0..=1.0).contains(&up) || off > tree.height * 0.24 {
             continue;
         }
-        // Branches hang in tiers, each wider than the one above and a little different on either side.
+        // Branches hang in tiers, each wider than the one above and a little different on either
+        // side.
         let side = if x < tree.x { 0 } else { 1 };
         let tier = (1.0 - up) * 11.0;
         let within = tier.fract();

@@ -1,5 +1,5 @@
-//! Makes the sample inputs in `examples/samples/`: pictures that look like something and a table that could be one.
-//! Deterministic: the same program makes the same files. `cargo run -p examples --bin make-samples [FOLDER]`
+//! Creates the sample inputs in `examples/samples/`: pictures and a table. Deterministic: the same
+//! program creates the same files. `cargo run -p examples --bin make-samples [FOLDER]`
 
 mod aurora;
 mod canvas;
@@ -16,7 +16,8 @@ use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::codecs::webp::WebPEncoder;
 use image::{DynamicImage, ImageEncoder, ImageError, ImageResult, RgbImage, imageops};
 
-/// EXIF 2.3, tag 0x0112: the camera was held upright, its sensor lies on its side; turn clockwise to look at it.
+/// EXIF 2.3, tag 0x0112: the camera was held upright, its sensor lies on its side; turn clockwise
+/// to look at it.
 const TURN_CLOCKWISE: u8 = 6;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -25,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::create_dir_all(&folder)?;
     let sunset = lake::paint(1500, 1000);
     let photograph = jpeg(&sunset, 84, None)?;
-    // A transfer that broke off, as it happens on the road.
+    // An interrupted transfer.
     let small = jpeg(&imageops::thumbnail(&sunset, 600, 400), 80, None)?;
     let cut_off = small[..small.len() * 3 / 5].to_vec();
     let on_its_side = imageops::rotate270(&poppies::paint(960, 1280));
@@ -73,7 +74,7 @@ fn webp(picture: &RgbImage) -> ImageResult<Vec<u8>> {
     Ok(file)
 }
 
-/// The least EXIF there is: a TIFF header, big-endian, and one directory with the orientation alone.
+/// Minimal EXIF: a TIFF header, big-endian, and one directory with only the orientation.
 fn exif(orientation: u8) -> Vec<u8> {
     let mut chunk = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
     chunk.extend([orientation, 0, 0, 0, 0, 0, 0]);

@@ -1,4 +1,5 @@
-//! Repeatable chance: hashed numbers, smooth noise, and a sequence. Nothing here depends on time or machine.
+//! Repeatable randomness: hashed numbers, smooth noise, and a sequence. The results do not depend
+//! on time or machine.
 
 /// A number in 0.0..1.0 for a place and a seed.
 pub(crate) fn hash(x: i32, y: i32, seed: u32) -> f32 {

@@ -1,10 +1,11 @@
-//! A shop's orders over two years: seasons, dear and cheap goods, gaps where somebody did not fill in a field.
+//! The orders of a shop over two years: seasons, expensive and cheap goods, and gaps where a field
+//! was not filled in.
 
 use std::fmt::Write as _;
 
 use crate::noise::Sequence;
 
-/// How many orders the sample has.
+/// Number of orders in the sample.
 pub(crate) const ROWS: u32 = 5000;
 
 const GOODS: [(&str, &str, f32); 12] = [
@@ -73,7 +74,7 @@ pub(crate) fn write(rows: u32) -> String {
             let _ = write!(table, "{discount}");
         }
         let _ = write!(table, ",{total:.2},");
-        // The newest orders are still on their way.
+        // The newest orders are not delivered yet.
         if row + 60 < rows {
             let _ = write!(table, "{}", delivery.round());
         }
@@ -133,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_in_the_repository_is_the_one_made_here() {
+    fn the_table_in_the_repository_is_current() {
         let kept = include_str!("../../../samples/orders.csv");
         assert!(
             kept == write(ROWS),
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_is_a_day() {
+    fn every_date_exists() {
         for row in 0..ROWS {
             let (_, day) = date(row, ROWS);
             let (month, day) = month_and_day(day);

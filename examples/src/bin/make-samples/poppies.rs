@@ -1,4 +1,5 @@
-//! Poppies and daisies in a summer meadow, upright: lights out of focus behind, grass, stems, buds and blossoms.
+//! Poppies and daisies in a summer meadow, upright: lights out of focus behind, grass, stems, buds
+//! and blossoms.
 
 use std::f32::consts::TAU;
 
@@ -12,7 +13,7 @@ pub(crate) fn paint(width: u32, height: u32) -> RgbImage {
     background(&mut canvas);
     let mut chance = Sequence::new(42);
     bokeh(&mut canvas, &mut chance);
-    // From far to near: each row of flowers stands before the grass behind it.
+    // From far to near: each row of flowers is in front of the grass behind it.
     grass(&mut canvas, &mut chance, 260, 0.45, [0.42, 0.56, 0.24]);
     for at in [(0.20, 0.43), (0.47, 0.36), (0.86, 0.39)] {
         poppy(&mut canvas, &mut chance, at, 0.068, 0.72);
@@ -132,7 +133,8 @@ fn stem(canvas: &mut Canvas, chance: &mut Sequence, (x, y): (f32, f32), thick: f
     blade(canvas, foot, (x, y), thick * height, [0.30, 0.47, 0.20]);
 }
 
-/// A poppy seen a little from above: four broad petals, two behind and two before, black at the heart.
+/// A poppy seen a little from above: four broad petals, two behind and two before, black at the
+/// heart.
 fn poppy(canvas: &mut Canvas, chance: &mut Sequence, (u, v): (f32, f32), size: f32, bright: f32) {
     let height = canvas.height();
     let (x, y) = (u * canvas.width(), v * height);

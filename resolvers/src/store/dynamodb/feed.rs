@@ -1,7 +1,8 @@
 //! The change feed from the table's stream (NEW_AND_OLD_IMAGES, kept for 24 hours by DynamoDB).
 //!
-//! A stream is a forest of shards: a shard is read after its parent, then the changes of one job come in order. A position says for each
-//! shard how far it was read. A record may come twice after a resume; a consumer goes by the versions.
+//! A stream is a forest of shards. A shard is read after its parent, so the changes of one job
+//! arrive in order. A position contains the progress in each shard. A record may be delivered twice
+//! after a resume; consumers compare versions.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -16,20 +17,22 @@ use super::items;
 use super::unavailable;
 use crate::store::{Feed, FeedEvent, Position, StoreError};
 
-/// The pause after a round over all shards in which nothing came: DynamoDB allows five reads of a shard in a second.
+/// Pause after a round over all shards without a record: DynamoDB allows five reads of a shard per
+/// second.
 const QUIET: Duration = Duration::from_millis(220);
-/// How often the list of shards is read anew.
+/// Interval at which the list of shards is read again.
 const SHARDS_READ: Duration = Duration::from_secs(15);
-/// How much two clocks may differ, in seconds, where a shard begins by the time.
+/// Maximum difference between two clocks, in seconds, if a shard is read from a time on.
 const CLOCKS_DIFFER: i64 = 5;
 
-/// How far a shard was read.
+/// The progress in a shard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Reached {
     /// After this record.
     #[serde(rename = "after")]
     After(String),
-    /// Nothing yet; what was written before this time, in seconds since the epoch, is not wanted. `0` wants everything.
+    /// Nothing was read yet. Records written before this time, in seconds since the epoch, are
+    /// skipped. `0` skips none.
     #[serde(rename = "since")]
     Since(i64),
     /// To its end.
@@ -43,14 +46,14 @@ struct Reader {
     client: Client,
     stream: String,
     shards: Shards,
-    /// Where the next read of a shard begins; none after an error.
+    /// The iterator for the next read of a shard; none after an error.
     iterators: BTreeMap<String, String>,
     parents: BTreeMap<String, Option<String>>,
     listed: tokio::time::Instant,
     ready: VecDeque<FeedEvent>,
     /// The shards of this round that have not been read.
     round: VecDeque<String>,
-    /// Whether something came in this round.
+    /// Whether a record was received in this round.
     busy: bool,
 }
 
@@ -89,7 +92,7 @@ pub(super) async fn follow(
         busy: true,
     };
     reader.know(&found);
-    // The iterators are taken before this returns: from here on every record is seen.
+    // The iterators are requested before this returns, so every record from here on is seen.
     let latest = after.is_none();
     for id in reader.readable() {
         reader.begin(&id, latest).await?;
@@ -101,7 +104,8 @@ pub(super) async fn follow(
     Ok(events.boxed())
 }
 
-/// Where somebody stands who wants only what comes now: a shard with children takes no more records.
+/// The starting position of a follower that wants only new records. A shard with children gets no
+/// new records.
 fn from_now(shards: &[Shard]) -> Shards {
     let since = seconds_now() - CLOCKS_DIFFER;
     let ids = shards.iter().filter_map(|shard| shard.shard_id.as_ref());
@@ -149,7 +153,7 @@ async fn list(client: &Client, stream: &str) -> Result<Vec<Shard>, StoreError> {
 }
 
 impl Reader {
-    /// Takes new shards in and forgets those that are read to their end and are no more.
+    /// Adds new shards, and forgets those that were read to their end and no longer exist.
     fn know(&mut self, found: &[Shard]) {
         self.listed = tokio::time::Instant::now();
         self.parents.clear();
@@ -166,7 +170,7 @@ impl Reader {
             .retain(|id, reached| *reached != Reached::End || parents.contains_key(id));
     }
 
-    /// The shards that are not at their end, but for those whose parent is not.
+    /// The shards that are not read to their end and whose parent is.
     fn readable(&self) -> Vec<String> {
         let open = |id: &String| {
             self.shards
@@ -213,7 +217,7 @@ impl Reader {
                     self.shards.insert(id.to_owned(), Reached::Since(0));
                     Err(StoreError::PositionLost)
                 }
-                // A sequence number that DynamoDB never gave.
+                // A sequence number that DynamoDB never issued.
                 Some(e) if e.meta().code() == Some("ValidationException") => {
                     Err(StoreError::PositionLost)
                 }
@@ -261,7 +265,7 @@ impl Reader {
             Ok(answer) => answer,
             Err(error) => {
                 return match error.as_service_error() {
-                    // It is taken anew in the next round.
+                    // The next round requests a new one.
                     Some(e) if e.is_expired_iterator_exception() => Ok(()),
                     Some(e) if e.is_trimmed_data_access_exception() => {
                         self.shards.insert(id.to_owned(), Reached::Since(0));
@@ -283,7 +287,7 @@ impl Reader {
                 self.iterators.insert(id.to_owned(), next);
             }
             None => {
-                // Closed: its children come next, which a new list of the shards names.
+                // The shard is closed. Its children follow; the next list of shards names them.
                 self.shards.insert(id.to_owned(), Reached::End);
                 let found = list(&self.client, &self.stream).await?;
                 self.know(&found);

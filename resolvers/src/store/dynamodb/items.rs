@@ -1,14 +1,14 @@
-//! Every kind of row in the table, its keys and its attributes, and back.
+//! Every kind of row in the table: its keys, its attributes, and the conversions.
 //!
 //! | `pk` | `sk` | what |
 //! |---|---|---|
 //! | `JOB#id` | `JOB` | the job, steps included: one row, one version, one record in the stream |
 //! | `JOB#id` | `INPUT` | the input |
 //! | `JOB#id` | `RESULT` | the result |
-//! | `REQ#length#owner#token` | `REQ` | a request token; the owner's length keeps two owners apart whatever their names hold |
+//! | `REQ#length#owner#token` | `REQ` | a request token; the owner's length separates the parts of the key for any owner's name |
 //! | `PROBE` | `PROBE` | written by the health check |
 //!
-//! Times are milliseconds, but for `ttl`, which DynamoDB wants in seconds.
+//! Times are in milliseconds, except `ttl`, which DynamoDB requires in seconds.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -19,7 +19,8 @@ use job::{Job, JobId, Time};
 
 use crate::store::{RequestToken, StoreError};
 
-/// The partitions over which the indexes of all jobs, of open jobs and of expiry are spread: DynamoDB takes 1,000 writes a second in one.
+/// Number of partitions over which the indexes of all jobs, of open jobs and of expiry are spread:
+/// DynamoDB accepts 1,000 writes per second in one partition.
 pub(super) const SHARDS: u64 = 8;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -49,13 +50,14 @@ fn keys(pk: String, sk: &str) -> Item {
 }
 
 pub(super) fn shard(id: JobId) -> String {
-    // Its value is in stored rows, but nobody has to find it again: any spread will do.
+    // The value is stored in rows but never computed again, so any distribution is valid.
     let mut hasher = DefaultHasher::new();
     id.hash(&mut hasher);
     (hasher.finish() % SHARDS).to_string()
 }
 
-/// The row of a job. What the indexes are made of changes when the job is created, finishes or is retried, never on progress.
+/// The row of a job. The attributes of the indexes change when the job is created, finishes or is
+/// retried, but not on progress.
 pub(super) fn job_item(job: &Job) -> Result<Item, StoreError> {
     let shard = shard(job.id);
     let mut item = key(job.id, "JOB");
@@ -98,7 +100,7 @@ pub(super) fn request_item(job: &Job, request: &RequestToken) -> Item {
     item
 }
 
-/// Rounded up: DynamoDB must not delete before the time.
+/// Rounded up: DynamoDB must not delete the row too early.
 pub(super) fn ttl(time: Time) -> AttributeValue {
     number(time.as_millis().div_euclid(1000) + 1)
 }
@@ -123,7 +125,7 @@ pub(super) fn id_of(item: &Item) -> Result<JobId, StoreError> {
 #[error("the row has no `{0}`")]
 struct Missing(&'static str);
 
-/// A row that this program did not write so.
+/// The error for a row that this program did not write in this form.
 fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError::Unavailable {
         reason: "a row of the job table cannot be read".to_owned(),

@@ -1,6 +1,8 @@
-//! Lists: the keys from an index, in the order of the ids, then the rows themselves, which alone say what matches.
+//! Lists: reads keys from an index, in the order of the ids, then the rows themselves, which decide
+//! what matches.
 //!
-//! An index follows the table within moments; a job that was created just now may be missing from a list.
+//! An index follows the table within moments. A job that was just created may be missing from a
+//! list.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use super::{DynamoDbStore, unavailable};
 use crate::store::range::Range;
 use crate::store::{ListQuery, Page, SCAN_ROWS, Sort, StoreError};
 
-/// How often rows that DynamoDB did not get to are asked for again.
+/// Maximum number of requests for rows that DynamoDB left out.
 const UNPROCESSED_TRIES: u32 = 8;
 
 /// One value of an index, read page by page.
@@ -37,7 +39,7 @@ impl DynamoDbStore {
         let mut last = None;
         let mut looked_at = 0;
         let mut walk = Walk::new(query, range);
-        // First what a filter that wants everything needs; more at once when few match.
+        // At first only as many as a filter without conditions needs; more per read if few match.
         let mut most = (limit + 1).min(limits::BATCH);
         loop {
             let ids = walk.next_ids(self, most).await?;
@@ -63,7 +65,7 @@ impl DynamoDbStore {
         }
     }
 
-    /// Those of at most [`limits::BATCH`] jobs that exist.
+    /// The existing jobs among at most [`limits::BATCH`] ids.
     pub(super) async fn jobs(&self, ids: &[JobId]) -> Result<Vec<Arc<Job>>, StoreError> {
         let mut keys: Vec<Item> = ids.iter().map(|id| items::key(*id, "JOB")).collect();
         let mut jobs = Vec::with_capacity(keys.len());
@@ -179,7 +181,7 @@ impl Walk {
         }
     }
 
-    /// The next ids; fewer than `most` at the end.
+    /// The next ids; fewer than `most` only at the end.
     async fn next_ids(
         &mut self,
         store: &DynamoDbStore,
@@ -259,7 +261,7 @@ impl DynamoDbStore {
     }
 }
 
-/// The index that leaves the fewest, by what such columns usually hold.
+/// The index that probably leaves the fewest jobs, by the usual contents of such columns.
 fn choose(filter: &Filter) -> (Index, Vec<String>) {
     let shards = || (0..SHARDS).map(|shard| shard.to_string()).collect();
     if let Some(owners) = equal_to(&filter.owner) {

@@ -1,11 +1,12 @@
-//! The job store in DynamoDB: one table, conditional writes, transactions where two rows must agree, the table's stream as the feed.
+//! The job store in DynamoDB: one table, conditional writes, transactions if two rows must agree,
+//! and the table's stream as the feed.
 //!
 //! | module | what |
 //! |---|---|
 //! | `table` | the table and its indexes |
 //! | `items` | every kind of row |
 //! | `write` | create, apply, delete |
-//! | `list` | which index a filter is answered from |
+//! | `list` | the index for a filter |
 //! | `feed` | the changes, from the stream |
 
 mod feed;
@@ -28,7 +29,7 @@ use tokio::sync::Mutex;
 use self::items::{Item, SHARDS};
 use super::{CreateJob, Created, Feed, JobStore, ListQuery, Outcome, Page, Position, StoreError};
 
-/// Turns that the changes of different jobs may take at once; two jobs may share one.
+/// Number of locks over which the changes of jobs are spread; two jobs may share one.
 const TURNS: usize = 256;
 
 /// The job store in a DynamoDB table.
@@ -51,10 +52,11 @@ impl fmt::Debug for DynamoDbStore {
 }
 
 impl DynamoDbStore {
-    /// The store in this table, which must have a stream. Region, credentials and endpoint come from `config`.
+    /// The store in this table, which must have a stream. Region, credentials and endpoint are
+    /// those of `config`.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the table cannot be reached or has no stream.
+    /// [`StoreError::Unavailable`] if the table cannot be reached or has no stream.
     pub async fn open(config: &SdkConfig, table: &str) -> Result<DynamoDbStore, StoreError> {
         let client = Client::new(config);
         let answer = client
@@ -77,10 +79,11 @@ impl DynamoDbStore {
         })
     }
 
-    /// Makes the table with its indexes, its stream and its time to live, and waits until it can be used.
+    /// Creates the table with its indexes, its stream and its time to live, and waits until it can
+    /// be used.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`], also when the table is there already.
+    /// [`StoreError::Unavailable`], also if the table already exists.
     pub async fn create_table(config: &SdkConfig, table: &str) -> Result<(), StoreError> {
         table::create(&Client::new(config), table).await
     }
@@ -155,7 +158,8 @@ impl JobStore for DynamoDbStore {
         feed::follow(self.streams.clone(), self.stream.clone(), after).await
     }
 
-    /// Jobs are deleted here; tokens by the table's time to live, which deletes a job too when nobody calls this.
+    /// Jobs are deleted by a purge. Tokens are deleted by the table's time to live, which also
+    /// deletes jobs without a purge.
     async fn expired(&self, now: Time, at_most: usize) -> Result<Vec<JobId>, StoreError> {
         let mut ids = Vec::new();
         for shard in 0..SHARDS {
@@ -203,7 +207,8 @@ impl JobStore for DynamoDbStore {
     }
 }
 
-/// DynamoDB did not answer, or not as it should. The reason is what the error and its causes say of themselves.
+/// DynamoDB did not respond, or not as expected. The reason consists of the error's own message and
+/// those of its causes.
 fn unavailable<E>(error: E) -> StoreError
 where
     E: std::error::Error + Send + Sync + 'static,

@@ -1,4 +1,5 @@
-//! The table: its keys, its indexes, its stream, and how it is made. README.md shows the same for those who make it otherwise.
+//! The table: its keys, its indexes, its stream, and how it is created. README.md has the same for
+//! other ways to create it.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use aws_sdk_dynamodb::types::{
 use super::unavailable;
 use crate::store::StoreError;
 
-/// How often DynamoDB is asked whether a new table is ready, and how many times.
+/// Interval between two checks whether a new table is ready.
 const READY_EVERY: Duration = Duration::from_secs(2);
 const READY_ASKED: usize = 150;
 
-/// An index of keys alone: a write that leaves them as they are does not touch it.
+/// An index of keys only. A write that does not change the keys does not touch it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Index {
     pub(super) name: &'static str,
@@ -92,7 +93,7 @@ pub(super) async fn create(client: &Client, table: &str) -> Result<(), StoreErro
     Ok(())
 }
 
-/// A table that is being made takes no time to live.
+/// Waits until the table is ready. Time to live cannot be set on a table that is being created.
 async fn ready(client: &Client, table: &str) -> Result<(), StoreError> {
     for _ in 0..READY_ASKED {
         let described = client.describe_table().table_name(table).send().await;
@@ -104,7 +105,7 @@ async fn ready(client: &Client, table: &str) -> Result<(), StoreError> {
     }
     Err(StoreError::Unavailable {
         reason: format!(
-            "DynamoDB: the table {table} is still being made: once it is ready, let its time to live be by the attribute `ttl`"
+            "DynamoDB: the table {table} is still being created: once it is ready, enable its time to live with the attribute `ttl`"
         ),
         source: None,
     })

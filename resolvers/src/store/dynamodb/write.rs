@@ -11,17 +11,17 @@ use super::items::{self, Item, number, text};
 use super::{DynamoDbStore, unavailable};
 use crate::store::{CreateJob, Created, Outcome, RequestToken, StoreError};
 
-/// How often a write that lost a race is tried again.
+/// Maximum number of tries of a write that loses races.
 pub(super) const RACE_TRIES: u32 = 16;
-/// The longest pause before such a try, in milliseconds; the first is a hundredth of it.
+/// Maximum pause before such a try, in milliseconds. The first pause is a hundredth of it.
 const RACE_PAUSE_MILLIS: u64 = 400;
 
-/// How a conditional write ended.
+/// The outcome of a conditional write.
 enum Written {
     Done,
-    /// A condition did not hold; the places of those in the transaction.
+    /// Conditions did not hold; their positions in the transaction.
     Lost(Vec<usize>),
-    /// Another transaction was at work on a row.
+    /// Another transaction was writing a row.
     Again,
 }
 
@@ -73,7 +73,7 @@ impl DynamoDbStore {
         Err(too_many_races())
     }
 
-    /// What the token stands for, after it was found taken.
+    /// The submission of a token that is already taken.
     async fn first_of(&self, request: &RequestToken, job: &Job) -> Result<First, StoreError> {
         let key = items::request_key(&job.owner, &request.token);
         let Some(item) = self.item(key).await? else {
@@ -81,7 +81,7 @@ impl DynamoDbStore {
         };
         let first = items::id_of(&item)?;
         if first == job.id {
-            // The answer to an earlier try was lost on its way.
+            // An earlier try was written, but its response was lost.
             return Ok(First::Ours);
         }
         let Some(stored) = self.job(first).await? else {
@@ -103,14 +103,14 @@ impl DynamoDbStore {
         change: &Change,
         now: Time,
     ) -> Result<Outcome, StoreError> {
-        // Within this process the changes of one job wait for each other instead of racing.
+        // Within this process, changes of one job wait for each other instead of racing.
         let _turn = self.turn(id).lock().await;
         let mut tried: Option<Arc<Job>> = None;
         for turn in 0..RACE_TRIES {
             pause(turn).await;
             let old = self.job(id).await?.ok_or(StoreError::NotFound(id))?;
             if let Some(job) = tried.take_if(|tried| **tried == *old) {
-                // It was written, and the answer was lost on its way.
+                // It was written, but the response was lost.
                 return Ok(Outcome::Changed(job));
             }
             let job: Arc<Job> = match old.apply(change, now)? {
@@ -128,7 +128,7 @@ impl DynamoDbStore {
         Err(too_many_races())
     }
 
-    /// Writes `job` in the place of `old`, and what must agree with it.
+    /// Replaces `old` by `job`, together with the rows that must agree with it.
     async fn replace(&self, old: &Job, job: &Job, change: &Change) -> Result<Written, StoreError> {
         let unchanged = ("version = :old", vec![(":old", number(old.version))]);
         let mut rows = vec![self.put(items::job_item(job)?, Some(unchanged))?];
@@ -167,7 +167,7 @@ impl DynamoDbStore {
         }
     }
 
-    /// The input is kept as long as its job.
+    /// Sets the expiry of the input to that of its job.
     fn keep_input(&self, job: &Job) -> Result<TransactWriteItem, StoreError> {
         let update = Update::builder()
             .table_name(&self.table)
@@ -184,7 +184,7 @@ impl DynamoDbStore {
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
-    /// Deletes a job with all that is its, unless it has changed. Returns whether it did.
+    /// Deletes a job with all its data, unless it has changed. Returns whether it was deleted.
     pub(super) async fn delete_job(&self, job: &Job) -> Result<bool, StoreError> {
         let mut rows = Vec::new();
         for sk in ["JOB", "INPUT", "RESULT"] {
@@ -246,16 +246,16 @@ impl DynamoDbStore {
     }
 }
 
-/// What a taken token stands for.
+/// The submission of a taken token.
 enum First {
-    /// The very job that is being created.
+    /// The job that is being created.
     Ours,
     Job(Arc<Job>),
     Deleted(JobId),
     Free,
 }
 
-/// Longer from try to try, and never the same for two who race.
+/// Waits longer at each try, with a random part, so that two racing writers differ.
 async fn pause(turn: u32) {
     if turn == 0 {
         return;

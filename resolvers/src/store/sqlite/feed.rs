@@ -1,5 +1,5 @@
-//! The change feed: live from the writer while the subscriber keeps up, from the `changes` table where it does not, always in order and
-//! without a hole.
+//! The change feed: live from the writer while the subscriber keeps up, otherwise from the
+//! `changes` table, always in order and without a gap.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,23 +13,24 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::rows;
-use super::write::Shared;
+use super::write::StoreState;
 use crate::store::{Feed, FeedEvent, Position, StoreError};
 
-/// Changes that wait for a subscriber. One that is further behind reads the table.
+/// Maximum number of changes that wait for a subscriber. A subscriber that is further behind reads
+/// the table.
 pub(super) const LIVE_CHANGES: usize = 4_096;
-/// Changes read from the table at once.
+/// Number of changes that are read from the table at once.
 pub(super) const READ_CHANGES: i64 = 256;
 
 /// A change on its way to the subscribers.
 #[derive(Clone, Debug)]
-pub(super) struct Live {
+pub(super) struct CommittedChange {
     pub(super) position: i64,
     pub(super) old: Option<Arc<Job>>,
     pub(super) new: Option<Arc<Job>>,
 }
 
-impl Live {
+impl CommittedChange {
     fn event(self) -> FeedEvent {
         FeedEvent {
             position: Position(self.position.to_string()),
@@ -42,23 +43,23 @@ impl Live {
 /// One subscriber.
 struct Follower {
     database: Database,
-    /// Keeps the channel open as long as there is a subscriber.
-    _shared: Arc<Shared>,
-    live: broadcast::Receiver<Live>,
-    /// The last change that was handed out.
+    /// Keeps the channel open while there is a subscriber.
+    _shared: Arc<StoreState>,
+    live: broadcast::Receiver<CommittedChange>,
+    /// The last change that was delivered.
     last: i64,
-    /// Read from the table and not handed out yet.
-    read: VecDeque<Live>,
-    /// The table holds changes that the channel does not.
+    /// Changes that were read from the table and not delivered yet.
+    read: VecDeque<CommittedChange>,
+    /// Whether the table has changes that the channel no longer has.
     behind: bool,
 }
 
 pub(super) async fn follow(
     database: Database,
-    shared: Arc<Shared>,
+    shared: Arc<StoreState>,
     after: Option<Position>,
 ) -> Result<Feed, StoreError> {
-    // First the channel, then the table: nothing falls between them.
+    // The channel first, then the table: no change is missed between them.
     let live = shared.live.subscribe();
     let (first, newest) = database.read_row(bounds).await?;
     let last = match after {
@@ -100,7 +101,7 @@ impl Follower {
                     self.last = change.position;
                     return Ok(change.event());
                 }
-                // Read from the table before.
+                // It was already read from the table.
                 Ok(change) if change.position <= self.last => {}
                 Ok(_) | Err(RecvError::Lagged(_)) => self.behind = true,
                 Err(RecvError::Closed) => unreachable!("the follower itself keeps the sender"),
@@ -113,7 +114,8 @@ impl Follower {
         let (changes, newest) = self.database.read(move |c| read(c, last)).await?;
         match changes.first() {
             Some(first) if first.position != last + 1 => {
-                // Deleted meanwhile. Said once; then it goes on from now.
+                // The changes were deleted meanwhile. This is reported once; then the feed
+                // continues from now.
                 self.last = newest;
                 return Err(StoreError::PositionLost);
             }
@@ -126,14 +128,15 @@ impl Follower {
 
 /// The first and the last position in the feed.
 fn bounds(connection: &Connection) -> Result<(i64, i64), StoreError> {
-    // One at a time: each is one step into the tree, both together would read all of it.
+    // One at a time: each is one descent in the tree, while both together would read the whole
+    // table.
     let mut statement = connection.prepare_cached(
         "SELECT coalesce((SELECT min(position) FROM changes), 1), coalesce((SELECT max(position) FROM changes), 0)",
     )?;
     Ok(statement.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?)
 }
 
-fn read(connection: &Connection, after: i64) -> Result<(Vec<Live>, i64), StoreError> {
+fn read(connection: &Connection, after: i64) -> Result<(Vec<CommittedChange>, i64), StoreError> {
     let mut statement = connection.prepare_cached(
         "SELECT changes.position, before.job, changes.job FROM changes
          LEFT JOIN changes AS before ON before.position = changes.previous
@@ -146,7 +149,7 @@ fn read(connection: &Connection, after: i64) -> Result<(Vec<Live>, i64), StoreEr
             rusqlite::types::ValueRef::Null => Ok(None),
             text => rows::job(text).map(Some),
         };
-        changes.push(Live {
+        changes.push(CommittedChange {
             position: row.get(0)?,
             old: image(1)?,
             new: image(2)?,

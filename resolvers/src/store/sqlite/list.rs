@@ -1,5 +1,6 @@
-//! Lists: the index that a filter allows, walked in the order of the ids, at most [`SCAN_ROWS`] rows for one page. What a filter asks about is
-//! read from an index of its own; only a job that is wanted is read whole.
+//! Lists: walks the index that suits the filter in the order of the ids, at most [`SCAN_ROWS`] rows
+//! for one page. The columns of a filter are read from a separate index; only a matching job is
+//! read whole.
 
 use std::sync::Arc;
 
@@ -12,8 +13,9 @@ use super::rows;
 use crate::store::range::Range;
 use crate::store::{ListQuery, Page, SCAN_ROWS, Sort, StoreError};
 
-/// Rows that are looked at for one page through an index: they lie scattered over the table, so that each costs several times as much as
-/// one of the rows that are read in their own order, of which it is [`SCAN_ROWS`].
+/// Maximum number of rows that are read for one page through an index. Such rows are scattered over
+/// the table, so each costs several times as much as a row that is read in table order, for which
+/// the limit is [`SCAN_ROWS`].
 const SCATTERED_ROWS: usize = 150;
 
 /// A whole job by its key.
@@ -35,7 +37,7 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Page, S
     if let Some(ids) = equal_to(&query.filter.id) {
         return by_ids(connection, query, ids, range);
     }
-    // An index for each value; without one, all jobs.
+    // One index range for each value; without a suitable index, all jobs.
     let (from, by, values, most) = match choose(connection, &query.filter, range)? {
         Some((index, values)) => (index.outlines(), "entry.id", values, SCATTERED_ROWS),
         None => (ALL.to_owned(), "jobs.id", vec![None], SCAN_ROWS),
@@ -45,7 +47,8 @@ pub(super) fn list(connection: &Connection, query: &ListQuery) -> Result<Page, S
         Sort::Oldest => "ASC",
     };
     let sql = format!("{} LIMIT {}", outlines_sql(&from, by, order), most + 1);
-    // A connection keeps one prepared statement for one text: the number at the end lets it keep one for each value.
+    // A connection keeps one prepared statement per text. The number at the end allows one for each
+    // value.
     let mut statements = (0..values.len())
         .map(|place| connection.prepare_cached(&format!("{sql} -- {place}")))
         .collect::<Result<Vec<_>, _>>()?;
@@ -69,7 +72,7 @@ fn outlines_sql(from: &str, by: &str, order: &str) -> String {
 const ALL: &str = "jobs INDEXED BY jobs_outline WHERE jobs.id BETWEEN ?2 AND ?3 AND ?1 IS NULL";
 
 impl Index {
-    /// Its table under the name `entry`, and the column that it is by.
+    /// Its table under the name `entry`, and its column.
     fn entries(self) -> (&'static str, &'static str) {
         match self {
             Index::Tag => ("tags AS entry", "tag"),
@@ -79,7 +82,7 @@ impl Index {
         }
     }
 
-    /// The outlines of the jobs that it has for a value.
+    /// The outlines of the jobs with a value.
     fn outlines(self) -> String {
         let (entries, column) = self.entries();
         format!(
@@ -88,7 +91,7 @@ impl Index {
         )
     }
 
-    /// How many entries it has for a value, counted no further than a page looks.
+    /// Number of entries with a value, counted only as far as a page reads.
     fn count_sql(self) -> String {
         let (entries, column) = self.entries();
         format!(
@@ -97,7 +100,7 @@ impl Index {
     }
 }
 
-/// The values of a column that an index is asked for.
+/// The values of a column for which an index is read.
 type Values = Vec<Option<String>>;
 
 /// The index with the fewest entries.
@@ -146,7 +149,8 @@ fn choose(
     Ok(best.map(|(_, chosen)| chosen))
 }
 
-/// The tags of which a job must have one. Of several such conditions one is enough: a job has many tags, and may meet each with another.
+/// The tags of which a job must have one. If there are several such conditions, only one is used: a
+/// job has many tags, and may meet each condition with another tag.
 fn one_of(conditions: &[Condition<String>]) -> Option<Vec<String>> {
     conditions.iter().find_map(|condition| match condition {
         Condition::Contains(tag) | Condition::Eq(Some(tag)) => Some(vec![tag.clone()]),
@@ -155,7 +159,7 @@ fn one_of(conditions: &[Condition<String>]) -> Option<Vec<String>> {
     })
 }
 
-/// Jobs that are named one by one.
+/// Jobs that are named by their ids.
 fn by_ids(
     connection: &Connection,
     query: &ListQuery,
@@ -194,7 +198,7 @@ pub(super) fn get(connection: &Connection, id: JobId) -> Result<Option<Arc<Job>>
 /// Several cursors over the same order of ids, walked as one.
 struct Walk<'s> {
     cursors: Vec<Rows<'s>>,
-    /// The id at which each cursor stands; `None` at its end.
+    /// The current id of each cursor; `None` at its end.
     heads: Vec<Option<JobId>>,
     sort: Sort,
 }
@@ -239,7 +243,7 @@ impl<'s> Walk<'s> {
         let mut last = None;
         let mut looked_at = 0;
         while let Some((id, place)) = self.first() {
-            // A job with two of the tags stands in both cursors.
+            // A job with two of the tags is in both cursors.
             if last != Some(id) {
                 if page.jobs.len() == query.limit || looked_at == most {
                     page.next = last;
@@ -250,7 +254,7 @@ impl<'s> Walk<'s> {
                     && query.filter.matches(&rows::outline(row, &query.filter)?)
                 {
                     let mut found = whole.query([row.get::<_, i64>(rows::KEY_COLUMN)?])?;
-                    // The cursors keep the moment of reading: it is there.
+                    // The cursors keep the snapshot of their read, so the row exists.
                     if let Some(row) = found.next()? {
                         page.jobs.push(rows::job(row.get_ref(0)?)?);
                     }
@@ -269,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outlines_are_read_from_indexes_alone_and_in_their_order() {
+    fn an_outline_is_read_from_an_index_alone() {
         let connection = Connection::open_in_memory().unwrap();
         for migration in schema::MIGRATIONS {
             connection.execute_batch(migration).unwrap();

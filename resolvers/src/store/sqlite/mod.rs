@@ -1,14 +1,14 @@
-//! The job store in SQLite: the job table, its feed and everything that belongs to a job in one file. The writing is done by the writer
-//! of [`sqlite::Database`], many requests in one commit.
+//! The job store in SQLite: the job table, its feed and all data of a job in one file. The writer
+//! of [`sqlite::Database`] writes, many requests in one commit.
 //!
 //! | module | what |
 //! |---|---|
 //! | `schema` | the tables |
-//! | `write` | what the writer does: create, apply, purge |
+//! | `write` | the requests of the writer: create, apply, purge |
 //! | `cache` | the jobs that were used last |
-//! | `list` | which index a filter is answered from |
+//! | `list` | the index for a filter |
 //! | `feed` | the changes, live and from the table |
-//! | `recorder` | what executions do, in the commit of their journal |
+//! | `recorder` | writes the events of executions, in the commit of their journal |
 //! | `rows` | a job as a row |
 
 mod cache;
@@ -29,22 +29,23 @@ use sqlite::{Database, OpenError, ReadError, Write, WriteError};
 use tokio::sync::broadcast;
 
 pub use self::recorder::recorder;
-use self::write::{PURGE_JOBS, Shared};
+use self::write::{PURGE_JOBS, StoreState};
 use super::{CreateJob, Created, Feed, JobStore, ListQuery, Outcome, Page, Position, StoreError};
 
-/// Requests in which one purge forgets old tokens and changes, at most; the next purge goes on.
+/// Maximum number of requests in which one purge deletes old tokens and changes. The next purge
+/// continues.
 const FORGET_ROUNDS: usize = 100;
 
 /// The job store in a SQLite database.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
     database: Database,
-    shared: Arc<Shared>,
+    shared: Arc<StoreState>,
 }
 
 impl SqliteStore {
-    /// The store in this database; its tables are made or brought up to date. There must be one store per database, since it keeps in
-    /// memory what it wrote.
+    /// The store in this database; its tables are created or migrated. There must be one store per
+    /// database, since it caches what it wrote.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -53,14 +54,16 @@ impl SqliteStore {
         let (live, _) = broadcast::channel(feed::LIVE_CHANGES);
         Ok(SqliteStore {
             database,
-            shared: Arc::new(Shared::new(live)),
+            shared: Arc::new(StoreState::new(live)),
         })
     }
 
-    /// As [`JobStore::create`], as a part of another write to the same database; the input's size is the caller's to check.
+    /// As [`JobStore::create`], as a part of another write to the same database. The caller must
+    /// check the input's size.
     ///
     /// # Errors
-    /// As for [`JobStore::create`]; [`StoreError::Unavailable`] may come after something was written.
+    /// As for [`JobStore::create`]. [`StoreError::Unavailable`] may be returned after something was
+    /// written.
     pub(crate) fn create_within(
         &self,
         write: &mut Write<'_>,
@@ -72,7 +75,8 @@ impl SqliteStore {
     /// As [`JobStore::apply`], as a part of another write to the same database.
     ///
     /// # Errors
-    /// As for [`JobStore::apply`]; [`StoreError::Unavailable`] may come after something was written.
+    /// As for [`JobStore::apply`]. [`StoreError::Unavailable`] may be returned after something was
+    /// written.
     pub(crate) fn apply_within(
         &self,
         write: &mut Write<'_>,

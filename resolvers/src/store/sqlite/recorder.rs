@@ -1,4 +1,4 @@
-//! What executions do, written to their jobs by the commit that makes it durable.
+//! Writes the events of executions to their jobs, in the commit that makes them durable.
 
 use std::sync::Arc;
 
@@ -7,8 +7,10 @@ use crate::jobs::{Recorded, change_of_all};
 use crate::store::StoreError;
 use crate::workflow::{Listener, embedded};
 
-/// As [`embedded::listener`], for an engine whose journal is in the same database as the jobs: what an execution does is written to its job in the
-/// same commit, and only what cannot be is told. `retention_millis` is how long a job is kept after its end.
+/// As [`embedded::listener`], for an engine whose journal is in the same database as the jobs. The
+/// events of an execution are written to its job in the same commit, and only events that cannot be
+/// written are passed to the listener. `retention_millis` is the time for which a finished job is
+/// kept.
 #[must_use]
 pub fn recorder(
     to: Arc<dyn Listener>,
@@ -44,9 +46,11 @@ impl workflow::Listener for Records {
         let before = write.connection().total_changes();
         match self.jobs.apply_within(write, id, &change, at) {
             Ok(_) | Err(StoreError::NotFound(_)) => Ok(true),
-            // A row that cannot be read must not take the whole group with it: the listener sees to the job.
+            // A row that cannot be read must not fail the whole group: the listener handles the
+            // job.
             Err(_) if write.connection().total_changes() == before => Ok(false),
-            // Wrapped, so that a fault of the job's tables is not taken for one of the journal's.
+            // Wrapped, so that an error of the job's tables is not treated as an error of the
+            // journal.
             Err(error) => Err(rusqlite::Error::ToSqlConversionFailure(error.into())),
         }
     }

@@ -1,4 +1,4 @@
-//! A job as a row, and back.
+//! Converts a job to a row and back.
 
 use std::sync::Arc;
 
@@ -8,16 +8,17 @@ use rusqlite::types::ValueRef;
 
 use crate::store::StoreError;
 
-/// What a filter asks about, in the order in which [`outline`] reads it, and the job's key; all of it stands in one index.
+/// The columns of filters, in the order in which [`outline`] reads them, and the job's key. One
+/// index contains all of them.
 pub(super) const COLUMNS: &str = "jobs.id, jobs.owner, jobs.type, jobs.status, jobs.progress, jobs.attempt, jobs.updated_at, jobs.finished_at, jobs.tags, jobs.seq";
-/// The place of the key among [`COLUMNS`].
+/// The position of the key among [`COLUMNS`].
 pub(super) const KEY_COLUMN: usize = 9;
 
 pub(super) fn text(job: &Job) -> Result<String, StoreError> {
     serde_json::to_string(job).map_err(unreadable)
 }
 
-/// `None` for no tags.
+/// The text of the tags; `None` for no tags.
 pub(super) fn tags_text(tags: &[String]) -> Result<Option<String>, StoreError> {
     if tags.is_empty() {
         return Ok(None);
@@ -38,7 +39,8 @@ pub(super) fn id(value: ValueRef<'_>) -> Result<JobId, StoreError> {
     Ok(JobId::from_bytes(bytes))
 }
 
-/// The job as far as this filter sees it: without steps, message and error, and without the texts that it does not ask about.
+/// The part of the job that a filter reads: without steps, message and error, and without texts
+/// that this filter does not use.
 pub(super) fn outline(row: &Row<'_>, filter: &Filter) -> Result<Job, StoreError> {
     let text = |asked: bool, column: usize| -> Result<String, StoreError> {
         if asked {
@@ -81,7 +83,7 @@ pub(super) fn outline(row: &Row<'_>, filter: &Filter) -> Result<Job, StoreError>
     })
 }
 
-/// A row that this program did not write so.
+/// The error for a row that this program did not write in this form.
 fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
     StoreError::Unavailable {
         reason: "a row of the job table cannot be read: the data directory is damaged".to_owned(),

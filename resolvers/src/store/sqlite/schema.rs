@@ -1,15 +1,16 @@
-//! The tables. A migration that was released never changes; a change is one more at the end.
+//! The tables. A released migration never changes; a change is a further migration at the end.
 
 /// The component's name in `schema_versions`.
 pub(super) const COMPONENT: &str = "job";
 
 pub(super) const MIGRATIONS: &[&str] = &[FIRST, OUTLINE];
 
-/// `jobs`: one row per job. What a filter asks about stands in columns, before the whole job as JSON. `seq` is a short key for what belongs
-/// to a job; `change` is the position of the job's last change.
+/// `jobs`: one row per job. The columns of filters are before the whole job as JSON. `seq` is a
+/// short key for other rows of a job; `change` is the position of the job's last change.
 ///
-/// `changes`: the feed, in the order of the commits, without a gap (the oldest are deleted, the newest never). `previous` is the change
-/// of the same job before, where the old image stands as long as it is kept.
+/// `changes`: the feed, in the order of the commits, without a gap (the oldest are deleted, the
+/// newest never). `previous` is the previous change of the same job, which has the old image while
+/// it is kept.
 const FIRST: &str = "
 CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY,
@@ -63,7 +64,8 @@ CREATE TABLE probe (one INTEGER PRIMARY KEY CHECK (one = 1), checks INTEGER NOT 
 INSERT INTO probe VALUES (1, 0);
 ";
 
-/// All that a filter asks about, in the order of the ids: a list that looks at many jobs for a few walks a tenth of the pages.
+/// All columns of filters, in the order of the ids: a list that reads many jobs to find a few walks
+/// a tenth of the pages.
 const OUTLINE: &str = "
 CREATE INDEX jobs_outline ON jobs (id, owner, type, status, progress, attempt, updated_at, finished_at, tags);
 ";

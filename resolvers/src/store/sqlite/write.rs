@@ -1,4 +1,4 @@
-//! What happens to the tables in a commit: create, apply, purge, forget.
+//! The writes to the tables in a commit: create, apply, purge, forget.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -9,26 +9,27 @@ use sqlite::Write;
 use tokio::sync::broadcast;
 
 use super::cache::{Cache, Committed, Stored};
-use super::feed::Live;
+use super::feed::CommittedChange;
 use super::rows;
 use crate::store::{CreateJob, Created, Outcome, RequestToken, StoreError};
 
-/// Jobs deleted in one request, so that others come between.
+/// Maximum number of jobs deleted in one request, so that other requests run in between.
 pub(super) const PURGE_JOBS: usize = 64;
-/// Tokens and changes deleted in one request.
+/// Maximum number of tokens and changes deleted in one request.
 pub(super) const PURGE_ROWS: usize = 1_000;
 
-/// What the requests share: the cache of the writer, what readers need not read, and the way to the subscribers.
+/// State that the requests share: the caches of the writer and the readers, and the channel to the
+/// subscribers.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct StoreState {
     cache: Mutex<Cache>,
     committed: Mutex<Committed>,
-    pub(super) live: broadcast::Sender<Live>,
+    pub(super) live: broadcast::Sender<CommittedChange>,
 }
 
-impl Shared {
-    pub(super) fn new(live: broadcast::Sender<Live>) -> Shared {
-        Shared {
+impl StoreState {
+    pub(super) fn new(live: broadcast::Sender<CommittedChange>) -> StoreState {
+        StoreState {
             cache: Mutex::default(),
             committed: Mutex::default(),
             live,
@@ -49,15 +50,15 @@ impl Shared {
         self.cache().enter(write.group());
     }
 
-    /// After the commit: the cache is true, and the subscribers hear of the change.
-    fn announce(self: &Arc<Self>, write: &mut Write<'_>, live: Live) {
+    /// After the commit, updates the caches and sends the change to the subscribers.
+    fn announce(self: &Arc<Self>, write: &mut Write<'_>, live: CommittedChange) {
         let shared = Arc::clone(self);
         write.after_commit(move || {
             shared.cache().committed();
             if let Some(id) = live.new.as_ref().or(live.old.as_ref()).map(|job| job.id) {
                 shared.committed().changed(id, live.new.clone());
             }
-            // Nobody listening is no error: who comes later reads the table.
+            // A channel without subscribers is not an error: a later one reads the table.
             let _ = shared.live.send(live);
         });
     }
@@ -125,7 +126,7 @@ impl Shared {
         )?
         .execute((seq, &*input))?;
         for tag in &job.tags {
-            // A tag may stand twice in the list.
+            // A tag may occur twice in the list.
             cached(
                 connection,
                 "INSERT OR IGNORE INTO tags (tag, id, seq) VALUES (?1, ?2, ?3)",
@@ -152,7 +153,7 @@ impl Shared {
         });
         self.announce(
             write,
-            Live {
+            CommittedChange {
                 position: change,
                 old: None,
                 new: Some(Arc::clone(&job)),
@@ -161,7 +162,8 @@ impl Shared {
         Ok(Created::New(job))
     }
 
-    /// The job that the same request created before, unless the token has expired or the job was deleted.
+    /// The job that the same request created before, unless the token has expired or the job was
+    /// deleted.
     fn first_of(
         &self,
         connection: &Connection,
@@ -223,7 +225,7 @@ impl Shared {
         )?;
         let seq = before.seq;
         if job.status == old.status && job.expires_at == old.expires_at {
-            // Touches no index but the outlines.
+            // Touches no index except the outlines.
             cached(
                 connection,
                 "UPDATE jobs SET progress = ?2, attempt = ?3, updated_at = ?4, change = ?5, job = ?6 WHERE seq = ?1",
@@ -272,7 +274,7 @@ impl Shared {
         });
         self.announce(
             write,
-            Live {
+            CommittedChange {
                 position,
                 old: Some(old),
                 new: Some(Arc::clone(&job)),
@@ -318,7 +320,7 @@ impl Shared {
                 cached(connection, "DELETE FROM tags WHERE tag = ?1 AND id = ?2")?
                     .execute((tag, id.as_bytes()))?;
             }
-            gone.push(Live {
+            gone.push(CommittedChange {
                 position,
                 old: Some(Arc::clone(&stored.job)),
                 new: None,
@@ -334,7 +336,8 @@ impl Shared {
     }
 }
 
-/// Deletes tokens that nobody may use any more and changes that have left the feed. Returns whether there may be more of them.
+/// Deletes expired tokens and changes that have left the feed. Returns whether there may be more of
+/// them.
 pub(super) fn forget(write: &mut Write<'_>, now: Time) -> Result<bool, StoreError> {
     let connection = write.connection();
     let most = i64::try_from(PURGE_ROWS).unwrap_or(i64::MAX);
@@ -344,7 +347,8 @@ pub(super) fn forget(write: &mut Write<'_>, now: Time) -> Result<bool, StoreErro
     )?
     .execute((now.as_millis(), most))?;
     let since = now.plus_millis(-limits::FEED_LIFE_MILLIS).as_millis();
-    // The feed has no gaps: only its beginning is deleted, and its newest change stays to keep the count.
+    // The feed has no gaps: only its beginning is deleted, and its newest change is kept for its
+    // number.
     let first_kept: Option<i64> = cached(
         connection,
         "SELECT min(position) FROM (SELECT position, at FROM changes ORDER BY position LIMIT ?2) WHERE at >= ?1",

@@ -1,4 +1,5 @@
-//! The calls of the SDK, with their errors as the port's. Histories are taken as the JSON that the service sends: the port shows them so.
+//! The calls of the SDK, with their errors converted to the port's. Histories are read as the JSON
+//! that the service sends, because the port returns them in this form.
 
 use std::sync::Arc;
 
@@ -17,11 +18,11 @@ use crate::workflow::{Started, WorkflowError};
 #[derive(Debug)]
 pub(super) struct Calls(Client);
 
-/// What `DescribeExecution` says.
+/// The result of `DescribeExecution`.
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) started: Time,
-    /// Whether it is known that it cannot be redriven.
+    /// Whether the execution is known not to be redrivable.
     pub(super) is_final: bool,
 }
 
@@ -32,7 +33,7 @@ pub(super) struct Page {
     pub(super) next: Option<String>,
 }
 
-/// Keeps the body of an answer.
+/// Keeps the body of a response.
 #[derive(Clone, Debug, Default)]
 struct Body(Arc<Mutex<Vec<u8>>>);
 
@@ -54,7 +55,7 @@ impl Intercept for Body {
     }
 }
 
-/// An error that is none of those that the caller knows.
+/// An error that the caller does not handle separately.
 fn unavailable<E>(error: SdkError<E>) -> WorkflowError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -137,12 +138,13 @@ impl Calls {
         }
     }
 
-    /// `None` when there is no such execution.
+    /// `None` if there is no such execution.
     pub(super) async fn describe(&self, arn: &str) -> Result<Option<Described>, WorkflowError> {
         match self.0.describe_execution().execution_arn(arn).send().await {
             Ok(found) => Ok(Some(Described {
                 started: Time::from_millis(found.start_date.to_millis().unwrap_or_default()),
-                // Of a running execution it says the same, and the description may be older than the end.
+                // AWS reports the same for a running execution, and the description may be older
+                // than the end.
                 is_final: found.status != ExecutionStatus::Running
                     && found.redrive_status == Some(ExecutionRedriveStatus::NotRedrivable),
             })),

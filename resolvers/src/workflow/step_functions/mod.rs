@@ -2,15 +2,16 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `steps` | history events become what the steps of a job did |
+//! | `steps` | converts history events to updates of a job's steps |
 //! | `token` | the token of a waiting task, from the request that carries it |
-//! | `watch` | learns what open executions do |
+//! | `watch` | follows open executions |
 //! | `calls` | the calls of the SDK, and their errors |
 //!
-//! A Standard execution tells nobody by itself what it does. So the adapter reads the histories of the open executions that it started or
-//! was asked about, the newest events first, often while something happens and more rarely while nothing does. It learns of an end by the
-//! last event of the history, within [`Settings::poll`]. After a restart the sweep of open jobs asks about each of them, and so has them
-//! watched again.
+//! A Standard execution publishes no events by itself. The adapter therefore reads the histories of
+//! the open executions that it started or was asked about, the newest events first: often while
+//! events arrive, and less often otherwise. It finds the end in the last event of the history,
+//! within [`Settings::poll`]. After a restart the sweep of open jobs asks about each of them, which
+//! starts to follow them again.
 
 mod calls;
 mod steps;
@@ -37,23 +38,24 @@ use super::{
     WorkflowError,
 };
 
-/// Executions whose state machine is remembered; others are looked for among all job types.
+/// Maximum number of executions whose state machine is remembered. For others, all job types are
+/// searched.
 const REMEMBERED: usize = 10_000;
-/// Events of one page of a history (`GetExecutionHistory`).
+/// Number of events in one page of a history (`GetExecutionHistory`).
 const PAGE: usize = 1_000;
 
-/// Where the state machines of the job types are, and how often open executions are looked at.
+/// Location of the state machines of the job types, and polling of open executions.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What stands before a job type's name in the ARN of its state machine:
-    /// `arn:aws:states:REGION:ACCOUNT:stateMachine:`, and a prefix of the names where they have one.
+    /// Prefix of a job type's name in the ARN of its state machine:
+    /// `arn:aws:states:REGION:ACCOUNT:stateMachine:`, with a prefix of the names if they have one.
     pub machine_arn_prefix: String,
-    /// The shortest and the longest time between two looks at an open execution.
+    /// Minimum and maximum interval between two reads of an open execution.
     pub poll: RangeInclusive<Duration>,
 }
 
 impl Settings {
-    /// The usual times: every second while something happens, every 15 seconds while nothing does.
+    /// The default intervals: every second while events arrive, every 15 seconds otherwise.
     #[must_use]
     pub fn new(machine_arn_prefix: &str) -> Settings {
         Settings {
@@ -63,9 +65,9 @@ impl Settings {
     }
 }
 
-/// What the adapter and its watch share.
+/// State that the adapter and its watch share.
 #[derive(Debug)]
-struct Shared {
+struct AdapterState {
     calls: Calls,
     settings: Settings,
     job_types: Vec<Arc<JobType>>,
@@ -77,7 +79,7 @@ struct Shared {
 /// AWS Step Functions.
 #[derive(Clone)]
 pub struct StepFunctionsWorkflow {
-    shared: Arc<Shared>,
+    shared: Arc<AdapterState>,
     _watching: Arc<AbortOnDropHandle<()>>,
 }
 
@@ -90,8 +92,8 @@ impl fmt::Debug for StepFunctionsWorkflow {
 }
 
 impl StepFunctionsWorkflow {
-    /// The port on Step Functions; region, credentials and endpoint come from `config`. Events of executions come to `listener`. Call it
-    /// within a Tokio runtime.
+    /// The port on Step Functions. Region, credentials and endpoint are those of `config`. Events
+    /// of executions go to `listener`. Call it within a Tokio runtime.
     #[must_use]
     pub fn new(
         config: &SdkConfig,
@@ -99,7 +101,7 @@ impl StepFunctionsWorkflow {
         job_types: Vec<Arc<JobType>>,
         listener: Arc<dyn Listener>,
     ) -> StepFunctionsWorkflow {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(AdapterState {
             calls: Calls::new(config),
             settings,
             job_types,
@@ -113,7 +115,7 @@ impl StepFunctionsWorkflow {
         }
     }
 
-    /// The execution's job type and how it stands.
+    /// The execution's job type and its description.
     async fn find(&self, name: &str) -> Result<Option<(Arc<JobType>, Described)>, WorkflowError> {
         let shared = &self.shared;
         let known = shared.known.lock().get(name).cloned();
@@ -146,7 +148,7 @@ impl StepFunctionsWorkflow {
     }
 }
 
-impl Shared {
+impl AdapterState {
     fn machine_arn(&self, job_type: &str) -> String {
         format!("{}{job_type}", self.settings.machine_arn_prefix)
     }
@@ -199,7 +201,7 @@ impl Workflow for StepFunctionsWorkflow {
         let unknown = || WorkflowError::UnknownType(job_type.to_owned());
         let job_type = self.job_type(job_type).ok_or_else(unknown)?;
         let shared = &self.shared;
-        // AWS answers a repeat as it answered the first call while the execution is open.
+        // While the execution is open, AWS answers a repeat as it answered the first call.
         let repeated = shared.known.lock().contains_key(name);
         let machine = shared.machine_arn(&job_type.name);
         let started = shared.calls.start(&machine, name, &input).await;
@@ -283,7 +285,7 @@ impl Workflow for StepFunctionsWorkflow {
         let limit = limit.clamp(1, PAGE);
         let mut events: Vec<Value> = Vec::new();
         let mut token = None;
-        // Pages have no numbers: those before are read and left.
+        // Pages have no numbers: earlier pages are read and skipped.
         loop {
             let page = self.shared.calls.history(&arn, PAGE, false, token).await?;
             let wanted = |event: &Value| event["id"].as_u64() > Some(after);

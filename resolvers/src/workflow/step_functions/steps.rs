@@ -1,7 +1,8 @@
-//! History events become what the top-level states of a job did. Pure: it takes events in order and reads nothing.
+//! Converts history events to updates of a job's top-level states. Pure: it takes events in order
+//! and reads nothing.
 //!
-//! An event of a task does not name its state; it follows, event by event, from the one that entered it. A failed task is told as a retry
-//! when the next try is scheduled.
+//! An event of a task does not name its state; the state is that of the event before it, back to
+//! the event that entered it. A failed task is reported as a retry when the next try is scheduled.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,12 +13,12 @@ use serde_json::Value;
 
 use crate::workflow::{End, ExecutionEvent, ExecutionStatus};
 
-/// How far the steps of an execution are known.
+/// The known progress of the steps of an execution.
 #[derive(Clone, Debug)]
 pub(super) struct Steps {
-    /// Top-level states with the number of their branches, where they are a Parallel.
+    /// Top-level states, with the number of branches of a Parallel.
     top: HashMap<String, u32>,
-    /// The state that each event belongs to, from the event with the id 1.
+    /// The state of each event, from the event with the id 1.
     owners: Vec<Option<Arc<str>>>,
     /// The top-level state that was entered last and not left.
     current: Option<Arc<str>>,
@@ -47,15 +48,15 @@ impl Steps {
         }
     }
 
-    /// Takes the next event and adds what it says.
-    pub(super) fn take(&mut self, event: &Value, told: &mut ExecutionEvent) {
+    /// Processes the next event and adds its updates.
+    pub(super) fn take(&mut self, event: &Value, so_far: &mut ExecutionEvent) {
         let Some(id) = event["id"].as_u64().filter(|id| *id > self.position) else {
             return;
         };
         self.position = id;
         let kind = event["type"].as_str().unwrap_or_default();
         let millis = event["timestamp"].as_f64().unwrap_or_default() * 1_000.0;
-        (told.position, told.at) = (id, Time::from_millis(millis.round() as i64));
+        (so_far.position, so_far.at) = (id, Time::from_millis(millis.round() as i64));
         let entered = event["stateEnteredEventDetails"]["name"].as_str();
         let exited = event["stateExitedEventDetails"]["name"].as_str();
         let owner = match entered.or(exited) {
@@ -68,17 +69,17 @@ impl Steps {
         if let Some(name) = entered.filter(|name| self.top.contains_key(*name)) {
             (self.tries, self.failure, self.items) = (0, None, (0, 0));
             self.current = Some(name.into());
-            told.steps.push((name.to_owned(), StepUpdate::Entered));
+            so_far.steps.push((name.to_owned(), StepUpdate::Entered));
             if kind == "WaitStateEntered" {
-                told.steps.push((name.to_owned(), StepUpdate::Waiting));
+                so_far.steps.push((name.to_owned(), StepUpdate::Waiting));
             }
         }
         let is_own = owner.is_some() && owner == self.current;
         if let (true, Some(step)) = (is_own, self.current.clone()) {
-            self.within(kind, event, &step, told);
+            self.within(kind, event, &step, so_far);
         }
-        self.iterations(kind, event, told);
-        self.ending(kind, event, told);
+        self.iterations(kind, event, so_far);
+        self.ending(kind, event, so_far);
     }
 
     fn owner_of_previous(&self, event: &Value) -> Option<Arc<str>> {
@@ -86,20 +87,20 @@ impl Steps {
         self.owners.get(usize::try_from(previous).ok()?)?.clone()
     }
 
-    /// What happens within the current state itself.
-    fn within(&mut self, kind: &str, event: &Value, step: &str, told: &mut ExecutionEvent) {
-        let mut tell = |update| told.steps.push((step.to_owned(), update));
+    /// Events of the current state itself.
+    fn within(&mut self, kind: &str, event: &Value, step: &str, so_far: &mut ExecutionEvent) {
+        let mut push = |update| so_far.steps.push((step.to_owned(), update));
         if let Some(scheduled) = kind.strip_suffix("Scheduled") {
             self.tries += 1;
             if let Some(error) = self.failure.take() {
                 let attempt = self.tries;
-                tell(StepUpdate::Retrying { attempt, error });
+                push(StepUpdate::Retrying { attempt, error });
             }
             let resource = &event["taskScheduledEventDetails"]["resource"];
             let asks = resource
                 .as_str()
                 .is_some_and(|resource| resource.ends_with(".waitForTaskToken"));
-            tell(if asks || scheduled == "Activity" {
+            push(if asks || scheduled == "Activity" {
                 StepUpdate::Waiting
             } else {
                 StepUpdate::Running
@@ -109,19 +110,19 @@ impl Steps {
         } else if kind == "ParallelStateStarted" {
             self.items = (0, self.top.get(step).copied().unwrap_or_default());
             let (done, total) = self.items;
-            tell(StepUpdate::Items { done, total });
+            push(StepUpdate::Items { done, total });
         } else if kind.ends_with("StateExited") {
             if kind == "ParallelStateExited" {
                 let total = self.items.1;
-                tell(StepUpdate::Items { done: total, total });
+                push(StepUpdate::Items { done: total, total });
             }
-            tell(StepUpdate::Exited);
+            push(StepUpdate::Exited);
             self.current = None;
         }
     }
 
-    /// Iterations of a top-level Map: their events name it.
-    fn iterations(&mut self, kind: &str, event: &Value, told: &mut ExecutionEvent) {
+    /// Iterations of a top-level Map. Their events name it.
+    fn iterations(&mut self, kind: &str, event: &Value, so_far: &mut ExecutionEvent) {
         let Some(current) = self.current.clone() else {
             return;
         };
@@ -133,7 +134,7 @@ impl Steps {
         } else if kind == "MapIterationSucceeded" && of_current("mapIterationSucceededEventDetails")
         {
             self.items.0 = self.items.0.saturating_add(1);
-            // The iteration is over: what follows is the Map's own.
+            // The iteration is over: later events belong to the Map itself.
             if let Some(owner) = self.owners.last_mut() {
                 *owner = Some(current.clone());
             }
@@ -143,12 +144,13 @@ impl Steps {
             return;
         }
         let (done, total) = self.items;
-        told.steps
+        so_far
+            .steps
             .push((current.to_string(), StepUpdate::Items { done, total }));
     }
 
-    /// What happens to the execution as a whole.
-    fn ending(&mut self, kind: &str, event: &Value, told: &mut ExecutionEvent) {
+    /// Events of the execution as a whole.
+    fn ending(&mut self, kind: &str, event: &Value, so_far: &mut ExecutionEvent) {
         let (status, details) = match kind {
             "ExecutionSucceeded" => (
                 ExecutionStatus::Succeeded,
@@ -167,10 +169,12 @@ impl Steps {
                 &event["executionAbortedEventDetails"],
             ),
             "ExecutionRedriven" => {
-                told.end = None;
+                so_far.end = None;
                 if let Some(current) = &self.current {
                     (self.tries, self.failure) = (0, None);
-                    told.steps.push((current.to_string(), StepUpdate::Entered));
+                    so_far
+                        .steps
+                        .push((current.to_string(), StepUpdate::Entered));
                     if let Some(owner) = self.owners.last_mut() {
                         *owner = Some(Arc::clone(current));
                     }
@@ -186,10 +190,11 @@ impl Steps {
                 error.as_deref().unwrap_or_default(),
                 cause.as_deref().unwrap_or_default(),
             );
-            told.steps
+            so_far
+                .steps
                 .push((current.to_string(), StepUpdate::Failed(error)));
         }
-        told.end = Some(End {
+        so_far.end = Some(End {
             status,
             output: text("output").map(Into::into),
             error,
@@ -215,6 +220,6 @@ fn error_of(event: &Value, timed_out: bool) -> JobError {
         None | Some("") if timed_out => "States.Timeout",
         error => error.unwrap_or_default(),
     };
-    // The cause is told when nobody tries again.
+    // The cause is reported when the last try has failed.
     JobError::new(error, "")
 }

@@ -1,5 +1,6 @@
-//! The token of a waiting task. The service tells it to nobody but the task's request, which the history shows; so it is read where the
-//! definition puts it. Activities hand their tokens to workers only. Pure.
+//! The token of a waiting task. The service passes it only to the task's request, which the history
+//! shows, so it is read at the position where the definition puts it. Activities pass their tokens
+//! to workers only. Pure.
 
 use serde_json::Value;
 
@@ -34,7 +35,7 @@ pub(super) fn waiting(definition: &str, step: &str, history: &[Value]) -> Option
     json::with_room(|| find(template, &request))
 }
 
-/// The value that stands where the template puts the token.
+/// The value at the position where the template puts the token.
 fn find(template: &Value, request: &Value) -> Option<String> {
     match template {
         Value::Object(fields) => fields.iter().find_map(|(name, inner)| {

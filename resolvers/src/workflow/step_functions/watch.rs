@@ -1,5 +1,5 @@
-//! Learns what open executions do, by reading the newest events of their histories, and tells the listener. What it has told it does not
-//! tell again; after a failure it reads the same events again.
+//! Follows open executions: reads the newest events of their histories and passes them to the
+//! listener. Each event is passed on once, unless a failure makes it read them again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,24 +12,24 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::Shared;
+use super::AdapterState;
 use super::steps::Steps;
 use crate::workflow::{ExecutionEvent, Listener, WorkflowError};
 
-/// Histories that are read at once.
+/// Maximum number of histories that are read at once.
 const AT_ONCE: usize = 8;
-/// Events of one page: a look at an execution reads no more than it must.
+/// Number of events of one page. A small page keeps a read without new events cheap.
 const EVENTS: usize = 100;
 
-/// The executions that are watched.
+/// The executions that are followed.
 #[derive(Debug, Default)]
 pub(super) struct Watches {
-    open: Mutex<HashMap<String, Watch>>,
+    open: Mutex<HashMap<String, FollowedExecution>>,
     changed: Notify,
 }
 
 #[derive(Clone, Debug)]
-struct Watch {
+struct FollowedExecution {
     arn: String,
     steps: Steps,
     due: Instant,
@@ -37,18 +37,21 @@ struct Watch {
 }
 
 impl Watches {
-    /// Watches an execution from what is known of it; one that is watched already goes on.
+    /// Follows an execution from its known progress. If it is already followed, nothing changes.
     pub(super) fn add(&self, name: &str, arn: String, steps: Steps) {
-        self.open.lock().entry(name.to_owned()).or_insert(Watch {
-            arn,
-            steps,
-            due: Instant::now(),
-            pause: Duration::ZERO,
-        });
+        self.open
+            .lock()
+            .entry(name.to_owned())
+            .or_insert(FollowedExecution {
+                arn,
+                steps,
+                due: Instant::now(),
+                pause: Duration::ZERO,
+            });
         self.changed.notify_one();
     }
 
-    /// Looks at an execution at once.
+    /// Reads an execution at once.
     pub(super) fn hurry(&self, name: &str) {
         if let Some(watch) = self.open.lock().get_mut(name) {
             (watch.due, watch.pause) = (Instant::now(), Duration::ZERO);
@@ -56,8 +59,8 @@ impl Watches {
         self.changed.notify_one();
     }
 
-    /// Those that are due, and when the next one is.
-    fn due(&self) -> (Vec<(String, Watch)>, Option<Instant>) {
+    /// The executions that are due, and when the next one is.
+    fn due(&self) -> (Vec<(String, FollowedExecution)>, Option<Instant>) {
         let (now, open) = (Instant::now(), self.open.lock());
         let due = open.iter().filter(|(_, watch)| watch.due <= now);
         let due = due.map(|(name, watch)| (name.clone(), watch.clone()));
@@ -69,8 +72,8 @@ impl Watches {
     }
 }
 
-/// Watches until it is dropped.
-pub(super) async fn run(shared: Arc<Shared>, listener: Arc<dyn Listener>) {
+/// Runs until it is dropped.
+pub(super) async fn run(shared: Arc<AdapterState>, listener: Arc<dyn Listener>) {
     loop {
         let changed = shared.watches.changed.notified();
         let (due, next) = shared.watches.due();
@@ -94,10 +97,15 @@ pub(super) async fn run(shared: Arc<Shared>, listener: Arc<dyn Listener>) {
     }
 }
 
-async fn look(shared: &Shared, listener: &dyn Listener, name: String, mut watch: Watch) {
+async fn look(
+    shared: &AdapterState,
+    listener: &dyn Listener,
+    name: String,
+    mut watch: FollowedExecution,
+) {
     let before = watch.due;
     let (shortest, longest) = (shared.settings.poll.start(), shared.settings.poll.end());
-    let mut told = ExecutionEvent {
+    let mut merged = ExecutionEvent {
         execution: name.clone(),
         position: 0,
         at: Time::from_millis(0),
@@ -105,13 +113,13 @@ async fn look(shared: &Shared, listener: &dyn Listener, name: String, mut watch:
         steps: Vec::new(),
         end: None,
     };
-    match news(shared, &watch).await {
+    match new_events(shared, &watch).await {
         Ok(events) if events.is_empty() => {
             watch.pause = (watch.pause * 2).clamp(*shortest, *longest);
         }
         Ok(events) => {
             for event in &events {
-                watch.steps.take(event, &mut told);
+                watch.steps.take(event, &mut merged);
             }
             watch.pause = *shortest;
         }
@@ -125,25 +133,28 @@ async fn look(shared: &Shared, listener: &dyn Listener, name: String, mut watch:
         }
     }
     watch.due = Instant::now() + watch.pause;
-    let over = told.end.is_some();
+    let over = merged.end.is_some();
     {
         let mut open = shared.watches.open.lock();
         if over {
             open.remove(&name);
         } else if let Some(entry) = open.get_mut(&name) {
-            // Somebody may have hurried it meanwhile.
+            // The execution may have been hurried meanwhile.
             let hurried = entry.due > before;
             let due = if hurried { entry.due } else { watch.due };
-            *entry = Watch { due, ..watch };
+            *entry = FollowedExecution { due, ..watch };
         }
     }
-    if told.position > 0 {
-        listener.notify(told);
+    if merged.position > 0 {
+        listener.notify(merged);
     }
 }
 
 /// The events after those that are known, the oldest first.
-async fn news(shared: &Shared, watch: &Watch) -> Result<Vec<Value>, WorkflowError> {
+async fn new_events(
+    shared: &AdapterState,
+    watch: &FollowedExecution,
+) -> Result<Vec<Value>, WorkflowError> {
     let (mut events, mut token) = (Vec::new(), None);
     loop {
         let page = shared

@@ -1,4 +1,5 @@
-//! This program as a process of its own: for memory, which is measured best alone, and for crashes.
+//! This program as a child process: for memory, which is measured in a process without other work,
+//! and for crashes.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -11,14 +12,14 @@ use tokio::process::{Child as Process, ChildStdout, Command};
 use super::super::Result;
 use super::{recovery, waiting};
 
-/// What a child is for.
+/// The task of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(in super::super) enum Role {
     /// Starts executions that wait.
     Wait,
     /// Starts executions whose tasks are never answered.
     Begin,
-    /// Goes on with them.
+    /// Continues them.
     GoOn,
 }
 
@@ -32,7 +33,7 @@ impl Role {
     }
 }
 
-/// What the parent sees of it.
+/// The parent's handle to a child.
 pub(super) struct Child {
     process: Process,
     lines: Lines<BufReader<ChildStdout>>,
@@ -66,7 +67,7 @@ impl Child {
         self.process.id().unwrap_or(0)
     }
 
-    /// Waits until it says this.
+    /// Waits until the child prints this word.
     pub(super) async fn says(&mut self, word: &str, within: Duration) -> Result<()> {
         tokio::time::timeout(within, async {
             while let Some(line) = self.lines.next_line().await? {
@@ -80,7 +81,7 @@ impl Child {
         .map_err(|_| format!("the child did not say `{word}` within {within:?}"))?
     }
 
-    /// As `kill -9`.
+    /// Kills it as `kill -9` does.
     pub(super) async fn kill(mut self) -> Result<()> {
         self.process.kill().await?;
         Ok(())

@@ -1,11 +1,11 @@
-//! `workflow`: the engine by itself, durable, in this process or, where memory and crashes are the matter, in a child.
+//! `workflow`: the engine alone, durable, in this process or, for memory and crashes, in a child.
 //!
 //! | module | what |
 //! |---|---|
 //! | `rates` | transitions, executions, a large Map |
-//! | `waiting` | memory of executions that wait |
+//! | `waiting` | memory of waiting executions |
 //! | `recovery` | a crash with many open executions |
-//! | `child` | this program as a process of its own |
+//! | `child` | this program as a child process |
 
 pub(super) mod child;
 mod rates;

@@ -1,4 +1,4 @@
-//! How much the engine does in a second.
+//! Rates of the engine.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,13 +16,13 @@ use super::super::usage::{Cpu, processors};
 use super::super::{BenchArgs, Error, Result};
 use super::open;
 
-/// States of the chain.
+/// Number of states in the chain.
 const CHAIN: u32 = 20;
 const GOAL_TRANSITIONS: f64 = 50_000.0;
 const GOAL_EXECUTIONS: f64 = 5_000.0;
 const GOAL_MAP: f64 = 1_000.0;
 
-/// Pass states one after another.
+/// A chain of Pass states.
 pub(super) async fn transitions(args: &BenchArgs, section: &mut Section) -> Result<()> {
     let definition = chain(CHAIN, &json!({"Type": "Pass"}));
     let (rate, cpu) = closed_loop(args, &definition, args.executions).await?;
@@ -59,7 +59,8 @@ pub(super) async fn executions(args: &BenchArgs, section: &mut Section) -> Resul
     Ok(())
 }
 
-/// One Map over many items: inline in an Express execution, since a Standard one's history has no room for them, and distributed.
+/// One Map over many items: inline in an Express execution, since a Standard execution's history
+/// has no room for them, and distributed.
 pub(super) async fn map(args: &BenchArgs, section: &mut Section) -> Result<()> {
     for (mode, how) in [
         ("INLINE", "inline (Express)"),
@@ -72,7 +73,7 @@ pub(super) async fn map(args: &BenchArgs, section: &mut Section) -> Result<()> {
     Ok(())
 }
 
-/// Milliseconds of one execution with one Map.
+/// Duration of one execution with one Map, in milliseconds.
 async fn one_map(args: &BenchArgs, mode: &str, items: usize) -> Result<f64> {
     let mut config = json!({"Mode": mode});
     if mode == "DISTRIBUTED" {
@@ -129,7 +130,8 @@ fn chain(length: u32, state: &Value) -> String {
     json!({"StartAt": "S1", "States": states}).to_string()
 }
 
-/// So many executions are open; each end starts the next. Executions per second, and CPU microseconds for one.
+/// A fixed number of executions is open; each end starts the next. Returns executions per second,
+/// and CPU microseconds per execution.
 #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 executions")]
 async fn closed_loop(
     args: &BenchArgs,
@@ -138,7 +140,7 @@ async fn closed_loop(
 ) -> Result<(f64, f64)> {
     let place = args.place("workflow")?;
     let (length, warm_up) = (args.phase(), args.warm_up());
-    // The engine runs on a server's threads, not on this one.
+    // The engine runs on a server's threads, not on this thread.
     let threads = Threads::new()?;
     let (path, definition) = (place.path().to_path_buf(), definition.to_owned());
     let measured = threads.spawn(async move {
@@ -205,16 +207,16 @@ impl TaskRunner for Echo {
     fn cancel(&self, _: TaskKey) {}
 }
 
-/// Tells who waits for an execution that it ended.
+/// Notifies the waiter for an execution of its end.
 #[derive(Debug, Default)]
 struct Ends(Mutex<HashMap<String, oneshot::Sender<End>>>);
 
 impl Ends {
-    /// To be called before the start.
+    /// A receiver for the end of the execution. Call it before the start.
     fn of(&self, name: &str) -> oneshot::Receiver<End> {
-        let (told, end) = oneshot::channel();
+        let (sender, end) = oneshot::channel();
         if let Ok(mut all) = self.0.lock() {
-            all.insert(name.to_owned(), told);
+            all.insert(name.to_owned(), sender);
         }
         end
     }
@@ -223,13 +225,13 @@ impl Ends {
 impl Listener for Ends {
     fn notify(&self, event: ExecutionEvent) {
         let Some(end) = event.end else { return };
-        let told = self
+        let sender = self
             .0
             .lock()
             .ok()
             .and_then(|mut all| all.remove(&*event.execution));
-        if let Some(told) = told {
-            let _ = told.send(end);
+        if let Some(sender) = sender {
+            let _ = sender.send(end);
         }
     }
 }

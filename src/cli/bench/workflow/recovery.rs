@@ -1,4 +1,5 @@
-//! A crash with many open executions, each in the middle of a task: how long until every task runs again.
+//! A crash with many open executions, each in the middle of a task: time until every task runs
+//! again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub(super) async fn run(args: &BenchArgs, section: &mut Section) -> Result<()> {
     Ok(())
 }
 
-/// Starts the executions; each passes a state and stays in its task.
+/// Starts the executions. Each passes one state and stays in its task.
 pub(super) async fn begin(place: &Path, count: usize) -> Result<()> {
     let tasks = Arc::new(Begun::default());
     let engine = engine(place, &tasks).await?;
@@ -73,7 +74,7 @@ async fn engine(place: &Path, tasks: &Arc<Begun>) -> Result<Engine> {
     .await
 }
 
-/// Counts the tasks that were begun, and answers none.
+/// Counts the tasks that have begun, and answers none.
 #[derive(Debug, Default)]
 struct Begun {
     count: AtomicUsize,

@@ -1,4 +1,4 @@
-//! What an execution that waits costs in memory.
+//! Memory of a waiting execution.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use super::child::{Child, Role};
 use super::open;
 
 const GOAL: f64 = 1_000.0;
-/// Starts at once.
+/// Number of concurrent starts.
 const STARTS: usize = 512;
-/// For each ten thousand executions.
+/// Time allowed for each ten thousand executions.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 executions")]

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-/// xorshift64*: enough to choose by.
-pub struct Lots(u64);
+/// xorshift64*: random enough for the choices here.
+pub struct Random(u64);
 
-/// What is put into texts.
+/// The pieces that are inserted into texts.
 const JUNK: &[&str] = &[
     "{", "}", "[", "]", "\"", "\\", ",", ":", "\u{0}", "é", "null", "1e999", "\\ud800", " ", "\n",
 ];
 
-impl Lots {
+impl Random {
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
@@ -67,11 +67,12 @@ impl Drop for Running {
     }
 }
 
-/// Runs `once` with seed after seed: so many times, or for as long as `JOBCAST_FUZZ_SECONDS` says.
-pub fn fuzz(times: u64, mut once: impl FnMut(&mut Lots)) {
+/// Runs `once` with one seed after another: `times` times, or for the time in
+/// `JOBCAST_FUZZ_SECONDS`.
+pub fn fuzz(times: u64, mut once: impl FnMut(&mut Random)) {
     let seconds = std::env::var("JOBCAST_FUZZ_SECONDS").ok();
     let seconds = seconds.map(|seconds| Duration::from_secs(seconds.parse().unwrap()));
-    // A long run begins somewhere else each time.
+    // A long run begins with another seed each time.
     let first = match seconds {
         Some(_) => u64::try_from(UNIX_EPOCH.elapsed().unwrap().as_micros()).unwrap(),
         None => 1,
@@ -86,6 +87,6 @@ pub fn fuzz(times: u64, mut once: impl FnMut(&mut Lots)) {
             return;
         }
         let _running = Running(seed);
-        once(&mut Lots(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1));
+        once(&mut Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1));
     }
 }

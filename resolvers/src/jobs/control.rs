@@ -1,6 +1,7 @@
-//! `cancelJob`, `retryJob`, `resumeJob`. The workflow hears of a cancel and of an answer first, and the row changes after it. Of a retry
-//! the row is first: what the execution then does would change nothing in a job that has ended. A crash between the two is mended by
-//! bringing the job together with its execution.
+//! `cancelJob`, `retryJob`, `resumeJob`. For a cancel and an answer, the workflow is called first
+//! and the row changes after it. For a retry, the row changes first: events of the execution would
+//! not change a finished job. After a crash between the two, the job is reconciled with its
+//! execution.
 
 use std::sync::Arc;
 
@@ -16,17 +17,18 @@ use crate::workflow::{Execution, ExecutionStatus, WorkflowError};
 pub(super) const CANCELLED: &str = "Cancelled";
 
 impl Resolvers {
-    /// Ends a job that is not finished. To cancel a cancelled job changes nothing.
+    /// Cancels a job that is not finished. A repeated cancel has no effect.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::Refused`] when it is finished, [`Error::Unavailable`].
+    /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::Refused`] if it is finished,
+    /// [`Error::Unavailable`].
     pub async fn cancel_job(
         &self,
         caller: &Caller,
         id: JobId,
         reason: Option<&str>,
     ) -> Result<Arc<Job>, Error> {
-        let job = self.steerable(caller, id).await?;
+        let job = self.controllable(caller, id).await?;
         let reason = reason.unwrap_or("");
         check("reason", "bytes", reason.len(), limits::MESSAGE_BYTES)?;
         if job.status.after(Event::Cancel).is_some() {
@@ -36,7 +38,7 @@ impl Resolvers {
                 .stop(&job.execution, CANCELLED, reason)
                 .await
             {
-                // Not started yet: who starts it looks at the row again.
+                // It is not started yet. The start reads the row again.
                 Ok(()) | Err(WorkflowError::UnknownExecution(_)) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -47,12 +49,14 @@ impl Resolvers {
         ))
     }
 
-    /// Takes a failed, cancelled or timed-out job into its next attempt: from the failed step where the engine can, else from the start.
+    /// Starts the next attempt of a failed, cancelled or timed-out job: from the failed step if the
+    /// engine supports it, otherwise from the start.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::Refused`] in any other status, [`Error::Unavailable`].
+    /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::Refused`] in any other status,
+    /// [`Error::Unavailable`].
     pub async fn retry_job(&self, caller: &Caller, id: JobId) -> Result<Arc<Job>, Error> {
-        let job = self.steerable(caller, id).await?;
+        let job = self.controllable(caller, id).await?;
         let retry = |execution: &str, known| Change {
             expected: Some(job.version),
             ..Change::of(Update::Retry {
@@ -61,7 +65,7 @@ impl Resolvers {
             })
         };
         let anew = name_of(&job, job.attempt + 1);
-        // Refuse by the rules before the workflow is asked.
+        // Check the rules before the workflow is called.
         job.apply(&retry(&anew, 0), now()).map_err(Error::Refused)?;
         self.known_type(&job.job_type)?;
         let (store, found) = (
@@ -74,10 +78,11 @@ impl Resolvers {
                 let queued = store.apply(id, change, now()).await?;
                 self.set_off_soon(queued.job()).await?;
             }
-            // Somebody redrove it without the job's knowledge, or the description is older than its end.
+            // The execution was redriven without the job, or the description is older than the
+            // execution's end.
             Some(found) if self.goes_on(&found).await? => {
                 let outcome = store.apply(id, retry(&job.execution, 0), now()).await?;
-                // What the execution did before the row was ready for it.
+                // Applies the events from before the row was updated.
                 self.reconcile(outcome.job()).await?;
             }
             _ => {
@@ -88,7 +93,7 @@ impl Resolvers {
         self.parts.store.get(id).await?.ok_or(Error::NotFound(id))
     }
 
-    /// Whether an execution that nobody knows to have failed goes on.
+    /// Whether an execution continues that is not known to have failed.
     async fn goes_on(&self, found: &Execution) -> Result<bool, Error> {
         match found.status {
             ExecutionStatus::Succeeded => Ok(true),
@@ -101,7 +106,8 @@ impl Resolvers {
         }
     }
 
-    /// As [`Resolvers::set_off`]. The retry is durable: a workflow that is not available now is asked again by the sweep.
+    /// As [`Resolvers::set_off`]. The retry is durable: if the workflow is unavailable now, the
+    /// sweep calls it again.
     async fn set_off_soon(&self, job: &Job) -> Result<(), Error> {
         match self.set_off(job).await {
             Err(Error::Unavailable { reason, .. }) => {
@@ -112,8 +118,8 @@ impl Resolvers {
         }
     }
 
-    /// Lets the execution of a `QUEUED` job run: redrives the one that it had in its last attempt, else starts one. To do it twice does
-    /// it once.
+    /// Runs the execution of a `QUEUED` job: redrives the execution of its last attempt, otherwise
+    /// starts one. A repeat has no effect.
     pub(super) async fn set_off(&self, job: &Job) -> Result<(), Error> {
         if job.attempt > 1 && job.execution != name_of(job, job.attempt) {
             match self.parts.workflow.redrive(&job.execution).await {
@@ -131,8 +137,9 @@ impl Resolvers {
             .await
     }
 
-    /// The execution of a retry could not be redriven: another caller or node did it first, or it can only be started anew. Then this
-    /// attempt has failed, and the next one begins.
+    /// The execution of a retry could not be redriven: another caller or node has already redriven
+    /// it, or a new execution is needed. In the latter case this attempt fails, and the next one
+    /// begins.
     async fn goes_on_or_anew(&self, job: &Job, reason: &str) -> Result<(), Error> {
         let found = self.parts.workflow.describe(&job.execution).await?;
         if found.is_some_and(|found| {
@@ -159,11 +166,12 @@ impl Resolvers {
         self.start_execution(anew.job(), input).await
     }
 
-    /// Answers the task that waits in a step: with its output, as JSON text, or with an error's name.
+    /// Answers the task that waits in a step, with its output, as JSON text, or with an error's
+    /// name.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::NotWaiting`], [`Error::BadInput`], [`Error::OverLimit`],
-    /// [`Error::Unavailable`].
+    /// [`Error::NotFound`], [`Error::Unauthorized`], [`Error::NotWaiting`], [`Error::BadInput`],
+    /// [`Error::OverLimit`], [`Error::Unavailable`].
     pub async fn resume_job(
         &self,
         caller: &Caller,
@@ -172,7 +180,7 @@ impl Resolvers {
         output: Option<&str>,
         error: Option<&str>,
     ) -> Result<Arc<Job>, Error> {
-        let job = self.steerable(caller, id).await?;
+        let job = self.controllable(caller, id).await?;
         let output = output.unwrap_or("{}");
         check("output", "bytes", output.len(), limits::RESULT_BYTES)?;
         let output = json::check(output).map_err(|refused| Error::BadInput {
@@ -216,11 +224,12 @@ impl Resolvers {
             Err(WorkflowError::NoSuchTask) => return Err(not_waiting()),
             Err(error) => return Err(error.into()),
         }
-        // The answer is durable in the workflow; the row follows by itself, or here, whoever is first.
+        // The answer is durable in the workflow. The row is updated by its event or here, whichever
+        // is first.
         self.reconcile(&job).await
     }
 
-    async fn steerable(&self, caller: &Caller, id: JobId) -> Result<Arc<Job>, Error> {
+    async fn controllable(&self, caller: &Caller, id: JobId) -> Result<Arc<Job>, Error> {
         let job = self
             .parts
             .store
@@ -228,12 +237,12 @@ impl Resolvers {
             .await?
             .filter(|job| caller.may_see(job))
             .ok_or(Error::NotFound(id))?;
-        caller.may_steer(&job)?;
+        caller.may_control(&job)?;
         Ok(job)
     }
 }
 
-/// The name of the execution with which an attempt begins anew.
+/// The name of the execution of an attempt that begins from the start.
 fn name_of(job: &Job, attempt: u32) -> String {
     format!("{}-{attempt}", job.id)
 }
