@@ -148,7 +148,7 @@ impl FromStr for Status {
     }
 }
 
-/// [`RULES`] as a Mermaid state diagram: the one in ARCHITECTURE.md.
+/// [`RULES`] as a Mermaid state diagram: the one in docs/design/job.md.
 pub fn diagram() -> String {
     let mut lines = vec![
         "stateDiagram-v2".to_owned(),

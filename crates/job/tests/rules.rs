@@ -100,12 +100,12 @@ fn no_pair_stands_twice_in_the_rules_and_every_status_is_reached() {
 }
 
 #[test]
-fn the_diagram_in_the_architecture_is_the_generated_one() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ARCHITECTURE.md");
+fn the_diagram_of_the_documentation_is_the_generated_one() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/design/job.md");
     let text = std::fs::read_to_string(path).unwrap();
     assert!(
         text.contains(&diagram()),
-        "put this into ARCHITECTURE.md:\n{}",
+        "put this into docs/design/job.md:\n{}",
         diagram()
     );
 }
