@@ -31,7 +31,7 @@ pub(crate) struct Inner {
     reporter: Option<Reporter>,
 }
 
-/// The `job` object of an event, as a state machine passes it on (DESIGN.md §10).
+/// The `job` object of an event, as a state machine passes it on.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JobField {
