@@ -61,7 +61,7 @@ pub const SETTINGS: &str = r#"Configuration:
     prefix = "jobcast"              # of its channels' names
 
     [aws]                           # jobs in DynamoDB, executions in Step Functions, files in S3; a build with `--features aws`
-    table = "jobs"                  # needed; README.md has its keys, indexes and stream
+    table = "jobs"                  # needed; docs/guides/aws.md has its keys, indexes and stream
     state_machine_arn_prefix = "arn:aws:states:eu-west-1:123456789012:stateMachine:"   # needed; names of job types follow
     region = "eu-west-1"            # else the one of the ARN
     bucket = "jobs-files"           # of the files; left out: the directory `files` of `data`, which all nodes must share (EFS, NFS)

@@ -20,7 +20,9 @@ fn check(lines: impl Iterator<Item = io::Result<String>>) -> Result<Seen, String
         transcript.event(Seen::read(&job).map_err(|error| error.to_string())?);
     }
     let newest = transcript.last().ok_or("there is no event")?;
-    transcript.finish(newest).map_err(|violation| violation.to_string())?;
+    transcript
+        .finish(newest)
+        .map_err(|violation| violation.to_string())?;
     Ok(newest)
 }
 

@@ -16,7 +16,10 @@ async fn total(order: Order, job: Job) -> Result<Value, Failure> {
     let mut sum = 0.0;
     for (index, line) in order.lines.iter().enumerate() {
         if *line < 0.0 {
-            return Err(Failure::new("NegativeLine", format!("line {index} is {line}")));
+            return Err(Failure::new(
+                "NegativeLine",
+                format!("line {index} is {line}"),
+            ));
         }
         sum += line;
         job.items(index as u64 + 1, order.lines.len() as u64);

@@ -1,4 +1,4 @@
-//! The table: its keys, its indexes, its stream, and how it is made. README.md shows the same for those who make it otherwise.
+//! The table: its keys, its indexes, its stream, and how it is made. docs/guides/aws.md lists the same for other tools.
 
 use std::time::Duration;
 
