@@ -1,5 +1,6 @@
 //! The absences of ARCHITECTURE.md, its code map, and the limits of `docs/reference/limits.md`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -167,22 +168,29 @@ fn nobody_asks_where_the_program_runs() {
     }
 }
 
-/// The value of an integer constant below a folder or in a file.
-fn constant(place: &str, name: &str) -> usize {
-    let path = root().join(place);
+/// The value of a constant of a module: a number, or the number of a duration's constructor.
+fn constant(module: &str, name: &str) -> usize {
     let mut files = Vec::new();
-    if path.is_file() {
-        files.push(path);
-    } else {
-        walk(&path, &mut files);
+    let file = root().join(format!("{module}.rs"));
+    if file.is_file() {
+        files.push(file);
+    }
+    if root().join(module).is_dir() {
+        walk(&root().join(module), &mut files);
     }
     let start = format!("const {name}: ");
-    let found = files.iter().find_map(|file| {
-        let text = fs::read_to_string(file).unwrap();
-        let line = text.lines().find(|line| line.contains(&start))?;
-        Some(line.split_once(" = ")?.1.trim_end_matches(';').to_owned())
-    });
-    let value = found.unwrap_or_else(|| panic!("{place} has no constant {name}"));
+    let found: BTreeSet<String> = files
+        .iter()
+        .flat_map(|file| {
+            let text = fs::read_to_string(file).unwrap();
+            let values = text.lines().filter(|line| line.contains(&start));
+            let values = values.filter_map(|line| line.split_once(" = "));
+            let values = values.map(|(_, value)| value.trim_end_matches(';').to_owned());
+            values.collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(found.len(), 1, "{name} in {module}: {found:?}");
+    let value = found.first().unwrap();
     // A duration counts in the unit of its constructor.
     let number = value
         .trim_start_matches("Duration::from_secs(")
