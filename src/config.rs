@@ -146,6 +146,7 @@ pub struct Limits {
 struct File {
     listen: Option<SocketAddr>,
     internal_listen: Option<SocketAddr>,
+    internal_secret_required: Option<bool>,
     data: Option<PathBuf>,
     state_machines: Option<PathBuf>,
     public_url: Option<String>,
@@ -228,6 +229,8 @@ pub struct Function {
     pub environment: BTreeMap<String, String>,
     /// Names of variables of the server that the function gets too.
     pub pass_environment: Vec<String>,
+    /// Whether the path of its `AWS_LAMBDA_RUNTIME_API` has a secret of each process, without which nobody gets its work.
+    pub runtime_secret: bool,
     /// Where it runs [default: where the configuration file is].
     pub directory: Option<PathBuf>,
 }
@@ -258,6 +261,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Internal listener; loopback.
     pub internal_listen: SocketAddr,
+    /// Whether requests to it must show the secret of this start.
+    pub internal_secret_required: bool,
     /// Database and files.
     pub data: PathBuf,
     /// State machines; `None` where there is no such directory.
@@ -394,6 +399,9 @@ impl Config {
                 .internal_listen
                 .or(file.internal_listen)
                 .unwrap_or_else(|| default("127.0.0.1:0")),
+            internal_secret_required: file
+                .internal_secret_required
+                .unwrap_or_else(|| auth.is_configured()),
             data: flags
                 .data
                 .or_else(|| file.data.map(|path| base.join(path)))
@@ -499,6 +507,11 @@ fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> 
         (
             "internal_listen",
             flags.internal_listen.or(file.internal_listen).is_some(),
+            "there is no internal listener",
+        ),
+        (
+            "internal_secret_required",
+            file.internal_secret_required.is_some(),
             "there is no internal listener",
         ),
     ];

@@ -6,6 +6,7 @@
 //! | `jobcast.db` | jobs, their feed, executions |
 //! | `files/` | uploads and results |
 //! | `secret.key` | 32 random bytes: signs tokens and addresses |
+//! | `internal.key` | the secret of the internal listener, another at each start |
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read, Seek, Write};
@@ -173,24 +174,24 @@ impl DataDirectory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
-        // Written beside and moved into place: a crash leaves either no secret or a whole one.
         let beside = self.path.join("secret.key.new");
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(PRIVATE_FILE)
-            .open(&beside)
-            .map_err(failed)?;
-        file.set_permissions(Permissions::from_mode(PRIVATE_FILE))
-            .and_then(|()| file.write_all(&fresh))
-            .and_then(|()| file.sync_all())
-            .map_err(failed)?;
-        std::fs::rename(&beside, &path).map_err(failed)?;
+        replace(&beside, &path, &fresh).map_err(failed)?;
         let directory = File::open(&self.path).map_err(failed)?;
         directory.sync_all().map_err(failed)?;
         Ok(fresh)
+    }
+
+    /// Writes the secret of the internal listener, in place of that of the last start, and returns where it is.
+    ///
+    /// # Errors
+    /// [`DataError::Io`].
+    pub fn internal_key(&self, secret: &str) -> Result<PathBuf, DataError> {
+        let path = self.path.join(INTERNAL_KEY);
+        let beside = self.path.join(INTERNAL_KEY_NEW);
+        match replace(&beside, &path, secret.as_bytes()) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(DataError::Io { path, source }),
+        }
     }
 }
 
@@ -198,6 +199,11 @@ impl DataDirectory {
 pub const PRIVATE_DIRECTORY: u32 = 0o700;
 /// Rights of a file that is its owner's alone.
 pub const PRIVATE_FILE: u32 = 0o600;
+
+/// The file with the secret of the internal listener.
+pub const INTERNAL_KEY: &str = "internal.key";
+/// The same while it is written.
+const INTERNAL_KEY_NEW: &str = "internal.key.new";
 
 /// The files of a data directory.
 const FILES: &[&str] = &[
@@ -208,6 +214,8 @@ const FILES: &[&str] = &[
     "lock",
     "secret.key",
     "secret.key.new",
+    INTERNAL_KEY,
+    INTERNAL_KEY_NEW,
 ];
 /// What else may be in one: the files, and what file systems have at their top.
 const DIRECTORIES: &[&str] = &["files", "lost+found"];
@@ -222,6 +230,17 @@ fn make_directory(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Puts a file that is its owner's alone in the place of another. It is written beside and moved: a crash leaves either no file or a whole one.
+fn replace(beside: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    let mut file = options.mode(PRIVATE_FILE).open(beside)?;
+    file.set_permissions(Permissions::from_mode(PRIVATE_FILE))?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(beside, path)
 }
 
 /// Opens a file to read and write; a new one is its owner's alone.

@@ -245,12 +245,14 @@ fn parse(text: &[u8]) -> Result<Arc<[Key]>, JwksError> {
     struct Set {
         keys: Vec<serde_json::Value>,
     }
-    let set: Set = serde_json::from_slice(text).map_err(JwksError::Malformed)?;
+    let set: Set = serde_json::from_slice(text)
+        .and_then(json::object_of)
+        .map_err(JwksError::Malformed)?;
     let keys: Arc<[Key]> = set
         .keys
         .into_iter()
         .take(KEYS)
-        .filter_map(|key| usable(&serde_json::from_value(key).ok()?))
+        .filter_map(|key| usable(&json::object_of(key).ok()?))
         .collect();
     if keys.is_empty() {
         return Err(JwksError::Empty);

@@ -91,3 +91,29 @@ pub(super) fn change(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Beat;
+
+    #[test]
+    fn a_message_is_an_object() {
+        let sent = format!("[{}]", ["1"; super::LIST_PARTS as usize].join(","));
+        let node = "\"01a21ee7-9c16-7c3b-8488-a292049b6131\"";
+        for (text, taken) in [
+            (
+                format!("{{\"node\":{node},\"sent\":{sent},\"dropped\":0}}"),
+                true,
+            ),
+            (
+                format!("{{\"node\":1,\"node\":{node},\"sent\":{sent},\"dropped\":0}}"),
+                true,
+            ),
+            (format!("[{node},{sent},0,false,false]"), false),
+            (format!("[{node},{sent},0]"), false),
+            ("null".to_owned(), false),
+        ] {
+            assert_eq!(json::object::<Beat>(&text).is_ok(), taken, "{text}");
+        }
+    }
+}

@@ -130,9 +130,10 @@ impl<'a> Peers<'a> {
             ));
             return None;
         }
-        serde_json::from_slice(&message.bytes)
-            .map_err(|error| self.invalid(error))
-            .ok()
+        let text = json::text(&message.bytes)
+            .map_err(|refused| self.invalid(refused))
+            .ok()?;
+        json::object(text).map_err(|error| self.invalid(error)).ok()
     }
 
     fn invalid(&self, error: impl Display) {

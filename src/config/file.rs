@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde::Deserialize;
+
 use super::{ConfigError, File};
 use crate::nearest::nearest;
 
@@ -33,7 +35,10 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
 
 /// The file, or what is wrong with it and what may have been meant.
 pub(super) fn parse(text: &str) -> Result<File, (toml::de::Error, String)> {
-    toml::from_str(text).map_err(|error| {
+    let read = toml::Deserializer::parse(text);
+    // A table is what is written as one, not a list of its values.
+    let file = read.and_then(|reader| File::deserialize(json::Objects(reader)));
+    file.map_err(|error| {
         let hint = hint(error.message());
         (error, hint)
     })
@@ -75,6 +80,24 @@ fn hint(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_is_no_list() {
+        for (text, taken) in [
+            ("[services]\nsqs = \"http://127.0.0.1:1\"", true),
+            ("services = [\"http://127.0.0.1:1\"]", false),
+            (
+                "[services]\nconnections = { a = [[\"https://a.example/\"], {}] }",
+                false,
+            ),
+            ("limits = [1]", false),
+            ("[auth]\napi_keys = [[\"k\", \"s\"]]", false),
+            ("[functions]\nf = [[\"python3\"]]", false),
+        ] {
+            let read = super::parse(text);
+            assert_eq!(read.is_ok(), taken, "{text}: {:?}", read.err());
+        }
+    }
 
     #[test]
     fn keys_that_are_not_known_are_answered_with_what_was_meant() {

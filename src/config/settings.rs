@@ -8,6 +8,8 @@ pub const SETTINGS: &str = r#"Configuration:
     # the flags' names, with their values from above
     listen = "127.0.0.1:8080"
     internal_listen = "127.0.0.1:0"
+    internal_secret_required = true # whether requests to it must show DATA/internal.key, which is new at each start: as the first part of the
+                                    # path, as `Authorization: Bearer`, or as the access key id. Left out: when there is authentication
     data = "data"
     state_machines = "state-machines"
     public_url = "https://jobs.example.com"
@@ -17,7 +19,8 @@ pub const SETTINGS: &str = r#"Configuration:
 
     samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
     sample_addresses = ["https://pictures.example.com/"]   # what the samples read besides files of this server
-    retention = "30d"               # how long finished jobs are kept; files are kept 7 days longer, in a bucket for ever
+    retention = "30d"               # how long finished jobs are kept. Files of their input and result go with them, but not within the
+                                    # 7 days of their addresses; other files 7 days after this time, in a bucket by its own rules
     report_life = "7d"              # how long the functions of a job may report
     allowed_origins = ["https://app.example.com"]   # web pages of these origins may use the server, besides its own ("*": all). Left out on
                                     # loopback without authentication: http://localhost with the ports of the usual development servers
@@ -33,6 +36,7 @@ pub const SETTINGS: &str = r#"Configuration:
     init_timeout = "10s"            # for a process until it asks for work
     environment = { LEVEL = "9" }   # besides Lambda's own variables
     pass_environment = ["DATABASE_URL"]   # variables of the server; without it only PATH, HOME, LANG, proxies and the like
+    runtime_secret = false          # whether AWS_LAMBDA_RUNTIME_API has a path with a secret of each process. Not every runtime client takes one
     directory = "."                 # where it runs
 
     [[auth.api_keys]]               # needed as soon as `listen` is not a loopback address
@@ -87,8 +91,8 @@ pub const SETTINGS: &str = r#"Configuration:
     headers = { authorization = "Bearer …" }
     query = { version = "2" }
 
-  With [aws] nothing runs in the server: [functions], attach_any_function, [services] and internal_listen are errors, samples is false unless
-  it is said to be true. Functions report to `public_url`. Credentials come from where the AWS SDKs look for them: variables, profiles, the
+  With [aws] nothing runs in the server: [functions], attach_any_function, [services], internal_listen and internal_secret_required are
+  errors, samples is false unless it is said to be true. Functions report to `public_url`. Credentials come from where the AWS SDKs look for them: variables, profiles, the
   task's or the instance's role.
 
   A job type is a file NAME.asl.json in the directory of the state machines, with NAME.input.schema.json beside it to check inputs."#;

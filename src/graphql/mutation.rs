@@ -236,14 +236,12 @@ impl Mutation {
     ) -> async_graphql::Result<Option<JobObject>> {
         ctx.data::<Caller>()?.may_publish().map_err(to_graphql)?;
         let read = |argument: &str, json: &AwsJson| {
-            serde_json::from_str::<Job>(&json.0)
-                .map(Arc::new)
-                .map_err(|error| {
-                    coded(
-                        format!("{argument} is not a job as it is stored: {error}"),
-                        "BadRequest",
-                    )
-                })
+            json::object::<Job>(&json.0).map(Arc::new).map_err(|error| {
+                coded(
+                    format!("{argument} is not a job as it is stored: {error}"),
+                    "BadRequest",
+                )
+            })
         };
         let new = read("new", &new)?;
         let old = old.as_ref().map(|old| read("old", old)).transpose()?;

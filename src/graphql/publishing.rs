@@ -77,7 +77,7 @@ impl Publishing {
         let mut variables = self.variables(request.variables.as_deref()?)?;
         let job = |text: Text<'_>| {
             let text = json::check(&text.0).ok()?;
-            serde_json::from_str(text).map(Arc::new).ok()
+            json::object(text).map(Arc::new).ok()
         };
         let new = job(variables.remove(self.new.as_str())??)?;
         let old = self
@@ -230,6 +230,12 @@ mod tests {
             });
             job.to_string()
         };
+        // Its values without their names.
+        let listed = |job: &str| {
+            let fields: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(job).expect("an object");
+            serde_json::Value::from_iter(fields.into_values()).to_string()
+        };
         let read = |operation: Option<&str>, variables: Option<String>| {
             let change = publishing.read(&wire::Request {
                 query: TWO.to_owned(),
@@ -253,6 +259,12 @@ mod tests {
             (json!({"n": 1}), None),
             (json!({"n": {"id": 1}}), None),
             (json!([job(2)]), None),
+            (json!({"n": listed(&job(2))}), None),
+            (json!({"n": job(2), "o": listed(&job(1))}), None),
+            (
+                json!({"n": job(1).replacen('{', "{\"version\":1,", 1).replace("\"version\":1,\"created", "\"version\":2,\"created")}),
+                Some((2, None)),
+            ),
         ] {
             assert_eq!(
                 read(Some("B"), Some(variables.to_string())),

@@ -51,6 +51,7 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
             Some(_) => S3_PART_BYTES,
             None => PART_BYTES,
         },
+        sweeps_files: aws.bucket.is_none(),
         signer,
         report_url: format!("{}/graphql", base(parts.config, parts.public)),
         follows_changes: aws.follow_stream,

@@ -14,6 +14,7 @@ use sqlite::{Database, Location};
 use tokio_util::task::AbortOnDropHandle;
 use workflow::lambda::{FunctionConfig, Host, HostSettings, limits};
 use workflow::runner::{Refresh, Runner};
+use workflow::secret::{Admission, Secret};
 use workflow::{Engine, Machines};
 
 use super::listener::{base, listen, local, reachable};
@@ -46,6 +47,7 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
     let listener = listen(config.internal_listen)?;
     let internal = local(&listener)?;
     let signer = Signer::new(data.secret(rand::random())?);
+    let admission = admission(&data, config)?;
     let database = Database::open(&Location::File(data.database()?))?;
     let jobs = SqliteStore::open(database.clone())?;
     let objects: Arc<dyn ObjectStore> = Arc::new(Private(directory(data.files()?)?));
@@ -92,13 +94,14 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
     let serving = {
         let (engine, stop) = (engine.clone(), parts.stop.clone());
         let stopped = async move { stop.cancelled().await };
-        workflow::internal::serve(listener, engine, runner, stopped)
+        workflow::internal::serve(listener, engine, runner, admission, stopped)
     };
     Ok(Adapters {
         store: Arc::new(jobs.clone()),
         workflow: Arc::new(EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs)),
         objects,
         part_bytes: PART_BYTES,
+        sweeps_files: true,
         signer,
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,
@@ -110,6 +113,17 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
             _data: data,
         }),
     })
+}
+
+/// Makes the internal listener's secret of this start.
+fn admission(data: &DataDirectory, config: &Config) -> Result<Admission, ServeError> {
+    let secret = Secret::random();
+    let path = data.internal_key(secret.reveal())?;
+    if !config.internal_secret_required {
+        return Ok(Admission::Optional(secret));
+    }
+    tracing::info!(path = %path.display(), "the internal listener requires the secret in this file");
+    Ok(Admission::Required(secret))
 }
 
 /// Gives the tasks of a redriven execution report tokens of the job's current attempt.
@@ -142,6 +156,7 @@ fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
             timeout: function.timeout.unwrap_or(limits::TIMEOUT),
             environment: function.environment.clone(),
             pass_environment: function.pass_environment.clone(),
+            secret: function.runtime_secret,
             directory: function.directory.clone(),
             ..with_defaults(name, function)
         })
@@ -164,6 +179,8 @@ fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
                 ];
                 functions.push(FunctionConfig {
                     concurrency: 2,
+                    // Their runtime client takes a path (`functions::run`).
+                    secret: true,
                     environment: [(examples::PLACES.to_owned(), places.clone())].into(),
                     ..FunctionConfig::new(name, command)
                 });

@@ -31,7 +31,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use resolvers::Resolvers;
 use resolvers::files::{Files, GET_LIFE_MILLIS};
-use resolvers::jobs::{ExecutionEvents, Settings, now};
+use resolvers::jobs::{ExecutionEvents, PURGE_JOBS, Settings, now};
 use resolvers::store::JobStore;
 use resolvers::token::Signer;
 use resolvers::workflow::Workflow;
@@ -87,6 +87,8 @@ struct Adapters {
     /// Bytes of a part of an upload.
     part_bytes: usize,
     signer: Signer,
+    /// Whether files go by their age. In a bucket that is a life-cycle rule's to do.
+    sweeps_files: bool,
     /// Where functions report.
     report_url: String,
     /// Whether this node publishes what the store's change feed brings.
@@ -103,8 +105,6 @@ const FINISH_WITHIN: Duration = Duration::from_secs(10);
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// How often old files are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
-/// Expired jobs deleted at a time.
-const PURGE_JOBS: usize = 500;
 
 /// Serves until `shutdown` is cancelled; then requests finish, live connections are told to come back, and open executions stay where they
 /// are for the next start. `ready` is called once, when every listener answers.
@@ -166,10 +166,9 @@ pub async fn serve(
     };
     let (hub, publisher) = realtime.start(&store, feed, &tasks, &background);
     events.run(&resolvers, &tasks, &background);
-    let (stop, purging) = (background.clone(), purge(Arc::clone(&store)));
+    let (stop, purging) = (background.clone(), purge(resolvers.clone()));
     tasks.spawn(async move { stop.run_until_cancelled(purging).await });
-    // In a bucket that is a life-cycle rule's to do.
-    if adapters.behind.is_some() {
+    if adapters.sweeps_files {
         let life = millis(config.retention).saturating_add(GET_LIFE_MILLIS);
         let (stop, sweeping) = (background.clone(), sweep(resolvers.clone(), life));
         tasks.spawn(async move { stop.run_until_cancelled(sweeping).await });
@@ -323,8 +322,8 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Deletes files when the jobs that they were for are gone too: a file is for a job that is submitted or runs while the file's
-/// address lives, and a finished job is kept for its retention.
+/// Deletes old files that no job took along when it went: a file is for a job that is submitted or runs while the file's address lives, and a
+/// finished job is kept for its retention.
 async fn sweep(resolvers: Resolvers, life_millis: i64) {
     loop {
         let before = now().plus_millis(life_millis.saturating_neg());
@@ -339,10 +338,11 @@ async fn sweep(resolvers: Resolvers, life_millis: i64) {
     }
 }
 
-async fn purge(store: Arc<dyn JobStore>) {
+/// Deletes jobs that have expired, with their files.
+async fn purge(resolvers: Resolvers) {
     loop {
-        match store.purge(now(), PURGE_JOBS).await {
-            Ok(PURGE_JOBS) => continue,
+        match resolvers.purge(now()).await {
+            Ok(purged) if purged.jobs == PURGE_JOBS => continue,
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "expired jobs were not deleted; the next round tries again")

@@ -542,3 +542,77 @@ async fn a_redriven_attempt_reports_with_a_token_of_its_own() {
         () = soon("the jobs", jobs) => {}
     }
 }
+
+#[tokio::test]
+async fn a_job_follows_an_execution_that_is_redriven_through_the_step_functions_api() {
+    let home = Home::simple()
+        .config("attach_any_function = true")
+        .machine(
+            "plain",
+            &json!({ "StartAt": "Call", "States": {
+                "Call": { "Type": "Task", "Resource": "outside", "ResultPath": null, "Next": "Ask" },
+                "Ask": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+                    "Parameters": { "FunctionName": "noop1", "Payload": {} }, "End": true } } }),
+        );
+    let server = home.start().await;
+    let client = server.client();
+    let tokens = std::sync::Mutex::new(Vec::new());
+    // The first three attempts fail.
+    let answer = |event: Value| {
+        let mut tokens = tokens.lock().unwrap();
+        tokens.push(event["job"]["reportToken"].as_str().unwrap().to_owned());
+        if tokens.len() < 4 {
+            return Err(json!({ "errorType": "E", "errorMessage": "again" }));
+        }
+        Ok(json!({}))
+    };
+    let runtime = attach(server.internal().to_owned(), "outside", answer);
+    let job = async {
+        let id = client.submit("plain", &json!({})).await;
+        let arn = format!("arn:aws:states:us-east-1:000000000000:execution:plain:{id}");
+        let failed_in = async |attempt: u32| loop {
+            let job = client.until_status(&id, "FAILED").await;
+            if job["attempt"] == attempt {
+                return;
+            }
+            tokio::task::yield_now().await;
+        };
+        failed_in(1).await;
+        // Redriven by hand, by a retry, and by hand again: the counts never part.
+        for attempt in [2, 3, 4] {
+            if attempt == 3 {
+                let retry = "mutation($id: ID!) { retryJob(id: $id) { id } }";
+                client.data(retry, json!({ "id": id })).await;
+            } else {
+                let redrive = client
+                    .request(Method::POST, server.internal())
+                    .header("x-amz-target", "AWSStepFunctions.RedriveExecution")
+                    .header("content-type", "application/x-amz-json-1.0")
+                    .body(json!({ "executionArn": arn }).to_string());
+                assert_eq!(redrive.send().await.unwrap().status(), 200);
+            }
+            if attempt < 4 {
+                failed_in(attempt).await;
+            }
+        }
+        let waiting = client.until_status(&id, "WAITING").await;
+        assert_eq!(waiting["attempt"], 4, "{waiting}");
+        let tokens = tokens.lock().unwrap().clone();
+        assert_eq!(tokens.len(), 4);
+        for (index, token) in tokens.iter().enumerate() {
+            let report =
+                "mutation($id: ID!) { reportProgress(input: { id: $id, progress: 7 }) { id } }";
+            let answer = client
+                .with_token(token)
+                .ask(report, json!({ "id": id }))
+                .await;
+            let refused = crate::kit::code_of(&answer).map(|(code, _)| code);
+            let expected = (index < 3).then_some("StaleAttempt");
+            assert_eq!(refused.as_deref(), expected, "{answer}");
+        }
+    };
+    tokio::select! {
+        () = runtime => unreachable!("a runtime does not end"),
+        () = soon("the job", job) => {}
+    }
+}

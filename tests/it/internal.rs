@@ -1,8 +1,11 @@
-//! The internal listener and web pages: nothing of it is done for a page, and everything for the programs that use it.
+//! Who may use the internal listener: no web page; every program of this machine, or only those that show the secret of this start.
 
+use std::os::unix::fs::PermissionsExt;
+
+use reqwest::Method;
 use serde_json::json;
 
-use crate::kit::Home;
+use crate::kit::{Client, Home};
 
 #[tokio::test]
 async fn no_page_reaches_the_internal_listener() {
@@ -191,4 +194,110 @@ async fn secrets_are_shown_only_where_that_is_configured() {
             }
         }
     }
+}
+
+/// The status of a request of the internal listener, and its text.
+async fn ask(url: &str, target: &str, lines: &[(&str, &str)]) -> (u16, String) {
+    let client = Client::new(url);
+    let request = match target {
+        "states" => client
+            .request(Method::POST, url)
+            .header("x-amz-target", "AWSStepFunctions.ListStateMachines")
+            .header("content-type", "application/x-amz-json-1.0"),
+        "invoke" => client
+            .request(
+                Method::POST,
+                &format!("{url}/2015-03-31/functions/noop1/invocations"),
+            )
+            .header("content-type", "application/json"),
+        // An invocation that is not there: the answer of a runtime that is let in.
+        "runtime" => client.request(
+            Method::POST,
+            &format!("{url}/noop1/2018-06-01/runtime/invocation/1/response"),
+        ),
+        _ => panic!("{target}"),
+    };
+    let request = lines.iter().fold(request, |request, (name, value)| {
+        request.header(*name, *value)
+    });
+    let answer = request.body("{}").send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+fn signed_with(key: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/states/aws4_request, SignedHeaders=host, Signature=00"
+    )
+}
+
+#[tokio::test]
+async fn the_secret_of_this_start_is_required_where_there_is_authentication_or_the_setting_says_so()
+{
+    let keys = "[[auth.api_keys]]\nsha256 = \"0000000000000000000000000000000000000000000000000000000000000000\"\nsubject = \"a\"\nroles = [\"viewer\"]\n";
+    for (lines, required) in [
+        (String::new(), false),
+        ("internal_secret_required = true\n".to_owned(), true),
+        (keys.to_owned(), true),
+        (format!("internal_secret_required = false\n{keys}"), false),
+    ] {
+        let home = Home::simple().config(&lines);
+        let server = home.start().await;
+        let secret = home.internal_secret();
+        let plain = server
+            .internal()
+            .trim_end_matches(&secret)
+            .trim_end_matches('/');
+        let with_path = format!("{plain}/{secret}");
+        let (bearer, key) = (format!("Bearer {secret}"), signed_with(&secret));
+        let (wrong, dummy) = (format!("Bearer {secret}0"), signed_with("111111111111"));
+        let wrong_path = format!("{plain}/{}", "0".repeat(secret.len()));
+        for (target, admitted) in [("states", 200), ("invoke", 200), ("runtime", 400)] {
+            for (url, authorization) in [
+                (with_path.as_str(), None),
+                (plain, Some(&bearer)),
+                (plain, Some(&key)),
+                (&with_path, Some(&dummy)),
+            ] {
+                let lines: Vec<_> = authorization
+                    .map(|value| ("authorization", value.as_str()))
+                    .into_iter()
+                    .collect();
+                let (status, text) = ask(url, target, &lines).await;
+                assert_eq!(status, admitted, "{lines:?} {target}: {text}");
+            }
+            for authorization in [None, Some(&wrong), Some(&dummy)] {
+                let lines: Vec<_> = authorization
+                    .map(|value| ("authorization", value.as_str()))
+                    .into_iter()
+                    .collect();
+                let (status, text) = ask(plain, target, &lines).await;
+                let expected = if required { 403 } else { admitted };
+                assert_eq!(status, expected, "{lines:?} {target}: {text}");
+                assert!(!required || text.contains("internal.key"), "{text}");
+                assert!(!text.contains(&secret), "{text}");
+            }
+            // The secret opens nothing for a page.
+            let (status, _) = ask(&with_path, target, &[("origin", "https://evil.example")]).await;
+            assert_eq!(status, 403);
+        }
+        if required {
+            let (status, text) = ask(&wrong_path, "runtime", &[]).await;
+            assert_eq!(status, 403, "{text}");
+        }
+        assert!(!home.log().contains(&secret));
+    }
+}
+
+#[tokio::test]
+async fn the_secret_is_another_one_at_each_start_and_its_owner_s_alone() {
+    let home = Home::simple().config("internal_secret_required = true\n");
+    let server = home.start().await;
+    let first = home.internal_secret();
+    let about = std::fs::metadata(home.path("data/internal.key")).unwrap();
+    assert_eq!(about.permissions().mode() & 0o777, 0o600);
+    drop(server);
+    let server = home.start().await;
+    assert_ne!(home.internal_secret(), first);
+    let stale = format!("{}/{first}", server.internal());
+    assert_eq!(ask(&stale, "invoke", &[]).await.0, 403);
 }

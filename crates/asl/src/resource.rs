@@ -48,30 +48,54 @@ struct Integration {
     service: &'static str,
     /// Empty where any is taken.
     actions: &'static [&'static str],
-    /// The patterns besides the request itself.
-    patterns: &'static [Pattern],
+    /// The actions that can wait for their job.
+    jobs: &'static [&'static str],
+    /// Whether jobs can give a parsed output too (`.sync:2`).
+    parses: bool,
+    /// Whether a token can answer.
+    token: bool,
 }
-const fn integration(
-    service: &'static str,
-    actions: &'static [&'static str],
-    patterns: &'static [Pattern],
-) -> Integration {
-    Integration {
-        service,
-        actions,
-        patterns,
+impl Integration {
+    const fn new(service: &'static str, actions: &'static [&'static str]) -> Self {
+        Self {
+            service,
+            actions,
+            jobs: &[],
+            parses: false,
+            token: false,
+        }
+    }
+    const fn jobs(self, jobs: &'static [&'static str]) -> Self {
+        Self { jobs, ..self }
+    }
+    const fn parses(self) -> Self {
+        Self {
+            parses: true,
+            ..self
+        }
+    }
+    const fn token(self) -> Self {
+        Self {
+            token: true,
+            ..self
+        }
+    }
+    fn offers(&self, action: &str, pattern: Pattern) -> bool {
+        let known = self.actions.is_empty() || self.actions.contains(&action);
+        known
+            && match pattern {
+                Pattern::RequestResponse => true,
+                Pattern::Sync => self.jobs.contains(&action),
+                Pattern::Sync2 => self.parses && self.jobs.contains(&action),
+                Pattern::WaitForTaskToken => self.token,
+            }
     }
 }
-const NONE: &[Pattern] = &[];
-const SYNC: &[Pattern] = &[Pattern::Sync];
-const TOKEN: &[Pattern] = &[Pattern::WaitForTaskToken];
-const BOTH: &[Pattern] = &[Pattern::Sync, Pattern::WaitForTaskToken];
-const ALL: &[Pattern] = &[Pattern::Sync, Pattern::Sync2, Pattern::WaitForTaskToken];
 
-/// AWS's optimized integrations. Source: developer guide, "Integrating optimized services".
+/// AWS's optimized integrations. Source: developer guide, "Integrating optimized services", with a page for each service.
 const SERVICES: [Integration; 22] = [
-    integration("apigateway", &["invoke"], TOKEN),
-    integration(
+    Integration::new("apigateway", &["invoke"]).token(),
+    Integration::new(
         "athena",
         &[
             "startQueryExecution",
@@ -79,16 +103,14 @@ const SERVICES: [Integration; 22] = [
             "getQueryExecution",
             "getQueryResults",
         ],
-        SYNC,
-    ),
-    integration("batch", &["submitJob"], SYNC),
-    integration(
-        "bedrock",
-        &["invokeModel", "createModelCustomizationJob"],
-        BOTH,
-    ),
-    integration("bedrock-agentcore", &[], NONE),
-    integration(
+    )
+    .jobs(&["startQueryExecution"]),
+    Integration::new("batch", &["submitJob"]).jobs(&["submitJob"]),
+    Integration::new("bedrock", &["invokeModel", "createModelCustomizationJob"])
+        .jobs(&["createModelCustomizationJob"])
+        .token(),
+    Integration::new("bedrock-agentcore", &[]),
+    Integration::new(
         "codebuild",
         &[
             "startBuild",
@@ -100,29 +122,115 @@ const SERVICES: [Integration; 22] = [
             "retryBuildBatch",
             "deleteBuildBatch",
         ],
-        SYNC,
-    ),
-    integration("databrew", &["startJobRun"], SYNC),
-    integration(
+    )
+    .jobs(&["startBuild", "startBuildBatch", "retryBuildBatch"]),
+    Integration::new("databrew", &["startJobRun"]).jobs(&["startJobRun"]),
+    Integration::new(
         "dynamodb",
         &["getItem", "putItem", "deleteItem", "updateItem"],
-        NONE,
     ),
-    integration("ecs", &["runTask"], BOTH),
-    integration("eks", &[], BOTH),
-    integration("elasticmapreduce", &[], SYNC),
-    integration("emr-containers", &[], SYNC),
-    integration("emr-serverless", &[], SYNC),
-    integration("events", &["putEvents"], TOKEN),
-    integration("glue", &["startJobRun"], SYNC),
-    integration("http", &["invoke"], NONE),
-    integration("lambda", &["invoke"], TOKEN),
-    integration("mediaconvert", &["createJob"], SYNC),
-    integration("sagemaker", &[], SYNC),
-    integration("sns", &["publish"], TOKEN),
-    integration("sqs", &["sendMessage"], TOKEN),
-    integration("states", &["startExecution"], ALL),
+    Integration::new("ecs", &["runTask"])
+        .jobs(&["runTask"])
+        .token(),
+    Integration::new(
+        "eks",
+        &[
+            "call",
+            "runJob",
+            "createCluster",
+            "deleteCluster",
+            "createFargateProfile",
+            "deleteFargateProfile",
+            "createNodegroup",
+            "deleteNodegroup",
+        ],
+    )
+    .jobs(&[
+        "runJob",
+        "createCluster",
+        "deleteCluster",
+        "createFargateProfile",
+        "deleteFargateProfile",
+        "createNodegroup",
+        "deleteNodegroup",
+    ])
+    .token(),
+    Integration::new(
+        "elasticmapreduce",
+        &[
+            "createCluster",
+            "setClusterTerminationProtection",
+            "terminateCluster",
+            "addStep",
+            "cancelStep",
+            "modifyInstanceFleetByName",
+            "modifyInstanceGroupByName",
+        ],
+    )
+    .jobs(&["createCluster", "terminateCluster", "addStep"]),
+    Integration::new(
+        "emr-containers",
+        &[
+            "createVirtualCluster",
+            "deleteVirtualCluster",
+            "startJobRun",
+        ],
+    )
+    .jobs(&["deleteVirtualCluster", "startJobRun"]),
+    Integration::new(
+        "emr-serverless",
+        &[
+            "createApplication",
+            "startApplication",
+            "stopApplication",
+            "deleteApplication",
+            "startJobRun",
+            "cancelJobRun",
+        ],
+    )
+    .jobs(&[
+        "createApplication",
+        "startApplication",
+        "stopApplication",
+        "deleteApplication",
+        "startJobRun",
+        "cancelJobRun",
+    ]),
+    Integration::new("events", &["putEvents"]).token(),
+    Integration::new("glue", &["startJobRun"]).jobs(&["startJobRun"]),
+    Integration::new("http", &["invoke"]),
+    Integration::new("lambda", &["invoke"]).token(),
+    Integration::new("mediaconvert", &["createJob"]).jobs(&["createJob"]),
+    Integration::new(
+        "sagemaker",
+        &[
+            "createEndpoint",
+            "createEndpointConfig",
+            "createHyperParameterTuningJob",
+            "createLabelingJob",
+            "createModel",
+            "createProcessingJob",
+            "createTrainingJob",
+            "createTransformJob",
+            "updateEndpoint",
+        ],
+    )
+    .jobs(&[
+        "createHyperParameterTuningJob",
+        "createLabelingJob",
+        "createProcessingJob",
+        "createTrainingJob",
+        "createTransformJob",
+    ]),
+    Integration::new("sns", &["publish"]).token(),
+    Integration::new("sqs", &["sendMessage"]).token(),
+    Integration::new("states", &["startExecution"])
+        .jobs(&["startExecution"])
+        .parses()
+        .token(),
 ];
+/// Any call of the SDK.
+const SDK: Integration = Integration::new("aws-sdk", &[]).token();
 
 impl Resource {
     /// Whether a Lambda function does it: by its ARN or name, or through `lambda:invoke`.
@@ -148,14 +256,13 @@ impl Resource {
         } = &parsed
             && !text.contains("${")
         {
-            let (actions, patterns) = if service.starts_with("aws-sdk:") {
-                (&[][..], TOKEN)
+            let known = if service.starts_with("aws-sdk:") {
+                &SDK
             } else {
-                let known = SERVICES.iter().find(|known| known.service == service)?;
-                (known.actions, known.patterns)
+                SERVICES.iter().find(|known| known.service == service)?
             };
-            let offered = *pattern == Pattern::RequestResponse || patterns.contains(pattern);
-            if !offered || !(actions.is_empty() || actions.contains(&action.as_str())) {
+            let named = known.service != SDK.service || is_call_of_the_sdk(service, action);
+            if !named || !known.offers(action, *pattern) {
                 return None;
             }
         }
@@ -257,6 +364,16 @@ impl Resource {
     }
 }
 
+/// Names of the SDK as AWS writes them here: a service in small letters, an action in camel case.
+fn is_call_of_the_sdk(service: &str, action: &str) -> bool {
+    let service = service.strip_prefix("aws-sdk:").unwrap_or_default();
+    let small = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    !service.is_empty()
+        && service.chars().all(small)
+        && action.starts_with(|c: char| c.is_ascii_lowercase())
+        && action.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
 /// A function's name with its version or alias: letters, digits, `-` and `_`, or `$LATEST`.
 fn is_function(name: &str) -> bool {
     let word = |s: &str| {
@@ -321,6 +438,19 @@ mod tests {
             ("arn:aws:states:::glue:startJobRun.sync:2", None),
             ("arn:aws:states:::batch:submitJob.waitForTaskToken", None),
             ("arn:aws:states:::aws-sdk:glue:startJobRun.sync", None),
+            ("arn:aws:states:::aws-sdk:S3:listBuckets", None),
+            ("arn:aws:states:::aws-sdk:s3:ListBuckets", None),
+            ("arn:aws:states:::aws-sdk::listBuckets", None),
+            (
+                "arn:aws:states:::sagemaker:createTrainingJob.sync",
+                Some("sagemaker:createTrainingJob.sync"),
+            ),
+            ("arn:aws:states:::sagemaker:createEndpoint.sync", None),
+            ("arn:aws:states:::sagemaker:listModels", None),
+            ("arn:aws:states:::elasticmapreduce:cancelStep.sync", None),
+            ("arn:aws:states:::eks:call.sync", None),
+            ("arn:aws:states:::athena:getQueryResults.sync", None),
+            ("arn:aws:states:::codebuild:stopBuild.sync", None),
             ("arn:aws:states:::nothing:call", None),
             ("arn:aws:states:::lambda:invoke.later", None),
             ("arn:aws:lambda:us-east-1:111111111111:function:", None),

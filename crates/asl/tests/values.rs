@@ -283,6 +283,166 @@ fn a_number_out_of_range_is_an_error_of_its_expression() {
     assert_eq!(outcome(&caught, &json!({})), Ok("\"caught\"".to_owned()));
 }
 
+/// What a path may lead to where a number is wanted: the verdict of each field, in words that all of them share.
+#[test]
+fn a_path_to_a_number_leads_to_one_that_the_field_takes() {
+    let graph = |config: Value| {
+        let mut graph = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
+        graph["ProcessorConfig"] = config;
+        json!({"Type": "Map", "ItemsPath": "$.l", "ItemProcessor": graph, "End": true})
+    };
+    let inline = graph(json!({"Mode": "INLINE"}));
+    let distributed = graph(json!({"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}));
+    let task = json!({"Type": "Task", "Resource": "f", "End": true});
+    let wait = json!({"Type": "Wait", "End": true});
+    let most = json!(99_999_999);
+    let above = json!(100_000_000);
+    let huge = json!(1e300);
+    let no = [
+        json!("x"),
+        json!(" 3 "),
+        json!("1.5"),
+        json!(1.5),
+        json!(null),
+        json!(true),
+        json!([1]),
+        json!({}),
+        huge.clone(),
+        json!(u64::MAX),
+    ];
+    let long = |path: &str| {
+        (
+            format!("The {path} parameter cannot be parsed as a long value: $.n == "),
+            "",
+        )
+    };
+    let integer = |path: &str| {
+        (
+            format!("The {path} field refers to value \""),
+            "\" which is not a valid integer: $.n",
+        )
+    };
+    for (path, state, unread, taken, outside) in [
+        (
+            "TimeoutSecondsPath",
+            &task,
+            long("TimeoutSecondsPath"),
+            vec![json!(1), json!("3"), most.clone()],
+            vec![
+                (
+                    json!(0),
+                    "The TimeoutSecondsPath must be between 1 and 99999999, but is 0",
+                ),
+                (
+                    above.clone(),
+                    "The TimeoutSecondsPath must be between 1 and 99999999, but is 100000000",
+                ),
+            ],
+        ),
+        (
+            "HeartbeatSecondsPath",
+            &task,
+            long("HeartbeatSecondsPath"),
+            vec![json!(1), most.clone()],
+            vec![(
+                json!(-1),
+                "The HeartbeatSecondsPath must be between 1 and 99999999, but is -1",
+            )],
+        ),
+        (
+            "SecondsPath",
+            &wait,
+            long("SecondsPath"),
+            vec![json!(0), json!("3"), most.clone()],
+            vec![
+                (
+                    json!(-1),
+                    "The SecondsPath parameter cannot be parsed as a long value: $.n == -1",
+                ),
+                (
+                    above.clone(),
+                    "The Seconds of a Wait must be between 0 and 99999999, but is 100000000",
+                ),
+            ],
+        ),
+        (
+            "MaxConcurrencyPath",
+            &inline,
+            integer("MaxConcurrencyPath"),
+            vec![json!(0), json!("3"), above.clone()],
+            vec![(json!(-1), "MaxConcurrency must not be negative.")],
+        ),
+        (
+            "ToleratedFailureCountPath",
+            &distributed,
+            integer("ToleratedFailureCountPath"),
+            vec![json!(0), json!("3"), above],
+            vec![(json!(-1), "ToleratedFailureCount must be positive.")],
+        ),
+    ] {
+        let run = |value: &Value| {
+            let mut state = state.clone();
+            state[path] = json!("$.n");
+            let found = outcome(&one("JSONPath", state), &json!({"n": value, "l": [1]}));
+            found.map(|_| ()).map_err(|(error, cause)| {
+                assert_eq!(error, "States.Runtime", "{path} {value}");
+                let (_, words) = cause.split_once("(entered at the event id #2). ").unwrap();
+                words.to_owned()
+            })
+        };
+        for value in taken {
+            assert_eq!(run(&value), Ok(()), "{path} {value}");
+        }
+        for (value, words) in outside {
+            assert_eq!(run(&value), Err(words.to_owned()), "{path}");
+        }
+        for value in &no {
+            let shown = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            let words = format!("{}{shown}{}", unread.0, unread.1);
+            assert_eq!(run(value), Err(words), "{path}");
+        }
+    }
+}
+
+#[test]
+fn the_role_of_a_task_is_a_text() {
+    let role = |language: &str, credentials: Value| {
+        let state =
+            json!({"Type": "Task", "Resource": "f", "Credentials": credentials, "End": true});
+        let input = json!({"n": 1, "text": "arn:aws:iam::000000000000:role/r"});
+        outcome(&one(language, state), &input)
+            .map(|_| ())
+            .map_err(|(error, cause)| {
+                let words = cause
+                    .split_once("(entered at the event id #2). ")
+                    .unwrap()
+                    .1;
+                format!("{error}: {words}")
+            })
+    };
+    let refused = |shown: &str| {
+        Err(format!(
+            "States.Runtime: The RoleArn of Credentials must be a string, but was {shown}"
+        ))
+    };
+    assert_eq!(role("JSONPath", json!({"RoleArn.$": "$.text"})), Ok(()));
+    assert_eq!(
+        role("JSONata", json!({"RoleArn": "{% $states.input.text %}"})),
+        Ok(())
+    );
+    assert_eq!(role("JSONPath", json!({"RoleArn.$": "$.n"})), refused("1"));
+    assert_eq!(
+        role("JSONata", json!({"RoleArn": "{% $states.input.n %}"})),
+        refused("1")
+    );
+    assert_eq!(
+        role("JSONata", json!({"RoleArn": "{% null %}"})),
+        refused("null")
+    );
+}
+
 #[test]
 fn a_map_runs_over_the_pairs_of_an_object() {
     let inner = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});

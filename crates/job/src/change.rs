@@ -31,6 +31,9 @@ pub struct Source {
     pub execution: String,
     /// Rises from event to event. Events at or below the job's own position are repeats and are ignored.
     pub position: u64,
+    /// The attempt that the event belongs to; 0 where that is not known. A later one than the job's own says that the execution was redriven
+    /// without the job, which then follows.
+    pub attempt: u32,
     /// Whether the updates tell all that happened so far, and not only what is new: what the job knows already is not counted again.
     pub so_far: bool,
 }
@@ -239,14 +242,17 @@ impl Job {
                 actual: self.attempt,
             });
         }
-        if let Some(source) = &change.source
-            && (source.execution != self.execution
-                || source.position <= self.position
-                || self.status.is_terminal())
-        {
-            return Ok(Applied::Unchanged);
-        }
         let mut next = self.clone();
+        if let Some(source) = &change.source {
+            if source.execution != self.execution || source.position <= self.position {
+                return Ok(Applied::Unchanged);
+            }
+            if source.attempt > self.attempt && self.status != Status::Succeeded {
+                next.follow_redrive(source)?;
+            } else if self.status.is_terminal() {
+                return Ok(Applied::Unchanged);
+            }
+        }
         for update in &change.updates {
             next.update(update, now)?;
         }
@@ -481,6 +487,15 @@ impl Job {
         self.started_at = None;
         self.finished_at = None;
         self.expires_at = None;
+        Ok(())
+    }
+
+    /// The execution was redriven, and not by a retry of the job.
+    fn follow_redrive(&mut self, source: &Source) -> Result<(), Refused> {
+        if self.status.is_terminal() {
+            self.retry(&source.execution, self.position)?;
+        }
+        self.attempt = source.attempt;
         Ok(())
     }
 

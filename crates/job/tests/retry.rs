@@ -142,6 +142,7 @@ fn so_far(told: &[&Told], execution: &str) -> Change {
     let source = Source {
         execution: execution.to_owned(),
         position,
+        attempt: 0,
         so_far: true,
     };
     Change {
@@ -155,6 +156,7 @@ fn of(told: &[&Told], execution: &str) -> Change {
     let source = Source {
         execution: execution.to_owned(),
         position: told.last().unwrap().position,
+        attempt: 0,
         so_far: false,
     };
     Change {

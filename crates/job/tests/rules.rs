@@ -307,6 +307,7 @@ fn events_of_the_execution_are_applied_once_and_never_refused() {
         Some(Source {
             execution: execution.into(),
             position,
+            attempt: 0,
             so_far: false,
         })
     };
@@ -453,6 +454,7 @@ fn all_that_happened_so_far_brings_a_job_up_to_date_and_counts_nothing_twice() {
         source: Some(Source {
             execution: job().execution,
             position,
+            attempt: 0,
             so_far: true,
         }),
         ..Change::default()
@@ -488,4 +490,50 @@ fn all_that_happened_so_far_brings_a_job_up_to_date_and_counts_nothing_twice() {
         next.apply(&so_far(6, all), later.plus_millis(1)),
         Ok(Applied::Unchanged)
     );
+}
+
+#[test]
+fn a_job_follows_an_execution_that_was_redriven_without_it() {
+    let event = |position, attempt, update| Change {
+        source: Some(Source {
+            execution: job().execution,
+            position,
+            attempt,
+            so_far: false,
+        }),
+        ..Change::of(update)
+    };
+    let step = |update| Update::Step {
+        name: job().steps[0].name.clone(),
+        update,
+    };
+    for (ending, follows) in [
+        (Update::Fail(JobError::new("E", "")), true),
+        (Update::Cancel(JobError::new("E", "")), true),
+        (Update::TimeOut(JobError::new("E", "")), true),
+        (Update::Succeed, false),
+    ] {
+        let mut ended = changed(&job(), &event(2, 1, Update::Start));
+        ended = changed(&ended, &event(3, 1, ending.clone()));
+        // The last words of the attempt that has ended, and words of an unknown one.
+        for attempt in [0, 1] {
+            let late = ended.apply(&event(4, attempt, step(StepUpdate::Entered)), now());
+            assert_eq!(late, Ok(Applied::Unchanged), "{ending:?}");
+        }
+        // What was heard before is a repeat, whatever it says.
+        let repeat = ended.apply(&event(3, 2, step(StepUpdate::Entered)), now());
+        assert_eq!(repeat, Ok(Applied::Unchanged));
+        let redriven = ended.apply(&event(5, 2, step(StepUpdate::Entered)), now());
+        if !follows {
+            assert_eq!(redriven, Ok(Applied::Unchanged));
+            continue;
+        }
+        let running = changed(&ended, &event(5, 2, step(StepUpdate::Entered)));
+        assert_eq!((running.status, running.attempt), (Status::Running, 2));
+        assert_eq!((&running.error, running.expires_at), (&None, None));
+        assert_eq!(running.version, ended.version.next());
+        // It runs in that attempt, and no further one begins.
+        let again = changed(&running, &event(6, 2, Update::Fail(JobError::new("E", ""))));
+        assert_eq!((again.status, again.attempt), (Status::Failed, 2));
+    }
 }

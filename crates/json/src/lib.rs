@@ -13,6 +13,8 @@
 //! | empty text | refused |
 //! | text that is not UTF-8 | refused |
 //!
+//! A struct is read from an object alone, never from an array of its fields ([`object()`]).
+//!
 //! Nothing here recurses. What walks a value afterwards does; [`with_room`] gives it the stack.
 //! It knows nothing of sizes in bytes: each door has its own limit.
 #![cfg_attr(
@@ -21,6 +23,7 @@
 )]
 
 mod limits;
+mod object;
 mod read;
 mod refused;
 mod repeated;
@@ -28,6 +31,7 @@ mod scan;
 mod token;
 
 pub use limits::{DEPTH, MADE_DEPTH, THREAD_STACK};
+pub use object::{Objects, object, object_of};
 pub use read::{read, read_made};
 pub use refused::{Reason, Refused};
 pub use repeated::{Step, repeated_names};

@@ -2,7 +2,7 @@
 //! `127.0.0.1`, and by DNS rebinding it can even read the answers; but the browser says in each request which name it asked for
 //! (`Host`), whose page it is (`Origin`) and from where it comes (`Sec-Fetch-Site`), and a page cannot change that.
 //!
-//! Not here: credentials. Other users of the machine, and functions among each other, are not kept apart by these checks.
+//! Not here: credentials. Other users of the machine are not kept away by these checks, but by a [`secret`](crate::secret).
 
 use std::net::IpAddr;
 
@@ -27,6 +27,18 @@ pub enum Refusal {
     /// A content type that a page may send without asking first.
     #[error("the content type must be {0}")]
     ContentType(&'static str),
+    /// The internal listener requires its secret.
+    #[error(
+        "this listener requires the secret of the server's present start, which is in the file internal.key of its data directory: send \
+         it as the first part of the path (http://HOST:PORT/SECRET), as `Authorization: Bearer SECRET`, or as the access key id of a signed \
+         request"
+    )]
+    NoSecret,
+    /// The listener of one process requires that process's secret.
+    #[error(
+        "this listener is one process's own: use the whole of its AWS_LAMBDA_RUNTIME_API, the path included"
+    )]
+    NotItsProcess,
 }
 
 impl Refusal {
@@ -35,7 +47,7 @@ impl Refusal {
         match self {
             Refusal::Host => StatusCode::BAD_REQUEST,
             Refusal::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
-            Refusal::Page => StatusCode::FORBIDDEN,
+            Refusal::Page | Refusal::NoSecret | Refusal::NotItsProcess => StatusCode::FORBIDDEN,
             Refusal::ContentType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         }
     }

@@ -1,6 +1,6 @@
 //! The internal listener (loopback only): the Lambda Runtime API for outside processes, the Lambda Invoke API and the Step Functions API.
-//! It checks no credentials: whoever reaches it may do everything. Web pages do not reach it ([`guard`]): names other than loopback ones, `Origin`,
-//! `Sec-Fetch-Site` and the content types that a page may send unasked are refused. Other users of the machine do.
+//! Who is admitted may do everything. Web pages are not ([`guard`]): names other than loopback ones, `Origin`, `Sec-Fetch-Site` and the
+//! content types that a page may send unasked are refused. Other users of the machine are not where the secret is required ([`Admission`]).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -21,8 +21,9 @@ use tokio_util::task::TaskTracker;
 use crate::Engine;
 use crate::api::Api;
 use crate::guard;
-use crate::lambda::http::{Answer, attach, attached, failure, invoke, invoked, unknown_path};
+use crate::lambda::http::{Answer, attach, attached, denied, invoke, invoked, unknown_path};
 use crate::runner::Runner;
+use crate::secret::Admission;
 
 /// How long requests may go on after the shutdown. Long polls are cut off at once.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -56,9 +57,10 @@ pub async fn serve(
     listener: TcpListener,
     engine: Engine,
     runner: Runner,
+    admission: Admission,
     shutdown: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
-    let api = Arc::new(Api::new(engine, runner));
+    let (api, admission) = (Arc::new(Api::new(engine, runner)), Arc::new(admission));
     let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     tokio::pin!(shutdown);
@@ -76,11 +78,11 @@ pub async fn serve(
             },
         };
         let _ = stream.set_nodelay(true);
-        let (api, stop) = (api.clone(), stop.clone());
+        let (api, admission, stop) = (api.clone(), admission.clone(), stop.clone());
         connections.spawn(async move {
             let service = service_fn(|request: Request<Incoming>| {
-                let api = api.clone();
-                async move { Ok::<_, Infallible>(answer(&api, request).await) }
+                let (api, admission) = (api.clone(), admission.clone());
+                async move { Ok::<_, Infallible>(answer(&api, &admission, request).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -112,11 +114,9 @@ async fn accept(
     Ok((listener.accept().await?.0, place))
 }
 
-/// What keeps a web page's request away.
-fn refusal(request: &Request<Incoming>) -> Result<(), guard::Refusal> {
+/// What keeps a web page's request of this kind away.
+fn refusal(request: &Request<Incoming>, path: &str) -> Result<(), guard::Refusal> {
     let headers = request.headers();
-    guard::check(request.version(), request.uri(), headers)?;
-    let path = request.uri().path();
     if request.method() != Method::POST {
         return Ok(());
     }
@@ -133,15 +133,18 @@ fn refusal(request: &Request<Incoming>) -> Result<(), guard::Refusal> {
     Ok(())
 }
 
-async fn answer(api: &Arc<Api>, request: Request<Incoming>) -> Answer {
-    if let Err(refused) = refusal(&request) {
-        return failure(
-            refused.status(),
-            "AccessDeniedException",
-            &refused.to_string(),
-        );
-    }
-    let path = request.uri().path();
+async fn answer(api: &Arc<Api>, admission: &Admission, request: Request<Incoming>) -> Answer {
+    let (headers, uri) = (request.headers(), request.uri().clone());
+    let from = guard::check(request.version(), &uri, headers);
+    let admitted = from.map(|()| admission.admit(uri.path(), headers));
+    let judged = admitted.and_then(|path| match path {
+        Some(path) => refusal(&request, path).map(|()| path),
+        None => Err(guard::Refusal::NoSecret),
+    });
+    let path = match judged {
+        Ok(path) => path,
+        Err(refused) => return denied(refused),
+    };
     if request.method() == Method::POST && path == "/" {
         return api.answer(request).await;
     }

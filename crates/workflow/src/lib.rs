@@ -11,6 +11,7 @@
 //! | [`services`] | DynamoDB, SQS, HTTP endpoints, buckets |
 //! | [`internal`] | the internal listener: Runtime API, Invoke API, Step Functions API |
 //! | [`guard`] | which requests may reach a listener on loopback: no web page's |
+//! | [`secret`] | what a caller of such a listener shows, where that is required |
 //!
 //! It knows no job and no GraphQL: whoever wants to hear of executions gives a [`Listener`].
 
@@ -27,6 +28,7 @@ pub mod lambda;
 mod machines;
 mod nested;
 pub mod runner;
+pub mod secret;
 pub mod services;
 mod target;
 pub mod task;

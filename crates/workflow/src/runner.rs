@@ -180,10 +180,10 @@ impl Caller for Plain {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct InvokeParameters<'a> {
+struct InvokeParameters {
     function_name: String,
-    #[serde(borrow, default)]
-    payload: Option<&'a RawValue>,
+    #[serde(default)]
+    payload: Option<Box<RawValue>>,
     #[serde(default)]
     invocation_type: Option<String>,
     #[serde(default)]
@@ -197,7 +197,7 @@ struct InvokeParameters<'a> {
 impl Runner {
     /// `lambda:invoke`, plain or with a callback.
     fn invoke(&self, request: &TaskRequest, responder: Responder, pattern: Pattern) {
-        let parameters: InvokeParameters<'_> = match serde_json::from_str(&request.task.payload) {
+        let parameters: InvokeParameters = match json::object(&request.task.payload) {
             Ok(parameters) => parameters,
             Err(error) => {
                 return responder.failed(
@@ -221,8 +221,10 @@ impl Runner {
             }
         };
         let function = &parameters.function_name;
-        let payload = parameters.payload.map_or("{}", RawValue::get);
-        let payload = Bytes::copy_from_slice(payload.as_bytes());
+        let payload = parameters.payload.map_or_else(
+            || Bytes::from_static(b"{}"),
+            |payload| Bytes::from(Box::<str>::from(payload).into_boxed_bytes()),
+        );
         let waits = pattern == Pattern::WaitForTaskToken;
         if mode == Mode::RequestResponse {
             let tail = extras.as_ref().is_some_and(|extras| extras.tail);
@@ -318,5 +320,31 @@ impl Caller for Service {
             }
             Outcome::Refused { error, message } => self.responder.failed(error, message),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::InvokeParameters;
+
+    #[test]
+    fn the_parameters_of_a_function_are_an_object() {
+        for (payload, taken) in [
+            (r#"{"FunctionName": "f", "Payload": {"n": 1.50}}"#, true),
+            (r#"{"FunctionName": "f"}"#, true),
+            (r#"["f", {"n": 1}]"#, false),
+            (r#"["f", null, null, null, null, null]"#, false),
+            (r#""f""#, false),
+        ] {
+            let read = json::object::<InvokeParameters>(payload);
+            assert_eq!(read.is_ok(), taken, "{payload}");
+        }
+        let payload = r#"{"FunctionName": "f", "Payload": {"n":  1.50}}"#;
+        let read = json::object::<InvokeParameters>(payload).unwrap();
+        assert_eq!(
+            read.payload.unwrap().get(),
+            r#"{"n":  1.50}"#,
+            "as it is written"
+        );
     }
 }

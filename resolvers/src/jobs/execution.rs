@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::{Resolvers, now};
 use crate::Error;
 use crate::store::{ListQuery, Sort, StoreError};
-use crate::token::hide;
+use crate::token::{first_attempt, hide};
 use crate::workflow::{End, ExecutionEvent, ExecutionStatus, Listener};
 
 /// Events of one job are applied in order, those of different jobs side by side: so many at a time.
@@ -238,12 +238,19 @@ fn change_of(event: &ExecutionEvent, retention_millis: Option<i64>) -> Change {
         source: Some(Source {
             execution: event.execution.clone(),
             position: event.position,
+            attempt: attempt_of(event),
             so_far: false,
         }),
         result,
         retention_millis,
         ..Change::default()
     }
+}
+
+/// The attempt of the job that an event belongs to: an execution is started for one, and each redrive is another.
+fn attempt_of(event: &ExecutionEvent) -> u32 {
+    let first = first_attempt(&event.execution).map_or(0, |(_, attempt)| attempt);
+    first.saturating_add(event.redrives)
 }
 
 fn ending_of(end: &End) -> (Option<Update>, Option<Arc<str>>) {
@@ -284,7 +291,7 @@ fn readable(cause: &str) -> std::borrow::Cow<'_, str> {
     if !cause.starts_with('{') {
         return cause.into();
     }
-    serde_json::from_str::<Cause>(cause).map_or(cause.into(), |cause| cause.error_message.into())
+    json::object::<Cause>(cause).map_or(cause.into(), |cause| cause.error_message.into())
 }
 
 /// Executions are named after their jobs: `ID` or `ID-ATTEMPT`.
@@ -443,6 +450,7 @@ mod tests {
             execution: execution.to_owned(),
             position,
             at: Time::from_millis(1),
+            redrives: 0,
             steps: vec![("Each".to_owned(), update)],
             end: None,
         };

@@ -7,10 +7,12 @@
 //! | `report` | `reportProgress`, `createUpload`, `createWatchToken` |
 //! | `read` | `getJob`, `listJobs`, `listJobTypes`, `Job.input`, `Job.result`, a job's history |
 //! | `stats` | `jobStats` |
+//! | `purge` | no field: jobs that have expired go, with their files |
 //! | `quota` | what `createUpload` gives one caller |
 //! | `execution` | no field: what the workflow tells, and bringing jobs and executions together again |
 
 mod execution;
+mod purge;
 mod quota;
 mod read;
 mod report;
@@ -27,6 +29,7 @@ use tokio_util::task::TaskTracker;
 
 pub use execution::{ExecutionEvents, RECONCILE_AFTER_MILLIS, START_AFTER_MILLIS, Sweep};
 pub(crate) use execution::{Recorded, change_of_all};
+pub use purge::{PURGE_JOBS, Purged, purge};
 pub use quota::{UPLOAD_BYTES as UPLOAD_BYTES_OF_A_CALLER, UPLOADS as UPLOADS_OF_A_CALLER};
 pub use read::{JobPage, ListJobs};
 pub use report::{ReportProgress, WATCH_TOKEN_SECONDS, WatchToken};

@@ -189,6 +189,13 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     /// [`StoreError::PositionLost`] when the feed no longer reaches back so far, [`StoreError::Unavailable`].
     async fn changes(&self, after: Option<Position>) -> Result<Feed, StoreError>;
 
+    /// The first of the jobs that expired before `now`: at most `at_most`, for at most [`job::limits::BATCH`]. [`purge`](JobStore::purge) with
+    /// the same arguments deletes them, unless they were changed meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn expired(&self, now: Time, at_most: usize) -> Result<Vec<JobId>, StoreError>;
+
     /// Deletes at most `at_most` jobs that expired before `now`, with all that belongs to them, and forgets old tokens and changes.
     /// Returns how many jobs were deleted.
     ///

@@ -99,6 +99,7 @@ pub(crate) fn translate(event: workflow::ExecutionEvent) -> ExecutionEvent {
         execution: event.execution.to_string(),
         position: event.position,
         at: Time::from_millis(event.at.as_millisecond()),
+        redrives: event.redrives,
         steps: event.steps.into_iter().filter_map(step).collect(),
         end: event.end.map(|end| End {
             status: status(end.status),

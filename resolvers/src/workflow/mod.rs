@@ -76,6 +76,8 @@ pub struct ExecutionEvent {
     pub position: u64,
     /// When.
     pub at: Time,
+    /// How often it was redriven by then: each redrive is an attempt of its job. 0 also where that is not known.
+    pub redrives: u32,
     /// What its top-level states did, in order.
     pub steps: Vec<(String, StepUpdate)>,
     /// Its end, if this was it.

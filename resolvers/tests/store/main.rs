@@ -66,4 +66,5 @@ contracts! {
     feed::a_position_that_is_no_more_is_lost,
     purge::expired_jobs_are_deleted_with_all_that_is_theirs,
     purge::no_more_than_asked_for_are_deleted,
+    purge::files_go_with_the_jobs_that_refer_to_them,
 }

@@ -3,7 +3,13 @@
 use std::sync::Arc;
 
 use job::{Change, Job, Update, limits};
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use resolvers::files::{Files, GET_LIFE_MILLIS};
+use resolvers::jobs::{Purged, purge};
 use resolvers::store::{CreateJob, Created, JobStore, ListQuery};
+use resolvers::token::Signer;
 
 use crate::feed::next;
 use crate::jobs::{at, create_of, created, new_at, put, token};
@@ -77,4 +83,62 @@ pub(crate) async fn no_more_than_asked_for_are_deleted(place: &Place) {
         let at_most = if deleted == 79 { 1000 } else { deleted };
         assert_eq!(store.purge(at(9), at_most).await.unwrap(), deleted);
     }
+}
+
+pub(crate) async fn files_go_with_the_jobs_that_refer_to_them(place: &Place) {
+    let store = place.open().await;
+    let files = Files::new(
+        Arc::new(InMemory::new()),
+        Signer::new([1; 32]),
+        "http://host",
+    );
+    // A day after its beginning the addresses of the first three files have expired, and the last one's has not.
+    let (made, now) = (at(0), at(24 * 60 * 60).plus_millis(GET_LIFE_MILLIS));
+    let mut uploads = Vec::new();
+    for (unique, made) in [(1, made), (2, made), (3, made), (4, now)] {
+        let upload = files
+            .upload("a b.png", Some("image/png"), 1, unique, made)
+            .unwrap();
+        let key = Path::parse(&upload.id).unwrap();
+        files.objects().put(&key, "x".into()).await.unwrap();
+        uploads.push((key, upload.get_url));
+    }
+    let mut ids = Vec::new();
+    for (input, result, retention_millis) in [
+        (&uploads[0].1, &uploads[1].1, Some(1)),
+        (&uploads[3].1, &uploads[3].1, Some(1)),
+        (&uploads[2].1, &uploads[2].1, None),
+    ] {
+        let job = new_at(at(0), "ann", "thumbnails", &[]);
+        ids.push(job.id);
+        let new = CreateJob {
+            input: serde_json::json!({ "image": input }).to_string().into(),
+            ..create_of(&job)
+        };
+        store.create(new).await.unwrap();
+        let change = Change {
+            result: Some(serde_json::json!([result]).to_string().into()),
+            retention_millis,
+            ..Change::of(Update::Succeed)
+        };
+        store.apply(job.id, change, at(1)).await.unwrap();
+    }
+    assert_eq!(store.expired(at(1), 10).await.unwrap(), []);
+    assert_eq!(store.expired(now, 1).await.unwrap().len(), 1);
+    let mut expired = store.expired(now, 10).await.unwrap();
+    expired.sort();
+    let mut expected = ids[..2].to_vec();
+    expected.sort();
+    assert_eq!(expired, expected);
+    let purged = purge(&*store, &files, now).await.unwrap();
+    assert_eq!(purged, Purged { jobs: 2, files: 2 });
+    for (index, (key, _)) in uploads.iter().enumerate() {
+        let is_there = files.objects().head(key).await.is_ok();
+        assert_eq!(is_there, index >= 2, "{index}");
+    }
+    assert!(store.get(ids[2]).await.unwrap().is_some());
+    assert_eq!(
+        purge(&*store, &files, now).await.unwrap(),
+        Purged::default()
+    );
 }

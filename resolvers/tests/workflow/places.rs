@@ -13,6 +13,7 @@ use sqlite::{Database, Location};
 use tokio::net::TcpListener;
 use workflow::lambda::{Host, HostSettings};
 use workflow::runner::Runner;
+use workflow::secret::Admission;
 use workflow::{Engine, Machine, Machines, NoListener};
 
 use crate::ears::Ears;
@@ -102,8 +103,13 @@ pub(crate) async fn step_functions() -> Place {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     // It ends with the test's runtime.
-    let serving =
-        workflow::internal::serve(listener, engine.clone(), runner, std::future::pending());
+    let serving = workflow::internal::serve(
+        listener,
+        engine.clone(),
+        runner,
+        Admission::Open,
+        std::future::pending(),
+    );
     tokio::spawn(serving);
     let credentials = Credentials::new("test", "test", None, None, "test");
     let config = SdkConfig::builder()

@@ -56,12 +56,20 @@ class Server:
             if found := re.match(r"listening on http://(\S+)", line):
                 self.listen = found[1]
             if found := re.match(r"internal on http://(\S+)", line):
-                self.internal = found[1]
+                self.internal = f"{found[1]}{self.secret()}"
                 break
         else:
             raise RuntimeError(f"the server ended with {self.process.wait()} before it was ready")
         self.http = f"http://{self.listen}/graphql"
         self.ws = f"ws://{self.listen}/graphql"
+
+    def secret(self):
+        """What the internal listener requires before a path, where there is authentication."""
+        with open(os.path.join(self.directory, "jobcast.toml")) as file:
+            if "[auth" not in file.read():
+                return ""
+        with open(os.path.join(self.directory, "data", "internal.key")) as file:
+            return f"/{file.read()}"
 
     def kill(self):
         """kill -9."""

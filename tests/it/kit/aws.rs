@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 use workflow::lambda::{FunctionConfig, Host, HostSettings};
 use workflow::runner::Runner;
+use workflow::secret::Admission;
 use workflow::{Engine, Machines, NoListener};
 
 /// What stands before the names of the state machines.
@@ -92,7 +93,13 @@ impl StepFunctions {
         );
         let engine = engine.await.unwrap();
         let (listener, endpoint) = listen().await;
-        let serving = workflow::internal::serve(listener, engine, runner, std::future::pending());
+        let serving = workflow::internal::serve(
+            listener,
+            engine,
+            runner,
+            Admission::Open,
+            std::future::pending(),
+        );
         StepFunctions {
             endpoint,
             host,

@@ -214,11 +214,21 @@ impl Home {
             true => None,
             false => Some(address("internal on ").await),
         };
+        // With authentication it requires its secret, as the first part of the path.
+        let internal = internal.map(|internal| match self.config.contains("[auth") {
+            true => format!("{internal}/{}", self.internal_secret()),
+            false => internal,
+        });
         Server {
             child,
             url,
             internal,
         }
+    }
+
+    /// The secret of the internal listener of the server that runs here.
+    pub fn internal_secret(&self) -> String {
+        fs::read_to_string(self.path("data/internal.key")).unwrap()
     }
 
     /// Starts a server that must refuse to start: its exit status and what it said.
@@ -247,7 +257,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// The internal listener.
+    /// The internal listener; its secret is in the path where one is required.
     pub fn internal(&self) -> &str {
         self.internal.as_deref().unwrap()
     }

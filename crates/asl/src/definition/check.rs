@@ -100,8 +100,14 @@ fn leads_anywhere(state: &Value) -> bool {
 }
 
 impl Reader {
-    /// Checks a graph against the names in `states`, those of states that could not be read too.
-    pub(super) fn check(&mut self, graph: &Graph, states: &Map<String, Value>, at: &str) {
+    /// Checks a graph against the names in `states`, those of states that could not be read too. `starts` says whether it names its start.
+    pub(super) fn check(
+        &mut self,
+        graph: &Graph,
+        states: &Map<String, Value>,
+        starts: bool,
+        at: &str,
+    ) {
         let whole = graph.states.len() == states.len();
         // A name that a deployment tool will fill may be any of them.
         let mut open = states
@@ -119,7 +125,7 @@ impl Reader {
                 missing.push((target.to_owned(), place, state.map(str::to_owned)));
             }
         };
-        if !graph.start.is_empty() {
+        if starts {
             lead(&graph.start, format!("{at}/StartAt"), None);
         }
         let mut ends = !whole;
@@ -156,7 +162,7 @@ impl Reader {
                 "Workflow has no terminal state".to_owned(),
                 "a Succeed or Fail state, or \"End\": true, is needed",
             );
-        } else if whole && !graph.start.is_empty() {
+        } else if whole && starts {
             for name in unreached(graph, states) {
                 self.transition(
                     TARGET,

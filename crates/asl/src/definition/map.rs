@@ -58,9 +58,15 @@ impl Reader {
                 }
             }
         }
-        // A child execution has variables of its own.
+        // A child execution has variables of its own, and an Express one waits for nothing.
         let outer = is_distributed.then(|| std::mem::take(&mut self.scopes));
+        let kind = self.kind;
+        let child = object(inner, "ProcessorConfig").and_then(|c| text(c, "ExecutionType"));
+        if is_distributed && child.as_deref() == Some("EXPRESS") {
+            self.kind = Type::Express;
+        }
         let processor = Arc::new(self.graph(inner, &here));
+        self.kind = kind;
         if let Some(outer) = outer {
             self.scopes = outer;
         }

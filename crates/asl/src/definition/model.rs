@@ -203,6 +203,9 @@ pub(crate) struct Catcher {
     pub(crate) output: Option<Template>,
 }
 
+/// Where the integers of 64 bits end.
+const LONG: f64 = 9_223_372_036_854_775_808.0;
+
 /// A number that may be computed; `field` is its name in errors.
 #[derive(Debug)]
 pub(crate) struct Number {
@@ -239,11 +242,13 @@ impl Number {
                 })?;
                 let number = match &*found {
                     Value::Number(n) => n.as_f64(),
+                    Value::String(s) if whole => s.parse::<i64>().ok().map(|n| n as f64),
                     Value::String(s) => s.trim().parse().ok(),
                     _ => None,
                 };
+                let fits = |n: &f64| n.fract() == 0.0 && n.abs() < LONG;
                 number
-                    .filter(|n: &f64| n.is_finite() && (!whole || n.fract() == 0.0))
+                    .filter(|n: &f64| n.is_finite() && (!whole || fits(n)))
                     .ok_or_else(|| Fault::runtime(wrong(self.field, &path.text, &found)))
             }
         }

@@ -140,7 +140,12 @@ impl Reader {
         }
         self.scopes.pop();
         self.depth -= 1;
-        self.check(&graph, states, at);
+        self.check(
+            &graph,
+            states,
+            map.get("StartAt").is_some_and(Value::is_string),
+            at,
+        );
         graph
     }
 

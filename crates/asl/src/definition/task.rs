@@ -68,7 +68,12 @@ impl Reader {
             return None;
         };
         let credentials = object(map, "Credentials").and_then(|credentials| {
-            self.credentials(credentials, &resource, &format!("{at}/Credentials"));
+            self.credentials(
+                credentials,
+                &resource,
+                &format!("{at}/Credentials"),
+                language,
+            );
             self.template(map, "Credentials", at, language, Known::BEFORE)
         });
         self.of_the_type(&resource, &here);
@@ -84,14 +89,22 @@ impl Reader {
         })
     }
 
-    fn credentials(&mut self, credentials: &Map<String, Value>, resource: &Resource, at: &str) {
+    fn credentials(
+        &mut self,
+        credentials: &Map<String, Value>,
+        resource: &Resource,
+        at: &str,
+        language: Language,
+    ) {
         if matches!(resource, Resource::Activity { .. }) {
             self.bad(
                 at,
                 "The field 'Credentials' is not supported for activities",
             );
         }
-        if !credentials.contains_key("RoleArn") && !credentials.contains_key("RoleArn.$") {
+        // Only JSONPath has a name for what is selected.
+        let selected = language == Language::JsonPath && credentials.contains_key("RoleArn.$");
+        if !credentials.contains_key("RoleArn") && !selected {
             self.bad(at, "The field 'RoleArn' is required but was missing");
         }
         if let Some(role) = credentials.get("RoleArn")

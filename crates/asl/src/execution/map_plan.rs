@@ -6,7 +6,7 @@ use super::{
     model::Thread,
 };
 use crate::{
-    definition::model::{Items, MapState, Number, NumberValue, plain},
+    definition::model::{Items, MapState, Number, plain},
     fault::Fault,
     path::{Path, Root},
     scope::{Context, Scope},
@@ -140,7 +140,7 @@ impl Execution {
         let context = Context::new(|| self.context_object(thread, None));
         number.read(
             &self.scope(thread, thread.input.value(), &context),
-            whole && matches!(number.value, NumberValue::Jsonata(_)),
+            whole,
             |field, path, value| {
                 let kind = if field.contains("Percentage") {
                     "float"

@@ -25,7 +25,7 @@ impl NestedOrder {
     /// Reads a task's payload.
     pub(crate) fn read(payload: &str) -> Result<NestedOrder, String> {
         let payload = json::read_made(payload).map_err(|refused| format!("it is {refused}"))?;
-        json::with_room(|| serde_json::from_value(payload)).map_err(|error| error.to_string())
+        json::object_of(payload).map_err(|error| error.to_string())
     }
 }
 
@@ -195,4 +195,24 @@ fn named(error: &ApiError) -> NestedError {
             uuid()
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NestedOrder;
+
+    #[test]
+    fn an_order_is_an_object() {
+        for (payload, taken) in [
+            (r#"{"StateMachineArn": "m", "Input": [1]}"#, true),
+            (r#"{"StateMachineArn": 1, "StateMachineArn": "m"}"#, true),
+            (r#"["m", null, null]"#, false),
+            (r#"["m"]"#, false),
+            (r#""m""#, false),
+            ("null", false),
+            ("{}", false),
+        ] {
+            assert_eq!(NestedOrder::read(payload).is_ok(), taken, "{payload}");
+        }
+    }
 }

@@ -218,6 +218,7 @@ impl Live {
                 machine: self.machine.clone(),
                 position: self.position,
                 at: timestamp(self.last_at),
+                redrives: self.redrives(),
                 steps,
                 end: end.clone(),
             });

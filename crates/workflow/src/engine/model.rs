@@ -173,6 +173,8 @@ pub struct ExecutionEvent {
     pub position: u64,
     /// When.
     pub at: Timestamp,
+    /// How often the execution was redriven by then.
+    pub redrives: u32,
     /// What the top-level states did, in order.
     pub steps: Vec<StepChange>,
     /// The end, if this was it.

@@ -43,6 +43,7 @@ impl Engine {
                 machine: row.machine.clone(),
                 position,
                 at: timestamp(row.stopped.unwrap_or(at)),
+                redrives: row.redrives,
                 steps: steps.into_changes(),
                 end,
             },

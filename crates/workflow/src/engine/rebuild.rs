@@ -185,6 +185,7 @@ impl Inner {
             machine: row.machine,
             position: position + 1,
             at: timestamp(at),
+            redrives: row.redrives,
             steps: Vec::new(),
             end: Some(end),
         }]) as Arc<[_]>;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -60,7 +59,7 @@ pub(super) fn environment(
     function: &Function,
     config: &FunctionConfig,
     settings: &HostSettings,
-    runtime_api: SocketAddr,
+    runtime_api: &str,
 ) -> Environment {
     let mut all = of_server(&config.pass_environment, std::env::vars_os());
     all.entry("PATH".into())
@@ -76,10 +75,7 @@ pub(super) fn environment(
         let before = all.get(OsStr::new(name)).cloned().unwrap_or_default();
         all.insert(name.into(), no_proxy(&before, &settings.direct_hosts));
     }
-    all.insert(
-        "AWS_LAMBDA_RUNTIME_API".into(),
-        runtime_api.to_string().into(),
-    );
+    all.insert("AWS_LAMBDA_RUNTIME_API".into(), runtime_api.into());
     all
 }
 

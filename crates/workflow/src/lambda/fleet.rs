@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::function::{Function, State, StillAtWork, micros};
 use super::process::{self, Process};
 use super::{Ring, limits, now};
+use crate::secret::Secret;
 
 /// The processes of a function.
 #[derive(Debug, Default)]
@@ -144,7 +145,10 @@ impl Function {
             return;
         };
         state.fleet.last += 1;
-        let process = Arc::new(Process::new(state.fleet.last, host.settings.redact));
+        let secret = self.config.as_ref().is_some_and(|config| config.secret);
+        let secret = secret.then(Secret::random);
+        let process = Process::new(state.fleet.last, host.settings.redact, secret);
+        let process = Arc::new(process);
         let slot = Slot {
             process: process.clone(),
             current: None,

@@ -70,13 +70,10 @@ pub(super) async fn serve_process(
             let service = service_fn(|request: Request<Incoming>| {
                 let (function, process) = (function.clone(), process.clone());
                 async move {
-                    let path = request.uri().path();
-                    // A web page is no runtime.
-                    let from = guard::check(request.version(), request.uri(), request.headers());
-                    if let Err(refused) = from {
-                        let (status, text) = (refused.status(), refused.to_string());
-                        return Ok(failure(status, "AccessDeniedException", &text));
-                    }
+                    let path = match process_path(&process, &request) {
+                        Ok(path) => path,
+                        Err(refused) => return Ok(denied(refused)),
+                    };
                     let answer = match path.strip_prefix(RUNTIME).map(Route::of) {
                         Some(Some(route)) => {
                             runtime(&function, Some(&process), route, request).await
@@ -93,6 +90,21 @@ pub(super) async fn serve_process(
         });
     }
     while connections.join_next().await.is_some() {}
+}
+
+/// The path of a request to a process's own listener. A web page is no runtime; nor is another program, where the process has a secret.
+fn process_path<'a>(
+    process: &Process,
+    request: &'a Request<Incoming>,
+) -> Result<&'a str, guard::Refusal> {
+    let uri = request.uri();
+    guard::check(request.version(), uri, request.headers())?;
+    match &process.secret {
+        None => Ok(uri.path()),
+        Some(secret) => secret
+            .strip(uri.path())
+            .ok_or(guard::Refusal::NotItsProcess),
+    }
 }
 
 /// A request of the Runtime API.
@@ -290,8 +302,12 @@ fn error_of(parts: &Parts, body: Bytes) -> (String, Bytes) {
     struct Named {
         error_type: Option<String>,
     }
-    match serde_json::from_slice::<Named>(&body) {
-        Ok(Named {
+    let read = json::text(&body)
+        .ok()
+        .map(json::object::<Named>)
+        .and_then(Result::ok);
+    match read {
+        Some(Named {
             error_type: Some(error),
         }) => (error, body),
         parsed => {
@@ -300,7 +316,7 @@ fn error_of(parts: &Parts, body: Bytes) -> (String, Bytes) {
                 .and_then(|value| value.to_str().ok())
                 .unwrap_or("Lambda.Unknown")
                 .to_owned();
-            let body = if parsed.is_ok() {
+            let body = if parsed.is_some() {
                 body
             } else {
                 let text = String::from_utf8_lossy(&body);
@@ -315,6 +331,15 @@ pub(super) fn status(status: StatusCode) -> Answer {
     let mut answer = Response::new(Full::default());
     *answer.status_mut() = status;
     answer
+}
+
+/// The answer to a request that is not let in.
+pub(crate) fn denied(refused: guard::Refusal) -> Answer {
+    failure(
+        refused.status(),
+        "AccessDeniedException",
+        &refused.to_string(),
+    )
 }
 
 /// An error as the Lambda APIs write it.
@@ -364,6 +389,21 @@ async fn collect_all(body: Incoming, limit: usize) -> Result<(Bytes, Option<Head
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_error_of_a_function_is_an_object() {
+        let (parts, ()) = http::Request::new(()).into_parts();
+        for (body, error, whole) in [
+            (r#"{"errorType": "E", "errorMessage": "m"}"#, "E", true),
+            (r#"{"errorType": "E", "errorType": "F"}"#, "F", true),
+            (r#"{"errorMessage": "m"}"#, "Lambda.Unknown", true),
+            (r#"["E", "m"]"#, "Lambda.Unknown", false),
+            (r#""E""#, "Lambda.Unknown", false),
+        ] {
+            let (named, kept) = error_of(&parts, Bytes::from(body));
+            assert_eq!((&*named, kept == body), (error, whole), "{body}");
+        }
+    }
 
     #[test]
     fn paths() {

@@ -122,7 +122,7 @@ mod tests {
 
     /// What is kept of an output.
     async fn kept(text: &[u8]) -> String {
-        let process = Arc::new(Process::new(1, redact));
+        let process = Arc::new(Process::new(1, redact, None));
         read(text, "f".into(), process.clone()).await;
         String::from_utf8(process.tail.lock().bytes()).unwrap()
     }

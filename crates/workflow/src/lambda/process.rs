@@ -19,6 +19,7 @@ use super::failure::{Failure, Told};
 use super::function::Function;
 use super::output::{self, Tail};
 use super::{Redact, Shared, environment, http, limits};
+use crate::secret::Secret;
 
 /// A process as its function sees it.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Process {
     pub(super) id: u64,
     pub(super) tail: Mutex<Tail>,
     pub(super) redact: Redact,
+    /// What its requests show as the first part of their path.
+    pub(super) secret: Option<Secret>,
     /// It has asked for work: its initialization is over.
     up: AtomicBool,
     came_up: Notify,
@@ -41,11 +44,12 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(id: u64, redact: Redact) -> Process {
+    pub(super) fn new(id: u64, redact: Redact, secret: Option<Secret>) -> Process {
         Process {
             id,
             tail: Mutex::default(),
             redact,
+            secret,
             up: AtomicBool::new(false),
             came_up: Notify::new(),
             served: AtomicBool::new(false),
@@ -150,8 +154,11 @@ async fn live(
 ) -> Result<Failure, NotStarted> {
     let config = function.config.as_ref().ok_or(NotStarted::NoCommand)?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let environment =
-        environment::environment(function, config, &host.settings, listener.local_addr()?);
+    let mut runtime_api = listener.local_addr()?.to_string();
+    if let Some(secret) = &process.secret {
+        runtime_api = format!("{runtime_api}/{}", secret.reveal());
+    }
+    let environment = environment::environment(function, config, &host.settings, &runtime_api);
     let mut child = Child::start(config, environment, &host.settings.supervisor)?;
     // Not kept while it runs: the host ends when its last handle is dropped.
     drop(host);

@@ -26,6 +26,9 @@ pub struct FunctionConfig {
     pub environment: BTreeMap<String, String>,
     /// Names of the server's own variables that pass to the function, besides [`PASSED`](super::PASSED).
     pub pass_environment: Vec<String>,
+    /// Whether each process has a secret in the path of its `AWS_LAMBDA_RUNTIME_API`, without which its listener answers nothing. Not every
+    /// runtime client takes a path there.
+    pub secret: bool,
     /// Where it runs; `None` is where the server runs.
     pub directory: Option<PathBuf>,
 }
@@ -43,6 +46,7 @@ impl FunctionConfig {
             idle: limits::IDLE,
             environment: BTreeMap::new(),
             pass_environment: Vec::new(),
+            secret: false,
             directory: None,
         }
     }

@@ -31,7 +31,7 @@ pub(super) async fn read(
     settings: &ServiceSettings,
     request: &ReadItems,
 ) -> Result<String, String> {
-    let place: Place = serde_json::from_str(&request.arguments)
+    let place: Place = json::object(&request.arguments)
         .map_err(|error| format!("the arguments of the ItemReader cannot be read: {error}"))?;
     let bucket = bucket(settings, &place.bucket)?;
     match &request.resource {
@@ -133,4 +133,25 @@ pub(super) async fn write(
             .map_err(|error| format!("the object {key} cannot be written: {error}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Place;
+
+    #[test]
+    fn a_place_is_an_object() {
+        for (arguments, taken) in [
+            (r#"{"Bucket": "b", "Key": "k"}"#, true),
+            (r#"["b", "k", "p", "a"]"#, false),
+            (r#"["b"]"#, false),
+            ("{}", false),
+        ] {
+            assert_eq!(
+                json::object::<Place>(arguments).is_ok(),
+                taken,
+                "{arguments}"
+            );
+        }
+    }
 }

@@ -150,12 +150,11 @@ pub(super) async fn invoke(
     arguments: Map<String, Value>,
     exchange: &mut Option<Exchange>,
 ) -> Result<Value, Failure> {
-    let arguments: Arguments = json::with_room(|| serde_json::from_value(Value::Object(arguments)))
-        .map_err(|error| {
-            runtime(format!(
-                "the arguments of http:invoke cannot be read: {error}"
-            ))
-        })?;
+    let arguments: Arguments = json::object_of(Value::Object(arguments)).map_err(|error| {
+        runtime(format!(
+            "the arguments of http:invoke cannot be read: {error}"
+        ))
+    })?;
     let (request, plain) = request(client, settings, &arguments)?;
     if let Some(exchange) = exchange {
         exchange.sent(&request, &plain);
@@ -390,6 +389,33 @@ fn plain(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_are_objects_at_every_level() {
+        let mine = json!({"ApiEndpoint": "https://a.example", "Method": "GET"});
+        for (name, value, taken) in [
+            ("Authentication", json!({"ConnectionArn": "c"}), true),
+            ("Authentication", json!(["c"]), false),
+            ("InvocationConfig", json!(["c"]), false),
+            ("Headers", json!([]), false),
+            (
+                "Transform",
+                json!({"RequestBodyEncoding": "URL_ENCODED"}),
+                true,
+            ),
+            ("Transform", json!(["URL_ENCODED"]), false),
+            (
+                "Transform",
+                json!({"RequestEncodingOptions": ["COMMAS"]}),
+                false,
+            ),
+        ] {
+            let mut arguments = mine.clone();
+            arguments[name] = value;
+            let read = json::object_of::<Arguments>(arguments.clone());
+            assert_eq!(read.is_ok(), taken, "{arguments}");
+        }
+    }
 
     #[test]
     fn lists_take_each_format() {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use workflow::lambda::{FunctionConfig, Host, HostSettings, limits};
 use workflow::runner::Runner;
+use workflow::secret::Admission;
 use workflow::{Engine, Status, internal};
 
 use crate::function;
@@ -390,6 +391,7 @@ async fn serve(functions: Vec<FunctionConfig>) -> Server {
         listener,
         engine.clone(),
         runner,
+        Admission::Open,
         std::future::pending(),
     ));
     Server {
@@ -583,6 +585,7 @@ async fn what_waits_for_an_outside_process_that_went_away_is_refused() {
         listener,
         engine.clone(),
         runner,
+        Admission::Open,
         std::future::pending(),
     ));
     let next = call(

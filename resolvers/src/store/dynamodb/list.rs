@@ -108,7 +108,7 @@ impl DynamoDbStore {
     }
 
     /// At most `at_most` jobs of one shard that expired before `now`, in milliseconds.
-    pub(super) async fn expired(
+    pub(super) async fn expired_of(
         &self,
         shard: u64,
         now: i64,

@@ -156,12 +156,25 @@ impl JobStore for DynamoDbStore {
     }
 
     /// Jobs are deleted here; tokens by the table's time to live, which deletes a job too when nobody calls this.
+    async fn expired(&self, now: Time, at_most: usize) -> Result<Vec<JobId>, StoreError> {
+        let mut ids = Vec::new();
+        for shard in 0..SHARDS {
+            let room = at_most.saturating_sub(ids.len());
+            if room == 0 {
+                break;
+            }
+            let expired = self.expired_of(shard, now.as_millis(), room).await?;
+            ids.extend(expired.iter().map(|job| job.id));
+        }
+        Ok(ids)
+    }
+
     async fn purge(&self, now: Time, at_most: usize) -> Result<usize, StoreError> {
         let mut deleted = 0;
         for shard in 0..SHARDS {
             while deleted < at_most {
                 let expired = self
-                    .expired(shard, now.as_millis(), at_most - deleted)
+                    .expired_of(shard, now.as_millis(), at_most - deleted)
                     .await?;
                 let mut progress = false;
                 for job in &expired {

@@ -151,6 +151,19 @@ impl JobStore for SqliteStore {
         feed::follow(self.database.clone(), Arc::clone(&self.shared), after).await
     }
 
+    async fn expired(&self, now: Time, at_most: usize) -> Result<Vec<JobId>, StoreError> {
+        let read = self.database.read(move |connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id FROM jobs INDEXED BY jobs_by_expiry WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2",
+            )?;
+            let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
+            let ids = statement.query_map((now.as_millis(), at_most), |row| row.get(0))?;
+            ids.map(|id| Ok(JobId::from_bytes(id?)))
+                .collect::<Result<_, StoreError>>()
+        });
+        Ok(read.await?)
+    }
+
     async fn purge(&self, now: Time, at_most: usize) -> Result<usize, StoreError> {
         let mut deleted = 0;
         while deleted < at_most {

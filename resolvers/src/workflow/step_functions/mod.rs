@@ -248,6 +248,7 @@ impl Workflow for StepFunctionsWorkflow {
             execution: name.to_owned(),
             position: 0,
             at: described.started,
+            redrives: 0,
             steps: Vec::new(),
             end: None,
         };

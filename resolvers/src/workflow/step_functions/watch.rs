@@ -101,6 +101,7 @@ async fn look(shared: &Shared, listener: &dyn Listener, name: String, mut watch:
         execution: name.clone(),
         position: 0,
         at: Time::from_millis(0),
+        redrives: 0,
         steps: Vec::new(),
         end: None,
     };

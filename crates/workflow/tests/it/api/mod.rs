@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use workflow::lambda::{Host, HostSettings};
 use workflow::runner::Runner;
+use workflow::secret::Admission;
 use workflow::{Engine, Machine, Machines, NoListener, Settings, internal};
 
 use crate::http;
@@ -90,7 +91,7 @@ impl Door {
             let (engine, stop) = (engine.clone(), stop.clone());
             tokio::spawn(async move {
                 let stopped = async move { stop.cancelled().await };
-                internal::serve(listener, engine, runner, stopped)
+                internal::serve(listener, engine, runner, Admission::Open, stopped)
                     .await
                     .unwrap();
             })
