@@ -242,16 +242,21 @@ impl Job {
                 actual: self.attempt,
             });
         }
-        let mut next = self.clone();
+        // A redrive that the job does not know of yet. A job that succeeded has none.
+        let mut redrive = None;
         if let Some(source) = &change.source {
             if source.execution != self.execution || source.position <= self.position {
                 return Ok(Applied::Unchanged);
             }
-            if source.attempt > self.attempt && self.status != Status::Succeeded {
-                next.follow_redrive(source)?;
-            } else if self.status.is_terminal() {
+            redrive = Some(source)
+                .filter(|_| source.attempt > self.attempt && self.status != Status::Succeeded);
+            if redrive.is_none() && self.status.is_terminal() {
                 return Ok(Applied::Unchanged);
             }
+        }
+        let mut next = self.clone();
+        if let Some(source) = redrive {
+            next.follow_redrive(source)?;
         }
         for update in &change.updates {
             next.update(update, now)?;
