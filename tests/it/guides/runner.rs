@@ -36,7 +36,8 @@ pub async fn run(path: &str) {
         if fence.is("serve") {
             run.serve().await;
         }
-        if !fence.is("run") && !(tools && fence.is("tools")) {
+        let runs = fence.is("run") || (tools && fence.is("tools"));
+        if !runs {
             continue;
         }
         count += 1;
