@@ -32,6 +32,8 @@ pub const VARIABLE_VALUES: usize = 10_000;
 pub const VARIABLE_DEPTH: usize = 32;
 /// Maximum number of errors in an answer; one more says that there were others.
 pub const ERRORS: usize = 10;
+/// Maximum size in bytes of an error's message. A longer one, which repeats what the caller sent, is cut in its middle.
+pub const MESSAGE_BYTES: usize = 2_048;
 /// Maximum size of an answer in bytes (and of all answers of a batch).
 pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// Maximum number of requests in a batch.

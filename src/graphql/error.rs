@@ -2,11 +2,13 @@
 //!
 //! As in AppSync, `errorType` and `errorInfo` stand at the top level of an error; for other clients `extensions.code` says the same.
 
+use std::borrow::Cow;
+
 use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError, Value};
 use serde_json::{Map, json};
 
 use super::answer;
-use super::bounds::ERRORS;
+use super::bounds::{ERRORS, MESSAGE_BYTES};
 use super::plan::Plan;
 
 /// The key under which a GraphQL error carries its code.
@@ -99,7 +101,7 @@ fn more() -> serde_json::Value {
 
 fn entry(message: &str, code: &str, places: &[Pos], path: &[PathSegment]) -> serde_json::Value {
     let mut json = Map::new();
-    json.insert("message".into(), json!(message));
+    json.insert("message".into(), json!(shortened(message)));
     json.insert("errorType".into(), json!(code));
     json.insert("errorInfo".into(), serde_json::Value::Null);
     if !places.is_empty() {
@@ -110,6 +112,18 @@ fn entry(message: &str, code: &str, places: &[Pos], path: &[PathSegment]) -> ser
     }
     json.insert("extensions".into(), json!({ CODE: code }));
     serde_json::Value::Object(json)
+}
+
+/// A message of at most [`MESSAGE_BYTES`]: its begin and its end say what is wrong, whatever it repeats between them.
+fn shortened(message: &str) -> Cow<'_, str> {
+    const CUT: &str = " … ";
+    if message.len() <= MESSAGE_BYTES {
+        return message.into();
+    }
+    let end = (MESSAGE_BYTES - CUT.len()) / 4;
+    let begin = message.floor_char_boundary(MESSAGE_BYTES - CUT.len() - end);
+    let end = message.ceil_char_boundary(message.len() - end);
+    format!("{}{CUT}{}", &message[..begin], &message[end..]).into()
 }
 
 /// One error of a field, as JSON.

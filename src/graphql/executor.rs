@@ -21,6 +21,7 @@ use super::bounds::{self, COMPLEXITY, TOKENS, TOO_MUCH};
 use super::documents::{Documents, Lately};
 use super::error::{self, Errors, errors_text, field_errors};
 use super::held::{Held, Holdings};
+use super::on_job::{OnJob, WatchedJob};
 use super::plan::{self, Plan, Planned};
 use super::projection::Projection;
 use super::publishing::{PUBLISH, Publishing};
@@ -40,6 +41,8 @@ pub struct Executor {
     holdings: Holdings,
     /// Documents that only publish, by their text.
     publishing: Arc<Lately<Arc<Publishing>>>,
+    /// Documents that only watch one job, by their text.
+    on_job: Arc<Lately<Arc<OnJob>>>,
     resolvers: Resolvers,
     auth: Arc<Authenticator>,
 }
@@ -96,6 +99,7 @@ impl Executor {
             documents: Arc::default(),
             holdings: Holdings::default(),
             publishing: Arc::default(),
+            on_job: Arc::default(),
             resolvers,
             auth,
         }
@@ -226,6 +230,22 @@ impl Executor {
         request: wire::Request,
         changes: Changes,
     ) -> Result<Started, HttpAnswer> {
+        if let Some(known) = self.on_job.get(&request.query)
+            && let Some(watched) = known.read(&request)
+        {
+            let watch = self.watch_job(found, watched, &known);
+            return Ok(watch.map_or_else(Started::Invalid, Started::Watch));
+        }
+        // In a box, for it is large, and most watchers come with a document that is known.
+        Box::pin(self.begin_unknown(found, request, changes)).await
+    }
+
+    async fn begin_unknown(
+        &self,
+        found: Authenticated,
+        request: wire::Request,
+        changes: Changes,
+    ) -> Result<Started, HttpAnswer> {
         let door = Door {
             changes,
             streams: true,
@@ -341,7 +361,7 @@ impl Executor {
         let mut plan = prepared.plan;
         within_a_subscription(request, &plan).map_err(|errors| errors.json())?;
         let wish = Arc::new(Wish::default());
-        let projection = Projection::of(&plan);
+        let projection = Projection::of(&plan).map(Arc::new);
         let document = plan.take_document();
         let mut probe = Request::new("");
         probe.set_parsed_query(document.clone());
@@ -358,6 +378,15 @@ impl Executor {
             (None, _) => return Err(errors_text(plan::NO_FIELD, "ValidationError")),
             (Some(_), false) => return Err(errors_text(plan::ONE_FIELD, "ValidationError")),
         };
+        let bytes = held_bytes(request, &plan, projection.is_some());
+        if let Wanted::Job { id, after } = wanted
+            && let Some(projection) = &projection
+            && let Some(known) = OnJob::of(&prepared.document, request, projection, bytes)
+        {
+            let known = Arc::new(known);
+            self.on_job.keep(&request.query, Arc::clone(&known));
+            return self.watch_job(found, (id, after), &known);
+        }
         let caller = found.caller;
         let visible = caller.narrow(Filter::default()).ok();
         let target = match wanted {
@@ -396,14 +425,9 @@ impl Executor {
             Target::Job { .. } => caller.visible_scope().to_owned(),
             Target::Jobs { .. } => serde_json::to_string(&visible).expect("a filter is JSON"),
         };
-        let bytes = held_bytes(request, &plan, projection.is_some());
-        let name = connections_of(&caller);
-        let held = name.map(|name| self.holdings.take(&name, bytes));
-        let held = held
-            .transpose()
-            .map_err(|(text, code)| errors_text(&text, code))?;
+        let held = self.hold(&caller, bytes)?;
         let render: Arc<dyn Render> = match projection {
-            Some(projection) => Arc::new(projection.counted(held)),
+            Some(projection) => projection.shared(held),
             None => Arc::new(Renderer {
                 held,
                 schema: self.schemas.schema.clone(),
@@ -418,6 +442,34 @@ impl Executor {
             render,
             expires_at: found.expires_at,
         })
+    }
+
+    /// A watch of one job, by a document of which all is known.
+    fn watch_job(
+        &self,
+        found: Authenticated,
+        (id, after): WatchedJob,
+        known: &OnJob,
+    ) -> Result<Watch, String> {
+        let held = self.hold(&found.caller, known.bytes)?;
+        Ok(Watch {
+            group: known.group(found.caller.visible_scope()),
+            render: known.projection.shared(held),
+            expires_at: found.expires_at,
+            target: Target::Job {
+                id,
+                after,
+                snapshot: self.snapshot(found.caller, id),
+            },
+        })
+    }
+
+    /// Counts what a subscription holds in memory, where that is counted.
+    fn hold(&self, caller: &Caller, bytes: usize) -> Result<Option<Held>, String> {
+        let name = connections_of(caller);
+        let held = name.map(|name| self.holdings.take(&name, bytes));
+        held.transpose()
+            .map_err(|(text, code)| errors_text(&text, code))
     }
 
     fn snapshot(

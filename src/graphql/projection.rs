@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,9 +25,13 @@ pub(super) struct Projection {
     /// `{"data":{"onJob":`
     beginning: Box<str>,
     root: Root,
-    /// The memory that it takes, where that is counted.
+}
+
+/// A projection whose memory is counted as long as somebody holds it.
+struct Counted {
+    projection: Arc<Projection>,
     #[expect(dead_code, reason = "it counts until it is dropped")]
-    held: Option<Held>,
+    held: Held,
 }
 
 enum Root {
@@ -49,13 +54,16 @@ impl Projection {
         Some(Projection {
             beginning: beginning(field),
             root,
-            held: None,
         })
     }
 
-    /// The same, counted in its caller's memory as long as it lives.
-    pub(super) fn counted(self, held: Option<Held>) -> Projection {
-        Projection { held, ..self }
+    /// The same for a group of watchers, counted in a caller's memory where that is counted.
+    pub(super) fn shared(self: &Arc<Self>, held: Option<Held>) -> Arc<dyn Render> {
+        let projection = Arc::clone(self);
+        match held {
+            Some(held) => Arc::new(Counted { projection, held }),
+            None => projection,
+        }
     }
 
     fn payload(&self, event: &Event) -> Bytes {
@@ -105,6 +113,13 @@ fn body(beginning: &str, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
 impl Render for Projection {
     async fn render(&self, event: Event) -> Bytes {
         self.payload(&event)
+    }
+}
+
+#[async_trait]
+impl Render for Counted {
+    async fn render(&self, event: Event) -> Bytes {
+        self.projection.payload(&event)
     }
 }
 

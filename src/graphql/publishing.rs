@@ -12,9 +12,10 @@ use job::Job;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::plain_field::PlainField;
 use super::plan::Plan;
 use super::projection::Answer;
-use super::syntax::{Document, Field, Selection, ValueKind};
+use super::syntax::Document;
 use super::types::TYPES;
 use super::variables::Variables;
 
@@ -42,29 +43,16 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 impl Publishing {
     /// `None`: the document is to be executed.
     pub(super) fn of(document: &Document, name: Option<&str>) -> Option<Publishing> {
-        let operation = document.operation(name)?;
-        let [Selection::Field(field)] = &operation.selections[..] else {
+        let kind = OperationType::Mutation;
+        let field = PlainField::of(document, name, kind, PUBLISH, ["new", "old"])?;
+        let [Some(new), old] = field.arguments else {
             return None;
         };
-        if operation.kind != OperationType::Mutation
-            || field.name.text != PUBLISH
-            || !operation.directives.is_empty()
-            || !field.directives.is_empty()
-        {
-            return None;
-        }
-        let (new, old) = arguments(field)?;
-        // Then no directive in what is selected asks for a variable.
-        let all_known = operation.variables.iter().all(|definition| {
-            let name = &definition.name;
-            definition.default.is_none() && (*name == new || old.as_ref() == Some(name))
-        });
-        all_known.then_some(())?;
-        let plan = Plan::of(document, operation, &Variables::new(), &TYPES).ok()?;
+        let plan = Plan::of(document, field.operation, &Variables::new(), &TYPES).ok()?;
         Some(Publishing {
             operation: name.map(Into::into),
-            new,
-            old,
+            new: new.name.clone(),
+            old: old.map(|old| old.name.clone()),
             answer: Answer::of(plan.fields.first()?)?,
         })
     }
@@ -98,22 +86,6 @@ impl Publishing {
             |name: &&str| *name == self.new || self.old.as_ref().is_some_and(|old| *name == old);
         variables.keys().all(known).then_some(variables)
     }
-}
-
-/// The variables that are its arguments `new` and `old`.
-fn arguments(field: &Field) -> Option<(Name, Option<Name>)> {
-    let (mut new, mut old) = (None, None);
-    for argument in &field.arguments {
-        let ValueKind::Variable(variable) = &argument.value.kind else {
-            return None;
-        };
-        match argument.name.text.as_str() {
-            "new" => new = Some(variable.clone()),
-            "old" => old = Some(variable.clone()),
-            _ => return None,
-        }
-    }
-    Some((new?, old))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::{Event, JobChange, Kind};
 /// joined by the edge that it never holds equal for two callers who may see different fields. What does not change the
 /// bytes (such as `after`) is best left out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct GroupKey(pub Box<str>);
+pub struct GroupKey(pub Arc<str>);
 
 /// Executes the group's operation on one event.
 #[async_trait]

@@ -169,6 +169,10 @@ impl Mailbox {
         let mut state = self.state.lock();
         let serial = state.serial;
         state.serial = serial.wrapping_add(1);
+        // Most connections have one watch: room for four would be a tenth of what an idle one takes.
+        if state.watches.is_empty() {
+            state.watches.reserve_exact(1);
+        }
         let index = state.watches.insert(Watch {
             serial,
             place,

@@ -17,7 +17,7 @@ enum Way {
     GetThrough(Door),
 }
 
-const WAYS: [Way; 8] = [
+const WAYS: [Way; 9] = [
     Way::Post,
     Way::Get,
     Way::Through(Door::Sse),
@@ -26,6 +26,7 @@ const WAYS: [Way; 8] = [
     Way::GetThrough(Door::Multipart),
     Way::Through(Door::TransportWs),
     Way::Through(Door::AppSync),
+    Way::Through(Door::Legacy),
 ];
 
 /// The callers, in the order of the table's columns. `vera` and `ann` own the job that is their own; `watch` and `report` are tokens of it.

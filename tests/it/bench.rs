@@ -31,6 +31,7 @@ fn every_benchmark_runs_to_its_end() {
         &["reconnect", "--watchers", "300"],
         &["start", "--finished", "150"],
         &["list", "--jobs", "300", "--requests", "1"],
+        &["hostile"],
         &[
             "workflow",
             "--executions",
@@ -60,6 +61,8 @@ fn what_cannot_be_measured_is_a_clear_error() {
         (&["bench", "nothing"][..], 2, "nothing"),
         (&["bench", "--outstanding", "0"], 2, "from 1 to 10000"),
         (&["bench", "--json", "--markdown"], 2, "--markdown"),
+        (&["bench", "--fail-at", "0.9"], 2, "from 1 to 1000"),
+        (&["bench", "--fail-at", "NaN"], 2, "from 1 to 1000"),
         (
             &["bench", "updates", "--data", "/proc/none"],
             1,

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::delivery::Node;
-use crate::kit::soon;
+use crate::kit::{Client, soon};
 
 /// Far longer than any test takes.
 const LONG: Duration = Duration::from_secs(3_600);
@@ -338,4 +338,59 @@ async fn bodies_that_never_end_hold_little() {
         .await
         .unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
+}
+
+/// An address to put a file of this size to, and one to get it from, without their host.
+async fn place(node: &Node, size: usize) -> [String; 2] {
+    let client = Client::new(&format!("http://{}", node.address));
+    let document =
+        format!("mutation {{ createUpload(name: \"a.bin\", size: {size}) {{ putUrl getUrl }} }}");
+    let place = client.data(&document, serde_json::json!({})).await;
+    ["putUrl", "getUrl"].map(|name| {
+        let url = place[name].as_str().unwrap();
+        url[url.find("/files/").unwrap()..].to_owned()
+    })
+}
+
+fn put(path: &str, size: usize) -> String {
+    format!("PUT {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n")
+}
+
+async fn get(node: &Node, path: &str) -> String {
+    let head = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    closed(connect(node, head.as_bytes()).await).await
+}
+
+#[tokio::test]
+async fn an_upload_that_stops_halfway_has_its_time_and_nothing_of_it_is_kept() {
+    let node = with_times(Times {
+        pace: SHORT,
+        ..LONG_TIMES
+    })
+    .await;
+    // A part of it is written when it stops.
+    let size = resolvers::files::PART_BYTES * 2;
+    let [put_path, get_path] = place(&node, size).await;
+    let mut socket = connect(&node, put(&put_path, size).as_bytes()).await;
+    let began = Instant::now();
+    socket.write_all(&vec![7; size * 2 / 3]).await.unwrap();
+    let said = closed(socket).await;
+    assert!(
+        said.starts_with("HTTP/1.1 408") && began.elapsed() >= SHORT,
+        "{said}"
+    );
+    assert!(get(&node, &get_path).await.starts_with("HTTP/1.1 404"));
+    // One that is slow but goes on is kept, and takes the place of what was given up.
+    let mut socket = connect(&node, put(&put_path, size).as_bytes()).await;
+    for piece in vec![7; size].chunks(size / 6) {
+        socket.write_all(piece).await.unwrap();
+        sleep(SHORT / 2).await;
+    }
+    let mut answer = [0; 12];
+    soon("an answer", socket.read_exact(&mut answer))
+        .await
+        .unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 204");
+    let got = get(&node, &get_path).await;
+    assert!(got.starts_with("HTTP/1.1 200") && got.ends_with(&"\u{7}".repeat(size)));
 }

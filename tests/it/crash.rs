@@ -313,7 +313,7 @@ async fn nothing_acknowledged_is_lost_when_the_server_is_killed_again_and_again(
                 for job in 0..JOBS_PER_LIFE {
                     let number = (round * JOBS_PER_LIFE + job) * SUBMITTERS + submitter;
                     let (id, plan) = submit(&world, number).await;
-                    let door = Door::ALL[number % 4];
+                    let door = Door::ALL[number % Door::ALL.len()];
                     watchers.spawn(watch_job(Arc::clone(&world), id.clone(), door));
                     steer(&world, &id, plan).await;
                 }

@@ -4,183 +4,68 @@
 use std::time::{Duration, Instant};
 
 use jobcast::graphql::bounds::{ANSWER_BYTES, BATCH};
+use jobcast::graphql::hostile::{self, Hostile};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::kit::{Client, Door, Home, Said, Watch, code_of};
 
-/// Documents that nest, chain or repeat without measure.
-fn hostile() -> Vec<(&'static str, String)> {
-    let chain = |links: usize, last: &str| {
-        let all = (0..links).map(|at| format!("fragment F{at} on Query{{...F{}}} ", at + 1));
-        format!(
-            "{{...F0}} {}fragment F{links} on Query{{{last}}}",
-            all.collect::<String>()
-        )
-    };
-    let circle = |links: usize| {
-        let all =
-            (0..links).map(|at| format!("fragment F{at} on Query{{...F{}}} ", (at + 1) % links));
-        format!("{{...F0}} {}", all.collect::<String>())
-    };
-    let nest = |fragments: usize, deep: usize| {
-        let all = (0..fragments).map(|at| {
-            let (open, close) = ("...{".repeat(deep), "}".repeat(deep));
-            format!("fragment F{at} on Query{{{open}...F{}{close}}} ", at + 1)
-        });
-        let all = all.collect::<String>();
-        format!("{{...F0}} {all}fragment F{fragments} on Query{{__typename}}")
-    };
-    let between = |open: &str, close: &str, begin: &str, end: &str| {
-        format!(
-            "{begin}{}1{}{end}",
-            open.repeat(10_000),
-            close.repeat(10_000)
-        )
-    };
-    let subscription = chain(5_000, "__typename").replacen('{', "subscription{", 1);
-    vec![
-        ("a chain of fragments", chain(5_000, "__typename")),
-        (
-            "a chain under a subscription",
-            subscription.replace("on Query", "on Subscription"),
-        ),
-        ("a longer chain", chain(8_000, "__typename")),
-        ("a circle", circle(1)),
-        ("a long circle", circle(4_000)),
-        ("fragments that nest", nest(250, 60)),
-        (
-            "deep selections",
-            format!("{}a{}", "{a".repeat(10_000), "}".repeat(10_000)),
-        ),
-        (
-            "deep inline fragments",
-            format!("{}a{}", "{...".repeat(10_000), "}".repeat(10_000)),
-        ),
-        ("deep lists", between("[", "]", "{getJob(id:", "){id}}")),
-        (
-            "deep objects",
-            between("{a:", "}", "{listJobs(filter:", "){nextToken}}"),
-        ),
-        (
-            "a deep type",
-            format!(
-                "query($a:{}Int{}){{a}}",
-                "[".repeat(10_000),
-                "]".repeat(10_000)
-            ),
-        ),
-        ("a deep default", between("[", "]", "query($a:Int=", "){a}")),
-        (
-            "a deep argument of a directive",
-            between("[", "]", "{a@skip(if:", ")}"),
-        ),
-        (
-            "a deep argument of a variable's directive",
-            between("{a:", "}", "query($a:Int@d(a:", ")){a}"),
-        ),
-        ("open brackets only", "[{(".repeat(20_000)),
-        ("open selections only", "{a".repeat(30_000)),
-        (
-            "many aliases",
-            format!(
-                "{{{}}}",
-                (0..20_000)
-                    .map(|at| format!("a{at}:a "))
-                    .collect::<String>()
-            ),
-        ),
-        (
-            "many directives",
-            format!("{{a{}}}", "@skip(if:true)".repeat(5_000)),
-        ),
-        (
-            "many fragments",
-            (0..10_000)
-                .map(|at| format!("fragment F{at} on Job{{id}}"))
-                .collect(),
-        ),
-        (
-            "many operations",
-            (0..10_000).map(|at| format!("query Q{at}{{a}}")).collect(),
-        ),
-        (
-            "many variables",
-            format!(
-                "query({}){{a}}",
-                (0..10_000)
-                    .map(|at| format!("$a{at}:Int"))
-                    .collect::<String>()
-            ),
-        ),
-        (
-            "many fields that are not there",
-            format!(
-                "{{{}}}",
-                (0..9_000).map(|at| format!("a{at} ")).collect::<String>()
-            ),
-        ),
-        (
-            "the same field, again and again",
-            format!("{{{}}}", "__typename ".repeat(20_000)),
-        ),
-        (
-            "a comment of a megabyte",
-            format!("{{a}}#{}", "x".repeat(900_000)),
-        ),
-        (
-            "a string without an end",
-            format!("{{a(b:\"{}", "x".repeat(60_000)),
-        ),
-        (
-            "a block string without an end",
-            format!("{{a(b:\"\"\"{}", "\\\"\"\"".repeat(15_000)),
-        ),
-        (
-            "escapes",
-            format!("{{getJob(id:\"{}\"){{id}}}}", "\\uD83D".repeat(9_000)),
-        ),
-    ]
-}
-
-/// Each is an error and the server answers the next; in a debug build, and with a fourth of the stack that its threads have.
+/// Each is an error at every door, and the server answers the next request; in a debug build, and with a fourth of the stack that its
+/// threads have.
 #[tokio::test]
-async fn no_document_ends_the_server() {
+async fn no_request_ends_the_server() {
     let home = Home::simple().variable("RUST_MIN_STACK", "524288");
     let server = home.start().await;
     let client = server.client();
-    for (what, document) in hostile() {
+    for Hostile {
+        what,
+        query,
+        variables,
+    } in hostile::requests()
+    {
         let started = Instant::now();
-        let answer = client.ask(&document, json!({})).await;
+        let answer = client.ask(&query, variables.clone()).await;
         assert!(code_of(&answer).is_some(), "{what}: {answer}");
         assert!(answer.get("data").is_none(), "{what}");
         assert!(answer.to_string().len() < 10_000, "{what}");
         assert!(started.elapsed() < Duration::from_secs(5), "{what}");
-        for door in Door::ALL {
-            let mut watch = Watch::open(door, &client, &document, json!({})).await;
-            let said = watch.next().await;
-            assert!(matches!(said, Said::Error(_)), "{what}, {door:?}: {said:?}");
+        let one = json!({ "query": query, "variables": variables });
+        let batch = json!([one, { "query": "{ __typename }" }]);
+        let (status, answers) = post(&client, "application/json", &batch).await;
+        assert_eq!(status, 200, "{what}");
+        // What is over a bound of the whole batch is refused as a whole.
+        let answer = answers.get(0).unwrap_or(&answers);
+        assert!(code_of(answer).is_some(), "{what}: {answers}");
+        assert!(answers.to_string().len() < 10_000, "{what}");
+        if let Some(other) = answers.get(1) {
+            assert_eq!(*other, json!({ "data": { "__typename": "Query" } }));
         }
-        let query = form_urlencoded(&document);
-        if query.len() <= 60_000 {
-            let (status, _) = client.get(&format!("/graphql?query={query}")).await;
+        for door in Door::ALL {
+            let mut watch = Watch::open(door, &client, &query, variables.clone()).await;
+            let said = watch.next().await;
+            let Said::Error(errors) = said else {
+                panic!("{what}, {door:?}: {said:?}");
+            };
+            assert!(errors[0]["message"].is_string(), "{what}, {door:?}");
+            assert!(errors.to_string().len() < 10_000, "{what}, {door:?}");
+        }
+        let path = format!(
+            "/graphql?query={}&variables={}",
+            form_urlencoded(&query),
+            form_urlencoded(&variables.to_string())
+        );
+        if path.len() <= 60_000 {
+            let (status, _) = client.get(&path).await;
             assert!((200..500).contains(&status), "{what}: {status}");
+            for door in [Door::Sse, Door::Multipart] {
+                let opened = Watch::try_get(door, &client, &query, variables.clone()).await;
+                if let Ok(mut watch) = opened {
+                    let said = watch.next().await;
+                    assert!(matches!(said, Said::Error(_)), "{what}, {door:?}: {said:?}");
+                }
+            }
         }
         client.data("{ listJobs { nextToken } }", json!({})).await;
-    }
-    // Variables, through every door as well.
-    let document = "query($f: JobFilter) { listJobs(filter: $f) { nextToken } }";
-    let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
-    for variables in [
-        json!({ "f": serde_json::from_str::<Value>(&deep).unwrap() }),
-        json!({ "f": { "id": { "in": vec!["x"; 20_000] } } }),
-    ] {
-        assert!(code_of(&client.ask(document, variables.clone()).await).is_some());
-        for door in Door::ALL {
-            let mut watch = Watch::open(door, &client, document, variables.clone()).await;
-            let said = watch.next().await;
-            assert!(matches!(said, Said::Error(_)), "{door:?}: {said:?}");
-        }
     }
 }
 
@@ -333,6 +218,53 @@ async fn the_root_of_a_subscription_with_conditions() {
             Said::Next(json!({ "data": { "onJob": {} } })),
             "{door:?}"
         );
+    }
+}
+
+/// What the server knows of a document that was sent before changes no answer.
+#[tokio::test]
+async fn a_document_that_was_sent_before_is_answered_as_at_first() {
+    let home = Home::simple();
+    let server = home.start().await;
+    let client = server.client();
+    let id = client.submit("wait", &json!({})).await;
+    client.until_status(&id, "WAITING").await;
+    let document = |mark: &str| {
+        format!(
+            "subscription($id: ID!, $after: Int) {{ onJob(id: $id, after: $after) {{ id status version }} }}#{mark}"
+        )
+    };
+    let nobodys = "01a21ee7-9c16-7c3b-8488-a292049b6131";
+    for door in Door::ALL {
+        let said = async |text: &str, given: &Value| {
+            let mut watch = Watch::try_open(door, &client, text, given.clone()).await?;
+            Ok::<_, String>(watch.next().await)
+        };
+        let known = document(&format!("{door:?}"));
+        for (at, given) in [
+            json!({ "id": id }),
+            json!({ "id": id, "after": null }),
+            json!({ "id": id, "after": 0 }),
+            json!({ "id": id, "after": 1.0, "more": {} }),
+            json!({ "id": id, "after": 1_000_000 }),
+            json!({ "id": id, "after": -1 }),
+            json!({ "id": id, "after": 2_147_483_648_u64 }),
+            json!({ "id": id, "after": "1" }),
+            json!({ "id": nobodys }),
+            json!({ "id": "x" }),
+            json!({ "id": 7 }),
+            json!({ "id": null }),
+            json!({ "after": 1 }),
+            json!({}),
+            json!(null),
+        ]
+        .iter()
+        .enumerate()
+        {
+            let at_first = said(&document(&format!("{door:?} {at}")), given).await;
+            let again = said(&known, given).await;
+            assert_eq!(again, at_first, "{door:?} {given}");
+        }
     }
 }
 

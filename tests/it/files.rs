@@ -1,9 +1,14 @@
 //! Signed uploads and downloads: the address is the permission, for its method, its size and its time, and for nothing else.
 
+use std::path::Path;
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
-use crate::kit::{Client, Home};
+use crate::kit::{Client, Home, soon};
 
 async fn upload(client: &Client, name: &str, kind: &str, size: usize) -> Value {
     let document = "mutation($name: String!, $type: String, $size: Int!) { createUpload(name: $name, contentType: $type, size: $size) { id name putUrl getUrl expiresAt } }";
@@ -381,4 +386,56 @@ async fn a_function_uploads_for_its_job_while_that_lasts() {
     let (code, message) = function.error(document, json!({})).await;
     assert_eq!(code, "InvalidStatus", "{message}");
     assert!(message.contains("CANCELLED"), "{message}");
+}
+
+/// The files of unfinished uploads below a directory: the store names them after the file with `#` and a number.
+fn unfinished(directory: &Path) -> usize {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    let counts = entries.flatten().map(|entry| {
+        if entry.path().is_dir() {
+            unfinished(&entry.path())
+        } else {
+            usize::from(entry.file_name().to_string_lossy().contains('#'))
+        }
+    });
+    counts.sum()
+}
+
+#[tokio::test]
+async fn what_was_written_of_a_broken_upload_is_removed() {
+    let home = Home::simple();
+    let server = home.start().await;
+    let client = server.client();
+    let size = resolvers::files::PART_BYTES * 2;
+    let place = upload(&client, "a.bin", "text/plain", size).await;
+    let url = place["putUrl"].as_str().unwrap();
+    let address = client.url.strip_prefix("http://").unwrap();
+    let path = &url[url.find("/files/").unwrap()..];
+    let head = format!("PUT {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {size}\r\n\r\n");
+    let data = home.path("data");
+    let until = async |what: &str, wanted: usize| {
+        let counted = async {
+            while unfinished(&data) != wanted {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        soon(what, counted).await;
+    };
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(&vec![7; size * 2 / 3]).await.unwrap();
+    until("a part on the disk", 1).await;
+    drop(socket);
+    until("its removal", 0).await;
+    let got = send(
+        &client,
+        Method::GET,
+        place["getUrl"].as_str().unwrap(),
+        vec![],
+    )
+    .await;
+    assert_eq!(got.0, 404, "{}", got.1);
+    // The address is as good as before.
+    assert_eq!(send(&client, Method::PUT, url, vec![7; size]).await.0, 204);
+    assert_eq!(unfinished(&data), 0);
 }

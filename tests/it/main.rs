@@ -29,6 +29,7 @@ mod kit;
 mod nodes;
 mod operations;
 mod pieces;
+mod proxies;
 mod queries;
 mod restored;
 mod startup;

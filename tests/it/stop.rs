@@ -76,7 +76,7 @@ async fn watchers_are_told_to_come_back() {
     for (door, watch) in &mut watches {
         let said = watch.next().await;
         match door {
-            Door::TransportWs | Door::AppSync => {
+            Door::TransportWs | Door::AppSync | Door::Legacy => {
                 assert_eq!(said, Said::Closed(Some(1012)), "{door:?}")
             }
             // An end without `complete`: the client comes back.

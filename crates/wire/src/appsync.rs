@@ -99,7 +99,7 @@ impl AppSync {
                 400,
             ))];
         };
-        match (message.kind.as_str(), self.state) {
+        match (&*message.kind, self.state) {
             ("connection_init", State::Waiting) => {
                 self.state = State::Authorizing;
                 vec![Output::Authorize(message.payload.map(ToOwned::to_owned))]

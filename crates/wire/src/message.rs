@@ -32,6 +32,10 @@ pub(crate) fn is_object_or_nothing(value: Option<&RawValue>) -> bool {
     value.is_none_or(|value| value.get().starts_with('{') || value.get() == "null")
 }
 
+/// Borrowed where nothing in it is escaped.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
 struct Wanted<const N: usize>([&'static str; N]);
 
 impl<'de, const N: usize> DeserializeSeed<'de> for Wanted<N> {
@@ -51,7 +55,7 @@ impl<'de, const N: usize> Visitor<'de> for Wanted<N> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut found = [None; N];
-        while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(Text(name)) = map.next_key()? {
             match self.0.iter().position(|wanted| **wanted == *name) {
                 Some(place) => found[place] = Some(map.next_value()?),
                 None => {
@@ -66,7 +70,7 @@ impl<'de, const N: usize> Visitor<'de> for Wanted<N> {
 /// The fields that any message of the sub-protocols has.
 #[derive(Debug)]
 pub(crate) struct Message<'a> {
-    pub(crate) kind: String,
+    pub(crate) kind: Cow<'a, str>,
     id: Option<&'a RawValue>,
     pub(crate) payload: Option<&'a RawValue>,
 }
@@ -75,11 +79,8 @@ impl<'a> Message<'a> {
     pub(crate) fn read(text: &'a str) -> Result<Self, serde_json::Error> {
         let [kind, id, payload] = fields(text, ["type", "id", "payload"])?;
         let kind = kind.ok_or_else(|| serde_json::Error::missing_field("type"))?;
-        Ok(Self {
-            kind: serde_json::from_str(kind.get())?,
-            id,
-            payload,
-        })
+        let Text(kind) = serde_json::from_str(kind.get())?;
+        Ok(Self { kind, id, payload })
     }
 
     /// The operation that it is about; `None` when it has no id, or one that is no text.
@@ -155,7 +156,7 @@ mod tests {
 
     #[test]
     fn only_an_object_is_a_message_or_a_request() {
-        let kind = |text: &str| Message::read(text).map(|message| message.kind);
+        let kind = |text: &str| Message::read(text).map(|message| message.kind.into_owned());
         for text in [
             r#"["ping",null,null]"#,
             r#"[]"#,
@@ -188,7 +189,7 @@ mod tests {
     fn a_mark_and_repeats_are_taken() {
         let text = "\u{feff} {\"type\":\"pong\",\"\\u0074ype\":\"ping\",\"more\":[{}],\"id\":7}";
         let message = Message::read(text).unwrap();
-        assert_eq!((message.kind.as_str(), message.id()), ("ping", None));
+        assert_eq!((&*message.kind, message.id()), ("ping", None));
         let text =
             "\u{feff}{\"query\":\"{a}\",\"query\":\"{b}\",\"variables\":{\"n\": 1e999},\"x\":1}";
         let request = Request::read(text).unwrap();

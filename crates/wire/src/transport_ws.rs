@@ -1,7 +1,5 @@
 //! graphql-transport-ws, the server's side, as PROTOCOL.md of enisdenjo/graphql-ws says. Nothing of the legacy protocol.
 
-use std::collections::HashSet;
-
 use crate::message::{Message, is_object_or_nothing};
 use crate::session::{
     Elapsed, Input, Output, Refusal, Request, Session, close, close_with, data_prefix, limits,
@@ -23,14 +21,15 @@ enum State {
 #[derive(Debug)]
 pub struct TransportWs {
     state: State,
-    open: HashSet<String>,
+    /// The ids of the open operations; at most [`limits::SUBSCRIPTIONS`], and mostly one.
+    open: Vec<Box<str>>,
 }
 
 impl Default for TransportWs {
     fn default() -> Self {
         Self {
             state: State::Waiting,
-            open: HashSet::new(),
+            open: Vec::new(),
         }
     }
 }
@@ -42,13 +41,26 @@ impl TransportWs {
         vec![close_with(code, reason)]
     }
 
+    fn place(&self, id: &str) -> Option<usize> {
+        self.open.iter().position(|open| **open == *id)
+    }
+
+    /// Whether the operation was open.
+    fn remove(&mut self, id: &str) -> bool {
+        let place = self.place(id);
+        if let Some(place) = place {
+            self.open.swap_remove(place);
+        }
+        place.is_some()
+    }
+
     fn text(&mut self, text: &str) -> Vec<Output> {
         let message = match Message::read(text) {
             Ok(message) => message,
             Err(error) => return self.invalid(&error.to_string()),
         };
         let payload = message.payload;
-        match message.kind.as_str() {
+        match &*message.kind {
             kind @ ("connection_init" | "ping" | "pong") if !is_object_or_nothing(payload) => {
                 self.invalid(&format!("payload of {kind} must be an object"))
             }
@@ -90,7 +102,7 @@ impl TransportWs {
             Ok(request) => request,
             Err(why) => return self.invalid(&format!("payload: {why}")),
         };
-        if self.open.contains(&id) {
+        if self.place(&id).is_some() {
             return self.close(
                 close::DUPLICATE_ID,
                 format!("Subscriber for {id} already exists"),
@@ -108,7 +120,10 @@ impl TransportWs {
                 ),
             ))];
         }
-        self.open.insert(id.clone());
+        if self.open.is_empty() {
+            self.open.reserve_exact(1);
+        }
+        self.open.push(id.as_str().into());
         vec![Output::Start {
             id,
             request: Box::new(request),
@@ -119,7 +134,7 @@ impl TransportWs {
         let Some(id) = message.id().filter(|id| !id.is_empty()) else {
             return self.invalid("complete needs an id, a non-empty string");
         };
-        if self.open.remove(&id) {
+        if self.remove(&id) {
             vec![Output::Stop(id)]
         } else {
             Vec::new()
@@ -152,10 +167,10 @@ impl Session for TransportWs {
             // 4401 would be final for graphql-ws clients; after 4403 they come back.
             Input::Expired => self.close(close::FORBIDDEN, "Token expired"),
             Input::Started(_) => Vec::new(),
-            Input::Failed { id, errors } if self.open.remove(id) => {
+            Input::Failed { id, errors } if self.remove(id) => {
                 vec![Output::Send(error_message(id, errors))]
             }
-            Input::Done(id) if self.open.remove(id) => {
+            Input::Done(id) if self.remove(id) => {
                 vec![Output::Send(format!(
                     r#"{{"id":{},"type":"complete"}}"#,
                     quoted(id)

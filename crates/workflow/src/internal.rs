@@ -32,6 +32,26 @@ pub const GRACE: Duration = Duration::from_secs(2);
 pub const HEAD: Duration = Duration::from_secs(75);
 /// Maximum number of connections that are open at once; another one waits to be accepted.
 pub const CONNECTIONS: usize = 4_096;
+/// Maximum bytes of a request's head. Runtimes send the cause of an error in a header of its own, with the whole stack trace.
+pub const HEAD_BYTES: usize = 408 * 1024;
+
+/// The bounds of its connections, which tests make smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// See [`HEAD`].
+    pub head: Duration,
+    /// See [`CONNECTIONS`].
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            head: HEAD,
+            connections: CONNECTIONS,
+        }
+    }
+}
 
 /// Content types of the Step Functions API. A page cannot send them without a preflight, which is not answered.
 const STATES_TYPES: &[&str] = &[
@@ -60,9 +80,32 @@ pub async fn serve(
     admission: Admission,
     shutdown: impl Future<Output = ()> + Send,
 ) -> std::io::Result<()> {
+    serve_within(
+        listener,
+        engine,
+        runner,
+        admission,
+        Limits::default(),
+        shutdown,
+    )
+    .await
+}
+
+/// [`serve`] with bounds of its own.
+///
+/// # Errors
+/// The listener's own.
+pub async fn serve_within(
+    listener: TcpListener,
+    engine: Engine,
+    runner: Runner,
+    admission: Admission,
+    limits: Limits,
+    shutdown: impl Future<Output = ()> + Send,
+) -> std::io::Result<()> {
     let (api, admission) = (Arc::new(Api::new(engine, runner)), Arc::new(admission));
     let (connections, stop) = (TaskTracker::new(), CancellationToken::new());
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(limits.connections));
     tokio::pin!(shutdown);
     loop {
         let (stream, place) = tokio::select! {
@@ -86,7 +129,8 @@ pub async fn serve(
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
+                .header_read_timeout(limits.head)
+                .max_buf_size(HEAD_BYTES)
                 .serve_connection(TokioIo::new(stream), service);
             tokio::pin!(connection);
             tokio::select! {

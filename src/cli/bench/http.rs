@@ -43,6 +43,7 @@ impl Client {
         self.request("POST", "/graphql", None, &body).await
     }
 
+    /// The body of an answer, which must be 200.
     pub(super) async fn request(
         &self,
         method: &str,
@@ -50,6 +51,20 @@ impl Client {
         token: Option<&str>,
         body: &str,
     ) -> Result<String> {
+        match self.answer(method, path, token, body).await? {
+            (200, answer) => Ok(answer),
+            (status, answer) => Err(format!("the server answered {status}: {answer}").into()),
+        }
+    }
+
+    /// The status and the body of any answer.
+    pub(super) async fn answer(
+        &self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+    ) -> Result<(u16, String)> {
         let _permit = self.permits.acquire().await?;
         let free = self
             .free
@@ -86,7 +101,7 @@ impl Client {
 }
 
 impl Connection {
-    async fn answer(&mut self) -> Result<String> {
+    async fn answer(&mut self) -> Result<(u16, String)> {
         self.buffer.clear();
         let (head, length) = loop {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
@@ -103,11 +118,9 @@ impl Connection {
             }
         }
         let body = String::from_utf8(self.buffer[head..head + length].to_vec())?;
-        if !self.buffer.starts_with(b"HTTP/1.1 200") {
-            let status = String::from_utf8_lossy(&self.buffer[..head]);
-            return Err(format!("the server answered {status}{body}").into());
-        }
-        Ok(body)
+        let status = self.buffer.get(9..12).unwrap_or_default();
+        let status = std::str::from_utf8(status)?.parse()?;
+        Ok((status, body))
     }
 }
 

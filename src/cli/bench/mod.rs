@@ -3,7 +3,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `workflow` | the benchmarks |
+//! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `hostile`, `workflow` | the benchmarks |
 //! | `disk` | what the disk and SQLite can do by themselves, in the same run |
 //! | `report` | figures and their goals, as text, Markdown and JSON |
 //! | `server` | the child process |
@@ -14,6 +14,7 @@
 
 mod chain3;
 mod disk;
+mod hostile;
 mod http;
 mod list;
 mod memory;
@@ -45,7 +46,7 @@ type Result<T> = std::result::Result<T, Error>;
 
 /// Measure this program on this machine, and print the figures next to their goals
 ///
-/// Each benchmark makes its own data directory and servers, and removes them. Exit status 0: it ran, whether the goals were met or not.
+/// Each benchmark makes its own data directory and servers, and removes them. Exit status 0: it ran, whether the goals were met or not, unless `--fail-at` says otherwise.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct BenchArgs {
     /// What to measure; without a name, everything
@@ -60,6 +61,9 @@ pub(super) struct BenchArgs {
     /// Directory for the data; each benchmark makes its own below it and removes it. It should be on the disk that is to be measured
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// End with exit status 1 when a figure misses its goal by more than this factor
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    fail_at: Option<f64>,
     /// Seconds of each measured phase
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
@@ -117,6 +121,14 @@ fn outstanding(text: &str) -> std::result::Result<usize, String> {
         .ok_or_else(|| format!("{count} is not from 1 to 10000"))
 }
 
+fn factor(text: &str) -> std::result::Result<f64, String> {
+    let factor: f64 = text.parse().map_err(|_| format!("`{text}` is no number"))?;
+    (1.0..=1_000.0)
+        .contains(&factor)
+        .then_some(factor)
+        .ok_or_else(|| format!("{factor} is not from 1 to 1000"))
+}
+
 impl BenchArgs {
     fn phase(&self) -> Duration {
         Duration::from_secs(self.seconds)
@@ -151,6 +163,8 @@ enum Name {
     Memory,
     /// The first page of a list of a million jobs, by every filter.
     List,
+    /// Requests that attack: how soon each is refused, and how long honest callers wait meanwhile.
+    Hostile,
     /// The engine by itself: transitions, executions, a large Map, memory of waiting executions, recovery after a crash.
     Workflow,
 }
@@ -166,6 +180,7 @@ impl Name {
             Name::Start => start::run(args).await,
             Name::Memory => memory::run(args).await,
             Name::List => list::run(args).await,
+            Name::Hostile => hostile::run(args).await,
             Name::Workflow => workflow::run(args).await,
         }
     }
@@ -216,7 +231,18 @@ fn all(args: &BenchArgs) -> Result<()> {
         }
     }
     report.end();
-    Ok(())
+    let Some(factor) = args.fail_at else {
+        return Ok(());
+    };
+    let missed = report.missed_by(factor);
+    if missed.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "missed by more than {factor} times the goal:\n  {}",
+        missed.join("\n  ")
+    )
+    .into())
 }
 
 fn child(role: workflow::child::Role, args: &BenchArgs) -> Result<()> {

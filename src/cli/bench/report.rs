@@ -30,6 +30,9 @@ pub(super) struct Figure {
     unit: &'static str,
     goal: Option<String>,
     met: Option<bool>,
+    /// How many times the goal the figure is, or the goal the figure where it is a minimum; more than 1 is missed.
+    #[serde(skip)]
+    missed_by: f64,
 }
 
 impl Figure {
@@ -38,6 +41,11 @@ impl Figure {
             Goal::AtLeast(least) => value >= least,
             Goal::AtMost(most) => value <= most,
         });
+        let missed_by = match goal {
+            Some(Goal::AtLeast(least)) => times(least, value),
+            Some(Goal::AtMost(most)) => times(value, most),
+            None => 0.0,
+        };
         let goal = goal.map(|goal| match goal {
             Goal::AtLeast(least) => format!("≥ {}", number(least)),
             Goal::AtMost(most) => format!("≤ {}", number(most)),
@@ -48,8 +56,14 @@ impl Figure {
             unit,
             goal,
             met,
+            missed_by,
         }
     }
+}
+
+/// How many times `of` this is.
+fn times(this: f64, of: f64) -> f64 {
+    if this <= of { 1.0 } else { this / of }
 }
 
 /// What one benchmark found.
@@ -183,6 +197,22 @@ impl Report {
         self.sections.push(section);
     }
 
+    /// The figures that miss their goals by more than this factor.
+    pub(super) fn missed_by(&self, factor: f64) -> Vec<String> {
+        let figures = self.sections.iter().flat_map(|section| {
+            let of = |figure| (section.name, figure);
+            section.figures.iter().map(of)
+        });
+        figures
+            .filter(|(_, figure)| figure.missed_by > factor)
+            .map(|(name, figure)| {
+                let (value, unit) = (number(figure.value), figure.unit);
+                let goal = figure.goal.as_deref().unwrap_or_default();
+                format!("{name}: {} is {value} {unit}, goal {goal}", figure.what)
+            })
+            .collect()
+    }
+
     pub(super) fn end(&self) {
         if self.format == Format::Json {
             let text = serde_json::to_string_pretty(&self.sections);
@@ -299,5 +329,33 @@ mod tests {
         assert_eq!(figure(5.1, Goal::AtMost(5.0)), Some(false));
         assert_eq!(figure(5.0, Goal::AtLeast(5.0)), Some(true));
         assert_eq!(figure(4.9, Goal::AtLeast(5.0)), Some(false));
+    }
+
+    #[test]
+    fn a_goal_is_missed_by_a_factor() {
+        let mut section = Section::new("some", "");
+        section.plain("no goal", 1e9, "ms");
+        section.at_most("at most", 50.0, "ms", 10.0);
+        section.at_least("at least", 2.0, "ms", 10.0);
+        section.at_most("none", 1.0, "", 0.0);
+        section.at_most("met", 0.0, "", 0.0);
+        section.at_least("nothing", 0.0, "", 0.0);
+        let mut report = Report::new(Format::Json);
+        report.add(section);
+        let names = |factor| {
+            let missed = report.missed_by(factor);
+            missed.join("; ")
+        };
+        assert_eq!(names(5.0), "some: none is 1 , goal ≤ 0");
+        let missed = names(4.9);
+        assert!(
+            missed.contains("some: at most is 50 ms, goal ≤ 10"),
+            "{missed}"
+        );
+        assert!(
+            missed.contains("some: at least is 2 ms, goal ≥ 10"),
+            "{missed}"
+        );
+        assert_eq!(report.missed_by(1.0).len(), 3);
     }
 }

@@ -6,7 +6,7 @@
 //! | [`client`] | [`Client`]: GraphQL over HTTP |
 //! | [`aws`] | what stands for DynamoDB and Step Functions |
 //! | [`s3`] | what stands for S3 |
-//! | [`watch`] | [`Watch`]: a subscription through one of the four [`Door`]s |
+//! | [`watch`] | [`Watch`]: a subscription through one of the [`Door`]s |
 
 pub mod aws;
 mod client;

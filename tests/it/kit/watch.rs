@@ -24,10 +24,18 @@ pub enum Door {
     Sse,
     /// Apollo's multipart subscriptions.
     Multipart,
+    /// WebSocket, the legacy subscriptions-transport-ws (sub-protocol `graphql-ws`).
+    Legacy,
 }
 
 impl Door {
-    pub const ALL: [Door; 4] = [Door::TransportWs, Door::AppSync, Door::Sse, Door::Multipart];
+    pub const ALL: [Door; 5] = [
+        Door::TransportWs,
+        Door::AppSync,
+        Door::Sse,
+        Door::Multipart,
+        Door::Legacy,
+    ];
 }
 
 /// What the server said of the subscription.
@@ -75,7 +83,10 @@ impl Watch {
         let operation = json!({ "query": document, "variables": variables });
         let stream = soon("a connection", async {
             match door {
-                Door::TransportWs => transport_ws(client, operation).await,
+                Door::TransportWs => {
+                    socket(client, "graphql-transport-ws", "subscribe", operation).await
+                }
+                Door::Legacy => socket(client, "graphql-ws", "start", operation).await,
                 Door::AppSync => app_sync(client, operation).await,
                 Door::Sse => Ok(Stream::Sse(
                     http(client, "text/event-stream", operation).await?,
@@ -184,9 +195,15 @@ async fn expect(socket: &mut Socket, wanted: &str) -> Result<(), String> {
     }
 }
 
-async fn transport_ws(client: &Client, operation: Value) -> Result<Stream, String> {
+/// The two protocols of `/graphql` differ in the name of the message that subscribes.
+async fn socket(
+    client: &Client,
+    protocol: &str,
+    subscribe: &str,
+    operation: Value,
+) -> Result<Stream, String> {
     let url = format!("{}/graphql", client.url.replacen("http", "ws", 1));
-    let mut socket = connect(url, "graphql-transport-ws").await?;
+    let mut socket = connect(url, protocol).await?;
     let mut payload = json!({});
     if let Some(key) = &client.key {
         payload["x-api-key"] = json!(key);
@@ -202,7 +219,7 @@ async fn transport_ws(client: &Client, operation: Value) -> Result<Stream, Strin
     expect(&mut socket, "connection_ack").await?;
     send(
         &mut socket,
-        json!({ "id": "1", "type": "subscribe", "payload": operation }),
+        json!({ "id": "1", "type": subscribe, "payload": operation }),
     )
     .await?;
     Ok(Stream::Socket(socket))
@@ -243,11 +260,14 @@ async fn socket_next(socket: &mut Socket, asides: &mut Vec<String>) -> Said {
         let message: Value = serde_json::from_str(&text).unwrap();
         match message["type"].as_str().unwrap() {
             "next" | "data" => return Said::Next(message["payload"].clone()),
-            // AppSync's clients get the errors in an object.
+            // AppSync's clients get the errors in an object, the legacy ones one error.
             "error" if message["payload"].is_array() => {
                 return Said::Error(message["payload"].clone());
             }
-            "error" => return Said::Error(message["payload"]["errors"].clone()),
+            "error" if message["payload"]["errors"].is_array() => {
+                return Said::Error(message["payload"]["errors"].clone());
+            }
+            "error" => return Said::Error(json!([message["payload"]])),
             "complete" => return Said::Complete,
             "ping" => {
                 // The connection may end meanwhile: the next read says so.

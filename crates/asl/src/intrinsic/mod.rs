@@ -233,6 +233,14 @@ mod tests {
     }
 
     #[test]
+    fn calls_nest_up_to_their_bound() {
+        let nested = |levels: usize| "States.Array(".repeat(levels) + &")".repeat(levels);
+        assert!(run(&nested(MAX_NESTING)).is_ok());
+        let over = run(&nested(MAX_NESTING + 1)).expect_err("too deep");
+        assert_eq!(over, format!("calls nest deeper than {MAX_NESTING}"));
+    }
+
+    #[test]
     fn every_function_works() {
         for (text, want) in [
             ("States.Array()", json!([])),

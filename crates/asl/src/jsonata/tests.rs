@@ -402,6 +402,17 @@ fn what_cannot_be_parsed_is_said_as_the_language_says_it() {
     }
 }
 
+#[test]
+fn an_expression_is_as_long_as_its_bound_at_most() {
+    let quoted = |bytes: usize| format!("$length('{}')", "x".repeat(bytes - "$length('')".len()));
+    assert_eq!(
+        run(&quoted(MAX_TEXT)),
+        Ok(json!(MAX_TEXT - "$length('')".len()))
+    );
+    let over = run(&quoted(MAX_TEXT + 1)).expect_err("too long");
+    assert!(over.contains("longer than 65536 bytes"), "{over}");
+}
+
 /// AWS's own limits, from both sides.
 #[test]
 fn an_expression_is_as_deep_as_on_aws_at_most() {

@@ -286,6 +286,16 @@ mod tests {
     }
 
     #[test]
+    fn a_walk_visits_values_up_to_its_bound() {
+        // The list itself, and each item twice: found and copied.
+        let most = (read::MAX_VISITS - 1) / 2;
+        let list = |count: usize| Value::from(vec![1; count]);
+        assert!(read("$[*]", &list(most)).is_ok());
+        let over = read("$[*]", &list(most + 1));
+        assert!(over.is_err_and(|error| error.contains("too many")));
+    }
+
+    #[test]
     fn a_walk_that_multiplies_ends() {
         let mut value = json!(1);
         for _ in 0..100 {

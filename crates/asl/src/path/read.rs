@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 
 /// Values that one path may visit or copy.
-const MAX_VISITS: usize = 1_000_000;
+pub(super) const MAX_VISITS: usize = 1_000_000;
 
 /// The element that an index means; negative ones count from the end.
 pub(super) fn position(index: i64, length: usize) -> Option<usize> {

@@ -372,4 +372,21 @@ mod tests {
             assert_eq!(qualifier(text), expected, "{text}");
         }
     }
+
+    #[tokio::test]
+    async fn functions_attach_up_to_their_limit_besides_those_of_the_configuration() {
+        let host = Host::new(HostSettings {
+            functions: vec![FunctionConfig::new("configured", Vec::new())],
+            attach_any: true,
+            ..HostSettings::default()
+        });
+        let find = |name: &str| host.shared.find_or_attach(name).is_some();
+        for number in 0..limits::ATTACHED_FUNCTIONS {
+            assert!(find(&format!("f{number}")), "{number}");
+        }
+        assert!(!find("another"));
+        // Those that are known stay known.
+        assert!(find("f0") && find("f999") && find("configured"));
+        assert_eq!(host.functions().len(), limits::ATTACHED_FUNCTIONS + 1);
+    }
 }

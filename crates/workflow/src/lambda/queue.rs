@@ -106,3 +106,88 @@ impl Function {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::sync::Weak;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::lambda::{Caller, FunctionConfig, HostSettings, new_id};
+
+    #[derive(Debug)]
+    struct Ear(Sender<Outcome>);
+
+    impl Caller for Ear {
+        fn finished(self: Box<Self>, outcome: Outcome) {
+            self.0.send(outcome).unwrap();
+        }
+    }
+
+    /// A function without a host: no process ever works for it, and no alarm rings.
+    fn function(command: &[&str]) -> Arc<Function> {
+        let command = command.iter().map(|&word| word.to_owned()).collect();
+        let config = FunctionConfig::new("f", command);
+        let settings = HostSettings::default();
+        let function = Function::new(0, "f", Some(config), &settings, Weak::new());
+        Arc::new(function)
+    }
+
+    /// Invokes it this many times, and returns what the callers hear.
+    fn invoke(function: &Arc<Function>, times: usize) -> Receiver<Outcome> {
+        let (sender, heard) = channel();
+        for _ in 0..times {
+            let ear = Box::new(Ear(sender.clone()));
+            function.invoke(new_id(), Bytes::new(), None, None, ear);
+        }
+        heard
+    }
+
+    fn refusal(outcome: Outcome) -> (&'static str, String) {
+        match outcome {
+            Outcome::Refused { error, message } => (error, message),
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_queue_up_to_its_limit() {
+        let function = function(&[]);
+        let waiting = invoke(&function, limits::QUEUE);
+        assert!(waiting.try_recv().is_err(), "all of them wait");
+        let over = invoke(&function, 1);
+        let (error, message) = refusal(over.try_recv().unwrap());
+        assert_eq!(error, "Lambda.TooManyRequestsException");
+        assert!(message.contains("100000 invocations"), "{message}");
+        assert!(waiting.try_recv().is_err(), "those that wait go on waiting");
+        // A place that was given back is taken.
+        let first = function.state.lock().queue.front().unwrap().id;
+        assert!(function.cancel(Unwanted::Invocation(first)));
+        assert!(invoke(&function, 1).try_recv().is_err());
+    }
+
+    #[test]
+    fn a_queue_that_stands_still_is_refused_after_its_time_and_no_sooner() {
+        let function = function(&["program"]);
+        let waiting = invoke(&function, 3);
+        let patience = micros(function.timeout + limits::QUEUE_STILL);
+        let second = micros(Duration::from_secs(1));
+        function.state.lock().moved_at = now() - patience + 30 * second;
+        function.look_at_queue();
+        assert!(waiting.try_recv().is_err(), "it may move yet");
+        function.state.lock().moved_at = now() - patience;
+        function.look_at_queue();
+        for _ in 0..3 {
+            let (error, message) = refusal(waiting.try_recv().unwrap());
+            assert_eq!(error, "Lambda.TooManyRequestsException");
+            assert!(message.contains("was begun for 90 s"), "{message}");
+        }
+        // The next one has the whole time again.
+        let next = invoke(&function, 1);
+        function.look_at_queue();
+        assert!(next.try_recv().is_err());
+    }
+}

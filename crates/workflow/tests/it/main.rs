@@ -8,6 +8,7 @@ mod function;
 #[path = "../../../asl/tests/generator/mod.rs"]
 mod generator;
 mod http;
+mod internal;
 mod lambda;
 mod nested;
 mod random;
