@@ -197,9 +197,9 @@ fn the_summary_has_every_page_of_the_book() {
 
 #[test]
 fn the_decisions_are_numbered_and_listed() {
-    let index = fs::read_to_string(root().join("docs/decisions/README.md")).unwrap();
+    let index = fs::read_to_string(root().join("docs/decisions/index.md")).unwrap();
     let mut names: Vec<PathBuf> = all();
-    names.retain(|path| path.starts_with("docs/decisions") && !path.ends_with("README.md"));
+    names.retain(|path| path.starts_with("docs/decisions") && !path.ends_with("index.md"));
     names.sort();
     for (number, path) in (1..).zip(&names) {
         let name = path.file_name().unwrap().to_str().unwrap();
