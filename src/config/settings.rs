@@ -66,7 +66,7 @@ pub const SETTINGS: &str = r#"Configuration:
     prefix = "jobcast"              # prefix of its channels' names
 
     [aws]                           # jobs in DynamoDB, executions in Step Functions, files in S3; a build with `--features aws`
-    table = "jobs"                  # required; README.md has its keys, indexes and stream
+    table = "jobs"                  # required; docs/guides/aws.md has its keys, indexes and stream
     state_machine_arn_prefix = "arn:aws:states:eu-west-1:123456789012:stateMachine:"   # required; names of job types follow
     region = "eu-west-1"            # by default the region of the ARN
     bucket = "jobs-files"           # bucket of the files; by default the directory `files` of `data`, which all nodes must share (EFS, NFS)

@@ -84,7 +84,7 @@ pub enum ServeError {
     },
     /// The table of the jobs.
     #[error(
-        "the table {table} of [aws] cannot be used: {source}; README.md has its keys, indexes and stream, and the actions that the credentials must allow"
+        "the table {table} of [aws] cannot be used: {source}; docs/guides/aws.md has its keys, indexes and stream, and the actions that the credentials must allow"
     )]
     Table {
         /// Its name.

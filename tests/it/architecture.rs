@@ -1,5 +1,6 @@
-//! The absences of ARCHITECTURE.md: what is deliberately nowhere stays nowhere.
+//! The absences of ARCHITECTURE.md, its code map, and the limits of `docs/reference/limits.md`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -171,40 +172,77 @@ fn nobody_asks_where_the_program_runs() {
     }
 }
 
-/// The value of an integer constant below a folder or in a file.
-fn constant(place: &str, name: &str) -> usize {
-    let path = root().join(place);
+/// The value of a constant of a module: a number, or the number of a duration's constructor.
+fn constant(module: &str, name: &str) -> usize {
     let mut files = Vec::new();
-    if path.is_file() {
-        files.push(path);
-    } else {
-        walk(&path, &mut files);
+    let file = root().join(format!("{module}.rs"));
+    if file.is_file() {
+        files.push(file);
+    }
+    if root().join(module).is_dir() {
+        walk(&root().join(module), &mut files);
     }
     let start = format!("const {name}: ");
-    let found = files.iter().find_map(|file| {
-        let text = fs::read_to_string(file).unwrap();
-        let line = text.lines().find(|line| line.contains(&start))?;
-        Some(line.split_once(" = ")?.1.trim_end_matches(';').to_owned())
-    });
-    let value = found.unwrap_or_else(|| panic!("{place} has no constant {name}"));
-    let factor = |text: &str| text.trim().replace('_', "").parse::<usize>();
-    let product: Result<usize, _> = value.split('*').map(factor).product();
-    product.unwrap_or_else(|_| panic!("{name} is no product of numbers: {value}"))
+    let found: BTreeSet<String> = files
+        .iter()
+        .flat_map(|file| {
+            let text = fs::read_to_string(file).unwrap();
+            let values = text.lines().filter(|line| line.contains(&start));
+            let values = values.filter_map(|line| line.split_once(" = "));
+            let values = values.map(|(_, value)| value.trim_end_matches(';').to_owned());
+            values.collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(found.len(), 1, "{name} in {module}: {found:?}");
+    let value = found.first().unwrap();
+    // A duration counts in the unit of its constructor.
+    let number = value
+        .trim_start_matches("Duration::from_secs(")
+        .trim_start_matches("Duration::from_millis(")
+        .trim_end_matches(')');
+    let term = |text: &str| {
+        let factor = |text: &str| text.trim().replace('_', "").parse::<usize>();
+        text.split('*').map(factor).product::<Result<usize, _>>()
+    };
+    let sum: Result<usize, _> = number.split('+').map(term).sum();
+    sum.unwrap_or_else(|_| panic!("{name} is not a number: {value}"))
 }
 
 #[test]
-fn the_bounds_of_what_a_caller_sends_are_those_of_the_code() {
-    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
-    let section = text.split("## Bounds of what a caller sends").nth(1);
-    let section = section.unwrap().split("\n## ").next().unwrap();
-    let rows = section.lines().filter(|line| line.starts_with("| `"));
+fn the_limits_of_the_reference_are_those_of_the_code() {
+    let text = fs::read_to_string(root().join("docs/reference/limits.md")).unwrap();
+    // A row of a constant begins with its place and its name.
+    let rows = text
+        .lines()
+        .filter(|line| line.starts_with("| `") && line.matches('`').count() >= 4);
     let mut count = 0;
     for row in rows {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let names: Vec<&str> = cells[1].split('`').collect();
-        let bound: usize = cells[2].replace(',', "").parse().unwrap();
-        assert_eq!(constant(names[1], names[3]), bound, "mend this row: {row}");
+        let limit: usize = cells[2].replace(',', "").parse().unwrap();
+        assert_eq!(
+            constant(names[1], names[3]),
+            limit,
+            "correct this row: {row}"
+        );
         count += 1;
     }
-    assert!(count >= 10, "the table is missing");
+    assert!(count >= 70, "the tables are missing: {count} rows");
+}
+
+#[test]
+fn the_code_map_names_what_is_there() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let section = text.split("## Code map").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let mut count = 0;
+    for row in section.lines().filter(|line| line.starts_with("| `")) {
+        let path = row.split('`').nth(1).unwrap();
+        assert!(
+            root().join(path).exists(),
+            "the code map names {path}, which is not there"
+        );
+        count += 1;
+    }
+    assert!(count >= 15, "the code map is missing: {count} rows");
 }

@@ -261,7 +261,7 @@ async fn what_cannot_be_used_is_named() {
     assert!(!status.success() && said.contains("at least 32"), "{said}");
     let said = [
         "the table jobs of [aws] cannot be used",
-        "README.md has its keys",
+        "docs/guides/aws.md has its keys",
     ];
     drop(aws.dynamodb);
     let (status, error) = aws.home.refuses(&[]).await;

@@ -21,6 +21,7 @@ mod documents;
 mod doors;
 mod files;
 mod functions;
+mod guides;
 mod http;
 mod internal;
 mod json_doors;

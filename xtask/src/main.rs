@@ -3,6 +3,13 @@
 //! `cargo xtask long SUITE` runs a suite at its full size. `.ci/run` runs the same suites at a
 //! small, seeded size. This is a table of commands, not a test runner: each suite reads its size
 //! from the environment.
+//!
+//! `cargo xtask recording BINARY FILE` records the demo for the README; see [`recording`].
+
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
+
+mod recording;
+
 use std::{
     env,
     process::{Command, ExitCode},
@@ -127,6 +134,13 @@ fn main() -> ExitCode {
             Some(suite) => run([suite].into_iter()),
             None => usage(&format!("there is no suite {name:?}")),
         },
+        ["recording", binary, file] => match recording::record(binary.as_ref(), file.as_ref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("the demo was not recorded: {error}");
+                ExitCode::FAILURE
+            }
+        },
         _ => usage("a task is missing or unknown"),
     }
 }
@@ -167,7 +181,8 @@ fn run<'a>(suites: impl Iterator<Item = &'a Suite>) -> ExitCode {
 
 /// Prints the error of the command line and the commands that exist.
 fn usage(wrong: &str) -> ExitCode {
-    eprintln!("{wrong}\nusage: cargo xtask long SUITE|all\nsuites:");
+    eprintln!("{wrong}\nusage: cargo xtask long SUITE|all");
+    eprintln!("       cargo xtask recording BINARY FILE\nsuites:");
     for suite in SUITES {
         eprintln!("  {:12} {}", suite.name, suite.about);
     }

@@ -144,7 +144,7 @@ impl FromStr for Status {
     }
 }
 
-/// [`RULES`] as a Mermaid state diagram, which the documentation shows.
+/// [`RULES`] as a Mermaid state diagram: the one in docs/design/job.md.
 pub fn diagram() -> String {
     let mut lines = vec![
         "stateDiagram-v2".to_owned(),

@@ -97,11 +97,11 @@ fn the_rules_have_each_pair_once_and_reach_every_status() {
 
 #[test]
 fn the_diagram_of_the_documentation_is_the_generated_one() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ARCHITECTURE.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/design/job.md");
     let text = std::fs::read_to_string(path).unwrap();
     assert!(
         text.contains(&diagram()),
-        "put this into ARCHITECTURE.md:\n{}",
+        "put this into docs/design/job.md:\n{}",
         diagram()
     );
 }

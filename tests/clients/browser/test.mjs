@@ -1,4 +1,4 @@
-// GraphiQL as a newcomer uses it: opens the page, runs the README's mutation, watches the job, and
+// GraphiQL as a newcomer uses it: opens the page, runs the mutation of the first steps, watches the job, and
 // answers it in a second tab.
 
 import assert from "node:assert/strict";
@@ -64,8 +64,8 @@ async function shows(page, text) {
   });
 }
 
-/** The GraphQL documents of the README that a newcomer pastes. */
-const documents = (readme) => [...readme.matchAll(/```graphql\n(.*?)```/gs)].map(([, document]) => document);
+/** The GraphQL documents that the first steps ask a newcomer to paste. */
+const documents = (guide) => [...guide.matchAll(/```graphql[^\n]*\n(.*?)```/gs)].map(([, document]) => document);
 
 suite(async () => {
   const server = await Server.start({ open: true });
@@ -79,7 +79,7 @@ suite(async () => {
   });
   const seen = { requests: [], errors: [] };
 
-  const [watch, resume] = documents(readFileSync("README.md", "utf8"));
+  const [watch, resume] = documents(readFileSync("first-steps.md", "utf8"));
   const page = await open(context, server, seen);
 
   let id;
@@ -93,7 +93,7 @@ suite(async () => {
     ({ id } = JSON.parse(await answer(page)).data.submitJob);
   });
 
-  await check("GraphiQL shows the README's subscription live, answered in a second tab", async () => {
+  await check("GraphiQL shows the guide's subscription live, answered in a second tab", async () => {
     await execute(page, watch.replace("PUT THE ID HERE", id));
     await shows(page, "WAITING");
     const second = await open(context, server, seen);

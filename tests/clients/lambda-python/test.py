@@ -1,4 +1,4 @@
-"""Extracts the README's job type and runs it: started by the server, and attached to it by hand."""
+"""Takes the first job type from its guide, and runs it: started by the server, and attached by hand."""
 
 import json
 import os
@@ -17,19 +17,20 @@ SUBMIT = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id stat
 VENV = os.path.dirname(os.path.abspath(sys.executable))
 
 
-def block(readme, name, language):
-    """The first code block of the language after the file's name."""
-    found = re.search(re.escape(f"`{name}`") + r".*?```" + language + r"\n(.*?)```", readme, re.DOTALL)
-    assert found, f"the README has no {language} block after `{name}`"
+def block(guide, name):
+    """The code block that is this file."""
+    found = re.search(r"```\w+ file=" + re.escape(name) + r"\n(.*?)```", guide, re.DOTALL)
+    assert found, f"the guide has no block `file={name}`"
     return found[1]
 
 
-def folder(readme):
+def folder(guide):
     path = tempfile.mkdtemp(prefix="jobcast-greet-")
     os.mkdir(os.path.join(path, "state-machines"))
-    for name, language in {"state-machines/greet.asl.json": "json", "greet.py": "python", "jobcast.toml": "toml"}.items():
+    for name in ("state-machines/greet.asl.json", "greet.py", "jobcast.toml"):
         with open(os.path.join(path, name), "w") as file:
-            file.write(block(readme, name, language))
+            # The guide has its virtual environment beside it; here it is elsewhere.
+            file.write(block(guide, name).replace("venv/bin/python", os.path.join(VENV, "python3")))
     return path
 
 
@@ -49,12 +50,10 @@ def greet(server, name, subject="greet"):
     raise AssertionError(f"{subject} did not end in time: {last}")
 
 
-def started_by_the_server(readme):
-    path = folder(readme)
+def started_by_the_server(guide):
+    path = folder(guide)
     try:
-        # The README's command `python3` must find awslambdaric.
-        environment = {"PATH": f"{VENV}:{os.environ['PATH']}"}
-        with Server(config="\n" + KEYS, folder=path, environment=environment) as server:
+        with Server(config="\n" + KEYS, folder=path) as server:
             for name in ("Ada", "Grace", "Barbara"):
                 job = greet(server, name)
                 assert job["status"] == "SUCCEEDED", job
@@ -68,9 +67,9 @@ def started_by_the_server(readme):
         shutil.rmtree(path)
 
 
-def attached(readme):
+def attached(guide):
     """A function without a command: a process from outside polls for it."""
-    path = folder(readme)
+    path = folder(guide)
     try:
         with open(os.path.join(path, "jobcast.toml"), "w") as file:
             file.write("[functions.greet]\n")
@@ -151,7 +150,7 @@ def without_the_client():
         shutil.rmtree(path)
 
 
-with open("README.md") as file:
+with open("first-job-python.md") as file:
     text = file.read()
 as_on_lambda()
 without_the_client()

@@ -1,5 +1,5 @@
-//! The table: its keys, its indexes, its stream, and how it is created. README.md has the same for
-//! other ways to create it.
+//! The table: its keys, its indexes, its stream, and how it is created. docs/guides/aws.md lists the
+//! same for other tools.
 
 use std::time::Duration;
 
