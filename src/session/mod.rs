@@ -2,12 +2,18 @@
 //! [`Executor`] through which it asks for GraphQL. No GraphQL in here, and no rule of a protocol.
 
 mod connection;
+mod deadlines;
+mod delivery;
 mod driver;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod garbage_tests;
+mod lifetime;
+pub mod limits;
 mod metrics;
 mod operations;
+mod pending;
+mod socket;
 mod stream;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -40,40 +46,6 @@ pub use stream::{head_of_stream, multipart, sse};
 pub use upgrade::{Accepted, Refused, Upgraded, offers_websocket, upgrade};
 pub use watch::{ReadPage, ReadResult, Target, Unread, Watch};
 pub use wire::{Authorization, Refusal, Request};
-
-/// Bounds of the driver; those of the protocols are in [`wire::limits`].
-pub mod limits {
-    use std::time::Duration;
-
-    /// Sockets that one node serves; beyond it an upgrade gets 503, which every client retries.
-    pub const CONNECTIONS: usize = 100_000;
-    /// Sockets that one caller may have open; beyond it a new one is told to come back later.
-    pub const CONNECTIONS_PER_CALLER: usize = 1_000;
-    /// The executor has so long to check credentials; then the client is told to come back.
-    pub const AUTHORIZE: Duration = Duration::from_secs(8);
-    /// A reader that takes nothing for so long is cut off; it comes back and gets the newest state.
-    pub const STALLED: Duration = Duration::from_secs(60);
-    /// Bytes that wait for one socket before the driver stops reading from it and taking from its mailbox.
-    pub const OUTBOX_BYTES: usize = 64 * 1024;
-    /// A payload of at least so many bytes is written from where it is; a smaller one is copied, so that all that waits goes out in one write.
-    pub const UNCOPIED_BYTES: usize = 4 * 1024;
-    /// A socket lives no longer than this (AppSync: 24 h) …
-    pub const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-    /// … and up to so much less, at random.
-    pub const LIFETIME_JITTER: Duration = Duration::from_secs(60 * 60);
-    /// Operations whose futures run for one socket, stopped ones included, before the driver stops reading from it.
-    pub const PENDING: usize = 2 * wire::limits::SUBSCRIPTIONS;
-    /// Size of one event's payload (AppSync: 240 KB); a larger one ends the operation with an error that says so.
-    pub const EVENT_BYTES: usize = 240 * 1024;
-    /// A stream over HTTP gives a sign of life when it has been silent for so long.
-    pub const STREAM_KEEP_ALIVE: Duration = Duration::from_secs(10);
-    /// Period of the pings that find dead peers.
-    pub const PING: Duration = Duration::from_secs(30);
-    /// A drain closes the sockets at random times within this.
-    pub const DRAIN_SPREAD: Duration = Duration::from_secs(3);
-    /// A closed socket may take so long to read its close frame.
-    pub const CLOSING: Duration = Duration::from_secs(2);
-}
 
 /// Told with a 503; every client comes back after it.
 const NO_PLACE: &str = "no more connections here for now, come back later";
