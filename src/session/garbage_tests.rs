@@ -1,6 +1,9 @@
 //! What no well-behaved client sends, over a real socket: each breach gets its code, nothing panics, nothing stays behind.
 
+use std::sync::Arc;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 use wire::limits::MESSAGE_BYTES;
 
 use super::tests::*;

@@ -71,7 +71,7 @@ fn respond<E: Executor>(
     started: Started,
 ) -> Response<Body> {
     let Some(mut admission) = sessions.admit() else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, super::NO_PLACE);
+        return refused(StatusCode::SERVICE_UNAVAILABLE, super::NO_SLOT);
     };
     if !admission.name(name) {
         let text = "this caller has too many connections open, close one or come back later";

@@ -9,16 +9,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use job::{Job, Time, Version};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message, client::IntoClientRequest};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
+use crate::chaos::Chaos;
 use crate::realtime::hub::tests::row;
 use crate::realtime::hub::{Event, PayloadGroupKey, Render};
-use job::{Job, Version};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 

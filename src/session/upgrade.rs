@@ -81,7 +81,7 @@ impl<E: Executor> Accepted<E> {
             let header = Some((RETRY_AFTER, "5"));
             return Err(refused(
                 StatusCode::SERVICE_UNAVAILABLE,
-                super::NO_PLACE,
+                super::NO_SLOT,
                 header,
             ));
         };
