@@ -14,17 +14,17 @@ use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
 use sha2::{Digest, Sha256};
 
 use super::listener::base;
-use super::{Adapters, Parts, ServeError, bucket, directory};
+use super::{AdapterContext, Adapters, ServeError, bucket, directory};
 use crate::config::{Address, Aws, ConfigError};
 use crate::data::shared_files;
 
 /// Opens them with the credentials that the AWS SDKs find.
-pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeError> {
+pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapters, ServeError> {
     let signer = signer(aws)?;
     let config = sdk_config(aws).await;
     let objects: Arc<dyn ObjectStore> = match &aws.bucket {
         Some(bucket) => Arc::new(bucket::open(aws, bucket, &config)?),
-        None => Arc::new(directory(shared_files(&parts.config.data)?)?),
+        None => Arc::new(directory(shared_files(&context.config.data)?)?),
     };
     let dynamodb = at(&config, aws.dynamodb_endpoint());
     let store = DynamoDbStore::open(&dynamodb, &aws.table).await;
@@ -35,10 +35,10 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
     let workflow = StepFunctionsWorkflow::new(
         &at(&config, aws.step_functions_endpoint()),
         Settings::new(&aws.state_machine_arn_prefix),
-        job_types(&parts.machines),
-        parts.events.clone(),
+        job_types(&context.machines),
+        context.events.clone(),
     );
-    if !aws.follow_stream && parts.config.broker.url.is_none() {
+    if !aws.follow_stream && context.config.broker.url.is_none() {
         tracing::warn!(
             "follow_stream of [aws] is false and there is no [broker]: watchers of this node hear what `publishJob` tells it, and else only what is read again every so often (repair_every)"
         );
@@ -53,10 +53,10 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
         },
         sweeps_files: aws.bucket.is_none(),
         signer,
-        report_url: format!("{}/graphql", base(parts.config, parts.public)),
+        report_url: format!("{}/graphql", base(context.config, context.public)),
         follows_changes: aws.follow_stream,
         internal: None,
-        behind: None,
+        embedded: None,
     })
 }
 

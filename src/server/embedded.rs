@@ -19,7 +19,7 @@ use workflow::{Engine, Machines};
 
 use super::listener::{base, listen, local, reachable};
 use super::private::Private;
-use super::{Adapters, Parts, ServeError, commands, directory, millis};
+use super::{AdapterContext, Adapters, ServeError, commands, directory, millis};
 use crate::cli::SUPERVISE;
 use crate::config::{Config, Function};
 use crate::data::DataDirectory;
@@ -41,8 +41,8 @@ impl Embedded {
 }
 
 /// Opens them in the data directory; executions that were open go on.
-pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
-    let config = parts.config;
+pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeError> {
+    let config = context.config;
     let data = DataDirectory::open(&config.data)?;
     let listener = listen(config.internal_listen)?;
     let internal = local(&listener)?;
@@ -58,16 +58,16 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
             what: "a bucket cannot be used",
             source,
         })?;
-    let reachable = reachable(parts.public);
+    let reachable = reachable(context.public);
     let host = Host::new(HostSettings {
-        functions: functions(config, &base(config, parts.public)),
+        functions: functions(config, &base(config, context.public)),
         attach_any: config.attach_any_function,
         supervisor: supervisor(),
         redact: hide,
         direct_hosts: vec![reachable.ip().to_string()],
         ..HostSettings::default()
     });
-    warn_of_lacking(&host, &parts.machines);
+    warn_of_lacking(&host, &context.machines);
     for (name, function) in &config.functions {
         if let Some(problem) = commands::problem(function, std::env::var_os("PATH")) {
             tracing::warn!("[functions.{name}]: {problem}; its jobs fail until that is mended");
@@ -79,20 +79,20 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
     let engine = Engine::open(
         database,
         workflow::Settings {
-            machines: parts.machines,
+            machines: context.machines,
             retention: Some(config.retention),
             ..workflow::Settings::default()
         },
         Arc::new(runner.clone()),
         recorder(
-            parts.events.clone(),
+            context.events.clone(),
             jobs.clone(),
             Some(millis(config.retention)),
         ),
     )
     .await?;
     let serving = {
-        let (engine, stop) = (engine.clone(), parts.stop.clone());
+        let (engine, stop) = (engine.clone(), context.stop.clone());
         let stopped = async move { stop.cancelled().await };
         workflow::internal::serve(listener, engine, runner, admission, stopped)
     };
@@ -106,7 +106,7 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,
         internal: Some(internal),
-        behind: Some(Embedded {
+        embedded: Some(Embedded {
             engine,
             host,
             _internal: AbortOnDropHandle::new(tokio::spawn(serving)),
