@@ -1,4 +1,5 @@
-//! `/files/UPLOAD/NAME`: signed PUT and GET over the object store. The signature is the permission; there is no other.
+//! `/files/UPLOAD/NAME`: signed PUT and GET over the object store. The signature is the permission;
+//! there is no other.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -20,10 +21,10 @@ use super::body::Paced;
 use super::connection::Connection;
 use super::range::{Version, Wanted};
 
-/// Bytes of a part that is not counted among the bodies in memory.
+/// Number of bytes of a part that is not counted among the bodies in memory.
 const UNCOUNTED_PART: usize = 256 * 1024;
 
-/// PUT: stores exactly as many bytes as the address was asked for with.
+/// PUT: stores exactly the number of bytes for which the address was issued.
 pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let connection = Connection::of(&parts.extensions);
@@ -47,7 +48,7 @@ pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     match written {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(mut response) => {
-            // Whoever asks first is not asked for the body at all.
+            // A client that sends `Expect: 100-continue` gets the refusal before it sends the body.
             let asks = parts.headers.contains_key(EXPECT);
             if asks || response.status() == StatusCode::REQUEST_TIMEOUT || !body.read_on().await {
                 let close = HeaderValue::from_static("close");
@@ -58,7 +59,7 @@ pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     }
 }
 
-/// The answer to a request that announces no body, or one of another size.
+/// The answer to a request that announces no body, or a body of another size.
 fn not_announced(headers: &HeaderMap, size: u64) -> Option<Response> {
     let Some(length) = headers.get(CONTENT_LENGTH) else {
         if headers.contains_key(TRANSFER_ENCODING) || size == 0 {
@@ -86,7 +87,7 @@ async fn write(
 ) -> Result<(), Response> {
     let files = doors.resolvers.files();
     let (store, part_bytes) = (files.objects(), files.part_bytes());
-    // Parts that are small are not counted: there are no more of them than connections.
+    // Small parts are not counted: each connection has at most one.
     let counted = connection.filter(|_| part_bytes > UNCOUNTED_PART);
     let _room = match counted {
         Some(connection) => {
@@ -141,7 +142,7 @@ async fn write(
     Ok(())
 }
 
-/// GET: the bytes, as a stream; all of them or a part. HEAD: the same without them.
+/// GET: the bytes or a part of them, as a stream. HEAD: the same without them.
 pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
     let (key, name, content_type) = match grant(&doors, "GET", request.uri()) {
         Ok(Grant::Get {
@@ -186,7 +187,7 @@ pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
     if let Ok(disposition) = HeaderValue::from_str(&disposition(&content_type, &name)) {
         headers.insert(CONTENT_DISPOSITION, disposition);
     }
-    // What somebody uploaded must not run as a page of this origin.
+    // An uploaded file must not run as a page of this origin.
     headers.insert(
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -197,7 +198,7 @@ pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
         HeaderName::from_static("x-content-type-options"),
         HeaderValue::from_static("nosniff"),
     );
-    // A page of another origin may show it; what it can read of it is CORS's.
+    // A page of another origin may show the file; CORS decides what it can read.
     headers.insert(
         HeaderName::from_static("cross-origin-resource-policy"),
         HeaderValue::from_static("cross-origin"),
@@ -205,7 +206,7 @@ pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
     response
 }
 
-/// What of the file the request is answered with.
+/// The part of the file that the request is answered with.
 async fn answer(
     store: &dyn ObjectStore,
     key: &Path,
@@ -231,7 +232,7 @@ async fn answer(
             ..GetOptions::default()
         };
         let version = version(&store.get_opts(key, options_of_head).await?.meta);
-        // Ranges are of GET alone (RFC 9110, section 14.2).
+        // Ranges apply to GET only (RFC 9110, section 14.2).
         let wanted = match version.wanted(headers) {
             Wanted::Part(_) | Wanted::Unsatisfiable if method == Method::HEAD => Wanted::Whole,
             wanted => wanted,
@@ -302,8 +303,8 @@ fn describe(headers: &mut HeaderMap, version: &Version) {
     }
 }
 
-/// Whether a browser shows the file or saves it, and its name (RFC 6266). Pictures, sound, films and plain text are shown; of anything
-/// else a browser might make a page.
+/// Whether a browser shows the file or saves it, and its name (RFC 6266). Pictures, sound, films
+/// and plain text are shown. A browser might run any other type as a page.
 fn disposition(content_type: &str, name: &str) -> String {
     let media = content_type.split(';').next().unwrap_or("").trim();
     let media = media.to_ascii_lowercase();

@@ -1,5 +1,5 @@
-//! `/graphql` and `/graphql/realtime`: GraphQL over HTTP (POST and GET), GraphiQL for a browser, WebSocket upgrades, and subscriptions as
-//! server-sent events or multipart parts.
+//! `/graphql` and `/graphql/realtime`: GraphQL over HTTP (POST and GET), GraphiQL for a browser,
+//! WebSocket upgrades, and subscriptions as server-sent events or multipart parts.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const GRAPHQL_RESPONSE: &str = "application/graphql-response+json; charset=utf-8
 
 /// `/graphql`.
 pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
-    // Another offer, such as h2c, is none that must be taken (RFC 9110, section 7.8).
+    // Another offer, such as h2c, may be ignored (RFC 9110, section 7.8).
     if request.method() == Method::GET && session::offers_websocket(request.headers()) {
         return session::upgrade(&doors.sessions, request);
     }
@@ -66,7 +66,7 @@ async fn answer(doors: Doors, request: Request) -> Response {
     };
     let (parts, body) = request.into_parts();
     let connection = Connection::of(&parts.extensions);
-    // Before the body: strangers get no memory.
+    // The credentials are checked before the body is read: a caller without them gets no memory.
     let found = match authenticate(&doors, &parts.headers, connection).await {
         Ok(found) => found,
         Err(response) => return response,
@@ -129,7 +129,7 @@ async fn answer(doors: Doors, request: Request) -> Response {
     }
 }
 
-/// A list of answers to a list of requests.
+/// Answers a batch of requests with a list of answers.
 async fn batch(doors: &Doors, caller: Caller, wants: Wants, all: Vec<wire::Request>) -> Response {
     if matches!(wants, Wants::EventStream | Wants::Multipart) {
         let text = "a batch is answered with JSON: ask with Accept: application/json, or send its requests one by one";
@@ -158,12 +158,12 @@ fn answered(wants: Wants, answer: HttpAnswer) -> Response {
     response
 }
 
-/// `/graphql/realtime`: where AppSync's clients connect.
+/// `/graphql/realtime`: the path of AppSync's clients.
 pub async fn realtime(State(doors): State<Doors>, request: Request) -> Response {
     session::upgrade(&doors.sessions, request)
 }
 
-/// The caller of a request, or the answer to one without valid credentials.
+/// The caller of a request, or the answer to a request without valid credentials.
 pub(super) async fn authenticate(
     doors: &Doors,
     headers: &HeaderMap,
@@ -206,7 +206,7 @@ fn too_many() -> Response {
     response
 }
 
-/// What a request hears whose body was not read to its end.
+/// The answer to a request whose body was not read to its end.
 fn unread(wants: Wants, error: Unread) -> Response {
     let (status, text) = match &error {
         Unread::Malformed(status, text) => (*status, text.clone()),
@@ -219,7 +219,7 @@ fn unread(wants: Wants, error: Unread) -> Response {
     response
 }
 
-/// Why a body is no request.
+/// Why a body was not read as a request.
 enum Unread {
     Malformed(StatusCode, String),
     Body(BodyError),
@@ -237,7 +237,7 @@ fn unauthorized(error: AuthError) -> Response {
     response
 }
 
-/// The answer with its status and `Retry-After` where the caller's rate was used up.
+/// The answer, with its status and `Retry-After` if the caller's rate was exceeded.
 fn paced(mut response: Response, come_back: Option<Duration>) -> Response {
     if let Some(come_back) = come_back {
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
@@ -343,7 +343,7 @@ fn decode(text: &str) -> Option<String> {
 fn refuse(wants: Wants, status: StatusCode, message: &str, code: &str) -> Response {
     let body = format!(r#"{{"errors":{}}}"#, errors_text(message, code));
     let mut response = json(wants, status, body.into());
-    // Amplify looks for the error's name here, as AppSync sends it.
+    // Amplify reads the error's name from this header, as AppSync sends it.
     if let Ok(code) = HeaderValue::from_str(code) {
         let name = HeaderName::from_static("x-amzn-errortype");
         response.headers_mut().insert(name, code);

@@ -1,4 +1,4 @@
-//! The first head of a connection, read without an HTTP library as far as it may be a WebSocket upgrade.
+//! Reads the first head of a connection without an HTTP library, if it is a WebSocket upgrade.
 
 use std::io;
 
@@ -12,14 +12,14 @@ use tokio::net::TcpStream;
 
 use crate::session;
 
-/// Bytes of a head that is read here; a longer one is hyper's.
+/// Maximum number of bytes of a head that is read here; hyper reads a longer one.
 const HEAD_BYTES: usize = 16 * 1024;
-/// Header lines of a head that is read here.
+/// Maximum number of header lines of a head that is read here.
 const HEAD_LINES: usize = 64;
-/// What is read at once.
+/// Number of bytes of one read.
 const READ_BYTES: usize = 2 * 1024;
-/// The first bytes of a connection, and the length of the head that they hold; `None` when it is not complete within [`HEAD_BYTES`], or
-/// is none of a GET.
+/// The first bytes of a connection, and the length of the head in them; `None` if it is not
+/// complete within [`HEAD_BYTES`], or is not the head of a GET.
 pub(super) async fn read_head(socket: &mut TcpStream) -> io::Result<(BytesMut, Option<usize>)> {
     const GET: &[u8] = b"GET ";
     let mut bytes = BytesMut::new();
@@ -27,7 +27,7 @@ pub(super) async fn read_head(socket: &mut TcpStream) -> io::Result<(BytesMut, O
         bytes.reserve(READ_BYTES);
         let known = bytes.len();
         if socket.read_buf(&mut bytes).await? == 0 {
-            // Whatever it is, hyper knows how to answer half a request.
+            // The peer sends no more; hyper answers an incomplete request.
             return if known == 0 {
                 Err(io::ErrorKind::UnexpectedEof.into())
             } else {
@@ -38,7 +38,7 @@ pub(super) async fn read_head(socket: &mut TcpStream) -> io::Result<(BytesMut, O
         if bytes[..start] != GET[..start] || bytes.len() > HEAD_BYTES {
             return Ok((bytes, None));
         }
-        // The end may lie across two reads.
+        // The end may be split between two reads.
         let searched = known.saturating_sub(END.len() - 1);
         let end = bytes[searched..]
             .windows(END.len())
@@ -50,10 +50,10 @@ pub(super) async fn read_head(socket: &mut TcpStream) -> io::Result<(BytesMut, O
     }
 }
 
-/// What ends a head (RFC 9112, section 2.1).
+/// The end of a head (RFC 9112, section 2.1).
 const END: &[u8] = b"\r\n\r\n";
 
-/// The head of a WebSocket upgrade, and nothing of any other request.
+/// Parses the head of a WebSocket upgrade; `None` for any other request.
 pub(super) fn upgrade(head: &[u8]) -> Option<Parts> {
     let mut lines = [httparse::EMPTY_HEADER; HEAD_LINES];
     let mut parsed = httparse::Request::new(&mut lines);
@@ -93,7 +93,7 @@ mod tests {
 
     const UPGRADE: &str = "GET /graphql?x=1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nX-Two: a\r\nX-Two: b\r\n\r\n";
 
-    /// What is read of a client that writes these, one after the other, and then says no more.
+    /// Reads from a client that writes these pieces, one after the other, and then nothing more.
     async fn read(pieces: &[&[u8]]) -> io::Result<(BytesMut, Option<usize>)> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap())

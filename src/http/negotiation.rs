@@ -1,25 +1,25 @@
-//! Which of our media types a client wants (RFC 9110, section 12.5.1, "Accept"): the one of the highest quality; among equals, the one
-//! that stands first, as clients that send no qualities mean it.
+//! The media type that a client wants (RFC 9110, section 12.5.1, "Accept"): the one with the
+//! highest quality. Among equals the first counts, since clients that send no qualities mean that.
 
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// What a client wants to have.
+/// The wanted kind of answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wants {
-    /// The legacy media type: everything well-formed is 200.
+    /// The legacy media type: every well-formed request is answered 200.
     Json,
-    /// GraphQL over HTTP's own: the status says whether the request was executed.
+    /// GraphQL over HTTP's media type: the status says whether the request was executed.
     GraphqlResponse,
     /// Server-sent events.
     EventStream,
     /// Apollo's multipart subscriptions.
     Multipart,
-    /// A page for a person.
+    /// A page for a browser.
     Html,
 }
 
-/// All of them; among those that only a wildcard names, the first wins.
+/// All of them. Among those that only a wildcard matches, the first counts.
 const ALL: [Wants; 5] = [
     Wants::Json,
     Wants::GraphqlResponse,
@@ -33,7 +33,7 @@ struct Range<'a> {
     kind: String,
     /// Names in lower case, values without quotes.
     parameters: Vec<(String, &'a str)>,
-    /// Thousandths.
+    /// The quality, in thousandths.
     quality: u16,
 }
 
@@ -48,7 +48,8 @@ impl Wants {
         }
     }
 
-    /// How exactly a range names this: 2 exactly, 1 by its main type, 0 by `*/*`. Streams and pages are given to those only who name them.
+    /// How exactly a range matches this type: 2 exactly, 1 by its main type, 0 by `*/*`. Streams
+    /// and pages need an exact match.
     fn named_by(self, range: &Range<'_>) -> Option<u8> {
         if range.kind == self.media_type() {
             let named = match self {
@@ -82,7 +83,7 @@ impl<'a> Range<'a> {
             let value = value.trim().trim_matches('"');
             if name == "q" {
                 range.quality = quality(value);
-                // What follows a weight is no parameter of the type.
+                // A parameter after the weight does not belong to the type.
                 break;
             }
             range.parameters.push((name, value));
@@ -104,7 +105,8 @@ impl<'a> Range<'a> {
     }
 }
 
-/// Thousandths; what is no number from 0 to 1 counts as 1, as if it were left out.
+/// The quality in thousandths. A value that is not a number from 0 to 1 counts as 1, as if it were
+/// missing.
 fn quality(text: &str) -> u16 {
     let parsed = text
         .parse::<f32>()
@@ -127,7 +129,7 @@ fn split(text: &str, at: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The best that the client accepts of what we have; `None` where there is nothing.
+/// The best supported type that the client accepts; `None` if there is none.
 pub(super) fn wants(headers: &HeaderMap) -> Option<Wants> {
     let values = headers.get_all(ACCEPT);
     let mut ranges = Vec::new();
@@ -139,7 +141,7 @@ pub(super) fn wants(headers: &HeaderMap) -> Option<Wants> {
     }
     let mut best: Option<(u16, usize, Wants)> = None;
     for wanted in ALL {
-        // The most exact range decides, wherever it stands.
+        // The most exact range decides, regardless of its position.
         let named = ranges.iter().enumerate().filter_map(|(at, range)| {
             let exactness = wanted.named_by(range)?;
             Some((exactness, at, range.quality))
@@ -176,7 +178,7 @@ mod tests {
             ("application/json; charset=\"UTF-8\"", Some(Json)),
             ("application/json;charset=latin1", None),
             ("application/graphql-response+json", Some(GraphqlResponse)),
-            // As the usual clients send it.
+            // Headers of the usual clients.
             (
                 "application/graphql-response+json, application/json;q=0.9",
                 Some(GraphqlResponse),

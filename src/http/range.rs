@@ -1,5 +1,6 @@
-//! Which bytes of a file a request wants, and whether it wants it at all: conditional requests and ranges (RFC 9110, sections 13 and 14).
-//! One range is answered; several at once are answered with the whole, as the specification allows and S3 does.
+//! The bytes of a file that a request wants: conditional requests and ranges (RFC 9110, sections 13
+//! and 14). One range is answered. Several at once are answered with the whole file, as the
+//! specification allows and S3 does.
 
 use std::ops::Range;
 
@@ -10,39 +11,39 @@ use http::header::{
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 
-/// What is known of a file.
+/// The properties of a file that conditions and ranges refer to.
 #[derive(Clone, Debug)]
 pub(super) struct Version {
     pub(super) size: u64,
-    /// Quoted.
+    /// The entity tag, quoted.
     pub(super) tag: Option<String>,
-    /// In whole seconds.
+    /// The time of the last change, in whole seconds.
     pub(super) modified: Timestamp,
 }
 
-/// What is to be answered.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// All of it: 200.
+    /// The whole file: 200.
     Whole,
     /// These bytes: 206.
     Part(Range<u64>),
-    /// No such bytes: 416.
+    /// The range is outside of the file: 416.
     Unsatisfiable,
-    /// What the client has is what there is: 304.
+    /// The client has the current version: 304.
     NotModified,
-    /// It is not what the client takes it for: 412.
+    /// The file is not in the version that the client expects: 412.
     Failed,
 }
 
 impl Version {
-    /// As `Last-Modified` has it.
+    /// The time in the format of `Last-Modified`.
     pub(super) fn date(&self) -> Option<String> {
         let printer = DateTimePrinter::new();
         printer.timestamp_to_rfc9110_string(&self.modified).ok()
     }
 
-    /// What a GET or HEAD with these headers wants, in the order of RFC 9110, section 13.2.2.
+    /// The answer to a GET or HEAD with these headers, in the order of RFC 9110, section 13.2.2.
     pub(super) fn wanted(&self, headers: &HeaderMap) -> Wanted {
         if headers.contains_key(IF_MATCH) {
             if !self.is_listed(headers, &IF_MATCH, false) {
@@ -74,7 +75,8 @@ impl Version {
             .map_or(Wanted::Whole, |range| self.part(range))
     }
 
-    /// Whether one of the tags in this header is the file's; `weak` ones count where nothing is put together from parts.
+    /// Whether one of the tags in this header is the file's. A weak tag counts unless a part is
+    /// asked for.
     fn is_listed(&self, headers: &HeaderMap, name: &HeaderName, weak: bool) -> bool {
         let values = headers.get_all(name).into_iter();
         let tags = values.filter_map(|value| value.to_str().ok());
@@ -89,7 +91,7 @@ impl Version {
             })
     }
 
-    /// Whether the parts that a client has are of this version (`If-Range`).
+    /// Whether the parts that a client has belong to this version (`If-Range`).
     fn is_same(&self, headers: &HeaderMap) -> bool {
         let Some(value) = headers.get(IF_RANGE) else {
             return true;
@@ -118,11 +120,11 @@ impl Version {
         }
     }
 
-    /// One range, as far as the file has it: `0-9`, `10-`, `-5`.
+    /// One range, cut to the size of the file: `0-9`, `10-`, `-5`.
     fn one(&self, range: &str) -> Option<Range<u64>> {
         let number = |text: &str| {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            // More than a number can be is more than there is.
+            // A number that does not fit is beyond the end of any file.
             digits.then(|| text.parse().unwrap_or(u64::MAX))
         };
         let (first, last) = range.split_once('-')?;

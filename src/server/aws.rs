@@ -1,5 +1,6 @@
-//! Jobs in DynamoDB, executions in AWS Step Functions, files in S3 or in a directory that the nodes share. Nothing runs here but the reading
-//! of histories, and every node is like every other: what nobody must lose is at AWS.
+//! Jobs in DynamoDB, executions in AWS Step Functions, files in S3 or in a directory that the nodes
+//! share. This process runs only the reading of histories, and all nodes are equal: all data is
+//! kept in AWS.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use super::{AdapterContext, Adapters, ServeError, bucket, directory};
 use crate::config::{Address, Aws, ConfigError};
 use crate::data::shared_files;
 
-/// Opens them with the credentials that the AWS SDKs find.
+/// Opens the adapters with the credentials that the AWS SDKs find.
 pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapters, ServeError> {
     let signer = signer(aws)?;
     let config = sdk_config(aws).await;
@@ -60,7 +61,7 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
     })
 }
 
-/// Creates the table.
+/// Creates the table of the jobs.
 pub(super) async fn create_table(aws: &Aws) -> Result<(), ServeError> {
     let config = at(&sdk_config(aws).await, aws.dynamodb_endpoint());
     let created = DynamoDbStore::create_table(&config, &aws.table).await;
@@ -70,7 +71,8 @@ pub(super) async fn create_table(aws: &Aws) -> Result<(), ServeError> {
     })
 }
 
-/// The key is of the length that a signer takes, however long the secret is.
+/// The signer of the configured secret. A digest has the length of its key for a secret of any
+/// length.
 fn signer(aws: &Aws) -> Result<Signer, ServeError> {
     let secret = aws.secret.as_ref().ok_or(ConfigError::NoSecret)?;
     Ok(Signer::new(Sha256::digest(&secret.0).into()))
@@ -80,23 +82,23 @@ fn signer(aws: &Aws) -> Result<Signer, ServeError> {
 async fn sdk_config(aws: &Aws) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(aws.region().to_owned()));
-    // S3 has a client of its own.
+    // S3 has its own client.
     let endpoints = [aws.dynamodb_endpoint(), aws.step_functions_endpoint()];
     if endpoints.into_iter().flatten().filter(is_plain).count() == endpoints.len() {
-        // Nothing is asked over TLS: certificates are not looked for.
+        // No endpoint uses TLS, so root certificates are not searched.
         loader = loader.http_client(Builder::new().build_http());
     }
     loader.load().await
 }
 
-/// The same for a service that is elsewhere.
+/// The configuration for a service with another endpoint.
 fn at(config: &SdkConfig, endpoint: Option<&Address>) -> SdkConfig {
     let Some(endpoint) = endpoint else {
         return config.clone();
     };
     let mut there = config.to_builder().endpoint_url(endpoint.as_str());
     if is_plain(&endpoint) {
-        // The usual client needs the machine's certificates even where it does not use them.
+        // The default client needs the machine's certificates even where it does not use them.
         there.set_http_client(Some(Builder::new().build_http()));
     }
     there.build()

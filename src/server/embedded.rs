@@ -1,4 +1,5 @@
-//! Everything in this process: SQLite, the engine of `workflow` with its Lambda host, a directory of files, the internal listener.
+//! Everything in this process: SQLite, the engine of `workflow` with its Lambda host, a directory
+//! of files, the internal listener.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,8 @@ use crate::cli::SUPERVISE;
 use crate::config::{Config, Function};
 use crate::data::DataDirectory;
 
-/// The engine, its functions, the internal listener and the data directory.
+/// The parts that run in this process: the engine, its functions, the internal listener and the
+/// data directory.
 pub(super) struct Embedded {
     engine: Engine,
     host: Host,
@@ -33,14 +35,15 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Ends it, once nobody asks any more; everything stays where it is for the next start.
+    /// Stops the engine and the functions, once no request uses them. Open executions are kept for
+    /// the next start.
     pub(super) async fn shutdown(&self) {
         self.engine.shutdown().await;
         self.host.stop();
     }
 }
 
-/// Opens them in the data directory; executions that were open go on.
+/// Opens the adapters in the data directory. Open executions are resumed.
 pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeError> {
     let config = context.config;
     let data = DataDirectory::open(&config.data)?;
@@ -115,7 +118,7 @@ pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeE
     })
 }
 
-/// Makes the internal listener's secret of this start.
+/// Writes the internal listener's secret of this start.
 fn admission(data: &DataDirectory, config: &Config) -> Result<Admission, ServeError> {
     let secret = Secret::random();
     let path = data.internal_key(secret.reveal())?;
@@ -137,13 +140,14 @@ impl Refresh for Renews {
     }
 }
 
-/// The command that ends a function's process with all that it started.
+/// The command that ends a function's process together with all processes that it started.
 fn supervisor() -> Vec<OsString> {
     let program = program().map(|program| vec![program.into_os_string(), SUPERVISE.into()]);
     program.unwrap_or_default()
 }
 
-/// The configured functions, and the samples' own, which are this program itself (`jobcast function NAME`).
+/// The configured functions, and those of the samples, which this program itself runs (`jobcast
+/// function NAME`).
 fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
     let places = config.sample_addresses.iter().map(String::as_str);
     let files = format!("{base}/files/");
@@ -179,7 +183,8 @@ fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
                 ];
                 functions.push(FunctionConfig {
                     concurrency: 2,
-                    // Their runtime client takes a path (`functions::run`).
+                    // The runtime client of the samples takes an address with a path
+                    // (`functions::run`).
                     secret: true,
                     environment: [(examples::PLACES.to_owned(), places.clone())].into(),
                     ..FunctionConfig::new(name, command)
@@ -204,7 +209,7 @@ fn with_defaults(name: &str, function: &Function) -> FunctionConfig {
     config
 }
 
-/// A job type whose function nobody runs is no error: its other states may be all that a job needs.
+/// Warns of functions that have no process. It is not an error: a job may never reach that state.
 fn warn_of_lacking(host: &Host, machines: &Machines) {
     for machine in machines.iter() {
         for (at, function) in machine.functions() {
@@ -215,7 +220,7 @@ fn warn_of_lacking(host: &Host, machines: &Machines) {
     }
 }
 
-/// The program that serves the sample functions: this one, unless a test that is another program says where it is.
+/// The program that runs the sample functions: this one, unless a test names another.
 fn program() -> Option<PathBuf> {
     std::env::var_os("JOBCAST_PROGRAM")
         .map(PathBuf::from)

@@ -219,8 +219,8 @@ async fn serve_until(
 }
 
 /// Waits until the server was asked to stop and its live connections have closed, at most
-/// [`FINISH_WITHIN`]. The listener goes on meanwhile: a new request is answered 503, after which the
-/// client tries again, instead of being refused.
+/// [`FINISH_WITHIN`]. The listener goes on meanwhile: a new request is answered 503, after which
+/// the client tries again, instead of being refused.
 async fn drained(shutdown: &CancellationToken, sessions: &Sessions<Executor>) {
     shutdown.cancelled().await;
     tracing::info!("stopping: requests finish, live connections are asked to connect again");

@@ -1,6 +1,6 @@
 //! From a mailbox to the payloads of a connection: registering a watch, reading its beginning,
-//! rendering, the size check, metrics and resynchronization. Sockets and HTTP streams share it; each
-//! of them only frames the payloads. No bytes of a protocol in here.
+//! rendering, the size check, metrics and resynchronization. Sockets and HTTP streams share it;
+//! each of them only frames the payloads. No bytes of a protocol in here.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};

@@ -32,7 +32,7 @@ pub(super) struct Driver<E: Executor, S> {
     admission: Admission<E>,
     socket: Socket<S>,
     protocol: Box<dyn Session>,
-    /// Who is connected, once the credentials were checked.
+    /// The caller, once the credentials were checked.
     caller: Option<Arc<E::Caller>>,
     operations: Operations,
     pending: Pending<E>,

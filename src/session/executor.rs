@@ -25,8 +25,8 @@ pub struct Credentials {
     /// Method, address with its query, headers and extensions (such as the peer's address) of the
     /// HTTP request.
     pub parts: http::request::Parts,
-    /// AppSync's authorization object: from the `header-…` item of the sub-protocols, from `header=`
-    /// of the query, or all plain headers. `None` for any other protocol.
+    /// AppSync's authorization object: from the `header-…` item of the sub-protocols, from
+    /// `header=` of the query, or all plain headers. `None` for any other protocol.
     pub appsync: Option<Box<RawValue>>,
     /// The payload of `connection_init`.
     pub init: Option<Box<RawValue>>,

@@ -1,4 +1,5 @@
-//! What no well-behaved client sends, over a real socket: each breach gets its code, nothing panics, nothing stays behind.
+//! Input that no correct client sends, over a real socket: each violation has its close code, the
+//! server does not panic, and no connection remains.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use wire::limits::MESSAGE_BYTES;
 use super::tests::*;
 use super::*;
 
-/// An upgraded socket without a client library, which would not send what is sent here.
+/// An upgraded socket without a client library, which would refuse to send such input.
 async fn raw(server: &Server, query: &str, protocols: &str) -> tokio::net::TcpStream {
     let authority = server
         .address
@@ -75,9 +76,9 @@ async fn answer(socket: &mut tokio::net::TcpStream) -> (u8, Vec<u8>) {
     answer.expect("an answer in time")
 }
 
-/// Sends, and reads up to the close frame's code.
+/// Sends bytes, and reads up to the close frame's code.
 async fn closed_with(mut socket: tokio::net::TcpStream, sent: &[u8]) -> u16 {
-    // The server may be gone before all of it is written.
+    // The server may close the socket before all of it is written.
     let _ = socket.write_all(sent).await;
     loop {
         let (opcode, payload) = answer(&mut socket).await;
@@ -211,7 +212,7 @@ async fn a_store_that_does_not_answer_counts_as_the_server_s_error() {
     for query in ["down", "missing"] {
         let started = sessions.executor.start(None, request(query)).await;
         let stream = sse(&sessions, None, &parts(None), started);
-        // One at a time has a place.
+        // The limit is one connection.
         let started = sessions.executor.start(None, request(query)).await;
         assert_eq!(multipart(&sessions, None, started).status(), 503);
         axum::body::to_bytes(stream.into_body(), 10_000)

@@ -1,5 +1,5 @@
-//! Sessions: the real-time connections, as WebSockets and as HTTP streams. No GraphQL in here, and no
-//! rule of a protocol: those are in `wire`.
+//! Sessions: the real-time connections, as WebSockets and as HTTP streams. No GraphQL in here, and
+//! no rule of a protocol: those are in `wire`.
 //!
 //! | module | what |
 //! |---|---|

@@ -30,9 +30,9 @@ enum Format {
     Multipart,
 }
 
-/// Answers with server-sent events (GraphQL over SSE, distinct connections mode). The id of an event
-/// is the job's version: a client that connects again with `Last-Event-ID` receives only newer
-/// versions. The stream ends without `complete` when the client should connect again: when
+/// Answers with server-sent events (GraphQL over SSE, distinct connections mode). The id of an
+/// event is the job's version: a client that connects again with `Last-Event-ID` receives only
+/// newer versions. The stream ends without `complete` when the client should connect again: when
 /// credentials end or the node restarts.
 ///
 /// `name` is the caller whose connections are counted together, as in [`super::Authorized`]. Over

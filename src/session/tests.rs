@@ -1,4 +1,4 @@
-//! The real session over a real socket on a free port, with a client of another make.
+//! The real session over a real socket on a free port, with an independent client library.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +36,7 @@ impl Render for Plain {
     }
 }
 
-/// Counts its executions.
+/// Counts the renderings.
 struct Counting(Arc<AtomicU64>);
 
 #[async_trait]
@@ -47,7 +47,7 @@ impl Render for Counting {
     }
 }
 
-/// Makes payloads of so many bytes.
+/// Renders payloads of this many bytes.
 struct Sized(usize);
 
 #[async_trait]
@@ -57,16 +57,16 @@ impl Render for Sized {
     }
 }
 
-/// Knows one job, in version 1, and one secret.
+/// Has one job, in version 1, and one secret.
 #[derive(Default)]
 pub(super) struct OneJob {
     renders: Arc<AtomicU64>,
     let_render: Arc<tokio::sync::Notify>,
-    /// Queries that were answered with [`LARGE`] bytes.
+    /// The number of queries that were answered with [`LARGE`] bytes.
     answered: Arc<AtomicU64>,
 }
 
-/// Bytes of a large answer to a query.
+/// Size in bytes of a large answer to a query.
 const LARGE: usize = 4 * 1024 * 1024;
 
 #[async_trait]
@@ -204,7 +204,7 @@ async fn serving(max_connections: usize, stalled: Duration, chaos: Option<Chaos>
     }
 }
 
-/// A session of graphql-transport-ws over any socket, without a word of HTTP before it.
+/// A session of graphql-transport-ws over any socket, without an HTTP request before it.
 fn serve_modern(
     sessions: &Arc<Sessions<OneJob>>,
     socket: tokio::io::DuplexStream,
@@ -342,7 +342,7 @@ async fn amplify_hears_of_its_credentials_as_it_can_use_them() {
         < {"type":"connection_ack","payload":{"connectionTimeoutMs":300000}}
         < {"type":"ka"}"#;
     let header = |text: &str| format!("graphql-ws, header-{}", URL_SAFE_NO_PAD.encode(text));
-    // An expired token: acknowledged, then each start is refused unless it brings a better one.
+    // An expired token is acknowledged; then each start is refused unless it has a valid one.
     let stale = r#"> {"id":"a","type":"start","payload":{"data":"{\"query\":\"who\"}"}}
         < {"id":"a","type":"error","payload":{"errors":[{"message":"Token has expired.","errorType":"UnauthorizedException","errorCode":401,"extensions":{"code":"UnauthorizedException"}}]}}
         > {"id":"b","type":"start","payload":{"data":"{\"query\":\"who\"}","extensions":{"authorization":{"x-api-key":"k"}}}}
@@ -364,7 +364,7 @@ async fn amplify_hears_of_its_credentials_as_it_can_use_them() {
     let init = r#"> {"type":"connection_init","payload":{"token":"short"}}"#;
     let modern = format!("{init}\n< {{\"type\":\"connection_ack\"}}\n< close 4403");
     check(&server, MODERN, &modern).await;
-    // Refused: told so, and not closed by the server; the client does that.
+    // Refused: the client receives the error and closes the socket; the server does not.
     let refused = r#"> {"type":"connection_init"}
         < {"type":"connection_error","payload":{"errors":[{"errorType":"UnauthorizedException","message":"Forbidden","errorCode":401}]}}"#;
     let mut socket = connect(&server, &header(r#"{"token":"wrong"}"#))
@@ -428,7 +428,7 @@ async fn one_caller_has_a_limit_of_connections() {
     }
     let over = "> {\"type\":\"connection_init\"}\n< close 1013";
     run(&server, &mut open().await, over).await;
-    // Somebody else's connection is not concerned.
+    // The limit does not concern another caller's connections.
     check(&server, MODERN, OPEN).await;
     drop(sockets.pop());
     tokio::time::timeout(DEADLINE, async {
@@ -505,7 +505,8 @@ async fn a_reader_that_takes_nothing_is_cut_off() {
         r#"{{"type":"ping","payload":{{"p":"{}"}}}}"#,
         "x".repeat(200_000)
     );
-    // Pongs that nobody reads fill the socket, then the outbox; then the server stops reading as well.
+    // Pongs that the client does not read fill the socket, then the outbox; then the server stops
+    // reading as well.
     let flood = async { while socket.send(Message::text(ping.clone())).await.is_ok() {} };
     let cut = async {
         while server.sessions.connections() > 0 {
@@ -527,7 +528,7 @@ async fn cut_after(server: &Server) {
 
 pub(super) type Chunks = axum::body::BodyDataStream;
 
-/// Reads what the stream has written by now, and compares.
+/// Reads what the stream has written so far, and compares it.
 pub(super) async fn expect(stream: &mut Chunks, expected: &str) {
     let mut seen = String::new();
     while seen.len() < expected.len() {
@@ -577,7 +578,8 @@ async fn events_are_streamed_and_resumed() {
     publish(2);
     publish(3);
     expect(&mut stream, "event: next\nid: 3\ndata: {\"data\":3}\n\n").await;
-    // One has version 1 already, as the store does; the other comes from before a restore of the store.
+    // One client has version 1, as the store does; the other has a version from before a restore of
+    // the store.
     let mut resumed = events(&server, "watch", Some("1")).await;
     expect(&mut resumed, ":\n\n").await;
     let mut ahead = events(&server, "watch", Some("40")).await;
@@ -654,7 +656,7 @@ async fn streams_end_with_the_node_and_have_places_like_sockets() {
     let mut last = events(&server, "watch", None).await;
     assert_eq!(open("nobody").await.status(), 503);
     server.drain.cancel();
-    // Server-sent events just end, so that the client comes back.
+    // Server-sent events end without `complete`, so that the client connects again.
     expect(&mut last, ":\n\nevent: next\nid: 1\ndata: {\"data\":1}\n\n").await;
     expect_end(&mut last).await;
     let mut text = String::new();
@@ -790,7 +792,7 @@ async fn a_thousand_watchers_cost_one_execution_per_event() {
     }
 }
 
-/// Counts how often a task is to have a turn.
+/// Counts how often a task is polled.
 #[derive(Default)]
 struct Turns {
     count: AtomicU64,
@@ -853,7 +855,7 @@ async fn a_publish_is_delivered_without_a_turn_of_the_connections_own_task() {
     assert_eq!(sessions.connections(), 0);
 }
 
-/// Renders when it is let.
+/// Renders when the test allows it.
 struct Slow(Arc<tokio::sync::Notify>);
 
 #[async_trait]
@@ -875,7 +877,7 @@ async fn a_slow_execution_holds_up_nothing_but_its_event() {
         < {"id":"q","type":"next","payload":{"data":"single"}}
         < {"id":"q","type":"complete"}"#;
     run(&server, &mut socket, &format!("{OPEN}\n{slow}")).await;
-    // What comes while the first one is being executed is conflated.
+    // Events during the first rendering are conflated.
     server.sessions.hub.publish(None, &row(1, 2));
     server.sessions.hub.publish(None, &row(1, 3));
     server.sessions.executor.let_render.notify_one();
@@ -920,11 +922,11 @@ async fn what_happens_is_counted_and_the_lag_measured() {
     assert!(seen("active_connections 0") && seen("active_subscriptions 0"));
 }
 
-/// What a client does not take waits as a request, not as an answer.
+/// Work for a client that does not read waits as a request, not as an answer.
 #[tokio::test]
 async fn answers_are_made_as_they_are_taken() {
     let Server { sessions, .. } = server(1, limits::STALLED).await;
-    // The requests fit into the pipe, an answer does not.
+    // The requests fit into the pipe, one answer does not.
     let (socket, peer) = tokio::io::duplex(limits::OUTBOX_BYTES);
     let mut client = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
     let _serving = AbortOnDropHandle::new(tokio::spawn(serve_modern(&sessions, socket)));
