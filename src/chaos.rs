@@ -1,5 +1,6 @@
-//! Breaking things on purpose: `serve --chaos SPEC` loses, repeats and delays what is published, cuts sockets, and loses what
-//! comes from other nodes, at given rates. Everything that is promised holds under it; only the way there is longer.
+//! Injected faults: `serve --chaos SPEC` loses, repeats and delays published changes, cuts sockets,
+//! and loses messages from other nodes, at given rates. All guarantees hold under it; delivery only
+//! takes longer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,28 +12,28 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Deserializer};
 
-/// What goes wrong how often: `drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7`. What is left out never
-/// happens.
+/// The faults and their rates: `drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7`. An
+/// omitted fault never happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spec {
     /// The share of published changes that do not reach the watchers of this node.
     pub drop: f64,
-    /// The share of those that reach them twice.
+    /// The share of published changes that reach them twice.
     pub duplicate: f64,
-    /// Each arrives up to so much later.
+    /// Maximum delay of each change.
     pub delay: Duration,
-    /// The share of deliveries in place of which the connection is cut.
+    /// The share of deliveries that are replaced by a cut of the connection.
     pub cut: f64,
     /// The share of messages from other nodes that are lost.
     pub lose: f64,
-    /// The same seed draws the same lots; which of them falls to which event is up to the course of things.
+    /// Equal seeds give equal random sequences; which event gets which value depends on timing.
     pub seed: u64,
 }
 
-/// The longest delay.
+/// Maximum value of `delay`.
 pub const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
-/// What is wrong with a [`Spec`].
+/// Why a [`Spec`] is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a part of a chaos specification: it has to be like drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7, with shares from 0 to 1 and at most 10s of delay"
@@ -78,7 +79,7 @@ impl<'de> Deserialize<'de> for Spec {
     }
 }
 
-/// Draws lots.
+/// Chooses faults at random.
 #[derive(Clone)]
 pub struct Chaos {
     spec: Spec,
@@ -91,12 +92,12 @@ impl fmt::Debug for Chaos {
     }
 }
 
-/// How often a published change arrives, and how much later.
+/// The number of times that a published change arrives, and the delay of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fate(pub(crate) Vec<Duration>);
 
 impl Chaos {
-    /// By this specification.
+    /// The faults of this specification.
     pub fn new(spec: Spec) -> Self {
         Self {
             spec,

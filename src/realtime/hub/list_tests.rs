@@ -1,4 +1,4 @@
-//! Random interleavings of everything that can happen to live lists, against the jobs as they are.
+//! Random interleavings of everything that can happen to live lists, compared with the stored jobs.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ enum Step {
     Page(usize),
     Take(usize),
     Unwatch(usize),
-    /// The client comes back on another connection, and has what it was told.
+    /// The client connects again, and has what it received.
     Return(usize, usize),
     Leave(usize),
     Gap,
@@ -48,7 +48,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..100)
 }
 
-/// Filters of every index, and one of none.
+/// Filters of every index, and one without an index.
 fn wanted(number: usize) -> Arc<ListScope> {
     let mut wanted = ListScope::default();
     let ListScope { filter, visible } = &mut wanted;
@@ -281,7 +281,7 @@ proptest! {
     }
 }
 
-/// What a mailbox has to tell, as text: `ENTER 1@2` for job 1 in version 2.
+/// The pending events of a mailbox, as text: `ENTER 1@2` for job 1 in version 2.
 fn told(mailbox: &Mailbox) -> Vec<String> {
     std::iter::from_fn(|| mailbox.take())
         .map(|delivery| {
@@ -325,7 +325,7 @@ fn kinds_follow_from_both_images_and_conflate() {
     publish(2, 2, Queued, Running);
     publish(3, 2, Queued, Failed);
     assert_eq!(told(&mailbox), ["CHANGE 1@3", "ENTER 2@2"]);
-    // Entered and left before it was told: nothing. Left and entered again: changed.
+    // Entered and left before a delivery: no event. Left and entered again: changed.
     publish(4, 2, Queued, Running);
     publish(4, 3, Running, Failed);
     publish(1, 4, Running, Failed);
@@ -333,7 +333,7 @@ fn kinds_follow_from_both_images_and_conflate() {
     publish(2, 3, Running, Running);
     publish(2, 4, Running, Failed);
     assert_eq!(told(&mailbox), ["CHANGE 1@5", "LEAVE 2@4"]);
-    // A repeat, and a latecomer.
+    // A repeat, and a late event.
     assert_eq!(publish(1, 5, Failed, Running), 0);
     assert_eq!(publish(1, 4, Running, Failed), 0);
     assert!(told(&mailbox).is_empty());
@@ -344,12 +344,13 @@ fn a_client_that_comes_back_gets_no_version_older_than_one_that_a_page_told() {
     use Status::{Failed, Running};
     let (hub, first, second) = (Hub::default(), Arc::default(), Arc::default());
     let watch = watch_running(&hub, &first);
-    // The store is ahead of what is published: the page has version 5, the last publish was of version 3.
+    // The store is ahead of what is published: the page has version 5, the last publish was of
+    // version 3.
     hub.publish(None, &running(1, 3, Running));
     hub.page(&first, watch, &[running(1, 5, Running)]);
     assert_eq!(told(&first), ["ENTER 1@5", "SNAPSHOT"]);
     hub.leave(&first);
-    // When the client comes back, the job has left the list.
+    // When the client connects again, the job has left the list.
     let watch = watch_running(&hub, &second);
     hub.page(&second, watch, &[]);
     assert_eq!(told(&second), ["SNAPSHOT"]);
@@ -373,7 +374,7 @@ fn over_the_slots_the_list_starts_anew() {
     assert_eq!(told(&mailbox), ["ENTER 0@1", "ENTER 1@1", "ENTER 2@1"]);
     (3..7).for_each(|job| assert_eq!(enter(job), 1));
     assert_eq!(told(&mailbox), ["RESYNC"]);
-    // The page is read, and meanwhile too much happens again.
+    // The page is read, and meanwhile the limit is exceeded again.
     (7..10).for_each(|job| assert_eq!(enter(job), 1));
     assert!(hub.page(&mailbox, watch, &[running(1, 1, Status::Running)]));
     let paged = [

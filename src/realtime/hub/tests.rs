@@ -1,4 +1,5 @@
-//! Random interleavings of everything that can happen to the hub, against what a watcher was promised.
+//! Random interleavings of everything that can happen to the hub, compared with what a watcher was
+//! promised.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,9 +55,10 @@ enum Step {
     /// Reads it from the store again.
     Repair(u8),
     Watch(usize, u8),
-    /// Comes back with what it has seen: all up to so many versions before the newest.
+    /// Connects again with what it has seen: all up to this number of versions before the newest.
     Resume(usize, u8, u8),
-    /// Comes back from before a restore of the store: with so many versions more than there are.
+    /// Connects again with a state from before a restore of the store: with this number of versions
+    /// more than there are.
     Ahead(usize, u8, u8),
     Snapshot(usize),
     Take(usize),
@@ -285,7 +287,7 @@ fn a_repair_counts_who_was_behind() {
         let key = PayloadGroupKey("g".into());
         hub.watch(id(1), mailbox, key, || Arc::new(Plain), None)
     });
-    // Without their snapshots they are not behind: they have yet to read.
+    // Without their snapshots they are not behind: they have not read yet.
     assert_eq!(hub.repair(&row(1, 3)), 0);
     mailboxes[0].snapshot(watches[0], &row(1, 3));
     mailboxes[1].snapshot(watches[1], &row(1, 4));
@@ -320,10 +322,10 @@ fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() 
     mailbox.snapshot(watch, &row(1, 9));
     assert!(hub.page(&mailbox, list, &[row(1, 9)]));
     assert_eq!(next(watch), [(None, Some(9))]);
-    // One older read may have begun before version 9 was written.
+    // An older read may have begun before version 9 was written.
     assert_eq!(hub.repair(&row(1, 4)), 0);
     hub.publish(None, &row(1, 10));
-    // What was given since the last repair proves nothing yet.
+    // Deliveries since the last repair prove nothing yet.
     assert_eq!(hub.repair(&row(1, 4)), 0);
     assert_eq!(next(watch), [(None, Some(10))]);
     assert_eq!(hub.repair(&row(1, 4)), 2, "the job's watch and the list");
@@ -346,7 +348,7 @@ fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() 
         (Some(ListEventKind::Snapshot), None),
     ];
     assert_eq!(next(list), paged);
-    // Later versions arrive although they are lower than what was told before.
+    // Later versions arrive although they are lower than those sent before.
     assert_eq!(hub.repair(&row(1, 4)), 0);
     hub.publish(None, &row(1, 5));
     let told: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
