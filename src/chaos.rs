@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_specification_is_read_or_its_fault_named() {
+    fn a_specification_is_read_or_its_error_is_named() {
         let all = "drop=0.05, duplicate=1,delay=20ms,cut=0,lose=0.5,seed=7";
         let expected = Spec {
             drop: 0.05,
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn lots_fall_as_often_as_said_and_alike_for_a_seed() {
+    fn faults_have_their_rates_and_repeat_with_the_seed() {
         let spec: Spec = "drop=0.5,duplicate=0.5,delay=5ms,seed=3"
             .parse()
             .expect("a specification");

@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_are_for_terminals_that_want_them() {
+    fn colours_are_for_terminals_that_allow_them() {
         let with = |pairs: &'static [(&str, &str)]| {
             allows(move |name| {
                 pairs
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_server_is_no_reason_for_colours() {
+    fn a_build_server_does_not_cause_colours() {
         let build_server = |name: &str| match name {
             "CI" => Some("true".to_owned()),
             "TERM" => Some("dumb".to_owned()),

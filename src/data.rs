@@ -49,7 +49,7 @@ pub enum DataError {
     #[error("the data directory {} is no directory: remove that file, or give the server another directory with --data", .0.display())]
     NoDirectory(PathBuf),
     /// It is not writable.
-    #[error("nothing can be written into the data directory {}: {source}; it must belong to the user who runs the server, and be on a file system that is not read-only", path.display())]
+    #[error("nothing can be written into the data directory {}: {source}; it must belong to the user that runs the server, and be on a file system that is not read-only", path.display())]
     NotWritable {
         /// The directory.
         path: PathBuf,
@@ -354,7 +354,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn belongs_to_one_server_at_a_time() {
+    fn a_directory_belongs_to_one_server_at_a_time() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("new/data");
         let first = DataDirectory::open(&path).expect("free");
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn is_waited_for_while_its_last_server_ends() {
+    fn a_directory_is_waited_for_while_its_last_server_ends() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().to_path_buf();
         let first = DataDirectory::open(&path).expect("free");
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_stays() {
+    fn the_secret_stays_the_same() {
         let directory = tempfile::tempdir().expect("a directory");
         let data = DataDirectory::open(directory.path()).expect("free");
         assert_eq!(data.secret([1; 32]).expect("made"), [1; 32]);
@@ -392,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn is_closed_to_others_from_the_beginning() {
+    fn a_new_directory_is_closed_to_other_users() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("new/data");
         let data = DataDirectory::open(&path).expect("free");
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn is_closed_when_it_was_open() {
+    fn an_open_directory_is_closed() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("data");
         let open = |name: &str, mode: u32| {
@@ -432,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_of_other_things_keeps_its_rights() {
+    fn a_directory_with_other_files_keeps_its_permissions() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path();
         std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("set");
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_is_named() {
+    fn an_unusable_directory_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("file");
         std::fs::write(&file, "").expect("written");

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_recognized_and_strangers_are_not() {
+    fn typing_errors_are_recognized_and_other_words_are_not() {
         let known = [
             "listen",
             "internal_listen",

@@ -28,19 +28,19 @@ pub const GIVEN_UP_AT_ONCE: usize = 64;
 pub const SHARE_OF_AN_ADDRESS: usize = 2;
 
 /// The number of slots that a limit of open files allows; `None` is no limit.
-pub fn places(open_files: Option<u64>) -> usize {
+pub fn slots(open_files: Option<u64>) -> usize {
     let Some(files) = open_files else {
         return usize::MAX;
     };
-    let places = files.saturating_sub(RESERVED_FILES).max(files / 2).max(1);
-    usize::try_from(places).unwrap_or(usize::MAX)
+    let slots = files.saturating_sub(RESERVED_FILES).max(files / 2).max(1);
+    usize::try_from(slots).unwrap_or(usize::MAX)
 }
 
 /// The open connections.
 #[derive(Debug)]
 pub struct Peers {
     began: Instant,
-    places: usize,
+    slots: usize,
     per_address: usize,
     open: Mutex<Open>,
 }
@@ -56,7 +56,7 @@ struct Open {
 #[derive(Debug)]
 pub struct Peer {
     all: Arc<Peers>,
-    place: usize,
+    slot: usize,
     address: IpAddr,
     /// Whether valid credentials were shown.
     known: AtomicBool,
@@ -69,11 +69,11 @@ pub struct Peer {
 }
 
 impl Peers {
-    /// `places` slots in all, and `per_address` of them for one address without credentials.
-    pub fn new(places: usize, per_address: usize) -> Arc<Peers> {
+    /// `slots` slots in all, and `per_address` of them for one address without credentials.
+    pub fn new(slots: usize, per_address: usize) -> Arc<Peers> {
         Arc::new(Peers {
             began: Instant::now(),
-            places: places.max(1),
+            slots: slots.max(1),
             per_address: per_address.max(1),
             open: Mutex::default(),
         })
@@ -84,20 +84,20 @@ impl Peers {
         let address = network(address);
         let mut open = self.open.lock();
         let strangers = open.strangers.get(&address).copied().unwrap_or(0);
-        if open.peers.len() >= self.places || strangers >= self.per_address {
+        if open.peers.len() >= self.slots || strangers >= self.per_address {
             let of = (strangers >= self.per_address).then_some(address);
             drop(open);
             self.make_room(of);
             open = self.open.lock();
             let strangers = open.strangers.get(&address).copied().unwrap_or(0);
-            if open.peers.len() >= self.places || strangers >= self.per_address {
+            if open.peers.len() >= self.slots || strangers >= self.per_address {
                 return None;
             }
         }
         let entry = open.peers.vacant_entry();
         let peer = Arc::new(Peer {
             all: Arc::clone(self),
-            place: entry.key(),
+            slot: entry.key(),
             address,
             known: AtomicBool::new(false),
             gave_up: AtomicBool::new(false),
@@ -148,14 +148,14 @@ impl Peers {
             })
             .filter(|(_, since, _)| (1..=latest).contains(since))
             .collect();
-        let count = (self.places / 16)
+        let count = (self.slots / 16)
             .clamp(1, GIVEN_UP_AT_ONCE)
             .min(waiting.len());
         if count == 0 {
             return;
         }
         waiting.select_nth_unstable_by_key(count - 1, |(known, since, _)| (*known, *since));
-        tracing::debug!(count, "connections that only waited gave up their places");
+        tracing::debug!(count, "connections that only waited gave up their slots");
         for (_, _, peer) in &waiting[..count] {
             peer.give_up();
         }
@@ -236,7 +236,7 @@ impl Peer {
         if self.gave_up.swap(true, Ordering::SeqCst) {
             return;
         }
-        open.peers.remove(self.place);
+        open.peers.remove(self.slot);
         if !self.is_known() {
             open.forget(self.address);
         }
@@ -253,7 +253,7 @@ impl Drop for Peer {
             return;
         }
         let mut open = self.all.open.lock();
-        open.peers.remove(self.place);
+        open.peers.remove(self.slot);
         if !*self.known.get_mut() {
             open.forget(self.address);
         }
@@ -290,18 +290,18 @@ mod tests {
     }
 
     /// Peers whose clock started long ago.
-    fn peers(places: usize, per_address: usize) -> Arc<Peers> {
+    fn peers(slots: usize, per_address: usize) -> Arc<Peers> {
         let began = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
         Arc::new(Peers {
             began,
-            places,
+            slots,
             per_address,
             open: Mutex::default(),
         })
     }
 
     #[test]
-    fn places_below_the_limit_of_open_files() {
+    fn slots_stay_below_the_limit_of_open_files() {
         for (files, expected) in [
             (None, usize::MAX),
             (Some(2_000), 1_744),
@@ -310,12 +310,12 @@ mod tests {
             (Some(256), 128),
             (Some(1), 1),
         ] {
-            assert_eq!(places(files), expected, "{files:?}");
+            assert_eq!(slots(files), expected, "{files:?}");
         }
     }
 
     #[test]
-    fn a_place_is_taken_and_given_back() {
+    fn a_slot_is_free_again_after_its_connection() {
         let peers = peers(2, 2);
         let first = peers.admit(HERE).unwrap();
         let second = peers.admit(HERE).unwrap();
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_share_until_it_is_known() {
+    fn an_address_is_limited_to_its_share_until_it_is_authorized() {
         let peers = peers(100, 2);
         let first = peers.admit(there(1)).unwrap();
         let _second = peers.admit(there(1)).unwrap();
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_of_version_6_are_one_address() {
+    fn addresses_of_one_version_6_network_count_together() {
         let peers = peers(100, 1);
         let _first = peers.admit("2001:db8::1".parse().unwrap()).unwrap();
         assert!(peers.admit("2001:db8::ffff:2".parse().unwrap()).is_none());
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_waited_longest_gives_up_the_place() {
+    async fn the_connection_that_has_waited_longest_loses_its_slot() {
         let peers = peers(3, 3);
         let (idle, head, busy) = (
             peers.admit(there(1)).unwrap(),
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_was_only_just_taken_is_spared() {
+    fn a_slot_that_was_only_just_taken_is_kept() {
         let peers = peers(1, 1);
         let spared = u64::try_from(SPARED.as_millis()).unwrap();
         let first = peers.admit(HERE).unwrap();

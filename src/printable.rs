@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_is_written_as_an_escape() {
+    fn acting_characters_are_written_as_escapes() {
         for (text, shown) in [
             ("plain text", "plain text"),
             (
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn joiners_stay_where_they_join() {
+    fn joiners_are_kept_where_they_have_an_effect() {
         for text in [
             "👨\u{200d}👩\u{200d}👧",
             "❤\u{fe0f}\u{200d}🔥",
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_but_those_that_are_seen_goes() {
+    fn only_visible_characters_are_kept() {
         for c in (0..=0x10_ffff).filter_map(char::from_u32) {
             let text = printable(&c.to_string()).into_owned();
             let direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_stay_where_they_are_meant() {
+    fn line_ends_are_kept_in_texts_of_several_lines() {
         assert_eq!(
             printable_lines("one\n  two\u{1b}c\r\nthree"),
             "one\n  two\\u{1b}c\nthree"
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn json_means_the_same() {
+    fn escaped_json_has_the_same_meaning() {
         let value = serde_json::json!({ "a\u{202e}": "\u{1b}[2J\u{7f}\u{9b}\u{200b}\u{e0001}\n東", "b": [1, "é"] });
         for text in [value.to_string(), format!("{value:#}")] {
             let shown = printable_json(&text);

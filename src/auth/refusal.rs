@@ -261,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_up_to_their_limit_and_then_how_many_were_left_out() {
+    fn omitted_log_lines_are_counted_in_the_next_one() {
         let refusals = Refusals::default();
         let start = Instant::now();
         for _ in 0..LINES {
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_refusals_is_free_and_then_so_many_a_second() {
+    fn refusals_are_delayed_after_a_burst() {
         let refusals = Refusals::default();
         let start = Instant::now();
         for _ in 0..100 {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_unproven_token_says_is_escaped_and_bounded() {
+    fn a_claim_of_an_unproven_token_is_escaped_and_bounded() {
         let shown = Shown::new(&format!("a\n\u{1b}]0;{}", "é".repeat(200))).to_string();
         assert!(shown.starts_with("\"a\\n\\u{1b}]0;é"), "{shown}");
         assert!(shown.len() < 120 && shown.ends_with("\"…"), "{shown}");

@@ -141,7 +141,7 @@ async fn token(auth: &Authenticator, token: &str) -> Result<Authenticated, AuthE
 }
 
 #[tokio::test]
-async fn api_keys_and_our_own_tokens() {
+async fn api_keys_and_our_own_tokens_are_accepted() {
     let now = Time::from_millis(NOW);
     let job = job::JobId::new(now, 1);
     let own = signer().watch_token(job, Time::from_millis(NOW + 1));
@@ -178,7 +178,7 @@ async fn api_keys_and_our_own_tokens() {
 }
 
 #[tokio::test]
-async fn several_modes_at_once() {
+async fn several_modes_work_at_once() {
     let provider = Provider::new("1");
     let good = provider.sign(&claims());
     let Authenticator { issuers, .. } = provided(&[provider.jwk()], |_| {});
@@ -215,7 +215,7 @@ async fn several_modes_at_once() {
 }
 
 #[tokio::test]
-async fn a_token_stands_for_its_subject_until_it_expires() {
+async fn a_token_is_its_subjects_until_it_expires() {
     let provider = Provider::new("1");
     let auth = provided(&[provider.jwk()], |_| {});
     let found = token(&auth, &provider.sign(&claims())).await.unwrap();
@@ -229,7 +229,7 @@ async fn a_token_stands_for_its_subject_until_it_expires() {
 }
 
 #[tokio::test]
-async fn every_claim_on_both_sides() {
+async fn every_claim_is_checked_on_both_sides_of_its_bound() {
     let provider = Provider::new("1");
     let auth = provided(&[provider.jwk()], |_| {});
     let owner = |bytes| Value::from("a".repeat(bytes));
@@ -322,7 +322,7 @@ async fn roles_come_from_the_configured_groups_only() {
 }
 
 #[tokio::test]
-async fn only_the_providers_own_signature_counts() {
+async fn only_the_providers_signature_is_accepted() {
     let (provider, stranger) = (Provider::new("1"), Provider::new("1"));
     let jwk = provider.jwk();
     let auth = provided(std::slice::from_ref(&jwk), |_| {});
@@ -421,7 +421,7 @@ async fn rs256() {
 }
 
 #[tokio::test]
-async fn tokens_up_to_their_limit() {
+async fn a_token_is_read_up_to_its_limit() {
     let provider = Provider::new("1");
     let auth = provided(&[provider.jwk()], |_| {});
     let padded = |bytes| provider.sign(&with("pad", Value::from("a".repeat(bytes))));
@@ -486,7 +486,7 @@ fn lasting(key: &Provider) -> String {
 }
 
 #[tokio::test]
-async fn keys_rotate() {
+async fn rotated_keys_are_read_again() {
     let (old, new) = (Provider::new("old"), Provider::new("new"));
     let published = Published::start().await;
     published.publish(&[&old]);
@@ -537,7 +537,7 @@ async fn keys_rotate() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_away() {
+async fn keys_of_an_unavailable_provider_stay_valid_for_a_while() {
     let key = Provider::new("1");
     let published = Published::start().await;
     published.fail();
@@ -561,7 +561,7 @@ async fn a_provider_that_is_away() {
 }
 
 #[tokio::test]
-async fn key_sets_up_to_their_limits() {
+async fn key_sets_are_read_up_to_their_limits() {
     let key = Provider::new("last");
     let passed_over = [
         json!({ "kty": "RSA", "kid": "enc", "use": "enc", "n": "AQAB", "e": "AQAB" }),
@@ -628,7 +628,7 @@ fn a_wrong_key_file_is_found_at_the_start() {
 }
 
 #[test]
-fn nothing_secret_is_shown() {
+fn no_secret_is_in_debug_output() {
     let shown = format!(
         "{:?}",
         Authenticator::new(vec![api_key("secret")], vec![], signer())
@@ -746,7 +746,7 @@ fn prefixes(providers: &[(&str, Option<&str>)], key: &str) -> Result<Vec<String>
 }
 
 #[test]
-fn providers_give_names_of_their_own() {
+fn each_provider_gives_names_with_its_prefix() {
     for (providers, expected) in [
         (vec![("a", None)], vec![""]),
         (vec![("a", Some("p|"))], vec!["p|"]),

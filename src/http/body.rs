@@ -247,14 +247,14 @@ mod tests {
 
     use super::*;
     use crate::http::connection::Served;
-    use crate::http::patience::Times;
+    use crate::http::patience::ConnectionTimes;
     use crate::peers::Peers;
 
     fn connection(pace: Duration, room: usize) -> Connection {
         let served = Served {
-            times: Times {
+            times: ConnectionTimes {
                 pace,
-                ..Times::default()
+                ..ConnectionTimes::default()
             },
             room: Room::new(room),
             ..Served::default()
@@ -284,7 +284,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     #[tokio::test]
-    async fn a_body_up_to_its_limit() {
+    async fn a_body_is_read_up_to_its_limit() {
         let connection = connection(LONG, HELD_BYTES);
         for (pieces, read) in [
             (vec![], Ok(0)),
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_stands_still_is_given_up() {
+    async fn a_body_that_stalls_is_refused() {
         let connection = connection(SHORT, HELD_BYTES);
         for pieces in [vec![], vec![1], vec![PACE_BYTES - 1]] {
             let mut paced = Paced::new(body(&pieces, false), Some(&connection));
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_take_memory_as_they_come_and_give_it_back() {
+    async fn bodies_reserve_memory_as_they_are_received_and_release_it() {
         let connection = connection(LONG, 4 * UNIT);
         let permits = || connection.served.room.0.available_permits();
         // A small body reserves no memory.

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_at_once_and_then_one_each_second() {
+    fn wrong_credentials_are_answered_at_once_up_to_the_limit_then_one_each_second() {
         let (brake, now) = (Brake::default(), Instant::now());
         let address = |last: u32| IpAddr::V4(std::net::Ipv4Addr::from_bits(last));
         for _ in 0..AT_ONCE {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_up_to_their_bound() {
+    fn remembered_addresses_are_bounded() {
         let (brake, now) = (Brake::default(), Instant::now());
         for last in 0..u32::try_from(ADDRESSES).expect("it is small") + 10 {
             brake.count(IpAddr::V4(std::net::Ipv4Addr::from_bits(last)), now);

@@ -7,14 +7,14 @@ use http::Extensions;
 
 use super::body::Room;
 use super::brake::Brake;
-use super::patience::Times;
+use super::patience::ConnectionTimes;
 use crate::peers::Peer;
 
 /// The parts that all connections share.
 #[derive(Debug, Default)]
 pub(super) struct Served {
     /// The deadlines of a connection.
-    pub(super) times: Times,
+    pub(super) times: ConnectionTimes,
     /// The memory of their bodies.
     pub(super) room: Room,
     /// Slows down clients that guess credentials.

@@ -1,6 +1,8 @@
 //! `/files/UPLOAD/NAME`: signed PUT and GET over the object store. The signature is the permission;
 //! there is no other.
 
+use std::ops::Range;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -19,7 +21,7 @@ use resolvers::jobs::now;
 use super::Doors;
 use super::body::Paced;
 use super::connection::Connection;
-use super::range::{Version, Wanted};
+use super::range::{RequestedPart, Version};
 
 /// Number of bytes of a part that is not counted among the bodies in memory.
 const UNCOUNTED_PART: usize = 256 * 1024;
@@ -206,80 +208,88 @@ pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
     response
 }
 
-/// The part of the file that the request is answered with.
+/// The file, a part of it, or a status without a body, as the request's conditions ask for it.
 async fn answer(
     store: &dyn ObjectStore,
     key: &Path,
     method: &Method,
     headers: &HeaderMap,
 ) -> object_store::Result<Response> {
-    let conditional = [
-        IF_MATCH,
-        IF_MODIFIED_SINCE,
-        IF_NONE_MATCH,
-        IF_UNMODIFIED_SINCE,
-        RANGE,
-    ];
-    let looks_first = conditional.iter().any(|name| headers.contains_key(name));
+    let is_head = method == Method::HEAD;
     let mut options = GetOptions {
-        head: method == Method::HEAD,
+        head: is_head,
         ..GetOptions::default()
     };
     let mut part = None;
-    if looks_first {
+    if CONDITIONS.iter().any(|name| headers.contains_key(name)) {
         let options_of_head = GetOptions {
             head: true,
             ..GetOptions::default()
         };
         let version = version(&store.get_opts(key, options_of_head).await?.meta);
-        // Ranges apply to GET only (RFC 9110, section 14.2).
-        let wanted = match version.wanted(headers) {
-            Wanted::Part(_) | Wanted::Unsatisfiable if method == Method::HEAD => Wanted::Whole,
-            wanted => wanted,
-        };
-        let status = match wanted {
-            Wanted::Whole => None,
-            Wanted::Part(range) => {
+        match version.wanted(headers) {
+            RequestedPart::Whole => {}
+            // Ranges apply to GET only (RFC 9110, section 14.2).
+            RequestedPart::Part(_) | RequestedPart::Unsatisfiable if is_head => {}
+            RequestedPart::Part(range) => {
                 options.range = Some(GetRange::Bounded(range.clone()));
                 part = Some(range);
-                None
             }
-            Wanted::NotModified => Some(StatusCode::NOT_MODIFIED),
-            Wanted::Failed => Some(StatusCode::PRECONDITION_FAILED),
-            Wanted::Unsatisfiable => Some(StatusCode::RANGE_NOT_SATISFIABLE),
-        };
-        if let Some(status) = status {
-            let mut response = status.into_response();
-            describe(response.headers_mut(), &version);
-            if status == StatusCode::RANGE_NOT_SATISFIABLE {
-                let all = HeaderValue::from_str(&format!("bytes */{}", version.size));
-                let all = all.expect("a number is a header's value");
-                response.headers_mut().insert(CONTENT_RANGE, all);
-            }
-            return Ok(response);
+            RequestedPart::NotModified => return Ok(bare(StatusCode::NOT_MODIFIED, &version)),
+            RequestedPart::Failed => return Ok(bare(StatusCode::PRECONDITION_FAILED, &version)),
+            RequestedPart::Unsatisfiable => return Ok(unsatisfiable(&version)),
         }
     }
     let found = store.get_opts(key, options).await?;
     let version = version(&found.meta);
+    let body = match is_head {
+        true => Body::empty(),
+        false => Body::from_stream(found.into_stream()),
+    };
+    Ok(with_part(body, &version, part))
+}
+
+/// The headers that make a request conditional or ask for a part.
+const CONDITIONS: [HeaderName; 5] = [
+    IF_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    IF_UNMODIFIED_SINCE,
+    RANGE,
+];
+
+/// An answer without a body.
+fn bare(status: StatusCode, version: &Version) -> Response {
+    let mut response = status.into_response();
+    describe(response.headers_mut(), version);
+    response
+}
+
+fn unsatisfiable(version: &Version) -> Response {
+    let mut response = bare(StatusCode::RANGE_NOT_SATISFIABLE, version);
+    let all = HeaderValue::from_str(&format!("bytes */{}", version.size));
+    let all = all.expect("a number is a header's value");
+    response.headers_mut().insert(CONTENT_RANGE, all);
+    response
+}
+
+/// The body of the whole file, or of a part of it.
+fn with_part(body: Body, version: &Version, part: Option<Range<u64>>) -> Response {
+    let mut response = Response::new(body);
     let length = part
         .as_ref()
         .map_or(version.size, |part| part.end - part.start);
-    let mut response = Response::new(match *method {
-        Method::HEAD => Body::empty(),
-        _ => Body::from_stream(found.into_stream()),
-    });
-    describe(response.headers_mut(), &version);
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    let headers = response.headers_mut();
+    describe(headers, version);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     if let Some(part) = part {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         let (last, size) = (part.end - 1, version.size);
         let range = HeaderValue::from_str(&format!("bytes {}-{last}/{size}", part.start));
         let range = range.expect("numbers are a header's value");
-        response.headers_mut().insert(CONTENT_RANGE, range);
+        headers.insert(CONTENT_RANGE, range);
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
-    Ok(response)
+    response
 }
 
 fn version(meta: &ObjectMeta) -> Version {
@@ -363,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_browser_does_with_a_file() {
+    fn a_file_is_shown_or_saved_by_its_type() {
         for (content_type, name, expected) in [
             ("image/png", "a.png", "inline; filename=\"a.png\""),
             ("IMAGE/PNG", "a.png", "inline; filename=\"a.png\""),

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_that_send_no_origin() {
+    fn a_page_without_an_origin_is_judged_by_its_site() {
         let link = [
             ("sec-fetch-mode", "navigate"),
             ("sec-fetch-dest", "document"),

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_in_any_pieces_and_what_follows_it() {
+    async fn a_head_is_read_in_any_pieces() {
         let text = format!("{UPGRADE}frames");
         for cut in 1..text.len() {
             let (first, second) = text.as_bytes().split_at(cut);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_head_of_ours_is_handed_on() {
+    async fn any_other_first_bytes_are_handed_to_hyper() {
         for other in [
             "POST / HTTP/1.1\r\n\r\n",
             "\0",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_up_to_its_limit() {
+    async fn a_head_is_read_up_to_its_limit() {
         let padded = |bytes: usize| {
             let (begin, end) = ("GET / HTTP/1.1\r\nX: ", "\r\n\r\n");
             format!(
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_upgrade_is_taken() {
+    fn only_an_upgrade_is_parsed() {
         let parts = upgrade(UPGRADE.as_bytes()).unwrap();
         assert_eq!(parts.uri, "/graphql?x=1");
         assert_eq!(parts.headers.get_all("x-two").iter().count(), 2);

@@ -48,7 +48,7 @@ const REFUSED_AT_ONCE: usize = 64;
 /// Time allowed for a connection over the limit to send its request and to read the answer.
 const REFUSED_WITHIN: Duration = Duration::from_secs(1);
 /// The answer over the limit of connections.
-const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 50\r\n\
+const NO_SLOT: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 50\r\n\
     Retry-After: 5\r\nConnection: close\r\n\r\nno more connections here for now, come back later\n";
 
 /// Serves every door until `close` is cancelled, and returns when the requests in flight have
@@ -62,7 +62,7 @@ pub async fn serve(
     let Settings {
         guard,
         times,
-        places,
+        slots,
         per_address,
         prefix,
         guards_metrics,
@@ -81,8 +81,8 @@ pub async fn serve(
         served: Arc::new(served),
         close: close.clone(),
     });
-    let per_address = per_address.unwrap_or(places / SHARE_OF_AN_ADDRESS);
-    let peers = Peers::new(places, per_address);
+    let per_address = per_address.unwrap_or(slots / SHARE_OF_AN_ADDRESS);
+    let peers = Peers::new(slots, per_address);
     let refusing = Arc::new(Semaphore::new(REFUSED_AT_ONCE));
     let connections = TaskTracker::new();
     let accepting = async {
@@ -133,8 +133,8 @@ fn is_of_connection(error: &io::Error) -> bool {
 
 /// Answers 503 to a connection over the limit, unless too many others are being answered.
 fn refuse(mut socket: TcpStream, address: IpAddr, refusing: &Arc<Semaphore>) {
-    tracing::debug!(%address, "a connection found no place");
-    let Ok(place) = Arc::clone(refusing).try_acquire_owned() else {
+    tracing::debug!(%address, "a connection found no slot");
+    let Ok(permit) = Arc::clone(refusing).try_acquire_owned() else {
         return;
     };
     // Not joined: it ends within [`REFUSED_WITHIN`].
@@ -143,13 +143,13 @@ fn refuse(mut socket: TcpStream, address: IpAddr, refusing: &Arc<Semaphore>) {
             let mut read = [0; 4 * 1024];
             // A socket that is closed with unread bytes is reset, and the answer is lost.
             let _ = socket.read(&mut read).await?;
-            socket.write_all(NO_PLACE).await?;
+            socket.write_all(NO_SLOT).await?;
             socket.shutdown().await?;
             while socket.read(&mut read).await? > 0 {}
             io::Result::Ok(())
         };
         let _ = timeout(REFUSED_WITHIN, answering).await;
-        drop(place);
+        drop(permit);
     });
 }
 
@@ -280,8 +280,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_without_a_place_is_well_formed() {
-        let text = std::str::from_utf8(NO_PLACE).expect("it is ASCII");
+    fn the_answer_over_the_limit_is_well_formed() {
+        let text = std::str::from_utf8(NO_SLOT).expect("it is ASCII");
         let (head, body) = text.split_once("\r\n\r\n").expect("it has a head");
         assert!(
             head.contains(&format!("Content-Length: {}\r\n", body.len())),

@@ -44,7 +44,7 @@ use tokio_util::sync::CancellationToken;
 use crate::graphql::Executor;
 use crate::session::Sessions;
 use guard::Guard;
-use patience::Times;
+use patience::ConnectionTimes;
 
 pub use listener::{HEAD_BYTES, serve};
 
@@ -80,9 +80,9 @@ pub struct Settings {
     /// The allowed hosts and origins.
     pub guard: Guard,
     /// The deadlines of a connection.
-    pub times: Times,
+    pub times: ConnectionTimes,
     /// Maximum number of open connections, counted from `accept`.
-    pub places: usize,
+    pub slots: usize,
     /// Maximum number of connections of one address that have not shown valid credentials; `None`
     /// for a share of all ([`crate::peers::SHARE_OF_AN_ADDRESS`]).
     pub per_address: Option<usize>,
@@ -96,8 +96,8 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             guard: Guard::default(),
-            times: Times::default(),
-            places: usize::MAX,
+            times: ConnectionTimes::default(),
+            slots: usize::MAX,
             per_address: None,
             prefix: String::new(),
             guards_metrics: false,

@@ -6,7 +6,7 @@ use http::header::ACCEPT;
 
 /// The wanted kind of answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wants {
+pub(super) enum AnswerFormat {
     /// The legacy media type: every well-formed request is answered 200.
     Json,
     /// GraphQL over HTTP's media type: the status says whether the request was executed.
@@ -20,12 +20,12 @@ pub(super) enum Wants {
 }
 
 /// All of them. Among those that only a wildcard matches, the first counts.
-const ALL: [Wants; 5] = [
-    Wants::Json,
-    Wants::GraphqlResponse,
-    Wants::EventStream,
-    Wants::Multipart,
-    Wants::Html,
+const ALL: [AnswerFormat; 5] = [
+    AnswerFormat::Json,
+    AnswerFormat::GraphqlResponse,
+    AnswerFormat::EventStream,
+    AnswerFormat::Multipart,
+    AnswerFormat::Html,
 ];
 
 /// A media range of `Accept`.
@@ -37,14 +37,14 @@ struct Range<'a> {
     quality: u16,
 }
 
-impl Wants {
+impl AnswerFormat {
     fn media_type(self) -> &'static str {
         match self {
-            Wants::Json => "application/json",
-            Wants::GraphqlResponse => "application/graphql-response+json",
-            Wants::EventStream => "text/event-stream",
-            Wants::Multipart => "multipart/mixed",
-            Wants::Html => "text/html",
+            AnswerFormat::Json => "application/json",
+            AnswerFormat::GraphqlResponse => "application/graphql-response+json",
+            AnswerFormat::EventStream => "text/event-stream",
+            AnswerFormat::Multipart => "multipart/mixed",
+            AnswerFormat::Html => "text/html",
         }
     }
 
@@ -53,12 +53,12 @@ impl Wants {
     fn named_by(self, range: &Range<'_>) -> Option<u8> {
         if range.kind == self.media_type() {
             let named = match self {
-                Wants::Multipart => range.has("subscriptionspec"),
+                AnswerFormat::Multipart => range.has("subscriptionspec"),
                 _ => range.is_utf8(),
             };
             return named.then_some(2);
         }
-        if !matches!(self, Wants::Json | Wants::GraphqlResponse) {
+        if !matches!(self, AnswerFormat::Json | AnswerFormat::GraphqlResponse) {
             return None;
         }
         match range.kind.as_str() {
@@ -130,16 +130,16 @@ fn split(text: &str, at: char) -> impl Iterator<Item = &str> {
 }
 
 /// The best supported type that the client accepts; `None` if there is none.
-pub(super) fn wants(headers: &HeaderMap) -> Option<Wants> {
+pub(super) fn answer_format(headers: &HeaderMap) -> Option<AnswerFormat> {
     let values = headers.get_all(ACCEPT);
     let mut ranges = Vec::new();
     for value in values.iter().filter_map(|value| value.to_str().ok()) {
         ranges.extend(split(value, ',').map(Range::read));
     }
     if ranges.is_empty() {
-        return Some(Wants::Json);
+        return Some(AnswerFormat::Json);
     }
-    let mut best: Option<(u16, usize, Wants)> = None;
+    let mut best: Option<(u16, usize, AnswerFormat)> = None;
     for wanted in ALL {
         // The most exact range decides, regardless of its position.
         let named = ranges.iter().enumerate().filter_map(|(at, range)| {
@@ -151,7 +151,7 @@ pub(super) fn wants(headers: &HeaderMap) -> Option<Wants> {
         else {
             continue;
         };
-        let better = |(known, before, _): (u16, usize, Wants)| {
+        let better = |(known, before, _): (u16, usize, AnswerFormat)| {
             quality > known || quality == known && at < before
         };
         if quality > 0 && best.is_none_or(better) {
@@ -166,8 +166,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_client_wants() {
-        use Wants::{EventStream, GraphqlResponse, Html, Json, Multipart};
+    fn the_accept_header_chooses_the_media_type() {
+        use AnswerFormat::{EventStream, GraphqlResponse, Html, Json, Multipart};
         for (accept, wanted) in [
             ("", None),
             ("*/*", Some(Json)),
@@ -252,13 +252,13 @@ mod tests {
             (", ,application/json", Some(Json)),
         ] {
             let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().expect("a header"))]);
-            assert_eq!(wants(&headers), wanted, "{accept}");
+            assert_eq!(answer_format(&headers), wanted, "{accept}");
         }
-        assert_eq!(wants(&HeaderMap::new()), Some(Json));
+        assert_eq!(answer_format(&HeaderMap::new()), Some(Json));
     }
 
     #[test]
-    fn several_headers_are_one_list() {
+    fn several_accept_headers_are_one_list() {
         let mut headers = HeaderMap::new();
         for accept in [
             "application/json;q=0.1",
@@ -266,6 +266,6 @@ mod tests {
         ] {
             headers.append(ACCEPT, accept.parse().expect("a header"));
         }
-        assert_eq!(wants(&headers), Some(Wants::GraphqlResponse));
+        assert_eq!(answer_format(&headers), Some(AnswerFormat::GraphqlResponse));
     }
 }

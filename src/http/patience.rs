@@ -34,7 +34,7 @@ pub const WRITE_BYTES: u64 = 32 * 1024;
 
 /// The deadlines; tests make them shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct ConnectionTimes {
     /// See [`HEAD`].
     pub head: Duration,
     /// See [`IDLE`].
@@ -45,9 +45,9 @@ pub struct Times {
     pub pace: Duration,
 }
 
-impl Default for Times {
+impl Default for ConnectionTimes {
     fn default() -> Self {
-        Times {
+        ConnectionTimes {
             head: HEAD,
             idle: IDLE,
             write: WRITE,
@@ -60,7 +60,7 @@ impl Default for Times {
 #[derive(Debug)]
 pub(super) struct Watch {
     began: Instant,
-    times: Times,
+    times: ConnectionTimes,
     peer: Arc<Peer>,
     /// Whether a request is being answered.
     serves: AtomicBool,
@@ -75,7 +75,7 @@ pub(super) struct Watch {
 
 impl Watch {
     /// The state of a connection whose first head is awaited.
-    pub(super) fn new(peer: Arc<Peer>, times: Times) -> Arc<Watch> {
+    pub(super) fn new(peer: Arc<Peer>, times: ConnectionTimes) -> Arc<Watch> {
         Arc::new(Watch {
             began: Instant::now(),
             times,
@@ -295,7 +295,7 @@ mod tests {
     use super::*;
     use crate::peers::Peers;
 
-    fn watch(times: Times) -> Arc<Watch> {
+    fn watch(times: ConnectionTimes) -> Arc<Watch> {
         let peers = Peers::new(8, 8);
         let peer = peers.admit(std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
         Watch::new(peer, times)
@@ -304,8 +304,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3_600);
     const NONE: Duration = Duration::ZERO;
 
-    fn times(head: Duration, idle: Duration, write: Duration) -> Times {
-        Times {
+    fn times(head: Duration, idle: Duration, write: Duration) -> ConnectionTimes {
+        ConnectionTimes {
             head,
             idle,
             write,
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn each_wait_has_its_own_time() {
+    fn each_wait_has_its_own_deadline() {
         // The actions of a connection, and the deadline that has passed then.
         type Doing = fn(&Watch);
         let cases: [(&str, Doing, [bool; 3]); 7] = [
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reader_that_goes_on_lives() {
+    fn a_slow_reader_that_reads_on_is_kept() {
         let watch = watch(times(LONG, LONG, NONE));
         watch.request();
         let slow = |bytes: u64| {
@@ -388,8 +388,8 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_times_are_those_that_are_documented() {
-        let usual = Times::default();
+    fn the_default_deadlines_are_the_documented_ones() {
+        let usual = ConnectionTimes::default();
         assert_eq!((usual.head, usual.idle, usual.write), (HEAD, IDLE, WRITE));
     }
 }

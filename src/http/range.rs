@@ -21,9 +21,9 @@ pub(super) struct Version {
     pub(super) modified: Timestamp,
 }
 
-/// The answer to a request.
+/// The part of the file that a request is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum RequestedPart {
     /// The whole file: 200.
     Whole,
     /// These bytes: 206.
@@ -44,35 +44,35 @@ impl Version {
     }
 
     /// The answer to a GET or HEAD with these headers, in the order of RFC 9110, section 13.2.2.
-    pub(super) fn wanted(&self, headers: &HeaderMap) -> Wanted {
+    pub(super) fn wanted(&self, headers: &HeaderMap) -> RequestedPart {
         if headers.contains_key(IF_MATCH) {
             if !self.is_listed(headers, &IF_MATCH, false) {
-                return Wanted::Failed;
+                return RequestedPart::Failed;
             }
         } else if let Some(date) = date(headers, &IF_UNMODIFIED_SINCE)
             && self.modified > date
         {
-            return Wanted::Failed;
+            return RequestedPart::Failed;
         }
         if headers.contains_key(IF_NONE_MATCH) {
             if self.is_listed(headers, &IF_NONE_MATCH, true) {
-                return Wanted::NotModified;
+                return RequestedPart::NotModified;
             }
         } else if let Some(date) = date(headers, &IF_MODIFIED_SINCE)
             && self.modified <= date
         {
-            return Wanted::NotModified;
+            return RequestedPart::NotModified;
         }
         let mut ranges = headers.get_all(RANGE).into_iter();
         let (Some(range), None) = (ranges.next(), ranges.next()) else {
-            return Wanted::Whole;
+            return RequestedPart::Whole;
         };
         if !self.is_same(headers) {
-            return Wanted::Whole;
+            return RequestedPart::Whole;
         }
         range
             .to_str()
-            .map_or(Wanted::Whole, |range| self.part(range))
+            .map_or(RequestedPart::Whole, |range| self.part(range))
     }
 
     /// Whether one of the tags in this header is the file's. A weak tag counts unless a part is
@@ -102,21 +102,21 @@ impl Version {
         self.tag.as_deref() == Some(text) || date(headers, &IF_RANGE) == Some(self.modified)
     }
 
-    fn part(&self, range: &str) -> Wanted {
+    fn part(&self, range: &str) -> RequestedPart {
         let Some((unit, list)) = range.split_once('=') else {
-            return Wanted::Whole;
+            return RequestedPart::Whole;
         };
         if !unit.trim().eq_ignore_ascii_case("bytes") {
-            return Wanted::Whole;
+            return RequestedPart::Whole;
         }
         let ranges: Vec<_> = list
             .split(',')
             .map(|range| self.one(range.trim()))
             .collect();
         match &ranges[..] {
-            [Some(range)] => Wanted::Part(range.clone()),
-            several if several.iter().any(Option::is_some) => Wanted::Whole,
-            _ => Wanted::Unsatisfiable,
+            [Some(range)] => RequestedPart::Part(range.clone()),
+            several if several.iter().any(Option::is_some) => RequestedPart::Whole,
+            _ => RequestedPart::Unsatisfiable,
         }
     }
 
@@ -164,7 +164,7 @@ mod tests {
         }
     }
 
-    fn wanted(size: u64, lines: &[(&'static str, &str)]) -> Wanted {
+    fn wanted(size: u64, lines: &[(&'static str, &str)]) -> RequestedPart {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().expect("a header"));
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn ranges() {
-        use Wanted::{Part, Unsatisfiable, Whole};
+        use RequestedPart::{Part, Unsatisfiable, Whole};
         for (size, range, expected) in [
             (100, "bytes=0-0", Part(0..1)),
             (100, "bytes=10-19", Part(10..20)),
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn conditions() {
-        use Wanted::{Failed, NotModified, Part, Whole};
+        use RequestedPart::{Failed, NotModified, Part, Whole};
         let range = ("range", "bytes=0-1");
         for (lines, expected) in [
             (vec![("if-none-match", "\"a-b\"")], NotModified),

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters_are_taken() {
+    fn valid_filters_are_read() {
         for filter in [
             "",
             " ",
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_named_with_what_was_meant() {
+    fn a_typing_error_is_named_with_a_suggestion() {
         for (filter, said) in [
             (
                 "inof",

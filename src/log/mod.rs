@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_logged_forges_a_line() {
+    fn a_logged_text_forges_no_line() {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = tracing_subscriber::fmt()

@@ -41,7 +41,7 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
     );
     if !aws.follow_stream && context.config.broker.url.is_none() {
         tracing::warn!(
-            "follow_stream of [aws] is false and there is no [broker]: watchers of this node hear what `publishJob` tells it, and else only what is read again every so often (repair_every)"
+            "follow_stream of [aws] is false and there is no [broker]: watchers of this node receive what `publishJob` gives it, and other changes only at the next repair (repair_every)"
         );
     }
     Ok(Adapters {

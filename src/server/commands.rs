@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_run_is_named() {
+    fn a_command_that_cannot_be_run_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = |name: &str, mode: u32| {
             let path = directory.path().join(name);

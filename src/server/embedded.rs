@@ -2,6 +2,7 @@
 //! of files, the internal listener.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,20 +63,7 @@ pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeE
             source,
         })?;
     let reachable = reachable(context.public);
-    let host = Host::new(HostSettings {
-        functions: functions(config, &base(config, context.public)),
-        attach_any: config.attach_any_function,
-        supervisor: supervisor(),
-        redact: hide,
-        direct_hosts: vec![reachable.ip().to_string()],
-        ..HostSettings::default()
-    });
-    warn_of_lacking(&host, &context.machines);
-    for (name, function) in &config.functions {
-        if let Some(problem) = commands::problem(function, std::env::var_os("PATH")) {
-            tracing::warn!("[functions.{name}]: {problem}; its jobs fail until that is mended");
-        }
-    }
+    let host = host(&context, reachable);
     let renewal = Renewal::new(signer.clone(), millis(config.report_life));
     let runner =
         Runner::with_services(host.clone(), services).with_refresh(Arc::new(Renews(renewal)));
@@ -116,6 +104,26 @@ pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeE
             _data: data,
         }),
     })
+}
+
+/// The host of the functions. Functions that cannot be run are logged.
+fn host(context: &AdapterContext<'_>, reachable: SocketAddr) -> Host {
+    let config = context.config;
+    let host = Host::new(HostSettings {
+        functions: functions(config, &base(config, context.public)),
+        attach_any: config.attach_any_function,
+        supervisor: supervisor(),
+        redact: hide,
+        direct_hosts: vec![reachable.ip().to_string()],
+        ..HostSettings::default()
+    });
+    warn_of_lacking(&host, &context.machines);
+    for (name, function) in &config.functions {
+        if let Some(problem) = commands::problem(function, std::env::var_os("PATH")) {
+            tracing::warn!("[functions.{name}]: {problem}; its jobs fail until that is mended");
+        }
+    }
+    host
 }
 
 /// Writes the internal listener's secret of this start.

@@ -264,7 +264,7 @@ fn http_settings(config: &Config, address: SocketAddr) -> http::Settings {
     };
     http::Settings {
         guard,
-        places: peers::places(getrlimit(Resource::Nofile).current),
+        slots: peers::slots(getrlimit(Resource::Nofile).current),
         per_address: config.limits.strangers_per_address,
         prefix: url.map_or("", PublicUrl::path).to_owned(),
         guards_metrics: !open && !config.open_metrics,

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn however_a_file_comes_it_is_closed_to_others() {
+    async fn every_way_of_writing_closes_the_file_to_other_users() {
         let directory = tempfile::tempdir().expect("a directory");
         let files = Private(LocalFileSystem::new_with_prefix(directory.path()).expect("a store"));
         let path = Path::from;

@@ -101,7 +101,7 @@ async fn nothing_stays(server: &Server) {
 }
 
 #[tokio::test]
-async fn each_breach_of_the_framing_gets_its_code() {
+async fn each_violation_of_the_framing_gets_its_close_code() {
     let server = server(100, limits::STALLED).await;
     let init = frame(0x81, br#"{"type":"connection_init"}"#);
     let watch = frame(
@@ -153,7 +153,7 @@ async fn each_breach_of_the_framing_gets_its_code() {
 }
 
 #[tokio::test]
-async fn what_is_not_finished_is_dropped_with_its_connection() {
+async fn an_unfinished_message_is_dropped_with_its_connection() {
     let server = server(100, limits::STALLED).await;
     for sent in [
         &b"\x81"[..],
@@ -169,7 +169,7 @@ async fn what_is_not_finished_is_dropped_with_its_connection() {
 }
 
 #[tokio::test]
-async fn garbage_in_every_carrier_is_an_answer_of_the_protocol() {
+async fn garbage_in_every_carrier_is_answered_by_the_protocol() {
     let server = server(100, limits::STALLED).await;
     let init = frame(0x81, br#"{"type":"connection_init","payload":"wrong"}"#);
     for (query, protocols) in [
@@ -198,7 +198,7 @@ async fn garbage_in_every_carrier_is_an_answer_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_counts_as_the_server_s_error() {
+async fn an_unanswered_read_counts_as_a_server_error() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let shown = recorder.handle();
     let sessions = ::metrics::with_local_recorder(&recorder, || {

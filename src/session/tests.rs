@@ -269,7 +269,7 @@ const WATCH: &str = r#"> {"id":"a","type":"subscribe","payload":{"query":"watch"
     < {"id":"a","type":"next","payload":{"data":1}}"#;
 
 #[tokio::test]
-async fn a_watcher_gets_snapshot_changes_and_the_end() {
+async fn a_watcher_receives_the_snapshot_the_changes_and_the_end() {
     let server = server(10, limits::STALLED).await;
     let rest = r#"! 3
         < {"id":"a","type":"next","payload":{"data":3}}
@@ -291,7 +291,7 @@ async fn a_watcher_gets_snapshot_changes_and_the_end() {
 }
 
 #[tokio::test]
-async fn behind_a_cut_nothing_is_told() {
+async fn a_cut_connection_receives_no_further_event() {
     let chaos = Chaos::new("cut=0.5,seed=1".parse().unwrap());
     let server = serving(10, limits::STALLED, Some(chaos)).await;
     let list = r#"{"id":"a","type":"subscribe","payload":{"query":"list"}}"#;
@@ -314,7 +314,7 @@ async fn behind_a_cut_nothing_is_told() {
 }
 
 #[tokio::test]
-async fn amplify_gets_its_protocol() {
+async fn an_amplify_client_receives_its_protocol() {
     let transcript = r#"> {"type":"connection_init"}
         < {"type":"connection_ack","payload":{"connectionTimeoutMs":300000}}
         < {"type":"ka"}
@@ -336,7 +336,7 @@ async fn amplify_gets_its_protocol() {
 }
 
 #[tokio::test]
-async fn amplify_hears_of_its_credentials_as_it_can_use_them() {
+async fn credentials_that_end_reach_amplify_as_errors_it_understands() {
     let server = server(10, limits::STALLED).await;
     let ack = r#"> {"type":"connection_init"}
         < {"type":"connection_ack","payload":{"connectionTimeoutMs":300000}}
@@ -376,7 +376,7 @@ async fn amplify_hears_of_its_credentials_as_it_can_use_them() {
 }
 
 #[tokio::test]
-async fn appsync_credentials_come_by_three_carriers() {
+async fn appsync_credentials_are_read_from_three_carriers() {
     let server = server(10, limits::STALLED).await;
     let object = r#"{"x-api-key":"k"}"#;
     let query = format!("?header={}%0A&payload=e30=", STANDARD.encode(object));
@@ -411,7 +411,7 @@ async fn appsync_credentials_come_by_three_carriers() {
 }
 
 #[tokio::test]
-async fn one_caller_has_a_limit_of_connections() {
+async fn a_caller_over_its_limit_of_connections_is_refused() {
     let server = server(10, limits::STALLED).await;
     let open = async || {
         let mut request = server.address.as_str().into_client_request().unwrap();
@@ -442,7 +442,7 @@ async fn one_caller_has_a_limit_of_connections() {
 }
 
 #[tokio::test]
-async fn refusals_have_their_codes() {
+async fn each_refusal_has_its_close_code() {
     let server = server(10, limits::STALLED).await;
     check(
         &server,
@@ -497,7 +497,7 @@ async fn a_drain_acknowledges_first_and_then_closes_1012() {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_nothing_is_cut_off() {
+async fn a_reader_that_takes_nothing_is_closed() {
     let server = server(10, Duration::from_millis(200)).await;
     let mut socket = connect(&server, MODERN).await.unwrap();
     run(&server, &mut socket, OPEN).await;
@@ -621,7 +621,7 @@ async fn a_finished_job_that_the_client_has_completes_at_once() {
 }
 
 #[tokio::test]
-async fn parts_are_streamed_to_their_end() {
+async fn multipart_parts_are_streamed_to_their_end() {
     let server = server(10, limits::STALLED).await;
     let head = "\r\ncontent-type: application/json\r\n\r\n";
     let started = server.sessions.executor.start(None, request("watch")).await;
@@ -640,7 +640,7 @@ async fn parts_are_streamed_to_their_end() {
 }
 
 #[tokio::test]
-async fn streams_end_with_the_node_and_have_places_like_sockets() {
+async fn streams_drain_and_count_as_connections_like_sockets() {
     let server = server(PER_CALLER + 1, limits::STALLED).await;
     let me: Arc<str> = "me".into();
     let open = async |name: &str| {
@@ -670,7 +670,7 @@ async fn streams_end_with_the_node_and_have_places_like_sockets() {
 }
 
 #[tokio::test]
-async fn a_list_is_paged_changed_and_paged_again() {
+async fn a_list_is_read_again_after_a_resync() {
     let server = server(10, limits::STALLED).await;
     let mut socket = connect(&server, MODERN).await.unwrap();
     let next =
@@ -719,7 +719,7 @@ async fn an_event_over_the_limit_ends_the_operation_with_an_error() {
 }
 
 #[tokio::test]
-async fn payloads_arrive_whole_whatever_the_socket_takes_at_once() {
+async fn payloads_arrive_whole_however_few_bytes_a_write_takes() {
     let Server { sessions, .. } = server(10, limits::STALLED).await;
     let least = limits::UNCOPIED_BYTES;
     let mut version = 100;
@@ -759,7 +759,7 @@ async fn payloads_arrive_whole_whatever_the_socket_takes_at_once() {
 }
 
 #[tokio::test]
-async fn a_thousand_watchers_cost_one_execution_per_event() {
+async fn a_thousand_watchers_cost_one_rendering_per_event() {
     let server = server(10, limits::STALLED).await;
     let mut sockets = Vec::new();
     for _ in 0..10 {
@@ -807,7 +807,7 @@ impl std::task::Wake for Turns {
 }
 
 #[tokio::test]
-async fn a_publish_is_delivered_without_a_turn_of_the_connections_own_task() {
+async fn a_publish_is_delivered_without_a_poll_of_the_connections_task() {
     let Server { sessions, .. } = server(10, limits::STALLED).await;
     let (socket, peer) = tokio::io::duplex(4096);
     let client = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
@@ -867,7 +867,7 @@ impl Render for Slow {
 }
 
 #[tokio::test]
-async fn a_slow_execution_holds_up_nothing_but_its_event() {
+async fn a_slow_rendering_delays_only_its_event() {
     let server = server(10, limits::STALLED).await;
     let mut socket = connect(&server, MODERN).await.unwrap();
     let slow = r#"> {"id":"s","type":"subscribe","payload":{"query":"slow"}}
@@ -887,7 +887,7 @@ async fn a_slow_execution_holds_up_nothing_but_its_event() {
 }
 
 #[tokio::test]
-async fn what_happens_is_counted_and_the_lag_measured() {
+async fn deliveries_are_counted_and_their_lag_is_measured() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let shown = recorder.handle();
     let sessions = ::metrics::with_local_recorder(&recorder, || {
@@ -924,7 +924,7 @@ async fn what_happens_is_counted_and_the_lag_measured() {
 
 /// Work for a client that does not read waits as a request, not as an answer.
 #[tokio::test]
-async fn answers_are_made_as_they_are_taken() {
+async fn answers_are_produced_only_as_the_client_takes_them() {
     let Server { sessions, .. } = server(1, limits::STALLED).await;
     // The requests fit into the pipe, one answer does not.
     let (socket, peer) = tokio::io::duplex(limits::OUTBOX_BYTES);

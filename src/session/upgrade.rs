@@ -332,7 +332,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clients_order_decides() {
+    fn the_clients_order_chooses_the_sub_protocol() {
         for (offered, chosen) in [
             ("graphql-transport-ws", Some("graphql-transport-ws")),
             ("graphql-ws", Some("graphql-ws")),

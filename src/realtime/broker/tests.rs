@@ -346,7 +346,7 @@ async fn after_a_break_the_newest_arrives_and_the_gap_is_known() {
 }
 
 #[tokio::test]
-async fn a_node_listens_for_nothing_that_nobody_watches() {
+async fn a_node_listens_only_for_watched_topics() {
     let broker: Arc<dyn Broker> = Arc::new(Memory::default());
     let node = Node::start(&broker).await;
     let hub = crate::realtime::hub::Hub::with_interest(Arc::new(node.link.clone()));

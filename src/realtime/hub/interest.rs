@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_needs_only_the_parts_of_its_owners() {
+    fn a_list_needs_only_the_partitions_of_its_owners() {
         let owner = |conditions| Filter {
             owner: conditions,
             ..Filter::default()

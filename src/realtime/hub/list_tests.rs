@@ -340,7 +340,7 @@ fn kinds_follow_from_both_images_and_conflate() {
 }
 
 #[test]
-fn a_client_that_comes_back_gets_no_version_older_than_one_that_a_page_told() {
+fn a_client_that_reconnects_gets_no_version_older_than_its_page() {
     use Status::{Failed, Running};
     let (hub, first, second) = (Hub::default(), Arc::default(), Arc::default());
     let watch = watch_running(&hub, &first);
@@ -364,7 +364,7 @@ fn a_client_that_comes_back_gets_no_version_older_than_one_that_a_page_told() {
 }
 
 #[test]
-fn over_the_slots_the_list_starts_anew() {
+fn a_list_over_its_slots_begins_again() {
     let (hub, mailbox) = (Hub::with_list_slots(SLOTS), Arc::default());
     let watch = watch_running(&hub, &mailbox);
     let enter = |job| hub.publish(None, &running(job, 1, Status::Running));
@@ -394,7 +394,7 @@ fn over_the_slots_the_list_starts_anew() {
 }
 
 #[test]
-fn an_event_costs_only_the_lists_that_it_may_matter_to() {
+fn an_event_costs_only_the_lists_it_can_concern() {
     let hub = Hub::default();
     let mailboxes: Vec<Arc<Mailbox>> = (0..100).map(|_| Arc::default()).collect();
     for (number, mailbox) in mailboxes.iter().enumerate() {
@@ -411,7 +411,7 @@ fn an_event_costs_only_the_lists_that_it_may_matter_to() {
 }
 
 #[test]
-fn a_filter_over_two_statuses_is_told_once() {
+fn a_filter_over_two_statuses_gets_an_event_once() {
     let (hub, mailbox) = (Hub::default(), Arc::default());
     watch_running(&hub, &mailbox);
     let (old, new) = (
@@ -422,7 +422,7 @@ fn a_filter_over_two_statuses_is_told_once() {
 }
 
 #[test]
-fn recent_versions_are_bounded_and_outlive_so_many_others() {
+fn recent_versions_are_bounded_and_outlive_later_jobs() {
     let hub = Hub::default();
     let mailbox = Arc::default();
     let watch = hub.watch_list(wanted(0), &mailbox, PayloadGroupKey("0".into()), || {

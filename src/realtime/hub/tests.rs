@@ -280,7 +280,7 @@ fn a_client_with_a_version_that_the_job_has_not_reached_gets_the_job() {
 }
 
 #[test]
-fn a_repair_counts_who_was_behind() {
+fn a_repair_counts_the_watchers_that_were_behind() {
     let hub = Hub::default();
     let mailboxes: [Arc<Mailbox>; 2] = Default::default();
     let watches = mailboxes.each_ref().map(|mailbox| {
@@ -299,7 +299,7 @@ fn a_repair_counts_who_was_behind() {
 }
 
 #[test]
-fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() {
+fn a_store_that_was_set_back_is_found_by_the_second_repair() {
     let (hub, mailbox) = (Hub::default(), Arc::<Mailbox>::default());
     let group = PayloadGroupKey("g".into());
     let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), None);
