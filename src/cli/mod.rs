@@ -103,16 +103,15 @@ enum Outcome {
     Failed,
 }
 
-/// The hidden command that supervises a function's process. The words that follow are the
-/// function's command.
-pub const SUPERVISE: &str = "supervise";
-
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     // This must run first: there is one such process for each function process, and it must stay
     // small.
     let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == SUPERVISE) {
+    if words
+        .next()
+        .is_some_and(|word| word == crate::server::SUPERVISE)
+    {
         return workflow::lambda::supervisor::supervise(&words.collect::<Vec<_>>());
     }
     if !colour::is_allowed() && !colour::is_forced() {

@@ -14,8 +14,10 @@ use resolvers::workflow::embedded::job_types;
 use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
 use sha2::{Digest, Sha256};
 
+use super::adapters::{AdapterContext, Adapters, directory};
+use super::bucket;
+use super::error::ServeError;
 use super::listener::base;
-use super::{AdapterContext, Adapters, ServeError, bucket, directory};
 use crate::config::{Address, Aws, ConfigError};
 use crate::data::shared_files;
 

@@ -12,7 +12,7 @@ use object_store::client::{HttpClient, HttpConnector};
 use object_store::{ClientOptions, CredentialProvider, RetryConfig};
 use tokio::sync::Mutex;
 
-use super::ServeError;
+use super::error::ServeError;
 use crate::config::Aws;
 
 /// Time allowed for connecting.

@@ -19,12 +19,17 @@ use workflow::runner::{Refresh, Runner};
 use workflow::secret::{Admission, Secret};
 use workflow::{Engine, Machines};
 
+use super::adapters::{AdapterContext, Adapters, directory, millis};
+use super::commands;
+use super::error::ServeError;
 use super::listener::{base, listen, local, reachable};
 use super::private::Private;
-use super::{AdapterContext, Adapters, ServeError, commands, directory, millis};
-use crate::cli::SUPERVISE;
 use crate::config::{Config, Function};
 use crate::data::DataDirectory;
+
+/// The hidden command that supervises a function's process; see [`workflow::lambda::supervisor`].
+/// The words that follow are the function's command.
+pub const SUPERVISE: &str = "supervise";
 
 /// The parts that run in this process: the engine, its functions, the internal listener and the
 /// data directory.

@@ -3,7 +3,7 @@
 use resolvers::jobs::check_schema;
 use workflow::{Machine, Machines};
 
-use super::ServeError;
+use super::error::ServeError;
 use crate::config::Config;
 
 /// The sample job types and those of the directory. A file of the directory replaces a sample of

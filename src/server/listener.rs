@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::ServeError;
+use super::error::ServeError;
 use crate::config::Config;
 
 /// Maximum number of connections that wait to be accepted. After a restart all clients connect at

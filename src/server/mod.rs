@@ -4,6 +4,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `adapters` | what an adapter needs and gives |
 //! | [`node`] | the node over its adapters, without listeners |
 //! | `embedded` | SQLite, the engine of `workflow`, a directory of files: all in this process |
 //! | `aws` | DynamoDB and Step Functions (feature `aws`) |
@@ -15,6 +16,7 @@
 //! | `listener` | addresses |
 //! | `error` | why a server does not start |
 
+mod adapters;
 #[cfg(feature = "aws")]
 mod aws;
 #[cfg(feature = "aws")]
@@ -29,23 +31,17 @@ pub mod node;
 mod private;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::ObjectStore;
-use object_store::local::LocalFileSystem;
 use resolvers::Resolvers;
 use resolvers::files::{Files, GET_LIFE_MILLIS};
 use resolvers::jobs::{ExecutionEvents, Settings, now};
-use resolvers::store::JobStore;
-use resolvers::token::Signer;
-use resolvers::workflow::Workflow;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use workflow::Machines;
 
+use self::adapters::{AdapterContext, Adapters, millis};
 use self::embedded::Embedded;
 use self::listener::{base, listen, local};
 use self::node::{Background, Node};
@@ -62,6 +58,7 @@ use crate::realtime::broker::valkey::{self, Valkey};
 use crate::realtime::broker::{Broker, BrokerError};
 use crate::session::{self, Sessions};
 
+pub use self::embedded::SUPERVISE;
 pub use self::error::ServeError;
 
 /// Time allowed for requests in flight to finish after a stop.
@@ -74,39 +71,6 @@ pub struct Addresses {
     pub public: SocketAddr,
     /// The internal one, where functions and executions run in this process.
     pub internal: Option<SocketAddr>,
-}
-
-/// The arguments of opening the adapters.
-struct AdapterContext<'a> {
-    config: &'a Config,
-    machines: Machines,
-    /// The public listener.
-    public: SocketAddr,
-    /// Receives the workflow's events of executions.
-    events: &'a Arc<ExecutionEvents>,
-    /// Ends the listeners beside the public one.
-    stop: &'a CancellationToken,
-}
-
-/// The adapters, and the settings that depend on them.
-struct Adapters {
-    store: Arc<dyn JobStore>,
-    workflow: Arc<dyn Workflow>,
-    /// The files.
-    objects: Arc<dyn ObjectStore>,
-    /// Number of bytes of a part of an upload.
-    part_bytes: usize,
-    signer: Signer,
-    /// Whether this node deletes files by their age. A life-cycle rule does it in a bucket.
-    sweeps_files: bool,
-    /// The address to which functions report.
-    report_url: String,
-    /// Whether this node publishes the store's change feed.
-    follows_changes: bool,
-    /// The internal listener.
-    internal: Option<SocketAddr>,
-    /// The engine and its host in this process, which are kept to the end of the server.
-    embedded: Option<Embedded>,
 }
 
 /// Serves until `shutdown` is cancelled. Then requests finish, live connections are closed with the
@@ -127,7 +91,7 @@ pub async fn serve(
     let public = local(&listener)?;
     let events = Arc::new(ExecutionEvents::default());
     let background = Background::default();
-    let mut adapters = adapters(AdapterContext {
+    let mut adapters = open(AdapterContext {
         config: &config,
         machines,
         public,
@@ -282,8 +246,8 @@ fn session_settings(config: &Config, chaos: Option<Chaos>) -> session::Settings 
     }
 }
 
-/// The adapters that the configuration asks for.
-async fn adapters(context: AdapterContext<'_>) -> Result<Adapters, ServeError> {
+/// Opens the adapters of the configuration.
+async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeError> {
     match &context.config.aws {
         None => embedded::open(context).await,
         #[cfg(feature = "aws")]
@@ -313,18 +277,4 @@ fn broker(config: &Config) -> Result<Option<Arc<dyn Broker>>, BrokerError> {
     let url = config.broker.url.as_ref();
     let broker = url.map(|url| Valkey::new(&url.0, prefix)).transpose()?;
     Ok(broker.map(|broker| Arc::new(broker) as Arc<dyn Broker>))
-}
-
-/// A directory as an object store.
-fn directory(path: PathBuf) -> Result<LocalFileSystem, ServeError> {
-    let opened = LocalFileSystem::new_with_prefix(path);
-    let files = opened.map_err(|error| ServeError::Io {
-        what: "the directory of the files cannot be opened",
-        source: std::io::Error::other(error),
-    })?;
-    Ok(files.with_automatic_cleanup(true))
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

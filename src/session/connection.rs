@@ -14,7 +14,9 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use wire::{Session, frame};
 
 use super::driver::{ConnectionEnd, Driver};
-use super::{Admission, Credentials, Executor, limits};
+use super::executor::{Credentials, Executor};
+use super::limits;
+use super::sessions::Admission;
 
 struct Connection<E: Executor, S> {
     driver: Mutex<Driver<E, S>>,

@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-use super::watch::{self, Registered, Watch, WatchRead};
-use super::{BoxFuture, Executor, Sessions, limits};
+use super::executor::Executor;
+use super::limits;
+use super::sessions::Sessions;
+use super::watch::{self, BoxFuture, Registered, Watch, WatchRead};
 use crate::realtime::hub::{Delivery, ListEventKind, Mail, Mailbox, Snapshot, WatchId};
 
 /// The pending deliveries of one connection.

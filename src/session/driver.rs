@@ -14,12 +14,13 @@ use wire::{Input, Output, Refusal, Request, Session, close};
 
 use super::deadlines::{Deadlines, Due};
 use super::delivery::{self, AfterRead, Deliveries, Next, Outgoing};
+use super::executor::{Authorized, Credentials, Executor, Started};
 use super::lifetime::remaining;
 use super::operations::{Operations, Subscription};
 use super::pending::{Finished, Pending};
+use super::sessions::{Admission, Sessions};
 use super::socket::{Gone, Socket};
 use super::watch::{Watch, WatchRead, read_page};
-use super::{Admission, Authorized, Credentials, Executor, Sessions, Started};
 use crate::realtime::hub::{Delivery, Mail, WatchId};
 
 const EXPIRED: &str = r#"[{"message":"Token has expired.","errorType":"UnauthorizedException","errorCode":401,"extensions":{"code":"UnauthorizedException"}}]"#;

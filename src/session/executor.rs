@@ -2,8 +2,6 @@
 //! depends on the trait only.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,11 +10,7 @@ use job::Time;
 use serde_json::value::RawValue;
 use wire::{Refusal, Request};
 
-use super::Watch;
-
-/// A future on the heap. Operations are few compared with idle sockets, whose drivers must stay
-/// small.
-pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+use super::watch::Watch;
 
 /// All parts of a request that may carry credentials: of the upgrade, of `connection_init`, or of a
 /// streaming HTTP request.

@@ -36,14 +36,9 @@ mod tests;
 mod upgrade;
 mod watch;
 
-use sessions::Admission;
-
-pub use executor::{Authorized, BoxFuture, Credentials, Executor, Started};
+pub use executor::{Authorized, Credentials, Executor, Started};
 pub use sessions::{Sessions, Settings};
 pub use stream::{head_of_stream, multipart, sse};
 pub use upgrade::{Accepted, Refused, Upgraded, offers_websocket, upgrade};
-pub use watch::{ReadPage, ReadResult, Target, Unread, Watch};
+pub use watch::{BoxFuture, ReadPage, ReadResult, Target, Unread, Watch};
 pub use wire::{Authorization, Refusal, Request};
-
-/// The text of a 503; every client tries again after it.
-const NO_SLOT: &str = "no more connections here for now, come back later";

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::ReadPage;
+use super::watch::ReadPage;
 use crate::realtime::hub::WatchId;
 
 enum Operation {

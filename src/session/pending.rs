@@ -10,8 +10,11 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 use wire::{Refusal, Request};
 
+use super::executor::{Authorized, Credentials, Executor, Started};
+use super::limits;
+use super::sessions::Sessions;
+use super::watch::BoxFuture;
 use super::watch::WatchRead;
-use super::{Authorized, BoxFuture, Credentials, Executor, Sessions, Started, limits};
 use crate::realtime::hub::WatchId;
 
 /// Finished work.

@@ -9,11 +9,15 @@ use slab::Slab;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::executor::Executor;
+use super::limits;
 use super::metrics::Metrics;
-use super::{Executor, limits};
 use crate::chaos::Chaos;
 use crate::peers::Peer;
 use crate::realtime::hub::{Hub, Mailbox};
+
+/// The text of a 503; every client tries again after it.
+pub(super) const NO_SLOT: &str = "no more connections here for now, come back later";
 
 /// The connections of a node and what they share.
 #[derive(Debug)]

@@ -18,9 +18,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use wire::sse;
 
 use super::delivery::{self, AfterRead, Deliveries, Next, Outgoing};
+use super::executor::{Executor, Started};
 use super::lifetime::{drain_delay, lifetime, remaining};
-use super::watch::{WatchRead, read_page};
-use super::{Admission, BoxFuture, Executor, ReadPage, Sessions, Started, Target, limits};
+use super::limits;
+use super::sessions::{Admission, Sessions};
+use super::watch::{BoxFuture, ReadPage, Target, WatchRead, read_page};
 use crate::realtime::hub::{Delivery, Mail, WatchId};
 
 /// The framing of the events.
@@ -71,7 +73,7 @@ fn respond<E: Executor>(
     started: Started,
 ) -> Response<Body> {
     let Some(mut admission) = sessions.admit() else {
-        return refused(StatusCode::SERVICE_UNAVAILABLE, super::NO_SLOT);
+        return refused(StatusCode::SERVICE_UNAVAILABLE, super::sessions::NO_SLOT);
     };
     if !admission.name(name) {
         let text = "this caller has too many connections open, close one or come back later";

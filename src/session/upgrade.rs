@@ -23,7 +23,9 @@ use wire::{Session, close};
 
 use crate::peers::Peer;
 
-use super::{Admission, Credentials, Executor, Sessions, connection};
+use super::connection;
+use super::executor::{Credentials, Executor};
+use super::sessions::{Admission, Sessions};
 
 /// The admission and the sub-protocol of a socket that is about to be upgraded.
 pub struct Accepted<E: Executor> {
@@ -83,7 +85,7 @@ impl<E: Executor> Accepted<E> {
             let header = Some((RETRY_AFTER, "5"));
             return Err(refused(
                 StatusCode::SERVICE_UNAVAILABLE,
-                super::NO_SLOT,
+                super::sessions::NO_SLOT,
                 header,
             ));
         };

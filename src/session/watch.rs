@@ -1,12 +1,16 @@
 //! A subscription on its way from the executor into the hub.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use job::{Job, JobId, Time, Version};
 
-use super::BoxFuture;
 use crate::realtime::hub::{Hub, ListScope, Mailbox, PayloadGroupKey, Render, WatchId};
+
+/// A future on the heap. Operations are few compared with idle sockets, whose drivers must stay
+/// small.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// The result of a read of the store; an error ends the operation.
 pub type ReadResult<T> = Result<T, Unread>;
