@@ -31,7 +31,7 @@ pub struct Spec {
 }
 
 /// Maximum value of `delay`.
-pub const LONGEST_DELAY: Duration = Duration::from_secs(10);
+pub const MAX_DELAY: Duration = Duration::from_secs(10);
 
 /// Why a [`Spec`] is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,7 +62,7 @@ impl FromStr for Spec {
                 "seed" => spec.seed = value.parse().map_err(|_| wrong())?,
                 "delay" => {
                     let delay = humantime::parse_duration(value).ok();
-                    let delay = delay.filter(|delay| *delay <= LONGEST_DELAY);
+                    let delay = delay.filter(|delay| *delay <= MAX_DELAY);
                     spec.delay = delay.ok_or_else(wrong)?;
                 }
                 _ => return Err(wrong()),
@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Spec {
 #[derive(Clone)]
 pub struct Chaos {
     spec: Spec,
-    lots: Arc<Mutex<StdRng>>,
+    random: Arc<Mutex<StdRng>>,
 }
 
 impl fmt::Debug for Chaos {
@@ -101,36 +101,36 @@ impl Chaos {
     pub fn new(spec: Spec) -> Self {
         Self {
             spec,
-            lots: Arc::new(Mutex::new(StdRng::seed_from_u64(spec.seed))),
+            random: Arc::new(Mutex::new(StdRng::seed_from_u64(spec.seed))),
         }
     }
 
-    fn lot(&self, share: f64) -> bool {
-        share > 0.0 && self.lots.lock().random_bool(share)
+    fn happens(&self, share: f64) -> bool {
+        share > 0.0 && self.random.lock().random_bool(share)
     }
 
     pub(crate) fn fate(&self) -> Fate {
-        if self.lot(self.spec.drop) {
+        if self.happens(self.spec.drop) {
             return Fate(Vec::new());
         }
-        let times = 1 + usize::from(self.lot(self.spec.duplicate));
-        let mut lots = self.lots.lock();
+        let times = 1 + usize::from(self.happens(self.spec.duplicate));
+        let mut random = self.random.lock();
         let delay = |_| {
             if self.spec.delay.is_zero() {
                 Duration::ZERO
             } else {
-                lots.random_range(Duration::ZERO..=self.spec.delay)
+                random.random_range(Duration::ZERO..=self.spec.delay)
             }
         };
         Fate((0..times).map(delay).collect())
     }
 
     pub(crate) fn cuts(&self) -> bool {
-        self.lot(self.spec.cut)
+        self.happens(self.spec.cut)
     }
 
     pub(crate) fn loses(&self) -> bool {
-        self.lot(self.spec.lose)
+        self.happens(self.spec.lose)
     }
 }
 

@@ -46,7 +46,7 @@ pub enum DataError {
         pid: Option<String>,
     },
     /// It contains something else.
-    #[error("the data directory {} is no directory: remove that file, or give the server another directory with --data", .0.display())]
+    #[error("the data directory {} is not a directory: remove that file, or give the server another directory with --data", .0.display())]
     NoDirectory(PathBuf),
     /// It is not writable.
     #[error("nothing can be written into the data directory {}: {source}; it must belong to the user that runs the server, and be on a file system that is not read-only", path.display())]
@@ -455,7 +455,7 @@ mod tests {
         assert!(below.contains("file/data cannot be used"), "{below}");
         let itself = error(&file);
         assert!(
-            itself.contains("file is no directory: remove that file"),
+            itself.contains("file is not a directory: remove that file"),
             "{itself}"
         );
     }

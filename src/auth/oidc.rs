@@ -165,11 +165,11 @@ impl OidcConfig {
         let problem = if self.issuer.is_empty() {
             "issuer is empty, and it must be the claim `iss` of the tokens"
         } else if empty(&self.audience) {
-            "audience is empty, and it must be what the provider knows this application by, else tokens for others would be good here"
+            "audience is empty, and it must be the provider's name of this application: otherwise tokens for other applications would be valid here"
         } else if self.source().is_none() {
             "exactly one of jwks_url and jwks_file is needed"
         } else if self.jwks_url.as_deref().is_some_and(|url| !is_safe(url)) {
-            "jwks_url must begin with https:// (http:// only for a loopback address): who can change the keys on their way can sign any token"
+            "jwks_url must begin with https:// (http:// only for a loopback address): otherwise the keys can be replaced on their way, and any token signed"
         } else if self.everybody.is_empty() && self.groups.values().all(Vec::is_empty) {
             "no token may do anything: give roles to everybody, or to groups"
         } else {

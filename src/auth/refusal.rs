@@ -37,7 +37,7 @@ pub enum Check {
     #[error("a report or watch token that this server did not sign, or that was changed")]
     OwnToken,
     /// It is neither a key nor a readable token.
-    #[error("the token is no signed JSON Web Token: {0}")]
+    #[error("the token is not a signed JSON Web Token: {0}")]
     Form(String),
     /// `iss`.
     #[error(
@@ -75,7 +75,7 @@ pub enum Check {
     #[error("the token's signature is not one of the provider's key")]
     Signature,
     /// A time is not a number.
-    #[error("the token's {0} is no number of seconds")]
+    #[error("the token's {0} is not a number of seconds")]
     Time(&'static str),
     /// `nbf`.
     #[error("the token is not valid yet (nbf): is this machine's clock right?")]

@@ -494,7 +494,7 @@ async fn rotated_keys_are_read_again() {
     assert_eq!(
         published.asked(),
         0,
-        "nobody waits for the provider at the start"
+        "the start does not wait for the provider"
     );
     for _ in 0..3 {
         assert!(token(&auth, &lasting(&old)).await.is_ok());

@@ -68,7 +68,7 @@ fn not_announced(headers: &HeaderMap, size: u64) -> Option<Response> {
             return None;
         }
         let said = format!(
-            "the body has 0 bytes, and createUpload was told {size}: nothing was kept. An upload needs a Content-Length, or \
+            "the body has 0 bytes, and createUpload was called with {size}: nothing was kept. An upload needs a Content-Length, or \
              Transfer-Encoding: chunked"
         );
         return Some(text(StatusCode::LENGTH_REQUIRED, said));
@@ -358,7 +358,7 @@ fn wrong_size(written: u64, size: u64) -> Response {
     text(
         StatusCode::BAD_REQUEST,
         format!(
-            "the body has {more}{} bytes, and createUpload was told {size}: nothing was kept",
+            "the body has {more}{} bytes, and createUpload was called with {size}: nothing was kept",
             written.min(size)
         ),
     )

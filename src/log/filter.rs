@@ -73,7 +73,7 @@ pub enum FilterError {
         word: String,
     },
     /// The text after `=` is not a level.
-    #[error("`{level}` in `{directive}` is no level{}; {}", did_you_mean(level, LEVELS.iter().copied()), allowed())]
+    #[error("`{level}` in `{directive}` is not a level{}; {}", did_you_mean(level, LEVELS.iter().copied()), allowed())]
     Level {
         /// The whole directive.
         directive: String,
@@ -81,7 +81,7 @@ pub enum FilterError {
         level: String,
     },
     /// The text before `=` is not a part that logs.
-    #[error("`{target}` in `{directive}` is no part of this program that logs{}; {}", did_you_mean(target, OWN.iter().chain(LIBRARIES).copied()), allowed())]
+    #[error("`{target}` in `{directive}` is not a part of this program that logs{}; {}", did_you_mean(target, OWN.iter().chain(LIBRARIES).copied()), allowed())]
     Target {
         /// The whole directive.
         directive: String,
@@ -213,17 +213,17 @@ mod tests {
             ("warn,nonsense", "`nonsense` is neither"),
             (
                 "jobcast=debgu",
-                "`debgu` in `jobcast=debgu` is no level; did you mean `debug`?",
+                "`debgu` in `jobcast=debgu` is not a level; did you mean `debug`?",
             ),
-            ("jobcast=", "`` in `jobcast=` is no level"),
+            ("jobcast=", "`` in `jobcast=` is not a level"),
             (
                 "info,jobcats=debug",
-                "`jobcats` in `jobcats=debug` is no part of this program that logs; did you mean `jobcast`?",
+                "`jobcats` in `jobcats=debug` is not a part of this program that logs; did you mean `jobcast`?",
             ),
             ("hyper-util=debug", "did you mean `hyper_util`?"),
             ("job_cast[span]=debug", "did you mean `jobcast`?"),
-            ("a=b=c", "is no part of this program"),
-            ("jobcast=b=c", "`b=c` in `jobcast=b=c` is no level"),
+            ("a=b=c", "is not a part of this program"),
+            ("jobcast=b=c", "`b=c` in `jobcast=b=c` is not a level"),
             ("jobcast[", "is not a directive"),
         ] {
             let error = parse(filter).expect_err(filter).to_string();

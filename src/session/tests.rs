@@ -301,15 +301,15 @@ async fn a_cut_connection_receives_no_further_event() {
         let mut socket = connect(&server, MODERN).await.unwrap();
         run(&server, &mut socket, OPEN).await;
         socket.send(Message::text(list)).await.unwrap();
-        let mut told = Vec::new();
-        while told.len() < whole.len() {
+        let mut received = Vec::new();
+        while received.len() < whole.len() {
             let message = tokio::time::timeout(DEADLINE, socket.next()).await;
             match message.expect("an answer in time") {
-                Some(Ok(Message::Text(text))) => told.push(text.to_string()),
+                Some(Ok(Message::Text(text))) => received.push(text.to_string()),
                 _ => break,
             }
         }
-        assert!(whole.starts_with(&told), "{told:?}");
+        assert!(whole.starts_with(&received), "{received:?}");
     }
 }
 

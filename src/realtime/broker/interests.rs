@@ -218,7 +218,7 @@ mod tests {
         assert!(!interests.is_settled(&[A]));
         let listen = interests.next(9);
         assert_eq!(listen, todo(&[A], &[]));
-        assert!(!interests.done(&listen), "nobody was too early");
+        assert!(!interests.done(&listen), "no read was too early");
         assert!(interests.is_settled(&[A]) && interests.hears(A));
         interests.left(A);
         assert!(!interests.has_to_do());
@@ -275,7 +275,7 @@ mod tests {
         interests.joined(A);
         assert!(
             interests.is_settled(&[A]),
-            "without a connection nobody waits"
+            "without a connection no read waits"
         );
         interests.go_on(&[A]);
         interests.begin();

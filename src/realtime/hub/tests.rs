@@ -132,7 +132,7 @@ fn take(mailboxes: &[Arc<Mailbox>], models: &mut [Model], mailbox: usize) -> boo
         .unwrap();
     assert!(
         model.open && model.primed,
-        "told before its snapshot or after its end"
+        "received before its snapshot or after its end"
     );
     let job = delivery.update.job().unwrap();
     assert_eq!(job.id, id(model.job));
@@ -164,7 +164,7 @@ proptest! {
                     let watching = models.iter().filter(|model| model.open && model.job == job).count();
                     let newest = row(job, versions[&job]);
                     prop_assert!(hub.repair(&newest) <= watching);
-                    prop_assert_eq!(hub.repair(&newest), 0, "nobody is behind any more");
+                    prop_assert_eq!(hub.repair(&newest), 0, "no watcher is behind any more");
                 }
                 Step::Watch(mailbox, job) => {
                     models.push(watch(&hub, &mailboxes, mailbox, job, versions[&job], None));
@@ -294,8 +294,8 @@ fn a_repair_counts_the_watchers_that_were_behind() {
     assert_eq!(hub.repair(&row(1, 4)), 1);
     assert_eq!(hub.repair(&row(1, 4)), 0);
     assert_eq!(hub.repair(&row(1, 2)), 0);
-    let told = mailboxes[0].take().unwrap();
-    assert_eq!(told.update.job().unwrap().version, Version(4));
+    let received = mailboxes[0].take().unwrap();
+    assert_eq!(received.update.job().unwrap().version, Version(4));
 }
 
 #[test]
@@ -311,12 +311,12 @@ fn a_store_that_was_set_back_is_found_by_the_second_repair() {
     );
     let next = |wanted| {
         let deliveries = std::iter::from_fn(|| mailbox.take());
-        let told = deliveries.filter(|delivery| delivery.watch == wanted);
-        let told = told.map(|delivery| {
+        let received = deliveries.filter(|delivery| delivery.watch == wanted);
+        let received = received.map(|delivery| {
             let version = delivery.update.job().map(|job| job.version.0);
             (delivery.kind, version)
         });
-        told.collect::<Vec<_>>()
+        received.collect::<Vec<_>>()
     };
     hub.publish(None, &row(1, 9));
     mailbox.snapshot(watch, &row(1, 9));
@@ -329,16 +329,19 @@ fn a_store_that_was_set_back_is_found_by_the_second_repair() {
     assert_eq!(hub.repair(&row(1, 4)), 0);
     assert_eq!(next(watch), [(None, Some(10))]);
     assert_eq!(hub.repair(&row(1, 4)), 2, "the job's watch and the list");
-    let told: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
+    let received: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
     let of = |wanted| {
-        let told = told.iter().filter(move |delivery| delivery.watch == wanted);
-        told.map(|delivery| {
-            (
-                delivery.kind,
-                delivery.update.job().map(|job| job.version.0),
-            )
-        })
-        .collect::<Vec<_>>()
+        let received = received
+            .iter()
+            .filter(move |delivery| delivery.watch == wanted);
+        received
+            .map(|delivery| {
+                (
+                    delivery.kind,
+                    delivery.update.job().map(|job| job.version.0),
+                )
+            })
+            .collect::<Vec<_>>()
     };
     assert_eq!(of(watch), [(None, Some(4))]);
     assert_eq!(of(list), [(Some(ListEventKind::Resync), None)]);
@@ -351,6 +354,6 @@ fn a_store_that_was_set_back_is_found_by_the_second_repair() {
     // Later versions arrive although they are lower than those sent before.
     assert_eq!(hub.repair(&row(1, 4)), 0);
     hub.publish(None, &row(1, 5));
-    let told: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
-    assert_eq!(told.len(), 2, "{told:?}");
+    let received: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
+    assert_eq!(received.len(), 2, "{received:?}");
 }
