@@ -13,7 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use wire::{Session, frame};
 
-use super::driver::{ConnectionEnd, Driver};
+use super::conversation::ConnectionEnd;
+use super::driver::Driver;
 use super::executor::{Credentials, Executor};
 use super::limits;
 use super::sessions::Admission;

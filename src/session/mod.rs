@@ -8,13 +8,16 @@
 //! | `upgrade` | from an HTTP request to a socket |
 //! | `connection` | one socket: its task and its wake-ups |
 //! | `driver` | one socket: what happens in which order |
-//! | `socket`, `operations`, `pending`, `deadlines` | the parts of a driver |
+//! | `socket`, `outbox` | its bytes |
+//! | `conversation` | one client: its protocol and its operations |
+//! | `operations`, `pending`, `deadlines` | the parts of a conversation |
 //! | `stream` | one HTTP stream |
 //! | `watch`, `delivery` | from the hub to payloads, for sockets and streams |
 //! | `lifetime` | how long connections live |
 //! | [`limits`], `metrics` | bounds and counts |
 
 mod connection;
+mod conversation;
 mod deadlines;
 mod delivery;
 mod driver;
@@ -26,6 +29,7 @@ mod lifetime;
 pub mod limits;
 mod metrics;
 mod operations;
+mod outbox;
 mod pending;
 mod sessions;
 mod socket;

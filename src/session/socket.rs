@@ -1,11 +1,6 @@
-//! The bytes of one socket: reading into a decoder, and an outbox that is written as the socket
-//! takes it. No protocol, no operations.
-//!
-//! An idle socket owns no buffer. Bytes are read into a buffer, and written from a buffer, that all
-//! sockets of a thread share. A socket keeps a buffer only while its peer takes no more. All queued
-//! messages leave in one write.
+//! One socket: reading into a decoder, and writing from an outbox. No protocol, no operations.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,28 +10,25 @@ use tokio::time::Instant;
 use wire::frame::{self, Decoder, Event, Violation};
 
 use super::limits;
+use super::outbox::Outbox;
 
 /// Maximum number of bytes of one read.
 const READ_BYTES: usize = 16 * 1024;
 
 thread_local! {
+    /// All sockets of a thread read into one buffer.
     static READ: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
-    static WRITE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The peer has closed the socket, or the socket failed.
 #[derive(Debug)]
 pub(super) struct Gone;
 
-/// One socket with its pending bytes.
+/// One socket.
 pub(super) struct Socket<S> {
     /// `None` once it was taken to be closed.
     stream: Option<S>,
     decoder: Decoder,
-    /// The bytes to write; without capacity when there are none.
-    out: Vec<u8>,
-    /// The number of bytes of `out` that were written.
-    written: usize,
     /// Since when the peer takes nothing.
     stalled: Option<Instant>,
 }
@@ -51,36 +43,13 @@ impl<S> Socket<S> {
         Self {
             stream: Some(stream),
             decoder,
-            out: Vec::new(),
-            written: 0,
             stalled: None,
         }
     }
 
-    /// The stream, once, and the bytes that are still to be written to it.
-    pub(super) fn rest(&mut self) -> Option<(S, Vec<u8>)> {
-        let rest = self.out.split_off(self.written);
-        Some((self.stream.take()?, rest))
-    }
-
-    /// Whether the outbox has room for another answer.
-    pub(super) fn has_room(&self) -> bool {
-        self.out.len() - self.written < limits::OUTBOX_BYTES
-    }
-
-    /// Whether deliveries may be queued: the peer takes what is in the outbox. They are conflated
-    /// in the mailbox otherwise.
-    pub(super) fn takes_deliveries(&self) -> bool {
-        self.stalled.is_none() && self.written == 0
-    }
-
-    /// Whether the outbox is full of deliveries.
-    pub(super) fn is_full(&self) -> bool {
-        self.out.len() >= limits::OUTBOX_BYTES
-    }
-
-    pub(super) fn has_output(&self) -> bool {
-        !self.out.is_empty()
+    /// The stream, once.
+    pub(super) fn take(&mut self) -> Option<S> {
+        self.stream.take()
     }
 
     /// Since when the peer takes nothing.
@@ -92,82 +61,74 @@ impl<S> Socket<S> {
     pub(super) fn decode(&mut self) -> Result<Option<Event>, Violation> {
         self.decoder.decode()
     }
-
-    /// Where to write: the thread's buffer, as long as this socket has bytes to write.
-    pub(super) fn outbox(&mut self) -> &mut Vec<u8> {
-        if self.out.capacity() == 0 {
-            self.out = WRITE.take();
-        }
-        &mut self.out
-    }
-
-    fn clear(&mut self) {
-        self.written = 0;
-        give_back(std::mem::take(&mut self.out));
-    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
     /// Writes from the outbox. Pending when the peer takes no more.
-    pub(super) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+    pub(super) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        outbox: &mut Outbox,
+    ) -> Poll<Result<(), Gone>> {
         let Some(stream) = &mut self.stream else {
             return Poll::Pending;
         };
-        match Pin::new(stream).poll_write(context, &self.out[self.written..]) {
+        match Pin::new(stream).poll_write(context, outbox.unwritten()) {
             Poll::Pending => {
                 self.stalled.get_or_insert_with(Instant::now);
                 return Poll::Pending;
             }
             Poll::Ready(Ok(count)) if count > 0 => {
                 self.stalled = None;
-                self.written += count;
-                if self.written == self.out.len() {
-                    self.clear();
-                }
+                outbox.written(count);
             }
             Poll::Ready(_) => return Poll::Ready(Err(Gone)),
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Queues one text message of these parts. A big payload is written at once, without a copy.
+    /// Queues one text message: the text before the payload, the payload, and the text after it. A
+    /// big payload is written at once, without a copy.
     pub(super) fn send(
         &mut self,
         context: &mut Context<'_>,
-        prefix: &[u8],
-        payload: &[u8],
-        end: &[u8],
+        outbox: &mut Outbox,
+        parts: [&[u8]; 3],
     ) -> Result<(), Gone> {
-        let out = self.outbox();
+        let [prefix, payload, end] = parts;
+        let out = outbox.buffer();
         if out.is_empty() && payload.len() >= limits::UNCOPIED_BYTES {
             frame::text_head(prefix.len() + payload.len() + end.len(), out);
             out.extend_from_slice(prefix);
-            return self.write_with(context, [payload, end]);
+            return self.write_with(context, outbox, [payload, end]);
         }
-        frame::text(&[prefix, payload, end], out);
+        frame::text(&parts, out);
         Ok(())
     }
 
     /// Writes the outbox and these two parts after it. They are copied only if the peer does not
     /// take them now.
-    fn write_with(&mut self, context: &mut Context<'_>, parts: [&[u8]; 2]) -> Result<(), Gone> {
+    fn write_with(
+        &mut self,
+        context: &mut Context<'_>,
+        outbox: &mut Outbox,
+        parts: [&[u8]; 2],
+    ) -> Result<(), Gone> {
         let Some(stream) = &mut self.stream else {
             return Ok(());
         };
-        let all = [&self.out, parts[0], parts[1]];
+        let all = [outbox.unwritten(), parts[0], parts[1]];
         let count = match Pin::new(stream).poll_write_vectored(context, &all.map(IoSlice::new)) {
             Poll::Pending => 0,
             Poll::Ready(Ok(count)) if count > 0 => count,
             Poll::Ready(_) => return Err(Gone),
         };
-        if count == all.map(<[u8]>::len).iter().sum::<usize>() {
-            self.clear();
-            return Ok(());
+        if count < all.map(<[u8]>::len).iter().sum::<usize>() {
+            for part in parts {
+                outbox.buffer().extend_from_slice(part);
+            }
         }
-        self.written = count;
-        for part in parts {
-            self.out.extend_from_slice(part);
-        }
+        outbox.written(count);
         Ok(())
     }
 
@@ -187,13 +148,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                 Poll::Ready(_) => Poll::Ready(Err(Gone)),
             }
         })
-    }
-}
-
-/// The buffer serves the thread's next socket, unless it has grown beyond the usual size.
-fn give_back(mut buffer: Vec<u8>) {
-    if buffer.capacity() <= limits::OUTBOX_BYTES * 2 {
-        buffer.clear();
-        WRITE.set(buffer);
     }
 }
