@@ -437,7 +437,7 @@ async fn a_caller_over_its_limit_of_connections_is_refused() {
         }
     })
     .await
-    .expect("the place is free again");
+    .expect("the slot is free again");
     run(&server, &mut open().await, OPEN).await;
 }
 
@@ -481,7 +481,7 @@ async fn over_the_limit_of_connections_an_upgrade_gets_503() {
         }
     })
     .await
-    .expect("the place is free again");
+    .expect("the slot is free again");
 }
 
 #[tokio::test]
