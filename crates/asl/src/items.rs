@@ -1,11 +1,11 @@
 //! The text of an object taken apart into the items of a distributed Map: JSON, JSON Lines, CSV. It reads no storage.
-use crate::fault::Fault;
+use crate::{fault::Fault, limits::MAX_PAYLOAD};
 use serde_json::{Map, Value};
 
 /// Bytes of an object that a Map may read: the items live in the journal.
 pub const MAX_ITEMS_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of one item.
-const MAX_ITEM: usize = crate::execution::MAX_PAYLOAD;
+const MAX_ITEM: usize = MAX_PAYLOAD;
 
 /// How a text is taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,23 +20,30 @@ mod history;
 mod intrinsic;
 mod items;
 mod jsonata;
+mod limits;
 mod number;
 mod path;
 mod resource;
 mod scope;
+mod status;
 mod template;
 mod timestamp;
 pub mod token;
+mod workflow_type;
 
-pub use definition::{MAX_DEFINITION, StateMachine, StepKind, StepPlan, validate, validate_as};
+pub use definition::{StateMachine, StepKind, StepPlan, validate, validate_as};
 pub use diagnostic::{Diagnostic, Severity};
 pub use effect::{Effect, ReadItems, StepChange, Task, WriteResults};
 pub use event::{Event, TaskId, TimerId};
 pub use execution::{
-    Before, Execution, Kind, MAX_CAUSE, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY,
-    MAX_PAYLOAD, MAX_TRANSITIONS, MapRun, MapRunChild, Outcome, Start, Status, Trial, TrialStatus,
-    Tried,
+    Before, Execution, MapRun, MapRunChild, Outcome, Start, Trial, TrialStatus, Tried,
 };
 pub use history::HistoryEvent;
 pub use items::MAX_ITEMS_BYTES;
+pub use limits::{
+    MAX_CAUSE, MAX_DEFINITION, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY, MAX_PAYLOAD,
+    MAX_TRANSITIONS,
+};
 pub use resource::{Pattern, Resource};
+pub use status::Status;
+pub use workflow_type::WorkflowType;

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod scoring;
 mod simulation;
-use asl::{Execution, Kind, ReadItems, Resource, Severity, StateMachine, Status, Task};
+use asl::{Execution, ReadItems, Resource, Severity, StateMachine, Status, Task, WorkflowType};
 use scoring::{LEVELS, matches, score};
 use serde_json::{Value, json};
 use simulation::{Answer, run, start};
@@ -47,11 +47,11 @@ fn text(value: &Value) -> String {
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
-fn kind(case: &Value) -> Kind {
+fn kind(case: &Value) -> WorkflowType {
     if case["type"] == "EXPRESS" {
-        Kind::Express
+        WorkflowType::Express
     } else {
-        Kind::Standard
+        WorkflowType::Standard
     }
 }
 

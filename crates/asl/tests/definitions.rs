@@ -4,7 +4,7 @@
 //! where a recording or `rules.rs` says otherwise, the expected verdict or place was corrected after the first run. `rules.rs` has the words of the answers; here only the verdict and the place count.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use asl::{Diagnostic, Kind, Severity, validate_as};
+use asl::{Diagnostic, Severity, WorkflowType, validate_as};
 use serde_json::Value;
 
 /// What is said against a line's `definition`, or its `text` where that is no JSON or has a name twice.
@@ -14,8 +14,8 @@ fn errors(line: &Value) -> Vec<Diagnostic> {
         None => line["definition"].to_string(),
     };
     let kind = match line["type"].as_str() {
-        Some("EXPRESS") => Kind::Express,
-        _ => Kind::Standard,
+        Some("EXPRESS") => WorkflowType::Express,
+        _ => WorkflowType::Standard,
     };
     let found = validate_as(&text, kind).into_iter();
     found.filter(|d| d.severity == Severity::Error).collect()

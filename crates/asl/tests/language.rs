@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod simulation;
 use asl::{
-    Event, Execution, Kind, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY, StateMachine,
-    Status, Task, TaskId,
+    Event, Execution, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY, StateMachine, Status,
+    Task, TaskId, WorkflowType,
 };
 use serde_json::{Value, json};
 use simulation::{Answer, Run, start};
@@ -730,9 +730,9 @@ fn a_history_ends_well_at_its_last_event_and_badly_after_it() {
 
 /// As [`play`], of an Express machine.
 fn express(definition: &Value, input: &Value) -> Run {
-    let machine = StateMachine::parse_as(&definition.to_string(), Kind::Express).unwrap();
+    let machine = StateMachine::parse_as(&definition.to_string(), WorkflowType::Express).unwrap();
     let begin = asl::Start {
-        kind: Kind::Express,
+        kind: WorkflowType::Express,
         ..start(&input.to_string())
     };
     simulation::run(&Arc::new(machine), &begin, false, silent, |_| {
@@ -797,9 +797,10 @@ fn an_express_machine_has_five_minutes() {
 fn express_machines_run_and_are_not_redriven() {
     let definition =
         json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "f", "End": true}}});
-    let machine = Arc::new(StateMachine::parse_as(&definition.to_string(), Kind::Express).unwrap());
+    let machine =
+        Arc::new(StateMachine::parse_as(&definition.to_string(), WorkflowType::Express).unwrap());
     let begin = asl::Start {
-        kind: Kind::Express,
+        kind: WorkflowType::Express,
         ..start("1")
     };
     let good = simulation::run(&machine, &begin, true, echoes, |_| Ok(String::new()));
@@ -824,7 +825,7 @@ fn express_machines_run_and_are_not_redriven() {
         let request = json!({"FunctionName": "f", "StateMachineArn": "m", "JobName": "j"});
         let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": resource, "Parameters": request, "End": true}}});
         assert!(
-            StateMachine::parse_as(&definition.to_string(), Kind::Express).is_err(),
+            StateMachine::parse_as(&definition.to_string(), WorkflowType::Express).is_err(),
             "{resource}"
         );
         assert!(

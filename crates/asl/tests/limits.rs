@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod simulation;
 use asl::{
-    Diagnostic, Effect, Event, Execution, Kind, MAX_CAUSE, MAX_DEFINITION, MAX_ITEMS_BYTES,
-    Severity, StateMachine, Task, validate, validate_as,
+    Diagnostic, Effect, Event, Execution, MAX_CAUSE, MAX_DEFINITION, MAX_ITEMS_BYTES, Severity,
+    StateMachine, Task, WorkflowType, validate, validate_as,
 };
 use serde_json::{Value, json};
 use simulation::{Answer, Run, start};
@@ -246,7 +246,7 @@ fn every_problem_has_its_place_and_code() {
     let broken = validate("{\n \"StartAt\" 1}");
     assert_eq!(broken[0].position, Some((2, 12)));
     let token = of(json!({"Type": "Task", "End": true, "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Parameters": {"QueueUrl": "q", "MessageBody": "m"}})).to_string();
-    assert!(validate(&token).is_empty() && !validate_as(&token, Kind::Express).is_empty());
+    assert!(validate(&token).is_empty() && !validate_as(&token, WorkflowType::Express).is_empty());
     let machine = StateMachine::parse(&token).unwrap();
     assert_eq!(machine.resources()[0].0, "/States/A/Resource");
     assert_eq!(

@@ -10,7 +10,7 @@
     reason = "the machines alone are used here, not what answers their tasks"
 )]
 mod generator;
-use asl::{Diagnostic, Kind, Severity, validate, validate_as};
+use asl::{Diagnostic, Severity, WorkflowType, validate, validate_as};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -117,7 +117,7 @@ fn changed(mut definition: Value, change: &Change) -> Value {
     }
     definition
 }
-fn errors(definition: &Value, kind: Kind) -> Vec<Diagnostic> {
+fn errors(definition: &Value, kind: WorkflowType) -> Vec<Diagnostic> {
     let found = validate_as(&definition.to_string(), kind).into_iter();
     found.filter(|d| d.severity == Severity::Error).collect()
 }
@@ -127,11 +127,15 @@ type Row = (Change, &'static str, &'static str, &'static str);
 
 /// Breaks one rule after the other, and wants this error alone; what a state that leads elsewhere leaves behind may follow.
 fn check(definition: &Value, rows: Vec<Row>) {
-    assert_eq!(errors(definition, Kind::Standard), [], "the valid side");
+    assert_eq!(
+        errors(definition, WorkflowType::Standard),
+        [],
+        "the valid side"
+    );
     let mut seen = HashSet::new();
     for (change, code, place, words) in rows {
         let broken = changed(definition.clone(), &change);
-        let found = errors(&broken, Kind::Standard);
+        let found = errors(&broken, WorkflowType::Standard);
         let said: Vec<_> = found
             .iter()
             .map(|d| (d.code, d.location.as_str(), d.message.as_str()))
@@ -441,7 +445,7 @@ fn fields_belong_to_types_and_languages() {
         for kind in types {
             let mut definition = jsonpath();
             definition["States"][kind][field] = value.clone();
-            let found = errors(&definition, Kind::Standard);
+            let found = errors(&definition, WorkflowType::Standard);
             let refused = found
                 .iter()
                 .find(|d| d.message == format!("Field '{field}' is not supported"));
@@ -480,7 +484,7 @@ fn fields_belong_to_types_and_languages() {
             } else {
                 format!("Field '{field}' is not supported")
             };
-            let found = errors(&definition, Kind::Standard);
+            let found = errors(&definition, WorkflowType::Standard);
             assert!(
                 found
                     .iter()
@@ -2051,15 +2055,19 @@ fn express_machines_wait_for_nothing() {
         ),
     ] {
         let definition = task(resource);
-        assert_eq!(errors(&definition, Kind::Standard), [], "{resource}");
-        let found = errors(&definition, Kind::Express);
+        assert_eq!(
+            errors(&definition, WorkflowType::Standard),
+            [],
+            "{resource}"
+        );
+        let found = errors(&definition, WorkflowType::Express);
         let said = (found[0].location.as_str(), found[0].message.as_str());
         assert_eq!((found.len(), said), (1, ("/States/T/Resource", words)));
     }
     let map = json!({"StartAt": "M", "States": {"M": {"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
         "StartAt": "I", "States": {"I": {"Type": "Succeed"}}}}}});
-    assert_eq!(errors(&map, Kind::Standard), []);
-    let found = errors(&map, Kind::Express);
+    assert_eq!(errors(&map, WorkflowType::Standard), []);
+    let found = errors(&map, WorkflowType::Express);
     assert_eq!(
         found[0].location,
         "/States/M/ItemProcessor/ProcessorConfig/Mode"
@@ -2073,7 +2081,7 @@ fn express_machines_wait_for_nothing() {
 #[test]
 fn several_errors_come_together() {
     let said = |definition: Value| -> Vec<String> {
-        let found = errors(&definition, Kind::Standard).into_iter();
+        let found = errors(&definition, WorkflowType::Standard).into_iter();
         found
             .map(|d| format!("{} {}", d.message, d.location))
             .collect()
@@ -2184,7 +2192,11 @@ fn what_looks_wrong_and_is_taken() {
         Put("/States/Task/Comment", json!("{% phone %}")),
     ] {
         let definition = changed(jsonpath(), &change);
-        assert_eq!(errors(&definition, Kind::Standard), [], "{definition}");
+        assert_eq!(
+            errors(&definition, WorkflowType::Standard),
+            [],
+            "{definition}"
+        );
     }
     for change in [
         Put("/States/Pass/Comment", json!("{% phone %}")),
@@ -2198,13 +2210,17 @@ fn what_looks_wrong_and_is_taken() {
         Put("/States/Pass/Assign/größe", json!(1)),
     ] {
         let definition = changed(jsonata(), &change);
-        assert_eq!(errors(&definition, Kind::Standard), [], "{definition}");
+        assert_eq!(
+            errors(&definition, WorkflowType::Standard),
+            [],
+            "{definition}"
+        );
     }
     // A catcher of the Parallel comes after its branches: both may assign a variable.
     let caught = json!({"QueryLanguage": "JSONata", "StartAt": "P", "States": {"P": {"Type": "Parallel", "End": true, "Assign": {"v": 1},
         "Branches": [{"StartAt": "B", "States": {"B": {"Type": "Pass", "Assign": {"v": 1, "w": 1}, "End": true}}}],
         "Catch": [{"ErrorEquals": ["States.ALL"], "Assign": {"w": 1}, "Next": "End"}]}, "End": {"Type": "Succeed"}}});
-    assert_eq!(errors(&caught, Kind::Standard), []);
+    assert_eq!(errors(&caught, WorkflowType::Standard), []);
 }
 
 #[test]
@@ -2217,9 +2233,9 @@ fn the_nesting_of_states_is_bounded() {
         }
         graph
     };
-    assert_eq!(errors(&nested(30), Kind::Standard), []);
+    assert_eq!(errors(&nested(30), WorkflowType::Standard), []);
     assert_eq!(
-        errors(&nested(31), Kind::Standard)[0].code,
+        errors(&nested(31), WorkflowType::Standard)[0].code,
         "TOO_DEEPLY_NESTED"
     );
 }
@@ -2324,9 +2340,13 @@ fn every_mutation_is_refused_at_its_place() {
     let (cases, seed) = (number("JOBCAST_CASES", 20), number("JOBCAST_TEST_SEED", 1));
     let machines = (0..cases).map(|i| generator::machine(seed + i, generator::Clock::Virtual));
     for definition in [jsonpath(), jsonata()].into_iter().chain(machines) {
-        assert_eq!(errors(&definition, Kind::Standard), [], "{definition}");
+        assert_eq!(
+            errors(&definition, WorkflowType::Standard),
+            [],
+            "{definition}"
+        );
         for (broken, place) in mutations(&definition) {
-            let found = errors(&broken, Kind::Standard);
+            let found = errors(&broken, WorkflowType::Standard);
             // An object where rules, a graph or a selector was wanted is looked into: what it lacks is missing there.
             let there = |d: &Diagnostic| d.location == place || broken_object(&broken, &place, d);
             assert!(found.iter().any(there), "{place} of {broken}: {found:?}");

@@ -9,7 +9,8 @@ use serde::de::{
 };
 use serde_json::Value;
 
-use crate::{read_made, with_room};
+use crate::nesting::with_room;
+use crate::read::read_made;
 
 /// Reads a struct from the text of an object. Of a name that stands twice the last one counts.
 ///

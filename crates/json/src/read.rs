@@ -3,10 +3,10 @@
 use serde_json::{Map, Number, Value};
 
 use crate::limits::{DEPTH, MADE_DEPTH};
+use crate::mark::without_mark;
 use crate::refused::Refused;
 use crate::scan::Scanner;
 use crate::token::Token;
-use crate::without_mark;
 
 /// The value of a text that a caller sent.
 ///

@@ -3,8 +3,9 @@ use super::{
     expression::{Known, is_half_open},
     forms,
     model::{Branch, Delay, Kind, Language, Number, NumberValue, Test},
-    reader::{Reader, list, reference, text},
+    reader::Reader,
     substitution::is_placeholder,
+    values::{list, reference, text},
 };
 use crate::{choice::Rule, jsonata::is_expression, timestamp};
 use serde_json::{Map, Value};

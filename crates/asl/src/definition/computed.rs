@@ -2,8 +2,9 @@
 use super::{
     expression::{self, Known},
     model::{Language, Number, NumberValue, Text, TextValue},
-    reader::{Reader, reference, text},
+    reader::Reader,
     substitution::{has_placeholder, is_placeholder},
+    values::{reference, text},
     variables,
 };
 use crate::{

@@ -1,16 +1,8 @@
 //! What an object of a definition may hold: its fields with their query language, kind of value and bounds, and the check of an
 //! object against them. The tables of the objects are in `forms`; what a field means is for its own reader.
-use super::{
-    expression::{HALF_OPEN, is_half_open},
-    model::Language,
-    reader::Reader,
-    substitution::is_placeholder,
-};
-use crate::{
-    jsonata::is_expression,
-    path::{Path, Roots},
-};
-use serde_json::{Map, Value};
+use super::model::Language;
+use crate::path::{Path, Roots};
+use serde_json::Value;
 
 /// The kind of value that a field takes.
 #[derive(Debug, Clone, Copy)]
@@ -92,124 +84,8 @@ pub(super) struct Form {
     pub(super) one_of: &'static [OneOf],
 }
 
-impl Language {
-    /// Its name in a definition.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::JsonPath => "JSONPath",
-            Self::Jsonata => "JSONata",
-        }
-    }
-    fn other(self) -> Self {
-        match self {
-            Self::JsonPath => Self::Jsonata,
-            Self::Jsonata => Self::JsonPath,
-        }
-    }
-}
-
-impl Reader {
-    /// Reports what an object lacks, what it has too much, and each value of another kind or out of its bounds. `language` is `None` where
-    /// the fields of both query languages are taken.
-    pub(super) fn form(
-        &mut self,
-        map: &Map<String, Value>,
-        at: &str,
-        form: &Form,
-        language: Option<Language>,
-    ) {
-        self.required(map, form.required, at);
-        for key in map.keys() {
-            match form.fields.iter().find(|field| field.name == key) {
-                None => self.unsupported(key, form, language, at),
-                Some(field) => self.of_language(field, language, at),
-            }
-        }
-        for group in form.one_of {
-            self.one_of(map, group, at);
-        }
-        for (key, value) in map {
-            let field = form.fields.iter().find(|field| field.name == key);
-            if let Some(field) = field {
-                let computed = field.computed && language == Some(Language::Jsonata);
-                self.value(field.takes, value, computed, &format!("{at}/{key}"));
-            }
-        }
-    }
-
-    fn unsupported(&mut self, key: &str, form: &Form, language: Option<Language>, at: &str) {
-        let known: Vec<&str> = form
-            .fields
-            .iter()
-            .filter(|field| field.language.is_none_or(|own| Some(own) == language))
-            .map(|field| field.name)
-            .collect();
-        let hint = match known.iter().find(|name| name.eq_ignore_ascii_case(key)) {
-            Some(meant) => format!("write {meant}"),
-            None => format!("the fields here are {}", known.join(", ")),
-        };
-        self.problem(
-            super::reader::SCHEMA,
-            at,
-            format!("Field '{key}' is not supported"),
-            &hint,
-        );
-    }
-
-    fn of_language(&mut self, field: &Field, language: Option<Language>, at: &str) {
-        if let (Some(own), Some(language)) = (field.language, language)
-            && own != language
-        {
-            self.bad(
-                at,
-                format!(
-                    "The QueryLanguage is set to '{}', but field '{}' is only supported for the '{}' QueryLanguage",
-                    language.name(),
-                    field.name,
-                    language.other().name()
-                ),
-            );
-        }
-    }
-
-    fn one_of(&mut self, map: &Map<String, Value>, group: &OneOf, at: &str) {
-        let there = group.names.iter().filter(|name| map.contains_key(**name));
-        let names = group.names.join(", ");
-        match there.count() {
-            0 if group.required => self.bad(
-                at,
-                format!("This object should have only one of the following fields: [{names}]"),
-            ),
-            0 | 1 => {}
-            _ => self.bad(
-                at,
-                format!("There should only be one of the following fields: [{names}]"),
-            ),
-        }
-    }
-
-    /// Reports a value of another kind than `takes`, or out of its bounds.
-    pub(super) fn value(&mut self, takes: Takes, value: &Value, computed: bool, at: &str) {
-        if is_placeholder(value) {
-            return;
-        }
-        if computed && let Some(text) = value.as_str() {
-            if is_expression(text) {
-                return;
-            }
-            // A template reports its own.
-            if is_half_open(text) && !matches!(takes, Takes::Anything) {
-                return self.bad(at, HALF_OPEN);
-            }
-        }
-        if let Some(wrong) = refusal(takes, value) {
-            self.bad(at, wrong);
-        }
-    }
-}
-
 /// What is wrong with a value, in AWS's words.
-fn refusal(takes: Takes, value: &Value) -> Option<String> {
+pub(super) fn refusal(takes: Takes, value: &Value) -> Option<String> {
     let expected =
         |right: bool, kind: &str| (!right).then(|| format!("Expected value of type {kind}"));
     match takes {

@@ -2,11 +2,8 @@
 //!
 //! Sources: the Amazon States Language, AWS Step Functions developer guide (one page a state type, "Transforming data with JSONata",
 //! "Variables", "ItemReader", "ItemBatcher", "ResultWriter", "Service quotas"), and answers of `ValidateStateMachineDefinition`.
-use super::{
-    MAX_SECONDS,
-    field::{Field, Form, OneOf, Takes},
-};
-use crate::path::Roots;
+use super::field::{Field, Form, OneOf, Takes};
+use crate::{limits::MAX_SECONDS, path::Roots};
 
 /// Seconds that `MaxDelaySeconds` may have (366 days).
 const MAX_DELAY: f64 = 31_622_400.0;

@@ -3,12 +3,12 @@ use super::{
     expression::Known,
     forms,
     model::{Batcher, Items, Language, MapState, Reader as ItemReader, Transformation, Writer},
-    reader::{Reader, list, object, reference, text},
+    reader::Reader,
     substitution::{has_placeholder, is_placeholder},
+    values::{list, object, reference, text},
 };
 use crate::{
-    Resource,
-    execution::Kind as Type,
+    Resource, WorkflowType,
     items::{Format, Header},
     jsonata::is_expression,
     path::Path,
@@ -60,13 +60,13 @@ impl Reader {
         }
         // A child execution has variables of its own, and an Express one waits for nothing.
         let outer = is_distributed.then(|| std::mem::take(&mut self.scopes));
-        let kind = self.kind;
+        let workflow_type = self.workflow_type;
         let child = object(inner, "ProcessorConfig").and_then(|c| text(c, "ExecutionType"));
         if is_distributed && child.as_deref() == Some("EXPRESS") {
-            self.kind = Type::Express;
+            self.workflow_type = WorkflowType::Express;
         }
         let processor = Arc::new(self.graph(inner, &here));
-        self.kind = kind;
+        self.workflow_type = workflow_type;
         if let Some(outer) = outer {
             self.scopes = outer;
         }
@@ -117,7 +117,7 @@ impl Reader {
             Some(_) => &forms::ANY_MODE,
         };
         self.form(config, &here, form, None);
-        if distributed && self.kind == Type::Express {
+        if distributed && self.workflow_type == WorkflowType::Express {
             self.bad(
                 &format!("{here}/Mode"),
                 "The field 'Mode' with value 'DISTRIBUTED' is not supported inside 'EXPRESS' state machines",

@@ -12,6 +12,7 @@ mod computed;
 mod duplicates;
 pub(crate) mod expression;
 mod field;
+mod form;
 mod forms;
 mod map;
 pub(crate) mod model;
@@ -20,22 +21,14 @@ mod retry;
 mod state;
 pub(crate) mod substitution;
 mod task;
+mod values;
 mod variables;
 mod words;
 
-use crate::{Diagnostic, Resource, Severity, execution::Kind as Type};
+use crate::{Diagnostic, Resource, Severity, WorkflowType, limits::MAX_DEFINITION};
 use model::{Graph, Kind, Language, State, TaskState};
 use serde_json::Value;
 use std::sync::Arc;
-
-/// Seconds of a wait, a timeout or an interval.
-pub(crate) const MAX_SECONDS: f64 = 99_999_999.0;
-/// Bytes of a definition's text, as on AWS.
-pub const MAX_DEFINITION: usize = 1_048_576;
-/// Characters of a state's name.
-pub(crate) const MAX_NAME: usize = 80;
-/// Diagnostics of one definition.
-pub(crate) const MAX_DIAGNOSTICS: usize = 100;
 
 /// A parsed, immutable state machine.
 #[derive(Debug)]
@@ -72,14 +65,14 @@ impl StateMachine {
     /// # Errors
     /// When the text is not a definition that AWS would accept.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
-        Self::parse_as(text, Type::Standard)
+        Self::parse_as(text, WorkflowType::Standard)
     }
     /// Parses the definition of a machine of this type. `Err` lists every problem found, warnings among them.
     ///
     /// # Errors
     /// When the text is not a definition that AWS would accept for the type.
-    pub fn parse_as(text: &str, kind: Type) -> Result<Self, Vec<Diagnostic>> {
-        let (machine, _, problems) = Self::read(text, kind);
+    pub fn parse_as(text: &str, workflow_type: WorkflowType) -> Result<Self, Vec<Diagnostic>> {
+        let (machine, _, problems) = Self::read(text, workflow_type);
         match machine {
             Some(machine) if !problems.iter().any(|p| p.severity == Severity::Error) => Ok(Self {
                 warnings: problems,
@@ -93,22 +86,22 @@ impl StateMachine {
     /// # Errors
     /// When one of its states cannot be read.
     pub fn restore(text: &str) -> Result<Self, Vec<Diagnostic>> {
-        match Self::read(text, Type::Standard) {
+        match Self::read(text, WorkflowType::Standard) {
             (Some(machine), true, _) => Ok(machine),
             (_, _, problems) => Err(problems),
         }
     }
     /// The machine, if the text is an object; whether each of its states could be read; every problem.
-    fn read(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
+    fn read(text: &str, workflow_type: WorkflowType) -> (Option<Self>, bool, Vec<Diagnostic>) {
         // Templates, rules and states nest in each other, and the text decides how deep.
-        json::with_room(|| Self::read_here(text, kind))
+        json::with_room(|| Self::read_here(text, workflow_type))
     }
-    fn read_here(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
+    fn read_here(text: &str, workflow_type: WorkflowType) -> (Option<Self>, bool, Vec<Diagnostic>) {
         let root = match root(text) {
             Ok(root) => root,
             Err(problem) => return (None, false, vec![*problem]),
         };
-        let mut reader = reader::Reader::new(kind);
+        let mut reader = reader::Reader::new(workflow_type);
         reader.problems.extend(duplicates::find(text));
         let graph = reader.machine(&root);
         let complete = !reader.incomplete;
@@ -216,12 +209,12 @@ impl StateMachine {
 /// Every problem of a Standard machine's definition, errors and warnings; empty when there is nothing to say.
 #[must_use]
 pub fn validate(text: &str) -> Vec<Diagnostic> {
-    validate_as(text, Type::Standard)
+    validate_as(text, WorkflowType::Standard)
 }
 /// Every problem of the definition of a machine of this type, errors and warnings; empty when there is nothing to say.
 #[must_use]
-pub fn validate_as(text: &str, kind: Type) -> Vec<Diagnostic> {
-    match StateMachine::parse_as(text, kind) {
+pub fn validate_as(text: &str, workflow_type: WorkflowType) -> Vec<Diagnostic> {
+    match StateMachine::parse_as(text, workflow_type) {
         Ok(machine) => machine.warnings,
         Err(problems) => problems,
     }

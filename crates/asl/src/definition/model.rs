@@ -5,6 +5,7 @@ use crate::{
     fault::Fault,
     intrinsic::Intrinsic,
     jsonata::Jsonata,
+    limits::MAX_SECONDS,
     path::Path,
     scope::Scope,
     template::Template,
@@ -18,6 +19,22 @@ use std::{collections::HashMap, sync::Arc};
 pub(crate) enum Language {
     JsonPath,
     Jsonata,
+}
+
+impl Language {
+    /// Its name in a definition.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::JsonPath => "JSONPath",
+            Self::Jsonata => "JSONata",
+        }
+    }
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::JsonPath => Self::Jsonata,
+            Self::Jsonata => Self::JsonPath,
+        }
+    }
 }
 
 /// States and where they begin: a machine, a branch or a processor.
@@ -397,10 +414,10 @@ impl Delay {
                     }
                     _ => number.read(scope, true, |_, _, _| String::new())?,
                 };
-                let seconds = number.within(seconds, (0.0, super::MAX_SECONDS), || {
+                let seconds = number.within(seconds, (0.0, MAX_SECONDS), || {
                     format!(
                         "The Seconds of a Wait must be between 0 and {}, but is {seconds}",
-                        super::MAX_SECONDS
+                        MAX_SECONDS
                     )
                 })?;
                 Ok(after(scope.now, seconds))

@@ -1,13 +1,14 @@
 //! `Retry` and `Catch`.
 use super::{
-    MAX_SECONDS,
     expression::Known,
     forms,
     model::{Catcher, Language, Retrier},
-    reader::{Reader, list, number, text},
+    reader::Reader,
     state::result_path,
     substitution::is_placeholder,
+    values::{list, number, text},
 };
+use crate::limits::MAX_SECONDS;
 use serde_json::{Map, Value};
 
 /// The name that stands for every error.

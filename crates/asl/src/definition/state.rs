@@ -3,8 +3,9 @@ use super::{
     expression::Known,
     forms,
     model::{Kind, Language, State},
-    reader::{Reader, list, path, query_language, reference, text},
+    reader::Reader,
     substitution::has_placeholder,
+    values::{list, path, query_language, reference, text},
 };
 use crate::path::Path;
 use serde_json::{Map, Value};

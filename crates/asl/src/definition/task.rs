@@ -2,10 +2,11 @@
 use super::{
     expression::Known,
     model::{Language, TaskState},
-    reader::{Reader, object, text},
+    reader::Reader,
     substitution::{has_placeholder, is_placeholder},
+    values::{object, text},
 };
-use crate::{Pattern, Resource, execution::Kind as Type};
+use crate::{Pattern, Resource, WorkflowType};
 use serde_json::{Map, Value};
 
 /// What the request of an optimized integration must have, by service and action.
@@ -127,7 +128,7 @@ impl Reader {
             },
             Resource::Lambda { .. } => return,
         };
-        if self.kind == Type::Express {
+        if self.workflow_type == WorkflowType::Express {
             self.bad(
                 at,
                 format!("Express state machine does not support {waits}"),

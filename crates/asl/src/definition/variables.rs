@@ -1,6 +1,9 @@
 //! Variables: which names they may have, and which are assigned before a state is entered. An inner scope (a branch or the iterations of a
 //! Map) reads the variables of the scopes around it, and may assign none of them.
-use super::{model::Language, reader, reader::query_language};
+use super::{
+    model::Language,
+    values::{list, query_language},
+};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
@@ -75,7 +78,7 @@ impl Scope {
             let language = query_language(state, machine);
             let entries = ["Choices", "Catch"]
                 .into_iter()
-                .flat_map(|field| reader::list(state, field))
+                .flat_map(|field| list(state, field))
                 .filter_map(Value::as_object);
             for object in std::iter::once(state).chain(entries) {
                 let keys = object.get("Assign").and_then(Value::as_object);

@@ -1,6 +1,8 @@
 //! Payloads: a JSON text and, when somebody looks at it, its value; both shared from state to state. And their limits.
-use super::{MAX_DEPTH, MAX_PAYLOAD};
-use crate::fault::Fault;
+use crate::{
+    fault::Fault,
+    limits::{MAX_DEPTH, MAX_PAYLOAD},
+};
 use serde_json::Value;
 use std::sync::{Arc, OnceLock};
 

@@ -1,15 +1,16 @@
 //! Distributed Maps: batches, items read from files, results written to files, and how the map run ends.
 use super::{
-    Execution, Status,
+    Execution,
+    children::{Child, Children, Run},
     data::Data,
-    enter::fill,
-    map::Children,
+    fields::fill,
     map_plan::{Listed, MapPlan, not_integer},
-    map_run::{Child, at_once},
+    map_run::at_once,
     model::Phase,
     record::fault_fields,
 };
 use crate::{
+    Status,
     definition::model::{Kind, MapState, Number, Transformation},
     fault::Fault,
     history, items,
@@ -17,15 +18,6 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::sync::Arc;
-
-/// A map run while it goes on.
-#[derive(Debug)]
-pub(super) struct Run {
-    /// In [`Execution::map_runs`].
-    pub(super) index: usize,
-    /// What `ResultWriter` will list, when there is one.
-    pub(super) reports: Option<(Vec<Value>, Vec<Value>)>,
-}
 
 impl Execution {
     pub(super) fn enter_distributed(&mut self, id: u64, map: &MapState, plan: MapPlan) {
@@ -132,17 +124,16 @@ impl Execution {
             .as_ref()
             .map(|template| fill(template, &scope, "ItemBatcher/BatchInput", &state.name))
             .transpose()?;
-        let limit =
-            |number: &Option<crate::definition::model::Number>| -> Result<Option<usize>, Fault> {
-                let Some(number) = number else {
-                    return Ok(None);
-                };
-                let limit = number.read(&scope, true, not_integer)?;
-                let limit = number.within(limit, (1.0, f64::INFINITY), || {
-                    format!("{} must be positive.", number.field)
-                })?;
-                Ok(Some(limit as usize))
+        let limit = |number: &Option<Number>| -> Result<Option<usize>, Fault> {
+            let Some(number) = number else {
+                return Ok(None);
             };
+            let limit = number.read(&scope, true, not_integer)?;
+            let limit = number.within(limit, (1.0, f64::INFINITY), || {
+                format!("{} must be positive.", number.field)
+            })?;
+            Ok(Some(limit as usize))
+        };
         items::batches(
             selected,
             common.as_ref(),

@@ -2,16 +2,18 @@
 use super::{
     Execution,
     data::{Data, data},
+    fields::{assign, fill, select},
+    map_run::MAX_CHILD_STATES,
     model::{Phase, Purpose, Thread},
     record::Details,
 };
 use crate::{
-    StepChange,
-    definition::model::{Branch, Kind, Language, State, TaskState, Test},
+    Status, StepChange, TaskId,
+    definition::model::{Branch, Kind, Language, Number, State, TaskState, Test, Text, plain},
     fault::Fault,
+    limits::{MAX_HISTORY, MAX_SECONDS},
     path::Path,
     scope::{Context, Scope, Variables},
-    template::{Fill, Place, Template},
     token,
 };
 use jiff::Timestamp;
@@ -41,45 +43,6 @@ pub(super) struct Request {
     pub(super) token: Option<String>,
 }
 
-/// The part of the data that a path field selects; null means an empty object.
-pub(super) fn select<'a>(path: Option<&Path>, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Fault> {
-    match path {
-        None => Ok(Cow::Owned(json!({}))),
-        Some(path) => path
-            .read(scope)
-            .map_err(|why| Fault::runtime(format!("Invalid path '{}' : {why}", path.text))),
-    }
-}
-/// Fills a template; `field` names it in errors, `what` made a result that is too large.
-pub(super) fn fill(
-    template: &Template,
-    scope: &Scope<'_>,
-    field: &str,
-    what: &str,
-) -> Result<Value, Fault> {
-    template
-        .fill(scope, Place::new(field), &mut { super::MAX_PAYLOAD })
-        .map_err(|e| match e {
-            Fill::Fault(fault) => fault,
-            Fill::TooLarge => Fault::too_large(what),
-        })
-}
-/// The variables that an `Assign` makes.
-pub(super) fn assign(
-    template: Option<&Template>,
-    scope: &Scope<'_>,
-    what: &str,
-) -> Result<Option<Variables>, Fault> {
-    template
-        .map(|template| match fill(template, scope, "Assign", what)? {
-            Value::Object(map) => Ok(map),
-            other => Err(Fault::runtime(format!(
-                "Assign must give an object, but gave {other}"
-            ))),
-        })
-        .transpose()
-}
-
 impl Execution {
     pub(super) fn enter(&mut self, id: u64) {
         let Some(thread) = self.threads.get_mut(&id) else {
@@ -89,11 +52,11 @@ impl Execution {
             thread.phase = Phase::Run;
             thread.before = thread.previous;
             if let Some(child) = &thread.child
-                && child.count() > super::map_run::MAX_CHILD_STATES
+                && child.count() > MAX_CHILD_STATES
             {
                 let fault = Fault::runtime(format!(
                     "The execution reached the maximum number of history events ({}).",
-                    super::MAX_HISTORY
+                    MAX_HISTORY
                 ));
                 return self.fail(id, fault, None);
             }
@@ -110,7 +73,7 @@ impl Execution {
             thread.entered = (thread.previous, now);
             self.step(id, |step| StepChange::Entered { step });
         }
-        if self.status != super::Status::Running {
+        if self.status != Status::Running {
             return;
         }
         let Some(thread) = self.threads.get(&id) else {
@@ -160,7 +123,7 @@ impl Execution {
         let token = match &state.kind {
             Kind::Task(task) if task.resource.offers_token() => Some(token::encode(
                 &self.start.execution_name,
-                crate::TaskId(self.counter + 1),
+                TaskId(self.counter + 1),
                 self.dice.roll(),
             )),
             _ => None,
@@ -201,11 +164,8 @@ impl Execution {
                 .finish(thread, input.into_owned(), &context)
                 .map(Plan::Leave),
             Kind::Fail { error, cause } => {
-                let read = |text: &Option<_>| {
-                    text.as_ref()
-                        .map(|t: &crate::definition::model::Text| t.read(&scope))
-                        .transpose()
-                };
+                let read =
+                    |text: &Option<_>| text.as_ref().map(|t: &Text| t.read(&scope)).transpose();
                 let (error, cause) = (read(error)?, read(cause)?);
                 Err(Fault::task(error.as_deref(), cause.as_deref()))
             }
@@ -286,24 +246,23 @@ fn request(
     let wrong = |field: &str, path: &str, value: &Value| {
         format!(
             "The {field} parameter cannot be parsed as a long value: {path} == {}",
-            crate::definition::model::plain(value)
+            plain(value)
         )
     };
-    let seconds =
-        |number: &Option<crate::definition::model::Number>| -> Result<Option<f64>, Fault> {
-            let Some(number) = number else {
-                return Ok(None);
-            };
-            let seconds = number.read(scope, true, wrong)?;
-            let bounds = (1.0, crate::definition::MAX_SECONDS);
-            let words = || {
-                format!(
-                    "The {} must be between 1 and {}, but is {seconds}",
-                    number.field, bounds.1
-                )
-            };
-            number.within(seconds, bounds, words).map(Some)
+    let seconds = |number: &Option<Number>| -> Result<Option<f64>, Fault> {
+        let Some(number) = number else {
+            return Ok(None);
         };
+        let seconds = number.read(scope, true, wrong)?;
+        let bounds = (1.0, MAX_SECONDS);
+        let words = || {
+            format!(
+                "The {} must be between 1 and {}, but is {seconds}",
+                number.field, bounds.1
+            )
+        };
+        number.within(seconds, bounds, words).map(Some)
+    };
     let (timeout, heartbeat) = (seconds(&task.timeout)?, seconds(&task.heartbeat)?);
     let credentials = match &task.credentials {
         None => None,

@@ -1,15 +1,17 @@
 //! What an error does: retry, catch, fail the parent, end the execution.
 use super::{
-    Execution, Status,
-    data::data,
-    enter::{Left, assign, fill},
+    Execution,
+    data::{cut, data},
+    enter::Left,
+    fields::{assign, fill},
     model::{Phase, Purpose, Thread},
     record::{aborted, fault_fields},
 };
 use crate::{
-    StepChange,
+    Status, StepChange,
     definition::model::{Catcher, Kind, Language},
     fault::{Fault, Origin},
+    limits::MAX_CAUSE,
     path::Path,
     scope::{Context, Scope},
 };
@@ -36,7 +38,7 @@ impl Execution {
                 fault.cause = fault
                     .cause
                     .as_deref()
-                    .map(|c| super::cut(self.located(id, c), super::MAX_CAUSE));
+                    .map(|c| cut(self.located(id, c), MAX_CAUSE));
             }
             Origin::Task | Origin::Plain => {}
         }

@@ -1,10 +1,10 @@
 //! Files of a distributed Map: items read, results written. Requests and answers only; the driver does the work.
 use super::{
     Execution,
+    children::{Children, Run},
     data::Data,
-    distributed::{Run, flattened},
-    enter::fill,
-    map::Children,
+    distributed::flattened,
+    fields::fill,
     map_plan::Listed,
     model::{Files, FilesRequest, Phase},
 };

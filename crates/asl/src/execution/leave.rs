@@ -1,12 +1,13 @@
 //! Leaving states: the result becomes the output, variables are assigned, the next state or the thread's end follows.
 use super::{
-    Execution, Status,
+    Execution,
     data::data,
-    enter::{Left, assign, fill, select},
+    enter::Left,
+    fields::{assign, fill, select},
     model::{Phase, Thread},
 };
 use crate::{
-    StepChange,
+    Status, StepChange,
     definition::model::{Kind, Language},
     fault::Fault,
     path::Path,

@@ -1,15 +1,15 @@
 //! Parallel branches and Map iterations: starting them, counting them, joining their results.
 use super::{
-    Execution, Status,
+    Execution,
+    children::{Child, Children, Run},
     data::{Data, data},
-    distributed::Run,
-    enter::fill,
+    fields::fill,
     map_plan::Listed,
-    map_run::Child,
     model::Phase,
+    no_variables,
 };
 use crate::{
-    StepChange,
+    Status, StepChange,
     definition::model::{Graph, Kind},
     fault::Fault,
     scope::Context,
@@ -20,24 +20,6 @@ use std::sync::Arc;
 
 /// Iterations of an inline Map at once, when it sets no `MaxConcurrency`.
 const INLINE_CONCURRENCY: usize = 40;
-
-/// The branches or iterations of a state.
-#[derive(Debug)]
-pub(super) struct Children {
-    pub(super) next: usize,
-    pub(super) open: usize,
-    pub(super) done: u64,
-    pub(super) failed: u64,
-    pub(super) results: Vec<Option<Value>>,
-    /// A Map's items that have not begun; a Parallel has none.
-    pub(super) items: Option<Vec<Value>>,
-    /// Whether the items are the fields of an object, as pairs of key and value.
-    pub(super) pairs: bool,
-    pub(super) concurrency: usize,
-    /// What `ItemSelector` sees as `$`.
-    pub(super) input: Arc<Data>,
-    pub(super) run: Option<Box<Run>>,
-}
 
 impl Execution {
     /// Starts the branches of a Parallel.
@@ -204,7 +186,7 @@ impl Execution {
                     Some((id, index)),
                     &map.processor,
                     item_input,
-                    super::no_variables(),
+                    no_variables(),
                     0,
                     Some(item),
                     Some(child),

@@ -2,7 +2,7 @@
 use super::{
     Execution,
     data::{Data, data},
-    enter::{fill, select},
+    fields::{fill, select},
     model::Thread,
 };
 use crate::{

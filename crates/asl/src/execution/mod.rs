@@ -4,10 +4,12 @@
 //! retries and catches, `redrive` goes on after an end, `record` writes the history, `trial` tries one state alone. Everything here is a pure function
 //! of the machine, the start and the list of (event, now): replay gives the same effects.
 
+mod children;
 mod data;
 mod distributed;
 mod enter;
 mod failure;
+mod fields;
 mod files;
 mod leave;
 mod map;
@@ -16,6 +18,7 @@ mod map_run;
 mod model;
 mod record;
 mod redrive;
+mod run_tracking;
 mod subtree;
 mod table;
 mod task;
@@ -23,21 +26,18 @@ mod trial;
 mod view;
 
 pub use map_run::{MapRun, MapRunChild};
-pub use model::{
-    Kind, MAX_CAUSE, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY, MAX_PAYLOAD,
-    MAX_TRANSITIONS, Start, Status,
-};
-pub(crate) use model::{MAX_DEPTH, MAX_ERROR};
+pub use model::Start;
 pub use trial::{Before, Outcome, Trial, TrialStatus, Tried};
 
 use crate::{
-    Effect, Event, StateMachine, Task, TaskId, TimerId,
+    Effect, Event, StateMachine, Status, Task, TaskId, TimerId,
     definition::model::Graph,
+    limits::{MAX_CAUSE, MAX_ERROR, MAX_TRANSITIONS},
     scope::{Dice, Variables},
 };
+use children::Child;
 use data::{Data, cut};
 use jiff::Timestamp;
-use map_run::Child;
 use model::{Phase, Purpose, Thread};
 use serde_json::{Value, json};
 use std::{collections::VecDeque, sync::Arc};

@@ -1,59 +1,16 @@
-//! What an execution is made of: its limits, its start, its threads and what each of them waits for.
-use super::{data::Data, map::Children, map_run::Child};
+//! What an execution is made of: its start, its threads and what each of them waits for.
+use super::{
+    children::{Child, Children},
+    data::Data,
+};
 use crate::{
-    Effect, ReadItems, Task, TaskId, TimerId, WriteResults,
+    Effect, ReadItems, Task, TaskId, TimerId, WorkflowType, WriteResults,
     definition::model::{Graph, State},
     scope::Variables,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
-
-/// Transitions in one call before `Yield`, so that a loop of Pass states starves nobody.
-pub const MAX_TRANSITIONS: usize = 1_000;
-/// Events of a Standard execution's history, the last one being its end.
-pub const MAX_HISTORY: u64 = 25_000;
-/// The same of an Express one. AWS bounds only its time, in which it would not get so far.
-pub const MAX_EXPRESS_HISTORY: u64 = 250_000;
-/// Seconds that an Express execution may take.
-pub const MAX_EXPRESS_SECONDS: f64 = 300.0;
-/// Bytes of a state's input or output.
-pub const MAX_PAYLOAD: usize = 262_144;
-/// Bytes of a cause; longer ones are cut.
-pub const MAX_CAUSE: usize = 32_768;
-/// Bytes of an error's name; longer ones are cut.
-pub(crate) const MAX_ERROR: usize = 256;
-/// Maximum nesting of a payload.
-pub(crate) const MAX_DEPTH: usize = json::MADE_DEPTH;
-
-/// The type of the state machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Kind {
-    /// Durable, with a history.
-    #[default]
-    Standard,
-    /// Short, at least once; never redriven.
-    Express,
-}
-
-impl Kind {
-    pub(super) fn max_history(self) -> u64 {
-        match self {
-            Kind::Standard => MAX_HISTORY,
-            Kind::Express => MAX_EXPRESS_HISTORY,
-        }
-    }
-
-    /// How many seconds an execution may take whose machine has this `TimeoutSeconds`.
-    pub(super) fn timeout(self, seconds: Option<f64>) -> Option<f64> {
-        match self {
-            Kind::Standard => seconds,
-            Kind::Express => {
-                Some(seconds.map_or(MAX_EXPRESS_SECONDS, |s| s.min(MAX_EXPRESS_SECONDS)))
-            }
-        }
-    }
-}
 
 /// Everything an execution knows of its surroundings.
 #[derive(Debug, Clone)]
@@ -67,21 +24,9 @@ pub struct Start {
     pub start_time: Timestamp,
     /// JSON.
     pub input: Arc<str>,
-    pub kind: Kind,
+    pub kind: WorkflowType,
     /// The only source of randomness: tokens and jitter.
     pub seed: u64,
-}
-
-/// Where an execution is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "AWS's own words")]
-#[non_exhaustive]
-pub enum Status {
-    Running,
-    Succeeded,
-    Failed,
-    TimedOut,
-    Aborted,
 }
 
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The history as it grows: ids, the event before, the bound. What an event says is its caller's matter.
-use super::{Execution, Status, model::Thread};
-use crate::{Effect, HistoryEvent, StepChange, definition::model::Kind, fault::Fault};
+use super::{Execution, model::Thread};
+use crate::{Effect, HistoryEvent, Status, StepChange, definition::model::Kind, fault::Fault};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 

@@ -3,17 +3,17 @@
 //! Source: AWS Step Functions developer guide, "Restarting state machine executions with redrive". What succeeded keeps
 //! its results, branches and iterations too; states that did not begin again from the start, with fresh retries.
 use super::{
-    Execution, Kind, MAX_HISTORY, Status,
+    Execution,
     model::{Phase, Purpose},
 };
-use crate::StepChange;
+use crate::{Status, StepChange, WorkflowType, limits::MAX_HISTORY};
 use serde_json::json;
 
 impl Execution {
     /// Whether `Event::Redrive` would go on with the execution.
     #[must_use]
     pub fn is_redrivable(&self) -> bool {
-        self.start.kind == Kind::Standard
+        self.start.kind == WorkflowType::Standard
             && matches!(
                 self.status,
                 Status::Failed | Status::TimedOut | Status::Aborted

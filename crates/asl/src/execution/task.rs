@@ -1,12 +1,16 @@
 //! A task's life: scheduled, started, submitted, ended, timed out; with AWS's three families of events.
 use super::{
-    Execution, MAX_PAYLOAD, Status,
+    Execution,
+    data::cut,
     enter::Request,
     model::{Open, Phase, Purpose, Thread},
     record::fault_fields,
 };
 use crate::{
-    Effect, Resource, StepChange, Task, TaskId, TimerId, definition::model::TaskState, fault::Fault,
+    Effect, Resource, Status, StepChange, Task, TaskId, TimerId,
+    definition::model::TaskState,
+    fault::Fault,
+    limits::{MAX_CAUSE, MAX_ERROR, MAX_PAYLOAD},
 };
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
@@ -326,8 +330,8 @@ impl Execution {
             return;
         }
         let (error, cause) = (
-            super::cut(error.to_owned(), super::MAX_ERROR),
-            super::cut(cause.to_owned(), super::MAX_CAUSE),
+            cut(error.to_owned(), MAX_ERROR),
+            cut(cause.to_owned(), MAX_CAUSE),
         );
         let fault = Fault::task(Some(&error), Some(&cause));
         if let Some(id) = self.finish_task(task, Verb::Failed, || fault_fields(&fault)) {

@@ -8,7 +8,8 @@ use self::cut::{alone, find};
 use super::{
     Execution, Start,
     data::Data,
-    enter::{Left, Plan, fill, select},
+    enter::{Left, Plan},
+    fields::{fill, select},
     map_plan::Listed,
     model::{Phase, Thread},
 };
@@ -21,9 +22,6 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
-
-/// What a state gets the name of, when it is given without one.
-const NAME: &str = "StateName";
 
 /// What a Task, a Map or a Parallel comes to.
 #[derive(Debug, Clone, PartialEq)]

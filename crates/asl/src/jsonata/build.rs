@@ -1,8 +1,8 @@
 //! From what is written to what is evaluated: paths are gathered, filters and groups are put where they apply, and each `%` finds its step.
 use super::{
-    content::level,
     node::{Kind, Lambda, Node, Pairs, Stage, Term},
     parse::{Raw, RawKind},
+    stack::level,
     token::Token,
     wrong::{Outcome, Wrong},
 };

@@ -1,10 +1,11 @@
 //! Calls of functions, whatever kind they are, and what is given to them beforehand. What the functions of the language do is in `native`.
 use super::{
-    content::{self, Walk},
+    content::Walk,
     function::{Frame, Function},
     machine::{MAX_CALLS, Machine, PLACE},
     native,
     node::{Kind, Node},
+    stack::level,
     value::{self, Value},
     wrong::{Outcome, STACK, Wrong},
 };
@@ -125,7 +126,7 @@ impl<'a> Machine<'a> {
         if self.calls.get() > MAX_CALLS {
             return Err(Wrong::bound(STACK));
         }
-        let result = content::level(|| self.applied(function, arguments, input))?;
+        let result = level(|| self.applied(function, arguments, input))?;
         self.calls.set(self.calls.get() - 1);
         Ok(result)
     }
@@ -179,9 +180,9 @@ impl<'a> Machine<'a> {
         };
         match &**function {
             Function::Native(native) => {
-                let arguments = native.signature().validate(arguments, input)?;
+                let arguments = native.signature.validate(arguments, input)?;
                 self.read_all(&arguments)?;
-                (native.run)(self, &arguments)
+                native::run(native, self, &arguments)
             }
             Function::Lambda { lambda, .. } => {
                 let arguments = match &lambda.signature {
@@ -207,7 +208,7 @@ impl<'a> Machine<'a> {
         match &**function {
             Function::Native(native) => {
                 self.read_all(&arguments)?;
-                (native.run)(self, &arguments)
+                native::run(native, self, &arguments)
             }
             Function::Lambda {
                 lambda,

@@ -2,20 +2,13 @@
 //! makes.
 use super::{
     number::Number,
+    stack::level,
     value::{MAX_BYTES, Value},
     wrong::{MEMORY, Outcome, Wrong},
 };
+use crate::limits::MAX_DEPTH;
 use serde_json::{Map, Value as Json};
 use std::fmt::Write as _;
-
-/// Bytes of stack below which a recursion goes on on a new one, and of that one.
-const LEAST_STACK: usize = 128 * 1024;
-const MORE_STACK: usize = 1024 * 1024;
-
-/// One level of a recursion: the stack grows where it would end. The depth itself is bounded elsewhere.
-pub(super) fn level<T>(f: impl FnOnce() -> T) -> T {
-    stacker::maybe_grow(LEAST_STACK, MORE_STACK, f)
-}
 
 /// A walk through values, with a bound on its steps and on what it makes.
 pub(super) trait Walk {
@@ -186,7 +179,7 @@ const VALUE: usize = 8;
 /// `None`: a function, which JSON does not have either, or a value that is nested too deeply for the states language.
 pub(super) fn to_json(walk: &dyn Walk, value: &Value<'_>) -> Outcome<Option<Json>> {
     let mut room = MAX_BYTES * 2;
-    convert(walk, value, crate::execution::MAX_DEPTH, &mut room)
+    convert(walk, value, MAX_DEPTH, &mut room)
 }
 
 fn convert(

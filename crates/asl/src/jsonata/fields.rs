@@ -1,9 +1,10 @@
 //! The fields of objects: one by its name, all of them (`*`, `**`), and those that a transformer (`| … | … |`) changes in a copy.
 use super::{
-    content::{Walk, level},
+    content::Walk,
     function::Frame,
     machine::Machine,
     node::Node,
+    stack::level,
     value::{Object, Value},
     wrong::{Outcome, Wrong},
 };

@@ -1,12 +1,13 @@
 //! Functions as values, and the names that they see. It does not call them.
 use super::{
-    native::Native,
     node::{Lambda, Node},
+    signature::Signature,
     value::Value,
 };
 use regex::Regex;
 use std::{
     cell::{Cell, RefCell},
+    fmt,
     rc::Rc,
 };
 
@@ -76,6 +77,24 @@ impl Function<'_> {
             Self::Native(native) => native.parameters,
             other => other.arity(),
         }
+    }
+}
+
+/// A function of the language, as the table of `native` describes it.
+pub(super) struct Native {
+    pub(super) name: &'static str,
+    /// Number of arguments that `$map` and similar functions pass to it.
+    pub(super) arity: usize,
+    /// Number of arguments that a call with `?` may leave open.
+    pub(super) parameters: usize,
+    pub(super) signature: Signature,
+    /// Its row in the table.
+    pub(super) row: usize,
+}
+
+impl fmt::Debug for Native {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${}", self.name)
     }
 }
 

@@ -1,12 +1,11 @@
-//! Evaluates a tree: one call of [`Machine::evaluate`] for each part, within the bounds that AWS sets. Paths are walked in `walk`; the functions
-//! that JSONata and AWS name are in `native`.
+//! One evaluation: its inputs, its bounds, and the values that it makes. `evaluate` walks the tree.
 use super::{
     content::{self, Style, Walk},
-    function::{Frame, Function},
-    native,
-    node::{Kind, Node, Stage},
-    value::{MAX_ITEMS, Object, Tuple, Value, deeper},
-    wrong::{MEMORY, Outcome, STACK, TIME, Wrong},
+    function::Frame,
+    node::Node,
+    stack::level,
+    value::{MAX_ITEMS, Object, Tuple, Value},
+    wrong::{MEMORY, Outcome, TIME, Wrong},
 };
 use crate::scope::{Dice, Variables};
 use std::{
@@ -32,16 +31,16 @@ const MAX_HELD: usize = 500_000;
 
 /// One evaluation.
 pub(super) struct Machine<'a> {
-    labels: &'a [String],
-    root: Value<'a>,
-    states: Value<'a>,
-    variables: Option<&'a Variables>,
+    pub(super) labels: &'a [String],
+    pub(super) root: Value<'a>,
+    pub(super) states: Value<'a>,
+    pub(super) variables: Option<&'a Variables>,
     /// Milliseconds since 1970.
     pub(super) now: jiff::Timestamp,
     pub(super) random: Dice,
     pub(super) ids: Dice,
     allowed: usize,
-    depth: Cell<usize>,
+    pub(super) depth: Cell<usize>,
     pub(super) calls: Cell<usize>,
     steps: Cell<usize>,
     made: Cell<usize>,
@@ -186,7 +185,7 @@ impl<'a> Machine<'a> {
             Value::Object(object) => object.len() > 0,
             Value::JsonArray(_) | Value::List(_) | Value::Tuples(_) => {
                 for item in value.clone().into_items().iter() {
-                    if content::level(|| self.truthy(&item))? {
+                    if level(|| self.truthy(&item))? {
                         return Ok(true);
                     }
                 }
@@ -210,24 +209,7 @@ impl<'a> Machine<'a> {
     pub(super) fn label(&self, slot: usize) -> &'a str {
         self.labels.get(slot).map_or("", String::as_str)
     }
-    pub(super) fn lookup(&self, name: &str, frame: &Rc<Frame<'a>>) -> Value<'a> {
-        if let Some(value) = frame.lookup(name) {
-            return value;
-        }
-        if name == "states" {
-            return self.states.clone();
-        }
-        if name == "$" {
-            return self.root.clone();
-        }
-        if let Some(value) = self.variables.and_then(|known| known.get(name)) {
-            return Value::from_json(value);
-        }
-        native::find(name).map_or(Value::Undefined, |native| {
-            Value::Function(Rc::new(Function::Native(native)))
-        })
-    }
-    fn hold(&self, frame: &Rc<Frame<'a>>) -> Outcome<()> {
+    pub(super) fn hold(&self, frame: &Rc<Frame<'a>>) -> Outcome<()> {
         if !frame.held.replace(true) {
             let mut held = self.held.borrow_mut();
             if held.len() >= MAX_HELD {
@@ -243,190 +225,6 @@ impl<'a> Machine<'a> {
             inner.bind(name, value.clone());
         }
         inner
-    }
-
-    /// The value of one part; `input` is the context.
-    pub(super) fn evaluate(
-        &self,
-        node: &'a Node,
-        input: &Value<'a>,
-        frame: &Rc<Frame<'a>>,
-    ) -> Outcome<Value<'a>> {
-        self.visit()?;
-        self.depth.set(self.depth.get() + 1);
-        if self.depth.get() > MAX_STACK {
-            return Err(Wrong::bound(STACK));
-        }
-        let mut result = content::level(|| self.part(node, input, frame))?;
-        for stage in &node.predicate {
-            if let Stage::Filter(predicate) = stage {
-                result = self.filter(predicate, result, frame)?;
-            }
-        }
-        if let Some(pairs) = &node.group
-            && !matches!(node.kind, Kind::Path { .. })
-        {
-            result = self.group(pairs, result, frame)?;
-        }
-        if let Value::List(list) = &mut result
-            && list.sequence
-        {
-            list.keep_singleton |= node.keep_array;
-            let keep = list.keep_singleton;
-            if let Some(items) = result.items() {
-                match items.len() {
-                    0 => result = Value::Undefined,
-                    1 if !keep => result = items.get(0),
-                    _ => {}
-                }
-            }
-        }
-        self.depth.set(self.depth.get() - 1);
-        Ok(result)
-    }
-
-    fn part(&self, node: &'a Node, input: &Value<'a>, frame: &Rc<Frame<'a>>) -> Outcome<Value<'a>> {
-        Ok(match &node.kind {
-            Kind::Text(text) => Value::Str(text),
-            Kind::Number(n) => Value::Number(*n),
-            Kind::Bool(b) => Value::Bool(*b),
-            Kind::Null => Value::Null,
-            Kind::Variable(name) if name.is_empty() => match input {
-                Value::List(list) if list.outer => input.clone().into_items().get(0),
-                _ => input.clone(),
-            },
-            Kind::Variable(name) => self.lookup(name, frame),
-            Kind::Name(name) => self.named_field(input, name)?,
-            Kind::Path { .. } => return self.path(node, input, frame),
-            Kind::Binary { sign, lhs, rhs } => return self.binary(sign, lhs, rhs, input, frame),
-            Kind::Call {
-                procedure,
-                arguments,
-            } => return self.call(procedure, arguments, None, input, frame),
-            Kind::Condition {
-                condition,
-                then,
-                otherwise,
-            } => {
-                let condition = self.evaluate(condition, input, frame)?;
-                if self.truthy(&condition)? {
-                    return self.evaluate(then, input, frame);
-                }
-                match otherwise {
-                    Some(otherwise) => return self.evaluate(otherwise, input, frame),
-                    None => Value::Undefined,
-                }
-            }
-            Kind::Block(parts) => {
-                let frame = Frame::within(frame);
-                let mut result = Value::Undefined;
-                for part in parts {
-                    result = self.evaluate(part, input, &frame)?;
-                }
-                result
-            }
-            Kind::Bind { name, value } => {
-                let value = self.evaluate(value, input, frame)?;
-                frame.bind(name, value.clone());
-                value
-            }
-            Kind::Negate(inner) => {
-                let value = self.evaluate(inner, input, frame)?;
-                if value.is_undefined() {
-                    return Ok(value);
-                }
-                match value.as_number()? {
-                    Some(n) => Value::Number(n.negate()),
-                    None => {
-                        return Err(Wrong::new("D1002").token("-").value(self.named(&value)));
-                    }
-                }
-            }
-            Kind::Array(parts) => return self.constructed(node.cons_array, parts, input, frame),
-            Kind::Object(pairs) => self.group(pairs, input.clone(), frame)?,
-            Kind::Wildcard => self.wildcard(input)?,
-            Kind::Descendant => {
-                let mut found = Vec::new();
-                if !input.is_undefined() {
-                    self.descendants(input, &mut found)?;
-                }
-                match found.len() {
-                    1 => found.remove(0),
-                    _ => self.sequence(found)?,
-                }
-            }
-            Kind::Parent(slot) => frame.lookup(self.label(*slot)).unwrap_or(Value::Undefined),
-            Kind::Pattern(Ok(pattern)) => Value::Function(Rc::new(Function::Pattern(pattern))),
-            Kind::Pattern(Err(why)) => return Err(Wrong::bound(why)),
-            Kind::Lambda(lambda) => {
-                self.hold(frame)?;
-                self.make(PLACE * 4)?;
-                Value::Function(Rc::new(Function::Lambda {
-                    lambda,
-                    input: input.clone(),
-                    frame: Rc::clone(frame),
-                    depth: deeper(input.depth())?,
-                }))
-            }
-            Kind::Thunk(call) => Value::Function(Rc::new(Function::Thunk {
-                call,
-                input: input.clone(),
-                frame: Rc::clone(frame),
-            })),
-            Kind::Partial {
-                procedure,
-                arguments,
-            } => self.partial(procedure, arguments, input, frame)?,
-            Kind::Apply { lhs, rhs } => return self.chained(lhs, rhs, input, frame),
-            Kind::Transform {
-                pattern,
-                update,
-                delete,
-            } => {
-                self.hold(frame)?;
-                Value::Function(Rc::new(Function::Transform {
-                    pattern,
-                    update,
-                    delete: delete.as_deref(),
-                    frame: Rc::clone(frame),
-                }))
-            }
-            // A path evaluates its orders itself.
-            Kind::Sort(_) => Value::Undefined,
-        })
-    }
-
-    fn constructed(
-        &self,
-        cons: bool,
-        parts: &'a [Node],
-        input: &Value<'a>,
-        frame: &Rc<Frame<'a>>,
-    ) -> Outcome<Value<'a>> {
-        let mut items = Vec::with_capacity(parts.len());
-        for part in parts {
-            let value = self.evaluate(part, input, frame)?;
-            if value.is_undefined() {
-                continue;
-            }
-            let is_whole = parts.len() == 1 && !cons && !matches!(part.kind, Kind::Array(_));
-            if is_whole && matches!(value, Value::List(_)) {
-                return Ok(value.into_plain());
-            }
-            match value.items() {
-                Some(found) if !matches!(part.kind, Kind::Array(_)) => {
-                    for item in found.iter() {
-                        self.push(&mut items, item)?;
-                    }
-                }
-                _ => self.push(&mut items, value)?,
-            }
-        }
-        let mut array = self.array(items)?;
-        if let Value::List(list) = &mut array {
-            list.cons = cons;
-        }
-        Ok(array)
     }
 }
 

@@ -4,9 +4,11 @@
 //! tree of a text, `machine` evaluates it over values that are borrowed from the state's data (`value`) with `operator`, `group`, `walk`
 //! (paths), `filter`, `fields` and `call`, `native` has the functions. Chance and
 //! time come from the scope, so that a replay gives the same values. Pictures of numbers and times are `jsonata-core`'s.
+mod arguments;
 mod build;
 mod call;
 mod content;
+mod evaluate;
 mod fields;
 mod filter;
 mod function;
@@ -19,6 +21,7 @@ mod operator;
 mod parse;
 mod references;
 mod signature;
+mod stack;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]

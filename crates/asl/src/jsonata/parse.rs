@@ -1,9 +1,9 @@
 //! From a text to a raw tree, by the precedence of its operators. `build` makes of it what is evaluated.
 use super::{
     build::Builder,
-    content::level,
     node::{Kind, Program},
     signature::Signature,
+    stack::level,
     token::{Lexer, Token},
     wrong::{Outcome, Wrong, quoted},
 };

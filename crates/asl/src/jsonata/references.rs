@@ -1,8 +1,8 @@
 //! What an expression reads from outside: found in its tree, without evaluating it.
 use super::{
     Jsonata,
-    content::level,
     node::{Kind, Node},
+    stack::level,
 };
 
 /// Something that an expression reads which is no variable and no function.

@@ -1,8 +1,8 @@
 //! Values of an expression: JSON that is borrowed from the state's data, and what the expression makes of it. It evaluates nothing.
 use super::{
-    content::level,
     function::Function,
     number::Number,
+    stack::level,
     wrong::{MEMORY, Outcome, Wrong},
 };
 use serde_json::{Map, Value as Json};

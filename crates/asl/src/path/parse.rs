@@ -1,14 +1,43 @@
 //! The text of a path, parsed. It accepts what AWS's evaluator accepts; what a field allows is the definition's matter.
-use super::{Filter, Function, Part, Path, Root};
+use super::{
+    model::{Function, Part, Path, Root, Roots},
+    parse_filter,
+};
 
-pub(super) fn path(text: &str) -> Option<Path> {
-    prefix(text.trim())
-        .filter(|(_, rest)| rest.is_empty())
-        .map(|(path, _)| path)
+impl Path {
+    /// Parses a path. White space around it is ignored.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::parse_prefix(text.trim())
+            .filter(|(_, rest)| rest.is_empty())
+            .map(|(path, _)| path)
+    }
+
+    /// Parses a path at the beginning of a text, and returns the rest of the text.
+    pub(crate) fn parse_prefix(text: &str) -> Option<(Self, &str)> {
+        prefix(text)
+    }
+
+    /// A path that names one place; `Err` has AWS's words.
+    pub(crate) fn reference(text: &str, roots: Roots) -> Result<Self, String> {
+        let refused = |why: &str| Err(format!("Value is not a Reference Path: {why}"));
+        if !text.starts_with('$') {
+            return refused("Reference path didn't start with '$'");
+        }
+        match Self::parse(text) {
+            None => refused(&format!("'{text}' is not a path")),
+            Some(path) if !path.is_reference() => refused("it must name exactly one place"),
+            Some(path) => match (&path.root, roots) {
+                (Root::Input, _) | (_, Roots::All) | (Root::Variable(_), Roots::Variables) => {
+                    Ok(path)
+                }
+                (Root::Context, _) => refused("it cannot begin in the context object here"),
+                (Root::Variable(_), _) => refused("it cannot begin at a variable here"),
+            },
+        }
+    }
 }
 
-/// A path at the beginning of a text, and what follows it.
-pub(super) fn prefix(text: &str) -> Option<(Path, &str)> {
+fn prefix(text: &str) -> Option<(Path, &str)> {
     let mut rest = text.strip_prefix('$')?;
     let mut root = Root::Input;
     if let Some(after) = rest.strip_prefix('$') {
@@ -41,7 +70,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
 type Parsed<'a> = (Vec<Part>, Option<Function>, &'a str);
 
 /// Maximum parts of a path. No value nests so deep that more of them could name something.
-pub(crate) const MAX_PARTS: usize = 1_000;
+pub(super) const MAX_PARTS: usize = 1_000;
 
 /// Parses parts as long as there are any; the rest is the caller's. `depth` counts the filters around them.
 pub(super) fn parts(mut rest: &str, depth: usize) -> Option<Parsed<'_>> {
@@ -134,7 +163,7 @@ fn bracket(text: &str, depth: usize) -> Option<(Part, &str)> {
         return Some((Part::Wildcard, rest.trim_start().strip_prefix(']')?));
     }
     if let Some(rest) = text.strip_prefix('?') {
-        let (filter, rest) = Filter::parse(rest, depth)?;
+        let (filter, rest) = parse_filter::filter(rest, depth)?;
         return Some((Part::Filter(filter), rest.trim_start().strip_prefix(']')?));
     }
     if text.starts_with(['\'', '"']) {

@@ -1,18 +1,11 @@
 //! Walking a value along a path. Work is bounded: a path that multiplies ends with an error.
-use super::{Function, Part, Path, Root};
+use super::model::{Function, Part, Path, Root, position};
 use crate::{number::integer, scope::Scope};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 
 /// Values that one path may visit or copy.
 pub(super) const MAX_VISITS: usize = 1_000_000;
-
-/// The element that an index means; negative ones count from the end.
-pub(super) fn position(index: i64, length: usize) -> Option<usize> {
-    let length = i64::try_from(length).ok()?;
-    let at = if index < 0 { index + length } else { index };
-    usize::try_from(at).ok().filter(|_| at < length)
-}
 
 impl Path {
     /// The value that the path names; one that may name many gives a list.

@@ -1,7 +1,7 @@
 //! A driver without I/O: answers tasks from a closure and moves a virtual clock to the next timer.
 use asl::{
-    Effect, Event, Execution, HistoryEvent, Kind, ReadItems, Start, StateMachine, Status, Task,
-    TimerId,
+    Effect, Event, Execution, HistoryEvent, ReadItems, Start, StateMachine, Status, Task, TimerId,
+    WorkflowType,
 };
 use jiff::Timestamp;
 use std::{
@@ -36,7 +36,7 @@ pub(crate) fn start(input: &str) -> Start {
         state_machine_name: "m".into(),
         start_time: "2026-01-01T00:00:00Z".parse().unwrap(),
         input: input.into(),
-        kind: Kind::Standard,
+        kind: WorkflowType::Standard,
         seed: 7,
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::NAME;
+/// The name of a state that is given without one.
+pub(super) const NAME: &str = "StateName";
 
 /// A state machine of this state only; whatever it leads to does nothing.
 pub(super) fn alone(state: &Value, language: Value) -> Value {

@@ -9,7 +9,7 @@ fn start(input: &Value) -> Start {
         state_machine_name: "m".to_owned(),
         start_time: "2026-01-02T03:04:05Z".parse().unwrap(),
         input: input.to_string().into(),
-        kind: super::super::Kind::Express,
+        kind: crate::WorkflowType::Express,
         seed: 1,
     }
 }

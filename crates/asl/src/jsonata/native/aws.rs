@@ -1,12 +1,13 @@
 //! AWS's own functions, and those of JSONata that would ask the machine: time and chance come from the execution, so that a replay gives the same.
 use super::{
+    super::arguments::argument,
     super::{
         machine::Machine,
         number::Number,
         value::{Items, Value},
         wrong::{MEMORY, Outcome, Wrong},
     },
-    argument, pictures,
+    pictures,
 };
 use crate::{digest, history};
 

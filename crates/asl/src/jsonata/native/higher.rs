@@ -1,11 +1,11 @@
 //! Functions that call functions, and those that look at what kind of value there is.
 use super::{
+    super::arguments::argument,
     super::{
         machine::Machine,
         value::{Object, Value},
         wrong::{Outcome, Wrong},
     },
-    argument,
 };
 
 /// Calls a function with a value, its place and all values: with as many of them as it looks at.

@@ -1,12 +1,12 @@
 //! Functions of arrays and objects.
 use super::{
+    super::arguments::argument,
     super::{
         content::Walk,
         machine::Machine,
         value::{Object, Value},
         wrong::{Outcome, Wrong},
     },
-    argument,
 };
 use std::{
     collections::{HashMap, HashSet},

@@ -7,57 +7,42 @@ pub(super) mod patterns;
 mod pictures;
 mod texts;
 
-use super::{machine::Machine, signature::Signature, value::Value, wrong::Outcome};
-use std::{collections::HashMap, fmt, sync::LazyLock};
+use super::{
+    function::Native, machine::Machine, signature::Signature, value::Value, wrong::Outcome,
+};
+use std::{collections::HashMap, sync::LazyLock};
 
 /// What a function does with its arguments.
 type Run = for<'a> fn(&Machine<'a>, &[Value<'a>]) -> Outcome<Value<'a>>;
-
-/// A function of the language.
-pub(super) struct Native {
-    pub(super) name: &'static str,
-    /// How many arguments `$map` and its like give it.
-    pub(super) arity: usize,
-    /// How many arguments a call with `?` may leave open.
-    pub(super) parameters: usize,
-    signature: Signature,
-    pub(super) run: Run,
-}
-
-impl Native {
-    pub(super) fn signature(&self) -> &Signature {
-        &self.signature
-    }
-}
-impl fmt::Debug for Native {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "${}", self.name)
-    }
-}
 
 /// A function by its name, without the `$`.
 pub(super) fn find(name: &str) -> Option<&'static Native> {
     NATIVES.get(name)
 }
 
-/// An argument; nothing where there is none.
-fn argument<'v, 'a>(arguments: &'v [Value<'a>], at: usize) -> &'v Value<'a> {
-    arguments.get(at).unwrap_or(&Value::Undefined)
+/// Calls a function of the language.
+pub(super) fn run<'a>(
+    native: &Native,
+    machine: &Machine<'a>,
+    arguments: &[Value<'a>],
+) -> Outcome<Value<'a>> {
+    let (.., run) = ROWS[native.row];
+    run(machine, arguments)
 }
 
 static NATIVES: LazyLock<HashMap<&'static str, Native>> = LazyLock::new(|| {
-    let row = |&(name, signature, arity, parameters, run): &Row| {
+    let native = |(row, &(name, signature, arity, parameters, _)): (usize, &Row)| {
         let signature = Signature::parse(signature).expect("the signatures below are valid");
         let native = Native {
             name,
             arity,
             parameters,
             signature,
-            run,
+            row,
         };
         (name, native)
     };
-    ROWS.iter().map(row).collect()
+    ROWS.iter().enumerate().map(native).collect()
 });
 
 /// Name, signature, arity, parameters.

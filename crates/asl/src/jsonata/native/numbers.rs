@@ -1,12 +1,12 @@
 //! Functions of numbers.
 use super::{
+    super::arguments::argument,
     super::{
         machine::Machine,
         number::Number,
         value::{Items, Value},
         wrong::{Outcome, Wrong},
     },
-    argument,
 };
 
 /// The first argument as a number; nothing if it is missing.

@@ -1,6 +1,7 @@
 //! Functions that look for a text, a pattern, or what a function of the expression finds. Positions are JavaScript's: a character beyond the basic
 //! plane counts as two.
 use super::{
+    super::arguments::argument,
     super::{
         content::{Style, Walk},
         function::Function,
@@ -9,7 +10,6 @@ use super::{
         value::{MAX_BYTES, Object, Value},
         wrong::{MEMORY, Outcome, Wrong, quoted},
     },
-    argument,
     texts::{number_of, text_of},
 };
 use regex::{Captures, Regex};

@@ -1,5 +1,6 @@
 //! Functions of texts. A part of a text is counted in characters, as JSONata does.
 use super::{
+    super::arguments::argument,
     super::{
         content::{Style, Walk},
         machine::Machine,
@@ -7,7 +8,6 @@ use super::{
         value::{MAX_BYTES, Value},
         wrong::{MEMORY, Outcome, Wrong, quoted},
     },
-    argument,
 };
 use base64::{
     Engine, alphabet,

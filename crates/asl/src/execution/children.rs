@@ -1,0 +1,76 @@
+//! The children of a Parallel or a Map: its branches, iterations or child executions.
+use super::data::Data;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+/// The branches or iterations of a state.
+#[derive(Debug)]
+pub(super) struct Children {
+    /// Index of the next child to start.
+    pub(super) next: usize,
+    /// Number of children that run.
+    pub(super) open: usize,
+    /// Number of children that succeeded.
+    pub(super) done: u64,
+    /// Number of children that failed.
+    pub(super) failed: u64,
+    pub(super) results: Vec<Option<Value>>,
+    /// A Map's items that have not begun; a Parallel has none.
+    pub(super) items: Option<Vec<Value>>,
+    /// Whether the items are the fields of an object, as pairs of key and value.
+    pub(super) pairs: bool,
+    pub(super) concurrency: usize,
+    /// The input that `ItemSelector` sees as `$`.
+    pub(super) input: Arc<Data>,
+    /// The map run, for a distributed Map.
+    pub(super) run: Option<Box<Run>>,
+}
+
+/// The map run of a distributed Map that runs.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// Index in [`super::Execution::map_runs`].
+    pub(super) index: usize,
+    /// The entries of the result files, succeeded and failed, if the Map has a `ResultWriter`.
+    pub(super) reports: Option<(Vec<Value>, Vec<Value>)>,
+}
+
+/// A child execution of a distributed Map.
+#[derive(Debug)]
+pub(super) struct Child {
+    /// Index in the run's `children`.
+    pub(super) number: usize,
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) input: Arc<Data>,
+    pub(super) started: Timestamp,
+    states: AtomicU64,
+}
+
+impl Child {
+    pub(super) fn new(
+        number: usize,
+        arn: String,
+        name: String,
+        input: Arc<Data>,
+        started: Timestamp,
+    ) -> Self {
+        Self {
+            number,
+            arn,
+            name,
+            input,
+            started,
+            states: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts a state that was entered, and returns the number of entered states.
+    pub(super) fn count(&self) -> u64 {
+        self.states.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}

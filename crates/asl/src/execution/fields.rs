@@ -1,0 +1,49 @@
+//! The fields of a state over its data: paths, templates and `Assign`.
+use crate::{
+    fault::Fault,
+    limits::MAX_PAYLOAD,
+    path::Path,
+    scope::{Scope, Variables},
+    template::{Fill, Place, Template},
+};
+use serde_json::{Value, json};
+use std::borrow::Cow;
+
+/// The part of the data that a path field selects; null means an empty object.
+pub(super) fn select<'a>(path: Option<&Path>, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Fault> {
+    match path {
+        None => Ok(Cow::Owned(json!({}))),
+        Some(path) => path
+            .read(scope)
+            .map_err(|why| Fault::runtime(format!("Invalid path '{}' : {why}", path.text))),
+    }
+}
+/// Fills a template; `field` names it in errors, `what` made a result that is too large.
+pub(super) fn fill(
+    template: &Template,
+    scope: &Scope<'_>,
+    field: &str,
+    what: &str,
+) -> Result<Value, Fault> {
+    template
+        .fill(scope, Place::new(field), &mut { MAX_PAYLOAD })
+        .map_err(|e| match e {
+            Fill::Fault(fault) => fault,
+            Fill::TooLarge => Fault::too_large(what),
+        })
+}
+/// The variables that an `Assign` makes.
+pub(super) fn assign(
+    template: Option<&Template>,
+    scope: &Scope<'_>,
+    what: &str,
+) -> Result<Option<Variables>, Fault> {
+    template
+        .map(|template| match fill(template, scope, "Assign", what)? {
+            Value::Object(map) => Ok(map),
+            other => Err(Fault::runtime(format!(
+                "Assign must give an object, but gave {other}"
+            ))),
+        })
+        .transpose()
+}
