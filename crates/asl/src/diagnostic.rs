@@ -1,4 +1,5 @@
 //! What is wrong with a definition, and where. It does not decide what is wrong.
+
 use serde::Serialize;
 
 /// How bad a finding is.
@@ -49,20 +50,25 @@ impl Diagnostic {
             hint: None,
         }
     }
+
     pub(crate) fn error(code: &'static str, location: &str, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, code, location, message)
     }
+
     pub(crate) fn warning(code: &'static str, location: &str, message: impl Into<String>) -> Self {
         Self::new(Severity::Warning, code, location, message)
     }
+
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
+
     pub(crate) fn in_state(mut self, state: Option<String>) -> Self {
         self.state = state;
         self
     }
+
     pub(crate) fn at(mut self, line: usize, column: usize) -> Self {
         self.position = Some((line, column));
         self

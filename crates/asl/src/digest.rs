@@ -1,4 +1,5 @@
 //! Hashes by the names that `States.Hash` and `$hash` take. Not for secrets: MD5 and SHA-1 are among them.
+
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};

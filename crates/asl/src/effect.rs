@@ -1,7 +1,10 @@
 //! What the driver must do. Effects are values; nothing here acts.
-use crate::{HistoryEvent, Resource, Status, TaskId, TimerId};
-use jiff::Timestamp;
+
 use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{HistoryEvent, Resource, Status, TaskId, TimerId};
 
 /// A request that the driver runs.
 #[derive(Debug, Clone, PartialEq)]

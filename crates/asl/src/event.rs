@@ -1,10 +1,13 @@
 //! What happens to an execution: the driver journals these. Not the history that users see.
-use serde::{Deserialize, Serialize};
+
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 /// Names one attempt of one task within its execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId(pub u64);
+
 /// Names one timer within its execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TimerId(pub u64);

@@ -29,13 +29,16 @@ impl Fault {
             origin,
         }
     }
+
     pub(crate) fn state(error: &str, cause: impl Into<String>) -> Self {
         Self::new(error, cause.into(), Origin::State)
     }
+
     /// `States.Runtime`: nothing catches it.
     pub(crate) fn runtime(cause: impl Into<String>) -> Self {
         Self::state("States.Runtime", cause)
     }
+
     pub(crate) fn evaluation(location: Option<String>, cause: impl Into<String>) -> Self {
         Self::new(
             "States.QueryEvaluationError",
@@ -43,6 +46,7 @@ impl Fault {
             Origin::Evaluation(location),
         )
     }
+
     /// A result over the limit; `what` is the state or the resource that made it.
     pub(crate) fn too_large(what: &str) -> Self {
         Self::new(
@@ -53,6 +57,7 @@ impl Fault {
             Origin::Plain,
         )
     }
+
     /// An error as a task, a Fail state or a child gave it; empty texts are absent ones.
     pub(crate) fn task(error: Option<&str>, cause: Option<&str>) -> Self {
         let text = |s: Option<&str>| s.filter(|s| !s.is_empty()).map(str::to_owned);
@@ -62,17 +67,21 @@ impl Fault {
             origin: Origin::Task,
         }
     }
+
     /// A task that did not answer in time: without a cause in events, with an empty one where it is caught.
     pub(crate) fn timeout() -> Self {
         Self::new("States.Timeout", String::new(), Origin::Task)
     }
+
     pub(crate) fn plain(error: &str, cause: impl Into<String>) -> Self {
         Self::new(error, cause.into(), Origin::Plain)
     }
+
     /// Whether the interpreter itself gave up: no retrier and no catcher matters.
     pub(crate) fn is_final(&self) -> bool {
         self.origin != Origin::Task && self.error.as_deref() == Some("States.Runtime")
     }
+
     /// Whether an `ErrorEquals` list names the error. `also` is a second name of it.
     pub(crate) fn is_named_by(&self, names: &[String], also: Option<&str>) -> bool {
         if self.is_final() {

@@ -1,6 +1,8 @@
 //! One event of `GetExecutionHistory`, in AWS's JSON. It does not decide when events happen.
+
 use jiff::Timestamp;
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// A history event; serializes to AWS's JSON (timestamp in seconds).

@@ -1,6 +1,9 @@
 //! The text of an object taken apart into the items of a distributed Map: JSON, JSON Lines, CSV. It reads no storage.
-use crate::{fault::Fault, limits::MAX_PAYLOAD};
+
 use serde_json::{Map, Value};
+
+use crate::fault::Fault;
+use crate::limits::MAX_PAYLOAD;
 
 /// Bytes of an object that a Map may read: the items live in the journal.
 pub const MAX_ITEMS_BYTES: usize = 64 * 1024 * 1024;
@@ -20,6 +23,7 @@ pub(crate) enum Format {
         delimiter: u8,
     },
 }
+
 /// Where the names of a CSV's columns are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Header {
@@ -164,8 +168,9 @@ pub(crate) fn batches(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn every_format() {

@@ -1,6 +1,8 @@
 //! JSON numbers side by side: integers to their last digit, whatever else as doubles. It does not calculate.
-use serde_json::Number;
+
 use std::cmp::Ordering;
+
+use serde_json::Number;
 
 /// The integer that a number is written as.
 pub(crate) fn integer(number: &Number) -> Option<i128> {

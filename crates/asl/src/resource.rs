@@ -1,6 +1,8 @@
 //! A Task's `Resource`, parsed. It does not call anything.
-use crate::definition::substitution::has_placeholder;
+
 use std::fmt;
+
+use crate::definition::substitution::has_placeholder;
 
 /// How a service integration answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +16,7 @@ pub enum Pattern {
     /// Wait for the token to come back.
     WaitForTaskToken,
 }
+
 impl Pattern {
     /// What follows the action in a resource's name.
     #[must_use]
@@ -55,6 +58,7 @@ struct Integration {
     /// Whether a token can answer.
     token: bool,
 }
+
 impl Integration {
     const fn new(service: &'static str, actions: &'static [&'static str]) -> Self {
         Self {
@@ -65,21 +69,25 @@ impl Integration {
             token: false,
         }
     }
+
     const fn jobs(self, jobs: &'static [&'static str]) -> Self {
         Self { jobs, ..self }
     }
+
     const fn parses(self) -> Self {
         Self {
             parses: true,
             ..self
         }
     }
+
     const fn token(self) -> Self {
         Self {
             token: true,
             ..self
         }
     }
+
     fn offers(&self, action: &str, pattern: Pattern) -> bool {
         let known = self.actions.is_empty() || self.actions.contains(&action);
         known
@@ -268,6 +276,7 @@ impl Resource {
         }
         Some(parsed)
     }
+
     /// Parses the resource of an `ItemReader` or a `ResultWriter`, which is one of these actions of `s3`.
     pub(crate) fn parse_s3(text: &str, actions: &[&str]) -> Option<Self> {
         Self::split(text).filter(|r| {
@@ -276,6 +285,7 @@ impl Resource {
                 if service == "s3" && actions.contains(&action.as_str()))
         })
     }
+
     fn split(text: &str) -> Option<Self> {
         if text.is_empty() || text.chars().any(char::is_control) {
             return None;
@@ -315,6 +325,7 @@ impl Resource {
             _ => None,
         }
     }
+
     fn service(service: &str, action: &str) -> Option<Self> {
         let (action, pattern) = match action.split_once('.') {
             None => (action, Pattern::RequestResponse),
@@ -329,6 +340,7 @@ impl Resource {
             pattern,
         })
     }
+
     /// Whether a deployment tool has yet to write it, or a part of it.
     pub(crate) fn is_placeholder(&self) -> bool {
         let parts = match self {
@@ -340,6 +352,7 @@ impl Resource {
         };
         parts.into_iter().any(|part| has_placeholder(part))
     }
+
     /// Whether the task is answered by a token from outside.
     pub(crate) fn wants_token(&self) -> bool {
         matches!(
@@ -351,6 +364,7 @@ impl Resource {
                 }
         )
     }
+
     /// Whether the context object offers a token: `.sync` has one too.
     pub(crate) fn offers_token(&self) -> bool {
         self.wants_token()

@@ -1,14 +1,14 @@
 //! Payload templates: `"name.$": path or intrinsic` of JSONPath fields, `"{% … %}"` of JSONata fields, within constants.
-use crate::{
-    definition::expression::{self, Known},
-    definition::substitution::is_placeholder,
-    fault::Fault,
-    intrinsic::Intrinsic,
-    jsonata::{Jsonata, is_expression},
-    path::{Path, Root},
-    scope::Scope,
-};
+
 use serde_json::{Map, Value};
+
+use crate::definition::expression::{self, Known};
+use crate::definition::substitution::is_placeholder;
+use crate::fault::Fault;
+use crate::intrinsic::Intrinsic;
+use crate::jsonata::{Jsonata, is_expression};
+use crate::path::{Path, Root};
+use crate::scope::Scope;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Template {
@@ -31,6 +31,7 @@ pub(crate) struct Problem {
     /// It runs, but probably not as meant.
     pub(crate) warning: bool,
 }
+
 impl Problem {
     fn error(at: &str, message: impl Into<String>) -> Self {
         Self {
@@ -40,6 +41,7 @@ impl Problem {
             warning: false,
         }
     }
+
     fn warning(at: &str, message: impl Into<String>) -> Self {
         Self {
             warning: true,
@@ -50,28 +52,32 @@ impl Problem {
 
 /// A field's name within a template, for error texts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
-    above: Option<&'a Place<'a>>,
+pub(crate) struct FieldLocation<'a> {
+    above: Option<&'a FieldLocation<'a>>,
     name: Name<'a>,
 }
+
 #[derive(Debug, Clone, Copy)]
 enum Name<'a> {
     Field(&'a str),
     Index(usize),
 }
-impl<'a> Place<'a> {
+
+impl<'a> FieldLocation<'a> {
     pub(crate) fn new(field: &'a str) -> Self {
         Self {
             above: None,
             name: Name::Field(field),
         }
     }
+
     fn below(&'a self, name: Name<'a>) -> Self {
         Self {
             above: Some(self),
             name,
         }
     }
+
     fn text(&self) -> String {
         match (self.above, self.name) {
             (None, Name::Field(name)) => name.to_owned(),
@@ -131,6 +137,7 @@ impl Template {
             other => Self::Constant(other.clone()),
         }
     }
+
     /// A path or an intrinsic function; `Err` says why it is neither.
     pub(crate) fn dynamic(value: &Value) -> Result<Self, String> {
         let text = value
@@ -143,6 +150,7 @@ impl Template {
             .map(Self::Path)
             .ok_or_else(|| format!("'{text}' is not a path"))
     }
+
     /// Parses a JSONata template; problems are added to the list.
     pub(crate) fn parse_jsonata(
         value: &Value,
@@ -205,6 +213,7 @@ impl Template {
             other => Self::Constant(other.clone()),
         }
     }
+
     /// The value of this field, if it is always the same.
     pub(crate) fn constant(&self, field: &str) -> Option<&Value> {
         match self {
@@ -216,6 +225,7 @@ impl Template {
             _ => None,
         }
     }
+
     fn object(fields: Vec<(String, Self)>) -> Self {
         if fields.iter().all(|f| matches!(f.1, Self::Constant(_))) {
             let constant = fields
@@ -228,6 +238,7 @@ impl Template {
         }
         Self::Object(fields)
     }
+
     fn array(items: Vec<Self>) -> Self {
         if items.iter().all(|i| matches!(i, Self::Constant(_))) {
             let constant = items.into_iter().filter_map(|template| match template {
@@ -238,16 +249,19 @@ impl Template {
         }
         Self::Array(items)
     }
+
     /// Fills the template within `budget` bytes, roughly counted, so that many references to one large value cannot exhaust memory.
     pub(crate) fn fill(
         &self,
         scope: &Scope<'_>,
-        place: Place<'_>,
+        place: FieldLocation<'_>,
         budget: &mut usize,
-    ) -> Result<Value, Fill> {
+    ) -> Result<Value, FillError> {
         let mut charge = |value: &Value| {
-            *budget = budget.checked_sub(weight(value)).ok_or(Fill::TooLarge)?;
-            Ok::<_, Fill>(())
+            *budget = budget
+                .checked_sub(weight(value))
+                .ok_or(FillError::TooLarge)?;
+            Ok::<_, FillError>(())
         };
         Ok(match self {
             Self::Constant(value) => value.clone(),
@@ -259,7 +273,7 @@ impl Template {
                     .into());
                 }
                 let value = path.read(scope).map_err(|_| {
-                    Fill::Fault(Fault::runtime(format!(
+                    FillError::Fault(Fault::runtime(format!(
                             "The JSONPath '{}' specified for the field '{}' could not be found in the input '{}'",
                             path.text,
                             match place.name {
@@ -310,12 +324,13 @@ fn spaced(text: &str) -> bool {
 
 /// Why a template could not be filled.
 #[derive(Debug)]
-pub(crate) enum Fill {
+pub(crate) enum FillError {
     Fault(Fault),
     /// The result would be over the limit.
     TooLarge,
 }
-impl From<Fault> for Fill {
+
+impl From<Fault> for FillError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
@@ -337,9 +352,10 @@ fn weight(value: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::scope::tests::with_scope;
-    use serde_json::json;
 
     fn parse(value: &Value) -> (Template, Vec<Problem>) {
         let mut problems = Vec::new();
@@ -354,19 +370,19 @@ mod tests {
         assert_eq!(problems, []);
         let fill = |budget: usize| {
             with_scope(&json!({"x": "0123456789"}), |scope| {
-                template.fill(scope, Place::new("Parameters"), &mut { budget })
+                template.fill(scope, FieldLocation::new("Parameters"), &mut { budget })
             })
         };
         assert_eq!(
             fill(18).unwrap(),
             json!({"a": "0123456789", "b": [{"c": "S"}], "d": [7]})
         );
-        assert!(matches!(fill(17), Err(Fill::TooLarge)));
+        assert!(matches!(fill(17), Err(FillError::TooLarge)));
         let missing = with_scope(&json!({}), |scope| {
-            template.fill(scope, Place::new("Parameters"), &mut 99)
+            template.fill(scope, FieldLocation::new("Parameters"), &mut 99)
         });
         assert!(
-            matches!(missing, Err(Fill::Fault(f)) if f.cause.as_deref() == Some("The JSONPath '$.x' specified for the field 'a.$' could not be found in the input '{}'"))
+            matches!(missing, Err(FillError::Fault(f)) if f.cause.as_deref() == Some("The JSONPath '$.x' specified for the field 'a.$' could not be found in the input '{}'"))
         );
     }
 
@@ -402,10 +418,10 @@ mod tests {
             &mut problems,
         );
         let fault = with_scope(&json!(1), |scope| {
-            nested.fill(scope, Place::new("Output"), &mut 99)
+            nested.fill(scope, FieldLocation::new("Output"), &mut 99)
         });
         assert!(
-            matches!(fault, Err(Fill::Fault(f)) if f.cause.as_deref().is_some_and(|c| c.contains("'Output/a[1]/b'")))
+            matches!(fault, Err(FillError::Fault(f)) if f.cause.as_deref().is_some_and(|c| c.contains("'Output/a[1]/b'")))
         );
         assert!(matches!(template, Template::Object(_)));
     }

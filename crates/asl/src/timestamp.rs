@@ -1,5 +1,6 @@
 //! RFC 3339 as the states language has it: a capital `T` between date and time, `Z` or an offset after it, years 0000 to 9999.
 //! Nothing looser. As AWS, it takes a time without seconds.
+
 use jiff::{SignedDuration, Timestamp, civil};
 
 /// An instant, as the time since the Unix epoch. A [`Timestamp`] ends 22 hours before the year 9999 does.
@@ -66,6 +67,7 @@ impl Rest<'_> {
         self.0 = self.0.strip_prefix(&[byte])?;
         Some(())
     }
+
     fn digits(&mut self, count: usize) -> Option<i64> {
         let (digits, rest) = self.0.split_at_checked(count)?;
         if !digits.iter().all(u8::is_ascii_digit) {
@@ -78,6 +80,7 @@ impl Rest<'_> {
                 .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')),
         )
     }
+
     /// Nanoseconds.
     fn fraction(&mut self) -> Option<i32> {
         let count = self.0.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -87,6 +90,7 @@ impl Rest<'_> {
         let scale = 10_i64.pow(u32::try_from(FRACTION - count).ok()?);
         i32::try_from(self.digits(count)? * scale).ok()
     }
+
     /// Seconds east of UTC.
     fn offset(&mut self) -> Option<i64> {
         if self.take(b'Z').is_some() {

@@ -1,6 +1,9 @@
 //! Task tokens: which execution and task a callback answers. Not a secret store: the nonce is the caller's.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
 use crate::TaskId;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// Makes a token of the execution's name, the task and a nonce.
 #[must_use]

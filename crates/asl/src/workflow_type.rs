@@ -1,4 +1,5 @@
 //! The two types of state machines, and the limits that depend on the type.
+
 use crate::limits::{MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY};
 
 /// The type of a state machine, as in `CreateStateMachine`.

@@ -4,17 +4,18 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod scoring;
 mod simulation;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
 use asl::{Execution, ReadItems, Resource, Severity, StateMachine, Status, Task, WorkflowType};
 use scoring::{LEVELS, matches, score};
-use serde_json::{Value, json};
 use simulation::{Answer, run, start};
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, VecDeque},
-    fmt::Write as _,
-    path::Path,
-    sync::Arc,
-};
 
 /// What is reached, in cases of the whole set: status, result, cause, types, history, strict. Raise them with the engine.
 const FLOOR_RECORDINGS: (usize, [usize; 6]) = (682, [682, 680, 73, 378, 376, 365]);
@@ -42,11 +43,13 @@ fn read(folder: &Path, cases: &mut Vec<Value>) {
         }
     }
 }
+
 fn text(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
+
 fn kind(case: &Value) -> WorkflowType {
     if case["type"] == "EXPRESS" {
         WorkflowType::Express
@@ -132,6 +135,7 @@ fn answer(task: &Task, mocks: &mut BTreeMap<String, VecDeque<Value>>, functions:
         },
     }
 }
+
 fn file(request: &ReadItems, files: &Value) -> Result<String, String> {
     let want: Value = serde_json::from_str(&request.arguments).unwrap();
     let there = files
@@ -213,6 +217,7 @@ fn play(case: &Value) -> Value {
 }
 
 type Row = [(usize, usize); 6];
+
 fn print(scores: &BTreeMap<String, Row>) {
     println!(
         "{:26}{}",
@@ -318,6 +323,7 @@ fn places(case: &Value) -> Vec<String> {
         .map(|p| if p == "/" { String::new() } else { indexed(&p) })
         .collect()
 }
+
 /// A place with each index as AWS writes it, `/Choices[0]`; other authorities write `/Choices/0`.
 fn indexed(place: &str) -> String {
     let mut out = String::new();

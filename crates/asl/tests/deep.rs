@@ -2,10 +2,13 @@
 //! code is not optimized: what passes here has room everywhere.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod simulation;
-use asl::{StateMachine, Status, Task, validate};
-use serde_json::{Value, json};
-use simulation::{Answer, start};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{StateMachine, Status, Task, validate};
+use simulation::{Answer, start};
 
 fn nested(open: &str, close: &str, depth: usize) -> String {
     open.repeat(depth) + "1" + &close.repeat(depth)

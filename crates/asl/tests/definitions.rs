@@ -4,8 +4,9 @@
 //! where a recording or `rules.rs` says otherwise, the expected verdict or place was corrected after the first run. `rules.rs` has the words of the answers; here only the verdict and the place count.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 
-use asl::{Diagnostic, Severity, WorkflowType, validate_as};
 use serde_json::Value;
+
+use asl::{Diagnostic, Severity, WorkflowType, validate_as};
 
 /// What is said against a line's `definition`, or its `text` where that is no JSON or has a name twice.
 fn errors(line: &Value) -> Vec<Diagnostic> {

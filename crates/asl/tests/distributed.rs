@@ -1,14 +1,18 @@
 //! Distributed Maps: files read, batches, tolerated failures, results written; and scopes of variables.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod simulation;
-use asl::{Effect, Event, Execution, StateMachine, Status, Task};
-use serde_json::{Value, json};
-use simulation::{Answer, Run, start};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{Effect, Event, Execution, StateMachine, Status, Task};
+use simulation::{Answer, Run, start};
 
 fn machine(states: &Value) -> Arc<StateMachine> {
     Arc::new(StateMachine::parse(&json!({"StartAt": "A", "States": states}).to_string()).unwrap())
 }
+
 /// `boom` fails for the payload 2.
 fn answer(task: &Task) -> Answer {
     let outcome = if &*task.payload == "2" {
@@ -21,6 +25,7 @@ fn answer(task: &Task) -> Answer {
         ..Answer::default()
     }
 }
+
 fn run(states: &Value, input: &str, body: Result<&str, &str>) -> Run {
     let machine = machine(states);
     let read = |_: &asl::ReadItems| body.map(str::to_owned).map_err(str::to_owned);
@@ -32,6 +37,7 @@ fn run(states: &Value, input: &str, body: Result<&str, &str>) -> Run {
     );
     straight
 }
+
 fn map(more: Value) -> Value {
     let mut map = json!({"Type": "Map", "End": true, "ItemProcessor": {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
@@ -41,6 +47,7 @@ fn map(more: Value) -> Value {
         .extend(more.as_object().unwrap().clone());
     json!({"A": map})
 }
+
 fn reader(config: Value) -> Value {
     json!({"ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config, "Parameters": {"Bucket": "b", "Key.$": "$.key"}}})
 }

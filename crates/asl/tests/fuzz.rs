@@ -4,13 +4,13 @@
 mod fuzzing;
 mod generator;
 mod simulation;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
 use asl::{StateMachine, Status};
 use generator::Clock;
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{Arc, Mutex, mpsc},
-    time::{Duration, Instant},
-};
 
 /// A text that takes longer hangs.
 const HANG: Duration = Duration::from_secs(60);
@@ -147,6 +147,7 @@ const TOKENS: &[&str] = &[
 
 /// A linear congruential generator, as in `generator`.
 struct Dice(u64);
+
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
         self.0 = self

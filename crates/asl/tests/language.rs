@@ -2,18 +2,22 @@
 //! null does to a field, and the bounds of a history.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod simulation;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
 use asl::{
     Event, Execution, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY, StateMachine, Status,
     Task, TaskId, WorkflowType,
 };
-use serde_json::{Value, json};
 use simulation::{Answer, Run, start};
-use std::sync::Arc;
 
 fn parse(definition: &Value) -> Arc<StateMachine> {
     let parsed = StateMachine::parse(&definition.to_string());
     Arc::new(parsed.unwrap_or_else(|problems| panic!("{definition}: {problems:?}")))
 }
+
 fn play(states: Value, input: &Value, answer: impl FnMut(&Task) -> Answer) -> Run {
     let machine = parse(&json!({"StartAt": "A", "States": states}));
     let run = simulation::run(&machine, &start(&input.to_string()), false, answer, |_| {
@@ -22,32 +26,38 @@ fn play(states: Value, input: &Value, answer: impl FnMut(&Task) -> Answer) -> Ru
     assert!(run.journal.len() < simulation::MAX_EVENTS);
     run
 }
+
 fn with(mut state: Value, more: Value) -> Value {
     let fields = more.as_object().unwrap().clone();
     state.as_object_mut().unwrap().extend(fields);
     state
 }
+
 fn fails(error: &str) -> Answer {
     Answer {
         outcome: Some(Err((error.to_owned(), "why".to_owned()))),
         ..Answer::default()
     }
 }
+
 fn echoes(task: &Task) -> Answer {
     Answer {
         outcome: Some(Ok(task.payload.to_string())),
         ..Answer::default()
     }
 }
+
 fn silent(_: &Task) -> Answer {
     Answer::default()
 }
+
 fn output(run: &Run) -> Value {
     let text = run.execution.output();
     let text =
         text.unwrap_or_else(|| panic!("{:?} {:?}", run.execution.error(), run.execution.cause()));
     serde_json::from_str(text).unwrap()
 }
+
 /// Milliseconds from the start to each event of this type.
 fn times(run: &Run, kind: &str) -> Vec<i64> {
     let first = run.history[0].timestamp.as_millisecond();
@@ -161,6 +171,7 @@ fn errors_are_caught_by_their_names() {
         outcome: Some(Ok(format!("\"{}\"", "x".repeat(asl::MAX_PAYLOAD)))),
         ..Answer::default()
     };
+
     type Case<'a> = (
         &'a str,
         Value,

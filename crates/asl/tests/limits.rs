@@ -1,13 +1,16 @@
 //! Every bound with one under and one over, and every kind of problem with its place.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod simulation;
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
 use asl::{
     Diagnostic, Effect, Event, Execution, MAX_CAUSE, MAX_DEFINITION, MAX_ITEMS_BYTES, Severity,
     StateMachine, Task, WorkflowType, validate, validate_as,
 };
-use serde_json::{Value, json};
 use simulation::{Answer, Run, start};
-use std::sync::Arc;
 
 fn run(definition: &Value, input: &str, answer: impl FnMut(&Task) -> Answer, body: &str) -> Run {
     let machine =
@@ -18,15 +21,18 @@ fn run(definition: &Value, input: &str, answer: impl FnMut(&Task) -> Answer, bod
     assert!(run.journal.len() < simulation::MAX_EVENTS && !run.history.is_empty());
     run
 }
+
 fn of(state: Value) -> Value {
     json!({"StartAt": "A", "States": {"A": state}})
 }
+
 fn errors(definition: &Value) -> Vec<Diagnostic> {
     validate(&definition.to_string())
         .into_iter()
         .filter(|d| d.severity == Severity::Error)
         .collect()
 }
+
 fn silent(_: &Task) -> Answer {
     Answer::default()
 }

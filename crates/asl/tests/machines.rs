@@ -1,14 +1,17 @@
 //! Whole machines as a table, each run straight through and rebuilt from its journal at every event; and the bounds.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod simulation;
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 use asl::{
     Effect, Event, Execution, MAX_HISTORY, MAX_PAYLOAD, StateMachine, Status, StepKind, Task,
     validate,
 };
-use proptest::prelude::*;
-use serde_json::{Value, json};
 use simulation::{Answer, Run, start};
-use std::sync::Arc;
 
 fn run(
     machine: &Arc<StateMachine>,
@@ -38,10 +41,12 @@ fn answer(task: &Task) -> Answer {
         ..Answer::default()
     }
 }
+
 /// A state that a Choice leads back to for ever.
 fn endless(first: Value) -> Value {
     json!({"A": first, "B": {"Type": "Choice", "Choices": [{"Variable": "$.never", "IsPresent": true, "Next": "C"}], "Default": "A"}, "C": {"Type": "Succeed"}})
 }
+
 fn machine(states: &Value) -> Arc<StateMachine> {
     Arc::new(StateMachine::parse(&json!({"StartAt": "A", "States": states}).to_string()).unwrap())
 }

@@ -3,12 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod generator;
 mod simulation;
-use asl::{Event, Execution, StateMachine, Status, Task};
-use generator::{BOOM, Clock, INPUT};
+
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::json;
+
+use asl::{Event, Execution, StateMachine, Status, Task};
+use generator::{BOOM, Clock, INPUT};
 use simulation::{Answer, Run, start};
-use std::sync::Arc;
 
 /// `echo` returns its payload, `boom` fails, `flaky` fails twice, `silent` and callbacks never answer.
 fn answer(task: &Task) -> Answer {
@@ -26,11 +29,13 @@ fn answer(task: &Task) -> Answer {
         },
     }
 }
+
 fn run(machine: &Arc<StateMachine>, input: &str, rebuild: bool) -> Run {
     simulation::run(machine, &start(input), rebuild, answer, |_| {
         Ok("[1, 2, 3, 4]".to_owned())
     })
 }
+
 fn rebuilt(machine: &Arc<StateMachine>, run: &Run, input: &str) -> Execution {
     let mut execution = Execution::new(machine.clone(), start(input));
     for (event, at) in &run.journal {

@@ -1,8 +1,10 @@
 //! Redrive: what succeeded keeps its results, what did not begins again, and only Standard executions may.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-use asl::{Effect, Event, Execution, Start, StateMachine, Status, StepChange, Task, WorkflowType};
-use serde_json::{Value, json};
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{Effect, Event, Execution, Start, StateMachine, Status, StepChange, Task, WorkflowType};
 
 fn start(input: &str) -> Start {
     Start {
@@ -57,6 +59,7 @@ fn drive(execution: &mut Execution, first: Event, broken: &[&str]) -> (Vec<Strin
     }
     (called, types)
 }
+
 fn execution(states: Value, input: &str, kind: WorkflowType) -> Execution {
     let machine =
         StateMachine::parse(&json!({"StartAt": "A", "States": states}).to_string()).unwrap();

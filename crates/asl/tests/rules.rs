@@ -10,9 +10,12 @@
     reason = "the machines alone are used here, not what answers their tasks"
 )]
 mod generator;
-use asl::{Diagnostic, Severity, WorkflowType, validate, validate_as};
-use serde_json::{Value, json};
+
 use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use asl::{Diagnostic, Severity, WorkflowType, validate, validate_as};
 
 const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 const TARGET: &str = "MISSING_TRANSITION_TARGET";
@@ -86,6 +89,7 @@ enum Change {
     Put(&'static str, Value),
     Remove(&'static str),
 }
+
 use Change::{Put, Remove};
 
 fn changed(mut definition: Value, change: &Change) -> Value {
@@ -117,6 +121,7 @@ fn changed(mut definition: Value, change: &Change) -> Value {
     }
     definition
 }
+
 fn errors(definition: &Value, kind: WorkflowType) -> Vec<Diagnostic> {
     let found = validate_as(&definition.to_string(), kind).into_iter();
     found.filter(|d| d.severity == Severity::Error).collect()

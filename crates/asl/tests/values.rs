@@ -2,10 +2,13 @@
 //! Map. `JOBCAST_CASES` is the number of random values, `JOBCAST_TEST_SEED` where they begin.
 #![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
 mod simulation;
-use asl::{StateMachine, Task};
-use serde_json::{Value, json};
-use simulation::{Answer, Run, start};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{StateMachine, Task};
+use simulation::{Answer, Run, start};
 
 fn play(definition: &Value, input: &Value) -> Run {
     let parsed = StateMachine::parse(&definition.to_string());
@@ -20,6 +23,7 @@ fn play(definition: &Value, input: &Value) -> Run {
     assert!(run.journal.len() < simulation::MAX_EVENTS && !run.history.is_empty());
     run
 }
+
 /// The output's text, or the error and the cause.
 fn outcome(definition: &Value, input: &Value) -> Result<String, (String, String)> {
     let run = play(definition, input);
@@ -28,9 +32,11 @@ fn outcome(definition: &Value, input: &Value) -> Result<String, (String, String)
         (text(run.execution.error()), text(run.execution.cause()))
     })
 }
+
 fn one(language: &str, state: Value) -> Value {
     json!({"QueryLanguage": language, "StartAt": "S", "States": {"S": state}})
 }
+
 fn jsonata(state: Value) -> Value {
     one("JSONata", state)
 }
@@ -520,6 +526,7 @@ fn number(name: &str) -> Option<u64> {
 
 /// Numbers in an order that looks random (xorshift).
 struct Random(u64);
+
 impl Random {
     fn next(&mut self, below: u64) -> u64 {
         for (left, by) in [(true, 13), (false, 7), (true, 17)] {
@@ -527,6 +534,7 @@ impl Random {
         }
         self.0 % below
     }
+
     /// An integer of 64 bits, most often near one where a double or a shorter integer ends.
     fn integer(&mut self) -> i64 {
         let edges = [
@@ -544,6 +552,7 @@ impl Random {
             _ => edges[self.next(8) as usize].wrapping_add(self.next(5) as i64 - 2),
         }
     }
+
     fn value(&mut self, depth: u64) -> Value {
         match self.next(if depth == 0 { 4 } else { 7 }) {
             0 => self.integer().into(),

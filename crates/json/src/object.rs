@@ -58,6 +58,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         deserialize_char deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf deserialize_option
         deserialize_unit deserialize_seq deserialize_map deserialize_identifier deserialize_ignored_any
     }
+
     fn deserialize_unit_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -65,6 +66,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
     ) -> Result<V::Value, D::Error> {
         self.0.deserialize_unit_struct(name, Within::any(visitor))
     }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -73,6 +75,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         self.0
             .deserialize_newtype_struct(name, Within::any(visitor))
     }
+
     fn deserialize_tuple<V: Visitor<'de>>(
         self,
         len: usize,
@@ -80,6 +83,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
     ) -> Result<V::Value, D::Error> {
         self.0.deserialize_tuple(len, Within::any(visitor))
     }
+
     fn deserialize_tuple_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -89,6 +93,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         self.0
             .deserialize_tuple_struct(name, len, Within::any(visitor))
     }
+
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -102,6 +107,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         }
         self.0.deserialize_map(Within::object(visitor))
     }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -111,6 +117,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         self.0
             .deserialize_enum(name, variants, Within::any(visitor))
     }
+
     fn is_human_readable(&self) -> bool {
         self.0.is_human_readable()
     }
@@ -129,6 +136,7 @@ impl<T> Within<T> {
             is_object: false,
         }
     }
+
     fn object(inner: T) -> Self {
         Within {
             inner,
@@ -160,18 +168,23 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Within<V> {
         visit_str &str, visit_borrowed_str &'de str, visit_string String, visit_bytes &[u8], visit_borrowed_bytes &'de [u8],
         visit_byte_buf Vec<u8>
     }
+
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
         self.inner.visit_none()
     }
+
     fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
         self.inner.visit_unit()
     }
+
     fn visit_some<D: Deserializer<'de>>(self, reader: D) -> Result<V::Value, D::Error> {
         self.inner.visit_some(Objects(reader))
     }
+
     fn visit_newtype_struct<D: Deserializer<'de>>(self, reader: D) -> Result<V::Value, D::Error> {
         self.inner.visit_newtype_struct(Objects(reader))
     }
+
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
         // TOML hands over what it finds, whatever was asked for.
         if self.is_object {
@@ -179,9 +192,11 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Within<V> {
         }
         self.inner.visit_seq(Within::any(items))
     }
+
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<V::Value, A::Error> {
         self.inner.visit_map(Within::any(fields))
     }
+
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
         self.inner.visit_enum(Within::any(variant))
     }
@@ -204,6 +219,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Within<A> {
     ) -> Result<Option<S::Value>, A::Error> {
         self.inner.next_element_seed(Within::any(seed))
     }
+
     fn size_hint(&self) -> Option<usize> {
         self.inner.size_hint()
     }
@@ -218,9 +234,11 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Within<A> {
     ) -> Result<Option<S::Value>, A::Error> {
         self.inner.next_key_seed(Within::any(seed))
     }
+
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
         self.inner.next_value_seed(Within::any(seed))
     }
+
     fn size_hint(&self) -> Option<usize> {
         self.inner.size_hint()
     }
@@ -245,12 +263,15 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Within<A> {
     fn unit_variant(self) -> Result<(), A::Error> {
         self.inner.unit_variant()
     }
+
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
         self.inner.newtype_variant_seed(Within::any(seed))
     }
+
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
         self.inner.tuple_variant(len, Within::any(visitor))
     }
+
     fn struct_variant<V: Visitor<'de>>(
         self,
         _: &'static [&'static str],
@@ -273,20 +294,23 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Fields<V> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde::Deserialize;
     use serde_json::value::RawValue;
+
+    use super::*;
 
     #[derive(Debug, Deserialize, PartialEq)]
     struct Inner {
         a: u8,
     }
+
     #[derive(Debug, Deserialize, PartialEq)]
     enum Choice {
         Unit,
         One(Inner),
         Fields { a: u8 },
     }
+
     #[derive(Debug, Deserialize)]
     #[expect(dead_code, reason = "only whether it is read counts")]
     struct Outer {

@@ -1,14 +1,14 @@
 //! Choice rules of JSONPath states: `And`, `Or`, `Not`, the `Is…` tests and every comparison with its `Path` form.
+
 mod operator;
 
-use crate::{
-    definition::substitution::is_placeholder,
-    fault::Fault,
-    path::{Path, Roots},
-    scope::Scope,
-};
-use operator::{Is, Operator, test};
 use serde_json::{Map, Value};
+
+use crate::definition::substitution::is_placeholder;
+use crate::fault::Fault;
+use crate::path::{Path, Roots};
+use crate::scope::Scope;
+use operator::{Is, Operator, test};
 
 /// Nesting of `And`, `Or` and `Not`.
 const MAX_NESTING: usize = 60;
@@ -24,11 +24,13 @@ pub(crate) enum Rule {
         operand: Operand,
     },
 }
+
 #[derive(Debug, Clone)]
 pub(crate) enum Operand {
     Value(Value),
     Path(Path),
 }
+
 /// What is wrong with a rule: the place below it, and why.
 pub(crate) type Wrong = (String, String);
 
@@ -40,6 +42,7 @@ impl Rule {
     pub(crate) fn parse(value: &Value, allowed: &[&str], wrong: &mut Vec<Wrong>) -> Option<Self> {
         Self::parse_at(value, allowed, "", 0, wrong)
     }
+
     fn parse_at(
         value: &Value,
         allowed: &[&str],
@@ -88,6 +91,7 @@ impl Rule {
             _ => None,
         }
     }
+
     fn combined(
         map: &Map<String, Value>,
         key: &str,
@@ -131,6 +135,7 @@ impl Rule {
             Self::Or(rules)
         })
     }
+
     fn test(map: &Map<String, Value>, at: &str, wrong: &mut Vec<Wrong>) -> Option<Self> {
         let given: Vec<&String> = map
             .keys()
@@ -237,9 +242,10 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::scope::tests::with_scope;
-    use serde_json::json;
 
     fn holds(rule: &Value) -> Result<bool, String> {
         let mut wrong = Vec::new();

@@ -1,15 +1,14 @@
 //! What only the whole graph shows: missing targets, states that nothing reaches, no way to an end.
-use super::{
-    model::{Graph, Kind, State},
-    reader::Reader,
-    substitution::{has_placeholder, is_placeholder},
-};
-use crate::Diagnostic;
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-};
+
+use super::model::{Graph, State, StateKind};
+use super::reader::DefinitionReader;
+use super::substitution::{has_placeholder, is_placeholder};
+use crate::Diagnostic;
 
 const TARGET: &str = "MISSING_TRANSITION_TARGET";
 
@@ -17,7 +16,7 @@ const TARGET: &str = "MISSING_TRANSITION_TARGET";
 pub(super) fn targets(state: &State) -> Vec<(String, &Arc<str>)> {
     let mut all: Vec<(String, &Arc<str>)> =
         state.next.iter().map(|n| ("/Next".to_owned(), n)).collect();
-    if let Kind::Choice { rules, default } = &state.kind {
+    if let StateKind::Choice { rules, default } = &state.kind {
         all.extend(
             rules
                 .iter()
@@ -99,7 +98,7 @@ fn leads_anywhere(state: &Value) -> bool {
         })
 }
 
-impl Reader {
+impl DefinitionReader {
     /// Checks a graph against the names in `states`, those of states that could not be read too. `starts` says whether it names its start.
     pub(super) fn check(
         &mut self,
@@ -134,8 +133,8 @@ impl Reader {
                 continue;
             };
             ends |= match state.kind {
-                Kind::Succeed | Kind::Fail { .. } => true,
-                Kind::Choice { .. } => false,
+                StateKind::Succeed | StateKind::Fail { .. } => true,
+                StateKind::Choice { .. } => false,
                 _ => state.next.is_none(),
             };
             for (field, target) in targets(state) {

@@ -1,20 +1,18 @@
 //! Fields that may be computed: templates, assignments, expressions, numbers and texts with their `…Path` twins.
-use super::{
-    expression::{self, Known},
-    model::{Language, Number, NumberValue, Text, TextValue},
-    reader::Reader,
-    substitution::{has_placeholder, is_placeholder},
-    values::{reference, text},
-    variables,
-};
-use crate::{
-    Diagnostic,
-    jsonata::{Jsonata, is_expression},
-    template::Template,
-};
+
 use serde_json::{Map, Value};
 
-impl Reader {
+use super::expression::{self, Known};
+use super::model::{Language, NumberField, NumberSource, TextField, TextSource};
+use super::reader::DefinitionReader;
+use super::substitution::{has_placeholder, is_placeholder};
+use super::values::{reference, text};
+use super::variables;
+use crate::Diagnostic;
+use crate::jsonata::{Jsonata, is_expression};
+use crate::template::Template;
+
+impl DefinitionReader {
     /// A payload template in the state's language.
     pub(super) fn template(
         &mut self,
@@ -97,23 +95,23 @@ impl Reader {
         path_key: &'static str,
         at: &str,
         language: Language,
-    ) -> Option<Number> {
+    ) -> Option<NumberField> {
         if language == Language::JsonPath
             && let Some(found) = map.get(path_key)
         {
-            return Some(Number {
+            return Some(NumberField {
                 field: path_key,
-                value: NumberValue::Path(reference(found)?),
+                value: NumberSource::Path(reference(found)?),
             });
         }
         let value = match map.get(key)? {
             Value::String(text) if language == Language::Jsonata && is_expression(text) => {
                 let here = format!("{at}/{key}");
-                NumberValue::Jsonata(self.expression(text, &here, Known::BEFORE)?)
+                NumberSource::Jsonata(self.expression(text, &here, Known::BEFORE)?)
             }
-            other => NumberValue::Fixed(other.as_f64()?),
+            other => NumberSource::Fixed(other.as_f64()?),
         };
-        Some(Number { field: key, value })
+        Some(NumberField { field: key, value })
     }
 
     /// A text field with its JSONata form, or its JSONPath twin `…Path`, which may be an intrinsic function.
@@ -124,14 +122,14 @@ impl Reader {
         path_key: &'static str,
         at: &str,
         language: Language,
-    ) -> Option<Text> {
+    ) -> Option<TextField> {
         if language == Language::JsonPath
             && let Some(found) = map.get(path_key)
         {
             let value = match Template::dynamic(found) {
-                Ok(Template::Path(path)) => TextValue::Path(path),
-                Ok(Template::Intrinsic(call)) if call.gives_text() => TextValue::Intrinsic(call),
-                _ if is_placeholder(found) => TextValue::Fixed(found.to_string()),
+                Ok(Template::Path(path)) => TextSource::Path(path),
+                Ok(Template::Intrinsic(call)) if call.gives_text() => TextSource::Intrinsic(call),
+                _ if is_placeholder(found) => TextSource::Fixed(found.to_string()),
                 _ => {
                     if found.is_string() {
                         self.bad(
@@ -142,17 +140,17 @@ impl Reader {
                     return None;
                 }
             };
-            return Some(Text {
+            return Some(TextField {
                 field: path_key,
                 value,
             });
         }
         let text = text(map, key)?;
         let value = if language == Language::Jsonata && is_expression(&text) {
-            TextValue::Jsonata(self.expression(&text, &format!("{at}/{key}"), Known::BEFORE)?)
+            TextSource::Jsonata(self.expression(&text, &format!("{at}/{key}"), Known::BEFORE)?)
         } else {
-            TextValue::Fixed(text)
+            TextSource::Fixed(text)
         };
-        Some(Text { field: key, value })
+        Some(TextField { field: key, value })
     }
 }

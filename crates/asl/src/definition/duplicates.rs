@@ -1,6 +1,8 @@
 //! Fields that stand twice in one object: JSON parsers keep the last one in silence, AWS refuses the definition.
-use crate::Diagnostic;
+
 use json::Step;
+
+use crate::Diagnostic;
 
 /// One diagnostic for each repeated field; none when the text is not JSON.
 pub(super) fn find(text: &str) -> Vec<Diagnostic> {

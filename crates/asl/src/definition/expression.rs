@@ -3,7 +3,9 @@
 //!
 //! An expression has no context item: the input is `$states.input`, a variable `$name`. Only the first step of a path is read from the
 //! context item; later steps, predicates, terms of an order and groups are read from what the step before them gives.
-use super::{substitution::has_placeholder, words::in_words};
+
+use super::substitution::has_placeholder;
+use super::words::in_words;
 use crate::jsonata::{Jsonata, Reference, is_expression};
 
 /// Code of an expression that cannot be read.
@@ -17,17 +19,20 @@ pub(crate) struct Known {
     pub(crate) result: bool,
     pub(crate) error: bool,
 }
+
 impl Known {
     /// Before the state's work is done.
     pub(crate) const BEFORE: Self = Self {
         result: false,
         error: false,
     };
+
     /// After the state's work.
     pub(crate) const AFTER: Self = Self {
         result: true,
         error: false,
     };
+
     /// In a catcher.
     pub(crate) const CAUGHT: Self = Self {
         result: false,
@@ -55,6 +60,7 @@ pub(crate) fn parse(text: &str, known: Known) -> (Option<Jsonata>, Vec<Refused>)
 pub(crate) fn is_half_open(text: &str) -> bool {
     text.starts_with("{%") != text.ends_with("%}")
 }
+
 /// What is wrong with a text that is half open.
 pub(crate) const HALF_OPEN: &str = "JSONata string must start with {% and end with %}";
 /// Whether white space around a text makes a constant of an expression.

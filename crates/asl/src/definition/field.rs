@@ -1,8 +1,10 @@
 //! What an object of a definition may hold: its fields with their query language, kind of value and bounds, and the check of an
 //! object against them. The tables of the objects are in `forms`; what a field means is for its own reader.
+
+use serde_json::Value;
+
 use super::model::Language;
 use crate::path::{Path, Roots};
-use serde_json::Value;
 
 /// The kind of value that a field takes.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +40,7 @@ pub(super) struct Field {
     /// Whether a JSONata state may give an expression instead.
     pub(super) computed: bool,
 }
+
 impl Field {
     /// A field of both query languages.
     pub(super) const fn both(name: &'static str, takes: Takes) -> Self {
@@ -48,6 +51,7 @@ impl Field {
             computed: false,
         }
     }
+
     /// A field of both query languages that JSONata may compute.
     pub(super) const fn computed(name: &'static str, takes: Takes) -> Self {
         Self {
@@ -55,12 +59,14 @@ impl Field {
             ..Self::both(name, takes)
         }
     }
+
     pub(super) const fn jsonpath(name: &'static str, takes: Takes) -> Self {
         Self {
             language: Some(Language::JsonPath),
             ..Self::both(name, takes)
         }
     }
+
     pub(super) const fn jsonata(name: &'static str, takes: Takes) -> Self {
         Self {
             language: Some(Language::Jsonata),

@@ -1,15 +1,15 @@
 //! Checks an object of a definition against its form.
-use super::{
-    expression::{HALF_OPEN, is_half_open},
-    field::{Field, Form, OneOf, Takes, refusal},
-    model::Language,
-    reader::{Reader, SCHEMA},
-    substitution::is_placeholder,
-};
-use crate::jsonata::is_expression;
+
 use serde_json::{Map, Value};
 
-impl Reader {
+use super::expression::{HALF_OPEN, is_half_open};
+use super::field::{Field, Form, OneOf, Takes, refusal};
+use super::model::Language;
+use super::reader::{DefinitionReader, SCHEMA};
+use super::substitution::is_placeholder;
+use crate::jsonata::is_expression;
+
+impl DefinitionReader {
     /// Reports what an object lacks, what it has too much, and each value of another kind or out of its bounds. `language` is `None` where
     /// the fields of both query languages are taken.
     pub(super) fn form(

@@ -2,8 +2,10 @@
 //!
 //! Sources: the Amazon States Language, AWS Step Functions developer guide (one page a state type, "Transforming data with JSONata",
 //! "Variables", "ItemReader", "ItemBatcher", "ResultWriter", "Service quotas"), and answers of `ValidateStateMachineDefinition`.
+
 use super::field::{Field, Form, OneOf, Takes};
-use crate::{limits::MAX_SECONDS, path::Roots};
+use crate::limits::MAX_SECONDS;
+use crate::path::Roots;
 
 /// Seconds that `MaxDelaySeconds` may have (366 days).
 const MAX_DELAY: f64 = 31_622_400.0;
@@ -57,11 +59,13 @@ pub(super) const MACHINE: Form = Form {
     required: &["States", "StartAt"],
     one_of: &[],
 };
+
 pub(super) const BRANCH: Form = Form {
     fields: &[COMMENT, START_AT, STATES],
     required: &["States", "StartAt"],
     one_of: &[],
 };
+
 pub(super) const PROCESSOR: Form = Form {
     fields: &[
         COMMENT,
@@ -80,6 +84,7 @@ pub(super) const INLINE: Form = Form {
     required: &[],
     one_of: &[],
 };
+
 /// `ProcessorConfig` of mode DISTRIBUTED.
 pub(super) const DISTRIBUTED: Form = Form {
     fields: &[
@@ -114,6 +119,7 @@ const PASS: Form = Form {
     required: &[],
     one_of: &[],
 };
+
 const TASK: Form = Form {
     fields: &[
         TYPE,
@@ -144,6 +150,7 @@ const TASK: Form = Form {
         either(&["HeartbeatSeconds", "HeartbeatSecondsPath"]),
     ],
 };
+
 const CHOICE: Form = Form {
     fields: &[
         TYPE,
@@ -159,6 +166,7 @@ const CHOICE: Form = Form {
     required: &["Choices"],
     one_of: &[],
 };
+
 const WAIT: Form = Form {
     fields: &[
         TYPE,
@@ -181,6 +189,7 @@ const WAIT: Form = Form {
         required: true,
     }],
 };
+
 const SUCCEED: Form = Form {
     fields: &[
         TYPE,
@@ -193,6 +202,7 @@ const SUCCEED: Form = Form {
     required: &[],
     one_of: &[],
 };
+
 const FAIL: Form = Form {
     fields: &[
         TYPE,
@@ -209,6 +219,7 @@ const FAIL: Form = Form {
         either(&["Cause", "CausePath"]),
     ],
 };
+
 const PARALLEL: Form = Form {
     fields: &[
         TYPE,
@@ -231,6 +242,7 @@ const PARALLEL: Form = Form {
     required: &["Branches"],
     one_of: &[],
 };
+
 const MAP: Form = Form {
     fields: &[
         TYPE,
@@ -306,6 +318,7 @@ pub(super) const RETRIER: Form = Form {
     required: &["ErrorEquals"],
     one_of: &[],
 };
+
 pub(super) const CATCHER: Form = Form {
     fields: &[
         COMMENT,
@@ -318,6 +331,7 @@ pub(super) const CATCHER: Form = Form {
     required: &["ErrorEquals", "Next"],
     one_of: &[],
 };
+
 /// A rule of a Choice in JSONata. Those of JSONPath are `choice`'s.
 pub(super) const CONDITION: Form = Form {
     fields: &[
@@ -341,6 +355,7 @@ pub(super) const ITEM_READER: Form = Form {
     required: &["Resource"],
     one_of: &[],
 };
+
 pub(super) const READER_CONFIG: Form = Form {
     fields: &[
         Field::both(
@@ -365,6 +380,7 @@ pub(super) const READER_CONFIG: Form = Form {
     required: &[],
     one_of: &[either(&["MaxItems", "MaxItemsPath"])],
 };
+
 pub(super) const ITEM_BATCHER: Form = Form {
     fields: &[
         Field::computed("BatchInput", Takes::Anything),
@@ -382,6 +398,7 @@ pub(super) const ITEM_BATCHER: Form = Form {
         either(&["MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath"]),
     ],
 };
+
 pub(super) const RESULT_WRITER: Form = Form {
     fields: &[
         RESOURCE,
@@ -392,6 +409,7 @@ pub(super) const RESULT_WRITER: Form = Form {
     required: &[],
     one_of: &[],
 };
+
 pub(super) const WRITER_CONFIG: Form = Form {
     fields: &[
         Field::both(
@@ -403,6 +421,7 @@ pub(super) const WRITER_CONFIG: Form = Form {
     required: &[],
     one_of: &[],
 };
+
 /// The fields of a JSONPath state's rule besides its test.
 pub(super) const RULE: [(&str, Takes); 3] = [
     ("Next", Takes::Text),

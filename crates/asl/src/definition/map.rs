@@ -1,25 +1,26 @@
 //! Map states: processor, items, limits, and what a distributed one reads, batches and writes.
-use super::{
-    expression::Known,
-    forms,
-    model::{Batcher, Items, Language, MapState, Reader as ItemReader, Transformation, Writer},
-    reader::Reader,
-    substitution::{has_placeholder, is_placeholder},
-    values::{list, object, reference, text},
-};
-use crate::{
-    Resource, WorkflowType,
-    items::{Format, Header},
-    jsonata::is_expression,
-    path::Path,
-};
-use serde_json::{Map, Value};
+
 use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::expression::Known;
+use super::forms;
+use super::model::{
+    ItemBatcher, ItemReader, Language, MapItems, MapState, ResultWriter, Transformation,
+};
+use super::reader::DefinitionReader;
+use super::substitution::{has_placeholder, is_placeholder};
+use super::values::{list, object, reference, text};
+use crate::items::{Format, Header};
+use crate::jsonata::is_expression;
+use crate::path::Path;
+use crate::{Resource, WorkflowType};
 
 /// Maximum number of characters of a Map's label.
 const MAX_LABEL: usize = 40;
 
-impl Reader {
+impl DefinitionReader {
     pub(super) fn map(
         &mut self,
         map: &Map<String, Value>,
@@ -84,16 +85,21 @@ impl Reader {
         })
     }
 
-    fn items(&mut self, map: &Map<String, Value>, at: &str, language: Language) -> Option<Items> {
+    fn items(
+        &mut self,
+        map: &Map<String, Value>,
+        at: &str,
+        language: Language,
+    ) -> Option<MapItems> {
         if language == Language::JsonPath {
             return match map.get("ItemsPath") {
                 None => Path::parse("$"),
                 Some(found) => reference(found),
             }
-            .map(Items::Path);
+            .map(MapItems::Path);
         }
         let Some(given) = map.get("Items") else {
-            return Some(Items::Input);
+            return Some(MapItems::Input);
         };
         let constant = given.is_array() || given.is_object() || is_placeholder(given);
         if !constant && !given.as_str().is_some_and(is_expression) {
@@ -101,7 +107,7 @@ impl Reader {
             return None;
         }
         self.template(map, "Items", at, language, Known::BEFORE)
-            .map(Items::Jsonata)
+            .map(MapItems::Jsonata)
     }
 
     fn mode(&mut self, inner: &Map<String, Value>, at: &str) -> bool {
@@ -178,6 +184,7 @@ impl Reader {
         }
         Some(resource)
     }
+
     fn arguments(language: Language) -> &'static str {
         match language {
             Language::JsonPath => "Parameters",
@@ -311,7 +318,7 @@ impl Reader {
         map: &Map<String, Value>,
         at: &str,
         language: Language,
-    ) -> Option<Batcher> {
+    ) -> Option<ItemBatcher> {
         let batcher = object(map, "ItemBatcher")?;
         let here = format!("{at}/ItemBatcher");
         self.form(batcher, &here, &forms::ITEM_BATCHER, Some(language));
@@ -323,14 +330,19 @@ impl Reader {
         }
         let input = self.template(batcher, "BatchInput", &here, language, Known::BEFORE);
         let mut number = |key, path_key| self.number(batcher, key, path_key, &here, language);
-        Some(Batcher {
+        Some(ItemBatcher {
             input,
             max_items: number("MaxItemsPerBatch", "MaxItemsPerBatchPath"),
             max_bytes: number("MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath"),
         })
     }
 
-    fn writer(&mut self, map: &Map<String, Value>, at: &str, language: Language) -> Option<Writer> {
+    fn writer(
+        &mut self,
+        map: &Map<String, Value>,
+        at: &str,
+        language: Language,
+    ) -> Option<ResultWriter> {
         let writer = object(map, "ResultWriter")?;
         let here = format!("{at}/ResultWriter");
         self.form(writer, &here, &forms::RESULT_WRITER, Some(language));
@@ -366,7 +378,7 @@ impl Reader {
             language,
             Known::BEFORE,
         );
-        (resource.is_some() || !writer.contains_key("Resource")).then_some(Writer {
+        (resource.is_some() || !writer.contains_key("Resource")).then_some(ResultWriter {
             arguments,
             transformation,
             json_lines,

@@ -5,6 +5,7 @@
 //! how JSONata words what it cannot read,
 //! `variables` which names they may have, `substitution` what deployment tools fill, `check` looks at the whole graph, `duplicates` at what JSON parsers hide, `advice` says what to
 //! do.
+
 mod advice;
 mod check;
 mod choice;
@@ -25,10 +26,13 @@ mod values;
 mod variables;
 mod words;
 
-use crate::{Diagnostic, Resource, Severity, WorkflowType, limits::MAX_DEFINITION};
-use model::{Graph, Kind, Language, State, TaskState};
-use serde_json::Value;
 use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::limits::MAX_DEFINITION;
+use crate::{Diagnostic, Resource, Severity, WorkflowType};
+use model::{Graph, Language, State, StateKind, TaskState};
 
 /// A parsed, immutable state machine.
 #[derive(Debug)]
@@ -49,6 +53,7 @@ pub struct StepPlan {
     /// Its type.
     pub kind: StepKind,
 }
+
 /// The types of states that do work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names of the state types")]
@@ -67,6 +72,7 @@ impl StateMachine {
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
         Self::parse_as(text, WorkflowType::Standard)
     }
+
     /// Parses the definition of a machine of this type. `Err` lists every problem found, warnings among them.
     ///
     /// # Errors
@@ -81,6 +87,7 @@ impl StateMachine {
             _ => Err(problems),
         }
     }
+
     /// Parses a definition that was accepted before, whatever the rules say of it now: an execution of it goes on as it began.
     ///
     /// # Errors
@@ -91,17 +98,19 @@ impl StateMachine {
             (_, _, problems) => Err(problems),
         }
     }
+
     /// The machine, if the text is an object; whether each of its states could be read; every problem.
     fn read(text: &str, workflow_type: WorkflowType) -> (Option<Self>, bool, Vec<Diagnostic>) {
         // Templates, rules and states nest in each other, and the text decides how deep.
         json::with_room(|| Self::read_here(text, workflow_type))
     }
+
     fn read_here(text: &str, workflow_type: WorkflowType) -> (Option<Self>, bool, Vec<Diagnostic>) {
         let root = match root(text) {
             Ok(root) => root,
             Err(problem) => return (None, false, vec![*problem]),
         };
-        let mut reader = reader::Reader::new(workflow_type);
+        let mut reader = reader::DefinitionReader::new(workflow_type);
         reader.problems.extend(duplicates::find(text));
         let graph = reader.machine(&root);
         let complete = !reader.incomplete;
@@ -122,26 +131,31 @@ impl StateMachine {
         };
         (Some(machine), complete, reader.finish())
     }
+
     /// Top-level Task, Map, Parallel and Wait states, as a walk from `StartAt` meets them.
     #[must_use]
     pub fn steps(&self) -> &[StepPlan] {
         &self.steps
     }
+
     /// The text it was parsed from.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
+
     /// The definition's `Comment`.
     #[must_use]
     pub fn comment(&self) -> Option<&str> {
         self.comment.as_deref()
     }
+
     /// What runs, but probably not as meant.
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
+
     /// Every Task's resource with the place of its field, nested states too.
     #[must_use]
     pub fn resources(&self) -> Vec<(String, Resource)> {
@@ -152,6 +166,7 @@ impl StateMachine {
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found
     }
+
     /// Every function that a Task names in so many words, as it names it, with its place; nested states too. A name that
     /// is worked out when the state runs is not among them.
     #[must_use]
@@ -182,6 +197,7 @@ impl StateMachine {
         found.sort();
         found
     }
+
     /// One error for each Task whose service this installation does not offer, as `supported` says.
     #[must_use]
     pub fn unsupported(&self, supported: impl Fn(&Resource) -> bool) -> Vec<Diagnostic> {
@@ -211,6 +227,7 @@ impl StateMachine {
 pub fn validate(text: &str) -> Vec<Diagnostic> {
     validate_as(text, WorkflowType::Standard)
 }
+
 /// Every problem of the definition of a machine of this type, errors and warnings; empty when there is nothing to say.
 #[must_use]
 pub fn validate_as(text: &str, workflow_type: WorkflowType) -> Vec<Diagnostic> {
@@ -265,24 +282,25 @@ fn tasks(graph: &Graph) -> Vec<(&State, &TaskState)> {
     while let Some(graph) = graphs.pop() {
         for state in graph.states.values() {
             match &state.kind {
-                Kind::Task(task) => found.push((&**state, &**task)),
-                Kind::Parallel(branches) => graphs.extend(branches.iter().map(|b| &**b)),
-                Kind::Map(map) => graphs.push(&map.processor),
+                StateKind::Task(task) => found.push((&**state, &**task)),
+                StateKind::Parallel(branches) => graphs.extend(branches.iter().map(|b| &**b)),
+                StateKind::Map(map) => graphs.push(&map.processor),
                 _ => {}
             }
         }
     }
     found
 }
+
 fn steps(graph: &Graph) -> Vec<StepPlan> {
     check::walk(graph)
         .into_iter()
         .filter_map(|name| {
             let kind = match graph.states.get(name)?.kind {
-                Kind::Task(_) => StepKind::Task,
-                Kind::Map(_) => StepKind::Map,
-                Kind::Parallel(_) => StepKind::Parallel,
-                Kind::Wait(_) => StepKind::Wait,
+                StateKind::Task(_) => StepKind::Task,
+                StateKind::Map(_) => StepKind::Map,
+                StateKind::Parallel(_) => StepKind::Parallel,
+                StateKind::Wait(_) => StepKind::Wait,
                 _ => return None,
             };
             Some(StepPlan {

@@ -1,19 +1,21 @@
 //! What a definition holds once it is parsed: every path, template and expression ready to use.
-use crate::{
-    Resource,
-    choice::Rule,
-    fault::Fault,
-    intrinsic::Intrinsic,
-    jsonata::Jsonata,
-    limits::MAX_SECONDS,
-    path::Path,
-    scope::Scope,
-    template::Template,
-    timestamp::{self, Moment},
-};
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::Value;
-use std::{collections::HashMap, sync::Arc};
+
+use crate::Resource;
+use crate::choice::Rule;
+use crate::fault::Fault;
+use crate::intrinsic::Intrinsic;
+use crate::jsonata::Jsonata;
+use crate::limits::MAX_SECONDS;
+use crate::path::Path;
+use crate::scope::Scope;
+use crate::template::Template;
+use crate::timestamp::{self, Moment};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
@@ -29,6 +31,7 @@ impl Language {
             Self::Jsonata => "JSONata",
         }
     }
+
     pub(super) fn other(self) -> Self {
         match self {
             Self::JsonPath => Self::Jsonata,
@@ -49,7 +52,7 @@ pub(crate) struct State {
     pub(crate) name: Arc<str>,
     /// Its place in the definition, as AWS names it.
     pub(crate) at: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: StateKind,
     pub(crate) language: Language,
     pub(crate) next: Option<Arc<str>>,
     pub(crate) input: Option<Path>,
@@ -68,23 +71,24 @@ pub(crate) struct State {
 }
 
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum StateKind {
     Pass(Option<Value>),
     Succeed,
     Fail {
-        error: Option<Text>,
-        cause: Option<Text>,
+        error: Option<TextField>,
+        cause: Option<TextField>,
     },
     Task(Box<TaskState>),
     Choice {
-        rules: Vec<Branch>,
+        rules: Vec<ChoiceBranch>,
         default: Option<Arc<str>>,
     },
     Wait(Delay),
     Parallel(Vec<Arc<Graph>>),
     Map(Box<MapState>),
 }
-impl Kind {
+
+impl StateKind {
     pub(crate) fn entered(&self) -> &'static str {
         match self {
             Self::Pass(_) => "PassStateEntered",
@@ -97,6 +101,7 @@ impl Kind {
             Self::Map(_) => "MapStateEntered",
         }
     }
+
     pub(crate) fn exited(&self) -> &'static str {
         match self {
             Self::Pass(_) => "PassStateExited",
@@ -115,23 +120,24 @@ impl Kind {
 pub(crate) struct TaskState {
     pub(crate) resource: Resource,
     pub(crate) arn: String,
-    pub(crate) timeout: Option<Number>,
-    pub(crate) heartbeat: Option<Number>,
+    pub(crate) timeout: Option<NumberField>,
+    pub(crate) heartbeat: Option<NumberField>,
     pub(crate) credentials: Option<Template>,
 }
 
 /// A rule of a Choice state and where it leads.
 #[derive(Debug)]
-pub(crate) struct Branch {
+pub(crate) struct ChoiceBranch {
     /// Its place in `Choices`.
     pub(crate) index: usize,
-    pub(crate) test: Test,
+    pub(crate) test: ChoiceTest,
     pub(crate) next: Arc<str>,
     pub(crate) assign: Option<Template>,
     pub(crate) output: Option<Template>,
 }
+
 #[derive(Debug)]
-pub(crate) enum Test {
+pub(crate) enum ChoiceTest {
     Rule(Rule),
     Condition(Jsonata),
     Constant(bool),
@@ -139,7 +145,7 @@ pub(crate) enum Test {
 
 #[derive(Debug)]
 pub(crate) enum Delay {
-    Seconds(Number),
+    Seconds(NumberField),
     Until(Timestamp),
     UntilPath(Path),
     UntilJsonata(Jsonata),
@@ -147,40 +153,44 @@ pub(crate) enum Delay {
 
 #[derive(Debug)]
 pub(crate) struct MapState {
-    pub(crate) items: Items,
+    pub(crate) items: MapItems,
     pub(crate) processor: Arc<Graph>,
     pub(crate) is_distributed: bool,
     pub(crate) label: Option<String>,
-    pub(crate) concurrency: Option<Number>,
-    pub(crate) tolerated_count: Option<Number>,
-    pub(crate) tolerated_percentage: Option<Number>,
-    pub(crate) reader: Option<Reader>,
-    pub(crate) batcher: Option<Batcher>,
-    pub(crate) writer: Option<Writer>,
+    pub(crate) concurrency: Option<NumberField>,
+    pub(crate) tolerated_count: Option<NumberField>,
+    pub(crate) tolerated_percentage: Option<NumberField>,
+    pub(crate) reader: Option<ItemReader>,
+    pub(crate) batcher: Option<ItemBatcher>,
+    pub(crate) writer: Option<ResultWriter>,
 }
+
 #[derive(Debug)]
-pub(crate) enum Items {
+pub(crate) enum MapItems {
     Path(Path),
     Jsonata(Template),
     /// JSONata without `Items`: the input itself.
     Input,
 }
+
 /// `ItemReader`: what to read, and how to take it apart.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct ItemReader {
     pub(crate) resource: Resource,
     pub(crate) arguments: Option<Template>,
     pub(crate) format: crate::items::Format,
-    pub(crate) max_items: Option<Number>,
+    pub(crate) max_items: Option<NumberField>,
 }
+
 #[derive(Debug)]
-pub(crate) struct Batcher {
+pub(crate) struct ItemBatcher {
     pub(crate) input: Option<Template>,
-    pub(crate) max_items: Option<Number>,
-    pub(crate) max_bytes: Option<Number>,
+    pub(crate) max_items: Option<NumberField>,
+    pub(crate) max_bytes: Option<NumberField>,
 }
+
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct ResultWriter {
     /// Without them the results stay in the state's output.
     pub(crate) arguments: Option<Template>,
     /// `None` where the definition does not say.
@@ -209,6 +219,7 @@ pub(crate) struct Retrier {
     pub(crate) max: f64,
     pub(crate) jitter: bool,
 }
+
 #[derive(Debug)]
 pub(crate) struct Catcher {
     /// Its place in `Catch`.
@@ -225,17 +236,19 @@ const LONG: f64 = 9_223_372_036_854_775_808.0;
 
 /// A number that may be computed; `field` is its name in errors.
 #[derive(Debug)]
-pub(crate) struct Number {
+pub(crate) struct NumberField {
     pub(crate) field: &'static str,
-    pub(crate) value: NumberValue,
+    pub(crate) value: NumberSource,
 }
+
 #[derive(Debug)]
-pub(crate) enum NumberValue {
+pub(crate) enum NumberSource {
     Fixed(f64),
     Path(Path),
     Jsonata(Jsonata),
 }
-impl Number {
+
+impl NumberField {
     /// Reads it as it stands. `wrong` words the error of a path whose value is no such number.
     pub(crate) fn read(
         &self,
@@ -244,8 +257,8 @@ impl Number {
         wrong: impl Fn(&str, &str, &Value) -> String,
     ) -> Result<f64, Fault> {
         match &self.value {
-            NumberValue::Fixed(n) => Ok(*n),
-            NumberValue::Jsonata(expression) => {
+            NumberSource::Fixed(n) => Ok(*n),
+            NumberSource::Jsonata(expression) => {
                 let found = expression.evaluate_as(scope, self.field, "number")?;
                 let number = found.as_f64().unwrap_or_default();
                 if whole && number.fract() != 0.0 {
@@ -253,7 +266,7 @@ impl Number {
                 }
                 Ok(number)
             }
-            NumberValue::Path(path) => {
+            NumberSource::Path(path) => {
                 let found = path.read(scope).map_err(|why| {
                     Fault::runtime(format!("Invalid path '{}' : {why}", path.text))
                 })?;
@@ -272,7 +285,7 @@ impl Number {
     }
 }
 
-impl Number {
+impl NumberField {
     /// Reads a number that must lie within bounds. A path's number outside ends the execution with `words`; an expression's is an error of
     /// the expression, which the state may catch.
     pub(crate) fn within(
@@ -284,7 +297,7 @@ impl Number {
         if (least..=most).contains(&number) {
             return Ok(number);
         }
-        if let NumberValue::Jsonata(_) = self.value {
+        if let NumberSource::Jsonata(_) = self.value {
             let bounds = if most == f64::INFINITY {
                 format!("at least {least}")
             } else {
@@ -294,10 +307,11 @@ impl Number {
         }
         Err(Fault::runtime(words()))
     }
+
     /// The error of an expression whose number does not suit its field.
     fn out_of_range(&self, why: &str) -> Fault {
         let text = match &self.value {
-            NumberValue::Jsonata(expression) => expression.text.as_str(),
+            NumberSource::Jsonata(expression) => expression.text.as_str(),
             _ => "",
         };
         Fault::evaluation(
@@ -312,24 +326,26 @@ impl Number {
 
 /// A text that may be computed; `field` is its name in errors.
 #[derive(Debug)]
-pub(crate) struct Text {
+pub(crate) struct TextField {
     pub(crate) field: &'static str,
-    pub(crate) value: TextValue,
+    pub(crate) value: TextSource,
 }
+
 #[derive(Debug)]
-pub(crate) enum TextValue {
+pub(crate) enum TextSource {
     Fixed(String),
     Path(Path),
     Intrinsic(Intrinsic),
     Jsonata(Jsonata),
 }
-impl Text {
+
+impl TextField {
     pub(crate) fn read(&self, scope: &Scope<'_>) -> Result<String, Fault> {
         let found = match &self.value {
-            TextValue::Fixed(text) => return Ok(text.clone()),
-            TextValue::Jsonata(expression) => expression.evaluate_as(scope, self.field, "string")?,
-            TextValue::Intrinsic(call) => call.evaluate(scope)?,
-            TextValue::Path(path) => path
+            TextSource::Fixed(text) => return Ok(text.clone()),
+            TextSource::Jsonata(expression) => expression.evaluate_as(scope, self.field, "string")?,
+            TextSource::Intrinsic(call) => call.evaluate(scope)?,
+            TextSource::Path(path) => path
                 .read(scope)
                 .map_err(|_| {
                     Fault::runtime(format!(
@@ -354,13 +370,14 @@ impl Delay {
     pub(crate) fn fixed(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Until(at) => Some(*at),
-            Self::Seconds(Number {
-                value: NumberValue::Fixed(seconds),
+            Self::Seconds(NumberField {
+                value: NumberSource::Fixed(seconds),
                 ..
             }) => Some(after(now, *seconds)),
             _ => None,
         }
     }
+
     /// When the wait ends.
     pub(crate) fn until(&self, scope: &Scope<'_>) -> Result<Timestamp, Fault> {
         match self {
@@ -393,7 +410,7 @@ impl Delay {
             }
             Self::Seconds(number) => {
                 let seconds = match &number.value {
-                    NumberValue::Path(path) => {
+                    NumberSource::Path(path) => {
                         let found = path.read(scope).map_err(|_| {
                             Fault::runtime(format!(
                                 "The SecondsPath parameter does not reference an input value: {}",

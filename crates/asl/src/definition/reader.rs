@@ -1,30 +1,27 @@
 //! Reading a machine with its problems collected: what the parsers of states share. It knows no state type.
 //!
 //! `field` has reported each value of another kind than its field takes, so what is read here is silent about those.
-use super::{
-    forms,
-    model::{Graph, Kind, Language, State, Text, TextValue},
-    substitution::{self, has_placeholder, is_placeholder},
-    values::{object, query_language, text},
-    variables::Scope,
-};
-use crate::{
-    Diagnostic, Severity, WorkflowType,
-    limits::{MAX_DIAGNOSTICS, MAX_NAME},
-    path::Path,
-};
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+
+use super::forms;
+use super::model::{Graph, Language, State, StateKind, TextField, TextSource};
+use super::substitution::{self, has_placeholder, is_placeholder};
+use super::values::{object, query_language, text};
+use super::variables::VariableScope;
+use crate::limits::{MAX_DIAGNOSTICS, MAX_NAME};
+use crate::path::Path;
+use crate::{Diagnostic, Severity, WorkflowType};
 
 pub(super) const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 
 /// Maximum nesting of `States` in the states of a Parallel or a Map.
 pub(super) const MAX_NESTED_STATES: usize = 30;
 
-pub(super) struct Reader {
+pub(super) struct DefinitionReader {
     pub(super) problems: Vec<Diagnostic>,
     /// What only a whole graph shows; reported after all others, as AWS does.
     pub(super) transitions: Vec<Diagnostic>,
@@ -38,7 +35,7 @@ pub(super) struct Reader {
     /// The names of the states that are being read, the innermost one last.
     pub(super) inside: Vec<String>,
     /// The variables of each enclosing graph that the states see, the innermost one last.
-    pub(super) scopes: Vec<Scope>,
+    pub(super) scopes: Vec<VariableScope>,
     /// How many graphs enclose the states that are being read.
     depth: usize,
     /// Whether a state, or what it holds, could not be read.
@@ -49,7 +46,7 @@ pub(super) struct Reader {
     pub(super) errors: usize,
 }
 
-impl Reader {
+impl DefinitionReader {
     pub(super) fn new(workflow_type: WorkflowType) -> Self {
         Self {
             problems: Vec::new(),
@@ -66,6 +63,7 @@ impl Reader {
             errors: 0,
         }
     }
+
     /// The problems, errors first, as many as a caller can use.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
         self.problems.append(&mut self.transitions);
@@ -121,7 +119,7 @@ impl Reader {
             return graph;
         }
         self.depth += 1;
-        self.scopes.push(Scope::new(states, self.language));
+        self.scopes.push(VariableScope::new(states, self.language));
         for (name, state) in states {
             let here = format!("{at}/States/{name}");
             self.inside.push(name.clone());
@@ -186,6 +184,7 @@ impl Reader {
     pub(super) fn bad(&mut self, at: &str, message: impl Into<String>) {
         self.push(Diagnostic::error(SCHEMA, at, message));
     }
+
     pub(super) fn problem(
         &mut self,
         code: &'static str,
@@ -195,14 +194,17 @@ impl Reader {
     ) {
         self.push(Diagnostic::error(code, at, message).with_hint(hint));
     }
+
     pub(super) fn warn(&mut self, at: &str, message: impl Into<String>) {
         self.push(Diagnostic::warning(SCHEMA, at, message));
     }
+
     pub(super) fn push(&mut self, problem: Diagnostic) {
         let state = self.inside.last().cloned();
         self.errors += usize::from(problem.severity == Severity::Error);
         self.problems.push(problem.in_state(state));
     }
+
     /// The object that an element of a list, or a state, is.
     pub(super) fn element<'a>(
         &mut self,
@@ -218,6 +220,7 @@ impl Reader {
         }
         object
     }
+
     pub(super) fn required(&mut self, map: &Map<String, Value>, names: &[&str], at: &str) {
         let missing: Vec<&str> = names
             .iter()
@@ -236,13 +239,13 @@ impl Reader {
 /// The state that stands for one that a deployment tool will write.
 fn stand_in(name: &str, at: &str) -> State {
     let text = |field, text: &str| {
-        let value = TextValue::Fixed(text.to_owned());
-        Some(Text { field, value })
+        let value = TextSource::Fixed(text.to_owned());
+        Some(TextField { field, value })
     };
     State {
         name: name.into(),
         at: at.to_owned(),
-        kind: Kind::Fail {
+        kind: StateKind::Fail {
             error: text("Error", "States.Runtime"),
             cause: text("Cause", "A deployment tool has yet to write this state."),
         },

@@ -1,17 +1,18 @@
 //! One state of any type. Its fields are in `forms`; maps are in `map`, the own fields of others in `task` and `choice`.
-use super::{
-    expression::Known,
-    forms,
-    model::{Kind, Language, State},
-    reader::Reader,
-    substitution::has_placeholder,
-    values::{list, path, query_language, reference, text},
-};
-use crate::path::Path;
-use serde_json::{Map, Value};
+
 use std::sync::Arc;
 
-impl Reader {
+use serde_json::{Map, Value};
+
+use super::expression::Known;
+use super::forms;
+use super::model::{Language, State, StateKind};
+use super::reader::DefinitionReader;
+use super::substitution::has_placeholder;
+use super::values::{list, path, query_language, reference, text};
+use crate::path::Path;
+
+impl DefinitionReader {
     pub(super) fn state(&mut self, name: &str, value: &Value, at: &str) -> Option<State> {
         let map = self.element(value, at)?;
         self.required(map, &["Type"], at);
@@ -132,17 +133,17 @@ impl Reader {
         kind: &str,
         at: &str,
         language: Language,
-    ) -> Option<Kind> {
+    ) -> Option<StateKind> {
         Some(match kind {
-            "Pass" => Kind::Pass(map.get("Result").cloned()),
-            "Succeed" => Kind::Succeed,
-            "Fail" => Kind::Fail {
+            "Pass" => StateKind::Pass(map.get("Result").cloned()),
+            "Succeed" => StateKind::Succeed,
+            "Fail" => StateKind::Fail {
                 error: self.text(map, "Error", "ErrorPath", at, language),
                 cause: self.text(map, "Cause", "CausePath", at, language),
             },
-            "Task" => Kind::Task(Box::new(self.task(map, at, language)?)),
+            "Task" => StateKind::Task(Box::new(self.task(map, at, language)?)),
             "Choice" => self.choice(map, at, language),
-            "Wait" => Kind::Wait(self.delay(map, at, language)?),
+            "Wait" => StateKind::Wait(self.delay(map, at, language)?),
             "Parallel" => {
                 let mut graphs = Vec::new();
                 for (i, branch) in list(map, "Branches").iter().enumerate() {
@@ -154,9 +155,9 @@ impl Reader {
                         self.incomplete = true;
                     }
                 }
-                Kind::Parallel(graphs)
+                StateKind::Parallel(graphs)
             }
-            _ => Kind::Map(Box::new(self.map(map, at, language)?)),
+            _ => StateKind::Map(Box::new(self.map(map, at, language)?)),
         })
     }
 }
@@ -190,7 +191,7 @@ fn is_plain(state: &State) -> bool {
     let whole = |p: &Option<Path>| p.as_ref().is_some_and(Path::is_whole);
     matches!(
         state.kind,
-        Kind::Pass(None) | Kind::Succeed | Kind::Choice { .. } | Kind::Wait(_)
+        StateKind::Pass(None) | StateKind::Succeed | StateKind::Choice { .. } | StateKind::Wait(_)
     ) && whole(&state.input)
         && whole(&state.output)
         && whole(&state.result_path)

@@ -1,7 +1,9 @@
 //! Placeholders of deployment tools, such as `${Name}` and `{"Fn::GetAtt": …}`: nothing is wrong with the definition, but it is not yet
 //! what will run. Each gets a warning wherever it stands, and no field is refused for one.
-use crate::Diagnostic;
+
 use serde_json::{Map, Value};
+
+use crate::Diagnostic;
 
 /// The code of a placeholder's warning.
 pub(super) const UNRESOLVED: &str = "UNRESOLVED_SUBSTITUTION";
@@ -81,8 +83,9 @@ pub(super) fn find(root: &Value) -> Vec<Diagnostic> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn every_placeholder_has_its_place() {

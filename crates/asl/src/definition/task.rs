@@ -1,13 +1,13 @@
 //! A Task's own fields: what it calls, for how long, in whose name.
-use super::{
-    expression::Known,
-    model::{Language, TaskState},
-    reader::Reader,
-    substitution::{has_placeholder, is_placeholder},
-    values::{object, text},
-};
-use crate::{Pattern, Resource, WorkflowType};
+
 use serde_json::{Map, Value};
+
+use super::expression::Known;
+use super::model::{Language, TaskState};
+use super::reader::DefinitionReader;
+use super::substitution::{has_placeholder, is_placeholder};
+use super::values::{object, text};
+use crate::{Pattern, Resource, WorkflowType};
 
 /// What the request of an optimized integration must have, by service and action.
 const REQUIRED: [(&str, &str, &[&str]); 19] = [
@@ -36,7 +36,7 @@ const REQUIRED: [(&str, &str, &[&str]); 19] = [
     ("states", "startExecution", &["StateMachineArn"]),
 ];
 
-impl Reader {
+impl DefinitionReader {
     pub(super) fn task(
         &mut self,
         map: &Map<String, Value>,

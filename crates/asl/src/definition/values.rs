@@ -1,8 +1,12 @@
 //! Reads the values of an object's fields. A value that a deployment tool has yet to fill is read
 //! as a valid one.
-use super::{model::Language, substitution::is_placeholder};
-use crate::{jsonata::is_expression, path::Path};
+
 use serde_json::{Map, Value};
+
+use super::model::Language;
+use super::substitution::is_placeholder;
+use crate::jsonata::is_expression;
+use crate::path::Path;
 
 /// The query language of an object's fields: JSONPath when it says so in just this way, the enclosing one when it says nothing.
 pub(super) fn query_language(map: &Map<String, Value>, enclosing: Language) -> Language {
@@ -42,21 +46,25 @@ pub(super) fn text(map: &Map<String, Value>, key: &str) -> Option<String> {
         other => is_placeholder(other).then(|| "${unresolved}".to_owned()),
     }
 }
+
 /// The value of an object field.
 pub(super) fn object<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Map<String, Value>> {
     let found = map.get(key)?;
     found.as_object().filter(|_| !is_placeholder(found))
 }
+
 /// The elements of a list field.
 pub(super) fn list<'a>(map: &'a Map<String, Value>, key: &str) -> &'a [Value] {
     map.get(key)
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
 }
+
 /// A number field.
 pub(super) fn number(map: &Map<String, Value>, key: &str) -> Option<f64> {
     map.get(key).and_then(Value::as_f64)
 }
+
 /// A path field whose absence means `$` and whose null means nothing.
 pub(super) fn path(map: &Map<String, Value>, key: &str) -> Option<Path> {
     match map.get(key) {
@@ -65,6 +73,7 @@ pub(super) fn path(map: &Map<String, Value>, key: &str) -> Option<Path> {
         _ => Path::parse("$"),
     }
 }
+
 /// A field with a path that names one place; `field` has reported one that names more.
 pub(super) fn reference(found: &Value) -> Option<Path> {
     if is_placeholder(found) {

@@ -1,11 +1,12 @@
 //! Variables: which names they may have, and which are assigned before a state is entered. An inner scope (a branch or the iterations of a
 //! Map) reads the variables of the scopes around it, and may assign none of them.
-use super::{
-    model::Language,
-    values::{list, query_language},
-};
-use serde_json::{Map, Value};
+
 use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::model::Language;
+use super::values::{list, query_language};
 
 /// Maximum number of characters of a variable's name.
 const MAX_NAME: usize = 80;
@@ -50,7 +51,7 @@ struct Transition {
 }
 
 /// The variables of one graph.
-pub(super) struct Scope {
+pub(super) struct VariableScope {
     states: HashMap<String, usize>,
     /// By state, the transitions that lead to it.
     into: Vec<Vec<Transition>>,
@@ -62,7 +63,7 @@ pub(super) struct Scope {
     before: HashMap<usize, HashSet<String>>,
 }
 
-impl Scope {
+impl VariableScope {
     pub(super) fn new(states: &Map<String, Value>, machine: Language) -> Self {
         let mut scope = Self {
             states: states.keys().cloned().zip(0..).collect(),
@@ -130,8 +131,9 @@ impl Scope {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn names_are_identifiers() {
@@ -167,7 +169,7 @@ mod tests {
             "N": {"Next": "Z"},
             "Z": {},
         });
-        let mut scope = Scope::new(states.as_object().unwrap(), Language::JsonPath);
+        let mut scope = VariableScope::new(states.as_object().unwrap(), Language::JsonPath);
         let names = ["a", "c", "d", "m", "e", "other"];
         let mut before = |state: &str| {
             scope.enter(state);

@@ -1,11 +1,12 @@
 //! The children of a Parallel or a Map: its branches, iterations or child executions.
-use super::data::Data;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use jiff::Timestamp;
 use serde_json::Value;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+
+use super::data::Data;
 
 /// The branches or iterations of a state.
 #[derive(Debug)]
@@ -27,12 +28,12 @@ pub(super) struct Children {
     /// The input that `ItemSelector` sees as `$`.
     pub(super) input: Arc<Data>,
     /// The map run, for a distributed Map.
-    pub(super) run: Option<Box<Run>>,
+    pub(super) run: Option<Box<OpenMapRun>>,
 }
 
 /// The map run of a distributed Map that runs.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct OpenMapRun {
     /// Index in [`super::Execution::map_runs`].
     pub(super) index: usize,
     /// The entries of the result files, succeeded and failed, if the Map has a `ResultWriter`.
@@ -41,7 +42,7 @@ pub(super) struct Run {
 
 /// A child execution of a distributed Map.
 #[derive(Debug)]
-pub(super) struct Child {
+pub(super) struct ChildExecution {
     /// Index in the run's `children`.
     pub(super) number: usize,
     pub(super) arn: String,
@@ -51,7 +52,7 @@ pub(super) struct Child {
     states: AtomicU64,
 }
 
-impl Child {
+impl ChildExecution {
     pub(super) fn new(
         number: usize,
         arn: String,

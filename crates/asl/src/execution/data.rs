@@ -1,10 +1,11 @@
 //! Payloads: a JSON text and, when somebody looks at it, its value; both shared from state to state. And their limits.
-use crate::{
-    fault::Fault,
-    limits::{MAX_DEPTH, MAX_PAYLOAD},
-};
-use serde_json::Value;
+
 use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+
+use crate::fault::Fault;
+use crate::limits::{MAX_DEPTH, MAX_PAYLOAD};
 
 /// A payload. An execution that waits holds only its text.
 #[derive(Debug)]
@@ -21,10 +22,12 @@ impl Data {
             value: OnceLock::new(),
         }
     }
+
     pub(super) fn value(&self) -> &Value {
         self.value
             .get_or_init(|| json::read_made(&self.text).expect("the text was checked before"))
     }
+
     pub(super) fn into_value(self) -> Value {
         let Self { text, value } = self;
         value

@@ -1,23 +1,21 @@
 //! Distributed Maps: batches, items read from files, results written to files, and how the map run ends.
-use super::{
-    Execution,
-    children::{Child, Children, Run},
-    data::Data,
-    fields::fill,
-    map_plan::{Listed, MapPlan, not_integer},
-    map_run::at_once,
-    model::Phase,
-    record::fault_fields,
-};
-use crate::{
-    Status,
-    definition::model::{Kind, MapState, Number, Transformation},
-    fault::Fault,
-    history, items,
-    scope::Context,
-};
-use serde_json::{Value, json};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Execution;
+use super::children::{ChildExecution, Children, OpenMapRun};
+use super::data::Data;
+use super::fields::fill;
+use super::map_plan::{ItemList, MapPlan, not_integer};
+use super::map_run::at_once;
+use super::model::ThreadPhase;
+use super::record::fault_fields;
+use crate::definition::model::{MapState, NumberField, StateKind, Transformation};
+use crate::fault::Fault;
+use crate::scope::Context;
+use crate::{Status, history, items};
 
 impl Execution {
     pub(super) fn enter_distributed(&mut self, id: u64, map: &MapState, plan: MapPlan) {
@@ -44,7 +42,7 @@ impl Execution {
         self.record(id, "MapRunStarted", |_| {
             Some(("mapRunStartedEventDetails", json!({"mapRunArn": arn})))
         });
-        let run = Box::new(Run {
+        let run = Box::new(OpenMapRun {
             index: self.runs.len() - 1,
             reports: map.writer.as_ref().map(|_| Default::default()),
         });
@@ -59,7 +57,7 @@ impl Execution {
         id: u64,
         map: &MapState,
     ) -> Result<(Option<u64>, Option<f64>), Fault> {
-        let read = |number: &Option<Number>, whole, most, words: &str| match number {
+        let read = |number: &Option<NumberField>, whole, most, words: &str| match number {
             None => Ok(None),
             Some(number) => {
                 let found = self.number(id, number, whole)?;
@@ -86,10 +84,10 @@ impl Execution {
     pub(super) fn begin_run(
         &mut self,
         id: u64,
-        items: Listed,
+        items: ItemList,
         input: Arc<Data>,
         concurrency: usize,
-        run: Box<Run>,
+        run: Box<OpenMapRun>,
     ) {
         let items = match self.batch(id, items, &input) {
             Ok(items) => items,
@@ -100,12 +98,18 @@ impl Execution {
         }
         self.begin_items(id, items, input, concurrency, Some(run));
     }
-    pub(super) fn batch(&self, id: u64, items: Listed, input: &Arc<Data>) -> Result<Listed, Fault> {
+
+    pub(super) fn batch(
+        &self,
+        id: u64,
+        items: ItemList,
+        input: &Arc<Data>,
+    ) -> Result<ItemList, Fault> {
         let Some(thread) = self.threads.get(&id) else {
             return Ok(items);
         };
         let state = &*thread.state;
-        let Kind::Map(map) = &state.kind else {
+        let StateKind::Map(map) = &state.kind else {
             return Ok(items);
         };
         let Some(batcher) = &map.batcher else {
@@ -124,7 +128,7 @@ impl Execution {
             .as_ref()
             .map(|template| fill(template, &scope, "ItemBatcher/BatchInput", &state.name))
             .transpose()?;
-        let limit = |number: &Option<Number>| -> Result<Option<usize>, Fault> {
+        let limit = |number: &Option<NumberField>| -> Result<Option<usize>, Fault> {
             let Some(number) = number else {
                 return Ok(None);
             };
@@ -140,7 +144,7 @@ impl Execution {
             limit(&batcher.max_items)?,
             limit(&batcher.max_bytes)?,
         )
-        .map(Listed::of)
+        .map(ItemList::of)
     }
 
     /// The run failed: so does the Map.
@@ -164,13 +168,13 @@ impl Execution {
     pub(super) fn child_ended(
         &mut self,
         parent: u64,
-        child: &Child,
+        child: &ChildExecution,
         outcome: Result<&Data, &Fault>,
     ) {
         let Some(thread) = self.threads.get(&parent) else {
             return;
         };
-        let Phase::Children(children) = &thread.phase else {
+        let ThreadPhase::Children(children) = &thread.phase else {
             return;
         };
         let Some(run) = children.run.as_ref().map(|run| run.index) else {
@@ -184,7 +188,7 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&parent) else {
             return;
         };
-        let Phase::Children(children) = &mut thread.phase else {
+        let ThreadPhase::Children(children) = &mut thread.phase else {
             return;
         };
         let Some((good, bad)) = children.run.as_mut().and_then(|r| r.reports.as_mut()) else {
@@ -223,7 +227,7 @@ impl Execution {
         };
         let state = self.threads.get(&id).map(|t| t.state.clone());
         let writer = state.as_ref().and_then(|s| match &s.kind {
-            Kind::Map(map) => map.writer.as_ref(),
+            StateKind::Map(map) => map.writer.as_ref(),
             _ => None,
         });
         let results = results.into_iter().flatten().collect();
@@ -245,6 +249,7 @@ impl Execution {
         };
         self.run_succeeded(id, run.index, &Arc::new(Value::Array(result)));
     }
+
     pub(super) fn run_succeeded(&mut self, id: u64, run: usize, result: &Arc<Value>) {
         self.close_run(run, Status::Succeeded);
         self.record(id, "MapRunSucceeded", |_| None);

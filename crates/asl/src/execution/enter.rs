@@ -1,41 +1,44 @@
 //! Entering states: what a state's fields say is worked out first, without changing anything; then it is done.
-use super::{
-    Execution,
-    data::{Data, data},
-    fields::{assign, fill, select},
-    map_run::MAX_CHILD_STATES,
-    model::{Phase, Purpose, Thread},
-    record::Details,
-};
-use crate::{
-    Status, StepChange, TaskId,
-    definition::model::{Branch, Kind, Language, Number, State, TaskState, Test, Text, plain},
-    fault::Fault,
-    limits::{MAX_HISTORY, MAX_SECONDS},
-    path::Path,
-    scope::{Context, Scope, Variables},
-    token,
-};
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::{borrow::Cow, sync::Arc};
+
+use super::Execution;
+use super::data::{Data, data};
+use super::fields::{assign, fill, select};
+use super::map_run::MAX_CHILD_STATES;
+use super::model::{Thread, ThreadPhase, TimerPurpose};
+use super::record::Details;
+use crate::definition::model::{
+    ChoiceBranch, ChoiceTest, Language, NumberField, State, StateKind, TaskState, TextField, plain,
+};
+use crate::fault::Fault;
+use crate::limits::{MAX_HISTORY, MAX_SECONDS};
+use crate::path::Path;
+use crate::scope::{Context, Scope, Variables};
+use crate::{Status, StepChange, TaskId, token};
 
 /// What a state does once its fields are worked out.
-pub(super) enum Plan {
-    Leave(Left),
+pub(super) enum StatePlan {
+    Leave(StateExit),
     Wait(Timestamp),
-    Task(Request),
+    Task(TaskRequest),
     Parallel(Arc<Data>),
     Map,
 }
+
 /// The end of a state.
-pub(super) struct Left {
+pub(super) struct StateExit {
     pub(super) output: Arc<Data>,
     pub(super) assigned: Option<Variables>,
     pub(super) next: Option<Arc<str>>,
 }
+
 /// A task's request, worked out.
-pub(super) struct Request {
+pub(super) struct TaskRequest {
     pub(super) payload: Arc<str>,
     pub(super) timeout: Option<f64>,
     pub(super) heartbeat: Option<f64>,
@@ -48,8 +51,8 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
-        if matches!(thread.phase, Phase::Enter) {
-            thread.phase = Phase::Run;
+        if matches!(thread.phase, ThreadPhase::Enter) {
+            thread.phase = ThreadPhase::Run;
             thread.before = thread.previous;
             if let Some(child) = &thread.child
                 && child.count() > MAX_CHILD_STATES
@@ -82,46 +85,46 @@ impl Execution {
         let state = thread.state.clone();
         match self.plan(thread) {
             Err(fault) => self.fail(id, fault, None),
-            Ok(Plan::Leave(left)) => self.leave(id, left),
-            Ok(Plan::Wait(until)) => {
-                let timer = self.arm_at(until, Purpose::Thread(id));
+            Ok(StatePlan::Leave(left)) => self.leave(id, left),
+            Ok(StatePlan::Wait(until)) => {
+                let timer = self.arm_at(until, TimerPurpose::Thread(id));
                 if let Some(thread) = self.threads.get_mut(&id) {
-                    thread.phase = Phase::Wait(timer);
+                    thread.phase = ThreadPhase::Wait(timer);
                 }
                 self.step(id, |step| StepChange::Waiting { step, token: None });
             }
-            Ok(Plan::Task(request)) => {
-                if let Kind::Task(task) = &state.kind {
+            Ok(StatePlan::Task(request)) => {
+                if let StateKind::Task(task) = &state.kind {
                     self.schedule(id, task, request);
                 }
             }
-            Ok(Plan::Parallel(input)) => {
-                if let Kind::Parallel(branches) = &state.kind {
+            Ok(StatePlan::Parallel(input)) => {
+                if let StateKind::Parallel(branches) = &state.kind {
                     self.split(id, branches, &input);
                 }
             }
-            Ok(Plan::Map) => self.enter_map(id),
+            Ok(StatePlan::Map) => self.enter_map(id),
         }
     }
 
     /// Works out what the state does.
-    pub(super) fn plan(&self, thread: &Thread) -> Result<Plan, Fault> {
+    pub(super) fn plan(&self, thread: &Thread) -> Result<StatePlan, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;
-        if state.is_plain && matches!(state.kind, Kind::Pass(_) | Kind::Succeed) {
-            return Ok(Plan::Leave(Left {
+        if state.is_plain && matches!(state.kind, StateKind::Pass(_) | StateKind::Succeed) {
+            return Ok(StatePlan::Leave(StateExit {
                 output: raw.clone(),
                 assigned: None,
                 next: state.next.clone(),
             }));
         }
-        if let (true, Kind::Wait(delay)) = (state.is_plain, &state.kind)
+        if let (true, StateKind::Wait(delay)) = (state.is_plain, &state.kind)
             && let Some(until) = delay.fixed(self.now)
         {
-            return Ok(Plan::Wait(until));
+            return Ok(StatePlan::Wait(until));
         }
         let token = match &state.kind {
-            Kind::Task(task) if task.resource.offers_token() => Some(token::encode(
+            StateKind::Task(task) if task.resource.offers_token() => Some(token::encode(
                 &self.start.execution_name,
                 TaskId(self.counter + 1),
                 self.dice.roll(),
@@ -152,33 +155,36 @@ impl Execution {
         let shared =
             |value: Option<Value>| value.map_or_else(|| Ok(raw.clone()), |v| data(v, &state.name));
         match &state.kind {
-            Kind::Pass(result) => {
+            StateKind::Pass(result) => {
                 let value = match result {
                     Some(result) => Some(result.clone()),
                     None => effective()?,
                 };
                 let value = value.unwrap_or_else(|| raw.value().clone());
-                self.finish(thread, value, &context).map(Plan::Leave)
+                self.finish(thread, value, &context).map(StatePlan::Leave)
             }
-            Kind::Succeed => self
+            StateKind::Succeed => self
                 .finish(thread, input.into_owned(), &context)
-                .map(Plan::Leave),
-            Kind::Fail { error, cause } => {
-                let read =
-                    |text: &Option<_>| text.as_ref().map(|t: &Text| t.read(&scope)).transpose();
+                .map(StatePlan::Leave),
+            StateKind::Fail { error, cause } => {
+                let read = |text: &Option<_>| {
+                    text.as_ref()
+                        .map(|t: &TextField| t.read(&scope))
+                        .transpose()
+                };
                 let (error, cause) = (read(error)?, read(cause)?);
                 Err(Fault::task(error.as_deref(), cause.as_deref()))
             }
-            Kind::Choice { rules, default } => {
+            StateKind::Choice { rules, default } => {
                 self.choose(thread, &scope, &input, rules, default.as_ref())
             }
-            Kind::Wait(delay) => delay.until(&scope).map(Plan::Wait),
-            Kind::Task(task) => {
+            StateKind::Wait(delay) => delay.until(&scope).map(StatePlan::Wait),
+            StateKind::Task(task) => {
                 let payload = shared(effective()?)?.text.clone();
-                request(task, &scope, payload, token.clone()).map(Plan::Task)
+                request(task, &scope, payload, token.clone()).map(StatePlan::Task)
             }
-            Kind::Parallel(_) => shared(effective()?).map(Plan::Parallel),
-            Kind::Map(_) => Ok(Plan::Map),
+            StateKind::Parallel(_) => shared(effective()?).map(StatePlan::Parallel),
+            StateKind::Map(_) => Ok(StatePlan::Map),
         }
     }
 
@@ -187,16 +193,16 @@ impl Execution {
         thread: &Thread,
         scope: &Scope<'_>,
         input: &Value,
-        rules: &[Branch],
+        rules: &[ChoiceBranch],
         default: Option<&Arc<str>>,
-    ) -> Result<Plan, Fault> {
+    ) -> Result<StatePlan, Fault> {
         let state: &State = &thread.state;
         let mut chosen = None;
         for (i, branch) in rules.iter().enumerate() {
             let holds = match &branch.test {
-                Test::Constant(holds) => *holds,
-                Test::Rule(rule) => rule.holds(scope)?,
-                Test::Condition(expression) => expression
+                ChoiceTest::Constant(holds) => *holds,
+                ChoiceTest::Rule(rule) => rule.holds(scope)?,
+                ChoiceTest::Condition(expression) => expression
                     .evaluate_as(scope, &format!("Choices[{i}]/Condition"), "boolean")?
                     .as_bool()
                     .unwrap_or_default(),
@@ -229,7 +235,7 @@ impl Execution {
                 &state.name,
             )?,
         };
-        Ok(Plan::Leave(Left {
+        Ok(StatePlan::Leave(StateExit {
             output,
             assigned,
             next: Some(next.clone()),
@@ -242,14 +248,14 @@ fn request(
     scope: &Scope<'_>,
     payload: Arc<str>,
     token: Option<String>,
-) -> Result<Request, Fault> {
+) -> Result<TaskRequest, Fault> {
     let wrong = |field: &str, path: &str, value: &Value| {
         format!(
             "The {field} parameter cannot be parsed as a long value: {path} == {}",
             plain(value)
         )
     };
-    let seconds = |number: &Option<Number>| -> Result<Option<f64>, Fault> {
+    let seconds = |number: &Option<NumberField>| -> Result<Option<f64>, Fault> {
         let Some(number) = number else {
             return Ok(None);
         };
@@ -277,7 +283,7 @@ fn request(
             }
         },
     };
-    Ok(Request {
+    Ok(TaskRequest {
         payload,
         timeout,
         heartbeat,

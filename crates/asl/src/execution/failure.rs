@@ -1,21 +1,19 @@
 //! What an error does: retry, catch, fail the parent, end the execution.
-use super::{
-    Execution,
-    data::{cut, data},
-    enter::Left,
-    fields::{assign, fill},
-    model::{Phase, Purpose, Thread},
-    record::{aborted, fault_fields},
-};
-use crate::{
-    Status, StepChange,
-    definition::model::{Catcher, Kind, Language},
-    fault::{Fault, Origin},
-    limits::MAX_CAUSE,
-    path::Path,
-    scope::{Context, Scope},
-};
+
 use serde_json::{Value, json};
+
+use super::Execution;
+use super::data::{cut, data};
+use super::enter::StateExit;
+use super::fields::{assign, fill};
+use super::model::{Thread, ThreadPhase, TimerPurpose};
+use super::record::{aborted, fault_fields};
+use crate::definition::model::{Catcher, Language, StateKind};
+use crate::fault::{Fault, Origin};
+use crate::limits::MAX_CAUSE;
+use crate::path::Path;
+use crate::scope::{Context, Scope};
+use crate::{Status, StepChange};
 
 impl Execution {
     pub(super) fn located(&self, id: u64, cause: &str) -> String {
@@ -46,7 +44,7 @@ impl Execution {
             if let Some(thread) = self
                 .threads
                 .get_mut(&id)
-                .filter(|t| !matches!(t.state.kind, Kind::Wait(_)))
+                .filter(|t| !matches!(t.state.kind, StateKind::Wait(_)))
             {
                 thread.previous = thread.before;
             }
@@ -95,7 +93,7 @@ impl Execution {
                 return;
             };
             let run = match &above.phase {
-                Phase::Children(children) => children.run.as_ref().map(|r| r.index),
+                ThreadPhase::Children(children) => children.run.as_ref().map(|r| r.index),
                 _ => None,
             };
             if let Some(run) = run {
@@ -124,7 +122,7 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&parent) else {
             return false;
         };
-        let Phase::Children(children) = &mut thread.phase else {
+        let ThreadPhase::Children(children) = &mut thread.phase else {
             return false;
         };
         children.open = children.open.saturating_sub(1);
@@ -159,7 +157,7 @@ impl Execution {
             return;
         };
         let name = above.state.name.clone();
-        let is_map = matches!(above.state.kind, Kind::Map(_));
+        let is_map = matches!(above.state.kind, StateKind::Map(_));
         if above.child.is_some() {
             return;
         }
@@ -175,7 +173,7 @@ impl Execution {
             let Some(thread) = self.threads.get(&below) else {
                 continue;
             };
-            if (is_map && below == failed) || matches!(thread.phase, Phase::Enter) {
+            if (is_map && below == failed) || matches!(thread.phase, ThreadPhase::Enter) {
                 continue;
             }
             let direct = thread.parent.filter(|p| p.0 == parent).map(|p| p.1);
@@ -195,8 +193,8 @@ impl Execution {
 
     fn record_failed(&mut self, id: u64) {
         let kind = match self.threads.get(&id).map(|t| &t.state.kind) {
-            Some(Kind::Parallel(_)) => "ParallelStateFailed",
-            Some(Kind::Map(_)) => "MapStateFailed",
+            Some(StateKind::Parallel(_)) => "ParallelStateFailed",
+            Some(StateKind::Map(_)) => "MapStateFailed",
             _ => return,
         };
         // A retry would have come before: nobody handles the error within the state.
@@ -218,6 +216,7 @@ impl Execution {
         let cause = fault.cause.clone().filter(|c| !c.is_empty());
         self.end_after(previous, Status::Failed, None, fault.error.clone(), cause);
     }
+
     /// Whether a retrier takes the error; then its delay has begun.
     fn retry(&mut self, id: u64, fault: &Fault, also: Option<&str>) -> bool {
         let Some(thread) = self.threads.get_mut(&id) else {
@@ -245,9 +244,9 @@ impl Execution {
             delay *= self.dice.fraction();
         }
         self.remove_children(id);
-        let timer = self.arm(delay, Purpose::Thread(id));
+        let timer = self.arm(delay, TimerPurpose::Thread(id));
         if let Some(thread) = self.threads.get_mut(&id) {
-            thread.phase = Phase::Backoff(timer);
+            thread.phase = ThreadPhase::Backoff(timer);
         }
         self.step(id, |step| StepChange::Retrying {
             step,
@@ -279,23 +278,25 @@ impl Execution {
         }
         true
     }
+
     /// The catcher's own fields failed: nothing of the state catches that.
     fn rise_uncaught(&mut self, id: u64, fault: Fault) {
         let cause = fault.cause.as_deref().map(|c| self.located(id, c));
         let fault = Fault { cause, ..fault };
         self.give_up(id, &fault);
     }
+
     pub(super) fn catch(
         &self,
         thread: &Thread,
         catcher: &Catcher,
         fault: &Fault,
-    ) -> Result<Left, Fault> {
+    ) -> Result<StateExit, Fault> {
         let state = &*thread.state;
         let error = json!({"Error": fault.error, "Cause": fault.cause});
         let context = Context::new(|| self.context_object(thread, None));
         let name = &*state.name;
-        let left = |output, assigned| Left {
+        let left = |output, assigned| StateExit {
             output,
             assigned,
             next: Some(catcher.next.clone()),

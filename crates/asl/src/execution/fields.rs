@@ -1,13 +1,14 @@
 //! The fields of a state over its data: paths, templates and `Assign`.
-use crate::{
-    fault::Fault,
-    limits::MAX_PAYLOAD,
-    path::Path,
-    scope::{Scope, Variables},
-    template::{Fill, Place, Template},
-};
-use serde_json::{Value, json};
+
 use std::borrow::Cow;
+
+use serde_json::{Value, json};
+
+use crate::fault::Fault;
+use crate::limits::MAX_PAYLOAD;
+use crate::path::Path;
+use crate::scope::{Scope, Variables};
+use crate::template::{FieldLocation, FillError, Template};
 
 /// The part of the data that a path field selects; null means an empty object.
 pub(super) fn select<'a>(path: Option<&Path>, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Fault> {
@@ -18,6 +19,7 @@ pub(super) fn select<'a>(path: Option<&Path>, scope: &Scope<'a>) -> Result<Cow<'
             .map_err(|why| Fault::runtime(format!("Invalid path '{}' : {why}", path.text))),
     }
 }
+
 /// Fills a template; `field` names it in errors, `what` made a result that is too large.
 pub(super) fn fill(
     template: &Template,
@@ -26,12 +28,13 @@ pub(super) fn fill(
     what: &str,
 ) -> Result<Value, Fault> {
     template
-        .fill(scope, Place::new(field), &mut { MAX_PAYLOAD })
+        .fill(scope, FieldLocation::new(field), &mut { MAX_PAYLOAD })
         .map_err(|e| match e {
-            Fill::Fault(fault) => fault,
-            Fill::TooLarge => Fault::too_large(what),
+            FillError::Fault(fault) => fault,
+            FillError::TooLarge => Fault::too_large(what),
         })
 }
+
 /// The variables that an `Assign` makes.
 pub(super) fn assign(
     template: Option<&Template>,

@@ -1,22 +1,20 @@
 //! Files of a distributed Map: items read, results written. Requests and answers only; the driver does the work.
-use super::{
-    Execution,
-    children::{Children, Run},
-    data::Data,
-    distributed::flattened,
-    fields::fill,
-    map_plan::Listed,
-    model::{Files, FilesRequest, Phase},
-};
-use crate::{
-    Effect, ReadItems, TaskId, WriteResults,
-    definition::model::{Kind, MapState, Transformation, Writer, plain},
-    fault::{Fault, Origin},
-    items,
-    scope::Context,
-};
-use serde_json::{Value, json};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Execution;
+use super::children::{Children, OpenMapRun};
+use super::data::Data;
+use super::distributed::flattened;
+use super::fields::fill;
+use super::map_plan::ItemList;
+use super::model::{FilesRequest, OpenFiles, ThreadPhase};
+use crate::definition::model::{MapState, ResultWriter, StateKind, Transformation, plain};
+use crate::fault::{Fault, Origin};
+use crate::scope::Context;
+use crate::{Effect, ReadItems, TaskId, WriteResults, items};
 
 impl Execution {
     pub(super) fn read_items(
@@ -25,7 +23,7 @@ impl Execution {
         map: &MapState,
         input: Arc<Data>,
         concurrency: usize,
-        run: Box<Run>,
+        run: Box<OpenMapRun>,
     ) {
         let (Some(reader), Some(thread)) = (&map.reader, self.threads.get(&id)) else {
             return;
@@ -74,17 +72,18 @@ impl Execution {
         self.tasks.insert(request.task(), id);
         self.out.push(request.effect());
         if let Some(thread) = self.threads.get_mut(&id) {
-            thread.phase = Phase::Files(Box::new(Files { request, children }));
+            thread.phase = ThreadPhase::Files(Box::new(OpenFiles { request, children }));
         }
     }
 
-    pub(super) fn files(&mut self, task: TaskId) -> Option<(u64, Files)> {
+    pub(super) fn files(&mut self, task: TaskId) -> Option<(u64, OpenFiles)> {
         let id = *self.tasks.get(&task)?;
         let thread = self.threads.get_mut(&id)?;
-        if !matches!(thread.phase, Phase::Files(_)) {
+        if !matches!(thread.phase, ThreadPhase::Files(_)) {
             return None;
         }
-        let Phase::Files(files) = std::mem::replace(&mut thread.phase, Phase::Run) else {
+        let ThreadPhase::Files(files) = std::mem::replace(&mut thread.phase, ThreadPhase::Run)
+        else {
             return None;
         };
         self.tasks.remove(&task);
@@ -93,12 +92,12 @@ impl Execution {
 
     pub(super) fn items_read(&mut self, task: TaskId, body: &str) {
         let reading = self.tasks.get(&task).and_then(|id| self.threads.get(id)).is_some_and(|t| {
-            matches!(&t.phase, Phase::Files(f) if matches!(f.request, FilesRequest::Read(_)))
+            matches!(&t.phase, ThreadPhase::Files(f) if matches!(f.request, FilesRequest::Read(_)))
         });
         if !reading {
             return;
         }
-        let Some((id, Files { children, .. })) = self.files(task) else {
+        let Some((id, OpenFiles { children, .. })) = self.files(task) else {
             return;
         };
         let Children {
@@ -111,7 +110,7 @@ impl Execution {
             return;
         };
         match self.items(id, &input, body) {
-            Ok(items) => self.begin_run(id, Listed::of(items), input, concurrency, run),
+            Ok(items) => self.begin_run(id, ItemList::of(items), input, concurrency, run),
             Err(fault) => self.run_failed(id, run.index, fault),
         }
     }
@@ -125,7 +124,7 @@ impl Execution {
         let Some(thread) = self.threads.get(&id) else {
             return Ok(Vec::new());
         };
-        let Kind::Map(map) = &thread.state.kind else {
+        let StateKind::Map(map) = &thread.state.kind else {
             return Ok(Vec::new());
         };
         let Some(reader) = &map.reader else {
@@ -174,7 +173,7 @@ impl Execution {
         id: u64,
         run: usize,
         input: &Arc<Data>,
-        writer: &Writer,
+        writer: &ResultWriter,
         (good, bad): (Vec<Value>, Vec<Value>),
     ) {
         let (Some(thread), Some(template)) = (self.threads.get(&id), &writer.arguments) else {
@@ -261,7 +260,7 @@ impl Execution {
             pairs: false,
             concurrency: 0,
             input: input.clone(),
-            run: Some(Box::new(Run {
+            run: Some(Box::new(OpenMapRun {
                 index: run,
                 reports: None,
             })),
@@ -271,14 +270,14 @@ impl Execution {
 
     pub(super) fn results_written(&mut self, task: TaskId) {
         let writing = self.tasks.get(&task).and_then(|id| self.threads.get(id)).is_some_and(|t| {
-            matches!(&t.phase, Phase::Files(f) if matches!(f.request, FilesRequest::Write(..)))
+            matches!(&t.phase, ThreadPhase::Files(f) if matches!(f.request, FilesRequest::Write(..)))
         });
         if !writing {
             return;
         }
         if let Some((
             id,
-            Files {
+            OpenFiles {
                 request: FilesRequest::Write(_, result),
                 children,
             },
@@ -290,7 +289,7 @@ impl Execution {
     }
 
     /// Forgets a request for files that nobody waits for any more.
-    pub(super) fn forget_files(&mut self, files: &Files) {
+    pub(super) fn forget_files(&mut self, files: &OpenFiles) {
         let task = files.request.task();
         self.tasks.remove(&task);
         self.out.push(Effect::CancelTask(task));

@@ -1,20 +1,19 @@
 //! Leaving states: the result becomes the output, variables are assigned, the next state or the thread's end follows.
-use super::{
-    Execution,
-    data::data,
-    enter::Left,
-    fields::{assign, fill, select},
-    model::{Phase, Thread},
-};
-use crate::{
-    Status, StepChange,
-    definition::model::{Kind, Language},
-    fault::Fault,
-    path::Path,
-    scope::{Context, Scope, Variables},
-};
-use serde_json::{Map, Value, json};
+
 use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::Execution;
+use super::data::data;
+use super::enter::StateExit;
+use super::fields::{assign, fill, select};
+use super::model::{Thread, ThreadPhase};
+use crate::definition::model::{Language, StateKind};
+use crate::fault::Fault;
+use crate::path::Path;
+use crate::scope::{Context, Scope, Variables};
+use crate::{Status, StepChange};
 
 impl Execution {
     /// The output of a state that made `result`.
@@ -23,17 +22,20 @@ impl Execution {
         thread: &Thread,
         result: Value,
         context: &Context<'_>,
-    ) -> Result<Left, Fault> {
+    ) -> Result<StateExit, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;
         let name = &*state.name;
-        let left = |output, assigned| Left {
+        let left = |output, assigned| StateExit {
             output,
             assigned,
             next: state.next.clone(),
         };
         if state.language == Language::Jsonata {
-            let is_result = matches!(state.kind, Kind::Task(_) | Kind::Parallel(_) | Kind::Map(_));
+            let is_result = matches!(
+                state.kind,
+                StateKind::Task(_) | StateKind::Parallel(_) | StateKind::Map(_)
+            );
             let scope = Scope {
                 result: is_result.then_some(&result),
                 ..self.scope(thread, raw.value(), context)
@@ -41,7 +43,9 @@ impl Execution {
             let assigned = assign(state.assign.as_ref(), &scope, name)?;
             let output = match &state.result {
                 Some(template) => data(fill(template, &scope, "Output", name)?, name)?,
-                None if !is_result && !matches!(state.kind, Kind::Pass(Some(_))) => raw.clone(),
+                None if !is_result && !matches!(state.kind, StateKind::Pass(Some(_))) => {
+                    raw.clone()
+                }
                 None => data(result, name)?,
             };
             return Ok(left(output, assigned));
@@ -107,11 +111,12 @@ impl Execution {
             Err(fault) => self.fail(id, fault, None),
         }
     }
-    pub(super) fn after_wait(&self, thread: &Thread) -> Result<Left, Fault> {
+
+    pub(super) fn after_wait(&self, thread: &Thread) -> Result<StateExit, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;
         if state.is_plain {
-            return Ok(Left {
+            return Ok(StateExit {
                 output: raw.clone(),
                 assigned: None,
                 next: state.next.clone(),
@@ -124,8 +129,8 @@ impl Execution {
     }
 
     /// Exits the state with its output and goes to the next, or ends the thread.
-    pub(super) fn leave(&mut self, id: u64, left: Left) {
-        let Left {
+    pub(super) fn leave(&mut self, id: u64, left: StateExit) {
+        let StateExit {
             output,
             assigned,
             next,
@@ -165,7 +170,7 @@ impl Execution {
                 thread.step = state.name.clone();
             }
             thread.state = state;
-            (thread.input, thread.phase, thread.attempt) = (output, Phase::Enter, 0);
+            (thread.input, thread.phase, thread.attempt) = (output, ThreadPhase::Enter, 0);
             thread.retries.clear();
             self.ready.push_back(id);
             return;

@@ -1,22 +1,20 @@
 //! Parallel branches and Map iterations: starting them, counting them, joining their results.
-use super::{
-    Execution,
-    children::{Child, Children, Run},
-    data::{Data, data},
-    fields::fill,
-    map_plan::Listed,
-    model::Phase,
-    no_variables,
-};
-use crate::{
-    Status, StepChange,
-    definition::model::{Graph, Kind},
-    fault::Fault,
-    scope::Context,
-    template::Template,
-};
-use serde_json::{Value, json};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::children::{ChildExecution, Children, OpenMapRun};
+use super::data::{Data, data};
+use super::fields::fill;
+use super::map_plan::ItemList;
+use super::model::ThreadPhase;
+use super::{Execution, no_variables};
+use crate::definition::model::{Graph, StateKind};
+use crate::fault::Fault;
+use crate::scope::Context;
+use crate::template::Template;
+use crate::{Status, StepChange};
 
 /// Iterations of an inline Map at once, when it sets no `MaxConcurrency`.
 const INLINE_CONCURRENCY: usize = 40;
@@ -28,7 +26,7 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
-        thread.phase = Phase::Children(Box::new(Children {
+        thread.phase = ThreadPhase::Children(Box::new(Children {
             next: branches.len(),
             open: branches.len(),
             done: 0,
@@ -70,7 +68,7 @@ impl Execution {
             return;
         };
         let state = thread.state.clone();
-        let Kind::Map(map) = &state.kind else {
+        let StateKind::Map(map) = &state.kind else {
             return;
         };
         let plan = match self.map_plan(thread, map) {
@@ -105,17 +103,18 @@ impl Execution {
             None,
         );
     }
+
     pub(super) fn begin_items(
         &mut self,
         id: u64,
-        items: Listed,
+        items: ItemList,
         input: Arc<Data>,
         concurrency: usize,
-        run: Option<Box<Run>>,
+        run: Option<Box<OpenMapRun>>,
     ) {
         let total = items.values.len();
         if let Some(thread) = self.threads.get_mut(&id) {
-            thread.phase = Phase::Children(Box::new(Children {
+            thread.phase = ThreadPhase::Children(Box::new(Children {
                 next: 0,
                 open: 0,
                 done: 0,
@@ -150,7 +149,8 @@ impl Execution {
                 return;
             };
             let state = thread.state.clone();
-            let (Kind::Map(map), Phase::Children(children)) = (&state.kind, &mut thread.phase)
+            let (StateKind::Map(map), ThreadPhase::Children(children)) =
+                (&state.kind, &mut thread.phase)
             else {
                 return;
             };
@@ -193,7 +193,7 @@ impl Execution {
                 );
                 continue;
             }
-            let child: Option<Arc<Child>> = thread.child.clone();
+            let child: Option<Arc<ChildExecution>> = thread.child.clone();
             let event = if child.is_some() {
                 previous
             } else {
@@ -258,7 +258,7 @@ impl Execution {
             return;
         };
         let name = above.state.name.clone();
-        let Phase::Children(children) = &mut above.phase else {
+        let ThreadPhase::Children(children) = &mut above.phase else {
             return;
         };
         if let Some(slot) = children.results.get_mut(index) {
@@ -301,7 +301,9 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
-        let Phase::Children(children) = std::mem::replace(&mut thread.phase, Phase::Run) else {
+        let ThreadPhase::Children(children) =
+            std::mem::replace(&mut thread.phase, ThreadPhase::Run)
+        else {
             return;
         };
         if children.run.is_some() {

@@ -1,42 +1,43 @@
 //! What a Map's fields say: its items, its concurrency, its numbers. It starts nothing.
-use super::{
-    Execution,
-    data::{Data, data},
-    fields::{fill, select},
-    model::Thread,
-};
-use crate::{
-    definition::model::{Items, MapState, Number, plain},
-    fault::Fault,
-    path::{Path, Root},
-    scope::{Context, Scope},
-    template::Template,
-};
-use serde_json::{Value, json};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Execution;
+use super::data::{Data, data};
+use super::fields::{fill, select};
+use super::model::Thread;
+use crate::definition::model::{MapItems, MapState, NumberField, plain};
+use crate::fault::Fault;
+use crate::path::{Path, Root};
+use crate::scope::{Context, Scope};
+use crate::template::Template;
 
 /// What a Map's fields say.
 pub(super) struct MapPlan {
     pub(super) input: Arc<Data>,
     pub(super) concurrency: usize,
     /// `None` when they are to be read.
-    pub(super) items: Option<Listed>,
+    pub(super) items: Option<ItemList>,
 }
 
 /// The items of a Map.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Listed {
+pub(super) struct ItemList {
     pub(super) values: Vec<Value>,
     /// Whether they are the fields of an object, each as `{"Key": …, "Value": …}`.
     pub(super) pairs: bool,
 }
-impl Listed {
+
+impl ItemList {
     pub(super) fn of(values: Vec<Value>) -> Self {
         Self {
             values,
             pairs: false,
         }
     }
+
     /// The items of an array; the fields of an object, where `objects` may be.
     fn read(found: Value, objects: bool) -> Option<Self> {
         match found {
@@ -81,35 +82,35 @@ impl Execution {
         };
         let items = match (&map.reader, &map.items) {
             (Some(_), _) => None,
-            (None, Items::Path(path)) => {
+            (None, MapItems::Path(path)) => {
                 let found = path.read(&scope).map_err(|why| {
                     Fault::runtime(format!("Invalid path '{}' : {why}", path.text))
                 })?;
                 // A variable with an object ends an inline Map: so it is in recordings of AWS, which its guide does not speak of.
                 let selected = path.root == Root::Input && !path.is_whole();
                 let objects = map.is_distributed || selected;
-                Some(Listed::read(found.into_owned(), objects).ok_or_else(|| {
+                Some(ItemList::read(found.into_owned(), objects).ok_or_else(|| {
                     Fault::runtime(format!(
                         "Reference path \"{}\" must point to array.",
                         path.text
                     ))
                 })?)
             }
-            (None, Items::Jsonata(Template::Jsonata(expression))) => {
+            (None, MapItems::Jsonata(Template::Jsonata(expression))) => {
                 // As above: an inline Map takes an object from the state's data only.
                 let objects = map.is_distributed || expression.selects_data();
                 let found = expression.evaluate_items(&scope, objects)?;
-                Some(Listed::read(found, objects).unwrap_or_default())
+                Some(ItemList::read(found, objects).unwrap_or_default())
             }
-            (None, Items::Jsonata(template)) => {
+            (None, MapItems::Jsonata(template)) => {
                 let found = fill(template, &scope, "Items", &state.name)?;
                 Some(
-                    Listed::read(found, map.is_distributed)
+                    ItemList::read(found, map.is_distributed)
                         .ok_or_else(|| Fault::runtime("Items must be an array"))?,
                 )
             }
-            (None, Items::Input) => Some(
-                Listed::read(input.value().clone(), map.is_distributed).ok_or_else(|| {
+            (None, MapItems::Input) => Some(
+                ItemList::read(input.value().clone(), map.is_distributed).ok_or_else(|| {
                     Fault::evaluation(
                         None,
                         format!("Map state input must be an array but was: {}", input.text),
@@ -132,8 +133,9 @@ impl Execution {
             items,
         })
     }
+
     /// A number field of the thread's state, over its raw input.
-    pub(super) fn number(&self, id: u64, number: &Number, whole: bool) -> Result<f64, Fault> {
+    pub(super) fn number(&self, id: u64, number: &NumberField, whole: bool) -> Result<f64, Fault> {
         let Some(thread) = self.threads.get(&id) else {
             return Ok(0.0);
         };

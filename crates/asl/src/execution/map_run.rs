@@ -1,6 +1,9 @@
 //! The map run of a distributed Map and its child executions: what is known of them, and what may be changed.
-use crate::{Status, limits::MAX_HISTORY};
+
 use jiff::Timestamp;
+
+use crate::Status;
+use crate::limits::MAX_HISTORY;
 
 /// Child executions at once, when a Map sets no lower `MaxConcurrency`.
 const CONCURRENCY: usize = 1_000;
@@ -26,6 +29,7 @@ pub struct MapRun {
     pub redrive_count: u32,
     pub(super) children: Vec<MapRunChild>,
 }
+
 impl MapRun {
     /// Its child executions, in the order in which they began.
     pub fn children(&self) -> impl ExactSizeIterator<Item = MapRunChild> + DoubleEndedIterator {

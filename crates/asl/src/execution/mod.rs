@@ -25,23 +25,24 @@ mod task;
 mod trial;
 mod view;
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::definition::model::Graph;
+use crate::limits::{MAX_CAUSE, MAX_ERROR, MAX_TRANSITIONS};
+use crate::scope::{Dice, Variables};
+use crate::{Effect, Event, StateMachine, Status, Task, TaskId, TimerId};
+use children::ChildExecution;
+use data::{Data, cut};
+use model::{Thread, ThreadPhase, TimerPurpose};
+use table::Table;
+
 pub use map_run::{MapRun, MapRunChild};
 pub use model::Start;
 pub use trial::{Before, Outcome, Trial, TrialStatus, Tried};
-
-use crate::{
-    Effect, Event, StateMachine, Status, Task, TaskId, TimerId,
-    definition::model::Graph,
-    limits::{MAX_CAUSE, MAX_ERROR, MAX_TRANSITIONS},
-    scope::{Dice, Variables},
-};
-use children::Child;
-use data::{Data, cut};
-use jiff::Timestamp;
-use model::{Phase, Purpose, Thread};
-use serde_json::{Value, json};
-use std::{collections::VecDeque, sync::Arc};
-use table::Table;
 
 /// One running execution. Cheap to drop: rebuild it with the same start and events.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ pub struct Execution {
     threads: Table<u64, Box<Thread>>,
     ready: VecDeque<u64>,
     tasks: Table<TaskId, u64>,
-    timers: Table<TimerId, (Timestamp, Purpose)>,
+    timers: Table<TimerId, (Timestamp, TimerPurpose)>,
     runs: Vec<MapRun>,
     now: Timestamp,
     out: Vec<Effect>,
@@ -98,53 +99,61 @@ impl Execution {
             out: Vec::new(),
         }
     }
+
     /// Where it is.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
+
     /// The result, JSON, once it succeeded.
     #[must_use]
     pub fn output(&self) -> Option<&str> {
         self.output.as_deref()
     }
+
     /// The error's name, once it failed.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
+
     /// The error's text, once it failed.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
+
     /// The requests in flight, in the order of their ids: to schedule again after a rebuild.
     #[must_use]
     pub fn open_tasks(&self) -> Vec<&Task> {
         self.tasks
             .values()
             .filter_map(|t| match &self.threads.get(t)?.phase {
-                Phase::Task(open) => Some(&open.request),
+                ThreadPhase::Task(open) => Some(&open.request),
                 _ => None,
             })
             .collect()
     }
+
     /// The reads and writes of distributed Maps in flight, as effects: to do again after a rebuild.
     #[must_use]
     pub fn open_files(&self) -> Vec<Effect> {
         self.tasks
             .values()
             .filter_map(|t| match &self.threads.get(t)?.phase {
-                Phase::Files(files) => Some(files.request.effect()),
+                ThreadPhase::Files(files) => Some(files.request.effect()),
                 _ => None,
             })
             .collect()
     }
+
     /// The armed timers and their deadlines.
     #[must_use]
     pub fn timers(&self) -> Vec<(TimerId, Timestamp)> {
         self.timers.iter().map(|(id, t)| (*id, t.0)).collect()
     }
+
     /// Whether a `Continue` is due (after a rebuild that ended with `Yield`).
     #[must_use]
     pub fn is_ready(&self) -> bool {
@@ -156,13 +165,14 @@ impl Execution {
     /// does not report the timer as fired.
     #[must_use]
     pub fn waits_for_start(&self, timer: TimerId) -> bool {
-        let Some((_, Purpose::Timeout(task) | Purpose::Heartbeat(task))) = self.timers.get(&timer)
+        let Some((_, TimerPurpose::Timeout(task) | TimerPurpose::Heartbeat(task))) =
+            self.timers.get(&timer)
         else {
             return false;
         };
         let thread = self.tasks.get(task).and_then(|id| self.threads.get(id));
         thread.is_some_and(|thread| match &thread.phase {
-            Phase::Task(open) => !open.started && open.request.resource.runs_function(),
+            ThreadPhase::Task(open) => !open.started && open.request.resource.runs_function(),
             _ => false,
         })
     }
@@ -237,6 +247,7 @@ impl Execution {
         );
         self.set_off(text);
     }
+
     /// Starts the machine's first state.
     fn set_off(&mut self, text: Arc<str>) {
         // Each door has checked it: this is for drivers that did not.
@@ -249,7 +260,7 @@ impl Execution {
             );
         }
         if let Some(seconds) = self.start.kind.timeout(self.machine.timeout) {
-            self.arm(seconds, Purpose::Execution);
+            self.arm(seconds, TimerPurpose::Execution);
         }
         let graph = self.machine.graph.clone();
         let input = Arc::new(Data::of_text(text));
@@ -266,7 +277,7 @@ impl Execution {
         variables: Arc<Variables>,
         previous: u64,
         item: Option<Arc<Value>>,
-        child: Option<Arc<Child>>,
+        child: Option<Arc<ChildExecution>>,
     ) {
         let Some(state) = graph.states.get(&graph.start).cloned() else {
             return;
@@ -289,7 +300,7 @@ impl Execution {
             retries: Vec::new(),
             item,
             child,
-            phase: Phase::Enter,
+            phase: ThreadPhase::Enter,
         };
         self.threads.insert(self.counter, Box::new(thread));
         self.ready.push_back(self.counter);
@@ -317,16 +328,16 @@ impl Execution {
         };
         match fired.1 {
             // AWS names no error: the status says it.
-            Purpose::Execution => self.end(Status::TimedOut, None, None, None),
-            Purpose::Timeout(task) => self.task_timed_out(task, false),
-            Purpose::Heartbeat(task) => self.task_timed_out(task, true),
-            Purpose::Thread(id) => {
+            TimerPurpose::Execution => self.end(Status::TimedOut, None, None, None),
+            TimerPurpose::Timeout(task) => self.task_timed_out(task, false),
+            TimerPurpose::Heartbeat(task) => self.task_timed_out(task, true),
+            TimerPurpose::Thread(id) => {
                 let Some(thread) = self.threads.get_mut(&id) else {
                     return;
                 };
-                match std::mem::replace(&mut thread.phase, Phase::Run) {
-                    Phase::Backoff(_) => self.ready.push_back(id),
-                    Phase::Wait(_) => self.waited(id),
+                match std::mem::replace(&mut thread.phase, ThreadPhase::Run) {
+                    ThreadPhase::Backoff(_) => self.ready.push_back(id),
+                    ThreadPhase::Wait(_) => self.waited(id),
                     other => thread.phase = other,
                 }
             }
@@ -349,6 +360,7 @@ impl Execution {
             .unwrap_or(self.last);
         self.end_after(previous, status, output, error, cause);
     }
+
     /// Ends the execution. Threads stay as they are, for a redrive; nothing of theirs is in flight any more.
     fn end_after(
         &mut self,
@@ -386,7 +398,7 @@ impl Execution {
         });
     }
 
-    fn arm(&mut self, seconds: f64, purpose: Purpose) -> TimerId {
+    fn arm(&mut self, seconds: f64, purpose: TimerPurpose) -> TimerId {
         let delay = jiff::SignedDuration::try_from_secs_f64(seconds.clamp(0.0, 1e11))
             .unwrap_or(jiff::SignedDuration::ZERO);
         self.arm_at(
@@ -394,13 +406,15 @@ impl Execution {
             purpose,
         )
     }
-    fn arm_at(&mut self, at: Timestamp, purpose: Purpose) -> TimerId {
+
+    fn arm_at(&mut self, at: Timestamp, purpose: TimerPurpose) -> TimerId {
         self.counter += 1;
         let timer = TimerId(self.counter);
         self.timers.insert(timer, (at, purpose));
         self.out.push(Effect::SetTimer(timer, at));
         timer
     }
+
     /// Moves an armed timer's deadline.
     fn postpone(&mut self, timer: TimerId, by: jiff::SignedDuration) {
         if let Some((at, _)) = self.timers.get_mut(&timer) {
@@ -408,11 +422,13 @@ impl Execution {
             self.out.push(Effect::SetTimer(timer, *at));
         }
     }
+
     fn disarm(&mut self, timer: TimerId) {
         if self.timers.remove(&timer).is_some() {
             self.out.push(Effect::CancelTimer(timer));
         }
     }
+
     fn next_task(&mut self) -> TaskId {
         self.counter += 1;
         TaskId(self.counter)

@@ -1,16 +1,15 @@
 //! What an execution is made of: its start, its threads and what each of them waits for.
-use super::{
-    children::{Child, Children},
-    data::Data,
-};
-use crate::{
-    Effect, ReadItems, Task, TaskId, TimerId, WorkflowType, WriteResults,
-    definition::model::{Graph, State},
-    scope::Variables,
-};
+
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::Value;
-use std::sync::Arc;
+
+use super::children::{ChildExecution, Children};
+use super::data::Data;
+use crate::definition::model::{Graph, State};
+use crate::scope::Variables;
+use crate::{Effect, ReadItems, Task, TaskId, TimerId, WorkflowType, WriteResults};
 
 /// Everything an execution knows of its surroundings.
 #[derive(Debug, Clone)]
@@ -30,20 +29,20 @@ pub struct Start {
 }
 
 #[derive(Debug)]
-pub(super) enum Phase {
+pub(super) enum ThreadPhase {
     Enter,
     Run,
-    Task(Box<Open>),
+    Task(Box<OpenTask>),
     Wait(TimerId),
     Backoff(TimerId),
     Children(Box<Children>),
     /// Waits for a distributed Map's items, or for its results to be stored.
-    Files(Box<Files>),
+    Files(Box<OpenFiles>),
 }
 
 /// A task that has not ended.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenTask {
     pub(super) request: Task,
     /// When it was scheduled.
     pub(super) since: Timestamp,
@@ -54,7 +53,7 @@ pub(super) struct Open {
 }
 
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct OpenFiles {
     pub(super) request: FilesRequest,
     pub(super) children: Box<Children>,
 }
@@ -72,6 +71,7 @@ impl FilesRequest {
             Self::Write(request, _) => request.task,
         }
     }
+
     pub(super) fn effect(&self) -> Effect {
         match self {
             Self::Read(request) => Effect::ReadItems(request.clone()),
@@ -99,12 +99,12 @@ pub(super) struct Thread {
     /// The context object's `Map.Item`.
     pub(super) item: Option<Arc<Value>>,
     /// The child execution of a distributed Map that this is part of: it has no events in this history.
-    pub(super) child: Option<Arc<Child>>,
-    pub(super) phase: Phase,
+    pub(super) child: Option<Arc<ChildExecution>>,
+    pub(super) phase: ThreadPhase,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(super) enum TimerPurpose {
     Execution,
     Thread(u64),
     Timeout(TaskId),

@@ -1,8 +1,14 @@
 //! The history as it grows: ids, the event before, the bound. What an event says is its caller's matter.
-use super::{Execution, model::Thread};
-use crate::{Effect, HistoryEvent, Status, StepChange, definition::model::Kind, fault::Fault};
-use serde_json::{Map, Value, json};
+
 use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::Execution;
+use super::model::Thread;
+use crate::definition::model::StateKind;
+use crate::fault::Fault;
+use crate::{Effect, HistoryEvent, Status, StepChange};
 
 pub(super) type Details = Option<(&'static str, Value)>;
 
@@ -17,6 +23,7 @@ impl Execution {
             details,
         }));
     }
+
     /// Records an event, or ends the execution when only its end still fits into the history.
     pub(super) fn record_after(&mut self, previous: u64, kind: &str, details: Details) -> u64 {
         if self.status == Status::Running {
@@ -37,6 +44,7 @@ impl Execution {
         }
         self.last
     }
+
     /// Records an event of a thread; a child execution's events are counted, not recorded.
     pub(super) fn record(&mut self, id: u64, kind: &str, details: impl FnOnce(&Thread) -> Details) {
         let Some(thread) = self.threads.get(&id) else {
@@ -51,6 +59,7 @@ impl Execution {
             thread.previous = event;
         }
     }
+
     /// Records an event that the thread's next one does not follow.
     pub(super) fn record_aside(&mut self, id: u64, kind: &str, details: Details) {
         let Some(thread) = self.threads.get(&id) else {
@@ -114,12 +123,12 @@ pub(super) fn fault_fields(fault: &Fault) -> Map<String, Value> {
 }
 
 /// The event that tells of a state that was stopped from outside; Pass, Fail and Choice have none.
-pub(super) fn aborted(kind: &Kind) -> Option<&'static str> {
+pub(super) fn aborted(kind: &StateKind) -> Option<&'static str> {
     Some(match kind {
-        Kind::Task(_) => "TaskStateAborted",
-        Kind::Wait(_) => "WaitStateAborted",
-        Kind::Parallel(_) => "ParallelStateAborted",
-        Kind::Map(_) => "MapStateAborted",
+        StateKind::Task(_) => "TaskStateAborted",
+        StateKind::Wait(_) => "WaitStateAborted",
+        StateKind::Parallel(_) => "ParallelStateAborted",
+        StateKind::Map(_) => "MapStateAborted",
         _ => return None,
     })
 }

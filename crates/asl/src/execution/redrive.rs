@@ -2,12 +2,13 @@
 //!
 //! Source: AWS Step Functions developer guide, "Restarting state machine executions with redrive". What succeeded keeps
 //! its results, branches and iterations too; states that did not begin again from the start, with fresh retries.
-use super::{
-    Execution,
-    model::{Phase, Purpose},
-};
-use crate::{Status, StepChange, WorkflowType, limits::MAX_HISTORY};
+
 use serde_json::json;
+
+use super::Execution;
+use super::model::{ThreadPhase, TimerPurpose};
+use crate::limits::MAX_HISTORY;
+use crate::{Status, StepChange, WorkflowType};
 
 impl Execution {
     /// Whether `Event::Redrive` would go on with the execution.
@@ -20,6 +21,7 @@ impl Execution {
             )
             && self.last + 1 < MAX_HISTORY
     }
+
     /// How often it was redriven.
     #[must_use]
     pub fn redrive_count(&self) -> u32 {
@@ -50,7 +52,7 @@ impl Execution {
             return self.set_off(self.start.input.clone());
         }
         if let Some(seconds) = self.machine.timeout {
-            self.arm(seconds, Purpose::Execution);
+            self.arm(seconds, TimerPurpose::Execution);
         }
         let ids: Vec<u64> = self.threads.keys().collect();
         if let Some(root) = ids.first() {
@@ -64,7 +66,7 @@ impl Execution {
             if thread.child.is_none() {
                 thread.previous = event;
             }
-            if let Phase::Children(children) = &mut thread.phase {
+            if let ThreadPhase::Children(children) = &mut thread.phase {
                 if children.items.is_some() {
                     maps.push(id);
                 }
@@ -88,8 +90,8 @@ impl Execution {
                 continue;
             }
             (thread.attempt, thread.retries) = (0, Vec::new());
-            if !matches!(thread.phase, Phase::Enter) {
-                thread.phase = Phase::Run;
+            if !matches!(thread.phase, ThreadPhase::Enter) {
+                thread.phase = ThreadPhase::Run;
             }
             self.ready.push_back(id);
         }

@@ -1,13 +1,13 @@
 //! Keeps the map runs of an execution: opens, counts, changes and closes them.
-use super::{
-    Execution,
-    children::Child,
-    data::Data,
-    map_run::{MapRun, MapRunChild, at_once},
-    model::Phase,
-};
-use crate::{Effect, Status};
+
 use std::sync::Arc;
+
+use super::Execution;
+use super::children::ChildExecution;
+use super::data::Data;
+use super::map_run::{MapRun, MapRunChild, at_once};
+use super::model::ThreadPhase;
+use crate::{Effect, Status};
 
 impl Execution {
     /// The map runs that began, in that order.
@@ -41,7 +41,7 @@ impl Execution {
     }
 
     /// A new child execution of a run.
-    pub(super) fn child(&mut self, run: usize, input: &Arc<Data>) -> Arc<Child> {
+    pub(super) fn child(&mut self, run: usize, input: &Arc<Data>) -> Arc<ChildExecution> {
         let (name, started) = (self.dice.uuid(), self.now);
         let (mut number, mut arn) = (0, String::new());
         if let Some(run) = self.runs.get_mut(run) {
@@ -54,11 +54,17 @@ impl Execution {
                 redrive_count: 0,
             });
         }
-        Arc::new(Child::new(number, arn, name, input.clone(), started))
+        Arc::new(ChildExecution::new(
+            number,
+            arn,
+            name,
+            input.clone(),
+            started,
+        ))
     }
 
     /// Counts a child execution that ended.
-    pub(super) fn count(&mut self, run: usize, child: &Child, well: bool) {
+    pub(super) fn count(&mut self, run: usize, child: &ChildExecution, well: bool) {
         let now = self.now;
         let Some(run) = self.runs.get_mut(run) else {
             return;
@@ -100,8 +106,8 @@ impl Execution {
 
     /// The Map whose run goes on.
     fn thread_of_run(&self, index: usize) -> Option<u64> {
-        let runs = |phase: &Phase| match phase {
-            Phase::Children(children) => children.run.as_ref().map(|run| run.index),
+        let runs = |phase: &ThreadPhase| match phase {
+            ThreadPhase::Children(children) => children.run.as_ref().map(|run| run.index),
             _ => None,
         };
         let found = self
@@ -134,7 +140,7 @@ impl Execution {
             return;
         };
         if let Some(thread) = self.threads.get_mut(&id)
-            && let Phase::Children(children) = &mut thread.phase
+            && let ThreadPhase::Children(children) = &mut thread.phase
         {
             children.concurrency = concurrency;
         }

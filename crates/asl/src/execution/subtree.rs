@@ -1,5 +1,7 @@
 //! Threads below a thread: finding, stopping and removing them.
-use super::{Execution, model::Phase};
+
+use super::Execution;
+use super::model::ThreadPhase;
 use crate::Effect;
 
 impl Execution {
@@ -50,16 +52,16 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
-        if matches!(thread.phase, Phase::Enter | Phase::Children(_)) {
+        if matches!(thread.phase, ThreadPhase::Enter | ThreadPhase::Children(_)) {
             return;
         }
-        match std::mem::replace(&mut thread.phase, Phase::Run) {
-            Phase::Task(open) => {
+        match std::mem::replace(&mut thread.phase, ThreadPhase::Run) {
+            ThreadPhase::Task(open) => {
                 self.close(&open);
                 self.out.push(Effect::CancelTask(open.request.task));
             }
-            Phase::Files(files) => self.forget_files(&files),
-            Phase::Wait(timer) | Phase::Backoff(timer) => self.disarm(timer),
+            ThreadPhase::Files(files) => self.forget_files(&files),
+            ThreadPhase::Wait(timer) | ThreadPhase::Backoff(timer) => self.disarm(timer),
             _ => {}
         }
     }
@@ -95,8 +97,8 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
-        if matches!(thread.phase, Phase::Children(_)) {
-            thread.phase = Phase::Run;
+        if matches!(thread.phase, ThreadPhase::Children(_)) {
+            thread.phase = ThreadPhase::Run;
             self.remove_below(id);
         } else {
             self.stop(id);

@@ -18,12 +18,15 @@ impl<K: Ord + Copy, V> Table<K, V> {
             _ => self.0.binary_search_by(|entry| entry.0.cmp(key)),
         }
     }
+
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.find(key).ok().map(|at| &self.0[at].1)
     }
+
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.find(key).ok().map(|at| &mut self.0[at].1)
     }
+
     pub(super) fn insert(&mut self, key: K, value: V) {
         match self.find(&key) {
             Ok(at) => self.0[at].1 = value,
@@ -35,31 +38,39 @@ impl<K: Ord + Copy, V> Table<K, V> {
             }
         }
     }
+
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         let at = self.find(key).ok()?;
         Some(self.0.remove(at).1)
     }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = K> {
         self.0.iter().map(|entry| entry.0)
     }
+
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
         self.0.iter().map(|entry| &entry.1)
     }
+
     /// The entries after a key, in order.
     pub(super) fn after(&self, key: &K) -> impl Iterator<Item = (&K, &V)> {
         let from = self.find(key).map_or_else(|at| at, |at| at + 1);
         self.0[from..].iter().map(|(key, value)| (key, value))
     }
+
     /// Removes every entry whose key is in the sorted list.
     pub(super) fn remove_all(&mut self, keys: &[K]) {
         self.0.retain(|entry| keys.binary_search(&entry.0).is_err());
     }
+
     /// Every key, in order; the table is empty afterwards.
     pub(super) fn take_keys(&mut self) -> Vec<K> {
         std::mem::take(&mut self.0)
@@ -71,8 +82,9 @@ impl<K: Ord + Copy, V> Table<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeMap;
+
+    use super::*;
 
     #[test]
     fn it_is_an_ordered_map() {

@@ -1,20 +1,19 @@
 //! A task's life: scheduled, started, submitted, ended, timed out; with AWS's three families of events.
-use super::{
-    Execution,
-    data::cut,
-    enter::Request,
-    model::{Open, Phase, Purpose, Thread},
-    record::fault_fields,
-};
-use crate::{
-    Effect, Resource, Status, StepChange, Task, TaskId, TimerId,
-    definition::model::TaskState,
-    fault::Fault,
-    limits::{MAX_CAUSE, MAX_ERROR, MAX_PAYLOAD},
-};
+
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+
+use super::Execution;
+use super::data::cut;
+use super::enter::TaskRequest;
+use super::model::{OpenTask, Thread, ThreadPhase, TimerPurpose};
+use super::record::fault_fields;
+use crate::definition::model::TaskState;
+use crate::fault::Fault;
+use crate::limits::{MAX_CAUSE, MAX_ERROR, MAX_PAYLOAD};
+use crate::{Effect, Resource, Status, StepChange, Task, TaskId, TimerId};
 
 /// A shorter wait for a function leaves the deadlines of its task as they are.
 const COUNTED_WAIT: SignedDuration = SignedDuration::from_millis(100);
@@ -29,6 +28,7 @@ enum Verb {
     Failed,
     TimedOut,
 }
+
 fn event(resource: &Resource, verb: Verb) -> (&'static str, &'static str) {
     match (resource, verb) {
         (Resource::Lambda { .. }, Verb::Scheduled) => (
@@ -78,6 +78,7 @@ fn event(resource: &Resource, verb: Verb) -> (&'static str, &'static str) {
         (Resource::Service { .. }, Verb::TimedOut) => ("TaskTimedOut", "taskTimedOutEventDetails"),
     }
 }
+
 /// Adds the names of the service and its action, as AWS's `Task…` events carry them.
 fn named(resource: &Resource, mut fields: Map<String, Value>) -> Value {
     if let Resource::Service {
@@ -94,6 +95,7 @@ fn named(resource: &Resource, mut fields: Map<String, Value>) -> Value {
     }
     Value::Object(fields)
 }
+
 /// An output as events carry it.
 fn output_fields(output: &str) -> Map<String, Value> {
     let mut fields = Map::new();
@@ -103,12 +105,12 @@ fn output_fields(output: &str) -> Map<String, Value> {
 }
 
 impl Execution {
-    pub(super) fn schedule(&mut self, id: u64, state: &TaskState, request: Request) {
+    pub(super) fn schedule(&mut self, id: u64, state: &TaskState, request: TaskRequest) {
         let task = self.next_task();
         let Some(thread) = self.threads.get(&id) else {
             return;
         };
-        let Request {
+        let TaskRequest {
             payload,
             timeout,
             heartbeat,
@@ -160,12 +162,12 @@ impl Execution {
         if self.status != Status::Running {
             return;
         }
-        let timeout = timeout.map(|s| self.arm(s, Purpose::Timeout(task)));
-        let heartbeat = heartbeat.map(|s| (self.arm(s, Purpose::Heartbeat(task)), s));
+        let timeout = timeout.map(|s| self.arm(s, TimerPurpose::Timeout(task)));
+        let heartbeat = heartbeat.map(|s| (self.arm(s, TimerPurpose::Heartbeat(task)), s));
         self.tasks.insert(task, id);
         self.out.push(Effect::Schedule(request.clone()));
         if let Some(thread) = self.threads.get_mut(&id) {
-            thread.phase = Phase::Task(Box::new(Open {
+            thread.phase = ThreadPhase::Task(Box::new(OpenTask {
                 request,
                 since: self.now,
                 started: false,
@@ -187,12 +189,13 @@ impl Execution {
         let id = *self.tasks.get(&task)?;
         Some((id, self.threads.get_mut(&id)?))
     }
+
     pub(super) fn task_started(&mut self, task: TaskId, worker: Option<String>) {
         let now = self.now;
         let Some((id, thread)) = self.open(task) else {
             return;
         };
-        let Phase::Task(open) = &mut thread.phase else {
+        let ThreadPhase::Task(open) = &mut thread.phase else {
             return;
         };
         if std::mem::replace(&mut open.started, true) {
@@ -216,12 +219,13 @@ impl Execution {
             Resource::Service { .. } => Some((details, named(&resource, Map::new()))),
         });
     }
+
     pub(super) fn task_submitted(&mut self, task: TaskId, output: &Arc<str>) {
         self.task_started(task, None);
         let Some((id, thread)) = self.open(task) else {
             return;
         };
-        let Phase::Task(open) = &mut thread.phase else {
+        let ThreadPhase::Task(open) = &mut thread.phase else {
             return;
         };
         let resource = open.request.resource.clone();
@@ -236,32 +240,34 @@ impl Execution {
             Some((details, named(&resource, output_fields(output))))
         });
     }
+
     pub(super) fn task_heartbeat(&mut self, task: TaskId) {
         let Some((_, thread)) = self.open(task) else {
             return;
         };
-        let Phase::Task(open) = &thread.phase else {
+        let ThreadPhase::Task(open) = &thread.phase else {
             return;
         };
         let Some((timer, seconds)) = open.heartbeat else {
             return;
         };
         self.disarm(timer);
-        let timer: TimerId = self.arm(seconds, Purpose::Heartbeat(task));
+        let timer: TimerId = self.arm(seconds, TimerPurpose::Heartbeat(task));
         if let Some((_, thread)) = self.open(task)
-            && let Phase::Task(open) = &mut thread.phase
+            && let ThreadPhase::Task(open) = &mut thread.phase
         {
             open.heartbeat = Some((timer, seconds));
         }
     }
 
     /// Forgets a task that ended: its id and its timers.
-    pub(super) fn close(&mut self, open: &Open) {
+    pub(super) fn close(&mut self, open: &OpenTask) {
         self.tasks.remove(&open.request.task);
         for timer in open.timeout.into_iter().chain(open.heartbeat.map(|h| h.0)) {
             self.disarm(timer);
         }
     }
+
     fn finish_task(
         &mut self,
         task: TaskId,
@@ -270,10 +276,10 @@ impl Execution {
     ) -> Option<u64> {
         self.task_started(task, None);
         let (id, thread) = self.open(task)?;
-        if !matches!(thread.phase, Phase::Task(_)) {
+        if !matches!(thread.phase, ThreadPhase::Task(_)) {
             return None;
         }
-        let Phase::Task(open) = std::mem::replace(&mut thread.phase, Phase::Run) else {
+        let ThreadPhase::Task(open) = std::mem::replace(&mut thread.phase, ThreadPhase::Run) else {
             return None;
         };
         self.close(&open);
@@ -282,13 +288,14 @@ impl Execution {
         self.record(id, kind, |_| Some((details, named(resource, fields()))));
         (self.status == Status::Running).then_some(id)
     }
+
     /// What an error about a task's result calls the task.
     fn what(&mut self, task: TaskId) -> String {
         let Some((_, thread)) = self.open(task) else {
             return String::new();
         };
         match &thread.phase {
-            Phase::Task(open) => match &open.request.resource {
+            ThreadPhase::Task(open) => match &open.request.resource {
                 Resource::Lambda { function } => function.clone(),
                 Resource::Activity { arn } => arn.clone(),
                 Resource::Service { service, .. } => service.clone(),
@@ -296,6 +303,7 @@ impl Execution {
             _ => String::new(),
         }
     }
+
     pub(super) fn task_succeeded(&mut self, task: TaskId, output: &Arc<str>) {
         if output.len() > MAX_PAYLOAD {
             let fault = Fault::too_large(&self.what(task));
@@ -305,7 +313,7 @@ impl Execution {
         // A service's result may be made of what a door has taken, with levels around it.
         let made = matches!(
             self.open(task).map(|(_, thread)| &thread.phase),
-            Some(Phase::Task(open)) if matches!(open.request.resource, Resource::Service { .. })
+            Some(ThreadPhase::Task(open)) if matches!(open.request.resource, Resource::Service { .. })
         );
         let parsed = match if made {
             json::read_made(output)
@@ -325,6 +333,7 @@ impl Execution {
             self.result(id, parsed);
         }
     }
+
     pub(super) fn task_failed(&mut self, task: TaskId, error: &str, cause: &str) {
         if self.files_failed(task, error, cause) {
             return;
@@ -338,6 +347,7 @@ impl Execution {
             self.fail(id, fault, None);
         }
     }
+
     pub(super) fn task_timed_out(&mut self, task: TaskId, heartbeat: bool) {
         let fault = Fault::timeout();
         if let Some(id) = self.finish_task(task, Verb::TimedOut, || fault_fields(&fault)) {

@@ -2,26 +2,25 @@
 //! nothing waits.
 //!
 //! Source: the API reference of `TestState`, `InspectionData`; which fields each type of state fills in is recorded behaviour.
+
 mod cut;
 
-use self::cut::{alone, find};
-use super::{
-    Execution, Start,
-    data::Data,
-    enter::{Left, Plan},
-    fields::{fill, select},
-    map_plan::Listed,
-    model::{Phase, Thread},
-};
-use crate::{
-    Diagnostic, Resource, StateMachine,
-    definition::model::{Kind, Language, MapState, State},
-    fault::{Fault, Origin},
-    path::Path,
-    scope::{Context, Scope, Variables},
-};
-use serde_json::{Map, Value, json};
 use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use self::cut::{alone, find};
+use super::data::Data;
+use super::enter::{StateExit, StatePlan};
+use super::fields::{fill, select};
+use super::map_plan::ItemList;
+use super::model::{Thread, ThreadPhase};
+use super::{Execution, Start};
+use crate::definition::model::{Language, MapState, State, StateKind};
+use crate::fault::{Fault, Origin};
+use crate::path::Path;
+use crate::scope::{Context, Scope, Variables};
+use crate::{Diagnostic, Resource, StateMachine};
 
 /// What a Task, a Map or a Parallel comes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,7 +133,7 @@ impl Trial {
         let thread = execution.counter;
         if let Some(thread) = execution.threads.get_mut(&thread) {
             // The second event: the first one starts the execution.
-            (thread.entered, thread.phase) = ((2, now), Phase::Run);
+            (thread.entered, thread.phase) = ((2, now), ThreadPhase::Run);
         }
         Ok(Some(Trial {
             execution,
@@ -149,12 +148,14 @@ impl Trial {
             .get(&self.thread)
             .expect("a trial's thread stays")
     }
+
     fn state(&self) -> &State {
         &self.thread().state
     }
+
     fn map(&self) -> Option<&MapState> {
         match &self.state().kind {
-            Kind::Map(map) => Some(map),
+            StateKind::Map(map) => Some(map),
             _ => None,
         }
     }
@@ -165,29 +166,34 @@ impl Trial {
         let entered = self.state().kind.entered();
         entered.strip_suffix("StateEntered").unwrap_or(entered)
     }
+
     /// The number of a Parallel's branches.
     #[must_use]
     pub fn branches(&self) -> Option<usize> {
         match &self.state().kind {
-            Kind::Parallel(branches) => Some(branches.len()),
+            StateKind::Parallel(branches) => Some(branches.len()),
             _ => None,
         }
     }
+
     /// Whether a Map hands its results to a `ResultWriter`.
     #[must_use]
     pub fn has_writer(&self) -> bool {
         self.map().is_some_and(|map| map.writer.is_some())
     }
+
     /// Whether a Map reads its items from somewhere.
     #[must_use]
     pub fn has_reader(&self) -> bool {
         self.map().is_some_and(|map| map.reader.is_some())
     }
+
     /// Whether the state's context object has a task token.
     #[must_use]
     pub fn has_token(&self) -> bool {
-        matches!(&self.state().kind, Kind::Task(task) if task.resource.offers_token())
+        matches!(&self.state().kind, StateKind::Task(task) if task.resource.offers_token())
     }
+
     /// How many iterations a Map has, when its items can be told.
     #[must_use]
     pub fn iterations(&self) -> Option<usize> {
@@ -198,16 +204,17 @@ impl Trial {
         let plan = json::with_room(|| self.execution.map_plan(self.thread(), map)).ok()?;
         plan.items.map(|items| items.values.len())
     }
+
     /// What a Task calls, with its payload (JSON).
     ///
     /// # Errors
     /// What [`Self::run`] says when the request cannot be made.
     pub fn request(&self) -> Result<Option<(Resource, Arc<str>)>, Box<Tried>> {
-        let Kind::Task(task) = &self.state().kind else {
+        let StateKind::Task(task) = &self.state().kind else {
             return Ok(None);
         };
         match json::with_room(|| self.execution.plan(self.thread())) {
-            Ok(Plan::Task(request)) => Ok(Some((task.resource.clone(), request.payload))),
+            Ok(StatePlan::Task(request)) => Ok(Some((task.resource.clone(), request.payload))),
             Ok(_) => Ok(None),
             Err(_) => Err(Box::new(self.run(None))),
         }
@@ -252,18 +259,23 @@ impl Trial {
         &self,
         outcome: Option<Outcome>,
         shown: &mut Map<String, Value>,
-    ) -> Result<Left, Fault> {
+    ) -> Result<StateExit, Fault> {
         let (execution, thread, state) = (&self.execution, self.thread(), self.state());
         let context = Context::new(|| execution.context_object(thread, None));
         let paths = state.language == Language::JsonPath;
         let raw = thread.input.value();
         let scope = execution.scope(thread, raw, &context);
-        if paths && !matches!(state.kind, Kind::Pass(Some(_)) | Kind::Parallel(_)) {
+        if paths
+            && !matches!(
+                state.kind,
+                StateKind::Pass(Some(_)) | StateKind::Parallel(_)
+            )
+        {
             let input = select(state.input.as_ref(), &scope)?;
             shown.insert("afterInputPath".into(), text(&input));
         }
         match &state.kind {
-            Kind::Pass(result) => {
+            StateKind::Pass(result) => {
                 let value = match result {
                     Some(result) => {
                         if paths {
@@ -276,7 +288,7 @@ impl Trial {
                 self.show_result(&value, &context, shown)?;
                 execution.finish(thread, value, &context)
             }
-            Kind::Task(_) => {
+            StateKind::Task(_) => {
                 self.request_data(&scope, shown)?;
                 execution.plan(thread)?;
                 let result = given(outcome)?;
@@ -284,26 +296,26 @@ impl Trial {
                 self.show_result(&result, &context, shown)?;
                 execution.finish(thread, result, &context)
             }
-            Kind::Parallel(_) => {
+            StateKind::Parallel(_) => {
                 execution.plan(thread)?;
                 let result = given(outcome)?;
                 self.show_result(&result, &context, shown)?;
                 execution.finish(thread, result, &context)
             }
-            Kind::Map(map) => {
+            StateKind::Map(map) => {
                 self.show_map(map, shown)?;
                 let result = given(outcome)?;
                 self.tolerate(map)?;
                 self.show_result(&result, &context, shown)?;
                 execution.finish(thread, result, &context)
             }
-            Kind::Wait(_) => {
+            StateKind::Wait(_) => {
                 execution.plan(thread)?;
                 execution.after_wait(thread)
             }
-            Kind::Succeed | Kind::Choice { .. } | Kind::Fail { .. } => {
+            StateKind::Succeed | StateKind::Choice { .. } | StateKind::Fail { .. } => {
                 match execution.plan(thread)? {
-                    Plan::Leave(left) => Ok(left),
+                    StatePlan::Leave(left) => Ok(left),
                     _ => Err(Fault::runtime("The state did not end")),
                 }
             }
@@ -372,7 +384,7 @@ impl Trial {
         let (execution, state) = (&self.execution, self.state());
         let plan = execution.map_plan(self.thread(), map)?;
         let paths = state.language == Language::JsonPath;
-        let before = self.before.items.clone().map(Listed::of);
+        let before = self.before.items.clone().map(ItemList::of);
         let items = plan.items.clone().or(before);
         if paths && let Some(items) = &plan.items {
             shown.insert("afterItemsPath".into(), text(&json!(items.values)));
@@ -432,7 +444,7 @@ impl Trial {
         &self,
         mut fault: Fault,
         shown: &mut Map<String, Value>,
-    ) -> (TrialStatus, Option<Left>, Option<Fault>) {
+    ) -> (TrialStatus, Option<StateExit>, Option<Fault>) {
         if matches!(fault.origin, Origin::State | Origin::Evaluation(_)) {
             fault.cause = fault
                 .cause

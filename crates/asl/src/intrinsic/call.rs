@@ -1,10 +1,11 @@
 //! What each intrinsic function computes, with AWS's limits. Arguments are values: paths are read before.
-use crate::{
-    digest,
-    scope::{Dice, Scope},
-};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
+
+use crate::digest;
+use crate::scope::{Dice, Scope};
 
 /// Elements of `States.ArrayRange`.
 const MAX_RANGE: usize = 1_000;
@@ -132,11 +133,13 @@ fn list(value: &Value) -> Result<&Vec<Value>, String> {
         .as_array()
         .ok_or_else(|| format!("{value} is not an array"))
 }
+
 fn text(value: &Value) -> Result<&str, String> {
     value
         .as_str()
         .ok_or_else(|| format!("{value} is not a string"))
 }
+
 fn short(value: &Value) -> Result<&str, String> {
     let text = text(value)?;
     if text.chars().count() > MAX_TEXT {
@@ -144,6 +147,7 @@ fn short(value: &Value) -> Result<&str, String> {
     }
     Ok(text)
 }
+
 /// Numbers are rounded half up, as AWS does.
 fn integer(value: &Value) -> Result<i64, String> {
     if let Some(n) = value.as_i64() {
@@ -156,6 +160,7 @@ fn integer(value: &Value) -> Result<i64, String> {
         .map(|n| n as i64)
         .ok_or_else(|| format!("{value} is not a number"))
 }
+
 fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(l), Value::Number(r)) => crate::number::equal(l, r),

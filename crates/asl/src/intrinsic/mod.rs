@@ -1,10 +1,14 @@
 //! Intrinsic functions (`States.Format(…)`): parsed once, depth bounded. `call` computes them.
 //!
 //! Source: AWS Step Functions developer guide, "Intrinsics for JSONPath states".
+
 mod call;
 
-use crate::{fault::Fault, path::Path, scope::Scope};
 use serde_json::{Number, Value};
+
+use crate::fault::Fault;
+use crate::path::Path;
+use crate::scope::Scope;
 
 /// Nesting of calls; AWS allows ten.
 const MAX_NESTING: usize = 10;
@@ -37,6 +41,7 @@ pub(crate) struct Intrinsic {
     arguments: Vec<Argument>,
     pub(crate) text: String,
 }
+
 #[derive(Debug, Clone, PartialEq)]
 enum Argument {
     Literal(Value),
@@ -54,6 +59,7 @@ impl Intrinsic {
             Err(format!("unexpected text after the call: {rest}"))
         }
     }
+
     /// Whether the result is a text, as the fields `ErrorPath` and `CausePath` want it.
     pub(crate) fn gives_text(&self) -> bool {
         matches!(
@@ -67,6 +73,7 @@ impl Intrinsic {
                 | "States.UUID"
         )
     }
+
     /// What can be known to be wrong before running: a literal of a kind that the function never takes.
     pub(crate) fn doubts(&self) -> Vec<String> {
         let mut found: Vec<String> = self
@@ -219,9 +226,10 @@ fn string(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::scope::tests::with_scope;
-    use serde_json::json;
 
     fn run(text: &str) -> Result<Value, String> {
         let call = Intrinsic::parse(text)?;

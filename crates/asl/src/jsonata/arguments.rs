@@ -1,9 +1,8 @@
 //! The arguments of a call: checked against the signature of its function.
-use super::{
-    signature::{Parameter, Signature},
-    value::Value,
-    wrong::{Outcome, Wrong},
-};
+
+use super::signature::{Parameter, Signature};
+use super::value::Value;
+use super::wrong::{Outcome, Wrong};
 
 /// An argument, or nothing if there are fewer.
 pub(super) fn argument<'v, 'a>(arguments: &'v [Value<'a>], at: usize) -> &'v Value<'a> {

@@ -1,15 +1,15 @@
 //! Calls of functions, whatever kind they are, and what is given to them beforehand. What the functions of the language do is in `native`.
-use super::{
-    content::Walk,
-    function::{Frame, Function},
-    machine::{MAX_CALLS, Machine, PLACE},
-    native,
-    node::{Kind, Node},
-    stack::level,
-    value::{self, Value},
-    wrong::{Outcome, STACK, Wrong},
-};
+
 use std::rc::Rc;
+
+use super::content::Walk;
+use super::function::{Frame, Function};
+use super::machine::{MAX_CALLS, Machine, PLACE};
+use super::native;
+use super::node::{Node, NodeKind};
+use super::stack::level;
+use super::value::{self, Value};
+use super::wrong::{Outcome, STACK, Wrong};
 
 impl<'a> Machine<'a> {
     pub(super) fn call(
@@ -36,16 +36,19 @@ impl<'a> Machine<'a> {
                 None => wrong,
             })
     }
+
     /// Whether a `$` before the name would make it a function.
     fn would_be(&self, procedure: &Node, frame: &Rc<Frame<'a>>) -> bool {
-        matches!(procedure.kind, Kind::Path { .. })
+        matches!(procedure.kind, NodeKind::Path { .. })
             && procedure
                 .call_name()
                 .is_some_and(|name| self.truthy_lookup(name, frame))
     }
+
     fn truthy_lookup(&self, name: &str, frame: &Rc<Frame<'a>>) -> bool {
         !self.lookup(name, frame).is_undefined()
     }
+
     pub(super) fn partial(
         &self,
         procedure: &'a Node,
@@ -82,6 +85,7 @@ impl<'a> Machine<'a> {
             depth,
         })))
     }
+
     /// `lhs ~> rhs`.
     pub(super) fn chained(
         &self,
@@ -91,7 +95,7 @@ impl<'a> Machine<'a> {
         frame: &Rc<Frame<'a>>,
     ) -> Outcome<Value<'a>> {
         let left = self.evaluate(lhs, input, frame)?;
-        if let Kind::Call {
+        if let NodeKind::Call {
             procedure,
             arguments,
         } = &rhs.kind
@@ -130,6 +134,7 @@ impl<'a> Machine<'a> {
         self.calls.set(self.calls.get() - 1);
         Ok(result)
     }
+
     fn applied(
         &self,
         function: &Value<'a>,
@@ -149,7 +154,7 @@ impl<'a> Machine<'a> {
             else {
                 return Ok(result);
             };
-            let Kind::Call {
+            let NodeKind::Call {
                 procedure,
                 arguments,
             } = &call.kind
@@ -169,6 +174,7 @@ impl<'a> Machine<'a> {
             })?;
         }
     }
+
     fn apply_once(
         &self,
         function: &Value<'a>,
@@ -194,11 +200,13 @@ impl<'a> Machine<'a> {
             _ => self.apply_bare(function, arguments),
         }
     }
+
     /// Counts the texts that a function is given, each of which it may read to its end.
     fn read_all(&self, arguments: &[Value<'a>]) -> Outcome<()> {
         let texts = arguments.iter().filter_map(Value::as_str);
         self.read(texts.map(str::len).sum())
     }
+
     /// Without a look at the signature.
     fn apply_bare(
         &self,

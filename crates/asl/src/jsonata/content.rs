@@ -1,14 +1,15 @@
 //! Walks through whole values: comparing them, writing them as JSON texts, and making JSON of them. Each walk is bounded in time and in what it
 //! makes.
-use super::{
-    number::Number,
-    stack::level,
-    value::{MAX_BYTES, Value},
-    wrong::{MEMORY, Outcome, Wrong},
-};
-use crate::limits::MAX_DEPTH;
-use serde_json::{Map, Value as Json};
+
 use std::fmt::Write as _;
+
+use serde_json::{Map, Value as Json};
+
+use super::number::Number;
+use super::stack::level;
+use super::value::{MAX_BYTES, Value};
+use super::wrong::{MEMORY, Outcome, Wrong};
+use crate::limits::MAX_DEPTH;
 
 /// A walk through values, with a bound on its steps and on what it makes.
 pub(super) trait Walk {
@@ -22,6 +23,7 @@ pub(super) trait Walk {
 pub(super) fn equal<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
     level(|| equal_here(walk, a, b))
 }
+
 fn equal_here<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
     walk.visit()?;
     walk.read(a.as_str().map_or(0, str::len))?;
@@ -85,6 +87,7 @@ fn write(
 ) -> Outcome<()> {
     level(|| write_here(walk, value, style, indent, out))
 }
+
 fn write_here(
     walk: &dyn Walk,
     value: &Value<'_>,
@@ -209,6 +212,7 @@ fn convert(
         }
     }))
 }
+
 /// Arrays and objects.
 fn convert_inner(
     walk: &dyn Walk,

@@ -1,16 +1,16 @@
 //! Evaluates a tree: one call of [`Machine::evaluate`] for each part, within the bounds of
 //! `machine`. Paths are walked in `walk`; the functions of the language are in `native`.
-use super::{
-    content::Walk,
-    function::{Frame, Function},
-    machine::{MAX_STACK, Machine, PLACE},
-    native,
-    node::{Kind, Node, Stage},
-    stack::level,
-    value::{Value, deeper},
-    wrong::{Outcome, STACK, Wrong},
-};
+
 use std::rc::Rc;
+
+use super::content::Walk;
+use super::function::{Frame, Function};
+use super::machine::{MAX_STACK, Machine, PLACE};
+use super::native;
+use super::node::{Node, NodeKind, Stage};
+use super::stack::level;
+use super::value::{Value, deeper};
+use super::wrong::{Outcome, STACK, Wrong};
 
 impl<'a> Machine<'a> {
     pub(super) fn lookup(&self, name: &str, frame: &Rc<Frame<'a>>) -> Value<'a> {
@@ -30,6 +30,7 @@ impl<'a> Machine<'a> {
             Value::Function(Rc::new(Function::Native(native)))
         })
     }
+
     /// The value of one part; `input` is the context.
     pub(super) fn evaluate(
         &self,
@@ -49,7 +50,7 @@ impl<'a> Machine<'a> {
             }
         }
         if let Some(pairs) = &node.group
-            && !matches!(node.kind, Kind::Path { .. })
+            && !matches!(node.kind, NodeKind::Path { .. })
         {
             result = self.group(pairs, result, frame)?;
         }
@@ -72,23 +73,25 @@ impl<'a> Machine<'a> {
 
     fn part(&self, node: &'a Node, input: &Value<'a>, frame: &Rc<Frame<'a>>) -> Outcome<Value<'a>> {
         Ok(match &node.kind {
-            Kind::Text(text) => Value::Str(text),
-            Kind::Number(n) => Value::Number(*n),
-            Kind::Bool(b) => Value::Bool(*b),
-            Kind::Null => Value::Null,
-            Kind::Variable(name) if name.is_empty() => match input {
+            NodeKind::Text(text) => Value::Str(text),
+            NodeKind::Number(n) => Value::Number(*n),
+            NodeKind::Bool(b) => Value::Bool(*b),
+            NodeKind::Null => Value::Null,
+            NodeKind::Variable(name) if name.is_empty() => match input {
                 Value::List(list) if list.outer => input.clone().into_items().get(0),
                 _ => input.clone(),
             },
-            Kind::Variable(name) => self.lookup(name, frame),
-            Kind::Name(name) => self.named_field(input, name)?,
-            Kind::Path { .. } => return self.path(node, input, frame),
-            Kind::Binary { sign, lhs, rhs } => return self.binary(sign, lhs, rhs, input, frame),
-            Kind::Call {
+            NodeKind::Variable(name) => self.lookup(name, frame),
+            NodeKind::Name(name) => self.named_field(input, name)?,
+            NodeKind::Path { .. } => return self.path(node, input, frame),
+            NodeKind::Binary { sign, lhs, rhs } => {
+                return self.binary(sign, lhs, rhs, input, frame);
+            }
+            NodeKind::Call {
                 procedure,
                 arguments,
             } => return self.call(procedure, arguments, None, input, frame),
-            Kind::Condition {
+            NodeKind::Condition {
                 condition,
                 then,
                 otherwise,
@@ -102,7 +105,7 @@ impl<'a> Machine<'a> {
                     None => Value::Undefined,
                 }
             }
-            Kind::Block(parts) => {
+            NodeKind::Block(parts) => {
                 let frame = Frame::within(frame);
                 let mut result = Value::Undefined;
                 for part in parts {
@@ -110,12 +113,12 @@ impl<'a> Machine<'a> {
                 }
                 result
             }
-            Kind::Bind { name, value } => {
+            NodeKind::Bind { name, value } => {
                 let value = self.evaluate(value, input, frame)?;
                 frame.bind(name, value.clone());
                 value
             }
-            Kind::Negate(inner) => {
+            NodeKind::Negate(inner) => {
                 let value = self.evaluate(inner, input, frame)?;
                 if value.is_undefined() {
                     return Ok(value);
@@ -127,10 +130,12 @@ impl<'a> Machine<'a> {
                     }
                 }
             }
-            Kind::Array(parts) => return self.constructed(node.cons_array, parts, input, frame),
-            Kind::Object(pairs) => self.group(pairs, input.clone(), frame)?,
-            Kind::Wildcard => self.wildcard(input)?,
-            Kind::Descendant => {
+            NodeKind::Array(parts) => {
+                return self.constructed(node.cons_array, parts, input, frame);
+            }
+            NodeKind::Object(pairs) => self.group(pairs, input.clone(), frame)?,
+            NodeKind::Wildcard => self.wildcard(input)?,
+            NodeKind::Descendant => {
                 let mut found = Vec::new();
                 if !input.is_undefined() {
                     self.descendants(input, &mut found)?;
@@ -140,10 +145,10 @@ impl<'a> Machine<'a> {
                     _ => self.sequence(found)?,
                 }
             }
-            Kind::Parent(slot) => frame.lookup(self.label(*slot)).unwrap_or(Value::Undefined),
-            Kind::Pattern(Ok(pattern)) => Value::Function(Rc::new(Function::Pattern(pattern))),
-            Kind::Pattern(Err(why)) => return Err(Wrong::bound(why)),
-            Kind::Lambda(lambda) => {
+            NodeKind::Parent(slot) => frame.lookup(self.label(*slot)).unwrap_or(Value::Undefined),
+            NodeKind::Pattern(Ok(pattern)) => Value::Function(Rc::new(Function::Pattern(pattern))),
+            NodeKind::Pattern(Err(why)) => return Err(Wrong::bound(why)),
+            NodeKind::Lambda(lambda) => {
                 self.hold(frame)?;
                 self.make(PLACE * 4)?;
                 Value::Function(Rc::new(Function::Lambda {
@@ -153,17 +158,17 @@ impl<'a> Machine<'a> {
                     depth: deeper(input.depth())?,
                 }))
             }
-            Kind::Thunk(call) => Value::Function(Rc::new(Function::Thunk {
+            NodeKind::Thunk(call) => Value::Function(Rc::new(Function::Thunk {
                 call,
                 input: input.clone(),
                 frame: Rc::clone(frame),
             })),
-            Kind::Partial {
+            NodeKind::Partial {
                 procedure,
                 arguments,
             } => self.partial(procedure, arguments, input, frame)?,
-            Kind::Apply { lhs, rhs } => return self.chained(lhs, rhs, input, frame),
-            Kind::Transform {
+            NodeKind::Apply { lhs, rhs } => return self.chained(lhs, rhs, input, frame),
+            NodeKind::Transform {
                 pattern,
                 update,
                 delete,
@@ -177,7 +182,7 @@ impl<'a> Machine<'a> {
                 }))
             }
             // A path evaluates its orders itself.
-            Kind::Sort(_) => Value::Undefined,
+            NodeKind::Sort(_) => Value::Undefined,
         })
     }
 
@@ -194,12 +199,12 @@ impl<'a> Machine<'a> {
             if value.is_undefined() {
                 continue;
             }
-            let is_whole = parts.len() == 1 && !cons && !matches!(part.kind, Kind::Array(_));
+            let is_whole = parts.len() == 1 && !cons && !matches!(part.kind, NodeKind::Array(_));
             if is_whole && matches!(value, Value::List(_)) {
                 return Ok(value.into_plain());
             }
             match value.items() {
-                Some(found) if !matches!(part.kind, Kind::Array(_)) => {
+                Some(found) if !matches!(part.kind, NodeKind::Array(_)) => {
                     for item in found.iter() {
                         self.push(&mut items, item)?;
                     }

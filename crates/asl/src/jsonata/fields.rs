@@ -1,14 +1,15 @@
 //! The fields of objects: one by its name, all of them (`*`, `**`), and those that a transformer (`| … | … |`) changes in a copy.
-use super::{
-    content::Walk,
-    function::Frame,
-    machine::Machine,
-    node::Node,
-    stack::level,
-    value::{Object, Value},
-    wrong::{Outcome, Wrong},
-};
-use std::{collections::HashMap, rc::Rc};
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::content::Walk;
+use super::function::Frame;
+use super::machine::Machine;
+use super::node::Node;
+use super::stack::level;
+use super::value::{Object, Value};
+use super::wrong::{Outcome, Wrong};
 
 impl<'a> Machine<'a> {
     /// A field of an object, or of all objects in an array.
@@ -32,6 +33,7 @@ impl<'a> Machine<'a> {
         }
         self.sequence(found)
     }
+
     pub(super) fn wildcard(&self, input: &Value<'a>) -> Outcome<Value<'a>> {
         let input = match input {
             Value::List(list) if list.outer => input.clone().into_items().get(0),
@@ -52,6 +54,7 @@ impl<'a> Machine<'a> {
         }
         self.array(found)
     }
+
     fn flat(&self, value: Value<'a>, found: &mut Vec<Value<'a>>) -> Outcome<()> {
         match value.items() {
             None => self.push(found, value),
@@ -63,6 +66,7 @@ impl<'a> Machine<'a> {
             }
         }
     }
+
     pub(super) fn descendants(&self, value: &Value<'a>, found: &mut Vec<Value<'a>>) -> Outcome<()> {
         if let Some(items) = value.items() {
             self.visit()?;
@@ -117,6 +121,7 @@ impl<'a> Machine<'a> {
         }
         self.copied(&copy, &changed)
     }
+
     /// The fields that an object gets, and those that it loses.
     fn clauses(
         &self,
@@ -144,6 +149,7 @@ impl<'a> Machine<'a> {
         }
         Ok((updates.fields(), names))
     }
+
     /// A copy all of whose objects are its own, with some of them replaced.
     pub(super) fn copied(&self, value: &Value<'a>, changed: &Changes<'a>) -> Outcome<Value<'a>> {
         self.visit()?;

@@ -1,13 +1,13 @@
 //! Filters and orders of items.
-use super::{
-    content::Walk,
-    function::Frame,
-    machine::{Machine, context},
-    node::{Kind, Node, Term},
-    value::{Tuple, Tuples, Value},
-    wrong::{Outcome, Wrong},
-};
+
 use std::rc::Rc;
+
+use super::content::Walk;
+use super::function::Frame;
+use super::machine::{Machine, context};
+use super::node::{Node, NodeKind, Term};
+use super::value::{Tuple, Tuples, Value};
+use super::wrong::{Outcome, Wrong};
 
 impl<'a> Machine<'a> {
     /// The items of a value for which a predicate holds, or which it names by position.
@@ -28,7 +28,7 @@ impl<'a> Machine<'a> {
             }));
         }
         let items = input.into_items();
-        if let Kind::Number(n) = &predicate.kind {
+        if let NodeKind::Number(n) = &predicate.kind {
             let item = match position(n.floor().towards_zero(), items.len()) {
                 Some(at) => items.get(at),
                 None => Value::Undefined,
@@ -47,6 +47,7 @@ impl<'a> Machine<'a> {
         }
         self.sequence(kept)
     }
+
     pub(super) fn kept<T: Clone>(
         &self,
         predicate: &'a Node,
@@ -54,7 +55,7 @@ impl<'a> Machine<'a> {
         seen: impl Fn(&T) -> (Value<'a>, Option<Rc<Tuple<'a>>>),
         frame: &Rc<Frame<'a>>,
     ) -> Outcome<Vec<T>> {
-        if let Kind::Number(n) = &predicate.kind {
+        if let NodeKind::Number(n) = &predicate.kind {
             let at = position(n.floor().towards_zero(), items.len());
             return Ok(at.map(|at| items[at].clone()).into_iter().collect());
         }
@@ -71,6 +72,7 @@ impl<'a> Machine<'a> {
         }
         Ok(kept)
     }
+
     /// How often a predicate keeps the item at a place.
     fn times(
         &self,
@@ -138,6 +140,7 @@ impl<'a> Machine<'a> {
             Ok(false)
         })
     }
+
     /// Sorts by a function that says whether its first argument comes after its second.
     pub(super) fn merge_sort<T: Clone>(
         &self,

@@ -1,15 +1,14 @@
 //! Functions as values, and the names that they see. It does not call them.
-use super::{
-    node::{Lambda, Node},
-    signature::Signature,
-    value::Value,
-};
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
 use regex::Regex;
-use std::{
-    cell::{Cell, RefCell},
-    fmt,
-    rc::Rc,
-};
+
+use super::node::{Lambda, Node};
+use super::signature::Signature;
+use super::value::Value;
 
 /// A function.
 #[derive(Debug)]
@@ -62,6 +61,7 @@ impl Function<'_> {
             Self::Thunk { .. } | Self::NextMatch { .. } => 0,
         }
     }
+
     /// How deep the values are that it holds itself; those of its frame are freed by themselves.
     pub(super) fn depth(&self) -> u32 {
         match self {
@@ -71,6 +71,7 @@ impl Function<'_> {
             _ => 0,
         }
     }
+
     /// How many arguments may be given beforehand.
     pub(super) fn parameters(&self) -> usize {
         match self {
@@ -114,6 +115,7 @@ impl<'a> Frame<'a> {
             ..Self::default()
         })
     }
+
     pub(super) fn bind(&self, name: &'a str, value: Value<'a>) {
         let mut names = self.names.borrow_mut();
         match names.iter_mut().find(|(known, _)| *known == name) {
@@ -121,6 +123,7 @@ impl<'a> Frame<'a> {
             None => names.push((name, value)),
         }
     }
+
     pub(super) fn lookup(&self, name: &str) -> Option<Value<'a>> {
         let mut frame = self;
         loop {
@@ -132,6 +135,7 @@ impl<'a> Frame<'a> {
             frame = frame.parent.as_deref()?;
         }
     }
+
     /// All names with their values; the frame has none afterwards.
     pub(super) fn take(&self) -> Vec<(&'a str, Value<'a>)> {
         self.names.take()

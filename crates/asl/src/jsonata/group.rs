@@ -1,13 +1,14 @@
 //! Objects that are constructed of the items of a value: one field for each key. Paths are elsewhere.
-use super::{
-    content::Walk,
-    function::Frame,
-    machine::{Machine, context},
-    node::Pairs,
-    value::{Object, Tuple, Value},
-    wrong::{Outcome, Wrong, quoted},
-};
-use std::{collections::HashMap, rc::Rc};
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::content::Walk;
+use super::function::Frame;
+use super::machine::{Machine, context};
+use super::node::Pairs;
+use super::value::{Object, Tuple, Value};
+use super::wrong::{Outcome, Wrong, quoted};
 
 impl<'a> Machine<'a> {
     /// `{key: value, …}` over the items of a value: one field for each key, whose value sees all items that have it.
@@ -94,6 +95,7 @@ impl<'a> Machine<'a> {
         }
         self.object(object)
     }
+
     /// One tuple of several: of each name, all values.
     fn merged<'t>(&self, mut tuples: impl Iterator<Item = &'t Tuple<'a>>) -> Outcome<Tuple<'a>>
     where

@@ -1,17 +1,15 @@
 //! One evaluation: its inputs, its bounds, and the values that it makes. `evaluate` walks the tree.
-use super::{
-    content::{self, Style, Walk},
-    function::Frame,
-    node::Node,
-    stack::level,
-    value::{MAX_ITEMS, Object, Tuple, Value},
-    wrong::{MEMORY, Outcome, TIME, Wrong},
-};
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::content::{self, Style, Walk};
+use super::function::Frame;
+use super::node::Node;
+use super::stack::level;
+use super::value::{MAX_ITEMS, Object, Tuple, Value};
+use super::wrong::{MEMORY, Outcome, TIME, Wrong};
 use crate::scope::{Dice, Variables};
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-};
 
 /// Maximum depth of evaluations within evaluations: AWS adds 100 numbers in one expression, and not 101.
 pub(super) const MAX_STACK: usize = 100;
@@ -49,7 +47,7 @@ pub(super) struct Machine<'a> {
 }
 
 /// What an evaluation begins with.
-pub(super) struct Start<'a> {
+pub(super) struct MachineInput<'a> {
     pub(super) labels: &'a [String],
     /// `$$`, which the states language does not have.
     pub(super) root: Value<'a>,
@@ -66,6 +64,7 @@ impl Walk for Machine<'_> {
     fn visit(&self) -> Outcome<()> {
         self.work(1)
     }
+
     fn read(&self, bytes: usize) -> Outcome<()> {
         self.work(bytes / STEP_BYTES)
     }
@@ -82,7 +81,7 @@ impl Drop for Machine<'_> {
 }
 
 impl<'a> Machine<'a> {
-    pub(super) fn new(start: Start<'a>) -> Self {
+    pub(super) fn new(start: MachineInput<'a>) -> Self {
         Self {
             labels: start.labels,
             root: start.root,
@@ -99,11 +98,13 @@ impl<'a> Machine<'a> {
             held: RefCell::default(),
         }
     }
+
     /// Another maximum of steps, for tests.
     #[cfg(test)]
     pub(super) fn allow(&mut self, steps: usize) {
         self.allowed = steps;
     }
+
     fn work(&self, steps: usize) -> Outcome<()> {
         self.steps.set(self.steps.get().saturating_add(steps));
         if self.steps.get() > self.allowed {
@@ -111,6 +112,7 @@ impl<'a> Machine<'a> {
         }
         Ok(())
     }
+
     pub(super) fn run(&self, root: &'a Node, frame: &Rc<Frame<'a>>) -> Outcome<Value<'a>> {
         self.evaluate(root, &self.root, frame)
     }
@@ -124,23 +126,28 @@ impl<'a> Machine<'a> {
         }
         Ok(())
     }
+
     pub(super) fn text(&self, text: impl Into<Rc<str>>) -> Outcome<Value<'a>> {
         let text = text.into();
         self.make(text.len())?;
         Value::text(text)
     }
+
     pub(super) fn array(&self, items: Vec<Value<'a>>) -> Outcome<Value<'a>> {
         self.make(items.len() * PLACE)?;
         Value::array(items)
     }
+
     pub(super) fn sequence(&self, items: Vec<Value<'a>>) -> Outcome<Value<'a>> {
         self.make(items.len() * PLACE)?;
         Value::sequence(items)
     }
+
     pub(super) fn object(&self, object: Object<'a>) -> Outcome<Value<'a>> {
         self.make(object.len() * 2 * PLACE)?;
         Ok(Value::Object(Rc::new(object)))
     }
+
     /// Adds to a list that is being made.
     pub(super) fn push(&self, items: &mut Vec<Value<'a>>, item: Value<'a>) -> Outcome<()> {
         if items.len() >= MAX_ITEMS {
@@ -150,6 +157,7 @@ impl<'a> Machine<'a> {
         items.push(item);
         Ok(())
     }
+
     /// A value as an error names it.
     pub(super) fn named(&self, value: &Value<'a>) -> String {
         if value.is_undefined() {
@@ -157,6 +165,7 @@ impl<'a> Machine<'a> {
         }
         content::json_text(self, value, Style::Exact).unwrap_or_else(|_| "…".to_owned())
     }
+
     /// What `$string` makes of a value.
     pub(super) fn string_of(&self, value: &Value<'a>, style: Style) -> Outcome<Value<'a>> {
         match value {
@@ -166,9 +175,11 @@ impl<'a> Machine<'a> {
             other => self.text(content::json_text(self, other, style)?),
         }
     }
+
     pub(super) fn equal(&self, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
         content::equal(self, a, b)
     }
+
     /// Whether a value counts as true; nothing does not.
     pub(super) fn truthy(&self, value: &Value<'a>) -> Outcome<bool> {
         self.visit()?;
@@ -193,6 +204,7 @@ impl<'a> Machine<'a> {
             }
         })
     }
+
     /// One list of two values, of which each may be one already.
     pub(super) fn append(&self, first: Value<'a>, second: Value<'a>) -> Outcome<Value<'a>> {
         if first.is_undefined() {
@@ -209,6 +221,7 @@ impl<'a> Machine<'a> {
     pub(super) fn label(&self, slot: usize) -> &'a str {
         self.labels.get(slot).map_or("", String::as_str)
     }
+
     pub(super) fn hold(&self, frame: &Rc<Frame<'a>>) -> Outcome<()> {
         if !frame.held.replace(true) {
             let mut held = self.held.borrow_mut();
@@ -219,6 +232,7 @@ impl<'a> Machine<'a> {
         }
         Ok(())
     }
+
     pub(super) fn tuple_frame(&self, frame: &Rc<Frame<'a>>, tuple: &Tuple<'a>) -> Rc<Frame<'a>> {
         let inner = Frame::within(frame);
         for (name, value) in tuple {

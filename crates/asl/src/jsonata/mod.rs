@@ -4,6 +4,7 @@
 //! tree of a text, `machine` evaluates it over values that are borrowed from the state's data (`value`) with `operator`, `group`, `walk`
 //! (paths), `filter`, `fields` and `call`, `native` has the functions. Chance and
 //! time come from the scope, so that a replay gives the same values. Pictures of numbers and times are `jsonata-core`'s.
+
 mod arguments;
 mod build;
 mod call;
@@ -31,18 +32,20 @@ mod value;
 mod walk;
 mod wrong;
 
-use crate::{
-    fault::Fault,
-    scope::{Dice, Scope},
-};
-use function::Frame;
-use machine::{Machine, Start};
-use node::Program;
-pub(crate) use references::Reference;
+use std::rc::Rc;
+use std::sync::Arc;
+
 use serde_json::Value as Json;
-use std::{rc::Rc, sync::Arc};
+
+use crate::fault::Fault;
+use crate::scope::{Dice, Scope};
+use function::Frame;
+use machine::{Machine, MachineInput};
+use node::Program;
 use value::{Object, Value};
 use wrong::{Outcome, STACK, Wrong};
+
+pub(crate) use references::Reference;
 
 /// Maximum bytes of an expression's text.
 const MAX_TEXT: usize = 65_536;
@@ -53,11 +56,12 @@ pub(crate) struct Jsonata {
     /// The expression, without its delimiters.
     pub(crate) text: String,
     program: Arc<Program>,
-    states: Parts,
+    states: StatesParts,
 }
+
 /// The parts of `$states` that the text may touch.
 #[derive(Debug, Clone, Copy, Default)]
-struct Parts {
+struct StatesParts {
     input: bool,
     result: bool,
     error: bool,
@@ -124,6 +128,7 @@ impl Jsonata {
         let found = self.evaluate(scope, &|| location.to_owned())?;
         self.expect(found, location, kind)
     }
+
     fn expect(&self, found: Json, location: &str, kind: &str) -> Result<Json, Fault> {
         let got = kind_of(&found);
         if got == kind || (kind == "integer" && found.is_i64()) {
@@ -146,11 +151,12 @@ impl Jsonata {
         }
         self.expect(found, "Items", "array")
     }
+
     /// Whether it is a path into `$states`, and makes nothing of its own.
     pub(crate) fn selects_data(&self) -> bool {
         self.program.root.as_ref().is_some_and(|root| match &root.kind {
-            node::Kind::Path { steps, .. } => {
-                matches!(steps.first().map(|step| &step.kind), Some(node::Kind::Variable(name)) if name == "states")
+            node::NodeKind::Path { steps, .. } => {
+                matches!(steps.first().map(|step| &step.kind), Some(node::NodeKind::Variable(name)) if name == "states")
                     && root.group.is_none()
             }
             _ => false,
@@ -177,7 +183,7 @@ impl Jsonata {
                 states.set(name.into(), Value::from_json(part))?;
             }
         }
-        let machine = Machine::new(Start {
+        let machine = Machine::new(MachineInput {
             labels: &self.program.labels,
             root: Value::Undefined,
             states: Value::Object(Rc::new(states)),
@@ -198,6 +204,7 @@ enum Found {
     /// A function, or something that holds one.
     Function,
 }
+
 fn found_json<'a>(machine: &Machine<'a>, value: &Value<'a>) -> Outcome<Found> {
     if value.is_undefined() {
         return Ok(Found::Nothing);
@@ -218,8 +225,8 @@ pub(crate) fn kind_of(value: &Json) -> &'static str {
 }
 
 /// The parts of `$states` that a text may refer to: a superset, found without understanding it.
-fn parts(text: &str) -> Parts {
-    let mut parts = Parts::default();
+fn parts(text: &str) -> StatesParts {
+    let mut parts = StatesParts::default();
     for (at, _) in text.match_indices("$states") {
         let after = &text[at + "$states".len()..];
         let field = after.strip_prefix('.').unwrap_or_default();
@@ -230,7 +237,7 @@ fn parts(text: &str) -> Parts {
             "errorOutput" => parts.error = true,
             "context" => parts.context = true,
             _ => {
-                return Parts {
+                return StatesParts {
                     input: true,
                     result: true,
                     error: true,

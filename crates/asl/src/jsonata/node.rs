@@ -1,11 +1,13 @@
 //! An expression as a tree, ready to be evaluated. It has no values.
-use super::number::Number;
+
 use regex::Regex;
+
+use super::number::Number;
 
 /// One part of an expression, and what is written behind it.
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    pub(super) kind: Kind,
+    pub(super) kind: NodeKind,
     /// `[]` is written behind it: a lone value stays in its array.
     pub(super) keep_array: bool,
     /// Filters behind a part that is no path.
@@ -41,7 +43,7 @@ pub(super) enum Stage {
 
 /// Kinds of parts.
 #[derive(Debug, Default)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Text(String),
     Number(Number),
     Bool(bool),
@@ -117,18 +119,19 @@ pub(super) struct Term {
 }
 
 impl Node {
-    pub(super) fn of(kind: Kind) -> Self {
+    pub(super) fn of(kind: NodeKind) -> Self {
         Self {
             kind,
             ..Self::default()
         }
     }
+
     /// The name that a call of this part has in errors.
     pub(super) fn call_name(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Variable(name) | Kind::Name(name) => Some(name),
-            Kind::Path { steps, .. } => match &steps.first()?.kind {
-                Kind::Name(name) | Kind::Variable(name) => Some(name),
+            NodeKind::Variable(name) | NodeKind::Name(name) => Some(name),
+            NodeKind::Path { steps, .. } => match &steps.first()?.kind {
+                NodeKind::Name(name) | NodeKind::Variable(name) => Some(name),
                 _ => None,
             },
             _ => None,

@@ -14,6 +14,7 @@ pub(super) enum Number {
     /// Whatever else a double holds.
     Double(f64),
 }
+
 use Number::{Double, Whole};
 
 impl Number {
@@ -25,16 +26,19 @@ impl Number {
             Double(n)
         }
     }
+
     /// The number of an integer that may have more than 64 bits.
     fn wide(n: i128) -> Self {
         i64::try_from(n).map_or(Double(n as f64), Whole)
     }
+
     pub(super) fn double(self) -> f64 {
         match self {
             Whole(n) => n as f64,
             Double(n) => n,
         }
     }
+
     /// Whether it is an integer, of whatever size.
     pub(super) fn is_integer(self) -> bool {
         match self {
@@ -42,6 +46,7 @@ impl Number {
             Double(n) => n.is_finite() && n.fract() == 0.0,
         }
     }
+
     /// The integer next to it in the direction of zero, or the greatest or least of 64 bits.
     pub(super) fn towards_zero(self) -> i64 {
         match self {
@@ -49,30 +54,35 @@ impl Number {
             Double(n) => n as i64,
         }
     }
+
     pub(super) fn add(self, other: Self) -> Self {
         match (self, other) {
             (Whole(a), Whole(b)) => Self::wide(i128::from(a) + i128::from(b)),
             (a, b) => Self::of(a.double() + b.double()),
         }
     }
+
     pub(super) fn subtract(self, other: Self) -> Self {
         match (self, other) {
             (Whole(a), Whole(b)) => Self::wide(i128::from(a) - i128::from(b)),
             (a, b) => Self::of(a.double() - b.double()),
         }
     }
+
     pub(super) fn multiply(self, other: Self) -> Self {
         match (self, other) {
             (Whole(a), Whole(b)) => Self::wide(i128::from(a) * i128::from(b)),
             (a, b) => Self::of(a.double() * b.double()),
         }
     }
+
     pub(super) fn divide(self, other: Self) -> Self {
         match (self, other) {
             (Whole(a), Whole(b)) if a.checked_rem(b) == Some(0) => Whole(a / b),
             (a, b) => Self::of(a.double() / b.double()),
         }
     }
+
     /// The rest of a division, with the sign of the dividend.
     pub(super) fn modulo(self, other: Self) -> Self {
         match (self, other) {
@@ -80,30 +90,36 @@ impl Number {
             (a, b) => Self::of(a.double() % b.double()),
         }
     }
+
     pub(super) fn negate(self) -> Self {
         match self {
             Whole(n) => Self::wide(-i128::from(n)),
             Double(n) => Double(-n),
         }
     }
+
     pub(super) fn absolute(self) -> Self {
         match self {
             Whole(n) => Self::wide(i128::from(n).abs()),
             Double(n) => Double(n.abs()),
         }
     }
+
     pub(super) fn floor(self) -> Self {
         self.with(f64::floor)
     }
+
     pub(super) fn ceil(self) -> Self {
         self.with(f64::ceil)
     }
+
     fn with(self, round: impl Fn(f64) -> f64) -> Self {
         match self {
             Whole(n) => Whole(n),
             Double(n) => Self::of(round(n)),
         }
     }
+
     pub(super) fn power(self, exponent: Self) -> Self {
         if let (Whole(base), Whole(exponent)) = (self, exponent)
             && let Ok(exponent) = u32::try_from(exponent)
@@ -113,6 +129,7 @@ impl Number {
         }
         Self::of(self.double().powf(exponent.double()))
     }
+
     /// To `digits` after the point (before it, where negative); a half goes to the even neighbour.
     pub(super) fn round(self, digits: i64) -> Self {
         if let (Whole(_), 0..) = (self, digits) {
@@ -141,6 +158,7 @@ impl Number {
             shifted(rounded, -digits)
         })
     }
+
     /// Without the digits that a double does not have: fifteen, unless it is an integer.
     pub(super) fn with_precision(self) -> Self {
         match self {
@@ -148,6 +166,7 @@ impl Number {
             other => other,
         }
     }
+
     /// In base `radix`, which is 2 to 36.
     pub(super) fn in_base(self, radix: u32) -> String {
         let n = match self {
@@ -169,6 +188,7 @@ impl Number {
         }
         digits.iter().rev().collect()
     }
+
     /// As JSON has it; where JSON has no such number, the text that JavaScript names it by.
     pub(super) fn json(self) -> serde_json::Value {
         match self {
@@ -185,6 +205,7 @@ impl PartialEq for Number {
         self.partial_cmp(other) == Some(std::cmp::Ordering::Equal)
     }
 }
+
 impl PartialOrd for Number {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         match (self, other) {

@@ -1,12 +1,11 @@
 //! From a text to a raw tree, by the precedence of its operators. `build` makes of it what is evaluated.
-use super::{
-    build::Builder,
-    node::{Kind, Program},
-    signature::Signature,
-    stack::level,
-    token::{Lexer, Token},
-    wrong::{Outcome, Wrong, quoted},
-};
+
+use super::build::Builder;
+use super::node::{NodeKind, Program};
+use super::signature::Signature;
+use super::stack::level;
+use super::token::{Lexer, Token};
+use super::wrong::{Outcome, Wrong, quoted};
 
 /// Maximum depth of brackets and prefixes: the parser calls itself for each. The evaluator's own bound is lower.
 const MAX_BRACKETS: usize = 150;
@@ -18,11 +17,13 @@ enum Stop {
     Wrong(Box<Wrong>),
     TooDeep,
 }
+
 impl From<Box<Wrong>> for Stop {
     fn from(wrong: Box<Wrong>) -> Self {
         Self::Wrong(wrong)
     }
 }
+
 type Parsed<T> = Result<T, Stop>;
 
 /// Parses an expression.
@@ -44,7 +45,7 @@ pub(super) fn parse(text: &str) -> Outcome<Program> {
     };
     let mut builder = Builder::default();
     let root = builder.node(raw)?;
-    if matches!(root.kind, Kind::Parent(_)) || !root.seeking.is_empty() {
+    if matches!(root.kind, NodeKind::Parent(_)) || !root.seeking.is_empty() {
         return Err(Wrong::new("S0217"));
     }
     Ok(Program {
@@ -60,6 +61,7 @@ pub(super) struct Raw {
     pub(super) keep_array: bool,
     depth: usize,
 }
+
 /// Kinds of parts, as they are written.
 #[derive(Debug, Clone)]
 pub(super) enum RawKind {
@@ -120,6 +122,7 @@ impl Raw {
             depth: inner + 1,
         })
     }
+
     /// What an error calls it.
     fn named(&self) -> String {
         match &self.kind {
@@ -172,6 +175,7 @@ impl Parser<'_> {
             other => Err(Wrong::new("S0201").token_of(other).into()),
         }
     }
+
     fn next(&mut self, infix: bool) -> Parsed<Token> {
         let next = self.lexer.next(infix)?;
         if next.is("!") || next.is("~") {
@@ -179,6 +183,7 @@ impl Parser<'_> {
         }
         Ok(std::mem::replace(&mut self.token, next))
     }
+
     /// Goes on behind a sign that must stand here.
     fn expect(&mut self, sign: &'static str, infix: bool) -> Parsed<()> {
         if self.token.is(sign) {
@@ -190,6 +195,7 @@ impl Parser<'_> {
         };
         Err(wrong.value(quoted(sign)).into())
     }
+
     /// Whether a sign stands here; goes on behind it if it does.
     fn accept(&mut self, sign: &'static str) -> Parsed<bool> {
         let found = self.token.is(sign);
@@ -198,12 +204,15 @@ impl Parser<'_> {
         }
         Ok(found)
     }
+
     fn boxed(&mut self, least: u8) -> Parsed<Box<Raw>> {
         self.expression(least).map(Box::new)
     }
+
     fn expression(&mut self, least: u8) -> Parsed<Raw> {
         level(|| self.expression_here(least))
     }
+
     fn expression_here(&mut self, least: u8) -> Parsed<Raw> {
         self.open += 1;
         if self.open > MAX_BRACKETS {
@@ -219,6 +228,7 @@ impl Parser<'_> {
         self.open -= 1;
         Ok(left)
     }
+
     fn prefix(&mut self, token: Token) -> Parsed<Raw> {
         let Token::Sign(sign) = token else {
             return Raw::of(RawKind::Leaf(token));
@@ -275,6 +285,7 @@ impl Parser<'_> {
         };
         Raw::of(kind)
     }
+
     fn pairs(&mut self) -> Parsed<Vec<(Raw, Raw)>> {
         let mut pairs = Vec::new();
         if !self.token.is("}") {
@@ -290,6 +301,7 @@ impl Parser<'_> {
         self.expect("}", true)?;
         Ok(pairs)
     }
+
     fn infix(&mut self, sign: &'static str, left: Raw) -> Parsed<Raw> {
         let kind = match sign {
             "(" => return self.call(left),
@@ -363,6 +375,7 @@ impl Parser<'_> {
         };
         Raw::of(kind)
     }
+
     fn call(&mut self, left: Raw) -> Parsed<Raw> {
         let mut arguments = Vec::new();
         if !self.token.is(")") {

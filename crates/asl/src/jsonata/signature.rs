@@ -1,4 +1,5 @@
 //! Signatures of functions: which arguments one takes, in JSONata's own notation. It does not call them.
+
 use super::wrong::{Outcome, Wrong};
 
 /// One parameter.

@@ -1,16 +1,19 @@
 //! JSONata's published test suite, run with the bounds that this engine sets. It is not part of this repository: `JSONATA_SUITE` names its
 //! folder (`test/test-suite` of jsonata-js/jsonata). `JSONATA_VERBOSE` lists the cases that differ.
-use super::{
-    content,
-    function::Frame,
-    machine::{Machine, Start},
-    parse,
-    value::Value as Ours,
-    wrong::Wrong,
-};
-use crate::scope::Dice;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+
 use serde_json::Value;
-use std::{collections::HashMap, fs, path::Path, rc::Rc};
+
+use super::function::Frame;
+use super::machine::{Machine, MachineInput};
+use super::value::Value as Ours;
+use super::wrong::Wrong;
+use super::{content, parse};
+use crate::scope::Dice;
 
 /// Steps that stand for a millisecond of a case's own limit.
 const STEPS_A_MILLISECOND: usize = 20_000;
@@ -80,6 +83,7 @@ fn play(case: &Value, text: &str, datasets: &HashMap<String, Value>) -> Result<(
         (Ok(got), _) => Err(format!("{got:?}")),
     }
 }
+
 /// The value of a case; `None` for nothing.
 fn outcome(
     case: &Value,
@@ -95,7 +99,7 @@ fn outcome(
         .get("data")
         .or_else(|| datasets.get(case["dataset"].as_str()?))
         .map_or(Ours::Undefined, Ours::from_json);
-    let mut machine = Machine::new(Start {
+    let mut machine = Machine::new(MachineInput {
         labels: &program.labels,
         root: match data.is_array() {
             true => Ours::outer(data)?,

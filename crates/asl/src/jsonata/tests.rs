@@ -1,7 +1,9 @@
 //! JSONata as the states language has it: AWS's functions, bounds, numbers and words.
+
+use serde_json::{Value as Json, json};
+
 use super::*;
 use crate::scope::tests::with_scope;
-use serde_json::{Value as Json, json};
 
 fn run_on(input: &Json, text: &str) -> Result<Json, String> {
     let expression = Jsonata::parse(&format!("{{% {text} %}}"))?;
@@ -11,9 +13,11 @@ fn run_on(input: &Json, text: &str) -> Result<Json, String> {
             .map_err(|f| f.cause.unwrap_or_default())
     })
 }
+
 fn run(text: &str) -> Result<Json, String> {
     run_on(&json!({"a": [1, 2, 3], "s": "x"}), text)
 }
+
 /// What stands behind AWS's sentence about an expression that fails.
 fn failure(text: &str) -> String {
     let error = run(text).expect_err(text);

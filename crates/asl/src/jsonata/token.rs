@@ -1,9 +1,9 @@
 //! The words and signs of an expression's text. It does not know how they belong together.
-use super::{
-    number::Number,
-    wrong::{Outcome, Wrong, quoted},
-};
+
 use regex::Regex;
+
+use super::number::Number;
+use super::wrong::{Outcome, Wrong, quoted};
 
 /// One word or sign.
 #[derive(Debug, Clone)]
@@ -33,6 +33,7 @@ impl Token {
     pub(super) fn is(&self, sign: &str) -> bool {
         matches!(self, Self::Sign(own) if *own == sign)
     }
+
     /// As an error names it.
     pub(super) fn named(&self) -> String {
         match self {
@@ -61,12 +62,14 @@ impl<'a> Lexer<'a> {
             before: ' ',
         }
     }
+
     fn take(&mut self, bytes: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at(bytes);
         self.before = taken.chars().next_back().unwrap_or(self.before);
         self.rest = rest;
         taken
     }
+
     fn skip(&mut self) -> Outcome<()> {
         loop {
             self.rest = self.rest.trim_start_matches(SPACE);
@@ -77,6 +80,7 @@ impl<'a> Lexer<'a> {
             self.rest = &comment[end + 2..];
         }
     }
+
     /// The next token. After an operand (`infix`) a `/` divides; anywhere else it begins a pattern.
     pub(super) fn next(&mut self, infix: bool) -> Outcome<Token> {
         self.skip()?;
@@ -116,6 +120,7 @@ impl<'a> Lexer<'a> {
             },
         })
     }
+
     fn number(&mut self) -> Outcome<Token> {
         let bytes = self.rest.as_bytes();
         let digits = |from: usize| {
@@ -144,6 +149,7 @@ impl<'a> Lexer<'a> {
             _ => Err(Wrong::new("S0102").token(text)),
         }
     }
+
     fn text(&mut self, quote: char) -> Outcome<Token> {
         self.take(1);
         let mut units: Vec<u16> = Vec::new();
@@ -192,6 +198,7 @@ impl<'a> Lexer<'a> {
             }
         }
     }
+
     fn pattern(&mut self) -> Outcome<Token> {
         self.take(1);
         let (mut depth, mut escaped, mut end) = (0_i32, false, None);

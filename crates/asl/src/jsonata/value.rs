@@ -1,12 +1,14 @@
 //! Values of an expression: JSON that is borrowed from the state's data, and what the expression makes of it. It evaluates nothing.
-use super::{
-    function::Function,
-    number::Number,
-    stack::level,
-    wrong::{MEMORY, Outcome, Wrong},
-};
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use serde_json::{Map, Value as Json};
-use std::{collections::HashMap, rc::Rc};
+
+use super::function::Function;
+use super::number::Number;
+use super::stack::level;
+use super::wrong::{MEMORY, Outcome, Wrong};
 
 /// Maximum items of one array: AWS evaluates `[1..873782]`, and refuses one item more.
 pub(super) const MAX_ITEMS: usize = 873_782;
@@ -81,9 +83,11 @@ impl<'a> Object<'a> {
         }
         self.places.get(key).copied()
     }
+
     pub(super) fn get(&self, key: &str) -> Option<&Value<'a>> {
         self.place(key).map(|at| &self.fields[at].1)
     }
+
     pub(super) fn set(&mut self, key: Rc<str>, value: Value<'a>) -> Outcome<()> {
         self.depth = self.depth.max(deeper(value.depth())?);
         if let Some(at) = self.place(&key) {
@@ -105,6 +109,7 @@ impl<'a> Object<'a> {
         }
         Ok(())
     }
+
     pub(super) fn remove(&mut self, key: &str) {
         if let Some(at) = self.place(key) {
             self.fields.remove(at);
@@ -112,9 +117,11 @@ impl<'a> Object<'a> {
             self.places = all.map(|(at, (k, _))| (Rc::clone(k), at)).collect();
         }
     }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &(Rc<str>, Value<'a>)> {
         self.fields.iter()
     }
+
     pub(super) fn len(&self) -> usize {
         self.fields.len()
     }
@@ -142,6 +149,7 @@ impl<'a> Items<'a> {
             Self::Own(items) => items.len(),
         }
     }
+
     /// The item at a place within the array; nothing elsewhere.
     pub(super) fn get(&self, at: usize) -> Value<'a> {
         match self {
@@ -149,6 +157,7 @@ impl<'a> Items<'a> {
             Self::Own(items) => items.get(at).cloned().unwrap_or(Value::Undefined),
         }
     }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Value<'a>> + '_ {
         (0..self.len()).map(|at| self.get(at))
     }
@@ -169,6 +178,7 @@ impl<'a> Value<'a> {
             Json::Object(fields) => Self::JsonObject(fields),
         }
     }
+
     /// A value of its own, from JSON that does not outlive the call. Integers of more than 64 bits are doubles, as AWS reads them.
     pub(super) fn from_owned(json: Json) -> Outcome<Self> {
         Ok(match json {
@@ -194,12 +204,15 @@ impl<'a> Value<'a> {
             }
         })
     }
+
     pub(super) fn double(n: f64) -> Self {
         Self::Number(Number::of(n))
     }
+
     pub(super) fn whole(n: usize) -> Self {
         Self::Number(Number::Whole(i64::try_from(n).unwrap_or(i64::MAX)))
     }
+
     pub(super) fn text(text: impl Into<Rc<str>>) -> Outcome<Self> {
         let text = text.into();
         if text.len() > MAX_BYTES {
@@ -207,6 +220,7 @@ impl<'a> Value<'a> {
         }
         Ok(Self::Text(text))
     }
+
     /// An array of a few values that are already there.
     pub(super) fn list(items: Vec<Self>) -> Self {
         let depth = items.iter().map(Self::depth).max().unwrap_or(0);
@@ -219,6 +233,7 @@ impl<'a> Value<'a> {
             outer: false,
         })
     }
+
     /// An array, if it is not too large.
     pub(super) fn array(items: Vec<Self>) -> Outcome<Self> {
         let depth = items.iter().map(Self::depth).max().unwrap_or(0);
@@ -234,6 +249,7 @@ impl<'a> Value<'a> {
             outer: false,
         }))
     }
+
     /// An array whose only item stands for itself.
     pub(super) fn sequence(items: Vec<Self>) -> Outcome<Self> {
         let mut list = Self::array(items)?;
@@ -242,6 +258,7 @@ impl<'a> Value<'a> {
         }
         Ok(list)
     }
+
     /// An array as the context of a whole expression.
     #[cfg(test)]
     pub(super) fn outer(array: Self) -> Outcome<Self> {
@@ -251,6 +268,7 @@ impl<'a> Value<'a> {
         }
         Ok(list)
     }
+
     pub(super) fn depth(&self) -> u32 {
         match self {
             Self::Function(function) => function.depth(),
@@ -274,18 +292,23 @@ impl<'a> Value<'a> {
             other => other,
         }
     }
+
     pub(super) fn is_undefined(&self) -> bool {
         matches!(self, Self::Undefined)
     }
+
     pub(super) fn is_array(&self) -> bool {
         matches!(self, Self::JsonArray(_) | Self::List(_) | Self::Tuples(_))
     }
+
     pub(super) fn is_object(&self) -> bool {
         matches!(self, Self::JsonObject(_) | Self::Object(_))
     }
+
     pub(super) fn is_sequence(&self) -> bool {
         matches!(self, Self::List(list) if list.sequence)
     }
+
     pub(super) fn items(&self) -> Option<Items<'a>> {
         match self {
             Self::JsonArray(items) => Some(Items::Json(items)),
@@ -297,6 +320,7 @@ impl<'a> Value<'a> {
             _ => None,
         }
     }
+
     /// The items of an array; any other value is the only item.
     pub(super) fn into_items(self) -> Items<'a> {
         match self.items() {
@@ -304,6 +328,7 @@ impl<'a> Value<'a> {
             None => Items::Own(Rc::new(vec![self])),
         }
     }
+
     pub(super) fn as_str(&self) -> Option<&str> {
         match self {
             Self::Str(text) => Some(text),
@@ -311,6 +336,7 @@ impl<'a> Value<'a> {
             _ => None,
         }
     }
+
     /// The number, if it is one and not infinite: an infinite one is an error.
     pub(super) fn as_number(&self) -> Outcome<Option<Number>> {
         match self {
@@ -321,6 +347,7 @@ impl<'a> Value<'a> {
             _ => Ok(None),
         }
     }
+
     /// The number, even an infinite one.
     pub(super) fn any_number(&self) -> Option<Number> {
         match self {
@@ -329,6 +356,7 @@ impl<'a> Value<'a> {
             _ => None,
         }
     }
+
     /// A field of an object.
     pub(super) fn field(&self, key: &str) -> Option<Value<'a>> {
         match self {
@@ -337,6 +365,7 @@ impl<'a> Value<'a> {
             _ => None,
         }
     }
+
     /// The fields of an object, in their order.
     pub(super) fn fields(&self) -> Vec<(Rc<str>, Value<'a>)> {
         match self {
@@ -348,6 +377,7 @@ impl<'a> Value<'a> {
             _ => Vec::new(),
         }
     }
+
     /// Whether two values are one and the same: by content where they are no arrays and no objects.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
@@ -359,6 +389,7 @@ impl<'a> Value<'a> {
             _ => self.is_same_scalar(other),
         }
     }
+
     pub(super) fn is_same_scalar(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Null, Self::Null) => true,

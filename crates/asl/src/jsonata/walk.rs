@@ -1,12 +1,12 @@
 //! Paths: their steps, filters, orders, and the names that steps bind; and what looks at all fields: `*`, `**` and `| … | … |`.
-use super::{
-    function::Frame,
-    machine::{Machine, context},
-    node::{Kind, Node, Stage},
-    value::{Items, Tuple, Tuples, Value, tuple_object},
-    wrong::{Outcome, Wrong},
-};
+
 use std::rc::Rc;
+
+use super::function::Frame;
+use super::machine::{Machine, context};
+use super::node::{Node, NodeKind, Stage};
+use super::value::{Items, Tuple, Tuples, Value, tuple_object};
+use super::wrong::{Outcome, Wrong};
 
 /// What a path has come to.
 enum Reached<'a> {
@@ -26,6 +26,7 @@ impl<'a> Reached<'a> {
             None => Self::One(value),
         }
     }
+
     fn is_empty(&self) -> bool {
         match self {
             Self::Nothing => true,
@@ -34,6 +35,7 @@ impl<'a> Reached<'a> {
             Self::Array(array) => array.items().is_none_or(|items| items.len() == 0),
         }
     }
+
     fn items(&self) -> Items<'a> {
         match self {
             Self::Nothing => Items::Own(Rc::default()),
@@ -51,14 +53,14 @@ impl<'a> Machine<'a> {
         input: &Value<'a>,
         frame: &Rc<Frame<'a>>,
     ) -> Outcome<Value<'a>> {
-        let Kind::Path {
+        let NodeKind::Path {
             steps,
             keep_singleton,
         } = &node.kind
         else {
             return Ok(Value::Undefined);
         };
-        let starts_anew = matches!(steps.first().map(|s| &s.kind), Some(Kind::Variable(_)));
+        let starts_anew = matches!(steps.first().map(|s| &s.kind), Some(NodeKind::Variable(_)));
         let mut from = match input.items() {
             Some(items) if !starts_anew => Reached::Many(items),
             _ => Reached::One(input.clone()),
@@ -143,7 +145,7 @@ impl<'a> Machine<'a> {
         last: bool,
         frame: &Rc<Frame<'a>>,
     ) -> Outcome<Reached<'a>> {
-        if let Kind::Sort(terms) = &step.kind {
+        if let NodeKind::Sort(terms) = &step.kind {
             let items: Vec<_> = from.items().iter().collect();
             let sorted = self.sorted(terms, items, |item| (item.clone(), None), frame)?;
             let mut sorted = self.sequence(sorted)?;
@@ -211,7 +213,7 @@ impl<'a> Machine<'a> {
         tuples: Option<Tuples<'a>>,
         frame: &Rc<Frame<'a>>,
     ) -> Outcome<Tuples<'a>> {
-        if let Kind::Sort(terms) = &step.kind {
+        if let NodeKind::Sort(terms) = &step.kind {
             let result = match tuples {
                 Some(tuples) => {
                     let known = tuples.items.len() <= 1 && tuples.known;
@@ -299,6 +301,7 @@ impl<'a> Machine<'a> {
         };
         self.stages(&step.stages, made, frame)
     }
+
     fn stages(
         &self,
         stages: &'a [Stage],

@@ -1,4 +1,5 @@
 //! What an expression does wrong, in the words that AWS uses: a code, and a text with the values that it names. It does not decide when.
+
 use super::token::Token;
 
 /// Maximum bytes of one value that a text names.
@@ -36,46 +37,56 @@ impl Wrong {
             ..Self::default()
         })
     }
+
     /// A bound that was hit: [`MEMORY`], [`STACK`], [`TIME`] or words of the like.
     pub(super) fn bound(words: &str) -> Box<Self> {
         Self::new("").words(words)
     }
+
     /// What `$error` and `$parse` say, and whatever has no text of its own.
     pub(super) fn said(code: &'static str, words: impl Into<String>) -> Box<Self> {
         Self::new(code).words(words)
     }
+
     /// An argument that does not fit its function's signature.
     pub(super) fn argument(index: usize) -> Box<Self> {
         let mut wrong = Self::new("T0410");
         wrong.index = index;
         wrong
     }
+
     pub(super) fn token(mut self: Box<Self>, token: &str) -> Box<Self> {
         self.token.get_or_insert_with(|| token.to_owned());
         self
     }
+
     /// A token of the text.
     pub(super) fn token_of(mut self: Box<Self>, token: &Token) -> Box<Self> {
         self.is_literal = matches!(token, Token::Number(_) | Token::Bool(_) | Token::Null);
         self.token(&token.named())
     }
+
     pub(super) fn index(mut self: Box<Self>, index: usize) -> Box<Self> {
         self.index = index;
         self
     }
+
     /// A value as JSON writes it.
     pub(super) fn value(mut self: Box<Self>, value: impl Into<String>) -> Box<Self> {
         self.value = Some(shortened(value.into()));
         self
     }
+
     pub(super) fn other(mut self: Box<Self>, value: impl Into<String>) -> Box<Self> {
         self.other = Some(shortened(value.into()));
         self
     }
+
     fn words(mut self: Box<Self>, words: impl Into<String>) -> Box<Self> {
         self.words = Some(shortened(words.into()));
         self
     }
+
     /// Whether AWS writes a full stop before the text: it does so before a code.
     pub(super) fn has_code(&self) -> bool {
         !self.code.is_empty()

@@ -1,11 +1,12 @@
 //! Decides whether a filter of a path holds for an element.
-use super::{
-    model::{Filter, Operand, Operator},
-    read::Walk,
-};
-use crate::number;
-use serde_json::Value;
+
 use std::cmp::Ordering;
+
+use serde_json::Value;
+
+use super::model::{Filter, Operand, Operator};
+use super::read::Walk;
+use crate::number;
 
 impl Filter {
     pub(super) fn holds<'a>(
@@ -85,12 +86,14 @@ fn compare(left: &Value, operator: Operator, right: &Value) -> bool {
         Operator::Empty => length(left).is_some_and(|l| right.as_bool() == Some(l == 0)),
     }
 }
+
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(l), Value::Number(r)) => number::equal(l, r),
         _ => left == right,
     }
 }
+
 fn length(value: &Value) -> Option<usize> {
     match value {
         Value::Array(items) => Some(items.len()),

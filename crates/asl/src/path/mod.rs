@@ -1,5 +1,6 @@
 //! JSONPath as AWS reads it: `parse` and `parse_filter` read its text once, `read` walks a value
 //! along it, and `filter` decides about elements. It does not build payloads.
+
 mod filter;
 mod model;
 mod parse;
@@ -10,9 +11,10 @@ pub(crate) use model::{Path, Root, Roots};
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::{Path, Roots, parse, parse_filter, read as reading};
     use crate::scope::tests::with_scope;
-    use serde_json::{Value, json};
 
     fn read(path: &str, input: &Value) -> Result<Value, String> {
         let path = Path::parse(path).unwrap_or_else(|| panic!("{path}"));

@@ -1,4 +1,5 @@
 //! The parts of a parsed path.
+
 use serde_json::{Map, Value};
 
 /// Where a path begins.
@@ -66,10 +67,12 @@ impl Path {
                 .iter()
                 .all(|p| matches!(p, Part::Field(_) | Part::Index(_)))
     }
+
     /// Whether it is `$` itself.
     pub(crate) fn is_whole(&self) -> bool {
         self.root == Root::Input && self.parts.is_empty() && self.function.is_none()
     }
+
     /// Puts `value` into `input` where the path points, making objects on the way; `None` where it cannot go.
     pub(crate) fn write(&self, mut input: Value, value: Value) -> Option<Value> {
         let mut slot = &mut input;
@@ -112,6 +115,7 @@ pub(crate) enum Filter {
     Compare(Operand, Operator, Operand),
     Matches(Operand, regex::Regex),
 }
+
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Operand {
     Literal(Value),
@@ -120,6 +124,7 @@ pub(crate) enum Operand {
     /// `$…`: from the document.
     Document(Vec<Part>),
 }
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operator {
     Equal,
@@ -136,6 +141,7 @@ pub(crate) enum Operator {
     Size,
     Empty,
 }
+
 impl PartialEq for Filter {
     fn eq(&self, other: &Self) -> bool {
         format!("{self:?}") == format!("{other:?}")

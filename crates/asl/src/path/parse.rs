@@ -1,8 +1,7 @@
 //! The text of a path, parsed. It accepts what AWS's evaluator accepts; what a field allows is the definition's matter.
-use super::{
-    model::{Function, Part, Path, Root, Roots},
-    parse_filter,
-};
+
+use super::model::{Function, Part, Path, Root, Roots};
+use super::parse_filter;
 
 impl Path {
     /// Parses a path. White space around it is ignored.

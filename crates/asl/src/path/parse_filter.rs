@@ -1,9 +1,9 @@
 //! Parses filters of a path: `[?(@.price < 10 && @.tags anyof ['a'])]`.
-use super::{
-    model::{Filter, Operand, Operator},
-    parse,
-};
+
 use serde_json::{Number, Value};
+
+use super::model::{Filter, Operand, Operator};
+use super::parse;
 
 /// Maximum nesting of parentheses, negations and filters in a filter.
 pub(super) const MAX_NESTING: usize = 32;
@@ -35,10 +35,13 @@ pub(super) fn filter(text: &str, depth: usize) -> Option<(Filter, &str)> {
 fn or(text: &str, depth: usize) -> Option<(Filter, &str)> {
     list(text, "||", depth, and, Filter::Or)
 }
+
 fn and(text: &str, depth: usize) -> Option<(Filter, &str)> {
     list(text, "&&", depth, unary, Filter::And)
 }
+
 type Parser = fn(&str, usize) -> Option<(Filter, &str)>;
+
 fn list<'a>(
     text: &'a str,
     between: &str,
@@ -60,6 +63,7 @@ fn list<'a>(
     };
     Some((filter, rest))
 }
+
 fn unary(text: &str, depth: usize) -> Option<(Filter, &str)> {
     if depth > MAX_NESTING {
         return None;
@@ -104,6 +108,7 @@ fn operand(text: &str, depth: usize) -> Option<(Operand, &str)> {
     let (value, rest) = literal(text)?;
     Some((Operand::Literal(value), rest))
 }
+
 fn literal(text: &str) -> Option<(Value, &str)> {
     if text.starts_with(['\'', '"']) {
         let (text, rest) = parse::quoted(text)?;
@@ -152,6 +157,7 @@ fn literal(text: &str) -> Option<(Value, &str)> {
     let number: Number = serde_json::from_str(&text[..end]).ok()?;
     Some((Value::Number(number), &text[end..]))
 }
+
 /// `/pattern/i`, in linear time and bounded size.
 fn regex(text: &str) -> Option<(regex::Regex, &str)> {
     let inside = text.strip_prefix('/')?;

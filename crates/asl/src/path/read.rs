@@ -1,8 +1,12 @@
 //! Walking a value along a path. Work is bounded: a path that multiplies ends with an error.
-use super::model::{Function, Part, Path, Root, position};
-use crate::{number::integer, scope::Scope};
-use serde_json::{Map, Number, Value};
+
 use std::borrow::Cow;
+
+use serde_json::{Map, Number, Value};
+
+use super::model::{Function, Part, Path, Root, position};
+use crate::number::integer;
+use crate::scope::Scope;
 
 /// Values that one path may visit or copy.
 pub(super) const MAX_VISITS: usize = 1_000_000;
@@ -257,6 +261,7 @@ fn shown(parts: &[Part]) -> String {
         .iter()
         .fold("$".to_owned(), |text, part| text + &shown_part(part))
 }
+
 fn shown_part(part: &Part) -> String {
     let list = |items: &[i64]| {
         items

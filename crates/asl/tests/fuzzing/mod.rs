@@ -1,9 +1,12 @@
 //! What must hold of any bytes: a definition, a path, an intrinsic function or a JSONata expression made of them is refused or runs to its
 //! end. The loops that make the bytes are elsewhere: `tests/fuzz.rs`, and the libFuzzer targets in `fuzz/`.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
 use crate::simulation::{Answer, run, start};
 use asl::StateMachine;
-use serde_json::{Value, json};
-use std::sync::Arc;
 
 /// What the expressions find.
 const INPUT: &str = r#"{"a":[0,{"a":"x","b":[1.5,null]}],"b":"2026-01-01T00:00:00Z","c":{"d":true,"e f":-3},"n":7}"#;

@@ -1,6 +1,7 @@
 //! Machines at random: all eight state types, both languages, Retry and Catch, Maps of both modes, callbacks and activities. It runs nothing.
 //!
 //! What concurrent branches fail with is always the same, so that the end does not depend on which of them was first.
+
 use serde_json::{Map, Value, json};
 
 /// The input that the machines need: their Maps go over `items`.
@@ -22,6 +23,7 @@ pub(crate) enum Clock {
 
 /// Choices of a machine's shape, one after the other (a linear congruential generator).
 struct Dice(u64);
+
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self
@@ -30,6 +32,7 @@ impl Dice {
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
+
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.roll(from.len() as u64) as usize]
     }
@@ -55,6 +58,7 @@ struct Builder {
     names: usize,
     clock: Clock,
 }
+
 impl Builder {
     /// A chain of states; `depth` bounds the nesting.
     fn graph(&mut self, depth: u64) -> Value {
@@ -67,6 +71,7 @@ impl Builder {
         }
         json!({"StartAt": names[0], "States": states})
     }
+
     /// A state that leads to the first of those that follow, or to none when it ends its graph.
     fn state(&mut self, after: &[String], depth: u64) -> Value {
         let jsonata = self.dice.roll(3) == 0;
@@ -118,6 +123,7 @@ impl Builder {
         }
         state
     }
+
     fn wait(&mut self, jsonata: bool) -> Value {
         let longest = if self.clock == Clock::Virtual { 300 } else { 2 };
         let seconds = self.dice.roll(longest);
@@ -129,6 +135,7 @@ impl Builder {
             _ => json!({"Type": "Wait", "Seconds": seconds}),
         }
     }
+
     /// A Choice when states follow, one of the two states that end a graph when none do.
     fn choice_or_end(&mut self, jsonata: bool, after: &[String]) -> Value {
         let Some(next) = after.first() else {
@@ -156,6 +163,7 @@ impl Builder {
         };
         json!({"Type": "Choice", "Choices": [rule], "Default": other})
     }
+
     fn retrier(&mut self, error: &str, attempts: u64) -> Value {
         let backoff = if self.clock == Clock::Virtual {
             2.0
@@ -164,6 +172,7 @@ impl Builder {
         };
         json!({"ErrorEquals": [error], "MaxAttempts": attempts, "BackoffRate": backoff, "JitterStrategy": "FULL"})
     }
+
     fn task(&mut self, jsonata: bool, next: Option<&String>) -> Value {
         let resource = match (self.clock, self.dice.roll(6)) {
             (Clock::Virtual, 0) => "silent",
@@ -208,6 +217,7 @@ impl Builder {
         }
         task
     }
+
     fn map(&mut self, jsonata: bool, depth: u64) -> Value {
         let mut map = json!({"Type": "Map", "ItemProcessor": self.graph(depth - 1), "MaxConcurrency": self.dice.roll(4)});
         if jsonata {

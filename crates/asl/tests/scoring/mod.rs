@@ -1,7 +1,9 @@
 //! How near a run is to a recording: the reference scorer's six levels, and its way of matching.
+
+use std::sync::LazyLock;
+
 use regex::Regex;
 use serde_json::{Map, Value};
-use std::sync::LazyLock;
 
 pub(crate) const LEVELS: [&str; 6] = ["status", "result", "cause", "types", "history", "strict"];
 const ANY: &str = "«any»";
@@ -60,6 +62,7 @@ pub(crate) fn matches(want: &Value, got: &Value) -> bool {
         _ => want == got,
     }
 }
+
 fn spread(want: &str, got: &str) -> bool {
     let mut parts = want.split(ANY);
     let Some(mut rest) = got.strip_prefix(parts.next().unwrap_or_default()) else {
@@ -94,6 +97,7 @@ fn stripped(events: &[&Value]) -> Vec<Map<String, Value>> {
         })
         .collect()
 }
+
 fn same(want: &Map<String, Value>, got: &Map<String, Value>, without: &[&str]) -> bool {
     let kept = |map: &Map<String, Value>| -> Value {
         Value::Object(

@@ -1,12 +1,13 @@
 //! A driver without I/O: answers tasks from a closure and moves a virtual clock to the next timer.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
 use asl::{
     Effect, Event, Execution, HistoryEvent, ReadItems, Start, StateMachine, Status, Task, TimerId,
     WorkflowType,
-};
-use jiff::Timestamp;
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
 };
 
 /// More events than any machine here may need.
@@ -138,6 +139,7 @@ pub(crate) fn run(
         journal,
     }
 }
+
 pub(crate) fn records(effects: &[Effect]) -> Vec<HistoryEvent> {
     effects
         .iter()

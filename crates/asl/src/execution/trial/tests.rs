@@ -13,6 +13,7 @@ fn start(input: &Value) -> Start {
         seed: 1,
     }
 }
+
 fn tried(definition: &Value, input: &Value, before: Before, outcome: Option<Outcome>) -> Tried {
     let trial = Trial::new(&definition.to_string(), None, start(input), before);
     trial.unwrap().unwrap().run(outcome)

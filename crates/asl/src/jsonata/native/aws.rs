@@ -1,14 +1,11 @@
 //! AWS's own functions, and those of JSONata that would ask the machine: time and chance come from the execution, so that a replay gives the same.
-use super::{
-    super::arguments::argument,
-    super::{
-        machine::Machine,
-        number::Number,
-        value::{Items, Value},
-        wrong::{MEMORY, Outcome, Wrong},
-    },
-    pictures,
-};
+
+use super::super::arguments::argument;
+use super::super::machine::Machine;
+use super::super::number::Number;
+use super::super::value::{Items, Value};
+use super::super::wrong::{MEMORY, Outcome, Wrong};
+use super::pictures;
 use crate::{digest, history};
 
 /// Maximum items of `$range`: AWS gives 360,145, and refuses one more.
@@ -21,6 +18,7 @@ fn refuse_surplus(arguments: &[Value<'_>], count: usize) -> Outcome<()> {
         _ => Err(Wrong::argument(count + 1)),
     }
 }
+
 /// A number without its fraction; anything else does not fit the signature.
 fn integer(arguments: &[Value<'_>], at: usize) -> Outcome<i64> {
     argument(arguments, at)
@@ -37,13 +35,16 @@ pub(super) fn now<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome
     all.extend_from_slice(arguments);
     pictures::from_millis(machine, &all)
 }
+
 pub(super) fn millis<'a>(machine: &Machine<'a>, _: &[Value<'a>]) -> Outcome<Value<'a>> {
     Ok(Value::Number(Number::Whole(machine.now.as_millisecond())))
 }
+
 pub(super) fn uuid<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     refuse_surplus(arguments, 0)?;
     machine.text(machine.ids.uuid())
 }
+
 pub(super) fn random<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     refuse_surplus(arguments, 1)?;
     Ok(Value::double(match argument(arguments, 0) {
@@ -51,6 +52,7 @@ pub(super) fn random<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
         _ => seeded(integer(arguments, 0)?),
     }))
 }
+
 /// The first fraction of Java's generator for a seed: 48 bits of state, 26 and 27 of which are taken in two steps.
 fn seeded(seed: i64) -> f64 {
     const FACTOR: u64 = 0x5_DEEC_E66D;

@@ -1,4 +1,5 @@
 //! The functions that JSONata and AWS name: their signatures, and where each is.
+
 mod aws;
 mod higher;
 mod lists;
@@ -7,13 +8,17 @@ pub(super) mod patterns;
 mod pictures;
 mod texts;
 
-use super::{
-    function::Native, machine::Machine, signature::Signature, value::Value, wrong::Outcome,
-};
-use std::{collections::HashMap, sync::LazyLock};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::function::Native;
+use super::machine::Machine;
+use super::signature::Signature;
+use super::value::Value;
+use super::wrong::Outcome;
 
 /// What a function does with its arguments.
-type Run = for<'a> fn(&Machine<'a>, &[Value<'a>]) -> Outcome<Value<'a>>;
+type Implementation = for<'a> fn(&Machine<'a>, &[Value<'a>]) -> Outcome<Value<'a>>;
 
 /// A function by its name, without the `$`.
 pub(super) fn find(name: &str) -> Option<&'static Native> {
@@ -46,7 +51,7 @@ static NATIVES: LazyLock<HashMap<&'static str, Native>> = LazyLock::new(|| {
 });
 
 /// Name, signature, arity, parameters.
-type Row = (&'static str, &'static str, usize, usize, Run);
+type Row = (&'static str, &'static str, usize, usize, Implementation);
 
 const ROWS: [Row; 69] = [
     ("abs", "<n-:n>", 1, 1, numbers::abs),

@@ -1,16 +1,15 @@
 //! Functions that write and read numbers and times by a picture. How a picture is read is `jsonata-core`'s.
-use super::super::{
-    machine::Machine,
-    value::Value,
-    wrong::{Outcome, Wrong, quoted},
-};
-use jsonata_core::{
-    ast::AstNode,
-    evaluator::{Context, Evaluator},
-    functions::numeric,
-    value::JValue,
-};
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use jsonata_core::ast::AstNode;
+use jsonata_core::evaluator::{Context, Evaluator};
+use jsonata_core::functions::numeric;
+use jsonata_core::value::JValue;
+
+use super::super::machine::Machine;
+use super::super::value::Value;
+use super::super::wrong::{Outcome, Wrong, quoted};
 
 /// Codes of the library's errors about pictures.
 const CODES: [&str; 22] = [
@@ -81,21 +80,25 @@ pub(super) fn format_integer<'a>(
 ) -> Outcome<Value<'a>> {
     library(machine, "formatInteger", arguments)
 }
+
 pub(super) fn parse_integer<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
 ) -> Outcome<Value<'a>> {
     library(machine, "parseInteger", arguments)
 }
+
 pub(super) fn from_millis<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
 ) -> Outcome<Value<'a>> {
     library(machine, "fromMillis", arguments)
 }
+
 pub(super) fn to_millis<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     library(machine, "toMillis", arguments)
 }
+
 pub(super) fn format_number<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
