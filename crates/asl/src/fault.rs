@@ -1,13 +1,14 @@
-//! Why a state could not go on: AWS's error name and cause, and how the history tells it. It does not retry or catch.
+//! The error of a state: AWS's error name and cause, and its form in the history. It does not retry
+//! or catch.
 
-/// Where an error comes from.
+/// The source of an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A task, a Fail state or a child: name and cause stand as they are.
+    /// A task, a Fail state or a child: name and cause are kept unchanged.
     Task,
-    /// The interpreter: the cause begins with the state's name.
+    /// The interpreter: the cause is prefixed with the state's name.
     State,
-    /// The interpreter; the cause is already whole.
+    /// The interpreter; the cause is already complete.
     Plain,
     /// A JSONata field: recorded as `EvaluationFailed`, with the field.
     Evaluation(Option<String>),
@@ -34,7 +35,7 @@ impl Fault {
         Self::new(error, cause.into(), Origin::State)
     }
 
-    /// `States.Runtime`: nothing catches it.
+    /// `States.Runtime`, which cannot be caught.
     pub(crate) fn runtime(cause: impl Into<String>) -> Self {
         Self::state("States.Runtime", cause)
     }
@@ -47,7 +48,7 @@ impl Fault {
         )
     }
 
-    /// A result over the limit; `what` is the state or the resource that made it.
+    /// A result over the limit. `what` is the state or the resource that produced it.
     pub(crate) fn too_large(what: &str) -> Self {
         Self::new(
             "States.DataLimitExceeded",
@@ -58,7 +59,7 @@ impl Fault {
         )
     }
 
-    /// An error as a task, a Fail state or a child gave it; empty texts are absent ones.
+    /// An error of a task, a Fail state or a child. Empty texts count as absent.
     pub(crate) fn task(error: Option<&str>, cause: Option<&str>) -> Self {
         let text = |s: Option<&str>| s.filter(|s| !s.is_empty()).map(str::to_owned);
         Self {
@@ -68,7 +69,7 @@ impl Fault {
         }
     }
 
-    /// A task that did not answer in time: without a cause in events, with an empty one where it is caught.
+    /// A task that did not answer in time. Events have no cause, a catcher sees an empty one.
     pub(crate) fn timeout() -> Self {
         Self::new("States.Timeout", String::new(), Origin::Task)
     }
@@ -77,12 +78,12 @@ impl Fault {
         Self::new(error, cause.into(), Origin::Plain)
     }
 
-    /// Whether the interpreter itself gave up: no retrier and no catcher matters.
+    /// Whether the interpreter gave up: no retrier and no catcher applies.
     pub(crate) fn is_final(&self) -> bool {
         self.origin != Origin::Task && self.error.as_deref() == Some("States.Runtime")
     }
 
-    /// Whether an `ErrorEquals` list names the error. `also` is a second name of it.
+    /// Whether an `ErrorEquals` list names the error. `also` is its second name.
     pub(crate) fn is_named_by(&self, names: &[String], also: Option<&str>) -> bool {
         if self.is_final() {
             return false;

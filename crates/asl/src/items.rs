@@ -1,22 +1,23 @@
-//! The text of an object taken apart into the items of a distributed Map: JSON, JSON Lines, CSV. It reads no storage.
+//! Parses the text of an object into the items of a distributed Map: JSON, JSON Lines, CSV. It
+//! reads no storage.
 
 use serde_json::{Map, Value};
 
 use crate::fault::Fault;
 use crate::limits::MAX_PAYLOAD;
 
-/// Bytes of an object that a Map may read: the items live in the journal.
+/// Maximum size of an object that a Map reads, in bytes. The journal holds its items.
 pub const MAX_ITEMS_BYTES: usize = 64 * 1024 * 1024;
-/// Bytes of one item.
+/// Maximum size of one item, in bytes.
 const MAX_ITEM: usize = MAX_PAYLOAD;
 
-/// How a text is taken apart.
+/// The format of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// With the JSON pointer of the list, when it is not the whole text.
+    /// A JSON list, with its JSON pointer if it is not the whole text.
     Json(Option<String>),
     JsonLines,
-    /// What AWS has and this engine has not.
+    /// A format of AWS that this engine does not support.
     Unavailable(String),
     Csv {
         header: Header,
@@ -24,7 +25,7 @@ pub(crate) enum Format {
     },
 }
 
-/// Where the names of a CSV's columns are.
+/// The source of the column names of a CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Header {
     FirstRow,
@@ -124,7 +125,9 @@ fn csv(header: &Header, delimiter: u8, body: &str, most: usize) -> Result<Vec<Va
     Ok(items)
 }
 
-/// Groups items into batches by count and by bytes; `Err` when one item alone is over a batch.
+/// Groups items into batches by number and bytes.
+///
+/// The error is an item that is larger than a batch.
 pub(crate) fn batches(
     items: Vec<Value>,
     input: Option<&Value>,

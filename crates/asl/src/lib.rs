@@ -1,11 +1,12 @@
-//! The Amazon States Language as a pure library: parse, validate, execute as events in, effects out.
+//! The Amazon States Language as a pure library. It parses and validates definitions, and executes
+//! them: events in, effects out.
 //!
-//! No clock, randomness or I/O: times and the seed are arguments. The durable driver lives in `workflow`.
-//! `definition` parses and validates; `path`, `intrinsic`, `jsonata` and `template` move data; `choice` decides;
-//! `items` takes files apart; `execution` interprets. Pictures of numbers and times in JSONata are `jsonata-core`'s.
+//! It has no clock, randomness or I/O: times and the seed are arguments. The durable driver is in
+//! `workflow`. `definition` parses and validates; `path`, `intrinsic`, `jsonata` and `template`
+//! transform data; `choice` decides; `items` parses files into items; `execution` interprets.
 #![cfg_attr(
     test,
-    expect(clippy::unwrap_used, reason = "a test may fail where it stands")
+    expect(clippy::unwrap_used, reason = "a test may panic")
 )]
 
 mod choice;

@@ -1,24 +1,24 @@
-//! A Task's `Resource`, parsed. It does not call anything.
+//! Parses a Task's `Resource`. It calls nothing.
 
 use std::fmt;
 
 use crate::definition::substitution::has_placeholder;
 
-/// How a service integration answers.
+/// The way in which a service integration answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {
     /// The response is the result.
     RequestResponse,
-    /// Wait for the job to end.
+    /// The result follows when the job has ended.
     Sync,
     /// Like `Sync`, with a parsed output.
     Sync2,
-    /// Wait for the token to come back.
+    /// The result follows with the task token.
     WaitForTaskToken,
 }
 
 impl Pattern {
-    /// What follows the action in a resource's name.
+    /// The suffix of the pattern in a resource's name.
     #[must_use]
     pub fn suffix(self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl Pattern {
     }
 }
 
-/// What a Task calls.
+/// The resource of a Task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the parts of the ARN")]
 pub enum Resource {
@@ -38,7 +38,8 @@ pub enum Resource {
     Lambda { function: String },
     /// An activity.
     Activity { arn: String },
-    /// A service integration such as `lambda:invoke`; a service of the SDK has the name `aws-sdk:NAME`.
+    /// A service integration such as `lambda:invoke`; a service of the SDK has the name
+    /// `aws-sdk:NAME`.
     Service {
         service: String,
         action: String,
@@ -49,13 +50,13 @@ pub enum Resource {
 /// One of AWS's optimized integrations.
 struct Integration {
     service: &'static str,
-    /// Empty where any is taken.
+    /// Empty if all actions are accepted.
     actions: &'static [&'static str],
     /// The actions that can wait for their job.
     jobs: &'static [&'static str],
-    /// Whether jobs can give a parsed output too (`.sync:2`).
+    /// Whether jobs can return a parsed output (`.sync:2`).
     parses: bool,
-    /// Whether a token can answer.
+    /// Whether a task token can answer.
     token: bool,
 }
 
@@ -100,7 +101,8 @@ impl Integration {
     }
 }
 
-/// AWS's optimized integrations. Source: developer guide, "Integrating optimized services", with a page for each service.
+/// AWS's optimized integrations. Source: developer guide, "Integrating optimized services", with a
+/// page for each service.
 const SERVICES: [Integration; 22] = [
     Integration::new("apigateway", &["invoke"]).token(),
     Integration::new(
@@ -237,11 +239,11 @@ const SERVICES: [Integration; 22] = [
         .parses()
         .token(),
 ];
-/// Any call of the SDK.
+/// Every call of the SDK.
 const SDK: Integration = Integration::new("aws-sdk", &[]).token();
 
 impl Resource {
-    /// Whether a Lambda function does it: by its ARN or name, or through `lambda:invoke`.
+    /// Whether a Lambda function runs the task: by its ARN or name, or through `lambda:invoke`.
     #[must_use]
     pub fn runs_function(&self) -> bool {
         match self {
@@ -253,7 +255,7 @@ impl Resource {
         }
     }
 
-    /// Parses the `Resource` field; `None` when AWS would not know it.
+    /// Parses the `Resource` field; `None` if AWS would not accept it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let parsed = Self::split(text)?;
@@ -277,7 +279,7 @@ impl Resource {
         Some(parsed)
     }
 
-    /// Parses the resource of an `ItemReader` or a `ResultWriter`, which is one of these actions of `s3`.
+    /// Parses the resource of an `ItemReader` or a `ResultWriter`: one of these actions of `s3`.
     pub(crate) fn parse_s3(text: &str, actions: &[&str]) -> Option<Self> {
         Self::split(text).filter(|r| {
             text.contains("${")
@@ -314,11 +316,11 @@ impl Resource {
                 Self::service(&format!("aws-sdk:{service}"), action)
             }
             ["arn", _, "states", _, _, service, action] => Self::service(service, action),
-            // The language's own specification shows this one; AWS has no such integration.
+            // The specification of the language shows this one; AWS has no such integration.
             ["arn", _, "swf", _, _, "task", name] if !name.is_empty() => Some(Self::Lambda {
                 function: text.to_owned(),
             }),
-            // A partly substituted name: what it will be is not known yet.
+            // A partly substituted name, which is not known yet.
             _ if text.contains("${") => Some(Self::Lambda {
                 function: text.to_owned(),
             }),
@@ -353,7 +355,7 @@ impl Resource {
         parts.into_iter().any(|part| has_placeholder(part))
     }
 
-    /// Whether the task is answered by a token from outside.
+    /// Whether a caller answers the task by its token.
     pub(crate) fn wants_token(&self) -> bool {
         matches!(
             self,
@@ -365,7 +367,7 @@ impl Resource {
         )
     }
 
-    /// Whether the context object offers a token: `.sync` has one too.
+    /// Whether the context object has a token. `.sync` has one too.
     pub(crate) fn offers_token(&self) -> bool {
         self.wants_token()
             || matches!(
@@ -378,7 +380,8 @@ impl Resource {
     }
 }
 
-/// Names of the SDK as AWS writes them here: a service in small letters, an action in camel case.
+/// Whether these are names of the SDK as AWS writes them here: a service in lower case, an action
+/// in camel case.
 fn is_call_of_the_sdk(service: &str, action: &str) -> bool {
     let service = service.strip_prefix("aws-sdk:").unwrap_or_default();
     let small = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -388,7 +391,8 @@ fn is_call_of_the_sdk(service: &str, action: &str) -> bool {
         && action.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
-/// A function's name with its version or alias: letters, digits, `-` and `_`, or `$LATEST`.
+/// Whether it is a function's name with its version or alias: letters, digits, `-` and `_`, or
+/// `$LATEST`.
 fn is_function(name: &str) -> bool {
     let word = |s: &str| {
         !s.is_empty()

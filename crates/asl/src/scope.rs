@@ -1,4 +1,5 @@
-//! What an expression sees: input, result, error, variables, the context object; and where its chance comes from.
+//! The data that an expression sees: input, result, error, variables, the context object, and its
+//! source of randomness.
 
 use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +23,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// The context object, built when somebody looks at it.
+/// The context object, built on first use.
 pub(crate) struct Context<'a> {
     cell: OnceCell<Value>,
     build: Box<dyn Fn() -> Value + 'a>,
@@ -47,7 +48,7 @@ impl std::fmt::Debug for Context<'_> {
     }
 }
 
-/// Numbers that look random and come back in the same order for the same seed (splitmix64).
+/// Pseudorandom numbers (splitmix64). The same seed gives the same sequence.
 #[derive(Debug)]
 pub(crate) struct Dice {
     seed: u64,
@@ -72,7 +73,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    /// At least 0, less than 1.
+    /// A number from 0 up to 1, without 1.
     pub(crate) fn fraction(&self) -> f64 {
         (self.roll() >> 11) as f64 / (1u64 << 53) as f64
     }

@@ -1,4 +1,5 @@
-//! Payload templates: `"name.$": path or intrinsic` of JSONPath fields, `"{% … %}"` of JSONata fields, within constants.
+//! Payload templates: constants with `"name.$": path or intrinsic` in JSONPath, and `"{% … %}"` in
+//! JSONata.
 
 use serde_json::{Map, Value};
 
@@ -20,15 +21,15 @@ pub(crate) enum Template {
     Array(Vec<Template>),
 }
 
-/// What is wrong with a part of a template.
+/// The problem of a part of a template.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// The field, as AWS names it.
     pub(crate) at: String,
-    /// AWS's code; `None` for that of a schema.
+    /// AWS's code; `None` for that of the schema.
     pub(crate) code: Option<&'static str>,
     pub(crate) message: String,
-    /// It runs, but probably not as meant.
+    /// Whether the definition runs, but probably not as intended.
     pub(crate) warning: bool,
 }
 
@@ -50,7 +51,7 @@ impl Problem {
     }
 }
 
-/// A field's name within a template, for error texts.
+/// The location of a field within a template, for error texts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FieldLocation<'a> {
     above: Option<&'a FieldLocation<'a>>,
@@ -89,7 +90,7 @@ impl<'a> FieldLocation<'a> {
 }
 
 impl Template {
-    /// Parses a JSONPath template; problems are added to the list.
+    /// Parses a JSONPath template. Problems are added to `problems`.
     pub(crate) fn parse(value: &Value, at: &str, problems: &mut Vec<Problem>) -> Self {
         match value {
             Value::Object(map) => {
@@ -118,7 +119,7 @@ impl Template {
                         Err(_) if is_placeholder(value) => {
                             fields.push((name.to_owned(), Self::Constant(Value::Null)));
                         }
-                        // The place is the object, as on AWS.
+                        // The location is the object, as on AWS.
                         Err(_) => problems.push(Problem::error(
                             at,
                             format!("The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"),
@@ -138,7 +139,9 @@ impl Template {
         }
     }
 
-    /// A path or an intrinsic function; `Err` says why it is neither.
+    /// Parses a path or an intrinsic function.
+    ///
+    /// The error says why it is neither.
     pub(crate) fn dynamic(value: &Value) -> Result<Self, String> {
         let text = value
             .as_str()
@@ -151,7 +154,7 @@ impl Template {
             .ok_or_else(|| format!("'{text}' is not a path"))
     }
 
-    /// Parses a JSONata template; problems are added to the list.
+    /// Parses a JSONata template. Problems are added to `problems`.
     pub(crate) fn parse_jsonata(
         value: &Value,
         at: &str,
@@ -214,7 +217,7 @@ impl Template {
         }
     }
 
-    /// The value of this field, if it is always the same.
+    /// The value of this field, if it is constant.
     pub(crate) fn constant(&self, field: &str) -> Option<&Value> {
         match self {
             Self::Constant(value) => value.get(field),
@@ -250,7 +253,8 @@ impl Template {
         Self::Array(items)
     }
 
-    /// Fills the template within `budget` bytes, roughly counted, so that many references to one large value cannot exhaust memory.
+    /// Fills the template within about `budget` bytes, so that many references to one large value
+    /// cannot exhaust the memory.
     pub(crate) fn fill(
         &self,
         scope: &Scope<'_>,
@@ -314,7 +318,7 @@ impl Template {
     }
 }
 
-/// Whether the delimiters stand apart from the expression.
+/// Whether white space separates the delimiters from the expression.
 fn spaced(text: &str) -> bool {
     let inside = text
         .get(2..text.len().saturating_sub(2))
@@ -322,11 +326,11 @@ fn spaced(text: &str) -> bool {
     inside.starts_with(char::is_whitespace) && inside.ends_with(char::is_whitespace)
 }
 
-/// Why a template could not be filled.
+/// The reason why a template could not be filled.
 #[derive(Debug)]
 pub(crate) enum FillError {
     Fault(Fault),
-    /// The result would be over the limit.
+    /// The result would exceed the limit.
     TooLarge,
 }
 

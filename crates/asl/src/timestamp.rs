@@ -1,14 +1,15 @@
-//! RFC 3339 as the states language has it: a capital `T` between date and time, `Z` or an offset after it, years 0000 to 9999.
-//! Nothing looser. As AWS, it takes a time without seconds.
+//! RFC 3339 as in the states language: a capital `T` between date and time, `Z` or an offset behind
+//! it, years 0000 to 9999. As on AWS, seconds may be missing; nothing looser is accepted.
 
 use jiff::{SignedDuration, Timestamp, civil};
 
-/// An instant, as the time since the Unix epoch. A [`Timestamp`] ends 22 hours before the year 9999 does.
+/// An instant, as the time since the Unix epoch. A [`Timestamp`] ends 22 hours before the year
+/// 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(SignedDuration);
 
 impl Moment {
-    /// The nearest time that a timer can have.
+    /// The nearest time that a timer supports.
     pub(crate) fn timestamp(self) -> Timestamp {
         Timestamp::from_duration(self.0).unwrap_or(if self.0.is_negative() {
             Timestamp::MIN
@@ -18,12 +19,12 @@ impl Moment {
     }
 }
 
-/// Digits of a second's fraction.
+/// Maximum number of digits of a second's fraction.
 const FRACTION: usize = 9;
-/// The farthest an offset may be from UTC, in hours (ISO 8601 as Java reads it).
+/// Maximum offset from UTC, in hours (ISO 8601 as Java reads it).
 const OFFSET_HOURS: i64 = 18;
 
-/// The instant, or `None` when AWS would refuse the text.
+/// The instant, or `None` if AWS would refuse the text.
 pub(crate) fn parse(text: &str) -> Option<Moment> {
     let mut rest = Rest(text.as_bytes());
     let year = rest.digits(4)?;
@@ -59,7 +60,7 @@ pub(crate) fn parse(text: &str) -> Option<Moment> {
     ))
 }
 
-/// What is left of the text.
+/// The rest of the text.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {

@@ -1,17 +1,18 @@
-//! Task tokens: which execution and task a callback answers. Not a secret store: the nonce is the caller's.
+//! Task tokens: the execution and the task that a callback answers. A token is as secret as the
+//! nonce of its caller.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::TaskId;
 
-/// Makes a token of the execution's name, the task and a nonce.
+/// Makes a token from the execution's name, the task and a nonce.
 #[must_use]
 pub fn encode(execution_name: &str, task: TaskId, nonce: u64) -> String {
     URL_SAFE_NO_PAD.encode(format!("{nonce:016x}.{}.{execution_name}", task.0))
 }
 
-/// The execution's name, the task and the nonce of a token; `None` when it is not one of ours.
+/// The execution's name, the task and the nonce of a token; `None` if the token is not one of ours.
 #[must_use]
 pub fn decode(token: &str) -> Option<(String, TaskId, u64)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;

@@ -1,7 +1,8 @@
-//! Runs the recorded cases in the directory `ASL_CASES` (JSON Lines, any depth) on the real engine with their mocks under
-//! a virtual clock, and checks the definitions there. Prints a score per group and level and fails below the floors.
-//! `ASL_RESULTS` names a file for the results, one JSON object a line; `ASL_VERBOSE` lists the cases that differ.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Runs the recorded cases of the directory `ASL_CASES` (JSON Lines, any depth) on the real engine,
+//! with their mocks and a virtual clock, and checks the definitions there. It prints a score for
+//! each group and level, and fails below the floors. `ASL_RESULTS` names a file for the results,
+//! one JSON object a line; `ASL_VERBOSE` lists the cases that differ.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod scoring;
 mod simulation;
 
@@ -17,10 +18,12 @@ use asl::{Execution, ReadItems, Resource, Severity, StateMachine, Status, Task, 
 use scoring::{LEVELS, matches, score};
 use simulation::{Answer, run, start};
 
-/// What is reached, in cases of the whole set: status, result, cause, types, history, strict. Raise them with the engine.
+/// The minimum of cases that match, of the whole set: status, result, cause, types, history,
+/// strict. Raise them with the engine.
 const FLOOR_RECORDINGS: (usize, [usize; 6]) = (682, [682, 680, 73, 378, 376, 365]);
 const FLOOR_THIRD_PARTY: (usize, usize) = (170, 169);
-/// Definitions: valid ones accepted, invalid ones refused, invalid ones reported, at the right place, real ones accepted.
+/// The minimum for definitions: valid ones accepted, invalid ones refused, invalid ones reported,
+/// at the right location, real ones accepted.
 const FLOOR_DEFINITIONS: [(usize, usize); 5] =
     [(111, 103), (140, 137), (140, 140), (14, 14), (224, 221)];
 
@@ -58,7 +61,7 @@ fn kind(case: &Value) -> WorkflowType {
     }
 }
 
-/// What a function of `mocks.functions` answers: `echo`, `return`, `raise`.
+/// The answer of a function of `mocks.functions`: `echo`, `return`, `raise`.
 fn function(
     functions: &Value,
     name: &str,
@@ -76,7 +79,7 @@ fn function(
     }
 }
 
-/// The answer to a task: the first recorded one of its state whose request matches.
+/// The answer to a task: the first recorded one of its state with a matching request.
 fn answer(task: &Task, mocks: &mut BTreeMap<String, VecDeque<Value>>, functions: &Value) -> Answer {
     let request: Value = serde_json::from_str(&task.payload).unwrap();
     let fits = |m: &Value| matches(&m["request"], &request) || m["request"] == *task.payload;
@@ -157,7 +160,8 @@ fn file(request: &ReadItems, files: &Value) -> Result<String, String> {
         .ok_or_else(|| format!("no file is recorded for {want}"))
 }
 
-/// The result of a case in the results file's format; a refused definition has the status `REFUSED`.
+/// The result of a case in the format of the results file. A refused definition has the status
+/// `REFUSED`.
 fn play(case: &Value) -> Value {
     let machine = match StateMachine::parse_as(&text(&case["definition"]), kind(case)) {
         Ok(machine) => Arc::new(machine),
@@ -300,7 +304,7 @@ fn recorded_cases() {
     }
 }
 
-/// The places that an authority names for the problems of a definition.
+/// The locations that an authority names for the problems of a definition.
 fn places(case: &Value) -> Vec<String> {
     let mut found: Vec<String> = case["aws"]["response"]["diagnostics"]
         .as_array()
@@ -324,7 +328,8 @@ fn places(case: &Value) -> Vec<String> {
         .collect()
 }
 
-/// A place with each index as AWS writes it, `/Choices[0]`; other authorities write `/Choices/0`.
+/// A location with each index as AWS writes it, `/Choices[0]`. Other authorities write
+/// `/Choices/0`.
 fn indexed(place: &str) -> String {
     let mut out = String::new();
     for part in place.split('/').skip(1) {

@@ -1,14 +1,17 @@
-//! Definitions that break one rule each, and valid ones that a stricter reader would refuse: `definitions/refused.jsonl`, `definitions/accepted.jsonl`.
+//! Definitions that break one rule each, and valid ones that a stricter reader would refuse:
+//! `definitions/refused.jsonl`, `definitions/accepted.jsonl`.
 //!
-//! They were written from the documents (the Amazon States Language, the developer guide of AWS Step Functions, the rules of public validators);
-//! where a recording or `rules.rs` says otherwise, the expected verdict or place was corrected after the first run. `rules.rs` has the words of the answers; here only the verdict and the place count.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! They were written from the documents (the Amazon States Language, the developer guide of AWS
+//! Step Functions, the rules of public validators). Where a recording or `rules.rs` differs, the
+//! expected verdict or location was corrected after the first run. `rules.rs` checks the texts;
+//! here only the verdict and the location count.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use serde_json::Value;
 
 use asl::{Diagnostic, Severity, WorkflowType, validate_as};
 
-/// What is said against a line's `definition`, or its `text` where that is no JSON or has a name twice.
+/// The errors of a line's `definition`, or of its `text` if that is not JSON or repeats a name.
 fn errors(line: &Value) -> Vec<Diagnostic> {
     let text = match line.get("text") {
         Some(text) => text.as_str().unwrap().to_owned(),

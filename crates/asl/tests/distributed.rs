@@ -1,5 +1,6 @@
-//! Distributed Maps: files read, batches, tolerated failures, results written; and scopes of variables.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Distributed Maps: files that are read, batches, tolerated failures, results that are written,
+//! and scopes of variables.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
 
 use std::sync::Arc;

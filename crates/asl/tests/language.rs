@@ -1,6 +1,7 @@
-//! The language piece by piece, each as a table: retriers, catchers, error names, timeouts, waits, the context object, Choice operators, what
-//! null does to a field, and the bounds of a history.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! The language part by part, each as a table: retriers, catchers, error names, timeouts, waits,
+//! the context object, Choice operators, the effect of null on a field, and the limits of a
+//! history.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
 
 use std::sync::Arc;
@@ -143,7 +144,7 @@ fn each_retrier_counts_for_itself_and_the_first_that_matches_decides() {
     for (errors, attempts, end) in [
         (vec!["A", "B", "B", "A"], 4, "A"),
         (vec!["B", "B", "B"], 3, "B"),
-        // The retrier for A is used up: the one for all is not asked.
+        // The retrier for A is used up. The one for all errors is not tried.
         (vec!["A", "A"], 2, "A"),
         (vec!["C", "A", "D"], 3, "D"),
     ] {
@@ -687,7 +688,7 @@ fn every_choice_operator_decides() {
         choose(json!({"IsPresent": false}), &json!({}))
             && choose(json!({"IsPresent": true}), &json!({"v": null}))
     );
-    // Twice IsNull; IsPresent besides.
+    // IsNull occurs twice; IsPresent is separate.
     assert_eq!(operators, 39);
 }
 
@@ -714,7 +715,7 @@ fn conditions_are_booleans() {
 
 #[test]
 fn a_history_ends_well_at_its_last_event_and_badly_after_it() {
-    // Four events a round, and four for the beginning and the end.
+    // Four events for each round, and four for the beginning and the end.
     let rounds = (MAX_HISTORY as i64 - 4) / 4;
     let states = json!({
         "A": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, -1)"}, "Next": "B"},
@@ -739,7 +740,7 @@ fn a_history_ends_well_at_its_last_event_and_badly_after_it() {
     assert!(!over.execution.is_redrivable(), "there is no room for more");
 }
 
-/// As [`play`], of an Express machine.
+/// Like [`play`], for an Express machine.
 fn express(definition: &Value, input: &Value) -> Run {
     let machine = StateMachine::parse_as(&definition.to_string(), WorkflowType::Express).unwrap();
     let begin = asl::Start {

@@ -1,5 +1,5 @@
-//! Every bound with one under and one over, and every kind of problem with its place.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Every limit with a case under it and one over it, and every kind of problem with its location.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
 
 use std::sync::Arc;
@@ -413,7 +413,8 @@ fn times_reach_the_last_moment_of_the_year_9999() {
             "{operator} {time}"
         );
     }
-    // A timer ends earlier than the year: the wait is as long as it can be, and goes on.
+    // A timer ends earlier than the year 9999: the wait is as long as possible, and the execution
+    // continues.
     for wait in [
         json!({"Type": "Wait", "TimestampPath": "$.t", "End": true}),
         json!({"Type": "Wait", "Timestamp": "9999-12-31T23:59:59.999Z", "End": true}),
@@ -429,7 +430,7 @@ fn times_reach_the_last_moment_of_the_year_9999() {
         assert_eq!(timer, Some(jiff::Timestamp::MAX));
         assert_eq!(execution.status(), asl::Status::Running);
     }
-    // Of the past: at once.
+    // A time in the past: the wait ends at once.
     let past = json!({"Type": "Wait", "Timestamp": "0000-01-01T00:00:00Z", "End": true});
     let run = run(&of(past), "{}", silent, "");
     assert_eq!(run.execution.output(), Some("{}"));

@@ -1,5 +1,6 @@
-//! Whole machines as a table, each run straight through and rebuilt from its journal at every event; and the bounds.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Whole machines as a table. Each is run straight through, and rebuilt from its journal at every
+//! event. Also the limits.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
 
 use std::sync::Arc;
@@ -42,7 +43,7 @@ fn answer(task: &Task) -> Answer {
     }
 }
 
-/// A state that a Choice leads back to for ever.
+/// A state that a Choice leads back to endlessly.
 fn endless(first: Value) -> Value {
     json!({"A": first, "B": {"Type": "Choice", "Choices": [{"Variable": "$.never", "IsPresent": true, "Next": "C"}], "Default": "A"}, "C": {"Type": "Succeed"}})
 }

@@ -1,6 +1,7 @@
-//! Random machines of all state types, in both languages: the same end straight through, rebuilt from the journal at
-//! every event, and redriven; and no text makes the parser or the interpreter panic or hang.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Random machines of all state types, in both languages, end the same way straight through,
+//! rebuilt from the journal at every event, and redriven. No text makes the parser or the
+//! interpreter panic or hang.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod generator;
 mod simulation;
 
@@ -13,7 +14,8 @@ use asl::{Event, Execution, StateMachine, Status, Task};
 use generator::{BOOM, Clock, INPUT};
 use simulation::{Answer, Run, start};
 
-/// `echo` returns its payload, `boom` fails, `flaky` fails twice, `silent` and callbacks never answer.
+/// `echo` returns its payload, `boom` fails, `flaky` fails twice, `silent` and callbacks never
+/// answer.
 fn answer(task: &Task) -> Answer {
     let name = format!("{:?}", task.resource);
     let failed = Some(Err((BOOM.0.to_owned(), BOOM.1.to_owned())));

@@ -1,5 +1,6 @@
-//! Redrive: what succeeded keeps its results, what did not begins again, and only Standard executions may.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Redrive: states that succeeded keep their results, the others start again, and only Standard
+//! executions can be redriven.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -20,7 +21,8 @@ fn start(input: &str) -> Start {
     }
 }
 
-/// Drives an execution until nothing is left to do; tasks in `broken` fail, others echo. Gives the states that were called.
+/// Drives an execution until there is nothing left to do. Tasks in `broken` fail, others echo.
+/// Returns the states that were called.
 fn drive(execution: &mut Execution, first: Event, broken: &[&str]) -> (Vec<String>, Vec<String>) {
     let now = start("{}").start_time;
     let (mut queue, mut called, mut types) = (vec![first], Vec::new(), Vec::new());

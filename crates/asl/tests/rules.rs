@@ -1,10 +1,12 @@
-//! Every rule of a definition as one row: a definition that breaks this rule alone, with the code, the place and the words of the answer.
-//! Each row changes one value of a definition that is accepted, which is the other side of the rule.
+//! Every rule of a definition as one row: a definition that breaks only this rule, with the code,
+//! the location and the text of the answer. Each row changes one value of a definition that is
+//! accepted, which is the other side of the rule.
 //!
-//! Sources: the Amazon States Language; AWS Step Functions developer guide (a page a state type, transforming data with JSONata, variables,
-//! reading, batching and writing of a distributed Map, error handling, integrations, quotas); answers of AWS to invalid definitions; the
-//! rules of public validators. Where no answer of AWS is known, the words are ours.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Sources: the Amazon States Language; the AWS Step Functions developer guide (a page for each
+//! state type, transforming data with JSONata, variables, reading, batching and writing of a
+//! distributed Map, error handling, integrations, quotas); answers of AWS to invalid definitions;
+//! the rules of public validators. Where no answer of AWS is known, the text is ours.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 #[expect(
     dead_code,
     reason = "the machines alone are used here, not what answers their tasks"
@@ -84,7 +86,7 @@ fn jsonata() -> Value {
     })
 }
 
-/// What is put at a JSON pointer; nothing takes the field away.
+/// The change at a JSON pointer: a new value, or none to remove the field.
 enum Change {
     Put(&'static str, Value),
     Remove(&'static str),
@@ -127,10 +129,11 @@ fn errors(definition: &Value, kind: WorkflowType) -> Vec<Diagnostic> {
     found.filter(|d| d.severity == Severity::Error).collect()
 }
 
-/// A rule: what breaks it, and code, place and words of the answer.
+/// A rule: the change that breaks it, and the code, location and text of the answer.
 type Row = (Change, &'static str, &'static str, &'static str);
 
-/// Breaks one rule after the other, and wants this error alone; what a state that leads elsewhere leaves behind may follow.
+/// Breaks one rule after the other, and expects only its error. A state that leads elsewhere may
+/// leave states unreachable; these errors may follow.
 fn check(definition: &Value, rows: Vec<Row>) {
     assert_eq!(
         errors(definition, WorkflowType::Standard),
@@ -318,7 +321,7 @@ fn the_machine_and_its_graphs() {
                 "/States/Task/Catch[1]/Next",
                 "Missing 'Next' target: Nowhere",
             ),
-            // A branch cannot lead out of itself.
+            // A branch cannot lead to a state outside of it.
             (
                 Put(
                     "/States/Parallel/Branches/1/States/B2",
@@ -2116,14 +2119,14 @@ fn several_errors_come_together() {
             "Workflow has no terminal state "
         ]
     );
-    // Without an end nothing is said of what is not reachable.
+    // Without an end, unreachable states are not reported.
     assert_eq!(
         said(
             json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}, "C": {"Type": "Pass", "Next": "A"}}})
         ),
         ["Workflow has no terminal state "]
     );
-    // A circle that nothing leads to is named whole.
+    // A circle that no state leads to is named whole.
     assert_eq!(
         said(
             json!({"StartAt": "A", "States": {"A": {"Type": "Succeed"}, "B": {"Type": "Pass", "Next": "C"}, "C": {"Type": "Pass", "Next": "B"}}})
@@ -2142,7 +2145,7 @@ fn several_errors_come_together() {
             "Reference to 'bbb' at the top level is not supported. /States/E/Output"
         ]
     );
-    // The state's own language is another one than it says: what it holds is read as JSONata.
+    // The state says another language than its fields have: its contents are read as JSONata.
     assert_eq!(
         said(
             json!({"StartAt": "X", "States": {"X": {"Type": "Pass", "QueryLanguage": "foo", "InputPath": "$.a", "Output": "{% 1 %}", "End": true}}})
@@ -2152,7 +2155,8 @@ fn several_errors_come_together() {
             "Value should be one of the following: [JSONPath, JSONata] /States/X/QueryLanguage"
         ]
     );
-    // A machine of JSONata cannot be reverted; only its fields' language is not looked at then.
+    // A state of a JSONata machine cannot use JSONPath. The language of its fields is not checked
+    // then.
     assert_eq!(
         said(
             json!({"QueryLanguage": "JSONata", "StartAt": "M", "States": {"M": {"Type": "Map", "QueryLanguage": "JSONPath", "MaxConcurrency": -1, "Output": 1,
@@ -2163,7 +2167,7 @@ fn several_errors_come_together() {
             "Minimum value is 0 /States/M/MaxConcurrency"
         ]
     );
-    // The language of a Map is not that of the states in it.
+    // The language of a Map does not apply to the states in it.
     assert_eq!(
         said(
             json!({"StartAt": "M", "States": {"M": {"Type": "Map", "QueryLanguage": "JSONata", "Items": "{% [1] %}",
@@ -2221,7 +2225,7 @@ fn what_looks_wrong_and_is_taken() {
             "{definition}"
         );
     }
-    // A catcher of the Parallel comes after its branches: both may assign a variable.
+    // A catcher of the Parallel follows its branches: both may assign a variable.
     let caught = json!({"QueryLanguage": "JSONata", "StartAt": "P", "States": {"P": {"Type": "Parallel", "End": true, "Assign": {"v": 1},
         "Branches": [{"StartAt": "B", "States": {"B": {"Type": "Pass", "Assign": {"v": 1, "w": 1}, "End": true}}}],
         "Catch": [{"ErrorEquals": ["States.ALL"], "Assign": {"w": 1}, "Next": "End"}]}, "End": {"Type": "Succeed"}}});
@@ -2245,7 +2249,7 @@ fn the_nesting_of_states_is_bounded() {
     );
 }
 
-/// What the language takes as it stands: nothing in it is a field of the language.
+/// The fields with free content: nothing in them is a field of the language.
 const PAYLOADS: [&str; 10] = [
     "Parameters",
     "Arguments",
@@ -2259,7 +2263,7 @@ const PAYLOADS: [&str; 10] = [
     "Credentials",
 ];
 
-/// Each object of the language in a definition, as JSON pointer and as place.
+/// Each object of the language in a definition, as JSON pointer and as location.
 fn objects(definition: &Value) -> Vec<(String, String)> {
     let (mut found, mut open) = (
         Vec::new(),
@@ -2299,7 +2303,8 @@ fn objects(definition: &Value) -> Vec<(String, String)> {
     found
 }
 
-/// One change of one field each, and the place of the error that it must give: a field too much, each value of another kind.
+/// All changes of one field: an unknown field, and values of each other type. Each has the location
+/// of the expected error.
 fn mutations(definition: &Value) -> Vec<(Value, String)> {
     let mut all = Vec::new();
     for (pointer, place) in objects(definition) {
@@ -2352,14 +2357,15 @@ fn every_mutation_is_refused_at_its_place() {
         );
         for (broken, place) in mutations(&definition) {
             let found = errors(&broken, WorkflowType::Standard);
-            // An object where rules, a graph or a selector was wanted is looked into: what it lacks is missing there.
+            // If an object replaces rules, a graph or a selector, the reader looks into it and
+            // reports its missing fields.
             let there = |d: &Diagnostic| d.location == place || broken_object(&broken, &place, d);
             assert!(found.iter().any(there), "{place} of {broken}: {found:?}");
         }
     }
 }
 
-/// Whether the place holds an object that was put there, in which something is wrong.
+/// Whether the location is an object that was inserted, with a problem inside.
 fn broken_object(broken: &Value, place: &str, problem: &Diagnostic) -> bool {
     broken.to_string().contains(r#"{"an":"object","of":"two"}"#)
         && (problem.location.starts_with(place) || place.ends_with("/End"))

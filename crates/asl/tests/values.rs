@@ -1,6 +1,7 @@
-//! Values on their way through states: integers of 64 bits in either query language, numbers out of a field's range, and objects as items of a
-//! Map. `JOBCAST_CASES` is the number of random values, `JOBCAST_TEST_SEED` where they begin.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Values on their way through states: 64-bit integers in either query language, numbers out of a
+//! field's range, and objects as items of a Map. `JOBCAST_CASES` is the number of random values,
+//! `JOBCAST_TEST_SEED` their seed.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
 
 use std::sync::Arc;
@@ -212,7 +213,7 @@ fn integers_of_64_bits_pass_through_states_of_jsonpath() {
     }
 }
 
-/// An expression whose number a field cannot take is an error of the expression: the state may catch it.
+/// An expression whose number does not fit its field is an error that the state can catch.
 #[test]
 fn a_number_out_of_range_is_an_error_of_its_expression() {
     let pass = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
@@ -280,7 +281,7 @@ fn a_number_out_of_range_is_an_error_of_its_expression() {
         let found = outcome(&jsonata(state), &json!({}));
         assert!(found.is_ok(), "{field} {expression}: {found:?}");
     }
-    // What an expression does wrong can be caught.
+    // An error of an expression can be caught.
     let caught = json!({"QueryLanguage": "JSONata", "StartAt": "S", "States": {
         "S": {"Type": "Task", "Resource": "f", "TimeoutSeconds": "{% -1 %}", "Next": "N",
             "Catch": [{"ErrorEquals": ["States.QueryEvaluationError"], "Output": "caught", "Next": "N"}]},
@@ -289,7 +290,8 @@ fn a_number_out_of_range_is_an_error_of_its_expression() {
     assert_eq!(outcome(&caught, &json!({})), Ok("\"caught\"".to_owned()));
 }
 
-/// What a path may lead to where a number is wanted: the verdict of each field, in words that all of them share.
+/// The values that a path may have where a number is required: the verdict of each field, in shared
+/// words.
 #[test]
 fn a_path_to_a_number_leads_to_one_that_the_field_takes() {
     let graph = |config: Value| {
@@ -517,14 +519,14 @@ fn a_map_runs_over_the_pairs_of_an_object() {
     }
 }
 
-/// Random values, unless `JOBCAST_CASES` says how many.
+/// Number of random values, unless `JOBCAST_CASES` sets it.
 const CASES: u64 = 40;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// Numbers in an order that looks random (xorshift).
+/// Pseudorandom numbers (xorshift).
 struct Random(u64);
 
 impl Random {
@@ -535,7 +537,7 @@ impl Random {
         self.0 % below
     }
 
-    /// An integer of 64 bits, most often near one where a double or a shorter integer ends.
+    /// A 64-bit integer, most often near the limit of a double or of a shorter integer.
     fn integer(&mut self) -> i64 {
         let edges = [
             0,
@@ -571,7 +573,8 @@ impl Random {
     }
 }
 
-/// What an expression only passes on comes out as it was, to the last digit, and integers calculate as integers.
+/// A value that an expression passes on is unchanged to the last digit, and integers calculate as
+/// integers.
 #[test]
 fn any_value_passes_through_an_expression() {
     let seed = number("JOBCAST_TEST_SEED").unwrap_or(1).max(1);

@@ -6,15 +6,16 @@ use crate::refused::Refused;
 use crate::scan::Scanner;
 use crate::token::Token;
 
-/// Whether a text is JSON that can be kept, and that text without a byte order mark. Reads it once and builds nothing.
+/// Checks that a text is JSON that can be kept, and returns it without a byte order mark. It reads
+/// the text once and builds nothing.
 ///
 /// # Errors
-/// The first thing that is wrong with it, and where.
+/// The first problem of the text, and its position.
 pub fn check(text: &str) -> Result<&str, Refused> {
     check_names(text, |_| ())
 }
 
-/// As [`check`]; `name` sees each name of the outermost object, with its escapes resolved.
+/// Like [`check`]. `name` receives each name of the outermost object, with its escapes resolved.
 ///
 /// # Errors
 /// Those of [`check`].
@@ -22,7 +23,7 @@ pub fn check_names(text: &str, name: impl FnMut(&str)) -> Result<&str, Refused> 
     check_within(text, DEPTH, name)
 }
 
-/// As [`check`], of a text that was made here: it may nest as deep as [`MADE_DEPTH`].
+/// Like [`check`], for a text from an execution, which may nest as deep as [`MADE_DEPTH`].
 ///
 /// # Errors
 /// Those of [`check`].

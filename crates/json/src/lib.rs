@@ -1,25 +1,26 @@
-//! JSON that a caller sends: one reader for every door, so that each gives the same verdict at once and none later.
+//! The reader of JSON from callers. All doors use it, so each gives the same verdict, and gives it
+//! at once.
 //!
-//! | what | verdict |
+//! | text | verdict |
 //! |---|---|
 //! | nesting | at most [`DEPTH`] levels |
 //! | integers of 64 bits (from -2^63 to 2^64 - 1) | kept exactly |
-//! | larger integers, and fractions | kept as they are written while nothing looks into them, then read as the nearest number of double precision, as JavaScript does |
-//! | numbers that double precision does not hold (`1e999`, `1e-999`) | refused: they would become infinity or zero |
-//! | an escape that is half of a pair of surrogates (`"\ud800"`) | refused: it is no character |
-//! | pairs of surrogates, `\u0000` and every other escape | kept |
+//! | larger integers, and fractions | kept as written until their value is needed, then read as the nearest double, as in JavaScript |
+//! | numbers that double precision does not hold (`1e999`, `1e-999`) | refused: they would become infinite or zero |
+//! | an escape that is half of a surrogate pair (`"\ud800"`) | refused: it is not a character |
+//! | surrogate pairs, `\u0000` and every other escape | kept |
 //! | a byte order mark before the text | ignored (RFC 8259 section 8.1) |
 //! | a name twice in one object | the last one counts |
 //! | empty text | refused |
 //! | text that is not UTF-8 | refused |
 //!
-//! A struct is read from an object alone, never from an array of its fields ([`object()`]).
+//! A struct is read from an object only, never from an array of its fields ([`object()`]).
 //!
-//! Nothing here recurses. What walks a value afterwards does; [`with_room`] gives it the stack.
-//! It knows nothing of sizes in bytes: each door has its own limit.
+//! Nothing here recurses. Code that walks a value later does; [`with_room`] gives it the stack.
+//! Limits of size in bytes belong to the doors.
 #![cfg_attr(
     test,
-    expect(clippy::unwrap_used, reason = "a test may fail where it stands")
+    expect(clippy::unwrap_used, reason = "a test may panic")
 )]
 
 mod check;

@@ -10,7 +10,7 @@ pub fn without_mark(text: &str) -> &str {
 /// The bytes as text, without a byte order mark before it.
 ///
 /// # Errors
-/// They are not UTF-8.
+/// The bytes are not UTF-8.
 pub fn text(bytes: &[u8]) -> Result<&str, Refused> {
     std::str::from_utf8(bytes)
         .map(without_mark)

@@ -1,8 +1,8 @@
-//! The nesting of a value, and the stack that a walk over it takes.
+//! The nesting of a value, and the stack for a walk over it.
 
 use crate::limits::{ROOM, THREAD_STACK};
 
-/// How deep a value nests: 0 for a string, 1 for `[]`. Counts no further than one more than `most`.
+/// The depth of a value: 0 for a string, 1 for `[]`. It stops counting at `most` + 1.
 pub fn depth(value: &serde_json::Value, most: usize) -> usize {
     let mut deepest = 0;
     let mut open = vec![(value, 1)];
@@ -25,8 +25,8 @@ pub fn depth(value: &serde_json::Value, most: usize) -> usize {
     deepest
 }
 
-/// Runs `walk` where there is stack enough to walk values as deep as [`MADE_DEPTH`], several times over. Costs nothing on a thread
-/// with a stack of [`THREAD_STACK`], and otherwise the making of a stack.
+/// Runs `walk` with enough stack for several walks over values as deep as [`MADE_DEPTH`]. It costs
+/// nothing on a thread with a stack of [`THREAD_STACK`]; otherwise it allocates a stack.
 pub fn with_room<T>(walk: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(ROOM, THREAD_STACK, walk)
 }

@@ -1,5 +1,6 @@
-//! Structs from JSON objects, and from nothing else. What serde derives for a struct takes an array of its fields too, and stops at a name
-//! that stands twice; a caller who sends either would get another verdict than at the doors that read objects.
+//! Reads structs from JSON objects only. The code that serde derives for a struct also accepts an
+//! array of its fields, and refuses a repeated name. Without this module, a caller would get
+//! different verdicts at different doors.
 
 use std::fmt;
 
@@ -12,15 +13,16 @@ use serde_json::Value;
 use crate::nesting::with_room;
 use crate::read::read_made;
 
-/// Reads a struct from the text of an object. Of a name that stands twice the last one counts.
+/// Reads a struct from the text of an object. The last of two equal names counts.
 ///
 /// # Errors
-/// The text is no JSON, no object, or an object that lacks a field or has one of another type; so do the structs within it.
+/// The text is not JSON or not an object, or a field is missing or has another type. The same holds
+/// for the structs within it.
 pub fn object<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = T::deserialize(Objects(&mut reader)).and_then(|found| reader.end().map(|()| found));
     read.or_else(|error| match read_made(text) {
-        // Here names are unique already.
+        // Names are unique in the value.
         Ok(value) => object_of(value),
         Err(_) => Err(error),
     })
@@ -29,16 +31,17 @@ pub fn object<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
 /// Reads a struct from an object.
 ///
 /// # Errors
-/// It is no object, or one that lacks a field or has one of another type; so do the structs within it.
+/// The value is not an object, or a field is missing or has another type. The same holds for the
+/// structs within it.
 pub fn object_of<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
     with_room(|| T::deserialize(Objects(value)))
 }
 
-/// A deserializer of any format that gives structs from objects only, however deep they lie.
+/// A deserializer of any format that reads structs from objects only, at every depth.
 #[derive(Debug)]
 pub struct Objects<D>(pub D);
 
-/// Formats hand values of their own kinds over as structs with such names.
+/// The first character of the struct names that formats use for their own types.
 const OWN: char = '$';
 
 macro_rules! forward {
@@ -123,7 +126,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
     }
 }
 
-/// A visitor, seed or access that hands [`Objects`] on to what lies within.
+/// A visitor, seed or access that applies [`Objects`] to the values within.
 struct Within<T> {
     inner: T,
     is_object: bool,
@@ -186,7 +189,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Within<V> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
-        // TOML hands over what it finds, whatever was asked for.
+        // TOML passes on any type that it finds.
         if self.is_object {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }

@@ -1,4 +1,4 @@
-//! The verdicts at their bounds, and the same values as `serde_json` where both read a text.
+//! The verdicts at the limits, and the same values as `serde_json` where both accept a text.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn nesting_at_the_limit_and_one_over() {
     }
     assert!(read_made(&nested("[", "]", MADE_DEPTH)).is_ok());
     assert!(read_made(&nested("[", "]", MADE_DEPTH + 1)).is_err());
-    // A long text of brackets is refused at the limit, not read to its end.
+    // A long text of brackets is refused at the limit, and not read to its end.
     let refused = check(&"[".repeat(1_000_000)).unwrap_err();
     assert_eq!(refused.offset, DEPTH);
     assert_eq!(
@@ -270,7 +270,8 @@ proptest! {
         prop_assert_eq!(read(&serde_json::to_string_pretty(&value).unwrap()), Ok(value));
     }
 
-    /// Texts of the characters that JSON is made of: both readers agree on nearly everything, and on every value.
+    /// Texts of the characters that JSON consists of: both readers agree on nearly all of them, and
+    /// on every value.
     #[test]
     fn garbage_gets_the_same_verdict_as_from_serde_json(
         text in r#"[\[\]{}",:0-9eE.+\-tfn\\u \nabdDrulse]{0,24}"#
@@ -279,7 +280,7 @@ proptest! {
         match (read(&text), known) {
             (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs),
             (Err(_), Err(_)) => {}
-            // what becomes zero there
+            // It becomes zero there.
             (Err(refused), Ok(_)) => prop_assert_eq!(refused.reason, Reason::Range),
             (Ok(_), Err(error)) => prop_assert!(false, "{:?} {}", text, error),
         }

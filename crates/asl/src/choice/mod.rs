@@ -1,4 +1,5 @@
-//! Choice rules of JSONPath states: `And`, `Or`, `Not`, the `Is…` tests and every comparison with its `Path` form.
+//! Choice rules of JSONPath states: `And`, `Or`, `Not`, the `Is…` tests, and every comparison with
+//! its `Path` form.
 
 mod operator;
 
@@ -10,7 +11,7 @@ use crate::path::{Path, Roots};
 use crate::scope::Scope;
 use operator::{Is, Operator, test};
 
-/// Nesting of `And`, `Or` and `Not`.
+/// Maximum nesting of `And`, `Or` and `Not`.
 const MAX_NESTING: usize = 60;
 
 #[derive(Debug, Clone)]
@@ -31,14 +32,15 @@ pub(crate) enum Operand {
     Path(Path),
 }
 
-/// What is wrong with a rule: the place below it, and why.
+/// A problem of a rule: its location below the rule, and its message.
 pub(crate) type Wrong = (String, String);
 
-/// What a rule is: a combination of others, or a test of a variable.
+/// The fields that decide what a rule is: a combination of rules, or a test of a variable.
 const SELECTORS: [&str; 5] = ["And", "Or", "Not", "Variable", "Condition"];
 
 impl Rule {
-    /// Parses a rule; `allowed` are the fields beside the operator. Problems are added to the list.
+    /// Parses a rule. `allowed` are the fields that it may have beside the operator. Problems are
+    /// added to `wrong`.
     pub(crate) fn parse(value: &Value, allowed: &[&str], wrong: &mut Vec<Wrong>) -> Option<Self> {
         Self::parse_at(value, allowed, "", 0, wrong)
     }
@@ -99,7 +101,7 @@ impl Rule {
         depth: usize,
         wrong: &mut Vec<Wrong>,
     ) -> Option<Self> {
-        // A test beside the combination belongs to no variable.
+        // An operator beside a combination has no variable to test.
         for operator in map.keys().filter(|key| Operator::parse(key).is_some()) {
             wrong.push((
                 at.to_owned(),
@@ -192,7 +194,7 @@ impl Rule {
         })
     }
 
-    /// Whether the rule holds; a path that is not there is an error.
+    /// Whether the rule holds. A path without a value is an error.
     pub(crate) fn holds(&self, scope: &Scope<'_>) -> Result<bool, Fault> {
         let missing = |path: &Path| {
             Fault::runtime(format!(

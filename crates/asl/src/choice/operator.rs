@@ -1,4 +1,4 @@
-//! Comparison operators of Choice rules: their names, their operands, their meaning.
+//! Comparison operators of Choice rules: their names, operands and semantics.
 
 use std::cmp::Ordering;
 
@@ -41,7 +41,7 @@ pub(crate) enum Relation {
 }
 
 impl Operator {
-    /// The operator of a field's name, and whether its operand is a path.
+    /// The operator that a field names, and whether its operand is a path.
     pub(super) fn parse(name: &str) -> Option<(Self, bool)> {
         let is = |is| Some((Self::Is(is), false));
         match name {
@@ -78,7 +78,7 @@ impl Operator {
         Some((Self::Order(kind, relation), path))
     }
 
-    /// What is wrong with a literal operand.
+    /// The problem of a literal operand, if there is one.
     pub(super) fn refuses(self, operand: &Value) -> Option<&'static str> {
         let (good, want) = match self {
             Self::Is(_) | Self::Order(OperandType::Boolean, _) => {
@@ -141,7 +141,8 @@ pub(super) fn test(operator: Operator, left: &Value, right: &Value) -> bool {
     })
 }
 
-/// `*` is any run of characters, `\*` a star, `\\` a backslash. Backtracks to the last star only: no worse than the product of lengths.
+/// Matches a pattern: `*` is any run of characters, `\*` an asterisk, `\\` a backslash. It
+/// backtracks to the last asterisk only, so its cost is at most the product of the lengths.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut tokens = Vec::new();
     let mut chars = pattern.chars();

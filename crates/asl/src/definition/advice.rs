@@ -1,10 +1,11 @@
-//! What to do about a problem, for those whose finder did not say: by the field that it is in. It finds no problems.
+//! Hints for problems that were reported without one, by the field of the problem. It finds no
+//! problems.
 
-/// What a field takes, or what mends the problem.
+/// The values that a field takes, or the way to correct the problem.
 pub(super) fn advice(location: &str, message: &str) -> &'static str {
     let parts: Vec<&str> = location.split('/').collect();
     let last = parts.last().copied().unwrap_or_default();
-    // An index stands below the list that it belongs to.
+    // An index is below the list that it belongs to.
     let field = match last.parse::<usize>() {
         Ok(_) => parts.get(parts.len().wrapping_sub(2)).copied(),
         Err(_) => Some(last),

@@ -1,4 +1,4 @@
-//! The own fields of Choice and Wait: rules with their targets, and delays.
+//! The fields of Choice and Wait: rules with their targets, and delays.
 
 use serde_json::{Map, Value};
 
@@ -55,7 +55,7 @@ impl DefinitionReader {
         }
     }
 
-    /// A rule of a JSONPath state.
+    /// Reads a rule of a JSONPath state.
     fn rule(&mut self, rule: &Value, map: &Map<String, Value>, at: &str) -> Option<ChoiceTest> {
         self.required(map, &["Next"], at);
         for (key, takes) in forms::RULE {
@@ -71,7 +71,7 @@ impl DefinitionReader {
         parsed.map(ChoiceTest::Rule)
     }
 
-    /// The condition of a JSONata state's rule.
+    /// Reads the condition of a JSONata state's rule.
     fn condition(&mut self, map: &Map<String, Value>, at: &str) -> Option<ChoiceTest> {
         match map.get("Condition")? {
             Value::Bool(constant) => Some(ChoiceTest::Constant(*constant)),
@@ -110,7 +110,7 @@ impl DefinitionReader {
             return Some(Delay::Seconds(no_seconds()));
         }
         let stamp = timestamp::parse(&text);
-        // The form has reported one that is half an expression.
+        // The form has reported an expression with only one delimiter.
         let half = language == Language::Jsonata && is_half_open(&text);
         if stamp.is_none() && !half {
             self.bad(&here, "String does not match RFC3339 timestamp");
@@ -119,7 +119,7 @@ impl DefinitionReader {
     }
 }
 
-/// The delay that stands for one that a deployment tool will fill.
+/// A placeholder for a delay that a deployment tool will fill.
 fn no_seconds() -> NumberField {
     NumberField {
         field: "Seconds",

@@ -1,4 +1,5 @@
-//! Fields that may be computed: templates, assignments, expressions, numbers and texts with their `…Path` twins.
+//! Fields that may be computed: templates, assignments, expressions, and numbers and texts with
+//! their `…Path` forms.
 
 use serde_json::{Map, Value};
 
@@ -13,7 +14,7 @@ use crate::jsonata::{Jsonata, is_expression};
 use crate::template::Template;
 
 impl DefinitionReader {
-    /// A payload template in the state's language.
+    /// Reads a payload template in the state's language.
     pub(super) fn template(
         &mut self,
         map: &Map<String, Value>,
@@ -41,7 +42,7 @@ impl DefinitionReader {
         Some(template)
     }
 
-    /// `Assign`: variables by name, each a template.
+    /// Reads `Assign`: variables by name, each a template.
     pub(super) fn assign(
         &mut self,
         map: &Map<String, Value>,
@@ -65,7 +66,7 @@ impl DefinitionReader {
         self.template(map, "Assign", at, language, known)
     }
 
-    /// Why a variable cannot have this name here.
+    /// The reason why a variable cannot have this name here, if there is one.
     fn refused_variable(&mut self, name: &str) -> Option<(&'static str, String)> {
         variables::refused(name).or_else(|| {
             let (_, outer) = self.scopes.split_last_mut()?;
@@ -78,7 +79,7 @@ impl DefinitionReader {
         })
     }
 
-    /// An expression in a field that takes one.
+    /// Reads an expression in a field that takes one.
     pub(super) fn expression(&mut self, text: &str, at: &str, known: Known) -> Option<Jsonata> {
         let (parsed, refused) = expression::parse(text, known);
         for (code, message) in refused {
@@ -87,7 +88,7 @@ impl DefinitionReader {
         parsed
     }
 
-    /// A number field with its JSONata form, or its JSONPath twin `…Path`.
+    /// Reads a number field, its JSONata form, or its JSONPath form `…Path`.
     pub(super) fn number(
         &mut self,
         map: &Map<String, Value>,
@@ -114,7 +115,8 @@ impl DefinitionReader {
         Some(NumberField { field: key, value })
     }
 
-    /// A text field with its JSONata form, or its JSONPath twin `…Path`, which may be an intrinsic function.
+    /// Reads a text field, its JSONata form, or its JSONPath form `…Path`, which may be an
+    /// intrinsic function.
     pub(super) fn text(
         &mut self,
         map: &Map<String, Value>,

@@ -1,10 +1,11 @@
-//! Fields that stand twice in one object: JSON parsers keep the last one in silence, AWS refuses the definition.
+//! Fields that occur twice in one object. JSON parsers keep the last one silently; AWS refuses the
+//! definition.
 
 use json::Step;
 
 use crate::Diagnostic;
 
-/// One diagnostic for each repeated field; none when the text is not JSON.
+/// One diagnostic for each repeated field. The list is empty if the text is not JSON.
 pub(super) fn find(text: &str) -> Vec<Diagnostic> {
     json::repeated_names(text)
         .into_iter()

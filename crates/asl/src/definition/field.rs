@@ -1,32 +1,32 @@
-//! What an object of a definition may hold: its fields with their query language, kind of value and bounds, and the check of an
-//! object against them. The tables of the objects are in `forms`; what a field means is for its own reader.
+//! The forms of the objects of a definition: their fields with query language, type and bounds.
+//! `forms` has the tables, `form` checks objects against them.
 
 use serde_json::Value;
 
 use super::model::Language;
 use crate::path::{Path, Roots};
 
-/// The kind of value that a field takes.
+/// The type of value that a field takes.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Takes {
-    /// Its own reader checks the value: a template, a graph, a list of rules.
+    /// Any value; the reader of the field checks it (a template, a graph, a list of rules).
     Anything,
     Text,
     Boolean,
     Object,
     /// A list of at least this many elements.
     List(usize),
-    /// A whole number within bounds.
+    /// An integer within bounds.
     Integer(f64, f64),
-    /// A number within bounds; the words of AWS show them with one decimal.
+    /// A number within bounds. AWS's messages show the bounds with one decimal.
     Decimal(f64, f64),
     /// One of these words.
     Word(&'static [&'static str]),
     /// A path, or null.
     Path,
-    /// A path that names one place.
+    /// A path that names exactly one location.
     Reference(Roots),
-    /// As `Reference`, or null.
+    /// Like `Reference`, or null.
     ReferenceOrNull(Roots),
 }
 
@@ -34,7 +34,7 @@ pub(super) enum Takes {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Field {
     pub(super) name: &'static str,
-    /// The only query language that has it.
+    /// The only query language with this field; `None` for both.
     pub(super) language: Option<Language>,
     pub(super) takes: Takes,
     /// Whether a JSONata state may give an expression instead.
@@ -75,14 +75,14 @@ impl Field {
     }
 }
 
-/// Fields of which an object has at most one, or exactly one.
+/// Fields of which an object has at most one, or exactly one if `required`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OneOf {
     pub(super) names: &'static [&'static str],
     pub(super) required: bool,
 }
 
-/// An object of a definition.
+/// The form of an object of a definition.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
     pub(super) fields: &'static [Field],
@@ -90,7 +90,7 @@ pub(super) struct Form {
     pub(super) one_of: &'static [OneOf],
 }
 
-/// What is wrong with a value, in AWS's words.
+/// The problem of a value, in AWS's words.
 pub(super) fn refusal(takes: Takes, value: &Value) -> Option<String> {
     let expected =
         |right: bool, kind: &str| (!right).then(|| format!("Expected value of type {kind}"));

@@ -10,8 +10,8 @@ use super::substitution::is_placeholder;
 use crate::jsonata::is_expression;
 
 impl DefinitionReader {
-    /// Reports what an object lacks, what it has too much, and each value of another kind or out of its bounds. `language` is `None` where
-    /// the fields of both query languages are taken.
+    /// Reports missing fields, unknown fields, and values of a wrong type or out of bounds. If
+    /// `language` is `None`, the fields of both query languages are accepted.
     pub(super) fn form(
         &mut self,
         map: &Map<String, Value>,
@@ -84,7 +84,7 @@ impl DefinitionReader {
         }
     }
 
-    /// Reports a value of another kind than `takes`, or out of its bounds.
+    /// Reports a value of another type than `takes`, or out of its bounds.
     pub(super) fn value(&mut self, takes: Takes, value: &Value, computed: bool, at: &str) {
         if is_placeholder(value) {
             return;
@@ -93,7 +93,7 @@ impl DefinitionReader {
             if is_expression(text) {
                 return;
             }
-            // A template reports its own.
+            // A template reports this itself.
             if is_half_open(text) && !matches!(takes, Takes::Anything) {
                 return self.bad(at, HALF_OPEN);
             }

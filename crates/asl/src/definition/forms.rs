@@ -1,19 +1,20 @@
-//! The objects of a definition, each with its fields: the tables that `field` checks them against.
+//! The forms of all objects of a definition. `form` checks objects against them.
 //!
-//! Sources: the Amazon States Language, AWS Step Functions developer guide (one page a state type, "Transforming data with JSONata",
-//! "Variables", "ItemReader", "ItemBatcher", "ResultWriter", "Service quotas"), and answers of `ValidateStateMachineDefinition`.
+//! Sources: the Amazon States Language, the AWS Step Functions developer guide (one page for each
+//! state type, "Transforming data with JSONata", "Variables", "ItemReader", "ItemBatcher",
+//! "ResultWriter", "Service quotas"), and answers of `ValidateStateMachineDefinition`.
 
 use super::field::{Field, Form, OneOf, Takes};
 use crate::limits::MAX_SECONDS;
 use crate::path::Roots;
 
-/// Seconds that `MaxDelaySeconds` may have (366 days).
+/// Maximum of `MaxDelaySeconds` (366 days).
 const MAX_DELAY: f64 = 31_622_400.0;
-/// Bytes of one batch that `MaxInputBytesPerBatch` may have.
+/// Maximum of `MaxInputBytesPerBatch`, in bytes.
 const MAX_BATCH_BYTES: f64 = 262_144.0;
-/// Items of one dataset that `MaxItems` may have.
+/// Maximum of `MaxItems`.
 const MAX_ITEMS: f64 = 100_000_000.0;
-/// Where AWS names no greatest value: that of a 64-bit integer.
+/// The maximum of a 64-bit integer, where AWS documents none.
 const ANY: f64 = i64::MAX as f64;
 
 const LANGUAGES: Takes = Takes::Word(&["JSONPath", "JSONata"]);
@@ -39,7 +40,7 @@ const START_AT: Field = Field::both("StartAt", Takes::Text);
 const STATES: Field = Field::both("States", Takes::Object);
 const RESOURCE: Field = Field::both("Resource", Takes::Text);
 
-/// A pair of which an object may have one: the value itself, or a path to it.
+/// Two fields of which an object may have one: the value, or a path to it.
 const fn either(names: &'static [&'static str]) -> OneOf {
     OneOf {
         names,
@@ -78,14 +79,14 @@ pub(super) const PROCESSOR: Form = Form {
 };
 
 const MODE: Field = Field::both("Mode", Takes::Word(&["INLINE", "DISTRIBUTED"]));
-/// `ProcessorConfig` without a mode, or of mode INLINE.
+/// `ProcessorConfig` without a mode, or with mode INLINE.
 pub(super) const INLINE: Form = Form {
     fields: &[MODE],
     required: &[],
     one_of: &[],
 };
 
-/// `ProcessorConfig` of mode DISTRIBUTED.
+/// `ProcessorConfig` with mode DISTRIBUTED.
 pub(super) const DISTRIBUTED: Form = Form {
     fields: &[
         MODE,
@@ -95,7 +96,7 @@ pub(super) const DISTRIBUTED: Form = Form {
     one_of: &[],
 };
 
-/// `ProcessorConfig` of a mode that is not known yet.
+/// `ProcessorConfig` with a mode that is not known yet.
 pub(super) const ANY_MODE: Form = Form {
     required: &[],
     ..DISTRIBUTED
@@ -302,7 +303,8 @@ pub(super) const TYPES: [(&str, Form); 8] = [
     ("Parallel", PARALLEL),
     ("Map", MAP),
 ];
-/// Of these a state with a transition has one. `"End": false` counts as none, so that the state's reader looks at them.
+/// The fields of which a state with a transition has exactly one. `"End": false` counts as absent,
+/// so the reader of states checks them.
 pub(super) const TRANSITION: [&str; 2] = ["Next", "End"];
 
 pub(super) const RETRIER: Form = Form {
@@ -332,7 +334,7 @@ pub(super) const CATCHER: Form = Form {
     one_of: &[],
 };
 
-/// A rule of a Choice in JSONata. Those of JSONPath are `choice`'s.
+/// A rule of a Choice in JSONata. `choice` reads those of JSONPath.
 pub(super) const CONDITION: Form = Form {
     fields: &[
         COMMENT,
@@ -422,7 +424,7 @@ pub(super) const WRITER_CONFIG: Form = Form {
     one_of: &[],
 };
 
-/// The fields of a JSONPath state's rule besides its test.
+/// The fields of a JSONPath state's rule, besides its test.
 pub(super) const RULE: [(&str, Takes); 3] = [
     ("Next", Takes::Text),
     ("Comment", Takes::Text),

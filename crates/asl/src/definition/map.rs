@@ -1,4 +1,5 @@
-//! Map states: processor, items, limits, and what a distributed one reads, batches and writes.
+//! Map states: processor, items and limits, and for a distributed Map its reader, batcher and
+//! writer.
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::jsonata::is_expression;
 use crate::path::Path;
 use crate::{Resource, WorkflowType};
 
-/// Maximum number of characters of a Map's label.
+/// Maximum length of a Map's label, in characters.
 const MAX_LABEL: usize = 40;
 
 impl DefinitionReader {
@@ -59,7 +60,7 @@ impl DefinitionReader {
                 }
             }
         }
-        // A child execution has variables of its own, and an Express one waits for nothing.
+        // A child execution has its own variables, and an Express child waits for no callback.
         let outer = is_distributed.then(|| std::mem::take(&mut self.scopes));
         let workflow_type = self.workflow_type;
         let child = object(inner, "ProcessorConfig").and_then(|c| text(c, "ExecutionType"));
@@ -163,7 +164,7 @@ impl DefinitionReader {
         Some(label)
     }
 
-    /// The resource of a reader or a writer, with its request.
+    /// Reads the resource of a reader or a writer, with its request.
     fn service(
         &mut self,
         map: &Map<String, Value>,

@@ -1,10 +1,12 @@
-//! A definition, parsed once: every path and rule ready to use, every problem found. It does not run anything.
+//! Parses a definition once: every path and rule is ready to use, and every problem is found. It
+//! runs nothing.
 //!
-//! `model` holds the result. `forms` are the tables of what each object may have, `field` checks objects against them; `reader` with
-//! `computed` reads fields, `state` with `task`, `choice`, `map` and `retry` states. `expression` knows what a JSONata expression may name, `words`
-//! how JSONata words what it cannot read,
-//! `variables` which names they may have, `substitution` what deployment tools fill, `check` looks at the whole graph, `duplicates` at what JSON parsers hide, `advice` says what to
-//! do.
+//! `model` holds the result. `forms` has the tables of the fields of each object, and `form` checks
+//! objects against them. `reader` with `computed` and `values` reads fields; `state` with `task`,
+//! `choice`, `map` and `retry` reads states. `expression` checks the names in JSONata expressions,
+//! and `words` has JSONata's messages. `variables` checks names of variables, `substitution` finds
+//! placeholders of deployment tools, `check` looks at the whole graph, `duplicates` finds repeated
+//! fields, and `advice` has hints.
 
 mod advice;
 mod check;
@@ -45,7 +47,7 @@ pub struct StateMachine {
     warnings: Vec<Diagnostic>,
 }
 
-/// A top-level state that does work.
+/// A top-level state of a type that does work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPlan {
     /// The state's name.
@@ -65,18 +67,18 @@ pub enum StepKind {
 }
 
 impl StateMachine {
-    /// Parses the definition of a Standard machine. `Err` lists every problem found, warnings among them.
+    /// Parses the definition of a Standard machine.
     ///
     /// # Errors
-    /// When the text is not a definition that AWS would accept.
+    /// All problems, warnings included, if AWS would refuse the definition.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
         Self::parse_as(text, WorkflowType::Standard)
     }
 
-    /// Parses the definition of a machine of this type. `Err` lists every problem found, warnings among them.
+    /// Parses the definition of a machine of this type.
     ///
     /// # Errors
-    /// When the text is not a definition that AWS would accept for the type.
+    /// All problems, warnings included, if AWS would refuse the definition for this type.
     pub fn parse_as(text: &str, workflow_type: WorkflowType) -> Result<Self, Vec<Diagnostic>> {
         let (machine, _, problems) = Self::read(text, workflow_type);
         match machine {
@@ -88,10 +90,11 @@ impl StateMachine {
         }
     }
 
-    /// Parses a definition that was accepted before, whatever the rules say of it now: an execution of it goes on as it began.
+    /// Parses a definition that was accepted before, even if it breaks a newer rule. Its executions
+    /// continue as they began.
     ///
     /// # Errors
-    /// When one of its states cannot be read.
+    /// All problems, if one of its states cannot be read.
     pub fn restore(text: &str) -> Result<Self, Vec<Diagnostic>> {
         match Self::read(text, WorkflowType::Standard) {
             (Some(machine), true, _) => Ok(machine),
@@ -99,9 +102,10 @@ impl StateMachine {
         }
     }
 
-    /// The machine, if the text is an object; whether each of its states could be read; every problem.
+    /// Returns the machine if the text is an object, whether each of its states could be read, and
+    /// all problems.
     fn read(text: &str, workflow_type: WorkflowType) -> (Option<Self>, bool, Vec<Diagnostic>) {
-        // Templates, rules and states nest in each other, and the text decides how deep.
+        // Templates, rules and states nest; the depth is up to the caller.
         json::with_room(|| Self::read_here(text, workflow_type))
     }
 
@@ -120,7 +124,7 @@ impl StateMachine {
                 .get("Comment")
                 .and_then(Value::as_str)
                 .map(str::to_owned),
-            // AWS takes a machine that says 0: it has no time limit.
+            // AWS accepts 0 for a machine: it has no time limit.
             timeout: root
                 .get("TimeoutSeconds")
                 .and_then(Value::as_f64)
@@ -132,7 +136,7 @@ impl StateMachine {
         (Some(machine), complete, reader.finish())
     }
 
-    /// Top-level Task, Map, Parallel and Wait states, as a walk from `StartAt` meets them.
+    /// Top-level Task, Map, Parallel and Wait states, in the order of a walk from `StartAt`.
     #[must_use]
     pub fn steps(&self) -> &[StepPlan] {
         &self.steps
@@ -150,13 +154,13 @@ impl StateMachine {
         self.comment.as_deref()
     }
 
-    /// What runs, but probably not as meant.
+    /// Warnings: the definition runs, but probably not as intended.
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
 
-    /// Every Task's resource with the place of its field, nested states too.
+    /// The resource of every Task with the location of its field, including nested states.
     #[must_use]
     pub fn resources(&self) -> Vec<(String, Resource)> {
         let mut found: Vec<_> = tasks(&self.graph)
@@ -167,8 +171,8 @@ impl StateMachine {
         found
     }
 
-    /// Every function that a Task names in so many words, as it names it, with its place; nested states too. A name that
-    /// is worked out when the state runs is not among them.
+    /// The function of every Task that names one literally, with its location, including nested
+    /// states. A name that is computed at run time is not included.
     #[must_use]
     pub fn functions(&self) -> Vec<(String, String)> {
         let named = |(state, task): (&State, &TaskState)| match &task.resource {
@@ -198,7 +202,7 @@ impl StateMachine {
         found
     }
 
-    /// One error for each Task whose service this installation does not offer, as `supported` says.
+    /// One error for each Task whose service is not available here, according to `supported`.
     #[must_use]
     pub fn unsupported(&self, supported: impl Fn(&Resource) -> bool) -> Vec<Diagnostic> {
         let mut found: Vec<Diagnostic> = tasks(&self.graph)
@@ -222,13 +226,13 @@ impl StateMachine {
     }
 }
 
-/// Every problem of a Standard machine's definition, errors and warnings; empty when there is nothing to say.
+/// All problems of a Standard machine's definition. The list is empty if there are none.
 #[must_use]
 pub fn validate(text: &str) -> Vec<Diagnostic> {
     validate_as(text, WorkflowType::Standard)
 }
 
-/// Every problem of the definition of a machine of this type, errors and warnings; empty when there is nothing to say.
+/// All problems of the definition of a machine of this type. The list is empty if there are none.
 #[must_use]
 pub fn validate_as(text: &str, workflow_type: WorkflowType) -> Vec<Diagnostic> {
     match StateMachine::parse_as(text, workflow_type) {
@@ -275,7 +279,7 @@ pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
     Ok(root)
 }
 
-/// Every Task, nested states too.
+/// All Tasks, including nested states.
 fn tasks(graph: &Graph) -> Vec<(&State, &TaskState)> {
     let mut found = Vec::new();
     let mut graphs = vec![graph];

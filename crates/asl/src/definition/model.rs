@@ -1,4 +1,4 @@
-//! What a definition holds once it is parsed: every path, template and expression ready to use.
+//! A parsed definition: every path, template and expression is ready to use.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ impl Language {
     }
 }
 
-/// States and where they begin: a machine, a branch or a processor.
+/// States and their start: a machine, a branch or a processor.
 #[derive(Debug)]
 pub(crate) struct Graph {
     pub(crate) start: Arc<str>,
@@ -50,7 +50,7 @@ pub(crate) struct Graph {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) name: Arc<str>,
-    /// Its place in the definition, as AWS names it.
+    /// Its location in the definition, as AWS names it.
     pub(crate) at: String,
     pub(crate) kind: StateKind,
     pub(crate) language: Language,
@@ -58,7 +58,7 @@ pub(crate) struct State {
     pub(crate) input: Option<Path>,
     pub(crate) output: Option<Path>,
     pub(crate) result_path: Option<Path>,
-    /// `Parameters` or `Arguments`; of a Map, `ItemSelector`.
+    /// `Parameters` or `Arguments`; for a Map, `ItemSelector`.
     pub(crate) parameters: Option<Template>,
     pub(crate) selector: Option<Template>,
     pub(crate) assign: Option<Template>,
@@ -66,7 +66,7 @@ pub(crate) struct State {
     pub(crate) result: Option<Template>,
     pub(crate) retry: Vec<Retrier>,
     pub(crate) catch: Vec<Catcher>,
-    /// A Pass, Succeed, Choice or Wait that hands its input on untouched.
+    /// Whether it is a Pass, Succeed, Choice or Wait that passes its input on unchanged.
     pub(crate) is_plain: bool,
 }
 
@@ -125,10 +125,10 @@ pub(crate) struct TaskState {
     pub(crate) credentials: Option<Template>,
 }
 
-/// A rule of a Choice state and where it leads.
+/// A rule of a Choice state and its target.
 #[derive(Debug)]
 pub(crate) struct ChoiceBranch {
-    /// Its place in `Choices`.
+    /// Its index in `Choices`.
     pub(crate) index: usize,
     pub(crate) test: ChoiceTest,
     pub(crate) next: Arc<str>,
@@ -169,11 +169,11 @@ pub(crate) struct MapState {
 pub(crate) enum MapItems {
     Path(Path),
     Jsonata(Template),
-    /// JSONata without `Items`: the input itself.
+    /// JSONata without `Items`: the input is the list.
     Input,
 }
 
-/// `ItemReader`: what to read, and how to take it apart.
+/// `ItemReader`: the object to read, and its format.
 #[derive(Debug)]
 pub(crate) struct ItemReader {
     pub(crate) resource: Resource,
@@ -191,22 +191,22 @@ pub(crate) struct ItemBatcher {
 
 #[derive(Debug)]
 pub(crate) struct ResultWriter {
-    /// Without them the results stay in the state's output.
+    /// Without arguments the results stay in the state's output.
     pub(crate) arguments: Option<Template>,
-    /// `None` where the definition does not say.
+    /// `None` if the definition does not name one.
     pub(crate) transformation: Option<Transformation>,
-    /// JSON Lines instead of JSON, in files.
+    /// Whether the files are JSON Lines instead of JSON.
     pub(crate) json_lines: bool,
 }
 
-/// What becomes of the results of child executions.
+/// The form of the results of child executions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transformation {
-    /// Each is told of with its input, its times and its status.
+    /// Each result with its input, times and status.
     None,
     /// Only the outputs.
     Compact,
-    /// Only the outputs, those that are lists one level flatter.
+    /// Only the outputs; the items of a list replace the list.
     Flatten,
 }
 
@@ -222,7 +222,7 @@ pub(crate) struct Retrier {
 
 #[derive(Debug)]
 pub(crate) struct Catcher {
-    /// Its place in `Catch`.
+    /// Its index in `Catch`.
     pub(crate) index: usize,
     pub(crate) errors: Vec<String>,
     pub(crate) next: Arc<str>,
@@ -231,7 +231,7 @@ pub(crate) struct Catcher {
     pub(crate) output: Option<Template>,
 }
 
-/// Where the integers of 64 bits end.
+/// The first double above the 64-bit integers.
 const LONG: f64 = 9_223_372_036_854_775_808.0;
 
 /// A number that may be computed; `field` is its name in errors.
@@ -249,7 +249,7 @@ pub(crate) enum NumberSource {
 }
 
 impl NumberField {
-    /// Reads it as it stands. `wrong` words the error of a path whose value is no such number.
+    /// Reads the number. `wrong` writes the error for a path whose value is not such a number.
     pub(crate) fn read(
         &self,
         scope: &Scope<'_>,
@@ -286,8 +286,8 @@ impl NumberField {
 }
 
 impl NumberField {
-    /// Reads a number that must lie within bounds. A path's number outside ends the execution with `words`; an expression's is an error of
-    /// the expression, which the state may catch.
+    /// Checks that a number is within bounds. If it comes from a path, the execution ends with
+    /// `words`; if it comes from an expression, the error can be caught.
     pub(crate) fn within(
         &self,
         number: f64,
@@ -308,7 +308,7 @@ impl NumberField {
         Err(Fault::runtime(words()))
     }
 
-    /// The error of an expression whose number does not suit its field.
+    /// The error of an expression whose number does not fit its field.
     fn out_of_range(&self, why: &str) -> Fault {
         let text = match &self.value {
             NumberSource::Jsonata(expression) => expression.text.as_str(),
@@ -366,7 +366,7 @@ impl TextField {
 }
 
 impl Delay {
-    /// When the wait ends, where the definition alone says it.
+    /// The end of the wait, if the definition alone determines it.
     pub(crate) fn fixed(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Until(at) => Some(*at),
@@ -378,7 +378,7 @@ impl Delay {
         }
     }
 
-    /// When the wait ends.
+    /// The end of the wait.
     pub(crate) fn until(&self, scope: &Scope<'_>) -> Result<Timestamp, Fault> {
         match self {
             Self::Until(at) => Ok(*at),
@@ -449,7 +449,7 @@ fn after(now: Timestamp, seconds: f64) -> Timestamp {
     now.checked_add(delay).unwrap_or(Timestamp::MAX)
 }
 
-/// A text without quotes, anything else as JSON.
+/// A string without quotes, any other value as JSON.
 pub(crate) fn plain(value: &Value) -> String {
     value
         .as_str()

@@ -1,6 +1,7 @@
-//! Reading a machine with its problems collected: what the parsers of states share. It knows no state type.
+//! Reads a machine and collects its problems: the part that the readers of all states share. It has
+//! no notion of state types.
 //!
-//! `field` has reported each value of another kind than its field takes, so what is read here is silent about those.
+//! `form` has reported each value of a wrong type, so the readers are silent about them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -23,26 +24,26 @@ pub(super) const MAX_NESTED_STATES: usize = 30;
 
 pub(super) struct DefinitionReader {
     pub(super) problems: Vec<Diagnostic>,
-    /// What only a whole graph shows; reported after all others, as AWS does.
+    /// Problems that only a whole graph shows. They are reported after all others, as AWS does.
     pub(super) transitions: Vec<Diagnostic>,
     pub(super) workflow_type: WorkflowType,
-    /// The machine's own language.
+    /// The query language of the machine.
     pub(super) language: Language,
-    /// Every state's name so far.
+    /// The names of all states read so far.
     pub(super) names: HashSet<String>,
-    /// Every Map's label so far.
+    /// The labels of all Maps read so far.
     pub(super) labels: HashSet<String>,
-    /// The names of the states that are being read, the innermost one last.
+    /// The names of the states that are being read, the innermost last.
     pub(super) inside: Vec<String>,
-    /// The variables of each enclosing graph that the states see, the innermost one last.
+    /// The variables of each enclosing graph that the states see, the innermost last.
     pub(super) scopes: Vec<VariableScope>,
-    /// How many graphs enclose the states that are being read.
+    /// Number of graphs around the states that are being read.
     depth: usize,
-    /// Whether a state, or what it holds, could not be read.
+    /// Whether a state or a part of it could not be read.
     pub(super) incomplete: bool,
-    /// The places of states that a deployment tool has yet to write.
+    /// The locations of states that a deployment tool has yet to write.
     pub(super) unfilled: HashSet<String>,
-    /// Errors so far.
+    /// Number of errors so far.
     pub(super) errors: usize,
 }
 
@@ -64,7 +65,7 @@ impl DefinitionReader {
         }
     }
 
-    /// The problems, errors first, as many as a caller can use.
+    /// The problems, errors first, at most [`MAX_DIAGNOSTICS`].
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
         self.problems.append(&mut self.transitions);
         for problem in &mut self.problems {
@@ -87,7 +88,7 @@ impl DefinitionReader {
         self.graph(map, "")
     }
 
-    /// The states of a machine, branch or processor. Its form is the caller's to check.
+    /// Reads the states of a machine, branch or processor. The caller checks its form.
     pub(super) fn graph(&mut self, map: &Map<String, Value>, at: &str) -> Graph {
         let start = text(map, "StartAt").unwrap_or_default();
         let mut graph = Graph {
@@ -130,7 +131,8 @@ impl DefinitionReader {
             let errors = self.errors;
             let mut read = self.state(name, state, &here);
             if read.is_none() && self.errors == errors {
-                // What a deployment tool will fill is no error, and cannot run before.
+                // A state that a deployment tool will write is not an error. It cannot run before
+                // that.
                 read = Some(stand_in(name, &here));
                 self.unfilled.insert(here);
             }
@@ -205,7 +207,7 @@ impl DefinitionReader {
         self.problems.push(problem.in_state(state));
     }
 
-    /// The object that an element of a list, or a state, is.
+    /// The object that an element of a list, or a state, must be.
     pub(super) fn element<'a>(
         &mut self,
         value: &'a Value,
@@ -236,7 +238,7 @@ impl DefinitionReader {
     }
 }
 
-/// The state that stands for one that a deployment tool will write.
+/// The state that replaces one that a deployment tool has yet to write.
 fn stand_in(name: &str, at: &str) -> State {
     let text = |field, text: &str| {
         let value = TextSource::Fixed(text.to_owned());

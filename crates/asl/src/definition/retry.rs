@@ -11,7 +11,7 @@ use super::substitution::is_placeholder;
 use super::values::{list, number, text};
 use crate::limits::MAX_SECONDS;
 
-/// The name that stands for every error.
+/// The name that matches every error.
 const ALL: &str = "States.ALL";
 
 impl DefinitionReader {

@@ -1,4 +1,5 @@
-//! One state of any type. Its fields are in `forms`; maps are in `map`, the own fields of others in `task` and `choice`.
+//! One state of any type. Its fields are in `forms`; `map`, `task` and `choice` read the fields of
+//! their types.
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ impl DefinitionReader {
             None
         })?;
         if has_placeholder(&kind) {
-            // What it is to be can be seen by its fields.
+            // The fields show the type.
             inferred(map).clone_into(&mut kind);
         }
         let Some((_, form)) = forms::TYPES.iter().find(|(name, _)| *name == kind) else {
@@ -52,7 +53,7 @@ impl DefinitionReader {
         };
         let is_jsonpath = language == Language::JsonPath;
         let whole = || Path::parse("$");
-        // What a state that does work gives is known to what follows the work only.
+        // The result of a state is known only to fields that follow its work.
         let known = match kind.as_str() {
             "Task" | "Parallel" | "Map" | "Pass" => Known::AFTER,
             _ => Known::BEFORE,
@@ -110,7 +111,7 @@ impl DefinitionReader {
         if matches!(kind, "Choice" | "Succeed" | "Fail") {
             return None;
         }
-        // `"End": false` says nothing.
+        // `"End": false` has no effect.
         let ends = map.get("End").is_some_and(|end| *end != false);
         let names = forms::TRANSITION.join(", ");
         match (map.contains_key("Next"), ends) {
@@ -162,7 +163,7 @@ impl DefinitionReader {
     }
 }
 
-/// `ResultPath`: its absence means `$`, null that nothing is written.
+/// Reads `ResultPath`: absent means `$`, null means that the result is discarded.
 pub(super) fn result_path(map: &Map<String, Value>) -> Option<Path> {
     match map.get("ResultPath") {
         None => Path::parse("$"),
@@ -171,7 +172,7 @@ pub(super) fn result_path(map: &Map<String, Value>) -> Option<Path> {
     }
 }
 
-/// The type that a state's fields belong to.
+/// The type that has the state's fields.
 fn inferred(map: &Map<String, Value>) -> &'static str {
     let has = |names: &[&str]| names.iter().any(|name| map.contains_key(*name));
     match () {
@@ -186,7 +187,7 @@ fn inferred(map: &Map<String, Value>) -> &'static str {
     }
 }
 
-/// Whether a state of these types hands its input on untouched.
+/// Whether a state of these types passes its input on unchanged.
 fn is_plain(state: &State) -> bool {
     let whole = |p: &Option<Path>| p.as_ref().is_some_and(Path::is_whole);
     matches!(

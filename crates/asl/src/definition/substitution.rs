@@ -1,5 +1,6 @@
-//! Placeholders of deployment tools, such as `${Name}` and `{"Fn::GetAtt": …}`: nothing is wrong with the definition, but it is not yet
-//! what will run. Each gets a warning wherever it stands, and no field is refused for one.
+//! Placeholders of deployment tools, such as `${Name}` and `{"Fn::GetAtt": …}`. The definition is
+//! not final until the tool fills them. Each placeholder gets a warning, and no field is refused
+//! because of one.
 
 use serde_json::{Map, Value};
 
@@ -33,10 +34,10 @@ fn is_template_call(map: &Map<String, Value>) -> bool {
             .all(|(key, value)| (key == "Ref" && value.is_string()) || key.starts_with("Fn::"))
 }
 
-/// One warning for each placeholder of a definition, in the order of the text.
+/// One warning for each placeholder, in the order of the text.
 pub(super) fn find(root: &Value) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    // The last of these is looked at next: a definition may nest deeper than the stack of this thread.
+    // A stack of values, since a definition may nest deeper than this thread's stack allows.
     let mut open = vec![(String::new(), root)];
     while let Some((at, value)) = open.pop() {
         if is_placeholder(value) && !at.is_empty() {

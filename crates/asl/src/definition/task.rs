@@ -1,4 +1,4 @@
-//! A Task's own fields: what it calls, for how long, in whose name.
+//! The fields of a Task: its resource, time limits and credentials.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use super::substitution::{has_placeholder, is_placeholder};
 use super::values::{object, text};
 use crate::{Pattern, Resource, WorkflowType};
 
-/// What the request of an optimized integration must have, by service and action.
+/// The required fields of the request to an optimized integration, by service and action.
 const REQUIRED: [(&str, &str, &[&str]); 19] = [
     ("apigateway", "invoke", &["ApiEndpoint", "Method"]),
     ("athena", "startQueryExecution", &["QueryString"]),
@@ -103,7 +103,7 @@ impl DefinitionReader {
                 "The field 'Credentials' is not supported for activities",
             );
         }
-        // Only JSONPath has a name for what is selected.
+        // Only JSONPath has the suffix for a selected value.
         let selected = language == Language::JsonPath && credentials.contains_key("RoleArn.$");
         if !credentials.contains_key("RoleArn") && !selected {
             self.bad(at, "The field 'RoleArn' is required but was missing");
@@ -116,7 +116,7 @@ impl DefinitionReader {
         }
     }
 
-    /// Refuses what an Express machine cannot wait for.
+    /// Refuses integration patterns that an Express machine cannot wait for.
     fn of_the_type(&mut self, resource: &Resource, at: &str) {
         let waits = match resource {
             Resource::Activity { .. } => "Activity ARN",
@@ -136,7 +136,7 @@ impl DefinitionReader {
         }
     }
 
-    /// Reports what the request to a service lacks.
+    /// Reports required fields that are missing from the request to a service.
     pub(super) fn request(
         &mut self,
         map: &Map<String, Value>,
@@ -170,7 +170,7 @@ impl DefinitionReader {
         for name in required.map_or(&[][..], |(_, _, names)| *names) {
             let dynamic = format!("{name}.$");
             let there = request.keys().any(|key| key == name || *key == dynamic);
-            // A placeholder may stand for any field.
+            // A placeholder may be any field.
             if !there && !request.keys().any(|key| has_placeholder(key)) {
                 self.bad(
                     &format!("{at}/{field}"),

@@ -8,11 +8,12 @@ use super::substitution::is_placeholder;
 use crate::jsonata::is_expression;
 use crate::path::Path;
 
-/// The query language of an object's fields: JSONPath when it says so in just this way, the enclosing one when it says nothing.
+/// The query language of an object's fields: JSONPath if it says exactly that, the enclosing
+/// language if it does not say.
 pub(super) fn query_language(map: &Map<String, Value>, enclosing: Language) -> Language {
     match map.get("QueryLanguage") {
         None => enclosing,
-        // What it is to be can be seen by the fields.
+        // The fields show the language.
         Some(placeholder) if is_placeholder(placeholder) => {
             let states = object(map, "States").into_iter().flat_map(Map::values);
             let mut states = states.filter_map(Value::as_object);
@@ -39,7 +40,7 @@ fn is_jsonata(map: &Map<String, Value>) -> bool {
             .any(|rule| rule.get("Condition").is_some())
 }
 
-/// The value of a text field; what a deployment tool will fill stands for itself.
+/// The value of a text field. A value that a deployment tool will fill is kept as it is.
 pub(super) fn text(map: &Map<String, Value>, key: &str) -> Option<String> {
     match map.get(key)? {
         Value::String(text) => Some(text.clone()),
@@ -65,7 +66,7 @@ pub(super) fn number(map: &Map<String, Value>, key: &str) -> Option<f64> {
     map.get(key).and_then(Value::as_f64)
 }
 
-/// A path field whose absence means `$` and whose null means nothing.
+/// A path field. If it is absent it means `$`; null means none.
 pub(super) fn path(map: &Map<String, Value>, key: &str) -> Option<Path> {
     match map.get(key) {
         Some(Value::Null) => None,
@@ -74,7 +75,7 @@ pub(super) fn path(map: &Map<String, Value>, key: &str) -> Option<Path> {
     }
 }
 
-/// A field with a path that names one place; `field` has reported one that names more.
+/// A field with a path that names one location. `form` has reported a path that names more.
 pub(super) fn reference(found: &Value) -> Option<Path> {
     if is_placeholder(found) {
         return Path::parse("$");

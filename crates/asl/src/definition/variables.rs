@@ -1,5 +1,6 @@
-//! Variables: which names they may have, and which are assigned before a state is entered. An inner scope (a branch or the iterations of a
-//! Map) reads the variables of the scopes around it, and may assign none of them.
+//! Variables: valid names, and the variables that may be assigned before a state is entered. An
+//! inner scope (a branch, or the iterations of a Map) reads the variables of the enclosing scopes,
+//! and may not assign them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +9,7 @@ use serde_json::{Map, Value};
 use super::model::Language;
 use super::values::{list, query_language};
 
-/// Maximum number of characters of a variable's name.
+/// Maximum length of a variable's name, in characters.
 const MAX_NAME: usize = 80;
 
 /// A variable's name in `Assign`.
@@ -19,7 +20,7 @@ pub(super) fn name(key: &str, language: Language) -> &str {
     }
 }
 
-/// Code and message for a text that no variable can have as its name.
+/// The code and message for a text that is not a valid name of a variable.
 pub(super) fn refused(name: &str) -> Option<(&'static str, String)> {
     let why = match name {
         "states" => {
@@ -37,14 +38,15 @@ pub(super) fn refused(name: &str) -> Option<(&'static str, String)> {
     Some(("INVALID_VARIABLE_NAME", message))
 }
 
-/// Whether a text is an identifier as Unicode (UAX 31) has it: a character of `ID_Start`, then any of `ID_Continue`.
+/// Whether a text is a Unicode identifier (UAX 31): a character of `ID_Start`, then characters of
+/// `ID_Continue`.
 fn is_identifier(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(unicode_ident::is_xid_start)
         && chars.all(unicode_ident::is_xid_continue)
 }
 
-/// A way from one state to another, with the variables that are assigned on it.
+/// A transition from a state, with the variables that it assigns.
 struct Transition {
     from: usize,
     variables: Vec<String>,
@@ -53,13 +55,13 @@ struct Transition {
 /// The variables of one graph.
 pub(super) struct VariableScope {
     states: HashMap<String, usize>,
-    /// By state, the transitions that lead to it.
+    /// The transitions to each state.
     into: Vec<Vec<Transition>>,
-    /// Every variable that the graph assigns.
+    /// All variables that the graph assigns.
     assigned: HashSet<String>,
     /// The state that is being read.
     current: usize,
-    /// By state, what may be assigned when it is entered; worked out when it is asked for.
+    /// By state, the variables that may be assigned when it is entered. Computed on first use.
     before: HashMap<usize, HashSet<String>>,
 }
 
@@ -101,12 +103,12 @@ impl VariableScope {
         scope
     }
 
-    /// Begins with this state.
+    /// Makes this state the current one.
     pub(super) fn enter(&mut self, state: &str) {
         self.current = self.states.get(state).copied().unwrap_or_default();
     }
 
-    /// Whether a variable may be assigned when the state that is being read is entered.
+    /// Whether a variable may be assigned when the current state is entered.
     pub(super) fn has(&mut self, variable: &str) -> bool {
         if !self.assigned.contains(variable) {
             return false;

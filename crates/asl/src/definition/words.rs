@@ -1,4 +1,5 @@
-//! The messages of JSONata for an expression that cannot be read, as AWS writes them: without their code.
+//! JSONata's messages for an expression that does not parse, as AWS writes them: without their
+//! code.
 
 /// A message without JSONata's code.
 pub(super) fn in_words(why: &str) -> String {

@@ -20,7 +20,7 @@ pub(super) struct Children {
     /// Number of children that failed.
     pub(super) failed: u64,
     pub(super) results: Vec<Option<Value>>,
-    /// A Map's items that have not begun; a Parallel has none.
+    /// A Map's items that have not started; `None` for a Parallel.
     pub(super) items: Option<Vec<Value>>,
     /// Whether the items are the fields of an object, as pairs of key and value.
     pub(super) pairs: bool,
@@ -31,7 +31,7 @@ pub(super) struct Children {
     pub(super) run: Option<Box<OpenMapRun>>,
 }
 
-/// The map run of a distributed Map that runs.
+/// The running map run of a distributed Map.
 #[derive(Debug)]
 pub(super) struct OpenMapRun {
     /// Index in [`super::Execution::map_runs`].

@@ -1,4 +1,4 @@
-//! Distributed Maps: batches, items read from files, results written to files, and how the map run ends.
+//! Distributed Maps: batches, items from files, results in files, and the end of the map run.
 
 use std::sync::Arc;
 
@@ -147,7 +147,7 @@ impl Execution {
         .map(ItemList::of)
     }
 
-    /// The run failed: so does the Map.
+    /// Fails the run and its Map.
     pub(super) fn run_failed(&mut self, id: u64, run: usize, fault: Fault) {
         self.close_run(run, Status::Failed);
         let fields = fault_fields(&fault);
@@ -164,7 +164,7 @@ impl Execution {
         );
     }
 
-    /// A child execution ended: counts it, and notes it for the result files.
+    /// Counts a child execution that ended, and adds it to the result files.
     pub(super) fn child_ended(
         &mut self,
         parent: u64,
@@ -214,7 +214,7 @@ impl Execution {
         }
     }
 
-    /// Every child execution has ended, and no more failed than is tolerated.
+    /// Ends a run whose child executions have all ended without too many failures.
     pub(super) fn run_joined(&mut self, id: u64, children: Children) {
         let Children {
             run: Some(run),
@@ -241,7 +241,7 @@ impl Execution {
                     Some(Transformation::Flatten) => flattened(results),
                     Some(Transformation::Compact) | None => results,
                 };
-                // A failure is always told of whole.
+                // A failure is always listed in full.
                 entries.extend(bad);
                 entries
             }
@@ -260,7 +260,7 @@ impl Execution {
     }
 }
 
-/// Lists among the values give way to their items.
+/// Replaces each list among the values by its items.
 pub(super) fn flattened(values: Vec<Value>) -> Vec<Value> {
     let mut flat = Vec::with_capacity(values.len());
     for value in values {

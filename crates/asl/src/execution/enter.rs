@@ -1,4 +1,5 @@
-//! Entering states: what a state's fields say is worked out first, without changing anything; then it is done.
+//! Enters states: first computes what a state's fields say, without changing anything, and then
+//! does it.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::path::Path;
 use crate::scope::{Context, Scope, Variables};
 use crate::{Status, StepChange, TaskId, token};
 
-/// What a state does once its fields are worked out.
+/// The action of a state, once its fields are computed.
 pub(super) enum StatePlan {
     Leave(StateExit),
     Wait(Timestamp),
@@ -30,14 +31,14 @@ pub(super) enum StatePlan {
     Map,
 }
 
-/// The end of a state.
+/// The exit of a state.
 pub(super) struct StateExit {
     pub(super) output: Arc<Data>,
     pub(super) assigned: Option<Variables>,
     pub(super) next: Option<Arc<str>>,
 }
 
-/// A task's request, worked out.
+/// A task's request, computed.
 pub(super) struct TaskRequest {
     pub(super) payload: Arc<str>,
     pub(super) timeout: Option<f64>,
@@ -107,7 +108,7 @@ impl Execution {
         }
     }
 
-    /// Works out what the state does.
+    /// Computes the action of the thread's state.
     pub(super) fn plan(&self, thread: &Thread) -> Result<StatePlan, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;

@@ -1,4 +1,4 @@
-//! What an error does: retry, catch, fail the parent, end the execution.
+//! Handles an error: retries, catches, fails the parent, or ends the execution.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ impl Execution {
         })
     }
 
-    /// The thread's state failed. `also` is a second name that matches the error.
+    /// Fails the thread's state. `also` is a second name that matches the error.
     pub(super) fn fail(&mut self, id: u64, fault: Fault, also: Option<&str>) {
         if self.status != Status::Running {
             return;
@@ -60,7 +60,7 @@ impl Execution {
         self.rise(id, fault, also);
     }
 
-    /// Looks for somebody who handles the error: the state, then those around it.
+    /// Searches for a handler of the error: in the state, then in those around it.
     fn rise(&mut self, id: u64, fault: Fault, also: Option<&str>) {
         let (mut id, mut fault, mut also) = (id, fault, also);
         loop {
@@ -116,7 +116,7 @@ impl Execution {
         }
     }
 
-    /// A child execution failed; whether that is one too many.
+    /// Counts a failed child execution, and returns whether that is one too many.
     fn iteration_failed(&mut self, parent: u64, failed: u64, run: usize) -> bool {
         self.freeze(failed);
         let Some(thread) = self.threads.get_mut(&parent) else {
@@ -151,7 +151,8 @@ impl Execution {
         false
     }
 
-    /// Tells of the branch or iteration that failed, and of those that are stopped with it.
+    /// Records the failure of a branch or iteration, and the abort of those that are stopped with
+    /// it.
     fn branch_failed(&mut self, parent: u64, failed: u64, index: usize) {
         let Some(above) = self.threads.get(&parent) else {
             return;
@@ -197,11 +198,11 @@ impl Execution {
             Some(StateKind::Map(_)) => "MapStateFailed",
             _ => return,
         };
-        // A retry would have come before: nobody handles the error within the state.
+        // A retry would have happened before: the state does not handle the error.
         self.record(id, kind, |_| None);
     }
 
-    /// Nobody handles the error: the execution ends.
+    /// Ends the execution with an error that was not handled.
     fn give_up(&mut self, id: u64, fault: &Fault) {
         let Some(thread) = self.threads.get(&id) else {
             return;
@@ -217,7 +218,7 @@ impl Execution {
         self.end_after(previous, Status::Failed, None, fault.error.clone(), cause);
     }
 
-    /// Whether a retrier takes the error; then its delay has begun.
+    /// Retries if a retrier matches the error: starts its delay and returns true.
     fn retry(&mut self, id: u64, fault: &Fault, also: Option<&str>) -> bool {
         let Some(thread) = self.threads.get_mut(&id) else {
             return false;
@@ -256,7 +257,7 @@ impl Execution {
         true
     }
 
-    /// Whether a catcher takes the error; then its state is next.
+    /// Catches the error if a catcher matches: enters its state and returns true.
     fn caught(&mut self, id: u64, fault: &Fault, also: Option<&str>) -> bool {
         let Some(state) = self.threads.get(&id).map(|t| t.state.clone()) else {
             return false;
@@ -279,7 +280,7 @@ impl Execution {
         true
     }
 
-    /// The catcher's own fields failed: nothing of the state catches that.
+    /// The catcher's own fields failed. The state cannot catch that.
     fn rise_uncaught(&mut self, id: u64, fault: Fault) {
         let cause = fault.cause.as_deref().map(|c| self.located(id, c));
         let fault = Fault { cause, ..fault };

@@ -1,4 +1,4 @@
-//! The fields of a state over its data: paths, templates and `Assign`.
+//! Applies the fields of a state to its data: paths, templates and `Assign`.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use crate::path::Path;
 use crate::scope::{Scope, Variables};
 use crate::template::{FieldLocation, FillError, Template};
 
-/// The part of the data that a path field selects; null means an empty object.
+/// The part of the data that a path field selects. Null means an empty object.
 pub(super) fn select<'a>(path: Option<&Path>, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Fault> {
     match path {
         None => Ok(Cow::Owned(json!({}))),
@@ -20,7 +20,8 @@ pub(super) fn select<'a>(path: Option<&Path>, scope: &Scope<'a>) -> Result<Cow<'
     }
 }
 
-/// Fills a template; `field` names it in errors, `what` made a result that is too large.
+/// Fills a template. `field` is its name in errors, `what` the name of the source of a result that
+/// is too large.
 pub(super) fn fill(
     template: &Template,
     scope: &Scope<'_>,
@@ -35,7 +36,7 @@ pub(super) fn fill(
         })
 }
 
-/// The variables that an `Assign` makes.
+/// The variables of an `Assign`.
 pub(super) fn assign(
     template: Option<&Template>,
     scope: &Scope<'_>,

@@ -1,4 +1,5 @@
-//! Files of a distributed Map: items read, results written. Requests and answers only; the driver does the work.
+//! Files of a distributed Map: reading items and writing results. It makes requests and handles
+//! answers; the driver does the I/O.
 
 use std::sync::Arc;
 
@@ -149,7 +150,7 @@ impl Execution {
         items::parse(&reader.format, body, most)
     }
 
-    /// The files could not be read or written.
+    /// Handles a failure to read or write the files.
     pub(super) fn files_failed(&mut self, task: TaskId, error: &str, cause: &str) -> bool {
         let Some((id, files)) = self.files(task) else {
             return false;
@@ -288,7 +289,7 @@ impl Execution {
         }
     }
 
-    /// Forgets a request for files that nobody waits for any more.
+    /// Forgets a request for files whose answer is no longer needed.
     pub(super) fn forget_files(&mut self, files: &OpenFiles) {
         let task = files.request.task();
         self.tasks.remove(&task);
@@ -296,7 +297,7 @@ impl Execution {
     }
 }
 
-/// The output that an entry tells of.
+/// The output in an entry.
 fn output(entry: &Value) -> Value {
     let text = entry["Output"].as_str();
     text.and_then(|text| json::read_made(text).ok())

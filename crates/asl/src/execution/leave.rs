@@ -1,4 +1,5 @@
-//! Leaving states: the result becomes the output, variables are assigned, the next state or the thread's end follows.
+//! Leaves states: the result becomes the output, variables are assigned, and the next state or the
+//! end of the thread follows.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::scope::{Context, Scope, Variables};
 use crate::{Status, StepChange};
 
 impl Execution {
-    /// The output of a state that made `result`.
+    /// The exit of a state with this result.
     pub(super) fn finish(
         &self,
         thread: &Thread,
@@ -87,7 +88,7 @@ impl Execution {
         Ok(left(data(selected, name)?, assigned))
     }
 
-    /// A state made its result: output, variables, next state.
+    /// Leaves a state with its result.
     pub(super) fn result(&mut self, id: u64, result: Value) {
         let Some(thread) = self.threads.get(&id) else {
             return;
@@ -101,7 +102,7 @@ impl Execution {
         }
     }
 
-    /// A Wait is over: its input passes on.
+    /// Leaves a Wait: its input passes on.
     pub(super) fn waited(&mut self, id: u64) {
         let Some(thread) = self.threads.get(&id) else {
             return;
@@ -128,7 +129,7 @@ impl Execution {
         self.finish(thread, input, &context)
     }
 
-    /// Exits the state with its output and goes to the next, or ends the thread.
+    /// Exits the state with its output and enters the next one, or ends the thread.
     pub(super) fn leave(&mut self, id: u64, left: StateExit) {
         let StateExit {
             output,
@@ -196,7 +197,7 @@ impl Execution {
     }
 }
 
-/// Variables as an exit event shows them: each value as JSON text.
+/// Variables as an exit event shows them: each value is JSON text.
 fn shown(assigned: &Variables) -> Value {
     Value::Object(
         assigned

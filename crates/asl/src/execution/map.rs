@@ -1,4 +1,4 @@
-//! Parallel branches and Map iterations: starting them, counting them, joining their results.
+//! Parallel branches and Map iterations: starts them, counts them and joins their results.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::scope::Context;
 use crate::template::Template;
 use crate::{Status, StepChange};
 
-/// Iterations of an inline Map at once, when it sets no `MaxConcurrency`.
+/// Maximum concurrency of an inline Map without `MaxConcurrency`.
 const INLINE_CONCURRENCY: usize = 40;
 
 impl Execution {
@@ -139,7 +139,7 @@ impl Execution {
         }
     }
 
-    /// Starts iterations up to the Map's concurrency.
+    /// Starts iterations, up to the Map's concurrency.
     pub(super) fn iterate(&mut self, id: u64) {
         loop {
             if self.status != Status::Running {
@@ -219,7 +219,7 @@ impl Execution {
         }
     }
 
-    /// The context's `Map.Item` and the iteration's input.
+    /// The context's `Map.Item`, and the iteration's input.
     pub(super) fn select_item(
         &self,
         id: u64,
@@ -246,7 +246,7 @@ impl Execution {
         Ok((item.clone(), selected))
     }
 
-    /// A branch or an iteration ended well.
+    /// Handles the success of a branch or an iteration.
     pub(super) fn child_done(
         &mut self,
         parent: u64,
@@ -292,7 +292,7 @@ impl Execution {
         }
     }
 
-    /// Every branch or iteration has ended.
+    /// Joins the results, since every branch or iteration has ended.
     pub(super) fn joined(&mut self, id: u64) {
         if self.status != Status::Running {
             return;

@@ -1,4 +1,4 @@
-//! What a Map's fields say: its items, its concurrency, its numbers. It starts nothing.
+//! Computes the fields of a Map: its items, concurrency and numbers. It starts nothing.
 
 use std::sync::Arc;
 
@@ -14,11 +14,11 @@ use crate::path::{Path, Root};
 use crate::scope::{Context, Scope};
 use crate::template::Template;
 
-/// What a Map's fields say.
+/// The computed fields of a Map.
 pub(super) struct MapPlan {
     pub(super) input: Arc<Data>,
     pub(super) concurrency: usize,
-    /// `None` when they are to be read.
+    /// `None` if they are read from files.
     pub(super) items: Option<ItemList>,
 }
 
@@ -38,7 +38,7 @@ impl ItemList {
         }
     }
 
-    /// The items of an array; the fields of an object, where `objects` may be.
+    /// The items of an array, or the fields of an object if `objects` are allowed.
     fn read(found: Value, objects: bool) -> Option<Self> {
         match found {
             Value::Array(values) => Some(Self::of(values)),
@@ -62,7 +62,7 @@ pub(super) fn not_integer(field: &str, path: &str, value: &Value) -> String {
 }
 
 impl Execution {
-    /// Works out a Map's input, items and concurrency.
+    /// Computes a Map's input, items and concurrency.
     pub(super) fn map_plan(&self, thread: &Thread, map: &MapState) -> Result<MapPlan, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;
@@ -86,7 +86,8 @@ impl Execution {
                 let found = path.read(&scope).map_err(|why| {
                     Fault::runtime(format!("Invalid path '{}' : {why}", path.text))
                 })?;
-                // A variable with an object ends an inline Map: so it is in recordings of AWS, which its guide does not speak of.
+                // A variable with an object ends an inline Map. Recordings of AWS show this; its
+                // guide does not mention it.
                 let selected = path.root == Root::Input && !path.is_whole();
                 let objects = map.is_distributed || selected;
                 Some(ItemList::read(found.into_owned(), objects).ok_or_else(|| {
@@ -97,7 +98,7 @@ impl Execution {
                 })?)
             }
             (None, MapItems::Jsonata(Template::Jsonata(expression))) => {
-                // As above: an inline Map takes an object from the state's data only.
+                // Likewise, an inline Map takes an object from the state's data only.
                 let objects = map.is_distributed || expression.selects_data();
                 let found = expression.evaluate_items(&scope, objects)?;
                 Some(ItemList::read(found, objects).unwrap_or_default())
@@ -134,7 +135,7 @@ impl Execution {
         })
     }
 
-    /// A number field of the thread's state, over its raw input.
+    /// A number field of the thread's state, read from its raw input.
     pub(super) fn number(&self, id: u64, number: &NumberField, whole: bool) -> Result<f64, Fault> {
         let Some(thread) = self.threads.get(&id) else {
             return Ok(0.0);

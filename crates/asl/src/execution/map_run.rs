@@ -1,14 +1,15 @@
-//! The map run of a distributed Map and its child executions: what is known of them, and what may be changed.
+//! The map run of a distributed Map and its child executions, as the API shows them.
 
 use jiff::Timestamp;
 
 use crate::Status;
 use crate::limits::MAX_HISTORY;
 
-/// Child executions at once, when a Map sets no lower `MaxConcurrency`.
+/// Maximum number of concurrent child executions of a Map.
 const CONCURRENCY: usize = 1_000;
 
-/// States that a child execution may enter: two events each would fill a history.
+/// Maximum number of states that a child execution may enter. Two events for each of them fill a
+/// history.
 pub(super) const MAX_CHILD_STATES: u64 = MAX_HISTORY / 2;
 
 /// A map run, as `DescribeMapRun` shows it.
@@ -31,7 +32,7 @@ pub struct MapRun {
 }
 
 impl MapRun {
-    /// Its child executions, in the order in which they began.
+    /// Its child executions, in the order of their start.
     pub fn children(&self) -> impl ExactSizeIterator<Item = MapRunChild> + DoubleEndedIterator {
         self.children.iter().map(|child| {
             let mut child = child.clone();
@@ -49,7 +50,7 @@ impl MapRun {
         format!("{}:{name}", within.replacen(":mapRun:", ":execution:", 1))
     }
 
-    /// The run goes on, with what did not succeed.
+    /// Continues the run with the children that did not succeed.
     pub(super) fn redrive(&mut self) {
         (self.failed, self.status, self.stop) = (0, Status::Running, None);
         self.redrive_count += 1;
@@ -92,7 +93,7 @@ pub struct MapRunChild {
     pub redrive_count: u32,
 }
 
-/// The executions at once that a `MaxConcurrency` means; 0 is no bound of its own.
+/// The concurrency for a `MaxConcurrency`; 0 means no limit beyond [`CONCURRENCY`].
 pub(super) fn at_once(concurrency: usize) -> usize {
     if concurrency == 0 {
         CONCURRENCY

@@ -1,8 +1,9 @@
-//! The interpreter's state and its door: `handle(event, now)`.
+//! The state of the interpreter and its entry point, [`Execution::handle`].
 //!
-//! `enter` begins states, `leave` ends them, `task` follows tasks, `map` and `distributed` follow iterations, `failure`
-//! retries and catches, `redrive` goes on after an end, `record` writes the history, `trial` tries one state alone. Everything here is a pure function
-//! of the machine, the start and the list of (event, now): replay gives the same effects.
+//! `enter` begins states and `leave` ends them; `task` follows tasks; `map` and `distributed` run
+//! iterations; `failure` retries and catches; `redrive` continues after an end; `record` writes the
+//! history; `trial` tries one state alone. Everything here is a pure function of the machine, the
+//! start and the list of (event, now): a replay produces the same effects.
 
 mod children;
 mod data;
@@ -44,13 +45,13 @@ pub use map_run::{MapRun, MapRunChild};
 pub use model::Start;
 pub use trial::{Before, Outcome, Trial, TrialStatus, Tried};
 
-/// One running execution. Cheap to drop: rebuild it with the same start and events.
+/// One running execution. It can be dropped and rebuilt from the same start and events.
 #[derive(Debug)]
 pub struct Execution {
     machine: Arc<StateMachine>,
     start: Start,
     input: Option<Arc<Data>>,
-    /// The context object that a trial shows instead of its own.
+    /// The context object of a trial, in place of the execution's own.
     shown: Option<Box<Value>>,
     status: Status,
     output: Option<Arc<str>>,
@@ -100,31 +101,32 @@ impl Execution {
         }
     }
 
-    /// Where it is.
+    /// Its status.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
 
-    /// The result, JSON, once it succeeded.
+    /// Its result as JSON, if it succeeded.
     #[must_use]
     pub fn output(&self) -> Option<&str> {
         self.output.as_deref()
     }
 
-    /// The error's name, once it failed.
+    /// The name of its error, if it failed.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
 
-    /// The error's text, once it failed.
+    /// The text of its error, if it failed.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
 
-    /// The requests in flight, in the order of their ids: to schedule again after a rebuild.
+    /// The requests in flight, in the order of their ids. A driver schedules them again after a
+    /// rebuild.
     #[must_use]
     pub fn open_tasks(&self) -> Vec<&Task> {
         self.tasks
@@ -136,7 +138,8 @@ impl Execution {
             .collect()
     }
 
-    /// The reads and writes of distributed Maps in flight, as effects: to do again after a rebuild.
+    /// The reads and writes of distributed Maps in flight, as effects. A driver repeats them after
+    /// a rebuild.
     #[must_use]
     pub fn open_files(&self) -> Vec<Effect> {
         self.tasks
@@ -154,15 +157,15 @@ impl Execution {
         self.timers.iter().map(|(id, t)| (*id, t.0)).collect()
     }
 
-    /// Whether a `Continue` is due (after a rebuild that ended with `Yield`).
+    /// Whether a `Continue` is due, after a rebuild that ended with `Yield`.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// Whether the timer is a deadline of a function's task that no worker has taken yet. Such a deadline counts from
-    /// [`Event::TaskStarted`] (Amazon States Language, `TimeoutSeconds`: the count begins with the started event), so a driver
-    /// does not report the timer as fired.
+    /// Whether the timer is a deadline of a function's task that no worker has taken yet. Such a
+    /// deadline counts from [`Event::TaskStarted`] (Amazon States Language, `TimeoutSeconds`: the
+    /// count begins with the started event), so a driver must not report the timer as fired.
     #[must_use]
     pub fn waits_for_start(&self, timer: TimerId) -> bool {
         let Some((_, TimerPurpose::Timeout(task) | TimerPurpose::Heartbeat(task))) =
@@ -177,9 +180,10 @@ impl Execution {
         })
     }
 
-    /// Takes one event at its time and says what to do. Unknown, late and repeated events have no effects.
+    /// Handles one event at its time, and returns the effects. Unknown, late and repeated events
+    /// have none.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
-        // Values are walked by recursion, and a caller decides how deep they nest.
+        // Values are walked by recursion; their depth is up to the caller.
         json::with_room(|| self.take(event, now))
     }
 
@@ -250,7 +254,7 @@ impl Execution {
 
     /// Starts the machine's first state.
     fn set_off(&mut self, text: Arc<str>) {
-        // Each door has checked it: this is for drivers that did not.
+        // The doors have checked it. This is for other drivers.
         if let Err(refused) = json::check_made(&text) {
             return self.end(
                 Status::Failed,
@@ -306,7 +310,7 @@ impl Execution {
         self.ready.push_back(self.counter);
     }
 
-    /// Runs what is ready, at most [`MAX_TRANSITIONS`] states.
+    /// Runs the ready threads, at most [`MAX_TRANSITIONS`] states.
     fn run(&mut self) {
         for _ in 0..MAX_TRANSITIONS {
             if self.status != Status::Running {
@@ -327,7 +331,7 @@ impl Execution {
             return;
         };
         match fired.1 {
-            // AWS names no error: the status says it.
+            // AWS names no error here: the status is enough.
             TimerPurpose::Execution => self.end(Status::TimedOut, None, None, None),
             TimerPurpose::Timeout(task) => self.task_timed_out(task, false),
             TimerPurpose::Heartbeat(task) => self.task_timed_out(task, true),
@@ -361,7 +365,7 @@ impl Execution {
         self.end_after(previous, status, output, error, cause);
     }
 
-    /// Ends the execution. Threads stay as they are, for a redrive; nothing of theirs is in flight any more.
+    /// Ends the execution. Threads are kept for a redrive; their tasks and timers are cancelled.
     fn end_after(
         &mut self,
         previous: u64,
@@ -435,7 +439,7 @@ impl Execution {
     }
 }
 
-/// The empty set of variables, shared by all that have none.
+/// The empty set of variables, shared by all threads without any.
 fn no_variables() -> Arc<Variables> {
     static NONE: std::sync::LazyLock<Arc<Variables>> = std::sync::LazyLock::new(Arc::default);
     NONE.clone()

@@ -1,4 +1,4 @@
-//! What an execution is made of: its start, its threads and what each of them waits for.
+//! The parts of an execution: its start, its threads, and what each thread waits for.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::definition::model::{Graph, State};
 use crate::scope::Variables;
 use crate::{Effect, ReadItems, Task, TaskId, TimerId, WorkflowType, WriteResults};
 
-/// Everything an execution knows of its surroundings.
+/// The surroundings of an execution.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the fields are those of DescribeExecution")]
 pub struct Start {
@@ -21,10 +21,10 @@ pub struct Start {
     pub state_machine_arn: String,
     pub state_machine_name: String,
     pub start_time: Timestamp,
-    /// JSON.
+    /// The input, as JSON.
     pub input: Arc<str>,
     pub kind: WorkflowType,
-    /// The only source of randomness: tokens and jitter.
+    /// The only source of randomness, for tokens and jitter.
     pub seed: u64,
 }
 
@@ -44,7 +44,7 @@ pub(super) enum ThreadPhase {
 #[derive(Debug)]
 pub(super) struct OpenTask {
     pub(super) request: Task,
-    /// When it was scheduled.
+    /// The time when it was scheduled.
     pub(super) since: Timestamp,
     pub(super) started: bool,
     pub(super) submitted: bool,
@@ -80,7 +80,7 @@ impl FilesRequest {
     }
 }
 
-/// One line of states: the machine itself, a branch, an iteration.
+/// One sequence of states: the machine, a branch or an iteration.
 #[derive(Debug)]
 pub(super) struct Thread {
     pub(super) parent: Option<(u64, usize)>,
@@ -89,16 +89,17 @@ pub(super) struct Thread {
     pub(super) state: Arc<State>,
     pub(super) input: Arc<Data>,
     pub(super) variables: Arc<Variables>,
-    /// The event that the next one follows.
+    /// The event that the next event follows.
     pub(super) previous: u64,
-    /// What `previous` was before the state was entered.
+    /// The value of `previous` before the state was entered.
     pub(super) before: u64,
     pub(super) entered: (u64, Timestamp),
     pub(super) attempt: u32,
     pub(super) retries: Vec<u32>,
     /// The context object's `Map.Item`.
     pub(super) item: Option<Arc<Value>>,
-    /// The child execution of a distributed Map that this is part of: it has no events in this history.
+    /// The child execution of a distributed Map that the thread belongs to. It has no events in
+    /// this history.
     pub(super) child: Option<Arc<ChildExecution>>,
     pub(super) phase: ThreadPhase,
 }

@@ -1,7 +1,9 @@
-//! Redrive: a failed, timed-out or stopped execution goes on from the states that did not succeed.
+//! Redrive: a failed, timed-out or stopped execution continues with the states that did not
+//! succeed.
 //!
-//! Source: AWS Step Functions developer guide, "Restarting state machine executions with redrive". What succeeded keeps
-//! its results, branches and iterations too; states that did not begin again from the start, with fresh retries.
+//! Source: AWS Step Functions developer guide, "Restarting state machine executions with redrive".
+//! Branches, iterations and states that succeeded keep their results. Other states start again,
+//! with all their retries.
 
 use serde_json::json;
 
@@ -11,7 +13,7 @@ use crate::limits::MAX_HISTORY;
 use crate::{Status, StepChange, WorkflowType};
 
 impl Execution {
-    /// Whether `Event::Redrive` would go on with the execution.
+    /// Whether `Event::Redrive` would continue the execution.
     #[must_use]
     pub fn is_redrivable(&self) -> bool {
         self.start.kind == WorkflowType::Standard
@@ -22,7 +24,7 @@ impl Execution {
             && self.last + 1 < MAX_HISTORY
     }
 
-    /// How often it was redriven.
+    /// Number of redrives.
     #[must_use]
     pub fn redrive_count(&self) -> u32 {
         self.redrives

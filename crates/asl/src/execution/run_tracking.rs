@@ -10,7 +10,7 @@ use super::model::ThreadPhase;
 use crate::{Effect, Status};
 
 impl Execution {
-    /// The map runs that began, in that order.
+    /// The map runs, in the order of their start.
     #[must_use]
     pub fn map_runs(&self) -> &[MapRun] {
         &self.runs
@@ -40,7 +40,7 @@ impl Execution {
         });
     }
 
-    /// A new child execution of a run.
+    /// Adds a child execution to a run.
     pub(super) fn child(&mut self, run: usize, input: &Arc<Data>) -> Arc<ChildExecution> {
         let (name, started) = (self.dice.uuid(), self.now);
         let (mut number, mut arn) = (0, String::new());
@@ -96,7 +96,7 @@ impl Execution {
         }
     }
 
-    /// The execution ended: so did its runs.
+    /// Ends the open runs, since the execution has ended.
     pub(super) fn end_runs(&mut self) {
         let (status, now) = (self.status, self.now);
         for run in self.runs.iter_mut().filter(|r| r.status == Status::Running) {
@@ -104,7 +104,7 @@ impl Execution {
         }
     }
 
-    /// The Map whose run goes on.
+    /// The thread of the Map whose run is open.
     fn thread_of_run(&self, index: usize) -> Option<u64> {
         let runs = |phase: &ThreadPhase| match phase {
             ThreadPhase::Children(children) => children.run.as_ref().map(|run| run.index),
@@ -117,7 +117,7 @@ impl Execution {
         found.map(|(id, _)| *id)
     }
 
-    /// Changes a map run while it goes on.
+    /// Changes an open map run.
     pub(super) fn update_run(
         &mut self,
         arn: &str,

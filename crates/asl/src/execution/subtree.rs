@@ -1,4 +1,4 @@
-//! Threads below a thread: finding, stopping and removing them.
+//! The threads below a thread: finds, stops and removes them.
 
 use super::Execution;
 use super::model::ThreadPhase;
@@ -31,10 +31,10 @@ impl Execution {
         root
     }
 
-    /// Every thread below one, parents before children.
+    /// All threads below one, parents before children.
     pub(super) fn below(&self, id: u64) -> Vec<u64> {
         let mut found = vec![id];
-        // Children have higher ids than their parents: one pass in order finds them all.
+        // Children have higher ids than their parents, so one pass in order finds all.
         for (child, thread) in self.threads.after(&id) {
             if thread
                 .parent
@@ -47,7 +47,7 @@ impl Execution {
         found
     }
 
-    /// Stops what a thread waits for; it stays as it is.
+    /// Cancels what a thread waits for, and keeps the thread.
     pub(super) fn stop(&mut self, id: u64) {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
@@ -66,7 +66,7 @@ impl Execution {
         }
     }
 
-    /// Stops a thread and all below it; they stay, for a redrive.
+    /// Stops a thread and all threads below it, and keeps them for a redrive.
     pub(super) fn freeze(&mut self, id: u64) {
         let mut all = self.below(id);
         all.insert(0, id);
@@ -76,7 +76,7 @@ impl Execution {
         self.ready.retain(|r| all.binary_search(r).is_err());
     }
 
-    /// Removes every thread below this one, with its tasks and timers.
+    /// Removes all threads below this one, with their tasks and timers.
     pub(super) fn remove_below(&mut self, id: u64) {
         if self.threads.after(&id).next().is_none() {
             return;
@@ -92,7 +92,7 @@ impl Execution {
         self.ready.retain(|r| below.binary_search(r).is_err());
     }
 
-    /// Removes every thread below this one, and stops its own tasks and timers.
+    /// Removes all threads below this one, and stops its own tasks and timers.
     pub(super) fn remove_children(&mut self, id: u64) {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;

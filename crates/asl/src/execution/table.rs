@@ -1,5 +1,6 @@
-//! A small ordered map for ids that only grow: a sorted vector. An execution that waits has one thread and one timer, and a
-//! tree's node would have room for eleven of each. Removal shifts what follows; concurrency bounds how much that is.
+//! A small ordered map for ids that only grow: a sorted vector. A waiting execution has one thread
+//! and one timer, and a node of a tree would have room for eleven of each. A removal shifts the
+//! later entries; the concurrency bounds their number.
 
 #[derive(Debug)]
 pub(super) struct Table<K, V>(Vec<(K, V)>);
@@ -12,7 +13,7 @@ impl<K, V> Default for Table<K, V> {
 
 impl<K: Ord + Copy, V> Table<K, V> {
     fn find(&self, key: &K) -> Result<usize, usize> {
-        // The newest is asked for most.
+        // The newest entry is requested most often.
         match self.0.last() {
             Some((last, _)) if last == key => Ok(self.0.len() - 1),
             _ => self.0.binary_search_by(|entry| entry.0.cmp(key)),
@@ -66,12 +67,12 @@ impl<K: Ord + Copy, V> Table<K, V> {
         self.0[from..].iter().map(|(key, value)| (key, value))
     }
 
-    /// Removes every entry whose key is in the sorted list.
+    /// Removes the entries whose keys are in the sorted list.
     pub(super) fn remove_all(&mut self, keys: &[K]) {
         self.0.retain(|entry| keys.binary_search(&entry.0).is_err());
     }
 
-    /// Every key, in order; the table is empty afterwards.
+    /// Removes all entries, and returns their keys in order.
     pub(super) fn take_keys(&mut self) -> Vec<K> {
         std::mem::take(&mut self.0)
             .into_iter()

@@ -1,4 +1,5 @@
-//! A task's life: scheduled, started, submitted, ended, timed out; with AWS's three families of events.
+//! The life of a task: scheduled, started, submitted, ended or timed out, with AWS's three families
+//! of events.
 
 use std::sync::Arc;
 
@@ -15,10 +16,11 @@ use crate::fault::Fault;
 use crate::limits::{MAX_CAUSE, MAX_ERROR, MAX_PAYLOAD};
 use crate::{Effect, Resource, Status, StepChange, Task, TaskId, TimerId};
 
-/// A shorter wait for a function leaves the deadlines of its task as they are.
+/// Minimum wait for a function that moves the deadlines of its task.
 const COUNTED_WAIT: SignedDuration = SignedDuration::from_millis(100);
 
-/// The three families of task events; each verb with its event type and its details field.
+/// The stages of a task. Each has an event type and a details field in the three families of
+/// events.
 #[derive(Debug, Clone, Copy)]
 enum Verb {
     Scheduled,
@@ -79,7 +81,7 @@ fn event(resource: &Resource, verb: Verb) -> (&'static str, &'static str) {
     }
 }
 
-/// Adds the names of the service and its action, as AWS's `Task…` events carry them.
+/// Adds the service and its action, as AWS's `Task…` events have them.
 fn named(resource: &Resource, mut fields: Map<String, Value>) -> Value {
     if let Resource::Service {
         service,
@@ -96,7 +98,7 @@ fn named(resource: &Resource, mut fields: Map<String, Value>) -> Value {
     Value::Object(fields)
 }
 
-/// An output as events carry it.
+/// An output, as events have it.
 fn output_fields(output: &str) -> Map<String, Value> {
     let mut fields = Map::new();
     fields.insert("output".into(), json!(output));
@@ -229,7 +231,7 @@ impl Execution {
             return;
         };
         let resource = open.request.resource.clone();
-        // A driver that does a request again after a crash says it again.
+        // A driver that repeats a request after a crash repeats this event too.
         if !matches!(resource, Resource::Service { .. })
             || std::mem::replace(&mut open.submitted, true)
         {
@@ -289,7 +291,7 @@ impl Execution {
         (self.status == Status::Running).then_some(id)
     }
 
-    /// What an error about a task's result calls the task.
+    /// The name of a task in an error about its result.
     fn what(&mut self, task: TaskId) -> String {
         let Some((_, thread)) = self.open(task) else {
             return String::new();
@@ -310,7 +312,7 @@ impl Execution {
             let text = |s: &Option<String>| s.clone().unwrap_or_default();
             return self.task_failed(task, &text(&fault.error), &text(&fault.cause));
         }
-        // A service's result may be made of what a door has taken, with levels around it.
+        // The result of a service may be an accepted input with further levels around it.
         let made = matches!(
             self.open(task).map(|(_, thread)| &thread.phase),
             Some(ThreadPhase::Task(open)) if matches!(open.request.resource, Resource::Service { .. })

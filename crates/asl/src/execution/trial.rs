@@ -1,7 +1,8 @@
-//! One state, tried alone with a given outcome (`TestState`): what its fields make of the data, step by step. Nothing is called and
-//! nothing waits.
+//! Tries one state alone with a given outcome (`TestState`): shows what its fields make of the
+//! data, step by step. It calls nothing and waits for nothing.
 //!
-//! Source: the API reference of `TestState`, `InspectionData`; which fields each type of state fills in is recorded behaviour.
+//! Source: the API reference of `TestState`, `InspectionData`. The fields that each type of state
+//! fills in follow recordings.
 
 mod cut;
 
@@ -22,7 +23,7 @@ use crate::path::Path;
 use crate::scope::{Context, Scope, Variables};
 use crate::{Diagnostic, Resource, StateMachine};
 
-/// What a Task, a Map or a Parallel comes to.
+/// The outcome of a Task, a Map or a Parallel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The result.
@@ -36,22 +37,22 @@ pub enum Outcome {
     },
 }
 
-/// What came before, as far as it matters.
+/// The relevant past of the state.
 #[derive(Debug, Clone, Default)]
 pub struct Before {
     /// Variables by name.
     pub variables: Map<String, Value>,
     /// The context object.
     pub context: Value,
-    /// How often the retrier that the error meets has retried.
+    /// Number of retries so far of the retrier that matches the error.
     pub retries: u32,
-    /// Iterations of a Map that failed.
+    /// Number of failed iterations of a Map.
     pub failures: Option<u64>,
-    /// What a Map's `ItemReader` reads.
+    /// The items that a Map's `ItemReader` reads.
     pub items: Option<Vec<Value>>,
 }
 
-/// How a trial ended (`TestExecutionStatus`).
+/// The end of a trial (`TestExecutionStatus`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "AWS's own words")]
 pub enum TrialStatus {
@@ -61,24 +62,24 @@ pub enum TrialStatus {
     CaughtError,
 }
 
-/// What came of a trial.
+/// The result of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tried {
-    /// How it ended.
+    /// Its end.
     pub status: TrialStatus,
-    /// The output, JSON.
+    /// The output, as JSON.
     pub output: Option<Arc<str>>,
     /// The error's name.
     pub error: Option<String>,
     /// The error's text.
     pub cause: Option<String>,
-    /// The state that would be next.
+    /// The next state.
     pub next: Option<String>,
     /// `InspectionData`.
     pub inspection: Map<String, Value>,
 }
 
-/// A state that is ready to be tried.
+/// A state that is ready for a trial.
 #[derive(Debug)]
 pub struct Trial {
     execution: Execution,
@@ -87,10 +88,11 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Takes a state's definition, or a state machine's with the name of one of its states, which may be nested.
+    /// Takes a state's definition, or a state machine's definition with the name of one of its
+    /// states, which may be nested.
     ///
     /// # Errors
-    /// Every problem of the definition. `None` when the state machine has no such state.
+    /// All problems of the definition. `None` if the state machine has no such state.
     pub fn new(
         definition: &str,
         name: Option<&str>,
@@ -132,7 +134,7 @@ impl Trial {
         execution.spawn(None, &graph, input, Arc::new(variables), 0, None, None);
         let thread = execution.counter;
         if let Some(thread) = execution.threads.get_mut(&thread) {
-            // The second event: the first one starts the execution.
+            // Its event is the second: the first one starts the execution.
             (thread.entered, thread.phase) = ((2, now), ThreadPhase::Run);
         }
         Ok(Some(Trial {
@@ -167,7 +169,7 @@ impl Trial {
         entered.strip_suffix("StateEntered").unwrap_or(entered)
     }
 
-    /// The number of a Parallel's branches.
+    /// Number of branches of a Parallel.
     #[must_use]
     pub fn branches(&self) -> Option<usize> {
         match &self.state().kind {
@@ -176,13 +178,13 @@ impl Trial {
         }
     }
 
-    /// Whether a Map hands its results to a `ResultWriter`.
+    /// Whether a Map has a `ResultWriter`.
     #[must_use]
     pub fn has_writer(&self) -> bool {
         self.map().is_some_and(|map| map.writer.is_some())
     }
 
-    /// Whether a Map reads its items from somewhere.
+    /// Whether a Map has an `ItemReader`.
     #[must_use]
     pub fn has_reader(&self) -> bool {
         self.map().is_some_and(|map| map.reader.is_some())
@@ -194,7 +196,7 @@ impl Trial {
         matches!(&self.state().kind, StateKind::Task(task) if task.resource.offers_token())
     }
 
-    /// How many iterations a Map has, when its items can be told.
+    /// Number of iterations of a Map, if its items can be computed.
     #[must_use]
     pub fn iterations(&self) -> Option<usize> {
         if let Some(items) = &self.before.items {
@@ -205,10 +207,10 @@ impl Trial {
         plan.items.map(|items| items.values.len())
     }
 
-    /// What a Task calls, with its payload (JSON).
+    /// The resource of a Task, with its payload as JSON.
     ///
     /// # Errors
-    /// What [`Self::run`] says when the request cannot be made.
+    /// The trial of [`Self::run`], if the request cannot be made.
     pub fn request(&self) -> Result<Option<(Resource, Arc<str>)>, Box<Tried>> {
         let StateKind::Task(task) = &self.state().kind else {
             return Ok(None);
@@ -220,7 +222,8 @@ impl Trial {
         }
     }
 
-    /// Tries the state. A Task, a Map or a Parallel needs an outcome; without one the state ends before it.
+    /// Tries the state. A Task, a Map or a Parallel needs an outcome; without one the trial ends
+    /// before the work.
     #[must_use]
     pub fn run(&self, outcome: Option<Outcome>) -> Tried {
         json::with_room(|| self.tried(outcome))
@@ -322,7 +325,7 @@ impl Trial {
         }
     }
 
-    /// What the state hands to its work: after `Parameters`, or `Arguments`.
+    /// The input of the state's work: after `Parameters` or `Arguments`.
     fn request_data(
         &self,
         scope: &Scope<'_>,
@@ -350,7 +353,7 @@ impl Trial {
         Ok(data)
     }
 
-    /// What JSONPath makes of a result before `OutputPath`.
+    /// Shows the steps of JSONPath from a result to the data before `OutputPath`.
     fn show_result(
         &self,
         result: &Value,
@@ -373,7 +376,7 @@ impl Trial {
             Some(path) if Path::is_whole(path) => Some(selected),
             Some(path) => path.write(raw.clone(), selected),
         };
-        // A place that does not fit is told by the state's end.
+        // The end of the state reports a location that does not fit.
         if let Some(placed) = placed {
             shown.insert("afterResultPath".into(), text(&placed));
         }
@@ -421,7 +424,7 @@ impl Trial {
         Ok(())
     }
 
-    /// Fails a Map with more failures than it says it tolerates.
+    /// Fails a Map with more failures than it tolerates.
     fn tolerate(&self, map: &MapState) -> Result<(), Fault> {
         let Some(failed) = self.before.failures else {
             return Ok(());
@@ -439,7 +442,7 @@ impl Trial {
         Ok(())
     }
 
-    /// What the state's retriers and catchers make of an error.
+    /// Handles an error with the state's retriers and catchers.
     fn failed(
         &self,
         mut fault: Fault,

@@ -1,4 +1,4 @@
-//! What a thread's expressions see: the context object and the scope around it.
+//! The data that a thread's expressions see: the context object and the scope.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! What each intrinsic function computes, with AWS's limits. Arguments are values: paths are read before.
+//! Computes the intrinsic functions, with AWS's limits. Arguments are values: paths are read
+//! before.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,9 +8,9 @@ use serde_json::{Map, Value};
 use crate::digest;
 use crate::scope::{Dice, Scope};
 
-/// Elements of `States.ArrayRange`.
+/// Maximum number of elements of `States.ArrayRange`.
 const MAX_RANGE: usize = 1_000;
-/// Characters of an argument of the encoding and hashing functions.
+/// Maximum length of an argument of the encoding and hashing functions, in characters.
 const MAX_TEXT: usize = 10_000;
 
 type Answer = Result<Value, String>;
@@ -148,7 +149,7 @@ fn short(value: &Value) -> Result<&str, String> {
     Ok(text)
 }
 
-/// Numbers are rounded half up, as AWS does.
+/// Rounds half up, as AWS does.
 fn integer(value: &Value) -> Result<i64, String> {
     if let Some(n) = value.as_i64() {
         return Ok(n);
@@ -198,7 +199,7 @@ fn format(arguments: &[Value]) -> Answer {
     Ok(Value::String(out))
 }
 
-/// How AWS shows a value within a text: `{a=1, b=[x, y]}`.
+/// Writes a value into a text, as AWS does: `{a=1, b=[x, y]}`.
 fn shown(value: &Value, out: &mut String) {
     match value {
         Value::String(s) => out.push_str(s),

@@ -1,4 +1,4 @@
-//! Intrinsic functions (`States.Format(…)`): parsed once, depth bounded. `call` computes them.
+//! Intrinsic functions (`States.Format(…)`): parsed once, with bounded depth. `call` computes them.
 //!
 //! Source: AWS Step Functions developer guide, "Intrinsics for JSONPath states".
 
@@ -10,10 +10,10 @@ use crate::fault::Fault;
 use crate::path::Path;
 use crate::scope::Scope;
 
-/// Nesting of calls; AWS allows ten.
+/// Maximum nesting of calls, as on AWS.
 const MAX_NESTING: usize = 10;
 
-/// The functions and how many arguments each takes.
+/// The functions, each with its minimum and maximum number of arguments.
 const FUNCTIONS: [(&str, usize, usize); 18] = [
     ("States.Array", 0, usize::MAX),
     ("States.ArrayPartition", 2, 2),
@@ -50,7 +50,9 @@ enum Argument {
 }
 
 impl Intrinsic {
-    /// Parses a whole text, with white space behind it or not; `Err` says what is wrong with it.
+    /// Parses a whole text; white space may follow.
+    ///
+    /// The error says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (call, rest) = call(text, 0)?;
         if rest.trim_start().is_empty() {
@@ -60,7 +62,7 @@ impl Intrinsic {
         }
     }
 
-    /// Whether the result is a text, as the fields `ErrorPath` and `CausePath` want it.
+    /// Whether the result is a text, as the fields `ErrorPath` and `CausePath` require.
     pub(crate) fn gives_text(&self) -> bool {
         matches!(
             self.name,
@@ -74,7 +76,7 @@ impl Intrinsic {
         )
     }
 
-    /// What can be known to be wrong before running: a literal of a kind that the function never takes.
+    /// Problems that are known before the call: literals of a type that the function never takes.
     pub(crate) fn doubts(&self) -> Vec<String> {
         let mut found: Vec<String> = self
             .arguments
@@ -204,7 +206,7 @@ fn argument(text: &str, depth: usize) -> Result<(Argument, &str), String> {
     Ok((Argument::Literal(value), &text[end..]))
 }
 
-/// A text in single quotes. Braces stay escaped: `States.Format` decides about them.
+/// A text in single quotes. Braces stay escaped, since `States.Format` interprets them.
 fn string(text: &str) -> Option<(String, &str)> {
     let mut out = String::new();
     let mut chars = text.char_indices().skip(1);

@@ -10,7 +10,8 @@ pub(super) fn argument<'v, 'a>(arguments: &'v [Value<'a>], at: usize) -> &'v Val
 }
 
 impl Signature {
-    /// The arguments as the function takes them: the context where one is missing, arrays where it wants some.
+    /// The arguments as the function takes them: the context replaces a missing one, and a single
+    /// value becomes an array where one is required.
     pub(super) fn validate<'a>(
         &self,
         arguments: Vec<Value<'a>>,
@@ -52,7 +53,7 @@ impl Signature {
     }
 }
 
-/// An argument for an array: what is none becomes one.
+/// An argument for an array parameter: any other value becomes an array.
 fn array<'a>(
     parameter: &Parameter,
     at: usize,
@@ -93,7 +94,7 @@ fn array<'a>(
     })
 }
 
-/// The letter of a value's kind.
+/// The letter of a value's type in a signature.
 fn symbol(value: &Value<'_>) -> char {
     match value {
         Value::Undefined => 'm',

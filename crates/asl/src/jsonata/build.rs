@@ -1,4 +1,5 @@
-//! From what is written to what is evaluated: paths are gathered, filters and groups are put where they apply, and each `%` finds its step.
+//! Builds the tree to evaluate from the tree as written: joins paths, attaches filters and groups
+//! to their steps, and finds the step of each `%`.
 
 use super::node::{Lambda, Node, NodeKind, Pairs, Stage, Term};
 use super::parse::{Raw, RawKind};
@@ -6,7 +7,7 @@ use super::stack::level;
 use super::token::Token;
 use super::wrong::{Outcome, Wrong};
 
-/// Number of steps up from which a `%` reads.
+/// Number of steps above the current one that a `%` refers to.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) label: String,
@@ -375,7 +376,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Finds the steps that the `%` in a path's last step mean; the others are left to what the path is part of.
+    /// Finds the steps for the `%` in a path's last step. Others are left for the enclosing path.
     fn resolve(&mut self, path: &mut Node) -> Outcome<()> {
         let NodeKind::Path { steps, .. } = &mut path.kind else {
             return Ok(());
@@ -403,7 +404,7 @@ impl Builder {
     }
 }
 
-/// The slots that are not found within a part.
+/// The slots of a part that have no step yet.
 fn seeking(node: &Node) -> Vec<usize> {
     let mut all = node.seeking.clone();
     if let NodeKind::Parent(slot) = node.kind {
@@ -459,7 +460,7 @@ fn bound(mut node: Node, focus: bool, name: String, keep_array: bool) -> Outcome
     Ok(node)
 }
 
-/// The calls in the last place of a body are made by the caller, so that they do not nest.
+/// Marks the calls in tail position. The caller makes them, so they do not nest.
 fn with_thunks(mut node: Node) -> Node {
     match &mut node.kind {
         NodeKind::Call { .. } if node.predicate.is_empty() => {

@@ -1,4 +1,5 @@
-//! Calls of functions, whatever kind they are, and what is given to them beforehand. What the functions of the language do is in `native`.
+//! Calls functions of all kinds, with arguments that are bound beforehand. `native` has the
+//! functions of the language.
 
 use std::rc::Rc;
 
@@ -37,7 +38,7 @@ impl<'a> Machine<'a> {
             })
     }
 
-    /// Whether a `$` before the name would make it a function.
+    /// Whether the name would be a function with a `$` before it.
     fn would_be(&self, procedure: &Node, frame: &Rc<Frame<'a>>) -> bool {
         matches!(procedure.kind, NodeKind::Path { .. })
             && procedure
@@ -119,7 +120,7 @@ impl<'a> Machine<'a> {
             })
     }
 
-    /// The result of a function; `input` stands in for a first argument that is missing.
+    /// The result of a function. `input` replaces a missing first argument.
     pub(super) fn apply(
         &self,
         function: &Value<'a>,
@@ -201,13 +202,13 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Counts the texts that a function is given, each of which it may read to its end.
+    /// Counts the texts among the arguments. The function may read each of them to its end.
     fn read_all(&self, arguments: &[Value<'a>]) -> Outcome<()> {
         let texts = arguments.iter().filter_map(Value::as_str);
         self.read(texts.map(str::len).sum())
     }
 
-    /// Without a look at the signature.
+    /// Calls a function without a check of its signature.
     fn apply_bare(
         &self,
         function: &Rc<Function<'a>>,

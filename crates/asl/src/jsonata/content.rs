@@ -1,5 +1,5 @@
-//! Walks through whole values: comparing them, writing them as JSON texts, and making JSON of them. Each walk is bounded in time and in what it
-//! makes.
+//! Walks through whole values: compares them, writes them as JSON text, and converts them to JSON.
+//! Each walk is bounded in time and in the size of its result.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use super::value::{MAX_BYTES, Value};
 use super::wrong::{MEMORY, Outcome, Wrong};
 use crate::limits::MAX_DEPTH;
 
-/// A walk through values, with a bound on its steps and on what it makes.
+/// A walk through values, with a bound on its steps and on its result.
 pub(super) trait Walk {
     /// Counts a value that is visited.
     fn visit(&self) -> Outcome<()>;
@@ -60,18 +60,19 @@ fn equal_here<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool
     Ok(true)
 }
 
-/// How JSON is written.
+/// The style of a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Style {
     /// As `$string` writes it: fractions have fifteen digits.
     Text,
     /// As `$string` writes it with its second argument.
     Pretty,
-    /// As an error names it.
+    /// As in error texts.
     Exact,
 }
 
-/// A value as JSON. Infinite numbers are an error, but for their names in an error.
+/// A value as JSON text. An infinite number is an error, except in [`Style::Exact`], which writes
+/// its name.
 pub(super) fn json_text(walk: &dyn Walk, value: &Value<'_>, style: Style) -> Outcome<String> {
     let mut out = String::new();
     write(walk, value, style, 0, &mut out)?;
@@ -175,11 +176,12 @@ fn write_here(
     Ok(())
 }
 
-/// Bytes of a value besides its text.
+/// Size of a value besides its text, in bytes.
 const VALUE: usize = 8;
 
-/// What leaves the expression. Nothing stands for null within arrays and objects; a number that JSON does not have is the text that names it.
-/// `None`: a function, which JSON does not have either, or a value that is nested too deeply for the states language.
+/// The result of an expression as JSON. Undefined becomes null within arrays and objects; a number
+/// that JSON does not have becomes the text of its name. `None`: a function, or a value that nests
+/// too deeply for the states language.
 pub(super) fn to_json(walk: &dyn Walk, value: &Value<'_>) -> Outcome<Option<Json>> {
     let mut room = MAX_BYTES * 2;
     convert(walk, value, MAX_DEPTH, &mut room)
@@ -213,7 +215,7 @@ fn convert(
     }))
 }
 
-/// Arrays and objects.
+/// Converts arrays and objects.
 fn convert_inner(
     walk: &dyn Walk,
     value: &Value<'_>,

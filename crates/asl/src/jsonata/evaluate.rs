@@ -1,5 +1,5 @@
-//! Evaluates a tree: one call of [`Machine::evaluate`] for each part, within the bounds of
-//! `machine`. Paths are walked in `walk`; the functions of the language are in `native`.
+//! Evaluates a tree: one call of [`Machine::evaluate`] for each node, within the bounds of
+//! `machine`. `walk` evaluates paths; `native` has the functions of the language.
 
 use std::rc::Rc;
 
@@ -31,7 +31,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// The value of one part; `input` is the context.
+    /// The value of one node. `input` is the context item.
     pub(super) fn evaluate(
         &self,
         node: &'a Node,
@@ -181,7 +181,7 @@ impl<'a> Machine<'a> {
                     frame: Rc::clone(frame),
                 }))
             }
-            // A path evaluates its orders itself.
+            // A path evaluates its sort terms itself.
             NodeKind::Sort(_) => Value::Undefined,
         })
     }

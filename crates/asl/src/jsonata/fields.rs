@@ -1,4 +1,5 @@
-//! The fields of objects: one by its name, all of them (`*`, `**`), and those that a transformer (`| … | … |`) changes in a copy.
+//! The fields of objects: one by its name, all of them (`*`, `**`), and those that a transformer
+//! (`| … | … |`) changes in a copy.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -81,7 +82,7 @@ impl<'a> Machine<'a> {
             .try_for_each(|(_, value)| level(|| self.descendants(value, found)))
     }
 
-    /// A copy of a value, in which the objects that a pattern finds have other fields.
+    /// A copy of a value, with other fields in the objects that a pattern finds.
     pub(super) fn transformed(
         &self,
         pattern: &'a Node,
@@ -98,7 +99,8 @@ impl<'a> Machine<'a> {
         let mut changed: Changes<'a> = HashMap::new();
         for item in found.into_items().iter() {
             let Value::Object(original) = &item else {
-                // What is no object cannot be changed, but the clauses must hold for it all the same.
+                // A value that is not an object cannot be changed, but its clauses are evaluated
+                // and checked.
                 self.clauses(update, delete, &item, frame)?;
                 continue;
             };
@@ -111,7 +113,7 @@ impl<'a> Machine<'a> {
                 object.set(Rc::clone(key), value.clone())?;
             }
             for (key, value) in updates {
-                // A copy, so that no object comes to hold itself.
+                // A copy, so that no object contains itself.
                 object.set(key, self.copied(&value, &changed)?)?;
             }
             for key in deletions {
@@ -122,7 +124,7 @@ impl<'a> Machine<'a> {
         self.copied(&copy, &changed)
     }
 
-    /// The fields that an object gets, and those that it loses.
+    /// The fields that are set in an object, and those that are removed.
     fn clauses(
         &self,
         update: &'a Node,
@@ -150,7 +152,7 @@ impl<'a> Machine<'a> {
         Ok((updates.fields(), names))
     }
 
-    /// A copy all of whose objects are its own, with some of them replaced.
+    /// A deep copy, with some objects replaced.
     pub(super) fn copied(&self, value: &Value<'a>, changed: &Changes<'a>) -> Outcome<Value<'a>> {
         self.visit()?;
         if let Some(items) = value.items() {
@@ -168,7 +170,7 @@ impl<'a> Machine<'a> {
                 }
             }
             Value::JsonObject(_) => value.fields(),
-            // As JSON, which has no functions.
+            // As in JSON, which has no functions.
             Value::Function(_) => return self.text(""),
             other => return Ok(other.clone()),
         };
@@ -183,5 +185,6 @@ impl<'a> Machine<'a> {
 /// Names and values of an object.
 type Fields<'a> = Vec<(Rc<str>, Value<'a>)>;
 
-/// Objects by their address, kept so that no other one gets it, and what stands for each.
+/// The replacement of each object, by the object's address. The object is kept so that its address
+/// is not reused.
 pub(super) type Changes<'a> = HashMap<*const (), (Rc<Object<'a>>, Rc<Object<'a>>)>;

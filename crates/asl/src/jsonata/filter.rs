@@ -1,4 +1,4 @@
-//! Filters and orders of items.
+//! Filters and sorts items.
 
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use super::value::{Tuple, Tuples, Value};
 use super::wrong::{Outcome, Wrong};
 
 impl<'a> Machine<'a> {
-    /// The items of a value for which a predicate holds, or which it names by position.
+    /// The items of a value that a predicate selects, by truth or by position.
     pub(super) fn filter(
         &self,
         predicate: &'a Node,
@@ -73,7 +73,7 @@ impl<'a> Machine<'a> {
         Ok(kept)
     }
 
-    /// How often a predicate keeps the item at a place.
+    /// Number of times that a predicate selects the item at an index.
     fn times(
         &self,
         predicate: &'a Node,
@@ -141,7 +141,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// Sorts by a function that says whether its first argument comes after its second.
+    /// Sorts by a function that says whether its first argument belongs after its second.
     pub(super) fn merge_sort<T: Clone>(
         &self,
         items: Vec<T>,
@@ -171,7 +171,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// The place that a number means: a negative one counts from the end.
+/// The index for a number; negative numbers count from the end.
 fn position(n: i64, count: usize) -> Option<usize> {
     let at = if n < 0 {
         n.checked_add(i64::try_from(count).ok()?)?

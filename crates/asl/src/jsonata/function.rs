@@ -1,4 +1,4 @@
-//! Functions as values, and the names that they see. It does not call them.
+//! Functions as values, and the names in their scope. It does not call them.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -20,19 +20,19 @@ pub(super) enum Function<'a> {
         frame: Rc<Frame<'a>>,
         depth: u32,
     },
-    /// A call that is still to be made, in place of its result.
+    /// A call that is made later, in place of its result.
     Thunk {
         call: &'a Node,
         input: Value<'a>,
         frame: Rc<Frame<'a>>,
     },
-    /// Some arguments are given; `None` stands for those that are not.
+    /// A function with some arguments bound; `None` marks those that are not.
     Partial {
         function: Rc<Function<'a>>,
         arguments: Vec<Option<Value<'a>>>,
         depth: u32,
     },
-    /// One after the other.
+    /// Two functions, called one after the other.
     Chain(Value<'a>, Value<'a>, u32),
     Pattern(&'a Regex),
     /// Finds the next match of a pattern.
@@ -50,7 +50,7 @@ pub(super) enum Function<'a> {
 }
 
 impl Function<'_> {
-    /// How many arguments it looks at.
+    /// Number of arguments that it uses.
     pub(super) fn arity(&self) -> usize {
         match self {
             Self::Native(native) => native.arity,
@@ -62,7 +62,7 @@ impl Function<'_> {
         }
     }
 
-    /// How deep the values are that it holds itself; those of its frame are freed by themselves.
+    /// Depth of the values that it holds itself. The values of its frame are freed separately.
     pub(super) fn depth(&self) -> u32 {
         match self {
             Self::Lambda { depth, .. } | Self::Partial { depth, .. } | Self::Chain(_, _, depth) => {
@@ -72,7 +72,7 @@ impl Function<'_> {
         }
     }
 
-    /// How many arguments may be given beforehand.
+    /// Number of arguments that can be bound.
     pub(super) fn parameters(&self) -> usize {
         match self {
             Self::Native(native) => native.parameters,
@@ -99,12 +99,12 @@ impl fmt::Debug for Native {
     }
 }
 
-/// Names and their values; what is not here is looked for further out.
+/// Names and their values. Other names are looked up in the parent.
 #[derive(Debug, Default)]
 pub(super) struct Frame<'a> {
     names: RefCell<Vec<(&'a str, Value<'a>)>>,
     parent: Option<Rc<Frame<'a>>>,
-    /// A function refers to it.
+    /// Whether a function refers to it.
     pub(super) held: Cell<bool>,
 }
 
@@ -136,7 +136,7 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// All names with their values; the frame has none afterwards.
+    /// Removes all names, and returns them with their values.
     pub(super) fn take(&self) -> Vec<(&'a str, Value<'a>)> {
         self.names.take()
     }

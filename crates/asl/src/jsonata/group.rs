@@ -1,4 +1,4 @@
-//! Objects that are constructed of the items of a value: one field for each key. Paths are elsewhere.
+//! Objects built from the items of a value: one field for each key. Paths are elsewhere.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -11,7 +11,8 @@ use super::value::{Object, Tuple, Value};
 use super::wrong::{Outcome, Wrong, quoted};
 
 impl<'a> Machine<'a> {
-    /// `{key: value, …}` over the items of a value: one field for each key, whose value sees all items that have it.
+    /// Evaluates `{key: value, …}` over the items of a value: one field for each key. The value of
+    /// a field sees all items with its key.
     pub(super) fn group(
         &self,
         pairs: &'a Pairs,
@@ -28,7 +29,7 @@ impl<'a> Machine<'a> {
             _ => input.into_items(),
         };
         let count = tuples.as_ref().map_or(items.len(), |tuples| tuples.len());
-        // For each key: its pair, and its items.
+        // For each key: the index of its pair, and its items.
         let mut groups: Vec<(Rc<str>, usize, Vec<usize>)> = Vec::new();
         let mut places: HashMap<Rc<str>, usize> = HashMap::new();
         for at in 0..count {
@@ -96,7 +97,7 @@ impl<'a> Machine<'a> {
         self.object(object)
     }
 
-    /// One tuple of several: of each name, all values.
+    /// Merges tuples: each name has all its values.
     fn merged<'t>(&self, mut tuples: impl Iterator<Item = &'t Tuple<'a>>) -> Outcome<Tuple<'a>>
     where
         'a: 't,

@@ -1,4 +1,5 @@
-//! One evaluation: its inputs, its bounds, and the values that it makes. `evaluate` walks the tree.
+//! One evaluation: its inputs, its limits, and the values that it creates. `evaluate` walks the
+//! tree.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -11,20 +12,23 @@ use super::value::{MAX_ITEMS, Object, Tuple, Value};
 use super::wrong::{MEMORY, Outcome, TIME, Wrong};
 use crate::scope::{Dice, Variables};
 
-/// Maximum depth of evaluations within evaluations: AWS adds 100 numbers in one expression, and not 101.
+/// Maximum depth of nested evaluations. AWS adds 100 numbers in one expression, but not 101.
 pub(super) const MAX_STACK: usize = 100;
-/// Maximum depth of calls within calls: functions such as `$map` call functions without an evaluation in between.
+/// Maximum depth of nested calls. Functions such as `$map` call functions without an evaluation
+/// between them.
 pub(super) const MAX_CALLS: usize = 500;
-/// Maximum steps of one expression: about what takes the second that AWS allows. A step is a part that is evaluated, a value that is
-/// visited, or [`STEP_BYTES`] of text that is read or made. A count says the same on a busy machine and in a replay; a clock does not.
+/// Maximum number of steps of one expression: about as many as take the second that AWS allows. A
+/// step is a node that is evaluated, a value that is visited, or [`STEP_BYTES`] of text that is
+/// read or written. Unlike a clock, a count is the same on a busy machine and in a replay.
 pub(super) const MAX_STEPS: usize = 20_000_000;
-/// Bytes of text that are read or made in one step.
+/// Size of the text that is read or written in one step, in bytes.
 const STEP_BYTES: usize = 64;
-/// Maximum bytes of all texts, arrays and objects that one expression makes, those included that it forgets again.
+/// Maximum size of all texts, arrays and objects that one expression creates, freed ones included,
+/// in bytes.
 const MAX_MADE: usize = 512 * 1024 * 1024;
-/// Bytes of a value's place in an array or a frame.
+/// Size of a value's slot in an array or a frame, in bytes.
 pub(super) const PLACE: usize = 32;
-/// Maximum frames that functions refer to: they live until the evaluation ends.
+/// Maximum number of frames that functions refer to. They are freed when the evaluation ends.
 const MAX_HELD: usize = 500_000;
 
 /// One evaluation.
@@ -33,7 +37,7 @@ pub(super) struct Machine<'a> {
     pub(super) root: Value<'a>,
     pub(super) states: Value<'a>,
     pub(super) variables: Option<&'a Variables>,
-    /// Milliseconds since 1970.
+    /// The time of the evaluation.
     pub(super) now: jiff::Timestamp,
     pub(super) random: Dice,
     pub(super) ids: Dice,
@@ -42,11 +46,11 @@ pub(super) struct Machine<'a> {
     pub(super) calls: Cell<usize>,
     steps: Cell<usize>,
     made: Cell<usize>,
-    /// Frames that functions refer to, and which may refer to these functions in turn.
+    /// Frames that functions refer to. These functions may refer to the frames in turn.
     held: RefCell<Vec<Rc<Frame<'a>>>>,
 }
 
-/// What an evaluation begins with.
+/// The inputs of an evaluation.
 pub(super) struct MachineInput<'a> {
     pub(super) labels: &'a [String],
     /// `$$`, which the states language does not have.
@@ -54,9 +58,9 @@ pub(super) struct MachineInput<'a> {
     pub(super) states: Value<'a>,
     pub(super) variables: Option<&'a Variables>,
     pub(super) now: jiff::Timestamp,
-    /// Where `$random` and `$shuffle` get their chance from.
+    /// The source of randomness for `$random` and `$shuffle`.
     pub(super) random: Dice,
-    /// Where `$uuid` gets it from.
+    /// The source of randomness for `$uuid`.
     pub(super) ids: Dice,
 }
 
@@ -70,7 +74,8 @@ impl Walk for Machine<'_> {
     }
 }
 
-/// What frames and functions refer to each other in a circle is freed here, and step by step, so that no chain of them exhausts the stack.
+/// Frees cycles of frames and functions one by one, so that a long chain does not exhaust the
+/// stack.
 impl Drop for Machine<'_> {
     fn drop(&mut self) {
         let mut held = self.held.take();
@@ -99,7 +104,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Another maximum of steps, for tests.
+    /// Sets another maximum of steps, for tests.
     #[cfg(test)]
     pub(super) fn allow(&mut self, steps: usize) {
         self.allowed = steps;
@@ -117,7 +122,7 @@ impl<'a> Machine<'a> {
         self.evaluate(root, &self.root, frame)
     }
 
-    /// Counts bytes that are made.
+    /// Counts bytes that are created.
     pub(super) fn make(&self, bytes: usize) -> Outcome<()> {
         self.work(1 + bytes / STEP_BYTES)?;
         self.made.set(self.made.get().saturating_add(bytes));
@@ -148,7 +153,7 @@ impl<'a> Machine<'a> {
         Ok(Value::Object(Rc::new(object)))
     }
 
-    /// Adds to a list that is being made.
+    /// Adds an item to a list.
     pub(super) fn push(&self, items: &mut Vec<Value<'a>>, item: Value<'a>) -> Outcome<()> {
         if items.len() >= MAX_ITEMS {
             return Err(Wrong::bound(MEMORY));
@@ -158,7 +163,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// A value as an error names it.
+    /// A value as text for an error.
     pub(super) fn named(&self, value: &Value<'a>) -> String {
         if value.is_undefined() {
             return "undefined".to_owned();
@@ -166,7 +171,7 @@ impl<'a> Machine<'a> {
         content::json_text(self, value, Style::Exact).unwrap_or_else(|_| "…".to_owned())
     }
 
-    /// What `$string` makes of a value.
+    /// The result of `$string` for a value.
     pub(super) fn string_of(&self, value: &Value<'a>, style: Style) -> Outcome<Value<'a>> {
         match value {
             Value::Undefined | Value::Str(_) | Value::Text(_) => Ok(value.clone()),
@@ -180,7 +185,7 @@ impl<'a> Machine<'a> {
         content::equal(self, a, b)
     }
 
-    /// Whether a value counts as true; nothing does not.
+    /// Whether a value counts as true. Undefined does not.
     pub(super) fn truthy(&self, value: &Value<'a>) -> Outcome<bool> {
         self.visit()?;
         Ok(match value {
@@ -205,7 +210,7 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// One list of two values, of which each may be one already.
+    /// One list of two values, each of which may be a list.
     pub(super) fn append(&self, first: Value<'a>, second: Value<'a>) -> Outcome<Value<'a>> {
         if first.is_undefined() {
             return Ok(second);
@@ -242,7 +247,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// The value that a tuple's path has come to.
+/// The current value of a tuple.
 pub(super) fn context<'a>(tuple: &Tuple<'a>) -> Value<'a> {
     let found = tuple.iter().find(|(name, _)| *name == "@");
     found.map_or(Value::Undefined, |(_, value)| value.clone())

@@ -1,9 +1,12 @@
-//! JSONata between `{%` and `%}`: parsed once, evaluated over `$states` and the variables, with AWS's extra functions.
+//! JSONata between `{%` and `%}`: parsed once, evaluated over `$states` and the variables, with
+//! AWS's additional functions.
 //!
-//! The language is ours, since AWS's bounds, its integers of 64 bits and its words for errors are its own: `token`, `parse` and `build` make a
-//! tree of a text, `machine` evaluates it over values that are borrowed from the state's data (`value`) with `operator`, `group`, `walk`
-//! (paths), `filter`, `fields` and `call`, `native` has the functions. Chance and
-//! time come from the scope, so that a replay gives the same values. Pictures of numbers and times are `jsonata-core`'s.
+//! This is our own implementation, since AWS's limits, 64-bit integers and error texts differ from
+//! JSONata's. `token`, `parse` and `build` make a tree from a text. `evaluate` walks it in a
+//! `machine`, over values that borrow the state's data (`value`), with `operator`, `group`, `walk`
+//! (paths), `filter`, `fields` and `call`. `native` has the functions. Randomness and time come
+//! from the scope, so a replay gives the same values. The pictures of numbers and times are those
+//! of the crate `jsonata-core`.
 
 mod arguments;
 mod build;
@@ -47,7 +50,7 @@ use wrong::{Outcome, STACK, Wrong};
 
 pub(crate) use references::Reference;
 
-/// Maximum bytes of an expression's text.
+/// Maximum size of an expression's text, in bytes.
 const MAX_TEXT: usize = 65_536;
 
 /// A parsed expression.
@@ -59,7 +62,7 @@ pub(crate) struct Jsonata {
     states: StatesParts,
 }
 
-/// The parts of `$states` that the text may touch.
+/// The parts of `$states` that the text may use.
 #[derive(Debug, Clone, Copy, Default)]
 struct StatesParts {
     input: bool,
@@ -74,7 +77,9 @@ pub(crate) fn is_expression(text: &str) -> bool {
 }
 
 impl Jsonata {
-    /// Parses a text for which [`is_expression`] holds; `Err` says what is wrong.
+    /// Parses a text for which [`is_expression`] holds.
+    ///
+    /// The error says what is wrong.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let inside = text
             .get(2..text.len().saturating_sub(2))
@@ -91,7 +96,7 @@ impl Jsonata {
         })
     }
 
-    /// The value; `location` names the field in an error.
+    /// Evaluates the expression. `location` names the field in an error.
     pub(crate) fn evaluate(
         &self,
         scope: &Scope<'_>,
@@ -118,7 +123,8 @@ impl Jsonata {
         }
     }
 
-    /// The value, which must be of a kind; `kind` is JSONata's name for it.
+    /// Evaluates the expression, whose value must have a type. `kind` is JSONata's name of the
+    /// type.
     pub(crate) fn evaluate_as(
         &self,
         scope: &Scope<'_>,
@@ -143,7 +149,7 @@ impl Jsonata {
         ))
     }
 
-    /// The items of a Map: an array, or an object where it may be one.
+    /// Evaluates the items of a Map: an array, or an object if `objects` are allowed.
     pub(crate) fn evaluate_items(&self, scope: &Scope<'_>, objects: bool) -> Result<Json, Fault> {
         let found = self.evaluate(scope, &|| "Items".to_owned())?;
         if objects && found.is_object() {
@@ -152,7 +158,7 @@ impl Jsonata {
         self.expect(found, "Items", "array")
     }
 
-    /// Whether it is a path into `$states`, and makes nothing of its own.
+    /// Whether the expression is a path into `$states` that creates nothing new.
     pub(crate) fn selects_data(&self) -> bool {
         self.program.root.as_ref().is_some_and(|root| match &root.kind {
             node::NodeKind::Path { steps, .. } => {
@@ -197,11 +203,11 @@ impl Jsonata {
     }
 }
 
-/// What an expression comes to.
+/// The result of an expression.
 enum Found {
     Json(Json),
     Nothing,
-    /// A function, or something that holds one.
+    /// A function, or a value that contains one.
     Function,
 }
 
@@ -224,7 +230,7 @@ pub(crate) fn kind_of(value: &Json) -> &'static str {
     }
 }
 
-/// The parts of `$states` that a text may refer to: a superset, found without understanding it.
+/// The parts of `$states` that a text may use: a superset, found without parsing.
 fn parts(text: &str) -> StatesParts {
     let mut parts = StatesParts::default();
     for (at, _) in text.match_indices("$states") {

@@ -1,24 +1,24 @@
-//! Numbers of an expression: integers of 64 bits stay what they are, everything else is a double, and both are written as JavaScript writes them.
-//! It does not know of other values.
+//! Numbers of an expression: 64-bit integers are exact, all others are doubles. Both are written as
+//! JavaScript writes them. It has no notion of other values.
 
-/// The first integer whose neighbours a double cannot tell apart.
+/// The first integer that a double cannot distinguish from a neighbour.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-/// The first double above all integers of 64 bits.
+/// The first double above all 64-bit integers.
 const INTEGERS: f64 = 9_223_372_036_854_775_808.0;
 
-/// A number that is a number: not NaN.
+/// A number that is not NaN.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Number {
-    /// An integer that is known to its last digit.
+    /// An exact integer.
     Whole(i64),
-    /// Whatever else a double holds.
+    /// Any other double.
     Double(f64),
 }
 
 use Number::{Double, Whole};
 
 impl Number {
-    /// The number of a double; an integer that a double holds to its last digit is one of ours.
+    /// The number of a double. A double that holds an exact integer becomes one.
     pub(super) fn of(n: f64) -> Self {
         if n.fract() == 0.0 && n.abs() <= EXACT {
             Whole(n as i64)
@@ -39,7 +39,7 @@ impl Number {
         }
     }
 
-    /// Whether it is an integer, of whatever size.
+    /// Whether it is an integer of any size.
     pub(super) fn is_integer(self) -> bool {
         match self {
             Whole(_) => true,
@@ -47,7 +47,7 @@ impl Number {
         }
     }
 
-    /// The integer next to it in the direction of zero, or the greatest or least of 64 bits.
+    /// Truncates to an integer, within the range of 64 bits.
     pub(super) fn towards_zero(self) -> i64 {
         match self {
             Whole(n) => n,
@@ -83,7 +83,7 @@ impl Number {
         }
     }
 
-    /// The rest of a division, with the sign of the dividend.
+    /// The remainder of a division, with the sign of the dividend.
     pub(super) fn modulo(self, other: Self) -> Self {
         match (self, other) {
             (Whole(a), Whole(b)) if b != 0 => Self::wide(i128::from(a) % i128::from(b)),
@@ -130,7 +130,8 @@ impl Number {
         Self::of(self.double().powf(exponent.double()))
     }
 
-    /// To `digits` after the point (before it, where negative); a half goes to the even neighbour.
+    /// Rounds to `digits` after the point, or before it if negative. A half goes to the even
+    /// neighbour.
     pub(super) fn round(self, digits: i64) -> Self {
         if let (Whole(_), 0..) = (self, digits) {
             return self;
@@ -159,7 +160,7 @@ impl Number {
         })
     }
 
-    /// Without the digits that a double does not have: fifteen, unless it is an integer.
+    /// The number with fifteen digits, unless it is an integer.
     pub(super) fn with_precision(self) -> Self {
         match self {
             Double(n) if n.fract() != 0.0 => Self::of(format!("{n:.14e}").parse().unwrap_or(n)),
@@ -167,7 +168,7 @@ impl Number {
         }
     }
 
-    /// In base `radix`, which is 2 to 36.
+    /// The number in base `radix`, from 2 to 36.
     pub(super) fn in_base(self, radix: u32) -> String {
         let n = match self {
             Whole(n) => i128::from(n),
@@ -189,7 +190,7 @@ impl Number {
         digits.iter().rev().collect()
     }
 
-    /// As JSON has it; where JSON has no such number, the text that JavaScript names it by.
+    /// The number as JSON. If JSON has no such number, JavaScript's name for it as text.
     pub(super) fn json(self) -> serde_json::Value {
         match self {
             Whole(n) => n.into(),
@@ -225,7 +226,7 @@ fn name(n: f64) -> &'static str {
     }
 }
 
-/// The shortest digits that read back as the same double, and its exponent.
+/// The shortest digits that read back as the same double, and their exponent.
 fn parts(n: f64) -> (String, i64) {
     let text = format!("{n:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));

@@ -1,4 +1,4 @@
-//! Operators between two values. It does not evaluate parts by itself but for the two sides.
+//! Operators on two values. It evaluates only their two sides.
 
 use std::rc::Rc;
 

@@ -1,4 +1,5 @@
-//! From a text to a raw tree, by the precedence of its operators. `build` makes of it what is evaluated.
+//! Parses a text into a raw tree, by the precedence of its operators. `build` makes the tree to
+//! evaluate from it.
 
 use super::build::Builder;
 use super::node::{NodeKind, Program};
@@ -7,12 +8,13 @@ use super::stack::level;
 use super::token::{Lexer, Token};
 use super::wrong::{Outcome, Wrong, quoted};
 
-/// Maximum depth of brackets and prefixes: the parser calls itself for each. The evaluator's own bound is lower.
+/// Maximum depth of brackets and prefixes, for each of which the parser calls itself. The
+/// evaluator's limit is lower.
 const MAX_BRACKETS: usize = 150;
-/// Maximum depth of the tree; a chain of operators is as deep as it is long.
+/// Maximum depth of the tree. A chain of operators is as deep as it is long.
 const MAX_DEPTH: usize = 600;
 
-/// What goes on until the end, or until the tree is too deep to be evaluated.
+/// The reason why parsing stops: an error, or a tree too deep to evaluate.
 enum Stop {
     Wrong(Box<Wrong>),
     TooDeep,
@@ -54,7 +56,7 @@ pub(super) fn parse(text: &str) -> Outcome<Program> {
     })
 }
 
-/// A part as it is written.
+/// A node as written.
 #[derive(Debug, Clone)]
 pub(super) struct Raw {
     pub(super) kind: RawKind,
@@ -62,7 +64,7 @@ pub(super) struct Raw {
     depth: usize,
 }
 
-/// Kinds of parts, as they are written.
+/// The kinds of nodes, as written.
 #[derive(Debug, Clone)]
 pub(super) enum RawKind {
     Leaf(Token),
@@ -77,7 +79,7 @@ pub(super) enum RawKind {
     Object(Vec<(Raw, Raw)>),
     Block(Vec<Raw>),
     Condition(Box<Raw>, Box<Raw>, Option<Box<Raw>>),
-    /// Whether something is there.
+    /// A test for existence.
     Exists(Box<Raw>),
     Call(Box<Raw>, Vec<Option<Raw>>),
     Lambda(Vec<String>, Option<Signature>, Box<Raw>),
@@ -123,7 +125,7 @@ impl Raw {
         })
     }
 
-    /// What an error calls it.
+    /// Its name in an error.
     fn named(&self) -> String {
         match &self.kind {
             RawKind::Leaf(token) => token.named(),
@@ -142,7 +144,7 @@ impl Raw {
     }
 }
 
-/// How strongly an operator binds what stands before it.
+/// The precedence of an operator.
 fn power(token: &Token) -> u8 {
     let Token::Sign(sign) = token else { return 0 };
     match *sign {
@@ -184,7 +186,7 @@ impl Parser<'_> {
         Ok(std::mem::replace(&mut self.token, next))
     }
 
-    /// Goes on behind a sign that must stand here.
+    /// Consumes a required sign.
     fn expect(&mut self, sign: &'static str, infix: bool) -> Parsed<()> {
         if self.token.is(sign) {
             return self.next(infix).map(|_| ());
@@ -196,7 +198,7 @@ impl Parser<'_> {
         Err(wrong.value(quoted(sign)).into())
     }
 
-    /// Whether a sign stands here; goes on behind it if it does.
+    /// Consumes a sign if it is next, and returns whether it was.
     fn accept(&mut self, sign: &'static str) -> Parsed<bool> {
         let found = self.token.is(sign);
         if found {

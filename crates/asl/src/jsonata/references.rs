@@ -1,10 +1,10 @@
-//! What an expression reads from outside: found in its tree, without evaluating it.
+//! The data that an expression reads from outside, found in its tree without evaluation.
 
 use super::Jsonata;
 use super::node::{Node, NodeKind};
 use super::stack::level;
 
-/// Something that an expression reads which is no variable and no function.
+/// Data that an expression reads, other than a variable or a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reference {
     /// A field of the context item, which the states language does not have.
@@ -18,8 +18,8 @@ pub(crate) enum Reference {
 }
 
 impl Jsonata {
-    /// What the expression reads from its own context, in the order of its text. Later steps of a path, filters, orders, groups and transformers
-    /// read from what stands before them.
+    /// The data that the expression reads from its context, in the order of its text. Later steps
+    /// of a path, filters, sort terms, groups and transformers read from the value before them.
     pub(crate) fn references(&self) -> Vec<Reference> {
         let mut found = Vec::new();
         if let Some(root) = &self.program.root {

@@ -1,19 +1,20 @@
-//! Signatures of functions: which arguments one takes, in JSONata's own notation. It does not call them.
+//! Signatures of functions, in JSONata's notation: the arguments that a function takes. It does not
+//! call them.
 
 use super::wrong::{Outcome, Wrong};
 
 /// One parameter.
 #[derive(Debug, Clone)]
 pub(super) struct Parameter {
-    /// The kinds that it takes, a letter each.
+    /// The types that it takes, a letter each.
     pub(super) kinds: String,
     /// The first letter of its notation: `a` for arrays.
     pub(super) kind: char,
     pub(super) optional: bool,
     pub(super) repeated: bool,
-    /// The context stands in when it is missing.
+    /// Whether the context replaces a missing argument.
     pub(super) context: bool,
-    /// What an array's items must be.
+    /// The type that an array's items must have.
     pub(super) items: Option<String>,
 }
 
@@ -95,7 +96,8 @@ impl Signature {
         Ok(Self { parameters })
     }
 
-    /// How many of `kinds` each of the first `count` parameters takes; all of them must be taken where `whole`.
+    /// Number of `kinds` that each of the first `count` parameters takes. If `whole`, all kinds
+    /// must be taken.
     pub(super) fn matched(&self, count: usize, kinds: &[char], whole: bool) -> Option<Vec<usize>> {
         fn from(
             parameters: &[Parameter],

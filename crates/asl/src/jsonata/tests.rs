@@ -1,4 +1,4 @@
-//! JSONata as the states language has it: AWS's functions, bounds, numbers and words.
+//! JSONata in the states language: AWS's functions, limits, numbers and error texts.
 
 use serde_json::{Value as Json, json};
 
@@ -18,7 +18,7 @@ fn run(text: &str) -> Result<Json, String> {
     run_on(&json!({"a": [1, 2, 3], "s": "x"}), text)
 }
 
-/// What stands behind AWS's sentence about an expression that fails.
+/// The text behind AWS's sentence about an expression that fails.
 fn failure(text: &str) -> String {
     let error = run(text).expect_err(text);
     let sentence = format!(
@@ -444,7 +444,7 @@ fn an_expression_is_as_deep_as_on_aws_at_most() {
         assert_eq!(run(&deepest), Ok(value));
         assert_eq!(failure(&too_deep), stack);
     }
-    // Far beyond the bound, and beyond what the parser goes into.
+    // Far beyond the limit, and beyond the depth that the parser follows.
     for text in [
         chain(200, "+"),
         chain(20_000, "+"),
@@ -455,7 +455,7 @@ fn an_expression_is_as_deep_as_on_aws_at_most() {
     ] {
         assert_eq!(failure(&text), stack, "{}", &text[..40]);
     }
-    // A call in the last place does not nest.
+    // A call in tail position does not nest.
     let counted = "($f := function($n){ $n = 0 ? 'done' : $f($n - 1) }; $f(5000))";
     assert_eq!(run(counted), Ok(json!("done")));
 }
@@ -523,7 +523,7 @@ fn an_expression_has_as_much_memory_as_on_aws() {
         format!("$length($join([1..20000].('x'), '{long}'))"),
         format!("$length($replace($pad('x', 20000, 'x'), /x/, '{long}'))"),
         format!("$length($replace($pad('x', 20000, 'x'), 'x', '{long}'))"),
-        // What is nested deeper and deeper.
+        // Values of growing depth.
         "($f := function($v, $n) { $n = 0 ? $v : $f([[$v]], $n - 1) }; $f(1, 100000))".to_owned(),
         "($f := function($v, $n) { $n = 0 ? $v : $f({'a': $v}, $n - 1) }; $f(1, 100000))".to_owned(),
         "($f := function($v, $n) { $n = 0 ? $v : $f($v ~> $string, $n - 1) }; $f($string, 100000))".to_owned(),
@@ -544,7 +544,7 @@ fn an_expression_has_as_much_memory_as_on_aws() {
     );
 }
 
-/// Whatever refers to itself is freed, and no chain of it exhausts the stack.
+/// Cycles of values are freed, and no chain of them exhausts the stack.
 #[test]
 fn functions_that_hold_functions_end_with_the_evaluation() {
     let chained = "($f := function($n, $k){ $n = 0 ? $k(0) : $f($n - 1, function($x){ $x + 1 }) }; $f(20000, function($x){ $x }))";
@@ -720,7 +720,7 @@ fn integers_of_64_bits_stay_what_they_are() {
     ] {
         assert_eq!(run_on(&input, text), Ok(want), "{text}");
     }
-    // No integer is written with a fraction or an exponent.
+    // No integer has a fraction or an exponent in its text.
     let whole = run_on(&input, "$states.input").unwrap().to_string();
     assert!(
         whole.contains("\"edge\":9007199254740993,\"even\":9007199254740992,"),
@@ -869,7 +869,7 @@ fn only_named_parts_are_looked_at() {
     assert!(parts("$lookup($states, 'input')").context);
 }
 
-/// The stack that the deepest evaluation needs is a part of what a thread has, even without optimization.
+/// The deepest evaluation needs only a part of a thread's stack, even without optimization.
 #[test]
 fn the_deepest_evaluation_fits_a_small_stack() {
     let deep = format!(

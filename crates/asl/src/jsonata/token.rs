@@ -1,11 +1,11 @@
-//! The words and signs of an expression's text. It does not know how they belong together.
+//! The tokens of an expression's text. It has no notion of their structure.
 
 use regex::Regex;
 
 use super::number::Number;
 use super::wrong::{Outcome, Wrong, quoted};
 
-/// One word or sign.
+/// One token.
 #[derive(Debug, Clone)]
 pub(super) enum Token {
     Name(String),
@@ -15,14 +15,14 @@ pub(super) enum Token {
     Number(Number),
     Bool(bool),
     Null,
-    /// A pattern, or why it is none.
+    /// A pattern, or the reason why it is invalid.
     Pattern(Result<Regex, String>),
     /// An operator, a bracket, or one of the words `and`, `or` and `in`.
     Sign(&'static str),
     End,
 }
 
-/// Signs by length; the first that fits is the one.
+/// Signs by length. The first that fits is taken.
 const SIGNS: [&str; 35] = [
     "..", ":=", "!=", ">=", "<=", "**", "~>", "?:", "??", ".", "[", "]", "{", "}", "(", ")", ",",
     "@", "#", ";", ":", "?", "+", "-", "*", "/", "%", "|", "=", "<", ">", "^", "&", "!", "~",
@@ -34,7 +34,7 @@ impl Token {
         matches!(self, Self::Sign(own) if *own == sign)
     }
 
-    /// As an error names it.
+    /// Its name in an error.
     pub(super) fn named(&self) -> String {
         match self {
             Self::Name(text) | Self::Variable(text) | Self::Text(text) => text.clone(),
@@ -48,7 +48,7 @@ impl Token {
     }
 }
 
-/// Reads a text from its start to its end.
+/// Reads the tokens of a text.
 pub(super) struct Lexer<'a> {
     rest: &'a str,
     /// The character before `rest`.
@@ -81,7 +81,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// The next token. After an operand (`infix`) a `/` divides; anywhere else it begins a pattern.
+    /// The next token. A `/` divides after an operand (`infix`), and begins a pattern elsewhere.
     pub(super) fn next(&mut self, infix: bool) -> Outcome<Token> {
         self.skip()?;
         let Some(first) = self.rest.chars().next() else {
@@ -222,7 +222,7 @@ impl<'a> Lexer<'a> {
         self.take(1);
         let flags = self.rest.len() - self.rest.trim_start_matches(['i', 'm']).len();
         let flags = self.take(flags);
-        // JavaScript's digits and spaces of words are ASCII's; a slash may be written as an escape.
+        // In JavaScript, the classes for digits and words are ASCII. A slash may be escaped.
         let built = regex::RegexBuilder::new(&ascii_classes(pattern))
             .case_insensitive(flags.contains('i'))
             .multi_line(flags.contains('m'))
@@ -237,7 +237,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// `\d`, `\w` and `\b` as JavaScript means them, and `\/` without its escape.
+/// Translates `\d`, `\w` and `\b` to JavaScript's meaning, and `\/` to a slash.
 fn ascii_classes(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut chars = pattern.chars();
@@ -254,7 +254,7 @@ fn ascii_classes(pattern: &str) -> String {
                 Some('W') => out.push_str("[^0-9A-Za-z_]"),
                 Some('b') if !in_class => out.push_str("(?-u:\\b)"),
                 Some('-') => out.push_str("\\-"),
-                // Escapes of what needs none.
+                // Escapes of characters that need none.
                 Some(other) if !other.is_ascii_alphanumeric() && other.is_ascii() => {
                     out.push('\\');
                     out.push(other);

@@ -1,4 +1,5 @@
-//! Values of an expression: JSON that is borrowed from the state's data, and what the expression makes of it. It evaluates nothing.
+//! Values of an expression: JSON that is borrowed from the state's data, and values that the
+//! expression creates. It evaluates nothing.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -10,11 +11,13 @@ use super::number::Number;
 use super::stack::level;
 use super::wrong::{MEMORY, Outcome, Wrong};
 
-/// Maximum items of one array: AWS evaluates `[1..873782]`, and refuses one item more.
+/// Maximum number of items of one array. AWS evaluates `[1..873782]`, and refuses one item more.
 pub(super) const MAX_ITEMS: usize = 873_782;
-/// Maximum bytes of one text, at 8 for each of [`MAX_ITEMS`]: AWS makes a text of 2^22 characters, and none of 2^23.
+/// Maximum size of one text, in bytes: 8 for each of [`MAX_ITEMS`]. AWS creates a text of 2^22
+/// characters, but not of 2^23.
 pub(super) const MAX_BYTES: usize = MAX_ITEMS * 8;
-/// Maximum depth of the arrays and objects that an expression makes, so that no walk exhausts the stack.
+/// Maximum depth of the arrays and objects that an expression creates, so that no walk exhausts the
+/// stack.
 pub(super) const MAX_DEPTH: u32 = json::MADE_DEPTH as u32;
 
 /// A value.
@@ -25,7 +28,7 @@ pub(super) enum Value<'a> {
     Bool(bool),
     /// May be infinite, or not a number at all.
     Number(Number),
-    /// An integer of the data above those of 64 bits with a sign; it calculates as a double.
+    /// An integer of the data above the signed 64-bit range. It calculates as a double.
     Wide(u64),
     Str(&'a str),
     Text(Rc<str>),
@@ -34,46 +37,47 @@ pub(super) enum Value<'a> {
     List(List<'a>),
     Object(Rc<Object<'a>>),
     Function(Rc<Function<'a>>),
-    /// The values of a path with the names that its steps bind. It never leaves its path.
+    /// The values of a path with the names that its steps bind. It does not leave its path.
     Tuples(Tuples<'a>),
 }
 
-/// An array that the expression made.
+/// An array that the expression created.
 #[derive(Debug, Clone)]
 pub(super) struct List<'a> {
     items: Rc<Vec<Value<'a>>>,
     depth: u32,
-    /// Made by a path or a function that collects: one item stands for itself, none for nothing.
+    /// Whether it is the result of a path or a collecting function: a single item replaces it, and
+    /// an empty one is undefined.
     pub(super) sequence: bool,
-    /// One item stays in its array.
+    /// Whether a single item stays in its array.
     pub(super) keep_singleton: bool,
-    /// A path does not take it apart.
+    /// Whether a path does not flatten it.
     pub(super) cons: bool,
-    /// Wraps the context of the whole expression, which is an array.
+    /// Whether it wraps the context of the whole expression, which is an array.
     pub(super) outer: bool,
 }
 
-/// Names and values; `@` is the value that the path has come to.
+/// Names and values; `@` is the current value of the path.
 pub(super) type Tuple<'a> = Vec<(&'a str, Value<'a>)>;
 
 /// A path's values.
 #[derive(Debug, Clone)]
 pub(super) struct Tuples<'a> {
     pub(super) items: Rc<Vec<Rc<Tuple<'a>>>>,
-    /// Whether it still is known what they are: an order forgets it, and gives plain objects.
+    /// Whether the names are still known. A sort loses them, and gives plain objects.
     pub(super) known: bool,
 }
 
-/// An object that the expression made.
+/// An object that the expression created.
 #[derive(Debug, Default)]
 pub(super) struct Object<'a> {
     fields: Vec<(Rc<str>, Value<'a>)>,
-    /// Where each field is, once there are many.
+    /// The index of each field, if there are more than [`FEW`].
     places: HashMap<Rc<str>, usize>,
     depth: u32,
 }
 
-/// Fields up to which an object is searched from its start.
+/// Maximum number of fields that are searched without an index.
 const FEW: usize = 12;
 
 impl<'a> Object<'a> {
@@ -127,7 +131,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The depth of what holds a value of a depth.
+/// The depth of a container of a value of this depth.
 pub(super) fn deeper(depth: u32) -> Outcome<u32> {
     if depth >= MAX_DEPTH {
         return Err(Wrong::bound(MEMORY));
@@ -135,7 +139,7 @@ pub(super) fn deeper(depth: u32) -> Outcome<u32> {
     Ok(depth + 1)
 }
 
-/// An array's items, wherever they are.
+/// The items of an array, borrowed or owned.
 #[derive(Debug, Clone)]
 pub(super) enum Items<'a> {
     Json(&'a [Json]),
@@ -150,7 +154,7 @@ impl<'a> Items<'a> {
         }
     }
 
-    /// The item at a place within the array; nothing elsewhere.
+    /// The item at an index; undefined outside the array.
     pub(super) fn get(&self, at: usize) -> Value<'a> {
         match self {
             Self::Json(items) => items.get(at).map_or(Value::Undefined, Value::from_json),
@@ -179,7 +183,8 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A value of its own, from JSON that does not outlive the call. Integers of more than 64 bits are doubles, as AWS reads them.
+    /// An owned value from JSON that does not outlive the call. Integers of more than 64 bits
+    /// become doubles, as on AWS.
     pub(super) fn from_owned(json: Json) -> Outcome<Self> {
         Ok(match json {
             Json::Null => Self::Null,
@@ -221,7 +226,7 @@ impl<'a> Value<'a> {
         Ok(Self::Text(text))
     }
 
-    /// An array of a few values that are already there.
+    /// An array of a few existing values.
     pub(super) fn list(items: Vec<Self>) -> Self {
         let depth = items.iter().map(Self::depth).max().unwrap_or(0);
         Self::List(List {
@@ -234,7 +239,7 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// An array, if it is not too large.
+    /// An array. Too many items are an error.
     pub(super) fn array(items: Vec<Self>) -> Outcome<Self> {
         let depth = items.iter().map(Self::depth).max().unwrap_or(0);
         if items.len() > MAX_ITEMS {
@@ -250,7 +255,7 @@ impl<'a> Value<'a> {
         }))
     }
 
-    /// An array whose only item stands for itself.
+    /// An array that is replaced by its only item.
     pub(super) fn sequence(items: Vec<Self>) -> Outcome<Self> {
         let mut list = Self::array(items)?;
         if let Self::List(list) = &mut list {
@@ -278,7 +283,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// An array of the same items, which stands for nothing but itself.
+    /// An array of the same items that is not replaced by its only item.
     pub(super) fn into_plain(self) -> Self {
         match self {
             Self::List(list) => Self::List(List {
@@ -337,7 +342,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number, if it is one and not infinite: an infinite one is an error.
+    /// The number, if it is one. An infinite number is an error.
     pub(super) fn as_number(&self) -> Outcome<Option<Number>> {
         match self {
             Self::Number(n) if n.double().is_nan() => Ok(None),
@@ -348,7 +353,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The number, even an infinite one.
+    /// The number, even if it is infinite.
     pub(super) fn any_number(&self) -> Option<Number> {
         match self {
             Self::Number(n) => Some(*n),
@@ -378,7 +383,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Whether two values are one and the same: by content where they are no arrays and no objects.
+    /// Whether two values are identical: the same array or object, or equal scalars.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::JsonArray(a), Self::JsonArray(b)) => std::ptr::eq(*a, *b),
@@ -407,7 +412,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The names and values of a path as an object.
+/// The names and values of a path, as an object.
 pub(super) fn tuple_object<'a>(tuple: &Tuple<'a>) -> Value<'a> {
     let fields = tuple
         .iter()

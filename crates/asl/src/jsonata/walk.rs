@@ -1,4 +1,4 @@
-//! Paths: their steps, filters, orders, and the names that steps bind; and what looks at all fields: `*`, `**` and `| … | … |`.
+//! Evaluates paths: their steps, filters, sort terms, and the names that steps bind.
 
 use std::rc::Rc;
 
@@ -8,13 +8,13 @@ use super::node::{Node, NodeKind, Stage};
 use super::value::{Items, Tuple, Tuples, Value, tuple_object};
 use super::wrong::{Outcome, Wrong};
 
-/// What a path has come to.
+/// The current value of a path.
 enum Reached<'a> {
     Nothing,
-    /// One value, which may be an array that is not taken apart.
+    /// One value, which may be an array that is not flattened.
     One(Value<'a>),
     Many(Items<'a>),
-    /// An array that the path's value is, as it stands.
+    /// An array that is the value of the path.
     Array(Value<'a>),
 }
 
@@ -166,7 +166,7 @@ impl<'a> Machine<'a> {
             Ok::<_, Box<Wrong>>(found)
         };
         let is_cons = |value: &Value<'a>| matches!(value, Value::List(list) if list.cons);
-        // The values of most steps: of one value, one value.
+        // Most steps map one value to one value.
         let only = match from {
             Reached::One(item) => Some(item.clone()),
             Reached::Many(items) if items.len() == 1 => Some(items.get(0)),

@@ -109,7 +109,7 @@ impl Operand {
             Self::Element(parts) => (element, parts),
             Self::Document(parts) => (walk.root, parts),
         };
-        // A filter within a filter walks the document again, while the first walk is under way.
+        // A filter within a filter walks the document again, inside the first walk.
         let found = json::with_room(|| {
             let found = walk.run(from, parts)?;
             walk.own(found)

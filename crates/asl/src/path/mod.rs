@@ -147,7 +147,7 @@ mod tests {
         }
     }
 
-    /// The longest paths over the deepest values, in the stack that an execution has.
+    /// The longest paths over the deepest values, with the stack of an execution.
     #[test]
     fn deep_walks_have_room() {
         let mut value = json!({"a": 1});

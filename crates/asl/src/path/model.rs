@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-/// Where a path begins.
+/// The root of a path.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Root {
     /// `$`: the state's input (or result).
@@ -13,14 +13,14 @@ pub(crate) enum Root {
     Variable(String),
 }
 
-/// Where a reference path may begin besides the input.
+/// The roots that a reference path may have besides the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Roots {
-    /// Nowhere: `ResultPath` writes into the input.
+    /// None: `ResultPath` writes into the input.
     Input,
-    /// At a variable.
+    /// A variable.
     Variables,
-    /// At a variable or in the context object.
+    /// A variable or the context object.
     All,
 }
 
@@ -33,7 +33,7 @@ pub(crate) enum Part {
     Indexes(Vec<i64>),
     Slice(Option<i64>, Option<i64>),
     Wildcard,
-    /// `..`: every value below, then the next part.
+    /// `..`: all nested values, then the next part.
     Descent,
     Filter(Filter),
 }
@@ -73,7 +73,8 @@ impl Path {
         self.root == Root::Input && self.parts.is_empty() && self.function.is_none()
     }
 
-    /// Puts `value` into `input` where the path points, making objects on the way; `None` where it cannot go.
+    /// Writes `value` into `input` at the path, and creates objects on the way. `None` if the path
+    /// does not fit.
     pub(crate) fn write(&self, mut input: Value, value: Value) -> Option<Value> {
         let mut slot = &mut input;
         for part in &self.parts {
@@ -99,7 +100,7 @@ impl Path {
     }
 }
 
-/// The element that an index means; negative ones count from the end.
+/// The index of an element. Negative numbers count from the end.
 pub(super) fn position(index: i64, length: usize) -> Option<usize> {
     let length = i64::try_from(length).ok()?;
     let at = if index < 0 { index + length } else { index };

@@ -1,4 +1,5 @@
-//! The text of a path, parsed. It accepts what AWS's evaluator accepts; what a field allows is the definition's matter.
+//! Parses the text of a path. It accepts what AWS's evaluator accepts; the definition checks what a
+//! field allows.
 
 use super::model::{Function, Part, Path, Root, Roots};
 use super::parse_filter;
@@ -16,7 +17,9 @@ impl Path {
         prefix(text)
     }
 
-    /// A path that names one place; `Err` has AWS's words.
+    /// Parses a path that names one location.
+    ///
+    /// The error has AWS's words.
     pub(crate) fn reference(text: &str, roots: Roots) -> Result<Self, String> {
         let refused = |why: &str| Err(format!("Value is not a Reference Path: {why}"));
         if !text.starts_with('$') {
@@ -60,7 +63,7 @@ fn prefix(text: &str) -> Option<(Path, &str)> {
     Some((path, rest))
 }
 
-/// A variable's name: a letter or `_` first.
+/// A variable's name: it begins with a letter or `_`.
 pub(super) fn variable(name: &str) -> Option<String> {
     let first = name.chars().next()?;
     (first.is_alphabetic() || first == '_').then(|| name.to_owned())
@@ -68,10 +71,11 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 type Parsed<'a> = (Vec<Part>, Option<Function>, &'a str);
 
-/// Maximum parts of a path. No value nests so deep that more of them could name something.
+/// Maximum number of parts of a path. No value nests deeply enough for more.
 pub(super) const MAX_PARTS: usize = 1_000;
 
-/// Parses parts as long as there are any; the rest is the caller's. `depth` counts the filters around them.
+/// Parses parts until another character follows; the caller handles the rest. `depth` is the number
+/// of enclosing filters.
 pub(super) fn parts(mut rest: &str, depth: usize) -> Option<Parsed<'_>> {
     let mut parts = Vec::new();
     loop {
@@ -155,7 +159,7 @@ fn name(text: &str) -> Option<(Part, &str)> {
         .then(|| (Part::Field(text[..end].to_owned()), &text[end..]))
 }
 
-/// What stands between brackets; `text` begins after the opening one.
+/// The part between brackets. `text` begins behind the opening one.
 fn bracket(text: &str, depth: usize) -> Option<(Part, &str)> {
     let text = text.trim_start();
     if let Some(rest) = text.strip_prefix('*') {
@@ -186,7 +190,7 @@ fn bracket(text: &str, depth: usize) -> Option<(Part, &str)> {
         }
     }
     if let Some(after) = text.strip_prefix("(@.length") {
-        // The only script that Jayway's parser knows: an index counted from the end.
+        // The only script of Jayway's parser: an index counted from the end.
         let (back, rest) = after.trim_start().strip_prefix('-')?.split_once(')')?;
         let back = back.trim().parse::<u32>().ok().filter(|b| *b > 0)?;
         return Some((
@@ -212,7 +216,7 @@ fn bracket(text: &str, depth: usize) -> Option<(Part, &str)> {
     Some((part, rest))
 }
 
-/// A quoted text with backslash escapes, and what follows it.
+/// A quoted text with backslash escapes, and the text behind it.
 pub(super) fn quoted(text: &str) -> Option<(String, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     let mut out = String::new();

@@ -145,7 +145,7 @@ fn literal(text: &str) -> Option<(Value, &str)> {
         }
     }
     if text.starts_with(|c: char| c.is_alphabetic()) {
-        // AWS takes a bare word for a string.
+        // AWS accepts a bare word as a string.
         let end = text
             .find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.')))
             .unwrap_or(text.len());
@@ -158,7 +158,7 @@ fn literal(text: &str) -> Option<(Value, &str)> {
     Some((Value::Number(number), &text[end..]))
 }
 
-/// `/pattern/i`, in linear time and bounded size.
+/// `/pattern/i`, with linear time and bounded size.
 fn regex(text: &str) -> Option<(regex::Regex, &str)> {
     let inside = text.strip_prefix('/')?;
     let mut escaped = false;

@@ -1,4 +1,5 @@
-//! Walking a value along a path. Work is bounded: a path that multiplies ends with an error.
+//! Walks a value along a path. The work is bounded: a path that visits too many values ends with an
+//! error.
 
 use std::borrow::Cow;
 
@@ -8,13 +9,13 @@ use super::model::{Function, Part, Path, Root, position};
 use crate::number::integer;
 use crate::scope::Scope;
 
-/// Values that one path may visit or copy.
+/// Maximum number of values that one path visits or copies.
 pub(super) const MAX_VISITS: usize = 1_000_000;
 
 impl Path {
-    /// The value that the path names; one that may name many gives a list.
+    /// The value that the path names. A path that can name several values gives a list.
     ///
-    /// `Err` says why there is none, in the words of AWS's evaluator.
+    /// The error is AWS's text for a missing value.
     pub(crate) fn read<'a>(&self, scope: &Scope<'a>) -> Result<Cow<'a, Value>, String> {
         let root: &'a Value = match &self.root {
             Root::Input => scope.input,
@@ -38,7 +39,7 @@ impl Path {
     }
 }
 
-/// One evaluation: the document that `$` means in filters, and the work that is left.
+/// One walk: the document that `$` means in filters, and the remaining visits.
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Value,
     pub(super) visits: usize,
@@ -67,7 +68,8 @@ impl<'a> Walk<'a> {
         Ok(Cow::Owned(Value::Array(items)))
     }
 
-    /// A copy of what was found, unless it is one. Its values count: many finds within each other are large together.
+    /// A copy of a found value, unless it is already owned. The values of the copy count as visits,
+    /// since many overlapping finds add up.
     pub(super) fn own(&mut self, found: Cow<'a, Value>) -> Result<Value, String> {
         if let Cow::Borrowed(value) = found {
             let mut open = vec![value];
@@ -326,7 +328,7 @@ fn apply(function: Function, value: &Value) -> Option<Value> {
     })
 }
 
-/// What a function makes of integers, to the last digit; `None` where it makes no integer of them.
+/// The exact result of a function of integers; `None` if the result is not an integer.
 fn of_integers(function: Function, items: &[Value]) -> Option<Value> {
     let mut numbers = items.iter().filter_map(Value::as_number).map(integer);
     let numbers: Vec<i128> = numbers.by_ref().collect::<Option<_>>()?;
@@ -342,7 +344,7 @@ fn of_integers(function: Function, items: &[Value]) -> Option<Value> {
         .ok()
 }
 
-/// A JSON number: an integer where it is one.
+/// A JSON number, as an integer if it is one.
 fn number(n: f64) -> Option<Value> {
     if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 {
         Some(Value::from(n as i64))

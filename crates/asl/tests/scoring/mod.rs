@@ -1,4 +1,5 @@
-//! How near a run is to a recording: the reference scorer's six levels, and its way of matching.
+//! The similarity of a run to a recording: the reference scorer's six levels, and its rules for
+//! matching.
 
 use std::sync::LazyLock;
 
@@ -11,7 +12,8 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-][01]\d:?(?:[0-5]\d)?)").unwrap()
 });
 
-/// `«any»` matches anything, also within a text; the word `date` matches a time; a text that holds JSON matches by value.
+/// Whether a value matches. `«any»` matches anything, also within a text; the word `date` matches a
+/// time; a text with JSON matches by value.
 pub(crate) fn matches(want: &Value, got: &Value) -> bool {
     let parsed = |s: &str| serde_json::from_str::<Value>(s).ok();
     match (want, got) {
@@ -81,7 +83,7 @@ fn spread(want: &str, got: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// The events of a run or a recording, without what is not compared: timestamps and empty details.
+/// The events of a run or a recording, without timestamps and empty details.
 fn stripped(events: &[&Value]) -> Vec<Map<String, Value>> {
     events
         .iter()
@@ -110,7 +112,7 @@ fn same(want: &Map<String, Value>, got: &Map<String, Value>, without: &[&str]) -
     matches(&kept(want), &kept(got))
 }
 
-/// One answer a level; `None` where the recording says nothing about it.
+/// The verdict for each level; `None` if the recording has no data for it.
 pub(crate) fn score(case: &Value, got: &Value) -> [Option<bool>; 6] {
     let want = &case["expect"];
     let status = want["status"] == got["status"];

@@ -1,4 +1,4 @@
-//! A driver without I/O: answers tasks from a closure and moves a virtual clock to the next timer.
+//! A driver without I/O: a closure answers tasks, and a virtual clock moves to the next timer.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use asl::{
     WorkflowType,
 };
 
-/// More events than any machine here may need.
+/// Maximum number of events of a machine.
 pub(crate) const MAX_EVENTS: usize = 100_000;
 
-/// What a task does: its first answer, then its result; `None` never answers.
+/// The answers to a task: the first answer, then the result. `None` never answers.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Answer {
     pub(crate) worker: Option<String>,
@@ -42,8 +42,9 @@ pub(crate) fn start(input: &str) -> Start {
     }
 }
 
-/// Runs to the end, or until nothing more can happen, or for `MAX_EVENTS` events. With `rebuild` the execution is rebuilt
-/// from the journal before every event; `read` gives the text that a distributed Map asks for.
+/// Runs to the end, or until nothing more can happen, or for `MAX_EVENTS` events. With `rebuild`
+/// the execution is rebuilt from the journal before every event. `read` returns the text that a
+/// distributed Map requests.
 pub(crate) fn run(
     machine: &Arc<StateMachine>,
     start: &Start,

@@ -1,4 +1,5 @@
-//! AWS's own functions, and those of JSONata that would ask the machine: time and chance come from the execution, so that a replay gives the same.
+//! AWS's additional functions, and JSONata's functions of time and randomness. Their time and
+//! randomness come from the execution, so a replay gives the same values.
 
 use super::super::arguments::argument;
 use super::super::machine::Machine;
@@ -8,10 +9,10 @@ use super::super::wrong::{MEMORY, Outcome, Wrong};
 use super::pictures;
 use crate::{digest, history};
 
-/// Maximum items of `$range`: AWS gives 360,145, and refuses one more.
+/// Maximum number of items of `$range`. AWS returns 360,145 items, and refuses one more.
 const MAX_RANGE: i128 = 360_145;
 
-/// No function takes more arguments than it has.
+/// Refuses arguments beyond those of the function.
 fn refuse_surplus(arguments: &[Value<'_>], count: usize) -> Outcome<()> {
     match argument(arguments, count) {
         Value::Undefined => Ok(()),
@@ -19,7 +20,7 @@ fn refuse_surplus(arguments: &[Value<'_>], count: usize) -> Outcome<()> {
     }
 }
 
-/// A number without its fraction; anything else does not fit the signature.
+/// An argument as an integer, without its fraction. Other values do not fit the signature.
 fn integer(arguments: &[Value<'_>], at: usize) -> Outcome<i64> {
     argument(arguments, at)
         .any_number()
@@ -53,7 +54,8 @@ pub(super) fn random<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
     }))
 }
 
-/// The first fraction of Java's generator for a seed: 48 bits of state, 26 and 27 of which are taken in two steps.
+/// The first fraction of Java's random generator for a seed. The generator has 48 bits of state,
+/// and takes 26 and 27 of them in two steps.
 fn seeded(seed: i64) -> f64 {
     const FACTOR: u64 = 0x5_DEEC_E66D;
     const STATE: u64 = (1 << 48) - 1;

@@ -1,11 +1,11 @@
-//! Functions that call functions, and those that look at what kind of value there is.
+//! Functions that call functions, and those that examine the type of a value.
 
 use super::super::arguments::argument;
 use super::super::machine::Machine;
 use super::super::value::{Object, Value};
 use super::super::wrong::{Outcome, Wrong};
 
-/// Calls a function with a value, its place and all values: with as many of them as it looks at.
+/// Calls a function with a value, its index and all values, as far as it uses them.
 fn call<'a>(
     machine: &Machine<'a>,
     function: &Value<'a>,

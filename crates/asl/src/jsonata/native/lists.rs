@@ -25,7 +25,7 @@ pub(super) fn clone<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outco
     machine.copied(argument(arguments, 0), &HashMap::new())
 }
 
-/// A scalar by which it is found again.
+/// The key of a scalar in a set.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
     Null,
@@ -50,7 +50,7 @@ pub(super) fn distinct<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Ou
     let Some(items) = given.items().filter(|items| items.len() > 1) else {
         return Ok(given.clone());
     };
-    // What has a key is compared by it; the others, with each other.
+    // Values with a key are compared by it, the others with each other.
     let mut keys = HashSet::new();
     let mut others: Vec<Value<'a>> = Vec::new();
     let mut found = Vec::new();

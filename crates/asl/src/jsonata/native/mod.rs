@@ -1,4 +1,4 @@
-//! The functions that JSONata and AWS name: their signatures, and where each is.
+//! The functions of JSONata and AWS: a table of their names, signatures and implementations.
 
 mod aws;
 mod higher;
@@ -17,7 +17,7 @@ use super::signature::Signature;
 use super::value::Value;
 use super::wrong::Outcome;
 
-/// What a function does with its arguments.
+/// The implementation of a function.
 type Implementation = for<'a> fn(&Machine<'a>, &[Value<'a>]) -> Outcome<Value<'a>>;
 
 /// A function by its name, without the `$`.
@@ -50,7 +50,7 @@ static NATIVES: LazyLock<HashMap<&'static str, Native>> = LazyLock::new(|| {
     ROWS.iter().enumerate().map(native).collect()
 });
 
-/// Name, signature, arity, parameters.
+/// Name, signature, arity, parameters and implementation.
 type Row = (&'static str, &'static str, usize, usize, Implementation);
 
 const ROWS: [Row; 69] = [

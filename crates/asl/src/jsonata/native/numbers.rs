@@ -6,7 +6,7 @@ use super::super::number::Number;
 use super::super::value::{Items, Value};
 use super::super::wrong::{Outcome, Wrong};
 
-/// The first argument as a number; nothing if it is missing.
+/// The first argument as a number, or `None` if it is missing.
 fn first<'a>(arguments: &[Value<'a>]) -> Option<Number> {
     argument(arguments, 0).any_number()
 }
@@ -15,7 +15,7 @@ fn of_number<'a>(arguments: &[Value<'a>], f: impl Fn(Number) -> Number) -> Outco
     Ok(first(arguments).map_or(Value::Undefined, |n| Value::Number(f(n))))
 }
 
-/// The numbers of an array; nothing if it is missing.
+/// The numbers of an array, or `None` if it is missing.
 fn numbers<'a>(arguments: &[Value<'a>]) -> Option<Items<'a>> {
     argument(arguments, 0).items()
 }
@@ -131,7 +131,8 @@ pub(super) fn number<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
     }
 }
 
-/// A sign, digits, a fraction, an exponent: what JSON has, and zeros before it.
+/// Whether a text is a decimal number: sign, digits, fraction and exponent as in JSON, with leading
+/// zeros allowed.
 fn is_decimal(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let text = text.strip_prefix('-').unwrap_or(text);

@@ -1,5 +1,5 @@
-//! Functions that look for a text, a pattern, or what a function of the expression finds. Positions are JavaScript's: a character beyond the basic
-//! plane counts as two.
+//! Functions that search for a text, a pattern, or the matches of a function. Positions are those
+//! of JavaScript: a character outside the basic multilingual plane counts as two.
 
 use std::rc::Rc;
 
@@ -14,16 +14,16 @@ use super::super::value::{MAX_BYTES, Object, Value};
 use super::super::wrong::{MEMORY, Outcome, Wrong, quoted};
 use super::texts::{number_of, text_of};
 
-/// A match, as a pattern or a function of the expression finds it.
+/// A match of a pattern or a function.
 struct Found<'a> {
     matched: Rc<str>,
-    /// Bytes before it, and up to its end.
+    /// Number of bytes before it, and up to its end.
     start: usize,
     end: usize,
     index: Value<'a>,
     groups: Vec<Value<'a>>,
     next: Next<'a>,
-    /// What a function for replacements gets.
+    /// The argument of a replacement function.
     object: Value<'a>,
 }
 
@@ -32,12 +32,12 @@ enum Next<'a> {
     Function(Value<'a>),
 }
 
-/// The position that JavaScript gives to a byte.
+/// The JavaScript position of a byte.
 fn position(text: &str, byte: usize) -> usize {
     text[..byte].encode_utf16().count()
 }
 
-/// The byte at a position of JavaScript's.
+/// The byte at a JavaScript position.
 fn byte(text: &str, position: f64) -> usize {
     let mut units = 0.0;
     for (at, c) in text.char_indices() {
@@ -57,7 +57,7 @@ fn groups<'a>(machine: &Machine<'a>, captures: &Captures<'_>) -> Outcome<Vec<Val
     groups.collect()
 }
 
-/// What a pattern gives as a function: the match behind a byte, as an object.
+/// The result of a pattern as a function: the first match at or behind a byte, as an object.
 pub(in super::super) fn match_object<'a>(
     machine: &Machine<'a>,
     pattern: &'a Regex,
@@ -86,7 +86,7 @@ pub(in super::super) fn match_object<'a>(
     machine.object(object)
 }
 
-/// The match behind another one, which may not be empty.
+/// The match behind another one. It must not be empty.
 pub(in super::super) fn next_match<'a>(
     machine: &Machine<'a>,
     pattern: &'a Regex,
@@ -186,7 +186,7 @@ fn next_found<'a>(
     }
 }
 
-/// Calls `act` for each match, while it says so.
+/// Calls `act` for each match, as long as it returns true.
 fn each_found<'a>(
     machine: &Machine<'a>,
     matcher: &Value<'a>,
@@ -359,7 +359,7 @@ pub(super) fn replace<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Out
     machine.text(result)
 }
 
-/// A replacement with its `$1`, `$0` and `$$`.
+/// A replacement with its `$1`, `$0` and `$$` replaced.
 fn substituted(replacement: &str, found: &Found<'_>) -> String {
     let mut out = String::new();
     let mut rest = replacement;

@@ -1,4 +1,4 @@
-//! Functions of texts. A part of a text is counted in characters, as JSONata does.
+//! Functions of texts. Positions count characters, as in JSONata.
 
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine, alphabet};
@@ -20,7 +20,7 @@ pub(super) fn number_of(arguments: &[Value<'_>], at: usize) -> Option<f64> {
     argument(arguments, at).any_number().map(Number::double)
 }
 
-/// A text made of the first argument; nothing if it is missing.
+/// Makes a text from the first argument. Undefined if it is missing.
 fn of_text<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
@@ -154,7 +154,7 @@ pub(super) fn join<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcom
     machine.text(joined)
 }
 
-/// A function of the library's that takes and gives a text.
+/// Applies a text function of the library.
 fn coded<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
@@ -204,8 +204,8 @@ pub(super) fn encode_url_component<'a>(
     coded(machine, arguments, encoding::encode_url_component)
 }
 
-/// A text without its percent signs, but for those that stand for one of `kept`; nothing where one is followed by no two digits, or where
-/// what they stand for is no text.
+/// Decodes percent signs, except those of the characters in `kept`. `None` if one is not followed
+/// by two digits, or if the bytes are not text.
 fn decoded(text: &str, kept: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
