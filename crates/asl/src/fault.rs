@@ -109,7 +109,7 @@ impl Fault {
 mod tests {
     use super::*;
     #[test]
-    fn names() {
+    fn an_error_matches_its_names() {
         let named = |fault: &Fault, name: &str| fault.is_named_by(&[name.to_owned()], Some("Also"));
         let task = Fault::task(Some("Any"), None);
         for (name, want) in [

@@ -176,7 +176,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format() {
+    fn every_format_is_parsed_or_refused() {
         let csv = |header| Format::Csv {
             header,
             delimiter: b',',
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_keep_to_both_bounds() {
+    fn batches_stay_within_both_limits() {
         let items = || vec![json!("aaaa"), json!("bbbb"), json!("cccc")];
         let got = batches(items(), Some(&json!({"k": 1})), Some(2), None).unwrap();
         assert_eq!(

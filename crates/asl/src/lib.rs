@@ -4,10 +4,7 @@
 //! It has no clock, randomness or I/O: times and the seed are arguments. The durable driver is in
 //! `workflow`. `definition` parses and validates; `path`, `intrinsic`, `jsonata` and `template`
 //! transform data; `choice` decides; `items` parses files into items; `execution` interprets.
-#![cfg_attr(
-    test,
-    expect(clippy::unwrap_used, reason = "a test may panic")
-)]
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod choice;
 mod definition;

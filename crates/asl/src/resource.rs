@@ -423,7 +423,7 @@ impl fmt::Display for Resource {
 mod tests {
     use super::*;
     #[test]
-    fn known_and_unknown() {
+    fn known_resources_are_parsed_and_unknown_ones_refused() {
         for (text, shown) in [
             ("resize", Some("resize")),
             (

@@ -109,7 +109,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn dice_repeat_themselves_for_a_seed() {
+    fn equal_seeds_give_equal_sequences() {
         let (a, b) = (Dice::new(5), Dice::new(5));
         assert_eq!((a.roll(), a.uuid()), (b.roll(), b.uuid()));
         assert!((0.0..1.0).contains(&a.fraction()));

@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn fills_within_its_budget() {
+    fn a_template_is_filled_within_its_budget() {
         let (template, problems) = parse(
             &json!({"a.$": "$.x", "b": [{"c.$": "$$.State.Name"}], "d.$": "States.Array($v.w)"}),
         );
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_have_a_place() {
+    fn problems_are_reported_at_their_location() {
         for (template, at) in [
             (json!({"a": [{"b.$": "no"}]}), "/a[0]"),
             (json!({"a/b": {"c.$": 3}}), "/a/b"),

@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strict() {
+    fn only_strict_timestamps_are_accepted() {
         for (text, valid) in [
             ("2016-12-05T21:29:29Z", true),
             ("2016-12-05T21:29:29.1Z", true),
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_are_in_their_order_from_the_first_year_to_the_last() {
+    fn instants_are_ordered_from_the_first_year_to_the_last() {
         let texts = [
             "0000-01-01T00:00:00+14:00",
             "0000-01-01T00:00:00Z",

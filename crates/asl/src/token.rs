@@ -26,7 +26,7 @@ pub fn decode(token: &str) -> Option<(String, TaskId, u64)> {
 mod tests {
     use super::*;
     #[test]
-    fn a_token_comes_back_and_rubbish_does_not() {
+    fn a_token_is_decoded_and_other_text_is_refused() {
         assert_eq!(
             decode(&encode("a.b", TaskId(7), 9)),
             Some(("a.b".to_owned(), TaskId(7), 9))

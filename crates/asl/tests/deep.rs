@@ -115,7 +115,7 @@ fn machines() -> Vec<Machine> {
 }
 
 #[test]
-fn every_kind_of_state_takes_a_value_of_any_depth() {
+fn every_kind_of_state_accepts_a_value_of_the_maximum_depth() {
     for text in both(json::DEPTH).into_iter().chain(both(200)) {
         for (definition, expected) in machines() {
             let (status, told) = run(&definition, &text);
@@ -155,7 +155,7 @@ fn every_kind_of_state_takes_a_value_of_any_depth() {
 }
 
 #[test]
-fn a_value_that_grows_deeper_and_deeper_ends_with_an_error() {
+fn a_value_that_grows_too_deep_ends_the_execution() {
     let grow = json!({"StartAt": "A", "States": {
         "A": {"Type": "Pass", "Parameters": {"a.$": "$"}, "Next": "B"},
         "B": {"Type": "Choice", "Choices": [{"Variable": "$", "IsString": true, "Next": "C"}], "Default": "A"},
@@ -176,7 +176,7 @@ fn run_once(definition: &Value, input: &str) -> (Status, String) {
 }
 
 #[test]
-fn a_definition_may_nest_as_deep_as_any_json() {
+fn a_definition_may_nest_up_to_the_json_limit() {
     let frame = |inside: &str| {
         format!(
             "{{\"StartAt\":\"A\",\"States\":{{\"A\":{{\"Type\":\"Pass\",\"End\":true,{inside}}}}}}}"
@@ -244,7 +244,7 @@ fn a_definition_may_nest_as_deep_as_any_json() {
 }
 
 #[test]
-fn an_input_that_is_too_deep_or_no_json_names_the_reason() {
+fn an_invalid_input_fails_with_its_reason() {
     let pass = of(json!({"Type": "Pass", "End": true}));
     for (input, why) in [
         (
@@ -271,7 +271,7 @@ fn an_input_that_is_too_deep_or_no_json_names_the_reason() {
 }
 
 #[test]
-fn a_functions_answer_has_the_bound_of_every_door() {
+fn the_answer_of_a_function_has_the_limit_of_all_doors() {
     let call = of(json!({"Type": "Task", "Resource": "f", "End": true}));
     let machine = Arc::new(StateMachine::parse(&call.to_string()).unwrap());
     for (answer, why) in [

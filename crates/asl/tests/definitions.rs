@@ -31,7 +31,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn definitions_that_break_one_rule_are_refused_at_its_place() {
+fn a_broken_rule_is_reported_at_its_location() {
     let mut missed = vec![];
     for line in lines(include_str!("definitions/refused.jsonl")) {
         let found = errors(&line);

@@ -143,7 +143,7 @@ fn failures_are_tolerated_up_to_the_limit() {
 }
 
 #[test]
-fn batches_carry_their_input_and_the_results_become_files() {
+fn batches_have_their_input_and_results_become_files() {
     let batched = map(
         json!({"ItemsPath": "$.l", "ItemSelector": {"v.$": "$$.Map.Item.Value"}, "ItemBatcher": {"MaxItemsPerBatch": 2, "BatchInput": {"k.$": "$.k"}}}),
     );
@@ -260,14 +260,14 @@ fn variables_reach_into_branches_but_not_out_of_them() {
 }
 
 #[test]
-fn an_execution_may_move_between_threads() {
+fn an_execution_can_move_between_threads() {
     fn shareable<T: Send + Sync>() {}
     shareable::<StateMachine>();
     shareable::<Execution>();
 }
 
 #[test]
-fn a_child_execution_cannot_run_for_ever() {
+fn a_child_execution_ends_at_the_limit_of_states() {
     let map = json!({"A": {"Type": "Map", "End": true, "ItemProcessor": {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "X", "States": {

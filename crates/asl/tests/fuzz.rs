@@ -265,7 +265,7 @@ fn machines() -> Vec<String> {
 }
 
 #[test]
-fn the_examples_run_to_their_end() {
+fn every_example_runs_to_its_end() {
     for text in machines() {
         let machine = Arc::new(StateMachine::parse(&text).expect(&text));
         let begin = simulation::start(generator::INPUT);

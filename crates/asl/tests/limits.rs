@@ -38,7 +38,7 @@ fn silent(_: &Task) -> Answer {
 }
 
 #[test]
-fn definitions_are_bounded() {
+fn a_definition_beyond_a_limit_is_refused() {
     let sized = |size: usize| {
         let frame = of(json!({"Type": "Succeed", "Comment": ""}))
             .to_string()
@@ -124,7 +124,7 @@ fn definitions_are_bounded() {
 }
 
 #[test]
-fn every_problem_has_its_place_and_code() {
+fn every_problem_has_its_location_and_code() {
     let pass = json!({"Type": "Pass", "End": true});
     for (definition, place, code) in [
         (json!({}), "", "SCHEMA_VALIDATION_FAILED"),
@@ -267,7 +267,7 @@ fn every_problem_has_its_place_and_code() {
 }
 
 #[test]
-fn errors_and_causes_are_cut() {
+fn long_errors_and_causes_are_cut() {
     let task = of(json!({"Type": "Task", "Resource": "f", "End": true}));
     for (length, kept) in [(MAX_CAUSE, MAX_CAUSE), (MAX_CAUSE + 1, MAX_CAUSE)] {
         let failed = |_: &Task| Answer {
@@ -286,7 +286,7 @@ fn errors_and_causes_are_cut() {
 }
 
 #[test]
-fn functions_are_bounded() {
+fn intrinsic_functions_refuse_arguments_beyond_their_limits() {
     let call = |text: &str| of(json!({"Type": "Pass", "End": true, "Parameters": {"r.$": text}}));
     let text = |length: usize| format!("States.Base64Encode('{}')", "x".repeat(length));
     for (good, bad) in [
@@ -305,7 +305,7 @@ fn functions_are_bounded() {
 }
 
 #[test]
-fn children_and_files_are_bounded() {
+fn maps_and_files_beyond_their_limits_fail() {
     for (config, at_once) in [
         (json!({"Mode": "INLINE"}), 40),
         (
@@ -345,7 +345,7 @@ fn children_and_files_are_bounded() {
 }
 
 #[test]
-fn times_reach_the_last_moment_of_the_year_9999() {
+fn timestamps_reach_the_end_of_the_year_9999() {
     let choice = |operator: &str, operand: Value| {
         json!({"StartAt": "C", "States": {
             "C": {"Type": "Choice", "Choices": [{"Variable": "$.t", operator: operand, "Next": "Y"}], "Default": "N"},

@@ -71,7 +71,7 @@ fn execution(states: Value, input: &str, kind: WorkflowType) -> Execution {
 }
 
 #[test]
-fn it_goes_on_from_the_failed_state_with_fresh_retries() {
+fn a_redrive_continues_from_the_failed_state_with_all_retries() {
     let states = json!({
         "A": {"Type": "Task", "Resource": "f", "Next": "B"},
         "B": {"Type": "Task", "Resource": "f", "Retry": [{"ErrorEquals": ["Boom"], "MaxAttempts": 0}], "End": true},
@@ -197,7 +197,7 @@ fn a_map_run_redrives_its_failed_children_only() {
 }
 
 #[test]
-fn a_stopped_wait_and_a_failed_one_begin_again_and_express_never() {
+fn only_standard_executions_start_a_stopped_wait_again() {
     let states = || json!({"A": {"Type": "Wait", "Seconds": 9, "End": true}});
     let mut e = execution(states(), "7", WorkflowType::Standard);
     drive(&mut e, Event::Begin, &[]);

@@ -164,7 +164,7 @@ fn check(definition: &Value, rows: Vec<Row>) {
 }
 
 #[test]
-fn the_machine_and_its_graphs() {
+fn rules_of_machines_and_graphs_are_enforced() {
     check(
         &jsonpath(),
         vec![
@@ -504,7 +504,7 @@ fn fields_belong_to_types_and_languages() {
 }
 
 #[test]
-fn states_of_jsonpath() {
+fn rules_of_jsonpath_states_are_enforced() {
     let reference = "Value is not a Reference Path: it must name exactly one place";
     let no_start = "Value is not a Reference Path: Reference path didn't start with '$'";
     let no_context = "Value is not a Reference Path: it cannot begin in the context object here";
@@ -940,7 +940,7 @@ fn states_of_jsonpath() {
 }
 
 #[test]
-fn retriers_and_catchers() {
+fn rules_of_retriers_and_catchers_are_enforced() {
     let alone = "States.ALL must appear alone and at end of list";
     check(
         &jsonpath(),
@@ -1112,7 +1112,7 @@ fn retriers_and_catchers() {
 }
 
 #[test]
-fn rules_of_choices() {
+fn rules_of_choices_are_enforced() {
     let selectors = "The object must have only one of the following fields, [And, Or, Not, Variable, Condition]";
     check(
         &jsonpath(),
@@ -1299,7 +1299,7 @@ fn rules_of_choices() {
 }
 
 #[test]
-fn maps() {
+fn rules_of_maps_are_enforced() {
     let reference = "Value is not a Reference Path: it must name exactly one place";
     let no_context = "Value is not a Reference Path: it cannot begin in the context object here";
     let allowed = "The field 'Resource' does not match any of the allowed values";
@@ -1668,7 +1668,7 @@ fn maps() {
 }
 
 #[test]
-fn states_of_jsonata() {
+fn rules_of_jsonata_states_are_enforced() {
     let phone = "Reference to 'phone' at the top level is not supported.";
     let only = |field: &str| -> &'static str {
         format!("The QueryLanguage is set to 'JSONata', but field '{field}' is only supported for the 'JSONPath' QueryLanguage").leak()
@@ -2042,7 +2042,7 @@ fn states_of_jsonata() {
 }
 
 #[test]
-fn express_machines_wait_for_nothing() {
+fn express_machines_refuse_patterns_that_wait() {
     let task = |resource: &str| json!({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": resource, "Parameters": {"JobName": "j", "FunctionName": "f", "StateMachineArn": "m"}, "End": true}}});
     for (resource, words) in [
         (
@@ -2087,7 +2087,7 @@ fn express_machines_wait_for_nothing() {
 }
 
 #[test]
-fn several_errors_come_together() {
+fn all_errors_are_reported_at_once() {
     let said = |definition: Value| -> Vec<String> {
         let found = errors(&definition, WorkflowType::Standard).into_iter();
         found
@@ -2180,7 +2180,7 @@ fn several_errors_come_together() {
 }
 
 #[test]
-fn what_looks_wrong_and_is_taken() {
+fn unusual_definitions_that_aws_accepts_are_accepted() {
     for change in [
         Put("/TimeoutSeconds", json!(0)),
         Put("/States/Task/Retry/0/IntervalSeconds", json!(0)),
@@ -2233,7 +2233,7 @@ fn what_looks_wrong_and_is_taken() {
 }
 
 #[test]
-fn the_nesting_of_states_is_bounded() {
+fn states_nested_beyond_the_limit_are_refused() {
     let nested = |depth: usize| {
         let mut graph = json!({"StartAt": "S", "States": {"S": {"Type": "Succeed"}}});
         for level in 0..depth {
@@ -2340,7 +2340,7 @@ fn mutations(definition: &Value) -> Vec<(Value, String)> {
 }
 
 #[test]
-fn every_mutation_is_refused_at_its_place() {
+fn every_mutation_is_refused_at_its_location() {
     let number = |name: &str, default: u64| {
         std::env::var(name)
             .ok()
@@ -2372,7 +2372,7 @@ fn broken_object(broken: &Value, place: &str, problem: &Diagnostic) -> bool {
 }
 
 #[test]
-fn placeholders_of_deployment_tools_stand_in_every_field() {
+fn placeholders_of_deployment_tools_are_accepted_in_every_field() {
     for definition in [jsonpath(), jsonata()] {
         for (pointer, place) in objects(&definition) {
             let object = definition

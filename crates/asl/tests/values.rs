@@ -45,7 +45,7 @@ fn jsonata(state: Value) -> Value {
 const ID: i64 = 1_234_567_890_123_456_789;
 
 #[test]
-fn integers_of_64_bits_pass_through_states_of_jsonata() {
+fn integers_of_64_bits_pass_through_jsonata_states() {
     let input = json!({"id": ID, "wide": u64::MAX, "least": i64::MIN, "list": [ID, ID + 1], "edge": 9_007_199_254_740_993_i64, "even": 9_007_199_254_740_992_i64});
     let text = input.to_string();
     let task = |more: Value| {
@@ -118,7 +118,7 @@ fn integers_of_64_bits_pass_through_states_of_jsonata() {
 }
 
 #[test]
-fn integers_of_64_bits_pass_through_states_of_jsonpath() {
+fn integers_of_64_bits_pass_through_jsonpath_states() {
     let input = json!({"id": ID, "next": ID + 1, "most": i64::MAX, "list": [ID, ID + 1, ID], "text": format!("[{ID},{}]", u64::MAX), "rows": [{"id": ID, "n": 1}, {"id": ID + 1, "n": 2}]});
     let parameters = |template: Value| {
         one(
@@ -293,7 +293,7 @@ fn a_number_out_of_range_is_an_error_of_its_expression() {
 /// The values that a path may have where a number is required: the verdict of each field, in shared
 /// words.
 #[test]
-fn a_path_to_a_number_leads_to_one_that_the_field_takes() {
+fn a_path_to_an_unfit_number_fails_its_field() {
     let graph = |config: Value| {
         let mut graph = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
         graph["ProcessorConfig"] = config;
@@ -415,7 +415,7 @@ fn a_path_to_a_number_leads_to_one_that_the_field_takes() {
 }
 
 #[test]
-fn the_role_of_a_task_is_a_text() {
+fn a_role_that_is_not_a_text_fails_the_task() {
     let role = |language: &str, credentials: Value| {
         let state =
             json!({"Type": "Task", "Resource": "f", "Credentials": credentials, "End": true});
@@ -452,7 +452,7 @@ fn the_role_of_a_task_is_a_text() {
 }
 
 #[test]
-fn a_map_runs_over_the_pairs_of_an_object() {
+fn a_map_iterates_over_the_pairs_of_an_object() {
     let inner = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
     let distributed = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
     let input = json!({"m": {"b": 2, "a": {"x": 1}}, "empty": {}});

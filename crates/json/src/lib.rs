@@ -18,10 +18,7 @@
 //!
 //! Nothing here recurses. Code that walks a value later does; [`with_room`] gives it the stack.
 //! Limits of size in bytes belong to the doors.
-#![cfg_attr(
-    test,
-    expect(clippy::unwrap_used, reason = "a test may panic")
-)]
+#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod check;
 mod limits;

@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn structs_are_objects_at_every_level() {
+    fn structs_are_read_from_objects_only() {
         for (text, taken) in [
             (r#"{"inner": {"a": 1}}"#, true),
             (r#" {"inner": {"a": 1}, "other": [[]]}"#, true),
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_names_counts() {
+    fn the_last_of_two_equal_names_counts() {
         let text =
             r#"{"inner": {"a": 300, "a": 2}, "inner": {"a": 3, "a": 4}, "raw": {"x": [1.50]}}"#;
         let found: Outer = object(text).unwrap();
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn values_within_may_nest_as_deep_as_elsewhere() {
+    fn values_within_structs_may_nest_up_to_the_limit() {
         let deep = format!("{}{}", "[".repeat(900), "]".repeat(900));
         let found: Outer = object(&format!(r#"{{"inner": {{"a": 1}}, "any": {deep}}}"#)).unwrap();
         assert_eq!(crate::depth(&found.any, 2_000), 900);

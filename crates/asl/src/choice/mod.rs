@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn rules() {
+    fn rules_hold_as_documented() {
         for (rule, want) in [
             (json!({"Variable": "$.n", "NumericLessThan": 3}), true),
             (
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_rules_have_a_place() {
+    fn invalid_rules_are_reported_at_their_location() {
         for (rule, at) in [
             (json!({"Variable": "$.n", "NumericIs": 3}), ""),
             (json!({"Variable": "n", "NumericEquals": 3}), "/Variable"),

@@ -69,7 +69,7 @@ mod tests {
     use super::advice;
 
     #[test]
-    fn the_field_decides() {
+    fn the_field_decides_the_hint() {
         for (location, message, words) in [
             ("/States/A/Retry/0/ErrorEquals/1", "x", "list error names"),
             ("/States/A/Choices/2", "x", "a rule has Variable"),

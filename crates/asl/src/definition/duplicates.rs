@@ -34,7 +34,7 @@ pub(super) fn find(text: &str) -> Vec<Diagnostic> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn repeated_fields_have_a_place() {
+    fn repeated_fields_are_reported_at_their_location() {
         let places = |text: &str| -> Vec<String> {
             super::find(text).into_iter().map(|d| d.location).collect()
         };

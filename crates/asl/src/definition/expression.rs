@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_there_can_be_named() {
+    fn unknown_names_are_refused() {
         let top =
             |name: &str| format!("UNS: Reference to '{name}' at the top level is not supported.");
         let field = |name: &str| format!("UNS: Field '$states.{name}' does not exist.");
@@ -212,13 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sum_is_walked() {
+    fn a_long_sum_is_checked_without_overflow() {
         let sum = format!("{}a", "1+".repeat(500));
         assert_eq!(problems(&sum, Known::AFTER).len(), 1);
     }
 
     #[test]
-    fn placeholders_are_filled_later() {
+    fn an_expression_with_a_placeholder_is_accepted() {
         assert!(problems("${Expression}", Known::AFTER).is_empty());
         assert!(problems("'${A}' & ", Known::AFTER).is_empty());
         assert_eq!(problems("'${A}' & b", Known::AFTER).len(), 1);

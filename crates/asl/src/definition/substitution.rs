@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_placeholder_has_its_place() {
+    fn every_placeholder_is_reported_at_its_location() {
         let found = find(
             &json!({"a": "${X}", "b": [{"c": "x ${Y} z"}, {"Ref": "R"}], "${K}": 1,
             "d": ["$", "${", "${}", "$x", {"Ref": "R", "more": 1}, {"Ref": {}}], "e": {"Fn::Sub": "${Z}"}}),

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_comes_before_counts() {
+    fn variables_are_visible_only_after_their_assignment() {
         let states = json!({
             "A": {"Assign": {"a.$": "$"}, "Next": "C"},
             "C": {"Assign": {"d": 1}, "Choices": [{"Next": "M", "Assign": {"c": 1}}, {"Next": "Z"}], "Default": "Z"},

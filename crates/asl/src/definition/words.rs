@@ -16,7 +16,7 @@ mod tests {
     use super::super::expression::{Known, parse};
 
     #[test]
-    fn each_message_is_jsonatas() {
+    fn each_message_equals_that_of_jsonata() {
         for (text, words) in [
             (
                 "\"unterminated",

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_an_ordered_map() {
+    fn the_table_equals_an_ordered_map() {
         let (mut table, mut tree) = (Table::default(), BTreeMap::new());
         for i in 0..200_u64 {
             let key = i * 7 % 101;

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_nest_up_to_their_bound() {
+    fn calls_nest_up_to_the_limit() {
         let nested = |levels: usize| "States.Array(".repeat(levels) + &")".repeat(levels);
         assert!(run(&nested(MAX_NESTING)).is_ok());
         let over = run(&nested(MAX_NESTING + 1)).expect_err("too deep");
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn every_function_works() {
+    fn every_function_returns_its_documented_value() {
         for (text, want) in [
             ("States.Array()", json!([])),
             ("States.Array(1, 'x', null, $.n)", json!([1, "x", null, 2])),
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_calls_say_why() {
+    fn invalid_calls_name_the_problem() {
         for text in [
             "States.ArrayLength()",
             "States.Nothing(1)",

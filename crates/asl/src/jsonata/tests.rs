@@ -31,7 +31,7 @@ fn failure(text: &str) -> String {
 }
 
 #[test]
-fn evaluates_with_aws_functions() {
+fn expressions_use_the_functions_of_aws() {
     for (text, want) in [
         ("$sum($states.input.a) + $v.w", json!(13)),
         ("$states.context.State.Name", json!("S")),
@@ -91,7 +91,7 @@ fn evaluates_with_aws_functions() {
 }
 
 #[test]
-fn what_gives_nothing_fails_its_field() {
+fn an_undefined_result_fails_the_field() {
     for text in [
         "$nothing",
         "$partition([], 2)",
@@ -113,7 +113,7 @@ fn what_gives_nothing_fails_its_field() {
 }
 
 #[test]
-fn errors_are_in_words_of_aws() {
+fn errors_have_the_texts_of_aws() {
     for (text, words) in [
         (
             "'a' + 1",
@@ -350,7 +350,7 @@ fn errors_are_in_words_of_aws() {
 }
 
 #[test]
-fn what_cannot_be_parsed_is_said_as_the_language_says_it() {
+fn parse_errors_have_the_texts_of_jsonata() {
     for (text, words) in [
         (
             "\"unterminated",
@@ -407,7 +407,7 @@ fn what_cannot_be_parsed_is_said_as_the_language_says_it() {
 }
 
 #[test]
-fn an_expression_is_as_long_as_its_bound_at_most() {
+fn an_expression_longer_than_the_limit_is_refused() {
     let quoted = |bytes: usize| format!("$length('{}')", "x".repeat(bytes - "$length('')".len()));
     assert_eq!(
         run(&quoted(MAX_TEXT)),
@@ -419,7 +419,7 @@ fn an_expression_is_as_long_as_its_bound_at_most() {
 
 /// AWS's own limits, from both sides.
 #[test]
-fn an_expression_is_as_deep_as_on_aws_at_most() {
+fn an_expression_deeper_than_on_aws_is_refused() {
     let chain = |terms: usize, sign: &str| vec!["1"; terms].join(sign);
     let nested =
         |open: &str, close: &str, n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
@@ -461,7 +461,7 @@ fn an_expression_is_as_deep_as_on_aws_at_most() {
 }
 
 #[test]
-fn an_expression_takes_a_bounded_number_of_steps() {
+fn an_expression_with_too_many_steps_fails() {
     for text in [
         "($f := function($n){ $f($n + 1) }; $f(0))",
         "$map([1..800000], function($i) { $sum($map([1..1000], function($j) { $i * $j })) })",
@@ -476,7 +476,7 @@ fn an_expression_takes_a_bounded_number_of_steps() {
 }
 
 #[test]
-fn an_expression_has_as_much_memory_as_on_aws() {
+fn an_expression_has_the_memory_limit_of_aws() {
     let doubled = |times: usize| {
         format!(
             "($p := function($s, $n) {{ $n = 0 ? $s : $p($s & $s, $n - 1) }}; $length($p('x', {times})))"
@@ -546,7 +546,7 @@ fn an_expression_has_as_much_memory_as_on_aws() {
 
 /// Cycles of values are freed, and no chain of them exhausts the stack.
 #[test]
-fn functions_that_hold_functions_end_with_the_evaluation() {
+fn cycles_of_functions_are_freed_with_the_evaluation() {
     let chained = "($f := function($n, $k){ $n = 0 ? $k(0) : $f($n - 1, function($x){ $x + 1 }) }; $f(20000, function($x){ $x }))";
     assert_eq!(run(chained), Ok(json!(1)));
     let held =
@@ -555,7 +555,7 @@ fn functions_that_hold_functions_end_with_the_evaluation() {
 }
 
 #[test]
-fn a_value_that_holds_another_again_and_again_is_not_walked_through_for_long() {
+fn a_value_with_many_references_is_not_walked_for_long() {
     let made = |times: usize| {
         format!(
             "$lists := function($v, $n) {{ $n = 0 ? $v : $lists([[$v], [$v]], $n - 1) }};
@@ -591,7 +591,7 @@ fn a_value_that_holds_another_again_and_again_is_not_walked_through_for_long() {
 }
 
 #[test]
-fn integers_of_64_bits_stay_what_they_are() {
+fn integers_of_64_bits_stay_exact() {
     let id = 1_234_567_890_123_456_789_i64;
     let input = json!({
         "id": id,
@@ -730,7 +730,7 @@ fn integers_of_64_bits_stay_what_they_are() {
 }
 
 #[test]
-fn numbers_that_json_does_not_have_are_named_as_on_aws() {
+fn numbers_outside_of_json_are_named_as_on_aws() {
     for (text, want) in [
         ("1/0", json!("Infinity")),
         ("-1/0", json!("-Infinity")),
@@ -785,7 +785,7 @@ fn numbers_that_json_does_not_have_are_named_as_on_aws() {
 }
 
 #[test]
-fn the_language_is_what_it_is_elsewhere() {
+fn the_language_follows_its_specification() {
     for (text, want) in [
         (
             "($x := 'b'; 'a' & $x & 1 & [2, 'c'] & $nothing & {'d': null})",
@@ -857,13 +857,13 @@ fn the_language_is_what_it_is_elsewhere() {
 }
 
 #[test]
-fn a_mistake_of_the_library_is_an_error_of_the_expression() {
+fn a_panic_of_the_library_is_an_error_of_the_expression() {
     let error = run("$fromMillis(0, '[Y,200000000]')").unwrap_err();
     assert!(error.contains("within the JSONata library"), "{error}");
 }
 
 #[test]
-fn only_named_parts_are_looked_at() {
+fn only_named_parts_of_states_are_read() {
     let found = parts("$states.input.x & $a.$b & '$c' & $sum($a)");
     assert!(found.input && !found.result && !found.context);
     assert!(parts("$lookup($states, 'input')").context);

@@ -22,7 +22,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_kind_of_part() {
+    fn every_kind_of_part_is_read() {
         let value = json!({"a": [{"b": 1, "c": "x"}, {"b": 5}, {"c": "y", "n": null}], "x y": 2, "o": {"p": [1, 2, 3, 4]}, "s": "text"});
         for (path, want) in [
             ("$.a[0].b", json!(1)),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_path_and_writes_where_it_can() {
+    fn invalid_paths_are_refused_and_valid_ones_write() {
         for bad in [
             "a",
             "$.",
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_nest_and_paths_have_parts_within_their_bounds() {
+    fn filters_and_parts_beyond_the_limits_are_refused() {
         let nested = |depth: usize| "$".to_owned() + &"[?(@".repeat(depth) + &")]".repeat(depth);
         assert!(Path::parse(&nested(parse_filter::MAX_NESTING + 1)).is_some());
         assert_eq!(Path::parse(&nested(parse_filter::MAX_NESTING + 2)), None);
@@ -149,7 +149,7 @@ mod tests {
 
     /// The longest paths over the deepest values, with the stack of an execution.
     #[test]
-    fn deep_walks_have_room() {
+    fn the_longest_paths_fit_the_stack() {
         let mut value = json!({"a": 1});
         for _ in 1..json::DEPTH {
             value = json!({"a": value});
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_visits_values_up_to_its_bound() {
+    fn a_walk_beyond_the_limit_of_visits_fails() {
         // The list itself, and each item twice: found and copied.
         let most = (reading::MAX_VISITS - 1) / 2;
         let list = |count: usize| Value::from(vec![1; count]);
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_that_multiplies_ends() {
+    fn a_walk_that_multiplies_fails() {
         let mut value = json!(1);
         for _ in 0..100 {
             value = json!({"a": value, "b": 2});

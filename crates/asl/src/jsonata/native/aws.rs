@@ -155,7 +155,7 @@ pub(super) fn range<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outco
 #[cfg(test)]
 mod tests {
     #[test]
-    fn seeds_give_the_fractions_of_java() {
+    fn a_seed_gives_the_fraction_of_java() {
         for (seed, fraction) in [
             (42, 0.727_563_680_032_868_1),
             (0, 0.730_967_787_376_657),
