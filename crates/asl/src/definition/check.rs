@@ -81,8 +81,8 @@ fn unreached<'a>(graph: &'a Graph, states: &'a Map<String, Value>) -> Vec<&'a st
         .collect()
 }
 
-/// Whether a deployment tool has yet to fill a transition of the state, or the state has one.
-fn leads_anywhere(state: &Value) -> bool {
+/// Whether a deployment tool has yet to fill the state, its type or one of its transitions.
+fn may_lead_anywhere(state: &Value) -> bool {
     let Some(map) = state.as_object().filter(|_| !is_placeholder(state)) else {
         return true;
     };
@@ -96,6 +96,15 @@ fn leads_anywhere(state: &Value) -> bool {
                     is_placeholder(entry) || entry.get("Next").is_some_and(is_placeholder)
                 })
         })
+}
+
+/// Whether a graph can end with the state.
+fn is_end(state: &State) -> bool {
+    match state.kind {
+        StateKind::Succeed | StateKind::Fail { .. } => true,
+        StateKind::Choice { .. } => false,
+        _ => state.next.is_none(),
+    }
 }
 
 impl DefinitionReader {
@@ -112,7 +121,7 @@ impl DefinitionReader {
         // A name that a deployment tool will fill may be any state.
         let mut open = states
             .iter()
-            .any(|(name, state)| has_placeholder(name) || leads_anywhere(state))
+            .any(|(name, state)| has_placeholder(name) || may_lead_anywhere(state))
             || graph
                 .states
                 .values()
@@ -133,11 +142,7 @@ impl DefinitionReader {
             let Some(state) = graph.states.get(name.as_str()) else {
                 continue;
             };
-            ends |= match state.kind {
-                StateKind::Succeed | StateKind::Fail { .. } => true,
-                StateKind::Choice { .. } => false,
-                _ => state.next.is_none(),
-            };
+            ends |= is_end(state);
             for (field, target) in targets(state) {
                 lead(target, format!("{}{field}", state.at), Some(name));
             }

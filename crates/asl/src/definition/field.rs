@@ -85,9 +85,21 @@ pub(super) struct OneOf {
 /// The form of an object of a definition.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Form {
-    pub(super) fields: &'static [Field],
+    /// Its fields, in groups that forms share. Hints list them in this order.
+    pub(super) fields: &'static [&'static [Field]],
     pub(super) required: &'static [&'static str],
     pub(super) one_of: &'static [OneOf],
+}
+
+impl Form {
+    /// All its fields, in their order.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &'static Field> {
+        self.fields.iter().copied().flatten()
+    }
+
+    pub(super) fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields().find(|field| field.name == name)
+    }
 }
 
 /// The problem of a value, in AWS's words.

@@ -21,7 +21,7 @@ impl DefinitionReader {
     ) {
         self.required(map, form.required, at);
         for key in map.keys() {
-            match form.fields.iter().find(|field| field.name == key) {
+            match form.field(key) {
                 None => self.unsupported(key, form, language, at),
                 Some(field) => self.of_language(field, language, at),
             }
@@ -30,7 +30,7 @@ impl DefinitionReader {
             self.one_of(map, group, at);
         }
         for (key, value) in map {
-            let field = form.fields.iter().find(|field| field.name == key);
+            let field = form.field(key);
             if let Some(field) = field {
                 let computed = field.computed && language == Some(Language::Jsonata);
                 self.value(field.takes, value, computed, &format!("{at}/{key}"));
@@ -40,8 +40,7 @@ impl DefinitionReader {
 
     fn unsupported(&mut self, key: &str, form: &Form, language: Option<Language>, at: &str) {
         let known: Vec<&str> = form
-            .fields
-            .iter()
+            .fields()
             .filter(|field| field.language.is_none_or(|own| Some(own) == language))
             .map(|field| field.name)
             .collect();

@@ -40,6 +40,24 @@ const START_AT: Field = Field::both("StartAt", Takes::Text);
 const STATES: Field = Field::both("States", Takes::Object);
 const RESOURCE: Field = Field::both("Resource", Takes::Text);
 
+/// The first fields of every state.
+const HEAD: &[Field] = &[TYPE, COMMENT, QUERY_LANGUAGE];
+/// The fields of every state that another one may follow.
+const FLOW: &[Field] = &[NEXT, END, ASSIGN, OUTPUT];
+const HANDLERS: &[Field] = &[RETRY, CATCH];
+const PATHS: &[Field] = &[INPUT_PATH, OUTPUT_PATH];
+const DATA: &[Field] = &[INPUT_PATH, OUTPUT_PATH, RESULT_PATH, PARAMETERS];
+/// The JSONPath fields of the states that do work.
+const WORK_DATA: &[Field] = &[
+    INPUT_PATH,
+    OUTPUT_PATH,
+    RESULT_PATH,
+    PARAMETERS,
+    RESULT_SELECTOR,
+];
+/// The first fields of every object with states.
+const GRAPH: &[Field] = &[COMMENT, START_AT, STATES];
+
 /// Two fields of which an object may have one: the value, or a path to it.
 const fn either(names: &'static [&'static str]) -> OneOf {
     OneOf {
@@ -50,30 +68,25 @@ const fn either(names: &'static [&'static str]) -> OneOf {
 
 pub(super) const MACHINE: Form = Form {
     fields: &[
-        COMMENT,
-        START_AT,
-        STATES,
-        Field::both("Version", Takes::Word(&["1.0"])),
-        Field::both("TimeoutSeconds", Takes::Integer(0.0, MAX_SECONDS)),
-        QUERY_LANGUAGE,
+        GRAPH,
+        &[
+            Field::both("Version", Takes::Word(&["1.0"])),
+            Field::both("TimeoutSeconds", Takes::Integer(0.0, MAX_SECONDS)),
+            QUERY_LANGUAGE,
+        ],
     ],
     required: &["States", "StartAt"],
     one_of: &[],
 };
 
 pub(super) const BRANCH: Form = Form {
-    fields: &[COMMENT, START_AT, STATES],
+    fields: &[GRAPH],
     required: &["States", "StartAt"],
     one_of: &[],
 };
 
 pub(super) const PROCESSOR: Form = Form {
-    fields: &[
-        COMMENT,
-        START_AT,
-        STATES,
-        Field::both("ProcessorConfig", Takes::Object),
-    ],
+    fields: &[GRAPH, &[Field::both("ProcessorConfig", Takes::Object)]],
     required: &["States", "StartAt"],
     one_of: &[],
 };
@@ -81,17 +94,17 @@ pub(super) const PROCESSOR: Form = Form {
 const MODE: Field = Field::both("Mode", Takes::Word(&["INLINE", "DISTRIBUTED"]));
 /// `ProcessorConfig` without a mode, or with mode INLINE.
 pub(super) const INLINE: Form = Form {
-    fields: &[MODE],
+    fields: &[&[MODE]],
     required: &[],
     one_of: &[],
 };
 
 /// `ProcessorConfig` with mode DISTRIBUTED.
 pub(super) const DISTRIBUTED: Form = Form {
-    fields: &[
+    fields: &[&[
         MODE,
         Field::both("ExecutionType", Takes::Word(&["STANDARD", "EXPRESS"])),
-    ],
+    ]],
     required: &["ExecutionType"],
     one_of: &[],
 };
@@ -104,18 +117,10 @@ pub(super) const ANY_MODE: Form = Form {
 
 const PASS: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        NEXT,
-        END,
-        ASSIGN,
-        OUTPUT,
-        INPUT_PATH,
-        OUTPUT_PATH,
-        RESULT_PATH,
-        PARAMETERS,
-        Field::jsonpath("Result", Takes::Anything),
+        HEAD,
+        FLOW,
+        DATA,
+        &[Field::jsonpath("Result", Takes::Anything)],
     ],
     required: &[],
     one_of: &[],
@@ -123,27 +128,20 @@ const PASS: Form = Form {
 
 const TASK: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        NEXT,
-        END,
-        ASSIGN,
-        OUTPUT,
-        ARGUMENTS,
-        RESOURCE,
-        RETRY,
-        CATCH,
-        Field::computed("TimeoutSeconds", SECONDS),
-        Field::computed("HeartbeatSeconds", SECONDS),
-        Field::computed("Credentials", Takes::Object),
-        INPUT_PATH,
-        OUTPUT_PATH,
-        RESULT_PATH,
-        PARAMETERS,
-        RESULT_SELECTOR,
-        Field::jsonpath("TimeoutSecondsPath", VALUE),
-        Field::jsonpath("HeartbeatSecondsPath", VALUE),
+        HEAD,
+        FLOW,
+        &[ARGUMENTS, RESOURCE],
+        HANDLERS,
+        &[
+            Field::computed("TimeoutSeconds", SECONDS),
+            Field::computed("HeartbeatSeconds", SECONDS),
+            Field::computed("Credentials", Takes::Object),
+        ],
+        WORK_DATA,
+        &[
+            Field::jsonpath("TimeoutSecondsPath", VALUE),
+            Field::jsonpath("HeartbeatSecondsPath", VALUE),
+        ],
     ],
     required: &["Resource"],
     one_of: &[
@@ -154,15 +152,14 @@ const TASK: Form = Form {
 
 const CHOICE: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        ASSIGN,
-        OUTPUT,
-        Field::both("Choices", Takes::List(1)),
-        Field::both("Default", Takes::Text),
-        INPUT_PATH,
-        OUTPUT_PATH,
+        HEAD,
+        &[
+            ASSIGN,
+            OUTPUT,
+            Field::both("Choices", Takes::List(1)),
+            Field::both("Default", Takes::Text),
+        ],
+        PATHS,
     ],
     required: &["Choices"],
     one_of: &[],
@@ -170,19 +167,17 @@ const CHOICE: Form = Form {
 
 const WAIT: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        NEXT,
-        END,
-        ASSIGN,
-        OUTPUT,
-        Field::computed("Seconds", Takes::Integer(0.0, MAX_SECONDS)),
-        Field::computed("Timestamp", Takes::Text),
-        INPUT_PATH,
-        OUTPUT_PATH,
-        Field::jsonpath("SecondsPath", VALUE),
-        Field::jsonpath("TimestampPath", VALUE),
+        HEAD,
+        FLOW,
+        &[
+            Field::computed("Seconds", Takes::Integer(0.0, MAX_SECONDS)),
+            Field::computed("Timestamp", Takes::Text),
+        ],
+        PATHS,
+        &[
+            Field::jsonpath("SecondsPath", VALUE),
+            Field::jsonpath("TimestampPath", VALUE),
+        ],
     ],
     required: &[],
     one_of: &[OneOf {
@@ -192,27 +187,20 @@ const WAIT: Form = Form {
 };
 
 const SUCCEED: Form = Form {
-    fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        OUTPUT,
-        INPUT_PATH,
-        OUTPUT_PATH,
-    ],
+    fields: &[HEAD, &[OUTPUT], PATHS],
     required: &[],
     one_of: &[],
 };
 
 const FAIL: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        Field::computed("Error", Takes::Text),
-        Field::computed("Cause", Takes::Text),
-        Field::jsonpath("ErrorPath", Takes::Text),
-        Field::jsonpath("CausePath", Takes::Text),
+        HEAD,
+        &[
+            Field::computed("Error", Takes::Text),
+            Field::computed("Cause", Takes::Text),
+            Field::jsonpath("ErrorPath", Takes::Text),
+            Field::jsonpath("CausePath", Takes::Text),
+        ],
     ],
     required: &[],
     one_of: &[
@@ -223,22 +211,11 @@ const FAIL: Form = Form {
 
 const PARALLEL: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        NEXT,
-        END,
-        ASSIGN,
-        OUTPUT,
-        ARGUMENTS,
-        Field::both("Branches", Takes::List(1)),
-        RETRY,
-        CATCH,
-        INPUT_PATH,
-        OUTPUT_PATH,
-        RESULT_PATH,
-        PARAMETERS,
-        RESULT_SELECTOR,
+        HEAD,
+        FLOW,
+        &[ARGUMENTS, Field::both("Branches", Takes::List(1))],
+        HANDLERS,
+        WORK_DATA,
     ],
     required: &["Branches"],
     one_of: &[],
@@ -246,35 +223,31 @@ const PARALLEL: Form = Form {
 
 const MAP: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        NEXT,
-        END,
-        ASSIGN,
-        OUTPUT,
-        Field::both("ItemProcessor", Takes::Object),
-        Field::both("Iterator", Takes::Object),
-        Field::both("ItemReader", Takes::Object),
-        Field::computed("ItemSelector", Takes::Anything),
-        Field::both("ItemBatcher", Takes::Object),
-        Field::both("ResultWriter", Takes::Object),
-        Field::both("Label", Takes::Text),
-        RETRY,
-        CATCH,
-        Field::computed("MaxConcurrency", COUNT),
-        Field::computed("ToleratedFailureCount", COUNT),
-        Field::computed("ToleratedFailurePercentage", Takes::Decimal(0.0, 100.0)),
-        Field::jsonata("Items", Takes::Anything),
-        INPUT_PATH,
-        OUTPUT_PATH,
-        RESULT_PATH,
-        PARAMETERS,
-        RESULT_SELECTOR,
-        Field::jsonpath("ItemsPath", Takes::Reference(Roots::All)),
-        Field::jsonpath("MaxConcurrencyPath", VALUE),
-        Field::jsonpath("ToleratedFailureCountPath", VALUE),
-        Field::jsonpath("ToleratedFailurePercentagePath", VALUE),
+        HEAD,
+        FLOW,
+        &[
+            Field::both("ItemProcessor", Takes::Object),
+            Field::both("Iterator", Takes::Object),
+            Field::both("ItemReader", Takes::Object),
+            Field::computed("ItemSelector", Takes::Anything),
+            Field::both("ItemBatcher", Takes::Object),
+            Field::both("ResultWriter", Takes::Object),
+            Field::both("Label", Takes::Text),
+        ],
+        HANDLERS,
+        &[
+            Field::computed("MaxConcurrency", COUNT),
+            Field::computed("ToleratedFailureCount", COUNT),
+            Field::computed("ToleratedFailurePercentage", Takes::Decimal(0.0, 100.0)),
+            Field::jsonata("Items", Takes::Anything),
+        ],
+        WORK_DATA,
+        &[
+            Field::jsonpath("ItemsPath", Takes::Reference(Roots::All)),
+            Field::jsonpath("MaxConcurrencyPath", VALUE),
+            Field::jsonpath("ToleratedFailureCountPath", VALUE),
+            Field::jsonpath("ToleratedFailurePercentagePath", VALUE),
+        ],
     ],
     required: &[],
     one_of: &[
@@ -308,7 +281,7 @@ pub(super) const TYPES: [(&str, Form); 8] = [
 pub(super) const TRANSITION: [&str; 2] = ["Next", "End"];
 
 pub(super) const RETRIER: Form = Form {
-    fields: &[
+    fields: &[&[
         COMMENT,
         Field::both("ErrorEquals", Takes::List(1)),
         Field::both("IntervalSeconds", Takes::Integer(0.0, MAX_SECONDS)),
@@ -316,50 +289,50 @@ pub(super) const RETRIER: Form = Form {
         Field::both("BackoffRate", Takes::Decimal(1.0, f64::MAX)),
         Field::both("MaxDelaySeconds", Takes::Integer(1.0, MAX_DELAY)),
         Field::both("JitterStrategy", Takes::Word(&["NONE", "FULL"])),
-    ],
+    ]],
     required: &["ErrorEquals"],
     one_of: &[],
 };
 
 pub(super) const CATCHER: Form = Form {
-    fields: &[
+    fields: &[&[
         COMMENT,
         Field::both("ErrorEquals", Takes::List(1)),
         NEXT,
         ASSIGN,
         OUTPUT,
         RESULT_PATH,
-    ],
+    ]],
     required: &["ErrorEquals", "Next"],
     one_of: &[],
 };
 
 /// A rule of a Choice in JSONata. `choice` reads those of JSONPath.
 pub(super) const CONDITION: Form = Form {
-    fields: &[
+    fields: &[&[
         COMMENT,
         NEXT,
         ASSIGN,
         OUTPUT,
         Field::jsonata("Condition", Takes::Boolean),
-    ],
+    ]],
     required: &["Condition", "Next"],
     one_of: &[],
 };
 
 pub(super) const ITEM_READER: Form = Form {
-    fields: &[
+    fields: &[&[
         RESOURCE,
         ARGUMENTS,
         PARAMETERS,
         Field::both("ReaderConfig", Takes::Object),
-    ],
+    ]],
     required: &["Resource"],
     one_of: &[],
 };
 
 pub(super) const READER_CONFIG: Form = Form {
-    fields: &[
+    fields: &[&[
         Field::both(
             "InputType",
             Takes::Word(&["CSV", "JSON", "JSONL", "MANIFEST", "PARQUET"]),
@@ -378,13 +351,13 @@ pub(super) const READER_CONFIG: Form = Form {
         Field::both("ItemsPointer", Takes::Text),
         Field::computed("MaxItems", Takes::Integer(0.0, MAX_ITEMS)),
         Field::jsonpath("MaxItemsPath", VALUE),
-    ],
+    ]],
     required: &[],
     one_of: &[either(&["MaxItems", "MaxItemsPath"])],
 };
 
 pub(super) const ITEM_BATCHER: Form = Form {
-    fields: &[
+    fields: &[&[
         Field::computed("BatchInput", Takes::Anything),
         Field::computed("MaxItemsPerBatch", COUNT),
         Field::computed(
@@ -393,7 +366,7 @@ pub(super) const ITEM_BATCHER: Form = Form {
         ),
         Field::jsonpath("MaxItemsPerBatchPath", VALUE),
         Field::jsonpath("MaxInputBytesPerBatchPath", VALUE),
-    ],
+    ]],
     required: &[],
     one_of: &[
         either(&["MaxItemsPerBatch", "MaxItemsPerBatchPath"]),
@@ -402,24 +375,24 @@ pub(super) const ITEM_BATCHER: Form = Form {
 };
 
 pub(super) const RESULT_WRITER: Form = Form {
-    fields: &[
+    fields: &[&[
         RESOURCE,
         ARGUMENTS,
         PARAMETERS,
         Field::both("WriterConfig", Takes::Object),
-    ],
+    ]],
     required: &[],
     one_of: &[],
 };
 
 pub(super) const WRITER_CONFIG: Form = Form {
-    fields: &[
+    fields: &[&[
         Field::both(
             "Transformation",
             Takes::Word(&["NONE", "COMPACT", "FLATTEN"]),
         ),
         Field::both("OutputType", Takes::Word(&["JSON", "JSONL"])),
-    ],
+    ]],
     required: &[],
     one_of: &[],
 };

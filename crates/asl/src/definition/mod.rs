@@ -243,17 +243,19 @@ pub fn validate_as(text: &str, workflow_type: WorkflowType) -> Vec<Diagnostic> {
 
 pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
     if text.len() > MAX_DEFINITION {
-        return Err(Box::new(Diagnostic::error(
-            reader::SCHEMA,
-            "",
-            format!(
-                "The definition has {} bytes, but {MAX_DEFINITION} are allowed",
-                text.len()
+        return Err(Box::new(
+            Diagnostic::error(
+                reader::SCHEMA,
+                "",
+                format!(
+                    "The definition has {} bytes, but {MAX_DEFINITION} are allowed",
+                    text.len()
+                ),
+            )
+            .with_hint(
+                "move parts into separate state machines and start them with states:startExecution",
             ),
-        )
-        .with_hint(
-            "move parts into state machines of their own and start them with states:startExecution",
-        )));
+        ));
     }
     if text.trim().is_empty() {
         return Err(Box::new(
@@ -267,7 +269,7 @@ pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
         Box::new(
             Diagnostic::error("INVALID_JSON_DESCRIPTION", "", message)
                 .at(line, column)
-                .with_hint("mend the text at this place"),
+                .with_hint("correct the text at this position"),
         )
     })?;
     if !root.is_object() {

@@ -97,7 +97,7 @@ impl DefinitionReader {
         };
         let Some(states) = object(map, "States") else {
             if map.get("States").is_some_and(is_placeholder) {
-                let start = graph.start.clone();
+                let start = Arc::clone(&graph.start);
                 let state = stand_in(&start, &format!("{at}/States/{start}"));
                 graph.states.insert(start, Arc::new(state));
             } else {
@@ -110,7 +110,7 @@ impl DefinitionReader {
                 "TOO_DEEPLY_NESTED",
                 at,
                 format!("The states nest deeper than {MAX_NESTED_STATES} levels"),
-                "move the inner states into a state machine of their own",
+                "move the inner states into a separate state machine",
             );
             self.incomplete = true;
             return graph;

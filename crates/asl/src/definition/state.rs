@@ -17,16 +17,7 @@ impl DefinitionReader {
     pub(super) fn state(&mut self, name: &str, value: &Value, at: &str) -> Option<State> {
         let map = self.element(value, at)?;
         self.required(map, &["Type"], at);
-        let mut kind = text(map, "Type").or_else(|| {
-            if map.contains_key("Type") {
-                self.bad(&format!("{at}/Type"), "Expected value of type [STRING]");
-            }
-            None
-        })?;
-        if has_placeholder(&kind) {
-            // The fields show the type.
-            inferred(map).clone_into(&mut kind);
-        }
+        let kind = self.state_type(map, at)?;
         let Some((_, form)) = forms::TYPES.iter().find(|(name, _)| *name == kind) else {
             let names = forms::TYPES.map(|(name, _)| name).join(", ");
             self.bad(
@@ -46,13 +37,15 @@ impl DefinitionReader {
         self.form(map, at, form, (!reverted).then_some(language));
         let next = self.transition_of(map, &kind, at);
         let parsed = self.kind(map, &kind, at, language);
-        let parameters = match (kind.as_str(), language) {
-            ("Map", _) if map.contains_key("ItemSelector") => "ItemSelector",
-            (_, Language::Jsonata) => "Arguments",
-            _ => "Parameters",
-        };
         let is_jsonpath = language == Language::JsonPath;
-        let whole = || Path::parse("$");
+        let (input, output, written) = match language {
+            Language::JsonPath => (
+                path(map, "InputPath"),
+                path(map, "OutputPath"),
+                result_path(map),
+            ),
+            Language::Jsonata => (Path::parse("$"), Path::parse("$"), Path::parse("$")),
+        };
         // The result of a state is known only to fields that follow its work.
         let known = match kind.as_str() {
             "Task" | "Parallel" | "Map" | "Pass" => Known::AFTER,
@@ -63,22 +56,16 @@ impl DefinitionReader {
             at: at.to_owned(),
             language,
             next,
-            input: if is_jsonpath {
-                path(map, "InputPath")
-            } else {
-                whole()
-            },
-            output: if is_jsonpath {
-                path(map, "OutputPath")
-            } else {
-                whole()
-            },
-            result_path: if is_jsonpath {
-                result_path(map)
-            } else {
-                whole()
-            },
-            parameters: self.template(map, parameters, at, language, Known::BEFORE),
+            input,
+            output,
+            result_path: written,
+            parameters: self.template(
+                map,
+                parameters(map, &kind, language),
+                at,
+                language,
+                Known::BEFORE,
+            ),
             selector: if is_jsonpath {
                 self.template(map, "ResultSelector", at, language, known)
                     .filter(|_| !map["ResultSelector"].is_null())
@@ -100,6 +87,21 @@ impl DefinitionReader {
             is_plain: is_plain(&state),
             ..state
         })
+    }
+
+    /// The state's `Type`. If a deployment tool has yet to fill it, the fields show the type.
+    fn state_type(&mut self, map: &Map<String, Value>, at: &str) -> Option<String> {
+        let named = text(map, "Type");
+        match named {
+            Some(placeholder) if has_placeholder(&placeholder) => Some(inferred(map).to_owned()),
+            Some(named) => Some(named),
+            None => {
+                if map.contains_key("Type") {
+                    self.bad(&format!("{at}/Type"), "Expected value of type [STRING]");
+                }
+                None
+            }
+        }
     }
 
     fn transition_of(
@@ -160,6 +162,15 @@ impl DefinitionReader {
             }
             _ => StateKind::Map(Box::new(self.map(map, at, language)?)),
         })
+    }
+}
+
+/// The name of the field that `State::parameters` is read from.
+fn parameters(map: &Map<String, Value>, kind: &str, language: Language) -> &'static str {
+    match (kind, language) {
+        ("Map", _) if map.contains_key("ItemSelector") => "ItemSelector",
+        (_, Language::Jsonata) => "Arguments",
+        _ => "Parameters",
     }
 }
 

@@ -31,6 +31,24 @@ pub(super) struct Children {
     pub(super) run: Option<Box<OpenMapRun>>,
 }
 
+impl Children {
+    /// No children yet: those of a distributed Map whose files are read or written.
+    pub(super) fn none(input: Arc<Data>, concurrency: usize, run: Box<OpenMapRun>) -> Self {
+        Self {
+            next: 0,
+            open: 0,
+            done: 0,
+            failed: 0,
+            results: Vec::new(),
+            items: None,
+            pairs: false,
+            concurrency,
+            input,
+            run: Some(run),
+        }
+    }
+}
+
 /// The running map run of a distributed Map.
 #[derive(Debug)]
 pub(super) struct OpenMapRun {

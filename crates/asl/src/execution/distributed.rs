@@ -23,7 +23,7 @@ impl Execution {
             Ok(tolerated) => tolerated,
             Err(fault) => return self.fail(id, fault, None),
         };
-        let Some(state) = self.threads.get(&id).map(|t| t.state.clone()) else {
+        let Some(state) = self.threads.get(&id).map(|t| Arc::clone(&t.state)) else {
             return;
         };
         let label = map.label.clone().unwrap_or_else(|| self.dice.uuid());
@@ -225,7 +225,7 @@ impl Execution {
         else {
             return;
         };
-        let state = self.threads.get(&id).map(|t| t.state.clone());
+        let state = self.threads.get(&id).map(|t| Arc::clone(&t.state));
         let writer = state.as_ref().and_then(|s| match &s.kind {
             StateKind::Map(map) => map.writer.as_ref(),
             _ => None,

@@ -83,7 +83,7 @@ impl Execution {
         let Some(thread) = self.threads.get(&id) else {
             return;
         };
-        let state = thread.state.clone();
+        let state = Arc::clone(&thread.state);
         match self.plan(thread) {
             Err(fault) => self.fail(id, fault, None),
             Ok(StatePlan::Leave(left)) => self.leave(id, left),
@@ -112,17 +112,8 @@ impl Execution {
     pub(super) fn plan(&self, thread: &Thread) -> Result<StatePlan, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;
-        if state.is_plain && matches!(state.kind, StateKind::Pass(_) | StateKind::Succeed) {
-            return Ok(StatePlan::Leave(StateExit {
-                output: raw.clone(),
-                assigned: None,
-                next: state.next.clone(),
-            }));
-        }
-        if let (true, StateKind::Wait(delay)) = (state.is_plain, &state.kind)
-            && let Some(until) = delay.fixed(self.now)
-        {
-            return Ok(StatePlan::Wait(until));
+        if let Some(plan) = self.plain_plan(thread) {
+            return Ok(plan);
         }
         let token = match &state.kind {
             StateKind::Task(task) if task.resource.offers_token() => Some(token::encode(
@@ -153,8 +144,9 @@ impl Execution {
                 fill(template, &scope, field, &state.name).map(Some)
             }
         };
-        let shared =
-            |value: Option<Value>| value.map_or_else(|| Ok(raw.clone()), |v| data(v, &state.name));
+        let shared = |value: Option<Value>| {
+            value.map_or_else(|| Ok(Arc::clone(raw)), |v| data(v, &state.name))
+        };
         match &state.kind {
             StateKind::Pass(result) => {
                 let value = match result {
@@ -168,10 +160,8 @@ impl Execution {
                 .finish(thread, input.into_owned(), &context)
                 .map(StatePlan::Leave),
             StateKind::Fail { error, cause } => {
-                let read = |text: &Option<_>| {
-                    text.as_ref()
-                        .map(|t: &TextField| t.read(&scope))
-                        .transpose()
+                let read = |text: &Option<TextField>| {
+                    text.as_ref().map(|text| text.read(&scope)).transpose()
                 };
                 let (error, cause) = (read(error)?, read(cause)?);
                 Err(Fault::task(error.as_deref(), cause.as_deref()))
@@ -181,12 +171,30 @@ impl Execution {
             }
             StateKind::Wait(delay) => delay.until(&scope).map(StatePlan::Wait),
             StateKind::Task(task) => {
-                let payload = shared(effective()?)?.text.clone();
+                let payload = Arc::clone(&shared(effective()?)?.text);
                 request(task, &scope, payload, token.clone()).map(StatePlan::Task)
             }
             StateKind::Parallel(_) => shared(effective()?).map(StatePlan::Parallel),
             StateKind::Map(_) => Ok(StatePlan::Map),
         }
+    }
+
+    /// The action of a state that passes its input on unchanged. It needs no scope.
+    fn plain_plan(&self, thread: &Thread) -> Option<StatePlan> {
+        let state = &*thread.state;
+        if state.is_plain && matches!(state.kind, StateKind::Pass(_) | StateKind::Succeed) {
+            return Some(StatePlan::Leave(StateExit {
+                output: Arc::clone(&thread.input),
+                assigned: None,
+                next: state.next.clone(),
+            }));
+        }
+        if let (true, StateKind::Wait(delay)) = (state.is_plain, &state.kind)
+            && let Some(until) = delay.fixed(self.now)
+        {
+            return Some(StatePlan::Wait(until));
+        }
+        None
     }
 
     fn choose(
@@ -229,7 +237,7 @@ impl Execution {
             None if state.input.as_ref().is_some_and(Path::is_whole)
                 && state.output.as_ref().is_some_and(Path::is_whole) =>
             {
-                thread.input.clone()
+                Arc::clone(&thread.input)
             }
             None => data(
                 select(state.output.as_ref(), &Scope { input, ..*scope })?.into_owned(),
@@ -239,7 +247,7 @@ impl Execution {
         Ok(StatePlan::Leave(StateExit {
             output,
             assigned,
-            next: Some(next.clone()),
+            next: Some(Arc::clone(next)),
         }))
     }
 }

@@ -1,5 +1,7 @@
 //! Handles an error: retries, catches, fails the parent, or ends the execution.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::Execution;
@@ -157,7 +159,7 @@ impl Execution {
         let Some(above) = self.threads.get(&parent) else {
             return;
         };
-        let name = above.state.name.clone();
+        let name = Arc::clone(&above.state.name);
         let is_map = matches!(above.state.kind, StateKind::Map(_));
         if above.child.is_some() {
             return;
@@ -223,7 +225,7 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&id) else {
             return false;
         };
-        let state = thread.state.clone();
+        let state = Arc::clone(&thread.state);
         thread.retries.resize(state.retry.len(), 0);
         let Some(index) = state
             .retry
@@ -259,7 +261,7 @@ impl Execution {
 
     /// Catches the error if a catcher matches: enters its state and returns true.
     fn caught(&mut self, id: u64, fault: &Fault, also: Option<&str>) -> bool {
-        let Some(state) = self.threads.get(&id).map(|t| t.state.clone()) else {
+        let Some(state) = self.threads.get(&id).map(|t| Arc::clone(&t.state)) else {
             return false;
         };
         let Some(catcher) = state
@@ -300,7 +302,7 @@ impl Execution {
         let left = |output, assigned| StateExit {
             output,
             assigned,
-            next: Some(catcher.next.clone()),
+            next: Some(Arc::clone(&catcher.next)),
         };
         if state.language == Language::Jsonata {
             let scope = Scope {
@@ -320,7 +322,7 @@ impl Execution {
             name,
         )?;
         let output = match &catcher.result_path {
-            None => return Ok(left(thread.input.clone(), assigned)),
+            None => return Ok(left(Arc::clone(&thread.input), assigned)),
             Some(path) if Path::is_whole(path) => error,
             Some(path) => path
                 .write(thread.input.value().clone(), error)

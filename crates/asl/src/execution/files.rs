@@ -29,7 +29,7 @@ impl Execution {
         let (Some(reader), Some(thread)) = (&map.reader, self.threads.get(&id)) else {
             return;
         };
-        let state = thread.state.clone();
+        let state = Arc::clone(&thread.state);
         let step = thread.step.to_string();
         let context = Context::new(|| self.context_object(thread, None));
         let arguments = match &reader.arguments {
@@ -54,18 +54,7 @@ impl Execution {
             resource: reader.resource.clone(),
             arguments: arguments.to_string().into(),
         });
-        let children = Box::new(Children {
-            next: 0,
-            open: 0,
-            done: 0,
-            failed: 0,
-            results: Vec::new(),
-            items: None,
-            pairs: false,
-            concurrency,
-            input,
-            run: Some(run),
-        });
+        let children = Box::new(Children::none(input, concurrency, run));
         self.await_files(id, request, children);
     }
 
@@ -180,13 +169,12 @@ impl Execution {
         let (Some(thread), Some(template)) = (self.threads.get(&id), &writer.arguments) else {
             return;
         };
-        let (state, step) = (thread.state.clone(), thread.step.to_string());
+        let (state, step) = (Arc::clone(&thread.state), thread.step.to_string());
         let good = match writer.transformation {
             None | Some(Transformation::None) => good,
             Some(Transformation::Compact) => good.iter().map(output).collect(),
             Some(Transformation::Flatten) => flattened(good.iter().map(output).collect()),
         };
-        let ending = if writer.json_lines { "jsonl" } else { "json" };
         let context = Context::new(|| self.context_object(thread, None));
         let arguments = fill(
             template,
@@ -216,30 +204,9 @@ impl Execution {
             "" => uuid.to_owned(),
             prefix => format!("{prefix}/{uuid}"),
         };
-        let mut files: Vec<(String, Arc<str>)> = Vec::new();
-        let mut listed = |name: &str, entries: Vec<Value>| -> Value {
-            if entries.is_empty() {
-                return json!([]);
-            }
-            let body = if writer.json_lines {
-                entries.iter().map(|entry| format!("{entry}\n")).collect()
-            } else {
-                Value::Array(entries).to_string()
-            };
-            let (key, body): (String, Arc<str>) =
-                (format!("{folder}/{name}_0.{ending}"), body.into());
-            let listed = json!([{"Key": key, "Size": body.len()}]);
-            files.push((key, body));
-            listed
-        };
-        let manifest = json!({
-            "DestinationBucket": bucket, "MapRunArn": arn,
-            "ResultFiles": {"FAILED": listed("FAILED", bad), "PENDING": [], "SUCCEEDED": listed("SUCCEEDED", good)},
-        });
-        let key = format!("{folder}/manifest.json");
-        files.push((key.clone(), manifest.to_string().into()));
-        let result =
-            json!({"MapRunArn": arn, "ResultWriterDetails": {"Bucket": bucket, "Key": key}});
+        let (manifest, files) = result_files(&folder, &bucket, &arn, writer.json_lines, good, bad);
+        let details = json!({"Bucket": bucket, "Key": manifest});
+        let result = json!({"MapRunArn": arn, "ResultWriterDetails": details});
         let task = self.next_task();
         let request = FilesRequest::Write(
             WriteResults {
@@ -251,21 +218,14 @@ impl Execution {
             },
             Arc::new(result),
         );
-        let children = Box::new(Children {
-            next: 0,
-            open: 0,
-            done: 0,
-            failed: 0,
-            results: Vec::new(),
-            items: None,
-            pairs: false,
-            concurrency: 0,
-            input: input.clone(),
-            run: Some(Box::new(OpenMapRun {
+        let children = Box::new(Children::none(
+            Arc::clone(input),
+            0,
+            Box::new(OpenMapRun {
                 index: run,
                 reports: None,
-            })),
-        });
+            }),
+        ));
         self.await_files(id, request, children);
     }
 
@@ -295,6 +255,40 @@ impl Execution {
         self.tasks.remove(&task);
         self.out.push(Effect::CancelTask(task));
     }
+}
+
+/// The files of a map run's results, the manifest last, and the key of the manifest.
+fn result_files(
+    folder: &str,
+    bucket: &str,
+    arn: &str,
+    json_lines: bool,
+    good: Vec<Value>,
+    bad: Vec<Value>,
+) -> (String, Vec<(String, Arc<str>)>) {
+    let ending = if json_lines { "jsonl" } else { "json" };
+    let mut files: Vec<(String, Arc<str>)> = Vec::new();
+    let mut listed = |name: &str, entries: Vec<Value>| -> Value {
+        if entries.is_empty() {
+            return json!([]);
+        }
+        let body = if json_lines {
+            entries.iter().map(|entry| format!("{entry}\n")).collect()
+        } else {
+            Value::Array(entries).to_string()
+        };
+        let (key, body): (String, Arc<str>) = (format!("{folder}/{name}_0.{ending}"), body.into());
+        let listed = json!([{"Key": key, "Size": body.len()}]);
+        files.push((key, body));
+        listed
+    };
+    let manifest = json!({
+        "DestinationBucket": bucket, "MapRunArn": arn,
+        "ResultFiles": {"FAILED": listed("FAILED", bad), "PENDING": [], "SUCCEEDED": listed("SUCCEEDED", good)},
+    });
+    let key = format!("{folder}/manifest.json");
+    files.push((key.clone(), manifest.to_string().into()));
+    (key, files)
 }
 
 /// The output in an entry.

@@ -45,7 +45,7 @@ impl Execution {
             let output = match &state.result {
                 Some(template) => data(fill(template, &scope, "Output", name)?, name)?,
                 None if !is_result && !matches!(state.kind, StateKind::Pass(Some(_))) => {
-                    raw.clone()
+                    Arc::clone(raw)
                 }
                 None => data(result, name)?,
             };
@@ -65,7 +65,7 @@ impl Execution {
             )?,
         };
         let output = match &state.result_path {
-            None => raw.clone(),
+            None => Arc::clone(raw),
             Some(path) if path.is_whole() => data(result, name)?,
             Some(path) => data(
                 path.write(raw.value().clone(), result).ok_or_else(|| {
@@ -118,7 +118,7 @@ impl Execution {
         let raw = &thread.input;
         if state.is_plain {
             return Ok(StateExit {
-                output: raw.clone(),
+                output: Arc::clone(raw),
                 assigned: None,
                 next: state.next.clone(),
             });
@@ -168,7 +168,7 @@ impl Execution {
             && let Some(state) = thread.graph.states.get(&next).cloned()
         {
             if thread.parent.is_none() {
-                thread.step = state.name.clone();
+                thread.step = Arc::clone(&state.name);
             }
             thread.state = state;
             (thread.input, thread.phase, thread.attempt) = (output, ThreadPhase::Enter, 0);
@@ -183,7 +183,7 @@ impl Execution {
             None => self.end_after(
                 thread.previous,
                 Status::Succeeded,
-                Some(output.text.clone()),
+                Some(Arc::clone(&output.text)),
                 None,
                 None,
             ),

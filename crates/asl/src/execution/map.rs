@@ -35,12 +35,12 @@ impl Execution {
             items: None,
             pairs: false,
             concurrency: 0,
-            input: input.clone(),
+            input: Arc::clone(input),
             run: None,
         }));
         let (previous, variables, item, child) = (
             thread.previous,
-            thread.variables.clone(),
+            Arc::clone(&thread.variables),
             thread.item.clone(),
             thread.child.clone(),
         );
@@ -54,8 +54,8 @@ impl Execution {
             self.spawn(
                 Some((id, index)),
                 branch,
-                input.clone(),
-                variables.clone(),
+                Arc::clone(input),
+                Arc::clone(&variables),
                 previous,
                 item.clone(),
                 child.clone(),
@@ -67,7 +67,7 @@ impl Execution {
         let Some(thread) = self.threads.get(&id) else {
             return;
         };
-        let state = thread.state.clone();
+        let state = Arc::clone(&thread.state);
         let StateKind::Map(map) = &state.kind else {
             return;
         };
@@ -148,7 +148,7 @@ impl Execution {
             let Some(thread) = self.threads.get_mut(&id) else {
                 return;
             };
-            let state = thread.state.clone();
+            let state = Arc::clone(&thread.state);
             let (StateKind::Map(map), ThreadPhase::Children(children)) =
                 (&state.kind, &mut thread.phase)
             else {
@@ -164,22 +164,20 @@ impl Execution {
             let value = (items[index].take(), children.pairs);
             children.next += 1;
             children.open += 1;
-            let batched = map.batcher.is_some();
-            let input = children.input.clone();
+            let input = Arc::clone(&children.input);
             let run = children.run.as_ref().map(|r| r.index);
-            let selector = state.parameters.as_ref().filter(|_| !batched);
-            let (item, value) = match self.select_item(id, index, value, selector, &input) {
+            let selector = state.parameters.as_ref().filter(|_| map.batcher.is_none());
+            let selected = self
+                .select_item(id, index, value, selector, &input)
+                .and_then(|(item, value)| Ok((item, data(value, &state.name)?)));
+            let (item, item_input) = match selected {
                 Ok(selected) => selected,
-                Err(fault) => return self.fail(id, fault, None),
-            };
-            let item_input = match data(value, &state.name) {
-                Ok(data) => data,
                 Err(fault) => return self.fail(id, fault, None),
             };
             let Some(thread) = self.threads.get(&id) else {
                 return;
             };
-            let (previous, variables) = (thread.previous, thread.variables.clone());
+            let (previous, variables) = (thread.previous, Arc::clone(&thread.variables));
             if let Some(run) = run {
                 let child = self.child(run, &item_input);
                 self.spawn(
@@ -194,15 +192,9 @@ impl Execution {
                 continue;
             }
             let child: Option<Arc<ChildExecution>> = thread.child.clone();
-            let event = if child.is_some() {
-                previous
-            } else {
-                let details = json!({"name": &*state.name, "index": index});
-                self.record_after(
-                    previous,
-                    "MapIterationStarted",
-                    Some(("mapIterationStartedEventDetails", details)),
-                )
+            let event = match child {
+                Some(_) => previous,
+                None => self.record_iteration(previous, &state.name, index),
             };
             if self.status != Status::Running {
                 return;
@@ -217,6 +209,15 @@ impl Execution {
                 child,
             );
         }
+    }
+
+    fn record_iteration(&mut self, previous: u64, map: &str, index: usize) -> u64 {
+        let details = json!({"name": map, "index": index});
+        self.record_after(
+            previous,
+            "MapIterationStarted",
+            Some(("mapIterationStartedEventDetails", details)),
+        )
     }
 
     /// The context's `Map.Item`, and the iteration's input.
@@ -243,7 +244,7 @@ impl Execution {
         });
         let scope = self.scope(thread, input.value(), &context);
         let selected = fill(template, &scope, "ItemSelector", &thread.state.name)?;
-        Ok((item.clone(), selected))
+        Ok((Arc::clone(&item), selected))
     }
 
     /// Handles the success of a branch or an iteration.
@@ -257,7 +258,7 @@ impl Execution {
         let Some(above) = self.threads.get_mut(&parent) else {
             return;
         };
-        let name = above.state.name.clone();
+        let name = Arc::clone(&above.state.name);
         let ThreadPhase::Children(children) = &mut above.phase else {
             return;
         };

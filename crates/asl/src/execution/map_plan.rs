@@ -61,6 +61,54 @@ pub(super) fn not_integer(field: &str, path: &str, value: &Value) -> String {
     )
 }
 
+/// The items of a Map; `None` if they are read from files.
+fn items(
+    map: &MapState,
+    state: &str,
+    scope: &Scope<'_>,
+    input: &Data,
+) -> Result<Option<ItemList>, Fault> {
+    Ok(match (&map.reader, &map.items) {
+        (Some(_), _) => None,
+        (None, MapItems::Path(path)) => {
+            let found = path
+                .read(scope)
+                .map_err(|why| Fault::runtime(format!("Invalid path '{}' : {why}", path.text)))?;
+            // A variable with an object ends an inline Map. Recordings of AWS show this; its
+            // guide does not mention it.
+            let selected = path.root == Root::Input && !path.is_whole();
+            let objects = map.is_distributed || selected;
+            Some(ItemList::read(found.into_owned(), objects).ok_or_else(|| {
+                Fault::runtime(format!(
+                    "Reference path \"{}\" must point to array.",
+                    path.text
+                ))
+            })?)
+        }
+        (None, MapItems::Jsonata(Template::Jsonata(expression))) => {
+            // Likewise, an inline Map takes an object from the state's data only.
+            let objects = map.is_distributed || expression.selects_data();
+            let found = expression.evaluate_items(scope, objects)?;
+            Some(ItemList::read(found, objects).unwrap_or_default())
+        }
+        (None, MapItems::Jsonata(template)) => {
+            let found = fill(template, scope, "Items", state)?;
+            Some(
+                ItemList::read(found, map.is_distributed)
+                    .ok_or_else(|| Fault::runtime("Items must be an array"))?,
+            )
+        }
+        (None, MapItems::Input) => Some(
+            ItemList::read(input.value().clone(), map.is_distributed).ok_or_else(|| {
+                Fault::evaluation(
+                    None,
+                    format!("Map state input must be an array but was: {}", input.text),
+                )
+            })?,
+        ),
+    })
+}
+
 impl Execution {
     /// Computes a Map's input, items and concurrency.
     pub(super) fn map_plan(&self, thread: &Thread, map: &MapState) -> Result<MapPlan, Fault> {
@@ -69,7 +117,7 @@ impl Execution {
         let context = Context::new(|| self.context_object(thread, None));
         let scope = self.scope(thread, raw.value(), &context);
         let input = if state.input.as_ref().is_some_and(Path::is_whole) {
-            raw.clone()
+            Arc::clone(raw)
         } else {
             data(
                 select(state.input.as_ref(), &scope)?.into_owned(),
@@ -80,45 +128,7 @@ impl Execution {
             input: input.value(),
             ..scope
         };
-        let items = match (&map.reader, &map.items) {
-            (Some(_), _) => None,
-            (None, MapItems::Path(path)) => {
-                let found = path.read(&scope).map_err(|why| {
-                    Fault::runtime(format!("Invalid path '{}' : {why}", path.text))
-                })?;
-                // A variable with an object ends an inline Map. Recordings of AWS show this; its
-                // guide does not mention it.
-                let selected = path.root == Root::Input && !path.is_whole();
-                let objects = map.is_distributed || selected;
-                Some(ItemList::read(found.into_owned(), objects).ok_or_else(|| {
-                    Fault::runtime(format!(
-                        "Reference path \"{}\" must point to array.",
-                        path.text
-                    ))
-                })?)
-            }
-            (None, MapItems::Jsonata(Template::Jsonata(expression))) => {
-                // Likewise, an inline Map takes an object from the state's data only.
-                let objects = map.is_distributed || expression.selects_data();
-                let found = expression.evaluate_items(&scope, objects)?;
-                Some(ItemList::read(found, objects).unwrap_or_default())
-            }
-            (None, MapItems::Jsonata(template)) => {
-                let found = fill(template, &scope, "Items", &state.name)?;
-                Some(
-                    ItemList::read(found, map.is_distributed)
-                        .ok_or_else(|| Fault::runtime("Items must be an array"))?,
-                )
-            }
-            (None, MapItems::Input) => Some(
-                ItemList::read(input.value().clone(), map.is_distributed).ok_or_else(|| {
-                    Fault::evaluation(
-                        None,
-                        format!("Map state input must be an array but was: {}", input.text),
-                    )
-                })?,
-            ),
-        };
+        let items = items(map, &state.name, &scope, &input)?;
         let concurrency = match &map.concurrency {
             None => 0.0,
             Some(number) => {
@@ -129,7 +139,7 @@ impl Execution {
             }
         };
         Ok(MapPlan {
-            input: input.clone(),
+            input: Arc::clone(&input),
             concurrency: concurrency as usize,
             items,
         })

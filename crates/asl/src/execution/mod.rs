@@ -239,7 +239,7 @@ impl Execution {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
-        let text = self.start.input.clone();
+        let text = Arc::clone(&self.start.input);
         let role = self.start.role_arn.clone();
         self.record_after(
             0,
@@ -266,9 +266,9 @@ impl Execution {
         if let Some(seconds) = self.start.kind.timeout(self.machine.timeout) {
             self.arm(seconds, TimerPurpose::Execution);
         }
-        let graph = self.machine.graph.clone();
+        let graph = Arc::clone(&self.machine.graph);
         let input = Arc::new(Data::of_text(text));
-        self.input = Some(input.clone());
+        self.input = Some(Arc::clone(&input));
         self.spawn(None, &graph, input, no_variables(), 0, None, None);
     }
 
@@ -289,10 +289,10 @@ impl Execution {
         self.counter += 1;
         let step = parent
             .and_then(|(p, _)| self.threads.get(&p))
-            .map_or_else(|| state.name.clone(), |p| p.step.clone());
+            .map_or_else(|| Arc::clone(&state.name), |p| Arc::clone(&p.step));
         let thread = Thread {
             parent,
-            graph: graph.clone(),
+            graph: Arc::clone(graph),
             step,
             state,
             input,

@@ -5,6 +5,8 @@
 //! Branches, iterations and states that succeeded keep their results. Other states start again,
 //! with all their retries.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::Execution;
@@ -51,11 +53,16 @@ impl Execution {
             )),
         );
         if self.threads.is_empty() {
-            return self.set_off(self.start.input.clone());
+            return self.set_off(Arc::clone(&self.start.input));
         }
         if let Some(seconds) = self.machine.timeout {
             self.arm(seconds, TimerPurpose::Execution);
         }
+        self.redrive_threads(event);
+    }
+
+    /// Starts the threads that did not succeed again, behind the event of the redrive.
+    fn redrive_threads(&mut self, event: u64) {
         let ids: Vec<u64> = self.threads.keys().collect();
         if let Some(root) = ids.first() {
             self.step(*root, |step| StepChange::Entered { step });

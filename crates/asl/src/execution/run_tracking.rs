@@ -58,7 +58,7 @@ impl Execution {
             number,
             arn,
             name,
-            input.clone(),
+            Arc::clone(input),
             started,
         ))
     }

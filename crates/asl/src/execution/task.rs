@@ -126,38 +126,13 @@ impl Execution {
             state: thread.state.name.to_string(),
             step: thread.step.to_string(),
             resource: resource.clone(),
-            payload: payload.clone(),
+            payload,
             token: token.clone(),
             attempt: thread.attempt,
-            credentials: credentials.clone(),
+            credentials,
         };
         if thread.child.is_none() {
-            let mut fields = Map::new();
-            if matches!(resource, Resource::Service { .. }) {
-                let region = self
-                    .start
-                    .execution_arn
-                    .split(':')
-                    .nth(3)
-                    .unwrap_or_default();
-                fields.insert("parameters".into(), json!(&*payload));
-                fields.insert("region".into(), json!(region));
-            } else {
-                fields.insert("input".into(), json!(&*payload));
-                fields.insert("inputDetails".into(), json!({"truncated": false}));
-                fields.insert("resource".into(), json!(state.arn));
-            }
-            for (name, seconds) in [
-                ("timeoutInSeconds", timeout),
-                ("heartbeatInSeconds", heartbeat),
-            ] {
-                if let Some(seconds) = seconds {
-                    fields.insert(name.into(), json!(seconds as i64));
-                }
-            }
-            if let Some(role) = credentials {
-                fields.insert("taskCredentials".into(), json!({"roleArn": role}));
-            }
+            let fields = self.scheduled_fields(state, &request, timeout, heartbeat);
             let (kind, details) = event(resource, Verb::Scheduled);
             self.record(id, kind, |_| Some((details, named(resource, fields))));
         }
@@ -185,6 +160,43 @@ impl Execution {
                 StepChange::Running { step }
             }
         });
+    }
+
+    /// The details of the event of a scheduled task.
+    fn scheduled_fields(
+        &self,
+        state: &TaskState,
+        request: &Task,
+        timeout: Option<f64>,
+        heartbeat: Option<f64>,
+    ) -> Map<String, Value> {
+        let mut fields = Map::new();
+        if matches!(state.resource, Resource::Service { .. }) {
+            let region = self
+                .start
+                .execution_arn
+                .split(':')
+                .nth(3)
+                .unwrap_or_default();
+            fields.insert("parameters".into(), json!(&*request.payload));
+            fields.insert("region".into(), json!(region));
+        } else {
+            fields.insert("input".into(), json!(&*request.payload));
+            fields.insert("inputDetails".into(), json!({"truncated": false}));
+            fields.insert("resource".into(), json!(state.arn));
+        }
+        for (name, seconds) in [
+            ("timeoutInSeconds", timeout),
+            ("heartbeatInSeconds", heartbeat),
+        ] {
+            if let Some(seconds) = seconds {
+                fields.insert(name.into(), json!(seconds as i64));
+            }
+        }
+        if let Some(role) = &request.credentials {
+            fields.insert("taskCredentials".into(), json!({"roleArn": role}));
+        }
+        fields
     }
 
     fn open(&mut self, task: TaskId) -> Option<(u64, &mut Thread)> {

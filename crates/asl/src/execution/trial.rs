@@ -123,12 +123,12 @@ impl Trial {
             }
         };
         let machine = Arc::new(StateMachine::parse(&alone.to_string())?);
-        let graph = machine.graph.clone();
-        let input = Arc::new(Data::of_text(start.input.clone()));
+        let graph = Arc::clone(&machine.graph);
+        let input = Arc::new(Data::of_text(Arc::clone(&start.input)));
         let now = start.start_time;
         let mut execution = Execution::new(machine, start);
         execution.begun = true;
-        execution.input = Some(input.clone());
+        execution.input = Some(Arc::clone(&input));
         execution.shown = Some(Box::new(before.context.clone()));
         let variables: Variables = before.variables.clone();
         execution.spawn(None, &graph, input, Arc::new(variables), 0, None, None);
@@ -241,7 +241,7 @@ impl Trial {
         let (mut output, mut next) = (None, None);
         if let Some(left) = left {
             variables.extend(left.assigned.unwrap_or_default());
-            output = Some(left.output.text.clone());
+            output = Some(Arc::clone(&left.output.text));
             next = left.next.map(|next| next.to_string());
         }
         if !variables.is_empty() {

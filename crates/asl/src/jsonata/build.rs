@@ -39,92 +39,11 @@ impl Builder {
             RawKind::Leaf(token) => return self.leaf(token, keep_array),
             RawKind::Wildcard => Node::of(NodeKind::Wildcard),
             RawKind::Descendant => Node::of(NodeKind::Descendant),
-            RawKind::Parent => {
-                let slot = self.slots.len();
-                self.slots.push(Slot {
-                    label: format!("!{slot}"),
-                    level: 1,
-                });
-                Node::of(NodeKind::Parent(slot))
-            }
-            RawKind::Binary(".", lhs, rhs) => self.step(*lhs, *rhs)?,
-            RawKind::Binary("[", lhs, rhs) => self.filter(*lhs, *rhs)?,
-            RawKind::Binary(":=", lhs, rhs) => {
-                let value = self.boxed(*rhs)?;
-                let seeking = seeking(&value);
-                let RawKind::Leaf(Token::Variable(name)) = lhs.kind else {
-                    return Err(Wrong::new("S0212"));
-                };
-                Node {
-                    seeking,
-                    ..Node::of(NodeKind::Bind { name, value })
-                }
-            }
-            RawKind::Binary(sign @ ("@" | "#"), lhs, rhs) => {
-                let RawKind::Leaf(Token::Variable(name)) = rhs.kind else {
-                    return Err(Wrong::new("S0214").token(sign));
-                };
-                let node = self.node(*lhs)?;
-                bound(node, sign == "@", name, keep_array)?
-            }
-            RawKind::Binary("~>", lhs, rhs) => {
-                let (lhs, rhs) = (self.boxed(*lhs)?, self.boxed(*rhs)?);
-                Node {
-                    keep_array: lhs.keep_array || rhs.keep_array,
-                    ..Node::of(NodeKind::Apply { lhs, rhs })
-                }
-            }
-            RawKind::Binary(sign, lhs, rhs) => {
-                let (lhs, rhs) = (self.boxed(*lhs)?, self.boxed(*rhs)?);
-                let mut all = seeking(&lhs);
-                all.extend(seeking(&rhs));
-                Node {
-                    seeking: all,
-                    ..Node::of(NodeKind::Binary { sign, lhs, rhs })
-                }
-            }
-            RawKind::Group(lhs, pairs) => {
-                let mut node = self.node(*lhs)?;
-                if node.group.is_some() {
-                    return Err(Wrong::new("S0210"));
-                }
-                node.group = Some(self.pairs(pairs)?);
-                node
-            }
-            RawKind::Sort(lhs, terms) => {
-                let node = self.node(*lhs)?;
-                let mut path = into_path(node);
-                let mut sort = Node::default();
-                let mut ordered = Vec::new();
-                for (descending, expression) in terms {
-                    let expression = self.node(expression)?;
-                    sort.seeking.extend(seeking(&expression));
-                    ordered.push(Term {
-                        descending,
-                        expression,
-                    });
-                }
-                sort.kind = NodeKind::Sort(ordered);
-                if let NodeKind::Path { steps, .. } = &mut path.kind {
-                    steps.push(sort);
-                }
-                self.resolve(&mut path)?;
-                path
-            }
-            RawKind::Negate(inner) => {
-                let inner = self.boxed(*inner)?;
-                if let NodeKind::Number(n) = inner.kind {
-                    Node {
-                        kind: NodeKind::Number(n.negate()),
-                        ..*inner
-                    }
-                } else {
-                    Node {
-                        seeking: seeking(&inner),
-                        ..Node::of(NodeKind::Negate(inner))
-                    }
-                }
-            }
+            RawKind::Parent => self.parent(),
+            RawKind::Binary(sign, lhs, rhs) => self.binary(sign, *lhs, *rhs, keep_array)?,
+            RawKind::Group(lhs, pairs) => self.group(*lhs, pairs)?,
+            RawKind::Sort(lhs, terms) => self.sort(*lhs, terms)?,
+            RawKind::Negate(inner) => self.negate(*inner)?,
             RawKind::Array(items) => {
                 let items = items
                     .into_iter()
@@ -145,35 +64,9 @@ impl Builder {
                     ..Node::of(NodeKind::Object(pairs))
                 }
             }
-            RawKind::Block(parts) => {
-                let parts = parts
-                    .into_iter()
-                    .map(|part| self.node(part))
-                    .collect::<Outcome<Vec<_>>>()?;
-                let cons = |part: &Node| {
-                    part.cons_array
-                        || matches!(&part.kind, NodeKind::Path { steps, .. } if steps.first().is_some_and(|step| step.cons_array))
-                };
-                Node {
-                    cons_array: parts.iter().any(cons),
-                    seeking: parts.iter().flat_map(seeking).collect(),
-                    ..Node::of(NodeKind::Block(parts))
-                }
-            }
+            RawKind::Block(parts) => self.block(parts)?,
             RawKind::Condition(condition, then, otherwise) => {
-                let (condition, then) = (self.boxed(*condition)?, self.boxed(*then)?);
-                let otherwise = otherwise.map(|raw| self.boxed(*raw)).transpose()?;
-                let mut all = seeking(&condition);
-                all.extend(seeking(&then));
-                all.extend(otherwise.iter().flat_map(|node| seeking(node)));
-                Node {
-                    seeking: all,
-                    ..Node::of(NodeKind::Condition {
-                        condition,
-                        then,
-                        otherwise,
-                    })
-                }
+                self.condition(*condition, *then, otherwise)?
             }
             RawKind::Exists(inner) => {
                 let inner = self.node(*inner)?;
@@ -185,29 +78,7 @@ impl Builder {
                     })
                 }
             }
-            RawKind::Call(procedure, arguments) => {
-                let arguments = arguments
-                    .into_iter()
-                    .map(|argument| argument.map(|raw| self.node(raw)).transpose())
-                    .collect::<Outcome<Vec<_>>>()?;
-                let all = arguments.iter().flatten().flat_map(seeking).collect();
-                let procedure = self.boxed(*procedure)?;
-                let kind = if arguments.iter().any(Option::is_none) {
-                    NodeKind::Partial {
-                        procedure,
-                        arguments,
-                    }
-                } else {
-                    NodeKind::Call {
-                        procedure,
-                        arguments: arguments.into_iter().flatten().collect(),
-                    }
-                };
-                Node {
-                    seeking: all,
-                    ..Node::of(kind)
-                }
-            }
+            RawKind::Call(procedure, arguments) => self.call(*procedure, arguments)?,
             RawKind::Lambda(parameters, signature, body) => {
                 let body = with_thunks(self.node(*body)?);
                 Node::of(NodeKind::Lambda(Lambda {
@@ -224,6 +95,173 @@ impl Builder {
         };
         node.keep_array |= keep_array;
         Ok(node)
+    }
+
+    /// `%`, with a slot for its step.
+    fn parent(&mut self) -> Node {
+        let slot = self.slots.len();
+        self.slots.push(Slot {
+            label: format!("!{slot}"),
+            level: 1,
+        });
+        Node::of(NodeKind::Parent(slot))
+    }
+
+    /// `lhs{pairs}`.
+    fn group(&mut self, lhs: Raw, pairs: Vec<(Raw, Raw)>) -> Outcome<Node> {
+        let mut node = self.node(lhs)?;
+        if node.group.is_some() {
+            return Err(Wrong::new("S0210"));
+        }
+        node.group = Some(self.pairs(pairs)?);
+        Ok(node)
+    }
+
+    /// `lhs sign rhs`. `keep_array` is whether `[]` follows.
+    fn binary(
+        &mut self,
+        sign: &'static str,
+        lhs: Raw,
+        rhs: Raw,
+        keep_array: bool,
+    ) -> Outcome<Node> {
+        Ok(match sign {
+            "." => self.step(lhs, rhs)?,
+            "[" => self.filter(lhs, rhs)?,
+            ":=" => {
+                let value = self.boxed(rhs)?;
+                let seeking = seeking(&value);
+                let RawKind::Leaf(Token::Variable(name)) = lhs.kind else {
+                    return Err(Wrong::new("S0212"));
+                };
+                Node {
+                    seeking,
+                    ..Node::of(NodeKind::Bind { name, value })
+                }
+            }
+            "@" | "#" => {
+                let RawKind::Leaf(Token::Variable(name)) = rhs.kind else {
+                    return Err(Wrong::new("S0214").token(sign));
+                };
+                let node = self.node(lhs)?;
+                bound(node, sign == "@", name, keep_array)?
+            }
+            "~>" => {
+                let (lhs, rhs) = (self.boxed(lhs)?, self.boxed(rhs)?);
+                Node {
+                    keep_array: lhs.keep_array || rhs.keep_array,
+                    ..Node::of(NodeKind::Apply { lhs, rhs })
+                }
+            }
+            _ => {
+                let (lhs, rhs) = (self.boxed(lhs)?, self.boxed(rhs)?);
+                let mut all = seeking(&lhs);
+                all.extend(seeking(&rhs));
+                Node {
+                    seeking: all,
+                    ..Node::of(NodeKind::Binary { sign, lhs, rhs })
+                }
+            }
+        })
+    }
+
+    /// `lhs^(terms)`.
+    fn sort(&mut self, lhs: Raw, terms: Vec<(bool, Raw)>) -> Outcome<Node> {
+        let node = self.node(lhs)?;
+        let mut path = into_path(node);
+        let mut sort = Node::default();
+        let mut ordered = Vec::new();
+        for (descending, expression) in terms {
+            let expression = self.node(expression)?;
+            sort.seeking.extend(seeking(&expression));
+            ordered.push(Term {
+                descending,
+                expression,
+            });
+        }
+        sort.kind = NodeKind::Sort(ordered);
+        if let NodeKind::Path { steps, .. } = &mut path.kind {
+            steps.push(sort);
+        }
+        self.resolve(&mut path)?;
+        Ok(path)
+    }
+
+    fn negate(&mut self, inner: Raw) -> Outcome<Node> {
+        let inner = self.boxed(inner)?;
+        Ok(if let NodeKind::Number(n) = inner.kind {
+            Node {
+                kind: NodeKind::Number(n.negate()),
+                ..*inner
+            }
+        } else {
+            Node {
+                seeking: seeking(&inner),
+                ..Node::of(NodeKind::Negate(inner))
+            }
+        })
+    }
+
+    fn block(&mut self, parts: Vec<Raw>) -> Outcome<Node> {
+        let parts = parts
+            .into_iter()
+            .map(|part| self.node(part))
+            .collect::<Outcome<Vec<_>>>()?;
+        let cons = |part: &Node| {
+            part.cons_array
+                || matches!(&part.kind, NodeKind::Path { steps, .. } if steps.first().is_some_and(|step| step.cons_array))
+        };
+        Ok(Node {
+            cons_array: parts.iter().any(cons),
+            seeking: parts.iter().flat_map(seeking).collect(),
+            ..Node::of(NodeKind::Block(parts))
+        })
+    }
+
+    fn condition(
+        &mut self,
+        condition: Raw,
+        then: Raw,
+        otherwise: Option<Box<Raw>>,
+    ) -> Outcome<Node> {
+        let (condition, then) = (self.boxed(condition)?, self.boxed(then)?);
+        let otherwise = otherwise.map(|raw| self.boxed(*raw)).transpose()?;
+        let mut all = seeking(&condition);
+        all.extend(seeking(&then));
+        all.extend(otherwise.iter().flat_map(|node| seeking(node)));
+        Ok(Node {
+            seeking: all,
+            ..Node::of(NodeKind::Condition {
+                condition,
+                then,
+                otherwise,
+            })
+        })
+    }
+
+    /// A call, or a partial application if an argument is missing.
+    fn call(&mut self, procedure: Raw, arguments: Vec<Option<Raw>>) -> Outcome<Node> {
+        let arguments = arguments
+            .into_iter()
+            .map(|argument| argument.map(|raw| self.node(raw)).transpose())
+            .collect::<Outcome<Vec<_>>>()?;
+        let all = arguments.iter().flatten().flat_map(seeking).collect();
+        let procedure = self.boxed(procedure)?;
+        let kind = if arguments.iter().any(Option::is_none) {
+            NodeKind::Partial {
+                procedure,
+                arguments,
+            }
+        } else {
+            NodeKind::Call {
+                procedure,
+                arguments: arguments.into_iter().flatten().collect(),
+            }
+        };
+        Ok(Node {
+            seeking: all,
+            ..Node::of(kind)
+        })
     }
 
     fn leaf(&mut self, token: Token, keep_array: bool) -> Outcome<Node> {

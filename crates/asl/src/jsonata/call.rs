@@ -271,18 +271,29 @@ impl<'a> Machine<'a> {
                 delete,
                 frame,
             } => {
-                if !matches!(self.lookup("clone", frame), Value::Function(_)) {
-                    return Err(Wrong::new("T2013"));
-                }
                 let given = arguments.into_iter().next().unwrap_or(Value::Undefined);
-                match given {
-                    Value::Undefined => Ok(given),
-                    given if given.is_array() || given.is_object() => {
-                        self.transformed(pattern, update, *delete, given, frame)
-                    }
-                    _ => Err(Wrong::argument(1)),
-                }
+                self.transform(pattern, update, *delete, given, frame)
             }
+        }
+    }
+
+    fn transform(
+        &self,
+        pattern: &'a Node,
+        update: &'a Node,
+        delete: Option<&'a Node>,
+        given: Value<'a>,
+        frame: &Rc<Frame<'a>>,
+    ) -> Outcome<Value<'a>> {
+        if !matches!(self.lookup("clone", frame), Value::Function(_)) {
+            return Err(Wrong::new("T2013"));
+        }
+        match given {
+            Value::Undefined => Ok(given),
+            given if given.is_array() || given.is_object() => {
+                self.transformed(pattern, update, delete, given, frame)
+            }
+            _ => Err(Wrong::argument(1)),
         }
     }
 }

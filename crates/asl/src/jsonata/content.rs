@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::number::Number;
 use super::stack::level;
 use super::value::{MAX_BYTES, Value};
-use super::wrong::{MEMORY, Outcome, Wrong};
+use super::wrong::{MEMORY, Outcome, Wrong, quoted};
 use crate::limits::MAX_DEPTH;
 
 /// A walk through values, with a bound on its steps and on its result.
@@ -100,15 +100,6 @@ fn write_here(
     if out.len() > MAX_BYTES {
         return Err(Wrong::bound(MEMORY));
     }
-    let line = |out: &mut String, indent: usize| {
-        if style == Style::Pretty {
-            out.push('\n');
-            out.extend(std::iter::repeat_n("  ", indent));
-        }
-    };
-    let quoted = |text: &str, out: &mut String| {
-        out.push_str(&super::wrong::quoted(text));
-    };
     match value {
         Value::Undefined | Value::Null => out.push_str("null"),
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
@@ -116,64 +107,96 @@ fn write_here(
             let _ = write!(out, "{n}");
         }
         Value::Number(_) | Value::Wide(_) => {
-            let n = value.any_number().unwrap_or(Number::Whole(0));
-            if !n.double().is_finite() {
-                if style != Style::Exact && n.double().is_infinite() {
-                    return Err(Wrong::new("D1001").value("null"));
-                }
-                out.push_str("null");
-            } else if style == Style::Exact {
-                let _ = write!(out, "{n}");
-            } else {
-                let _ = write!(out, "{}", n.with_precision());
-            }
+            write_number(value.any_number().unwrap_or(Number::Whole(0)), style, out)?;
         }
-        Value::Str(text) => quoted(text, out),
-        Value::Text(text) => quoted(text, out),
+        Value::Str(text) => out.push_str(&quoted(text)),
+        Value::Text(text) => out.push_str(&quoted(text)),
         Value::Function(_) => out.push_str("\"\""),
         Value::JsonArray(_) | Value::List(_) | Value::Tuples(_) => {
-            let items = value.clone().into_items();
-            if let Value::List(list) = value
-                && list.outer
-            {
-                return write(walk, &items.get(0), style, indent, out);
-            }
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                line(out, indent + 1);
-                write(walk, &item, style, indent + 1, out)?;
-            }
-            if items.len() > 0 {
-                line(out, indent);
-            }
-            out.push(']');
+            write_array(walk, value, style, indent, out)?;
         }
-        Value::JsonObject(_) | Value::Object(_) => {
-            let mut first = true;
-            out.push('{');
-            for (key, field) in value.fields() {
-                if field.is_undefined() {
-                    continue;
-                }
-                if !first {
-                    out.push(',');
-                }
-                first = false;
-                line(out, indent + 1);
-                quoted(&key, out);
-                out.push_str(if style == Style::Pretty { ": " } else { ":" });
-                write(walk, &field, style, indent + 1, out)?;
-            }
-            if !first {
-                line(out, indent);
-            }
-            out.push('}');
-        }
+        Value::JsonObject(_) | Value::Object(_) => write_object(walk, value, style, indent, out)?,
     }
     Ok(())
+}
+
+fn write_number(n: Number, style: Style, out: &mut String) -> Outcome<()> {
+    if !n.double().is_finite() {
+        if style != Style::Exact && n.double().is_infinite() {
+            return Err(Wrong::new("D1001").value("null"));
+        }
+        out.push_str("null");
+    } else if style == Style::Exact {
+        let _ = write!(out, "{n}");
+    } else {
+        let _ = write!(out, "{}", n.with_precision());
+    }
+    Ok(())
+}
+
+fn write_array(
+    walk: &dyn Walk,
+    value: &Value<'_>,
+    style: Style,
+    indent: usize,
+    out: &mut String,
+) -> Outcome<()> {
+    let items = value.clone().into_items();
+    if let Value::List(list) = value
+        && list.outer
+    {
+        return write(walk, &items.get(0), style, indent, out);
+    }
+    out.push('[');
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        line(style, indent + 1, out);
+        write(walk, &item, style, indent + 1, out)?;
+    }
+    if items.len() > 0 {
+        line(style, indent, out);
+    }
+    out.push(']');
+    Ok(())
+}
+
+fn write_object(
+    walk: &dyn Walk,
+    value: &Value<'_>,
+    style: Style,
+    indent: usize,
+    out: &mut String,
+) -> Outcome<()> {
+    let mut first = true;
+    out.push('{');
+    for (key, field) in value.fields() {
+        if field.is_undefined() {
+            continue;
+        }
+        if !first {
+            out.push(',');
+        }
+        first = false;
+        line(style, indent + 1, out);
+        out.push_str(&quoted(&key));
+        out.push_str(if style == Style::Pretty { ": " } else { ":" });
+        write(walk, &field, style, indent + 1, out)?;
+    }
+    if !first {
+        line(style, indent, out);
+    }
+    out.push('}');
+    Ok(())
+}
+
+/// Begins a line, if the style has lines.
+fn line(style: Style, indent: usize, out: &mut String) {
+    if style == Style::Pretty {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", indent));
+    }
 }
 
 /// Size of a value besides its text, in bytes.

@@ -7,7 +7,7 @@ use super::content::Walk;
 use super::function::{Frame, Function};
 use super::machine::{MAX_STACK, Machine, PLACE};
 use super::native;
-use super::node::{Node, NodeKind, Stage};
+use super::node::{Lambda, Node, NodeKind, Stage};
 use super::stack::level;
 use super::value::{Value, deeper};
 use super::wrong::{Outcome, STACK, Wrong};
@@ -97,67 +97,32 @@ impl<'a> Machine<'a> {
                 otherwise,
             } => {
                 let condition = self.evaluate(condition, input, frame)?;
-                if self.truthy(&condition)? {
-                    return self.evaluate(then, input, frame);
-                }
-                match otherwise {
-                    Some(otherwise) => return self.evaluate(otherwise, input, frame),
-                    None => Value::Undefined,
-                }
+                let chosen = match self.truthy(&condition)? {
+                    true => Some(then),
+                    false => otherwise.as_ref(),
+                };
+                return match chosen {
+                    Some(chosen) => self.evaluate(chosen, input, frame),
+                    None => Ok(Value::Undefined),
+                };
             }
-            NodeKind::Block(parts) => {
-                let frame = Frame::within(frame);
-                let mut result = Value::Undefined;
-                for part in parts {
-                    result = self.evaluate(part, input, &frame)?;
-                }
-                result
-            }
+            NodeKind::Block(parts) => self.block(parts, input, frame)?,
             NodeKind::Bind { name, value } => {
                 let value = self.evaluate(value, input, frame)?;
                 frame.bind(name, value.clone());
                 value
             }
-            NodeKind::Negate(inner) => {
-                let value = self.evaluate(inner, input, frame)?;
-                if value.is_undefined() {
-                    return Ok(value);
-                }
-                match value.as_number()? {
-                    Some(n) => Value::Number(n.negate()),
-                    None => {
-                        return Err(Wrong::new("D1002").token("-").value(self.named(&value)));
-                    }
-                }
-            }
+            NodeKind::Negate(inner) => return self.negated(inner, input, frame),
             NodeKind::Array(parts) => {
                 return self.constructed(node.cons_array, parts, input, frame);
             }
             NodeKind::Object(pairs) => self.group(pairs, input.clone(), frame)?,
             NodeKind::Wildcard => self.wildcard(input)?,
-            NodeKind::Descendant => {
-                let mut found = Vec::new();
-                if !input.is_undefined() {
-                    self.descendants(input, &mut found)?;
-                }
-                match found.len() {
-                    1 => found.remove(0),
-                    _ => self.sequence(found)?,
-                }
-            }
+            NodeKind::Descendant => self.all_descendants(input)?,
             NodeKind::Parent(slot) => frame.lookup(self.label(*slot)).unwrap_or(Value::Undefined),
             NodeKind::Pattern(Ok(pattern)) => Value::Function(Rc::new(Function::Pattern(pattern))),
             NodeKind::Pattern(Err(why)) => return Err(Wrong::bound(why)),
-            NodeKind::Lambda(lambda) => {
-                self.hold(frame)?;
-                self.make(PLACE * 4)?;
-                Value::Function(Rc::new(Function::Lambda {
-                    lambda,
-                    input: input.clone(),
-                    frame: Rc::clone(frame),
-                    depth: deeper(input.depth())?,
-                }))
-            }
+            NodeKind::Lambda(lambda) => self.lambda(lambda, input, frame)?,
             NodeKind::Thunk(call) => Value::Function(Rc::new(Function::Thunk {
                 call,
                 input: input.clone(),
@@ -172,18 +137,83 @@ impl<'a> Machine<'a> {
                 pattern,
                 update,
                 delete,
-            } => {
-                self.hold(frame)?;
-                Value::Function(Rc::new(Function::Transform {
-                    pattern,
-                    update,
-                    delete: delete.as_deref(),
-                    frame: Rc::clone(frame),
-                }))
-            }
+            } => self.transformer(pattern, update, delete.as_deref(), frame)?,
             // A path evaluates its sort terms itself.
             NodeKind::Sort(_) => Value::Undefined,
         })
+    }
+
+    fn block(
+        &self,
+        parts: &'a [Node],
+        input: &Value<'a>,
+        frame: &Rc<Frame<'a>>,
+    ) -> Outcome<Value<'a>> {
+        let frame = Frame::within(frame);
+        let mut result = Value::Undefined;
+        for part in parts {
+            result = self.evaluate(part, input, &frame)?;
+        }
+        Ok(result)
+    }
+
+    fn transformer(
+        &self,
+        pattern: &'a Node,
+        update: &'a Node,
+        delete: Option<&'a Node>,
+        frame: &Rc<Frame<'a>>,
+    ) -> Outcome<Value<'a>> {
+        self.hold(frame)?;
+        Ok(Value::Function(Rc::new(Function::Transform {
+            pattern,
+            update,
+            delete,
+            frame: Rc::clone(frame),
+        })))
+    }
+
+    fn negated(
+        &self,
+        inner: &'a Node,
+        input: &Value<'a>,
+        frame: &Rc<Frame<'a>>,
+    ) -> Outcome<Value<'a>> {
+        let value = self.evaluate(inner, input, frame)?;
+        if value.is_undefined() {
+            return Ok(value);
+        }
+        match value.as_number()? {
+            Some(n) => Ok(Value::Number(n.negate())),
+            None => Err(Wrong::new("D1002").token("-").value(self.named(&value))),
+        }
+    }
+
+    fn all_descendants(&self, input: &Value<'a>) -> Outcome<Value<'a>> {
+        let mut found = Vec::new();
+        if !input.is_undefined() {
+            self.descendants(input, &mut found)?;
+        }
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            _ => self.sequence(found),
+        }
+    }
+
+    fn lambda(
+        &self,
+        lambda: &'a Lambda,
+        input: &Value<'a>,
+        frame: &Rc<Frame<'a>>,
+    ) -> Outcome<Value<'a>> {
+        self.hold(frame)?;
+        self.make(PLACE * 4)?;
+        Ok(Value::Function(Rc::new(Function::Lambda {
+            lambda,
+            input: input.clone(),
+            frame: Rc::clone(frame),
+            depth: deeper(input.depth())?,
+        })))
     }
 
     fn constructed(

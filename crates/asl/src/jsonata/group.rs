@@ -71,22 +71,7 @@ impl<'a> Machine<'a> {
                     self.evaluate(value, &item, &self.tuple_frame(frame, &merged))?
                 }
                 None => {
-                    let mut members = members.iter().map(|at| items.get(*at));
-                    let first = members.next().unwrap_or(Value::Undefined);
-                    let data = match members.len() {
-                        0 => first,
-                        _ => {
-                            let mut all: Vec<_> = match first {
-                                Value::Undefined => Vec::new(),
-                                first => first.into_items().iter().collect(),
-                            };
-                            for member in members.filter(|member| !member.is_undefined()) {
-                                all.extend(member.into_items().iter());
-                                self.visit()?;
-                            }
-                            self.array(all)?
-                        }
-                    };
+                    let data = self.joined(members.iter().map(|at| items.get(*at)))?;
                     self.evaluate(value, &data, frame)?
                 }
             };
@@ -95,6 +80,23 @@ impl<'a> Machine<'a> {
             }
         }
         self.object(object)
+    }
+
+    /// The items with one key: the item itself, or an array of several.
+    fn joined(&self, mut members: impl ExactSizeIterator<Item = Value<'a>>) -> Outcome<Value<'a>> {
+        let first = members.next().unwrap_or(Value::Undefined);
+        if members.len() == 0 {
+            return Ok(first);
+        }
+        let mut all: Vec<_> = match first {
+            Value::Undefined => Vec::new(),
+            first => first.into_items().iter().collect(),
+        };
+        for member in members.filter(|member| !member.is_undefined()) {
+            all.extend(member.into_items().iter());
+            self.visit()?;
+        }
+        self.array(all)
     }
 
     /// Merges tuples: each name has all its values.

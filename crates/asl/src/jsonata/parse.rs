@@ -324,19 +324,7 @@ impl Parser<'_> {
             }
             "{" => RawKind::Group(Box::new(left), self.pairs()?),
             "^" => {
-                self.expect("(", false)?;
-                let mut terms = Vec::new();
-                loop {
-                    let descending = self.token.is(">");
-                    if descending || self.token.is("<") {
-                        self.next(false)?;
-                    }
-                    terms.push((descending, self.expression(0)?));
-                    if !self.accept(",")? {
-                        break;
-                    }
-                }
-                self.expect(")", false)?;
+                let terms = self.sort_terms()?;
                 RawKind::Sort(Box::new(left), terms)
             }
             ":=" => {
@@ -376,6 +364,24 @@ impl Parser<'_> {
             }
         };
         Raw::of(kind)
+    }
+
+    /// The terms of a sort in their parentheses, each with whether it is descending.
+    fn sort_terms(&mut self) -> Parsed<Vec<(bool, Raw)>> {
+        self.expect("(", false)?;
+        let mut terms = Vec::new();
+        loop {
+            let descending = self.token.is(">");
+            if descending || self.token.is("<") {
+                self.next(false)?;
+            }
+            terms.push((descending, self.expression(0)?));
+            if !self.accept(",")? {
+                break;
+            }
+        }
+        self.expect(")", false)?;
+        Ok(terms)
     }
 
     fn call(&mut self, left: Raw) -> Parsed<Raw> {

@@ -106,82 +106,11 @@ impl<'a> Walk<'a> {
             out.push(Cow::Borrowed(value));
             return Ok(());
         };
-        let here = || shown(&parts[..at]);
         match part {
-            Part::Field(name) => match value {
-                Value::Object(map) => match map.get(name) {
-                    Some(next) => self.step(next, parts, at + 1, definite, out)?,
-                    None if definite && at + 1 < parts.len() => {
-                        return Err(format!("Missing property in path {}['{name}']", here()));
-                    }
-                    None => {}
-                },
-                _ if definite => {
-                    return Err(format!(
-                        "Expected to find an object with property ['{name}'] in path {} but found '{}'",
-                        here(),
-                        kind(value)
-                    ));
-                }
-                _ => {}
-            },
-            Part::Fields(names) => {
-                let Value::Object(map) = value else {
-                    return if definite {
-                        Err(format!(
-                            "Expected to find an object in path {} but found '{}'",
-                            here(),
-                            kind(value)
-                        ))
-                    } else {
-                        Ok(())
-                    };
-                };
-                if at + 1 == parts.len() {
-                    let chosen: Map<String, Value> = names
-                        .iter()
-                        .filter_map(|n| Some((n.clone(), map.get(n)?.clone())))
-                        .collect();
-                    out.push(Cow::Owned(Value::Object(chosen)));
-                } else {
-                    for next in names.iter().filter_map(|n| map.get(n)) {
-                        self.step(next, parts, at + 1, false, out)?;
-                    }
-                }
-            }
+            Part::Field(name) => self.field(value, name, parts, at, definite, out)?,
+            Part::Fields(names) => self.fields(value, names, parts, at, definite, out)?,
             Part::Index(_) | Part::Indexes(_) | Part::Slice(..) => {
-                let Value::Array(items) = value else {
-                    return if definite {
-                        Err(format!(
-                            "Filter: {} can only be applied to arrays. Current context is: {value}",
-                            shown_part(part)
-                        ))
-                    } else {
-                        Ok(())
-                    };
-                };
-                match part {
-                    Part::Index(index) => {
-                        if let Some(next) = position(*index, items.len()) {
-                            self.step(&items[next], parts, at + 1, definite, out)?;
-                        }
-                    }
-                    Part::Indexes(indexes) => {
-                        for next in indexes.iter().filter_map(|i| position(*i, items.len())) {
-                            self.step(&items[next], parts, at + 1, false, out)?;
-                        }
-                    }
-                    Part::Slice(from, to) => {
-                        let length = items.len() as i64;
-                        let bound =
-                            |b: i64| (if b < 0 { b + length } else { b }).clamp(0, length) as usize;
-                        let (from, to) = (bound(from.unwrap_or(0)), bound(to.unwrap_or(length)));
-                        for next in items.get(from..to).unwrap_or_default() {
-                            self.step(next, parts, at + 1, false, out)?;
-                        }
-                    }
-                    _ => {}
-                }
+                self.elements(value, part, parts, at, definite, out)?;
             }
             Part::Wildcard => match value {
                 Value::Array(items) => {
@@ -210,6 +139,111 @@ impl<'a> Walk<'a> {
                 _ => {}
             },
             Part::Descent => self.descend(value, parts, at, out)?,
+        }
+        Ok(())
+    }
+
+    fn field(
+        &mut self,
+        value: &'a Value,
+        name: &str,
+        parts: &[Part],
+        at: usize,
+        definite: bool,
+        out: &mut Vec<Cow<'a, Value>>,
+    ) -> Result<(), String> {
+        match value {
+            Value::Object(map) => match map.get(name) {
+                Some(next) => self.step(next, parts, at + 1, definite, out),
+                None if definite && at + 1 < parts.len() => Err(format!(
+                    "Missing property in path {}['{name}']",
+                    shown(&parts[..at])
+                )),
+                None => Ok(()),
+            },
+            _ if definite => Err(format!(
+                "Expected to find an object with property ['{name}'] in path {} but found '{}'",
+                shown(&parts[..at]),
+                kind(value)
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn fields(
+        &mut self,
+        value: &'a Value,
+        names: &[String],
+        parts: &[Part],
+        at: usize,
+        definite: bool,
+        out: &mut Vec<Cow<'a, Value>>,
+    ) -> Result<(), String> {
+        let Value::Object(map) = value else {
+            return if definite {
+                Err(format!(
+                    "Expected to find an object in path {} but found '{}'",
+                    shown(&parts[..at]),
+                    kind(value)
+                ))
+            } else {
+                Ok(())
+            };
+        };
+        if at + 1 == parts.len() {
+            let chosen: Map<String, Value> = names
+                .iter()
+                .filter_map(|n| Some((n.clone(), map.get(n)?.clone())))
+                .collect();
+            out.push(Cow::Owned(Value::Object(chosen)));
+        } else {
+            for next in names.iter().filter_map(|n| map.get(n)) {
+                self.step(next, parts, at + 1, false, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The elements of an array that `part` selects: an index, indexes or a slice.
+    fn elements(
+        &mut self,
+        value: &'a Value,
+        part: &Part,
+        parts: &[Part],
+        at: usize,
+        definite: bool,
+        out: &mut Vec<Cow<'a, Value>>,
+    ) -> Result<(), String> {
+        let Value::Array(items) = value else {
+            return if definite {
+                Err(format!(
+                    "Filter: {} can only be applied to arrays. Current context is: {value}",
+                    shown_part(part)
+                ))
+            } else {
+                Ok(())
+            };
+        };
+        match part {
+            Part::Index(index) => {
+                if let Some(next) = position(*index, items.len()) {
+                    self.step(&items[next], parts, at + 1, definite, out)?;
+                }
+            }
+            Part::Indexes(indexes) => {
+                for next in indexes.iter().filter_map(|i| position(*i, items.len())) {
+                    self.step(&items[next], parts, at + 1, false, out)?;
+                }
+            }
+            Part::Slice(from, to) => {
+                let length = items.len() as i64;
+                let bound = |b: i64| (if b < 0 { b + length } else { b }).clamp(0, length) as usize;
+                let (from, to) = (bound(from.unwrap_or(0)), bound(to.unwrap_or(length)));
+                for next in items.get(from..to).unwrap_or_default() {
+                    self.step(next, parts, at + 1, false, out)?;
+                }
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Functions that call functions, and those that examine the type of a value.
 
+use std::rc::Rc;
+
 use super::super::arguments::argument;
 use super::super::machine::Machine;
 use super::super::value::{Object, Value};
@@ -124,7 +126,7 @@ pub(super) fn sift<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcom
     let (all, function) = (argument(arguments, 0), argument(arguments, 1));
     let mut kept = Object::default();
     for (key, value) in all.fields() {
-        let name = Value::Text(key.clone());
+        let name = Value::Text(Rc::clone(&key));
         let keep = call(machine, function, value.clone(), name, all)?;
         if machine.truthy(&keep)? {
             kept.set(key, value)?;
