@@ -23,6 +23,7 @@ mod files;
 mod functions;
 mod guides;
 mod http;
+mod imports;
 mod internal;
 mod json_doors;
 mod kit;

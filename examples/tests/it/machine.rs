@@ -48,7 +48,7 @@ impl Machine {
             state_machine_name: name.into(),
             start_time: "2026-01-01T00:00:00Z".parse().unwrap(),
             input: server.event(input).to_string().into(),
-            kind: asl::Kind::Standard,
+            kind: asl::WorkflowType::Standard,
             seed: 1,
         };
         let mut machine = Self {
