@@ -10,7 +10,7 @@
 //! | `watch`, `bars`, `lines` | `watch`, and its two ways to show a running job |
 //! | `submit`, `upload` | `submit`, and the input's fields for addresses of files |
 //! | `list`, `get`, `steer`, `types`, `history` | the commands of these names; `steer` has `cancel`, `retry`, `resume` |
-//! | `demo`, `samples` | `demo` |
+//! | `demo`, `demo_jobs` | `demo`, and the jobs that it submits |
 //! | `create_table` | `create-table`, for `[aws]` |
 //! | `bench` | `bench`: the published figures |
 //! | `job`, `output`, `text` | a job as a client sees it; printing; texts that cannot control a terminal |
@@ -22,6 +22,7 @@ mod check;
 mod client;
 mod create_table;
 mod demo;
+mod demo_jobs;
 mod error;
 mod follow;
 mod get;
@@ -30,7 +31,6 @@ mod job;
 mod lines;
 mod list;
 mod output;
-mod samples;
 mod serve;
 mod signals;
 mod socket;
@@ -89,7 +89,7 @@ enum Command {
     #[command(hide = true)]
     Function {
         /// The function
-        #[arg(value_parser = clap::builder::PossibleValuesParser::new(examples::FUNCTIONS.iter().chain(examples::NOOPS)))]
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(samples::FUNCTIONS.iter().chain(samples::NOOPS)))]
         name: String,
     },
 }
@@ -154,7 +154,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         // A function has one invocation at a time, so one thread is enough; blocking work gets its
         // own threads.
         Command::Function { name } => on_one_thread(async move {
-            examples::run(&name).await.map_err(CliError::Function)?;
+            samples::run(&name).await.map_err(CliError::Function)?;
             Ok(Outcome::Succeeded)
         }),
     }

@@ -162,7 +162,7 @@ fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
         })
         .collect();
     let samples = if config.samples {
-        examples::FUNCTIONS
+        samples::FUNCTIONS
     } else {
         &[]
     };
@@ -181,7 +181,7 @@ fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
                     concurrency: 2,
                     // Their runtime client takes a path (`functions::run`).
                     secret: true,
-                    environment: [(examples::PLACES.to_owned(), places.clone())].into(),
+                    environment: [(samples::PLACES.to_owned(), places.clone())].into(),
                     ..FunctionConfig::new(name, command)
                 });
             }

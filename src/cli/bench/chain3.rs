@@ -20,7 +20,7 @@ use super::socket::{Socket, SubscriptionMessage};
 use super::usage::{Cpu, processors};
 use super::{BenchArgs, Result};
 
-const MACHINE: &str = include_str!("../../../examples/bench/chain3.asl.json");
+const MACHINE: &str = include_str!("../../../samples/bench/chain3.asl.json");
 const SUBMIT: &str = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id } }";
 const WATCH: &str = "subscription($id: ID!) { onJob(id: $id) { status } }";
 const ENDS: &str = "subscription { onJobs(filter: {status: {in: [SUCCEEDED, FAILED, CANCELLED, TIMED_OUT]}}) { kind job { id status } } }";

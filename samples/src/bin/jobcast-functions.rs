@@ -6,11 +6,11 @@ fn main() -> Result<(), functions::lambda_runtime::Error> {
         .nth(1)
         .or_else(|| std::env::var("_HANDLER").ok());
     let name =
-        name.ok_or_else(|| format!("give a function's name: {}", examples::FUNCTIONS.join(", ")))?;
+        name.ok_or_else(|| format!("give a function's name: {}", samples::FUNCTIONS.join(", ")))?;
     // A function has one invocation at a time, so one thread is enough; blocking work gets its own
     // threads.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(examples::run(&name))
+    runtime.block_on(samples::run(&name))
 }

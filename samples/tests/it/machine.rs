@@ -155,8 +155,8 @@ fn event(task: TaskId, result: Result<Value, Diagnostic>) -> Event {
 
 /// Calls a function by its name, through its wrapper.
 pub(crate) async fn invoke(name: &str, payload: Value) -> Result<Value, Diagnostic> {
-    use examples::{approval, csv_report, noop, thumbnails};
     use functions::service;
+    use samples::{approval, csv_report, noop, thumbnails};
     async fn call<S, O>(mut service: S, payload: Value) -> Result<Value, Diagnostic>
     where
         S: Service<LambdaEvent<Value>, Response = O, Error = Diagnostic>,

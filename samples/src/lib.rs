@@ -8,7 +8,7 @@
 //! | `approval` | [`approval`]: request, finish | a person answers a waiting task |
 //! | (benchmark) | [`noop`], [`bare`] | the cost of an empty step, with a library and without |
 //!
-//! The definitions are in `state-machines/`, inputs to try in `examples/samples/`.
+//! The definitions are in `state-machines/`, inputs to try in `samples/files/`.
 
 #![cfg_attr(
     test,

@@ -1,7 +1,7 @@
 //! `thumbnails`: from a picture's address to its thumbnails' addresses.
 
-use examples::thumbnails::{Format, MAX_FILE_BYTES, Picture};
 use image::{DynamicImage, GenericImageView, Rgb, RgbImage};
+use samples::thumbnails::{Format, MAX_FILE_BYTES, Picture};
 use serde_json::{Value, json};
 
 use crate::machine::run;

@@ -69,8 +69,8 @@ fn each_job_type_has_a_definition_and_a_schema() {
     assert_eq!(asl::validate(&bench.to_string()), []);
     functions(&bench, &mut called);
     called.sort();
-    let noops = examples::NOOPS.iter().filter(|name| **name != "bare");
-    let mut known: Vec<_> = examples::FUNCTIONS
+    let noops = samples::NOOPS.iter().filter(|name| **name != "bare");
+    let mut known: Vec<_> = samples::FUNCTIONS
         .iter()
         .chain(noops)
         .map(ToString::to_string)
@@ -123,13 +123,13 @@ fn each_schema_accepts_its_examples_and_refuses_invalid_inputs() {
 
 #[test]
 fn the_limits_in_the_schemas_equal_those_in_the_code() {
-    use examples::thumbnails::{DEFAULT_WIDTHS, MAX_WIDTH, MAX_WIDTHS};
+    use samples::thumbnails::{DEFAULT_WIDTHS, MAX_WIDTH, MAX_WIDTHS};
     let widths = &read("../state-machines/thumbnails.input.schema.json")["properties"]["widths"];
     assert_eq!(widths["maxItems"], MAX_WIDTHS);
     assert_eq!(widths["items"]["maximum"], MAX_WIDTH);
     assert_eq!(widths["default"], json!(DEFAULT_WIDTHS));
     let subject = &read("../state-machines/approval.input.schema.json")["properties"]["subject"];
-    assert_eq!(subject["maxLength"], examples::approval::MAX_SUBJECT_BYTES);
+    assert_eq!(subject["maxLength"], samples::approval::MAX_SUBJECT_BYTES);
 }
 
 #[tokio::test]

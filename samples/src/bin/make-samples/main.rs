@@ -1,5 +1,5 @@
-//! Creates the sample inputs in `examples/samples/`: pictures and a table. Deterministic: the same
-//! program creates the same files. `cargo run -p examples --bin make-samples [FOLDER]`
+//! Creates the sample inputs in `samples/files/`: pictures and a table. Deterministic: the same
+//! program creates the same files. `cargo run -p samples --bin make-samples [FOLDER]`
 
 mod aurora;
 mod canvas;
@@ -22,7 +22,7 @@ const TURN_CLOCKWISE: u8 = 6;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let given = std::env::args_os().nth(1).map(PathBuf::from);
-    let folder = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("samples"));
+    let folder = given.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("files"));
     std::fs::create_dir_all(&folder)?;
     let sunset = lake::paint(1500, 1000);
     let photograph = jpeg(&sunset, 84, None)?;

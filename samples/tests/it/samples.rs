@@ -12,7 +12,7 @@ use crate::server::Server;
 const MAX_FOLDER_BYTES: u64 = 1_500_000;
 
 fn folder() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("samples")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("files")
 }
 
 async fn thumbnails(name: &str) -> Outcome {

@@ -19,7 +19,7 @@ macro_rules! photo {
             job_type: "thumbnails",
             field: "image",
             name: $name,
-            bytes: include_bytes!(concat!("../../examples/samples/", $name)),
+            bytes: include_bytes!(concat!("../../samples/files/", $name)),
             error: $error,
         }
     };
@@ -35,7 +35,7 @@ pub(super) const SAMPLES: &[Sample] = &[
         job_type: "csv-report",
         field: "csv",
         name: "orders.csv",
-        bytes: include_bytes!("../../examples/samples/orders.csv"),
+        bytes: include_bytes!("../../samples/files/orders.csv"),
         error: None,
     },
 ];

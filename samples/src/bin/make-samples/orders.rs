@@ -135,10 +135,10 @@ mod tests {
 
     #[test]
     fn the_table_in_the_repository_is_current() {
-        let kept = include_str!("../../../samples/orders.csv");
+        let kept = include_str!("../../../files/orders.csv");
         assert!(
             kept == write(ROWS),
-            "run `cargo run -p examples --bin make-samples` and commit what changes"
+            "run `cargo run -p samples --bin make-samples` and commit what changes"
         );
     }
 
