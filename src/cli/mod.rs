@@ -12,12 +12,10 @@
 //! | `list`, `get`, `steer`, `types`, `history` | the commands of these names; `steer` has `cancel`, `retry`, `resume` |
 //! | `demo`, `demo_jobs` | `demo`, and the jobs that it submits |
 //! | `create_table` | `create-table`, for `[aws]` |
-//! | `bench` | `bench`: the published figures |
 //! | `job`, `output`, `text` | a job as a client sees it; printing; texts that cannot control a terminal |
 //! | `signals`, `terminal` | signals that end a command; the terminal below the bars |
 
 mod bars;
-mod bench;
 mod check;
 mod client;
 mod create_table;
@@ -84,7 +82,6 @@ enum Command {
     Types(types::Types),
     History(history::History),
     CreateTable(create_table::CreateTable),
-    Bench(bench::BenchArgs),
     /// Runs one of the sample functions under the Lambda Runtime API; `serve` starts it by itself
     #[command(hide = true)]
     Function {
@@ -150,7 +147,6 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         Command::Types(types) => on_one_thread(types.run()),
         Command::History(history) => on_one_thread(history.run()),
         Command::CreateTable(create) => on_one_thread(create.run()),
-        Command::Bench(bench) => Ok(bench::run(&bench)),
         // A function has one invocation at a time, so one thread is enough; blocking work gets its
         // own threads.
         Command::Function { name } => on_one_thread(async move {

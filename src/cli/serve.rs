@@ -1,7 +1,6 @@
 //! `serve`: the server in this process, and the signals that stop it.
 
 use clap::Args;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -9,7 +8,7 @@ use super::Outcome;
 use super::error::CliError;
 use super::output::{note, print};
 use crate::config::{Config, SETTINGS, ServeFlags};
-use crate::server::{Addresses, serve};
+use crate::server::{Addresses, allow_open_files, serve};
 
 /// Serves until SIGTERM or Ctrl-C (the default command)
 ///
@@ -37,21 +36,6 @@ impl Serve {
         serve(config, announce, stop).await?;
         stopping.abort();
         Ok(Outcome::Succeeded)
-    }
-}
-
-/// Raises the limit of open files to the system's maximum: the default (often 1,024) may be lower
-/// than the number of sockets.
-pub(super) fn allow_open_files() {
-    let limit = getrlimit(Resource::Nofile);
-    let most = Rlimit {
-        current: limit.maximum,
-        ..limit
-    };
-    if limit != most
-        && let Err(error) = setrlimit(Resource::Nofile, most)
-    {
-        tracing::warn!(%error, "the limit of open files was not raised; `ulimit -n` shows it");
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `private` | the directory of files, closed to other users |
 //! | `job_types` | the state machines of the job types |
 //! | `listener` | addresses |
+//! | `open_files` | the limit of open files |
 //! | `error` | why a server does not start |
 
 #[cfg(feature = "aws")]
@@ -20,6 +21,7 @@ mod embedded;
 mod error;
 mod job_types;
 mod listener;
+mod open_files;
 mod private;
 
 use std::net::SocketAddr;
@@ -56,6 +58,7 @@ use crate::realtime::broker::{Broker, BrokerError};
 use crate::session::{self, Sessions};
 
 pub use self::error::ServeError;
+pub use self::open_files::allow_open_files;
 
 /// Where the server can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ const DONE: &[&str] = &[
     ".ci/",
     "Cargo.toml",
     "_typos.toml",
+    "bench/",
     "console/",
     "crates/checker/src/history.rs",
     "crates/checker/src/list.rs",

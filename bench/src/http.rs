@@ -8,11 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use super::Result;
+use crate::Result;
 
 /// Connections to one server.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     address: String,
     permits: Semaphore,
     free: Mutex<Vec<Connection>>,
@@ -26,7 +26,7 @@ struct Connection {
 
 impl Client {
     /// At most `connections` connections, opened on demand.
-    pub(super) fn new(address: &str, connections: usize) -> Client {
+    pub(crate) fn new(address: &str, connections: usize) -> Client {
         Client {
             address: address.to_owned(),
             permits: Semaphore::new(connections),
@@ -35,7 +35,7 @@ impl Client {
     }
 
     /// Sends a GraphQL request and returns the body of the response.
-    pub(super) async fn graphql(
+    pub(crate) async fn graphql(
         &self,
         query: &str,
         variables: &serde_json::Value,
@@ -45,7 +45,7 @@ impl Client {
     }
 
     /// The body of an answer, which must be 200.
-    pub(super) async fn request(
+    pub(crate) async fn request(
         &self,
         method: &str,
         path: &str,
@@ -59,7 +59,7 @@ impl Client {
     }
 
     /// The status and the body of any answer.
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         method: &str,
         path: &str,

@@ -5,14 +5,14 @@ use std::future::Future;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use super::Result;
+use crate::Result;
 
 /// A runtime that may be dropped anywhere, also after an error.
 #[derive(Debug)]
-pub(super) struct Threads(Option<Runtime>);
+pub(crate) struct Threads(Option<Runtime>);
 
 impl Threads {
-    pub(super) fn new() -> Result<Threads> {
+    pub(crate) fn new() -> Result<Threads> {
         let runtime = Builder::new_multi_thread()
             .enable_all()
             .thread_stack_size(json::THREAD_STACK)
@@ -20,7 +20,7 @@ impl Threads {
         Ok(Threads(Some(runtime)))
     }
 
-    pub(super) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send + 'static> + Send + 'static,
     {

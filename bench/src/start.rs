@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::http::Client;
-use super::report::{Section, Times};
-use super::server::{PASS, Setting};
-use super::{BenchArgs, Result};
+use crate::http::Client;
+use crate::report::{Section, Times};
+use crate::server::PASS;
+use crate::{BenchArgs, Result};
 
 const SUBMIT: &str = "mutation($inputs: [SubmitJobInput!]!) { submitJobs(inputs: $inputs) { job { id } error { message } } }";
 const OPEN: &str = "query($status: [JobStatus!]!) { listJobs(filter: {status: {in: $status}}, limit: 1) { items { id } } }";
@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const STARTS: usize = 5;
 const GOAL: f64 = 200.0;
 
-pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("start")?;
     let count = args.finished;
     let mut section = Section::new(
@@ -33,7 +33,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
             "from the start of the process until /readyz answers, {count} finished jobs in the store"
         ),
     );
-    let setting = Setting::new(place.path())?.machine("pass", PASS)?;
+    let setting = args.setting(&place)?.machine("pass", PASS)?;
     let server = setting.start().await?;
     submit(&server.address, "pass", count).await?;
     leave(&server.address, count, &["QUEUED", "RUNNING"]).await?;
@@ -61,7 +61,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
 }
 
 /// Submits `count` jobs.
-pub(super) async fn submit(address: &str, job_type: &str, count: usize) -> Result<()> {
+pub(crate) async fn submit(address: &str, job_type: &str, count: usize) -> Result<()> {
     let client = Client::new(address, REQUESTS);
     let one = json!({"type": job_type, "input": "{\"n\": 0}"});
     let batches = (0..count)
@@ -76,7 +76,7 @@ pub(super) async fn submit(address: &str, job_type: &str, count: usize) -> Resul
             if answer.matches("\"id\":").count() != size {
                 return Err(format!("some jobs were not accepted: {answer}").into());
             }
-            Ok::<_, super::Error>(())
+            Ok::<_, crate::Error>(())
         }
     });
     let mut waiting = futures_util::stream::StreamExt::buffer_unordered(
@@ -90,7 +90,7 @@ pub(super) async fn submit(address: &str, job_type: &str, count: usize) -> Resul
 }
 
 /// Waits until no job is in one of these statuses.
-pub(super) async fn leave(address: &str, count: usize, statuses: &[&str]) -> Result<()> {
+pub(crate) async fn leave(address: &str, count: usize, statuses: &[&str]) -> Result<()> {
     let client = Client::new(address, 1);
     let thousands = u32::try_from(count.div_ceil(1_000))?;
     let deadline = Instant::now() + PATIENCE * thousands;

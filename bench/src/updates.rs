@@ -12,14 +12,14 @@ use resolvers::store::sqlite::SqliteStore;
 use resolvers::store::{CreateJob, JobStore};
 use sqlite::{Database, Location};
 
-use super::report::{Section, Times};
-use super::threads::Threads;
-use super::usage::{Cpu, processors};
-use super::{BenchArgs, Result, disk};
+use crate::report::{Section, Times};
+use crate::threads::Threads;
+use crate::usage::{Cpu, processors};
+use crate::{BenchArgs, Result, disk};
 
 const GOAL: f64 = 30_000.0;
 
-pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("updates")?;
     let mut section = Section::new(
         "updates",
@@ -99,7 +99,7 @@ async fn load(
                     counted.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Ok::<_, super::Error>(times)
+            Ok::<_, crate::Error>(times)
         });
     }
     tokio::time::sleep_until(begin.into()).await;
@@ -114,7 +114,7 @@ async fn load(
 }
 
 /// A running job with one step.
-pub(super) async fn open_job(store: &dyn JobStore, owner: &str) -> Result<Arc<Job>> {
+pub(crate) async fn open_job(store: &dyn JobStore, owner: &str) -> Result<Arc<Job>> {
     let created_at: Time = now();
     let new = NewJob {
         id: JobId::new(created_at, rand::random()),

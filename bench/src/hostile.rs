@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::http::Client;
-use super::report::{Section, Times};
-use super::server::{Setting, WAIT};
-use super::threads::Threads;
-use super::{BenchArgs, Result};
-use crate::graphql::hostile;
+use crate::hostile_requests;
+use crate::http::Client;
+use crate::report::{Section, Times};
+use crate::server::WAIT;
+use crate::threads::Threads;
+use crate::{BenchArgs, Result};
 
 /// Time allowed for the answer to one hostile request, in milliseconds.
 const ANSWER: f64 = 50.0;
@@ -34,9 +34,9 @@ const JOBS: usize = 30;
 const HONEST: &str = "{ listJobs(limit: 1) { items { id status } } }";
 const SUBMIT: &str = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id } }";
 
-pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("hostile")?;
-    let bodies: Vec<(&str, String)> = hostile::requests()
+    let bodies: Vec<(&str, String)> = hostile_requests::all()
         .into_iter()
         .map(|one| {
             let body = json!({ "query": one.query, "variables": one.variables });
@@ -50,10 +50,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
             bodies.len()
         ),
     );
-    let server = Setting::new(place.path())?
-        .machine("wait", WAIT)?
-        .start()
-        .await?;
+    let server = args.setting(&place)?.machine("wait", WAIT)?.start().await?;
     let honest = Client::new(&server.address, 1);
     for _ in 0..JOBS {
         let input = json!({ "input": { "type": "wait", "input": "{}" } });

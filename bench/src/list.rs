@@ -12,11 +12,10 @@ use resolvers::store::{CreateJob, JobStore};
 use serde_json::json;
 use sqlite::{Database, Location};
 
-use super::http::Client;
-use super::report::{Section, Times};
-use super::server::Setting;
-use super::threads::Threads;
-use super::{BenchArgs, Result};
+use crate::http::Client;
+use crate::report::{Section, Times};
+use crate::threads::Threads;
+use crate::{BenchArgs, Result};
 
 const GOAL: f64 = 5.0;
 /// Number of concurrent writers that fill the store.
@@ -24,7 +23,7 @@ const WRITERS: usize = 256;
 /// Period before now in which the jobs were submitted.
 const SPREAD_MILLIS: i64 = 30 * 24 * 3_600 * 1_000;
 
-pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("list")?;
     let count = args.jobs;
     let mut section = Section::new(
@@ -34,7 +33,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
             args.requests
         ),
     );
-    let setting = Setting::new(place.path())?;
+    let setting = args.setting(&place)?;
     std::fs::create_dir_all(setting.data())?;
     let first = now().plus_millis(-SPREAD_MILLIS);
     let begun = Instant::now();
@@ -144,7 +143,7 @@ async fn fill(store: Arc<dyn JobStore>, count: usize, first: Time) -> Result<()>
                     store.apply(job.job().id, change, at).await?;
                 }
             }
-            Ok::<_, super::Error>(())
+            Ok::<_, crate::Error>(())
         };
         writers.push(threads.spawn(writing));
     }

@@ -4,17 +4,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::auth::Authenticator;
-use crate::graphql::rate::SubmitRate;
-use crate::graphql::{Executor, schema};
-use crate::http::guard::Guard;
-use crate::http::{self, Doors};
-use crate::realtime::hub::Hub;
-use crate::realtime::publisher::Publisher;
-use crate::session::{self, Sessions};
 use futures_util::FutureExt as _;
 use job::change::Report;
 use job::{Change, JobId, Update};
+use jobcast::auth::Authenticator;
+use jobcast::graphql::rate::SubmitRate;
+use jobcast::graphql::{Executor, schema};
+use jobcast::http::guard::Guard;
+use jobcast::http::{self, Doors};
+use jobcast::realtime::hub::Hub;
+use jobcast::realtime::publisher::Publisher;
+use jobcast::session::{self, Sessions};
 use object_store::local::LocalFileSystem;
 use resolvers::Resolvers;
 use resolvers::files::Files;
@@ -32,11 +32,11 @@ use workflow::lambda::{Host, HostSettings};
 use workflow::runner::Runner;
 use workflow::{Engine, NoListener};
 
-use super::report::{Section, Times};
-use super::socket::{Socket, SubscriptionMessage};
-use super::threads::Threads;
-use super::updates::open_job;
-use super::{BenchArgs, Error, Result};
+use crate::report::{Section, Times};
+use crate::socket::{Socket, SubscriptionMessage};
+use crate::threads::Threads;
+use crate::updates::open_job;
+use crate::{BenchArgs, Error, Result};
 
 const WATCH: &str = "subscription($id: ID!) { onJob(id: $id) { version status progress message steps { name status progress } } }";
 const GOAL: (f64, f64) = (0.5, 3.0);
@@ -49,7 +49,7 @@ const LEAST: usize = 10;
 /// Time after which an event counts as lost.
 const LOST: Duration = Duration::from_secs(10);
 
-pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("watch")?;
     let mut section = Section::new(
         "watch",

@@ -9,12 +9,12 @@ use clap::ValueEnum;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStdout, Command};
 
-use super::super::Result;
 use super::{recovery, waiting};
+use crate::Result;
 
 /// The task of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(in super::super) enum Role {
+pub(crate) enum Role {
     /// Starts executions that wait.
     Wait,
     /// Starts executions whose tasks are never answered.
@@ -24,7 +24,7 @@ pub(in super::super) enum Role {
 }
 
 impl Role {
-    pub(in super::super) async fn play(self, place: &Path, count: usize) -> Result<()> {
+    pub(crate) async fn play(self, place: &Path, count: usize) -> Result<()> {
         match self {
             Role::Wait => waiting::child(place, count).await,
             Role::Begin => recovery::begin(place, count).await,
@@ -34,17 +34,16 @@ impl Role {
 }
 
 /// The parent's handle to a child.
-pub(super) struct Child {
+pub(crate) struct Child {
     process: Process,
     lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Child {
-    pub(super) fn start(role: Role, place: PathBuf, count: usize) -> Result<Child> {
+    pub(crate) fn start(role: Role, place: PathBuf, count: usize) -> Result<Child> {
         let role = role.to_possible_value().ok_or("a role has a name")?;
         let mut process = Command::new(std::env::current_exe()?)
             .args([
-                "bench",
                 "--role",
                 role.get_name(),
                 "--count",
@@ -63,12 +62,12 @@ impl Child {
         })
     }
 
-    pub(super) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.process.id().unwrap_or(0)
     }
 
     /// Waits until the child prints this word.
-    pub(super) async fn says(&mut self, word: &str, within: Duration) -> Result<()> {
+    pub(crate) async fn says(&mut self, word: &str, within: Duration) -> Result<()> {
         tokio::time::timeout(within, async {
             while let Some(line) = self.lines.next_line().await? {
                 if line == word {
@@ -82,7 +81,7 @@ impl Child {
     }
 
     /// Kills it as `kill -9` does.
-    pub(super) async fn kill(mut self) -> Result<()> {
+    pub(crate) async fn kill(mut self) -> Result<()> {
         self.process.kill().await?;
         Ok(())
     }

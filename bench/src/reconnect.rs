@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::http::Client;
-use super::report::Section;
-use super::server::{Setting, WAIT};
-use super::{BenchArgs, Result};
+use crate::http::Client;
+use crate::report::Section;
+use crate::server::WAIT;
+use crate::{BenchArgs, Result};
 
 /// Number of watched jobs.
 const JOBS: usize = 100;
@@ -25,15 +25,15 @@ const AGAIN: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_secs(120);
 const GOAL: f64 = 2.0;
 
-pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("reconnect")?;
     let watchers = args.watchers;
-    crate::cli::serve::allow_open_files();
+    jobcast::server::allow_open_files();
     let mut section = Section::new(
         "reconnect",
         format!("{watchers} watchers of {JOBS} jobs, the server killed and started again"),
     );
-    let setting = Setting::new(place.path())?.machine("wait", WAIT)?;
+    let setting = args.setting(&place)?.machine("wait", WAIT)?;
     let server = setting.start().await?;
     let address = server.address.clone();
     let ids = jobs(&address).await?;
@@ -110,7 +110,7 @@ async fn jobs(address: &str) -> Result<Vec<String>> {
     if ids.len() != JOBS {
         return Err(format!("some jobs were not accepted: {answer}").into());
     }
-    super::start::leave(address, JOBS, &["QUEUED"]).await?;
+    crate::start::leave(address, JOBS, &["QUEUED"]).await?;
     Ok(ids)
 }
 

@@ -1,15 +1,14 @@
 //! Figures next to their goals, as text, as Markdown and as JSON. This module measures nothing.
 
+use std::fmt::Display;
+use std::io::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::super::output::print;
-use super::super::text::Text;
-
 /// How the figures are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Text,
     Markdown,
     Json,
@@ -24,7 +23,7 @@ enum Goal {
 
 /// One measured number.
 #[derive(Debug, Serialize)]
-pub(super) struct Figure {
+pub(crate) struct Figure {
     what: String,
     value: f64,
     unit: &'static str,
@@ -69,7 +68,7 @@ fn times(this: f64, of: f64) -> f64 {
 
 /// The figures of one benchmark.
 #[derive(Debug, Serialize)]
-pub(super) struct Section {
+pub(crate) struct Section {
     name: &'static str,
     /// A description of the run, in one sentence.
     about: String,
@@ -77,7 +76,7 @@ pub(super) struct Section {
 }
 
 impl Section {
-    pub(super) fn new(name: &'static str, about: impl Into<String>) -> Section {
+    pub(crate) fn new(name: &'static str, about: impl Into<String>) -> Section {
         Section {
             name,
             about: about.into(),
@@ -86,11 +85,11 @@ impl Section {
     }
 
     /// A number without a goal: a baseline, or an explanation of another number.
-    pub(super) fn plain(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
+    pub(crate) fn plain(&mut self, what: impl Into<String>, value: f64, unit: &'static str) {
         self.figures.push(Figure::new(what, value, unit, None));
     }
 
-    pub(super) fn at_least(
+    pub(crate) fn at_least(
         &mut self,
         what: impl Into<String>,
         value: f64,
@@ -101,7 +100,7 @@ impl Section {
             .push(Figure::new(what, value, unit, Some(Goal::AtLeast(goal))));
     }
 
-    pub(super) fn at_most(
+    pub(crate) fn at_most(
         &mut self,
         what: impl Into<String>,
         value: f64,
@@ -113,7 +112,7 @@ impl Section {
     }
 
     /// p50 and p99 in milliseconds, each next to its goal.
-    pub(super) fn latency(&mut self, what: &str, times: &mut Times, goals: Option<(f64, f64)>) {
+    pub(crate) fn latency(&mut self, what: &str, times: &mut Times, goals: Option<(f64, f64)>) {
         for (name, share, goal) in [
             ("p50", 0.5, goals.map(|goals| goals.0)),
             ("p99", 0.99, goals.map(|goals| goals.1)),
@@ -130,24 +129,24 @@ impl Section {
 
 /// Measured times.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Times {
+pub(crate) struct Times {
     micros: Vec<u64>,
     sorted: bool,
 }
 
 impl Times {
-    pub(super) fn add(&mut self, time: Duration) {
+    pub(crate) fn add(&mut self, time: Duration) {
         self.sorted = false;
         self.micros
             .push(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
     }
 
-    pub(super) fn extend(&mut self, other: Times) {
+    pub(crate) fn extend(&mut self, other: Times) {
         self.sorted = false;
         self.micros.extend(other.micros);
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.micros.len()
     }
 
@@ -158,7 +157,7 @@ impl Times {
         clippy::cast_sign_loss,
         reason = "counts and times of a benchmark are far below 2^52"
     )]
-    pub(super) fn millis(&mut self, share: f64) -> f64 {
+    pub(crate) fn millis(&mut self, share: f64) -> f64 {
         if !self.sorted {
             self.micros.sort_unstable();
             self.sorted = true;
@@ -171,13 +170,13 @@ impl Times {
 
 /// Prints each section when it is complete; JSON is printed at the end.
 #[derive(Debug)]
-pub(super) struct Report {
+pub(crate) struct Report {
     format: Format,
     sections: Vec<Section>,
 }
 
 impl Report {
-    pub(super) fn new(format: Format) -> Report {
+    pub(crate) fn new(format: Format) -> Report {
         let report = Report {
             format,
             sections: Vec::new(),
@@ -189,7 +188,7 @@ impl Report {
         report
     }
 
-    pub(super) fn add(&mut self, section: Section) {
+    pub(crate) fn add(&mut self, section: Section) {
         match self.format {
             Format::Text => text(&section),
             Format::Markdown => markdown(&section),
@@ -199,7 +198,7 @@ impl Report {
     }
 
     /// The figures that miss their goals by more than this factor.
-    pub(super) fn missed_by(&self, factor: f64) -> Vec<String> {
+    pub(crate) fn missed_by(&self, factor: f64) -> Vec<String> {
         let figures = self.sections.iter().flat_map(|section| {
             let of = |figure| (section.name, figure);
             section.figures.iter().map(of)
@@ -214,10 +213,10 @@ impl Report {
             .collect()
     }
 
-    pub(super) fn end(&self) {
+    pub(crate) fn end(&self) {
         if self.format == Format::Json {
             let text = serde_json::to_string_pretty(&self.sections);
-            print(Text::lines(&text.expect("figures are JSON")));
+            print(text.expect("figures are JSON"));
         }
     }
 }
@@ -290,6 +289,11 @@ fn number(value: f64) -> String {
         return text.trim_end_matches('0').trim_end_matches('.').to_owned();
     }
     text
+}
+
+/// Prints a line. A reader that has closed the output is not an error.
+fn print(line: impl Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 #[cfg(test)]

@@ -9,19 +9,19 @@ const TICKS: f64 = 100.0;
 
 /// CPU seconds used so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cpu {
-    pub(super) server: f64,
+pub(crate) struct Cpu {
+    pub(crate) server: f64,
     /// The processes below the server: the functions and their supervisors.
-    pub(super) functions: f64,
+    pub(crate) functions: f64,
     /// This program.
-    pub(super) client: f64,
+    pub(crate) client: f64,
     /// The whole machine, all processes.
     machine: f64,
 }
 
 impl Cpu {
     /// The usage now; `server` is a process id.
-    pub(super) fn now(server: Option<u32>) -> Cpu {
+    pub(crate) fn now(server: Option<u32>) -> Cpu {
         let mut cpu = Cpu {
             client: of(std::process::id()).map_or(0.0, |(_, used)| used),
             machine: machine().unwrap_or(0.0),
@@ -36,7 +36,7 @@ impl Cpu {
     }
 
     /// The usage since `before`.
-    pub(super) fn since(self, before: Cpu) -> Cpu {
+    pub(crate) fn since(self, before: Cpu) -> Cpu {
         Cpu {
             server: self.server - before.server,
             functions: self.functions - before.functions,
@@ -45,12 +45,12 @@ impl Cpu {
         }
     }
 
-    pub(super) fn total(self) -> f64 {
+    pub(crate) fn total(self) -> f64 {
         self.server + self.functions + self.client
     }
 
     /// The usage of programs outside the benchmark.
-    pub(super) fn others(self) -> f64 {
+    pub(crate) fn others(self) -> f64 {
         (self.machine - self.total()).max(0.0)
     }
 }
@@ -111,7 +111,7 @@ fn machine() -> Option<f64> {
 }
 
 /// Resident memory in MB (10^6 bytes).
-pub(super) fn resident(id: u32) -> f64 {
+pub(crate) fn resident(id: u32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let kib = text
         .lines()
@@ -121,7 +121,7 @@ pub(super) fn resident(id: u32) -> f64 {
 }
 
 /// Processors that this program may use.
-pub(super) fn processors() -> f64 {
+pub(crate) fn processors() -> f64 {
     let count = std::thread::available_parallelism().map_or(1, usize::from);
     u32::try_from(count).map_or(1.0, f64::from)
 }

@@ -11,16 +11,16 @@ use tokio::sync::Notify;
 use workflow::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 use workflow::{Engine, NoListener};
 
-use super::super::report::Section;
-use super::super::{BenchArgs, Result};
 use super::child::{Child, Role};
 use super::open;
 use super::waiting::start_all;
+use crate::report::Section;
+use crate::{BenchArgs, Result};
 
 const GOAL: f64 = 1_000.0;
 const PATIENCE: Duration = Duration::from_secs(300);
 
-pub(super) async fn run(args: &BenchArgs, section: &mut Section) -> Result<()> {
+pub(crate) async fn run(args: &BenchArgs, section: &mut Section) -> Result<()> {
     let place = args.place("recovery")?;
     let count = args.open;
     let mut child = Child::start(Role::Begin, place.path().to_path_buf(), count)?;
@@ -41,7 +41,7 @@ pub(super) async fn run(args: &BenchArgs, section: &mut Section) -> Result<()> {
 }
 
 /// Starts the executions. Each passes one state and stays in its task.
-pub(super) async fn begin(place: &Path, count: usize) -> Result<()> {
+pub(crate) async fn begin(place: &Path, count: usize) -> Result<()> {
     let tasks = Arc::new(Begun::default());
     let engine = engine(place, &tasks).await?;
     start_all(&engine, count).await?;
@@ -51,7 +51,7 @@ pub(super) async fn begin(place: &Path, count: usize) -> Result<()> {
 }
 
 /// Opens them after the crash.
-pub(super) async fn go_on(place: &Path, count: usize) -> Result<()> {
+pub(crate) async fn go_on(place: &Path, count: usize) -> Result<()> {
     let tasks = Arc::new(Begun::default());
     let _engine = engine(place, &tasks).await?;
     tasks.until(count).await;

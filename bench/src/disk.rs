@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use sqlite::rusqlite::{Connection, params};
 
-use super::Result;
-use super::report::{Section, Times};
+use crate::Result;
+use crate::report::{Section, Times};
 
 /// Duration of each baseline.
 const LENGTH: Duration = Duration::from_secs(1);
 
 /// Appends of 4 KiB, each followed by `fdatasync`, with `pause` between two of them: a disk that
 /// was idle takes longer.
-pub(super) fn sync(directory: &Path, pause: Duration, section: &mut Section) -> Result<()> {
+pub(crate) fn sync(directory: &Path, pause: Duration, section: &mut Section) -> Result<()> {
     let path = directory.join("sync");
     let mut file = File::create(&path)?;
     let (page, begun) = ([7; 4_096], Instant::now());
@@ -43,7 +43,7 @@ pub(super) fn sync(directory: &Path, pause: Duration, section: &mut Section) -> 
 
 /// Rows that SQLite updates per second if each commit has `group` of them: write-ahead log,
 /// `synchronous=FULL`, one row of 600 bytes by its key, no index.
-pub(super) fn group_commit(directory: &Path, group: i64) -> Result<f64> {
+pub(crate) fn group_commit(directory: &Path, group: i64) -> Result<f64> {
     let path = directory.join("baseline.db");
     let mut connection = Connection::open(&path)?;
     connection.pragma_update(None, "journal_mode", "wal")?;

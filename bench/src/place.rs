@@ -3,17 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::Result;
+use crate::Result;
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 
 /// The directory.
 #[derive(Debug)]
-pub(super) struct Place(PathBuf);
+pub(crate) struct Place(PathBuf);
 
 impl Place {
     /// A new directory below `under`, or below the system's directory for temporary files.
-    pub(super) fn new(under: Option<&Path>, name: &str) -> Result<Place> {
+    pub(crate) fn new(under: Option<&Path>, name: &str) -> Result<Place> {
         let under = under.map_or_else(std::env::temp_dir, Path::to_path_buf);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let path = under.join(format!(
@@ -29,7 +29,7 @@ impl Place {
         Ok(Place(path.canonicalize()?))
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }

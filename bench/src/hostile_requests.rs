@@ -1,5 +1,6 @@
-//! Requests that attack: documents and variables that nest, chain or repeat without measure, or that fill their bounds with what is
-//! dearest to check. Each is refused. The tests send them through every door, and `jobcast bench hostile` measures them.
+//! Hostile requests: documents and variables that nest, chain or repeat without bounds, or that
+//! fill their bounds with what is most expensive to check. Each is refused. The integration tests
+//! send them through every door, and `jobcast-bench hostile` measures them.
 
 use serde_json::{Value, json};
 
@@ -54,7 +55,7 @@ fn between(begin: &str, open: &str, close: &str, end: &str) -> String {
 }
 
 /// Every request.
-pub fn requests() -> Vec<Hostile> {
+pub fn all() -> Vec<Hostile> {
     let mut all = nested();
     all.extend(repeated());
     all.extend(long());

@@ -14,14 +14,14 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-use super::Result;
+use crate::Result;
 
 /// Maximum number of messages that wait to be sent, or to be read by the owner of a subscription.
 const WAITING: usize = 1_024;
 
 /// A message of the server about a subscription.
 #[derive(Debug)]
-pub(super) enum SubscriptionMessage {
+pub(crate) enum SubscriptionMessage {
     /// The `payload` of a `next`.
     Next(String),
     /// The subscription ended.
@@ -32,7 +32,7 @@ pub(super) enum SubscriptionMessage {
 
 /// One socket.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Socket {
     out: mpsc::Sender<Message>,
     subscriptions: Arc<Mutex<HashMap<String, mpsc::Sender<SubscriptionMessage>>>>,
     tasks: [JoinHandle<()>; 2],
@@ -50,7 +50,7 @@ struct Incoming<'a> {
 
 impl Socket {
     /// Connects and waits for the acknowledgement.
-    pub(super) async fn connect(address: &str) -> Result<Socket> {
+    pub(crate) async fn connect(address: &str) -> Result<Socket> {
         let mut request = format!("ws://{address}/graphql").into_client_request()?;
         let protocol = HeaderValue::from_static("graphql-transport-ws");
         request
@@ -105,7 +105,7 @@ impl Socket {
     }
 
     /// Starts a subscription under `id`.
-    pub(super) async fn subscribe(
+    pub(crate) async fn subscribe(
         &self,
         id: &str,
         query: &str,

@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use super::report::Section;
-use super::server::{Setting, WAIT};
-use super::start::{leave, submit};
-use super::usage::resident;
-use super::{BenchArgs, Result};
+use crate::report::Section;
+use crate::server::WAIT;
+use crate::start::{leave, submit};
+use crate::usage::resident;
+use crate::{BenchArgs, Result};
 
 /// Delay before memory is measured.
 const SETTLE: Duration = Duration::from_secs(3);
 const GOAL_IDLE: f64 = 30.0;
 const GOAL_OPEN: f64 = 120.0;
 
-pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("memory")?;
     let mut section = Section::new("memory", "resident memory of the server process");
     // A newcomer's server has the samples; their functions are separate processes.
-    let setting = Setting::new(place.path())?.machine("wait", WAIT)?.samples();
+    let setting = args.setting(&place)?.machine("wait", WAIT)?.samples();
     let server = setting.start().await?;
     tokio::time::sleep(SETTLE).await;
     section.at_most("idle", resident(server.id), "MB", GOAL_IDLE);

@@ -1,13 +1,14 @@
-//! `jobcast bench`: reproduces the published numbers. Each benchmark is independent: it has a new
-//! data directory on a real disk, a child process of this program as the server if the goal is
-//! about a server, a bounded amount of work, and figures next to their goals.
+//! `jobcast-bench`: reproduces the published numbers. Each benchmark is independent: it has a new
+//! data directory on a real disk, its own server process if the goal is about a server, a bounded
+//! amount of work, and figures next to their goals.
 //!
 //! | module | what |
 //! |---|---|
 //! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `hostile`, `workflow` | the benchmarks |
 //! | `disk` | baselines of the disk and SQLite, in the same run |
+//! | `hostile_requests` | the requests of `hostile`, which the integration tests send too |
 //! | `report` | figures and their goals, as text, Markdown and JSON |
-//! | `server` | the child process |
+//! | `server` | the server process |
 //! | `place` | directories that are removed again |
 //! | `usage` | CPU time and memory from `/proc` |
 //! | `http`, `socket` | the load client |
@@ -16,6 +17,7 @@
 mod chain3;
 mod disk;
 mod hostile;
+mod hostile_requests;
 mod http;
 mod list;
 mod memory;
@@ -33,24 +35,30 @@ mod watch;
 mod workflow;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::ValueEnum;
+use clap::{Parser, ValueEnum};
 
 use self::place::Place;
 use self::report::{Format, Report, Section};
-use super::Outcome;
+use self::server::{Setting, program_beside};
+
+/// The allocator of the server, since some benchmarks run its modules in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// An error of a benchmark. It is only shown to the user.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 type Result<T> = std::result::Result<T, Error>;
 
-/// Measure this program on this machine, and print the figures next to their goals
+/// Measure Jobcast on this machine, and print the figures next to their goals
 ///
 /// Each benchmark creates its own data directory and servers, and removes them. The exit status is
 /// 0 if the benchmarks ran, even if goals were not met, unless `--fail-at` is given.
-#[derive(Clone, Debug, clap::Args)]
-pub(super) struct BenchArgs {
+#[derive(Clone, Debug, Parser)]
+#[command(name = "jobcast-bench", version)]
+struct BenchArgs {
     /// The benchmarks to run; by default all
     #[arg(value_enum)]
     names: Vec<Name>,
@@ -64,6 +72,9 @@ pub(super) struct BenchArgs {
     /// directory below it and removes it
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The `jobcast` program to measure; by default the one in the directory of this program
+    #[arg(long, value_name = "PATH")]
+    server: Option<PathBuf>,
     /// End with exit status 1 if a figure misses its goal by more than this factor
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     fail_at: Option<f64>,
@@ -146,6 +157,15 @@ impl BenchArgs {
     fn place(&self, name: &str) -> Result<Place> {
         Place::new(self.data.as_deref(), name)
     }
+
+    /// The configuration of the measured server in this directory.
+    fn setting(&self, place: &Place) -> Result<Setting> {
+        let program = match &self.server {
+            Some(program) => program.clone(),
+            None => program_beside(&std::env::current_exe()?)?,
+        };
+        Setting::new(program, place.path())
+    }
 }
 
 /// The benchmarks.
@@ -192,19 +212,19 @@ impl Name {
     }
 }
 
-/// Runs the benchmarks and prints their figures.
-pub(super) fn run(args: &BenchArgs) -> Outcome {
-    match args.role {
-        Some(role) => child(role, args),
-        None => all(args),
-    }
-    .map_or_else(
-        |error| {
+fn main() -> ExitCode {
+    let args = BenchArgs::parse();
+    let ran = match args.role {
+        Some(role) => child(role, &args),
+        None => all(&args),
+    };
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
             eprintln!("{error}");
-            Outcome::Failed
-        },
-        |()| Outcome::Succeeded,
-    )
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn all(args: &BenchArgs) -> Result<()> {

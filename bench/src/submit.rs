@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::http::Client;
-use super::report::{Section, Times};
-use super::server::{PASS, Setting, WAIT};
-use super::{BenchArgs, Result, disk};
+use crate::http::Client;
+use crate::report::{Section, Times};
+use crate::server::{PASS, WAIT};
+use crate::{BenchArgs, Result, disk};
 
 const SUBMIT: &str = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id status } }";
 /// Pauses between two submits: none, and long enough for processors and disk to become idle.
@@ -18,7 +18,7 @@ const WARM_UP: usize = 50;
 const LEAST: usize = 10;
 const GOAL: f64 = 1.0;
 
-pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let place = args.place("submit")?;
     let mut section = Section::new(
         "submit",
@@ -26,7 +26,8 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
     );
     // In nearly all jobs the execution begins in the commit that accepts the job. An execution
     // without work also ends in that commit.
-    let server = Setting::new(place.path())?
+    let server = args
+        .setting(&place)?
         .machine("wait", WAIT)?
         .machine("pass", PASS)?
         .start()

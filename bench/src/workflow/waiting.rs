@@ -9,11 +9,11 @@ use serde_json::json;
 use workflow::NoListener;
 use workflow::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 
-use super::super::report::Section;
-use super::super::usage::resident;
-use super::super::{BenchArgs, Result};
 use super::child::{Child, Role};
 use super::open;
+use crate::report::Section;
+use crate::usage::resident;
+use crate::{BenchArgs, Result};
 
 const GOAL: f64 = 1_000.0;
 /// Number of concurrent starts.
@@ -22,7 +22,7 @@ const STARTS: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[expect(clippy::cast_precision_loss, reason = "fewer than 2^52 executions")]
-pub(super) async fn run(args: &BenchArgs, section: &mut Section) -> Result<()> {
+pub(crate) async fn run(args: &BenchArgs, section: &mut Section) -> Result<()> {
     let place = args.place("waiting")?;
     let count = args.waiting;
     let mut child = Child::start(Role::Wait, place.path().to_path_buf(), count)?;
@@ -41,7 +41,7 @@ pub(super) async fn run(args: &BenchArgs, section: &mut Section) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn child(place: &Path, count: usize) -> Result<()> {
+pub(crate) async fn child(place: &Path, count: usize) -> Result<()> {
     let definition = json!({"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 86_400, "End": true}}});
     let engine = open(
         place,
@@ -58,7 +58,7 @@ pub(super) async fn child(place: &Path, count: usize) -> Result<()> {
 }
 
 /// Starts executions `0`, `1`, …
-pub(super) async fn start_all(engine: &workflow::Engine, count: usize) -> Result<()> {
+pub(crate) async fn start_all(engine: &workflow::Engine, count: usize) -> Result<()> {
     let input: Arc<str> = r#"{"n": 0}"#.into();
     let starts = (0..count).map(|number| {
         let input = input.clone();

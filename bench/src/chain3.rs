@@ -13,14 +13,14 @@ use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::http::Client;
-use super::report::{Section, Times};
-use super::server::{Server, Setting};
-use super::socket::{Socket, SubscriptionMessage};
-use super::usage::{Cpu, processors};
-use super::{BenchArgs, Result};
+use crate::http::Client;
+use crate::report::{Section, Times};
+use crate::server::Server;
+use crate::socket::{Socket, SubscriptionMessage};
+use crate::usage::{Cpu, processors};
+use crate::{BenchArgs, Result};
 
-const MACHINE: &str = include_str!("../../../samples/bench/chain3.asl.json");
+const MACHINE: &str = include_str!("../../samples/bench/chain3.asl.json");
 const SUBMIT: &str = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id } }";
 const WATCH: &str = "subscription($id: ID!) { onJob(id: $id) { status } }";
 const ENDS: &str = "subscription { onJobs(filter: {status: {in: [SUCCEEDED, FAILED, CANCELLED, TIMED_OUT]}}) { kind job { id status } } }";
@@ -41,7 +41,7 @@ const GOAL_ALONE: (f64, f64) = (2.5, 8.0);
 
 /// How the client receives the end of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Learn {
+pub(crate) enum Learn {
     /// One `onJob` subscription for each job.
     #[default]
     Job,
@@ -51,7 +51,7 @@ pub(super) enum Learn {
 
 /// The client of the Runtime API in the functions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Runtime {
+pub(crate) enum Runtime {
     /// One blocking connection and no library.
     #[default]
     Bare,
@@ -59,7 +59,7 @@ pub(super) enum Runtime {
     LambdaRuntime,
 }
 
-pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let learn = match args.learn {
         Learn::Job => "one onJob subscription for each job",
         Learn::List => "one onJobs subscription for all",
@@ -83,7 +83,7 @@ pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
 
 /// A new server with its clients.
 struct Phase {
-    _place: super::Place,
+    _place: crate::Place,
     server: Server,
     load: Arc<Load>,
     outstanding: usize,
@@ -99,7 +99,7 @@ struct Load {
 impl Phase {
     async fn start(args: &BenchArgs, outstanding: usize) -> Result<Phase> {
         let place = args.place("chain3")?;
-        let mut setting = Setting::new(place.path())?.machine("chain3", MACHINE)?;
+        let mut setting = args.setting(&place)?.machine("chain3", MACHINE)?;
         for name in ["noop1", "noop2", "noop3"] {
             let serves = match args.runtime {
                 Runtime::Bare => "bare",

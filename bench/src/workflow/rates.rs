@@ -10,11 +10,11 @@ use tokio::sync::oneshot;
 use workflow::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 use workflow::{End, Engine, ExecutionEvent, Listener, Status};
 
-use super::super::report::Section;
-use super::super::threads::Threads;
-use super::super::usage::{Cpu, processors};
-use super::super::{BenchArgs, Error, Result};
 use super::open;
+use crate::report::Section;
+use crate::threads::Threads;
+use crate::usage::{Cpu, processors};
+use crate::{BenchArgs, Error, Result};
 
 /// Number of states in the chain.
 const CHAIN: u32 = 20;
@@ -23,7 +23,7 @@ const GOAL_EXECUTIONS: f64 = 5_000.0;
 const GOAL_MAP: f64 = 1_000.0;
 
 /// A chain of Pass states.
-pub(super) async fn transitions(args: &BenchArgs, section: &mut Section) -> Result<()> {
+pub(crate) async fn transitions(args: &BenchArgs, section: &mut Section) -> Result<()> {
     let definition = chain(CHAIN, &json!({"Type": "Pass"}));
     let (rate, cpu) = closed_loop(args, &definition, args.executions).await?;
     let states = f64::from(CHAIN);
@@ -42,7 +42,7 @@ pub(super) async fn transitions(args: &BenchArgs, section: &mut Section) -> Resu
 }
 
 /// Three tasks, answered at once.
-pub(super) async fn executions(args: &BenchArgs, section: &mut Section) -> Result<()> {
+pub(crate) async fn executions(args: &BenchArgs, section: &mut Section) -> Result<()> {
     let definition = chain(3, &json!({"Type": "Task", "Resource": "echo"}));
     let (rate, cpu) = closed_loop(args, &definition, args.executions).await?;
     let what = format!(
@@ -61,7 +61,7 @@ pub(super) async fn executions(args: &BenchArgs, section: &mut Section) -> Resul
 
 /// One Map over many items: inline in an Express execution, since a Standard execution's history
 /// has no room for them, and distributed.
-pub(super) async fn map(args: &BenchArgs, section: &mut Section) -> Result<()> {
+pub(crate) async fn map(args: &BenchArgs, section: &mut Section) -> Result<()> {
     for (mode, how) in [
         ("INLINE", "inline (Express)"),
         ("DISTRIBUTED", "distributed"),

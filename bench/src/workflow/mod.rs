@@ -7,7 +7,7 @@
 //! | `recovery` | a crash with many open executions |
 //! | `child` | this program as a child process |
 
-pub(super) mod child;
+pub(crate) mod child;
 mod rates;
 mod recovery;
 mod waiting;
@@ -19,10 +19,10 @@ use sqlite::{Database, Location};
 use workflow::task::TaskRunner;
 use workflow::{Engine, Listener, Machine, Machines, Settings};
 
-use super::report::Section;
-use super::{BenchArgs, Result};
+use crate::report::Section;
+use crate::{BenchArgs, Result};
 
-pub(super) async fn run(args: &BenchArgs) -> Result<Section> {
+pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let mut section = Section::new(
         "workflow",
         "the engine alone, every history event on disk before its effect",
