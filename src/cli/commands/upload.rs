@@ -8,14 +8,13 @@ use resolvers::files::UPLOAD_BYTES;
 use serde_json::{Map, Value, json};
 use tokio_util::io::ReaderStream;
 
-use super::client::Client;
-use super::error::CliError;
-use super::submit::file_error;
-use super::types::{JobType, fetch, find};
+use crate::cli::client::error::CliError;
+use crate::cli::client::http::Client;
+use crate::cli::commands::types::{JobType, fetch, find};
 
 /// `PATH` or `FIELD=PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FileArgument {
+pub(crate) struct FileArgument {
     field: Option<String>,
     path: PathBuf,
 }
@@ -55,7 +54,7 @@ enum Takes {
 
 /// Uploads the files and returns the input with their addresses. Nothing is uploaded before the
 /// field of every file is known.
-pub(super) async fn put_files(
+pub(crate) async fn put_files(
     client: &Client,
     job_type: &str,
     input: &str,
@@ -84,7 +83,7 @@ pub(super) async fn put_files(
 }
 
 async fn read(path: &Path) -> Result<(u64, reqwest::Body), CliError> {
-    let failed = |source| file_error(path, source);
+    let failed = |source| CliError::file(path, source);
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let about = file.metadata().await.map_err(failed)?;
     if !about.is_file() {
@@ -104,7 +103,7 @@ async fn read(path: &Path) -> Result<(u64, reqwest::Body), CliError> {
 }
 
 /// Uploads bytes under the path's name and returns the address to read them from.
-pub(super) async fn upload(
+pub(crate) async fn upload(
     client: &Client,
     path: &Path,
     size: u64,

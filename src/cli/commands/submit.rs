@@ -2,18 +2,17 @@
 //! request is repeated.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
-use super::Outcome;
-use super::client::{Client, Server};
-use super::error::CliError;
-use super::job::{FRAGMENT, Seen};
-use super::output::{is_interactive, note, print, print_json};
-use super::upload::{FileArgument, put_files};
-use super::watch::watch;
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::client::http::{Client, Server};
+use crate::cli::commands::upload::{FileArgument, put_files};
+use crate::cli::commands::watch::watch;
+use crate::cli::show::job::{FRAGMENT, Seen};
+use crate::cli::show::output::{is_interactive, note, print, print_json};
 
 /// Submits a job and prints its id
 ///
@@ -23,7 +22,7 @@ use super::watch::watch;
     after_help = "Examples:\n  jobcast submit approval --input '{\"subject\": \"Publish?\", \"approver\": \"you\"}' --watch\n  \
     jobcast submit thumbnails --file sunset.jpg --watch\n  jobcast submit csv-report --file csv=orders.csv --input '{\"delimiter\": \";\"}'"
 )]
-pub(super) struct Submit {
+pub(crate) struct Submit {
     /// The job type, one of `jobcast types`
     #[arg(value_name = "TYPE")]
     job_type: String,
@@ -49,7 +48,7 @@ pub(super) struct Submit {
 }
 
 impl Submit {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         let client = self.server.client()?;
         let input = match &self.input {
             Some(input) => read_json("--input", input).await?,
@@ -78,7 +77,7 @@ impl Submit {
 }
 
 /// Submits a job. The token makes it safe to repeat a request without a response.
-pub(super) async fn submit(
+pub(crate) async fn submit(
     client: &Client,
     job_type: &str,
     input: &str,
@@ -94,14 +93,14 @@ pub(super) async fn submit(
 }
 
 /// A random token.
-pub(super) fn random_token() -> String {
+pub(crate) fn random_token() -> String {
     uuid::Builder::from_random_bytes(rand::random())
         .into_uuid()
         .to_string()
 }
 
 /// The text of a JSON document: the argument itself, `@FILE`, or `-`.
-pub(super) async fn read_json(flag: &str, argument: &str) -> Result<String, CliError> {
+pub(crate) async fn read_json(flag: &str, argument: &str) -> Result<String, CliError> {
     let (text, whence) = match (argument, argument.strip_prefix('@')) {
         ("-", _) => {
             let read = tokio::task::spawn_blocking(|| {
@@ -110,12 +109,12 @@ pub(super) async fn read_json(flag: &str, argument: &str) -> Result<String, CliE
                 workflow::decode_text(bytes)
             });
             let read = read.await.unwrap_or_else(|ended| Err(ended.into()));
-            let text = read.map_err(|source| file_error(Path::new("standard input"), source))?;
+            let text = read.map_err(|source| CliError::file("standard input", source))?;
             (text, "standard input".to_owned())
         }
         (_, Some(path)) => {
             let text = tokio::fs::read(path).await.and_then(workflow::decode_text);
-            let text = text.map_err(|source| file_error(Path::new(path), source))?;
+            let text = text.map_err(|source| CliError::file(path, source))?;
             (text, path.to_owned())
         }
         (text, None) => (text.to_owned(), flag.to_owned()),
@@ -126,9 +125,4 @@ pub(super) async fn read_json(flag: &str, argument: &str) -> Result<String, CliE
             "{whence} is {refused}; {flag} takes a JSON document such as '{{\"name\": \"Ada\"}}', @FILE, or - for standard input"
         ))),
     }
-}
-
-pub(super) fn file_error(path: &Path, source: std::io::Error) -> CliError {
-    let path = PathBuf::from(path);
-    CliError::File { path, source }
 }

@@ -9,10 +9,10 @@ use job::{JobId, Version};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::client::Client;
-use super::error::CliError;
-use super::job::{FRAGMENT, Seen};
-use super::socket::{Ended, Said, Subscription};
+use crate::cli::client::error::CliError;
+use crate::cli::client::http::Client;
+use crate::cli::client::socket::{Ended, Said, Subscription};
+use crate::cli::show::job::{FRAGMENT, Seen};
 
 /// Delay before the second try to reconnect. It doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -22,7 +22,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// An output that shows a job.
-pub(super) trait Show {
+pub(crate) trait Show {
     /// The current version of the job. The last one is finished and has its result.
     fn job(&mut self, seen: &Seen);
     /// The connection was lost: the output may be out of date.
@@ -32,7 +32,7 @@ pub(super) trait Show {
 }
 
 /// Follows a job to its end and returns its last version, with its result.
-pub(super) async fn follow(
+pub(crate) async fn follow(
     client: &Client,
     id: JobId,
     show: &mut impl Show,
@@ -138,7 +138,7 @@ async fn finished(client: &Client, id: JobId, show: &mut impl Show) -> Result<Se
 }
 
 /// A job with its input and its result.
-pub(super) async fn read(client: &Client, id: JobId) -> Result<Seen, CliError> {
+pub(crate) async fn read(client: &Client, id: JobId) -> Result<Seen, CliError> {
     let document =
         format!("query Get($id: ID!) {{ getJob(id: $id) {{ ...Job input result }} }} {FRAGMENT}");
     let mut data = client.ask(&document, json!({ "id": id })).await?;

@@ -6,16 +6,16 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Outcome;
-use super::check::check;
-use super::client::{Client, Server};
-use super::error::CliError;
-use super::output::{note, print, print_json};
-use super::text::{BOLD, DIM, Text, paint, text};
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::client::http::{Client, Server};
+use crate::cli::commands::check::check;
+use crate::cli::show::output::{note, print, print_json};
+use crate::cli::show::text::{BOLD, DIM, Text, paint, text};
 
 /// Lists the job types, prints one of them, or checks a directory of state machines
 #[derive(Debug, Args)]
-pub(super) struct Types {
+pub(crate) struct Types {
     /// Prints the schema of this type's input, and its definition
     #[arg(value_name = "NAME", conflicts_with = "check")]
     name: Option<String>,
@@ -30,14 +30,14 @@ pub(super) struct Types {
 /// A job type.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct JobType {
-    pub(super) name: String,
-    pub(super) description: Option<String>,
+pub(crate) struct JobType {
+    pub(crate) name: String,
+    pub(crate) description: Option<String>,
     #[serde(deserialize_with = "parsed")]
-    pub(super) input_schema: Option<Value>,
+    pub(crate) input_schema: Option<Value>,
     #[serde(deserialize_with = "parsed")]
-    pub(super) definition: Value,
-    pub(super) steps: Vec<String>,
+    pub(crate) definition: Value,
+    pub(crate) steps: Vec<String>,
 }
 
 impl JobType {
@@ -61,14 +61,14 @@ fn parsed<'de, D: serde::Deserializer<'de>, T: From<Option<Value>>>(
 }
 
 /// The job types of the server.
-pub(super) async fn fetch(client: &Client) -> Result<Vec<JobType>, CliError> {
+pub(crate) async fn fetch(client: &Client) -> Result<Vec<JobType>, CliError> {
     let document = "query Types { listJobTypes { name description inputSchema definition steps } }";
     let mut data = client.ask(document, json!({})).await?;
     serde_json::from_value(data["listJobTypes"].take()).map_err(|error| client.unexpected(error))
 }
 
 /// The job type with this name.
-pub(super) fn find<'a>(types: &'a [JobType], name: &str) -> Result<&'a JobType, CliError> {
+pub(crate) fn find<'a>(types: &'a [JobType], name: &str) -> Result<&'a JobType, CliError> {
     let known = || types.iter().map(|known| known.name.as_str());
     let unknown = || {
         let (name, known) = (name.to_owned(), known().collect::<Vec<_>>().join(", "));
@@ -85,7 +85,7 @@ pub(super) fn find<'a>(types: &'a [JobType], name: &str) -> Result<&'a JobType, 
 }
 
 impl Types {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         if let Some(directory) = &self.check {
             return check(directory, self.server.json);
         }

@@ -7,11 +7,11 @@ use clap::Args;
 use job::JobId;
 use serde_json::{Value, json};
 
-use super::Outcome;
-use super::client::{Client, Server};
-use super::error::CliError;
-use super::output::{Table, columns, note, print, print_json};
-use super::text::{DIM, GREEN, PLAIN, RED, paint, text};
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::client::http::{Client, Server};
+use crate::cli::show::output::{Table, columns, note, print, print_json};
+use crate::cli::show::text::{DIM, GREEN, PLAIN, RED, paint, text};
 
 /// Number of events per request.
 const PAGE: usize = 1_000;
@@ -20,7 +20,7 @@ const PAGE: usize = 1_000;
 ///
 /// With --json, each event has the form of GetExecutionHistory.
 #[derive(Debug, Args)]
-pub(super) struct History {
+pub(crate) struct History {
     /// The job
     #[arg(value_name = "ID")]
     id: JobId,
@@ -32,7 +32,7 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         let client = self.server.client()?;
         let events = fetch(&client, self.id).await?;
         if self.server.json {

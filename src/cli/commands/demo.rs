@@ -14,21 +14,21 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
-use super::bars::Bars;
-use super::client::{Client, Server};
-use super::demo_jobs::{SAMPLES, Sample};
-use super::error::CliError;
-use super::follow::follow;
-use super::job::Seen;
-use super::lines::Lines;
-use super::output::{is_interactive, print, print_json};
-use super::signals::until_interrupted;
-use super::submit::{random_token, submit};
-use super::terminal::Quiet;
-use super::text::{BOLD, DIM, paint, text};
-use super::upload::upload;
-use super::watch::headline;
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::client::follow::follow;
+use crate::cli::client::http::{Client, Server};
+use crate::cli::commands::demo_jobs::{SAMPLES, Sample};
+use crate::cli::commands::submit::{random_token, submit};
+use crate::cli::commands::upload::upload;
+use crate::cli::commands::watch::headline;
+use crate::cli::show::bars::Bars;
+use crate::cli::show::job::Seen;
+use crate::cli::show::lines::Lines;
+use crate::cli::show::output::{is_interactive, print, print_json};
+use crate::cli::show::terminal::Quiet;
+use crate::cli::show::text::{BOLD, DIM, paint, text};
+use crate::cli::signals::until_interrupted;
 use crate::config::Config;
 use crate::server::{ServeError, serve};
 
@@ -37,7 +37,7 @@ use crate::server::{ServeError, serve};
 /// It needs nothing else: it starts a server in its own process, on a free port of this machine.
 /// One photograph is damaged; its job is expected to fail.
 #[derive(Debug, Args)]
-pub(super) struct Demo {
+pub(crate) struct Demo {
     /// Directory of the database and the files [default: a new temporary directory]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -67,7 +67,7 @@ struct Inside {
 }
 
 impl Demo {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         let data = match &self.data {
             Some(data) => std::path::absolute(data).map_err(CliError::Runtime)?,
             None => fresh_directory(),
@@ -254,7 +254,7 @@ async fn run_one(
 /// Shows nothing, for scripts that only need the end.
 struct Silence;
 
-impl super::follow::Show for Silence {
+impl crate::cli::client::follow::Show for Silence {
     fn job(&mut self, _: &Seen) {}
     fn lost(&mut self, _: &CliError) {}
     fn back(&mut self) {}

@@ -3,15 +3,15 @@
 
 use job::{Job, StepStatus};
 
-use super::error::CliError;
-use super::follow::Show;
-use super::job::{Look, Seen, items, millis};
-use super::output::{duration, note, print, print_json};
-use super::text::{Text, paint, text};
+use crate::cli::client::error::CliError;
+use crate::cli::client::follow::Show;
+use crate::cli::show::job::{Look, Seen, items, millis};
+use crate::cli::show::output::{duration, note, print, print_json};
+use crate::cli::show::text::{Text, paint, text};
 
 /// Plain lines.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     /// Prefix of each line, if several jobs share the output.
     name: Option<String>,
     last: Text,
@@ -19,7 +19,7 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Each line begins with `name`.
-    pub(super) fn named(name: &str) -> Lines {
+    pub(crate) fn named(name: &str) -> Lines {
         Lines {
             name: Some(name.to_owned()),
             last: Text::default(),
@@ -50,7 +50,7 @@ impl Show for Lines {
 
 /// One JSON document per line: the job at each version that is received.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct JsonLines;
+pub(crate) struct JsonLines;
 
 impl Show for JsonLines {
     fn job(&mut self, seen: &Seen) {

@@ -6,12 +6,12 @@ use std::path::Path;
 use serde_json::json;
 use workflow::{Machines, Problem, Severity};
 
-use super::Outcome;
-use super::error::CliError;
-use super::output::{print, print_json};
-use super::text::{BOLD, DIM, GREEN, RED, YELLOW, paint, text};
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::show::output::{print, print_json};
+use crate::cli::show::text::{BOLD, DIM, GREEN, RED, YELLOW, paint, text};
 
-pub(super) fn check(directory: &Path, json: bool) -> Result<Outcome, CliError> {
+pub(crate) fn check(directory: &Path, json: bool) -> Result<Outcome, CliError> {
     if !directory.is_dir() {
         return Err(CliError::Usage(format!(
             "{} is not a directory: --check takes the directory of the NAME.asl.json files",

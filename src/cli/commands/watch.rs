@@ -3,17 +3,17 @@
 use clap::Args;
 use job::{Job, JobId, Status};
 
-use super::Outcome;
-use super::bars::Bars;
-use super::client::{Client, Server};
-use super::error::CliError;
-use super::follow::follow;
-use super::job::{Look, Seen, millis};
-use super::lines::{JsonLines, Lines};
-use super::output::{duration, is_interactive, print, status_is_the_jobs};
-use super::signals::until_interrupted;
-use super::terminal::Quiet;
-use super::text::{BOLD, DIM, RED, Text, paint, text};
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::client::follow::follow;
+use crate::cli::client::http::{Client, Server};
+use crate::cli::show::bars::Bars;
+use crate::cli::show::job::{Look, Seen, millis};
+use crate::cli::show::lines::{JsonLines, Lines};
+use crate::cli::show::output::{duration, is_interactive, print, status_is_the_jobs};
+use crate::cli::show::terminal::Quiet;
+use crate::cli::show::text::{BOLD, DIM, RED, Text, paint, text};
+use crate::cli::signals::until_interrupted;
 
 /// Maximum number of lines of a result below the bars. A longer result would scroll them away.
 const RESULT_LINES: usize = 20;
@@ -23,7 +23,7 @@ const RESULT_LINES: usize = 20;
 /// Exits with 0 if the job succeeded and with 1 otherwise. A lost connection is reported and
 /// restored.
 #[derive(Debug, Args)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     /// The job
     #[arg(value_name = "ID")]
     id: JobId,
@@ -32,13 +32,13 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         watch(&self.server.client()?, self.id, self.server.json).await
     }
 }
 
 /// Watches a job in the form that fits the output, and prints how it ended.
-pub(super) async fn watch(client: &Client, id: JobId, json: bool) -> Result<Outcome, CliError> {
+pub(crate) async fn watch(client: &Client, id: JobId, json: bool) -> Result<Outcome, CliError> {
     status_is_the_jobs();
     let seen = if json {
         let mut lines = JsonLines;
@@ -62,7 +62,7 @@ pub(super) async fn watch(client: &Client, id: JobId, json: bool) -> Result<Outc
 }
 
 /// Whether the job succeeded.
-pub(super) fn outcome(job: &Job) -> Outcome {
+pub(crate) fn outcome(job: &Job) -> Outcome {
     if job.status == Status::Succeeded {
         Outcome::Succeeded
     } else {
@@ -71,7 +71,7 @@ pub(super) fn outcome(job: &Job) -> Outcome {
 }
 
 /// `✔ thumbnails 019a… SUCCEEDED in 1.2 s`, with the error if it did not succeed.
-pub(super) fn headline(job: &Job) -> Text {
+pub(crate) fn headline(job: &Job) -> Text {
     let style = job.status.style();
     let mut line = text![
         paint(style, job.status.mark()),

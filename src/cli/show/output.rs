@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use anstyle::Style;
 use serde::Serialize;
 
-use super::error::{BROKEN_PIPE, CliError, USAGE};
-use super::text::{DIM, Part, RED, Text, padded, paint, shorten, text, width};
+use crate::cli::client::error::{BROKEN_PIPE, CliError, USAGE};
+use crate::cli::show::text::{DIM, Part, RED, Text, padded, paint, shorten, text, width};
 use crate::config::unknown_variables;
 use crate::printable::{printable, printable_json};
 
@@ -19,7 +19,7 @@ const LEAST_ROOM: usize = 20;
 const INDENT: &str = "  ";
 
 /// Whether both outputs are a terminal that can move its cursor: then live bars are shown.
-pub(super) fn is_interactive() -> bool {
+pub(crate) fn is_interactive() -> bool {
     // The bars' library decides too: if it does not draw, lines must be printed.
     let draws = !indicatif::ProgressDrawTarget::stderr().is_hidden();
     std::io::stdout().is_terminal() && std::io::stderr().is_terminal() && draws
@@ -27,7 +27,7 @@ pub(super) fn is_interactive() -> bool {
 
 /// Columns of the terminal on standard output; `None` if it is not a terminal. `COLUMNS` has
 /// priority, as usual.
-pub(super) fn columns() -> Option<usize> {
+pub(crate) fn columns() -> Option<usize> {
     let out = std::io::stdout();
     if !out.is_terminal() {
         return None;
@@ -42,26 +42,26 @@ pub(super) fn columns() -> Option<usize> {
 }
 
 /// Prints lines of a result.
-pub(super) fn print(part: impl Part) {
+pub(crate) fn print(part: impl Part) {
     let mut out = anstream::stdout().lock();
     finish(writeln!(out, "{}", text![part].styled()).and_then(|()| out.flush()));
 }
 
 /// Prints one JSON document on one line.
-pub(super) fn print_json(value: &impl Serialize) {
+pub(crate) fn print_json(value: &impl Serialize) {
     let text = serde_json::to_string(value).expect("printed values have text keys");
     let mut out = std::io::stdout().lock();
     finish(writeln!(out, "{}", printable_json(&text)).and_then(|()| out.flush()));
 }
 
 /// Prints a note that is not part of the result.
-pub(super) fn note(part: impl Part) {
+pub(crate) fn note(part: impl Part) {
     // A closed standard error is not an error.
     let _ = writeln!(anstream::stderr(), "{}", text![part].styled());
 }
 
 /// Prints why the command failed.
-pub(super) fn complain(error: &CliError) {
+pub(crate) fn complain(error: &CliError) {
     match error {
         CliError::Interrupted { said, .. } if said.is_empty() => {}
         CliError::Interrupted { said, .. } => note(said),
@@ -79,7 +79,7 @@ pub(super) fn complain(error: &CliError) {
 
 /// Prints the help, or the error of the command line. The text may contain untrusted input, such as
 /// the name of a file.
-pub(super) fn refuse(error: &clap::Error) -> ExitCode {
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         note(Text::lines(error.render().to_string().trim_end()));
         return ExitCode::from(USAGE);
@@ -94,12 +94,12 @@ static WITHOUT_READER: AtomicU8 = AtomicU8::new(0);
 
 /// From now on the exit status reports how a job ended, so a reader that closes the output earlier
 /// is not a success.
-pub(super) fn status_is_the_jobs() {
+pub(crate) fn status_is_the_jobs() {
     WITHOUT_READER.store(BROKEN_PIPE, Ordering::Relaxed);
 }
 
 /// Ends the program quietly: the reader has closed the output (`| head`).
-pub(super) fn end_without_reader() -> ! {
+pub(crate) fn end_without_reader() -> ! {
     std::process::exit(WITHOUT_READER.load(Ordering::Relaxed).into());
 }
 
@@ -119,13 +119,13 @@ fn finish(written: std::io::Result<()>) {
 /// terminal, cells that do not fit beside the others are printed below them, and the last column
 /// ends at the line's end.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(crate) struct Table {
     rows: Vec<Vec<(Style, String)>>,
 }
 
 impl Table {
     /// A table with a line of headings.
-    pub(super) fn new(headings: &[&str]) -> Table {
+    pub(crate) fn new(headings: &[&str]) -> Table {
         let headings = headings.iter().map(|name| (DIM, (*name).to_owned()));
         Table {
             rows: vec![headings.collect()],
@@ -133,7 +133,7 @@ impl Table {
     }
 
     /// Adds a line.
-    pub(super) fn row<const N: usize>(&mut self, cells: [(Style, String); N]) {
+    pub(crate) fn row<const N: usize>(&mut self, cells: [(Style, String); N]) {
         // Several lines become one; the spaces within one line are kept.
         let line = |text: &str| match text.contains(char::is_control) {
             true => shorten(text, usize::MAX),
@@ -144,7 +144,7 @@ impl Table {
     }
 
     /// The headings and each row, for a terminal of at most `most` columns.
-    pub(super) fn texts(&self, most: Option<usize>) -> impl Iterator<Item = Text> {
+    pub(crate) fn texts(&self, most: Option<usize>) -> impl Iterator<Item = Text> {
         let bands = self.bands(most);
         self.rows.iter().map(move |row| {
             let lines = bands.iter().enumerate().filter_map(|(at, band)| {
@@ -215,13 +215,13 @@ impl Table {
     }
 
     /// Prints the table.
-    pub(super) fn print(&self) {
+    pub(crate) fn print(&self) {
         self.texts(columns()).for_each(print);
     }
 }
 
 /// `780 ms`, `1.2 s`, `3 min 20 s`, `2 h 5 min`, `4 d 3 h`.
-pub(super) fn duration(millis: i64) -> String {
+pub(crate) fn duration(millis: i64) -> String {
     let seconds = millis / 1_000;
     match seconds {
         0 => format!("{} ms", millis.max(0)),

@@ -3,20 +3,20 @@
 use clap::Args;
 use job::{JobId, Time};
 
-use super::Outcome;
-use super::client::Server;
-use super::error::CliError;
-use super::follow::read;
-use super::job::{Look, Seen, items, step_millis};
-use super::output::{Table, duration, print, print_json};
-use super::text::{DIM, PLAIN, Text, paint, text};
-use super::watch::headline;
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::client::follow::read;
+use crate::cli::client::http::Server;
+use crate::cli::commands::watch::headline;
+use crate::cli::show::job::{Look, Seen, items, step_millis};
+use crate::cli::show::output::{Table, duration, print, print_json};
+use crate::cli::show::text::{DIM, PLAIN, Text, paint, text};
 
 /// Prints one job: its steps, its input, its result or its error
 ///
 /// With --json, `input` and `result` are JSON values instead of text.
 #[derive(Debug, Args)]
-pub(super) struct Get {
+pub(crate) struct Get {
     /// The job
     #[arg(value_name = "ID")]
     id: JobId,
@@ -25,7 +25,7 @@ pub(super) struct Get {
 }
 
 impl Get {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         let seen = read(&self.server.client()?, self.id).await?;
         if self.server.json {
             print_json(&seen.json);

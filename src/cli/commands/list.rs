@@ -5,16 +5,16 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use job::{Status, Time};
 use serde_json::{Map, Value, json};
 
-use super::Outcome;
-use super::client::Server;
-use super::error::CliError;
-use super::job::{FRAGMENT, Look, Seen, age};
-use super::output::{Table, duration, note, print_json};
-use super::text::{DIM, PLAIN};
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::client::http::Server;
+use crate::cli::show::job::{FRAGMENT, Look, Seen, age};
+use crate::cli::show::output::{Table, duration, note, print_json};
+use crate::cli::show::text::{DIM, PLAIN};
 
 /// Lists jobs, the newest first
 #[derive(Debug, Args)]
-pub(super) struct List {
+pub(crate) struct List {
     /// Only jobs with this status; may be repeated
     #[arg(long, value_name = "STATUS", ignore_case = true,
         value_parser = PossibleValuesParser::new(Status::ALL.map(Status::as_str)).map(|text| text.to_ascii_uppercase()))]
@@ -65,7 +65,7 @@ impl List {
         Value::Object(filter)
     }
 
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         let client = self.server.client()?;
         let document = format!(
             "query List($filter: JobFilter, $sort: JobSort, $limit: Int!, $next: String) {{ listJobs(filter: $filter, sort: $sort, limit: $limit, \

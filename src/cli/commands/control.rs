@@ -4,18 +4,18 @@ use clap::Args;
 use job::{Job, JobId, StepStatus};
 use serde_json::{Value, json};
 
-use super::Outcome;
-use super::client::{Client, Server};
-use super::error::CliError;
-use super::follow::read;
-use super::job::{FRAGMENT, Seen};
-use super::output::{print, print_json};
-use super::submit::read_json;
-use super::watch::{headline, watch};
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::client::follow::read;
+use crate::cli::client::http::{Client, Server};
+use crate::cli::commands::submit::read_json;
+use crate::cli::commands::watch::{headline, watch};
+use crate::cli::show::job::{FRAGMENT, Seen};
+use crate::cli::show::output::{print, print_json};
 
 /// Cancels a job that is not finished
 #[derive(Debug, Args)]
-pub(super) struct Cancel {
+pub(crate) struct Cancel {
     /// The job
     #[arg(value_name = "ID")]
     id: JobId,
@@ -28,7 +28,7 @@ pub(super) struct Cancel {
 
 /// Runs a failed, cancelled or timed-out job again, from the failed step if possible
 #[derive(Debug, Args)]
-pub(super) struct Retry {
+pub(crate) struct Retry {
     /// The job
     #[arg(value_name = "ID")]
     id: JobId,
@@ -42,7 +42,7 @@ pub(super) struct Retry {
 /// Answers a waiting step of a job, such as an approval
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("answer").required(true))]
-pub(super) struct Resume {
+pub(crate) struct Resume {
     /// The job
     #[arg(value_name = "ID")]
     id: JobId,
@@ -63,7 +63,7 @@ pub(super) struct Resume {
 }
 
 impl Cancel {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         let client = self.server.client()?;
         let document = format!(
             "mutation Cancel($id: ID!, $reason: String) {{ cancelJob(id: $id, reason: $reason) {{ ...Job }} }} {FRAGMENT}"
@@ -78,17 +78,17 @@ impl Cancel {
 }
 
 impl Retry {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         let client = self.server.client()?;
         let document =
             format!("mutation Retry($id: ID!) {{ retryJob(id: $id) {{ ...Job }} }} {FRAGMENT}");
-        let seen = steer(&client, "retryJob", &document, json!({ "id": self.id })).await?;
+        let seen = send(&client, "retryJob", &document, json!({ "id": self.id })).await?;
         go_on(&client, &seen, self.watch, self.server.json).await
     }
 }
 
 impl Resume {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         let client = self.server.client()?;
         let output = match &self.output {
             Some(output) => Some(read_json("--output", output).await?),
@@ -104,7 +104,7 @@ impl Resume {
         );
         let variables =
             json!({ "id": self.id, "step": step, "output": output, "error": self.error });
-        let seen = steer(&client, "resumeJob", &document, variables).await?;
+        let seen = send(&client, "resumeJob", &document, variables).await?;
         go_on(&client, &seen, self.watch, self.server.json).await
     }
 }
@@ -133,7 +133,7 @@ fn the_step_that_waits(job: &Job) -> Result<String, CliError> {
 
 /// Sends the mutation. `retry` and `resume` are sent once: a repeat of a successful request would
 /// return an error.
-async fn steer(
+async fn send(
     client: &Client,
     field: &str,
     document: &str,

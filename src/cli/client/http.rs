@@ -9,7 +9,7 @@ use resolvers::token::PREFIX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::error::CliError;
+use crate::cli::client::error::CliError;
 
 /// Time allowed for the server to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,7 +25,7 @@ const SHOWN_CHARACTERS: usize = 120;
 /// The server's address and the caller's credentials.
 #[derive(Clone, Args)]
 #[command(next_help_heading = "Server")]
-pub(super) struct Server {
+pub(crate) struct Server {
     /// Address of the server
     #[arg(
         long,
@@ -45,7 +45,7 @@ pub(super) struct Server {
     api_key: Option<String>,
     /// Prints JSON for scripts: one document per line
     #[arg(long, help_heading = None)]
-    pub(super) json: bool,
+    pub(crate) json: bool,
 }
 
 impl std::fmt::Debug for Server {
@@ -60,7 +60,7 @@ impl std::fmt::Debug for Server {
 
 impl Server {
     /// A server that requires no key.
-    pub(super) fn at(url: String, json: bool) -> Server {
+    pub(crate) fn at(url: String, json: bool) -> Server {
         Server {
             url,
             api_key: None,
@@ -69,14 +69,14 @@ impl Server {
     }
 
     /// A client for it. Nothing is sent yet.
-    pub(super) fn client(&self) -> Result<Client, CliError> {
+    pub(crate) fn client(&self) -> Result<Client, CliError> {
         Client::new(&self.url, self.api_key.clone())
     }
 }
 
 /// A client of one server.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     key: Option<String>,
@@ -100,7 +100,7 @@ struct GraphqlResponse {
 /// One GraphQL error.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     message: String,
     #[serde(default)]
     error_type: String,
@@ -154,23 +154,23 @@ impl Client {
     }
 
     /// The server's address, without a slash at the end.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
 
     /// The server's address as a parsed URL.
-    pub(super) fn base(&self) -> &Url {
+    pub(crate) fn base(&self) -> &Url {
         &self.base
     }
 
     /// The address for WebSocket connections.
-    pub(super) fn socket_url(&self) -> String {
+    pub(crate) fn socket_url(&self) -> String {
         let rest = self.url().strip_prefix("http").unwrap_or_default();
         format!("ws{rest}/graphql")
     }
 
     /// The header with the credentials: a token that the server issued, or an API key.
-    pub(super) fn credentials(&self) -> Option<(HeaderName, HeaderValue)> {
+    pub(crate) fn credentials(&self) -> Option<(HeaderName, HeaderValue)> {
         let key = self.key.as_deref()?;
         let (name, value) = if key.starts_with(PREFIX) {
             (AUTHORIZATION, format!("Bearer {key}"))
@@ -184,12 +184,12 @@ impl Client {
     }
 
     /// Executes a query, or a mutation that is safe to repeat, and returns its `data`.
-    pub(super) async fn ask(&self, document: &str, variables: Value) -> Result<Value, CliError> {
+    pub(crate) async fn ask(&self, document: &str, variables: Value) -> Result<Value, CliError> {
         self.execute(document, &variables, TRIES).await
     }
 
     /// Executes a mutation that is sent only once, even if it fails.
-    pub(super) async fn ask_once(
+    pub(crate) async fn ask_once(
         &self,
         document: &str,
         variables: Value,
@@ -246,7 +246,7 @@ impl Client {
             .map_err(|error| Try::Again(self.broken(&error)))?;
         let Ok(answer) = serde_json::from_slice::<GraphqlResponse>(&body) else {
             let text = String::from_utf8_lossy(&body);
-            let text = super::text::shorten(&text, SHOWN_CHARACTERS);
+            let text = crate::cli::show::text::shorten(&text, SHOWN_CHARACTERS);
             let url = self.url().to_owned();
             return Err(
                 if matches!(
@@ -281,7 +281,7 @@ impl Client {
     }
 
     /// PUTs a body of known length to an address that the server signed.
-    pub(super) async fn put(
+    pub(crate) async fn put(
         &self,
         url: &str,
         size: u64,
@@ -308,7 +308,7 @@ impl Client {
     }
 
     /// The error for a response that does not match the schema.
-    pub(super) fn unexpected(&self, reason: impl std::fmt::Display) -> CliError {
+    pub(crate) fn unexpected(&self, reason: impl std::fmt::Display) -> CliError {
         CliError::NotJobcast {
             url: self.url().to_owned(),
             reason: format!("its answer cannot be read: {reason}"),
@@ -317,7 +317,7 @@ impl Client {
 }
 
 /// The deepest cause has the details; the errors around it only say that a call failed.
-pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Outcome;
-use super::error::CliError;
-use super::output::print;
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::show::output::print;
 use crate::config::{Config, Secret, ServeFlags};
 use crate::server::create_table;
 
@@ -16,7 +16,7 @@ use crate::server::create_table;
 /// Waits until the table can be used. The table is billed per request. An existing table is not
 /// changed and is an error.
 #[derive(Debug, Args)]
-pub(super) struct CreateTable {
+pub(crate) struct CreateTable {
     /// Configuration file [default: jobcast.toml, if it exists]
     #[arg(long, env = "JOBCAST_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -31,7 +31,7 @@ pub(super) struct CreateTable {
 }
 
 impl CreateTable {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         let config = Config::load(ServeFlags {
             config: self.config,
             secret: self.secret,

@@ -11,14 +11,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Until it is dropped, the terminal does not echo control characters.
 #[derive(Debug)]
-pub(super) struct Quiet {
+pub(crate) struct Quiet {
     before: Option<Termios>,
     _stops: Option<AbortOnDropHandle<()>>,
 }
 
 impl Quiet {
     /// Without a terminal this has no effect.
-    pub(super) fn begin() -> Quiet {
+    pub(crate) fn begin() -> Quiet {
         let Ok(before) = tcgetattr(stdin()) else {
             return Quiet {
                 before: None,

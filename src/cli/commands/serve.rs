@@ -4,9 +4,9 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Outcome;
-use super::error::CliError;
-use super::output::{note, print};
+use crate::cli::Outcome;
+use crate::cli::client::error::CliError;
+use crate::cli::show::output::{note, print};
 use crate::config::{Config, SETTINGS, ServeFlags};
 use crate::server::{Addresses, allow_open_files, serve};
 
@@ -18,13 +18,13 @@ use crate::server::{Addresses, allow_open_files, serve};
 /// the process at once.
 #[derive(Debug, Args)]
 #[command(after_long_help = SETTINGS)]
-pub(super) struct Serve {
+pub(crate) struct Serve {
     #[command(flatten)]
-    pub(super) flags: ServeFlags,
+    pub(crate) flags: ServeFlags,
 }
 
 impl Serve {
-    pub(super) async fn run(self) -> Result<Outcome, CliError> {
+    pub(crate) async fn run(self) -> Result<Outcome, CliError> {
         let config = Config::load(self.flags)?;
         start_log(&config)?;
         for notice in &config.notices {

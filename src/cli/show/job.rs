@@ -5,24 +5,24 @@ use anstyle::Style;
 use job::{Job, Status, Step, StepStatus, Time};
 use serde_json::Value;
 
-use super::text::{CYAN, DIM, GREEN, RED, YELLOW};
+use crate::cli::show::text::{CYAN, DIM, GREEN, RED, YELLOW};
 
 /// The fields of a job, as a fragment `Job` of a document.
-pub(super) const FRAGMENT: &str = "fragment Job on Job { id type owner status progress message tags attempt version createdAt startedAt \
+pub(crate) const FRAGMENT: &str = "fragment Job on Job { id type owner status progress message tags attempt version createdAt startedAt \
     updatedAt finishedAt expiresAt execution error { name message step } steps { name index type status progress attempt itemsDone \
     itemsTotal startedAt finishedAt error { name message step } } }";
 
 /// A job from a response, with the JSON for scripts.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) job: Job,
+pub(crate) struct Seen {
+    pub(crate) job: Job,
     /// The JSON that the server sent; `input` and `result` are JSON values instead of text.
-    pub(super) json: Value,
+    pub(crate) json: Value,
 }
 
 impl Seen {
     /// Reads a job that has at least the fields of [`FRAGMENT`].
-    pub(super) fn read(mut fields: Value) -> Result<Seen, serde_json::Error> {
+    pub(crate) fn read(mut fields: Value) -> Result<Seen, serde_json::Error> {
         let job = serde::Deserialize::deserialize(&fields)?;
         for name in ["input", "result"] {
             if let Some(value) = fields.get_mut(name)
@@ -35,18 +35,18 @@ impl Seen {
     }
 
     /// The result of a job that succeeded, if it was requested.
-    pub(super) fn result(&self) -> Option<&Value> {
+    pub(crate) fn result(&self) -> Option<&Value> {
         self.json.get("result").filter(|value| !value.is_null())
     }
 
     /// The input, if it was requested.
-    pub(super) fn input(&self) -> Option<&Value> {
+    pub(crate) fn input(&self) -> Option<&Value> {
         self.json.get("input").filter(|value| !value.is_null())
     }
 }
 
 /// How a status is displayed.
-pub(super) trait Look {
+pub(crate) trait Look {
     fn style(self) -> Style;
     /// A mark of one character.
     fn mark(self) -> &'static str;
@@ -100,23 +100,23 @@ impl Look for StepStatus {
 }
 
 /// `2/4` of a Map or Parallel.
-pub(super) fn items(step: &Step) -> Option<String> {
+pub(crate) fn items(step: &Step) -> Option<String> {
     let total = step.items_total?;
     Some(format!("{}/{total}", step.items_done.unwrap_or(0)))
 }
 
 /// Duration of a finished step.
-pub(super) fn step_millis(step: &Step) -> Option<i64> {
+pub(crate) fn step_millis(step: &Step) -> Option<i64> {
     Some(step.finished_at?.as_millis() - step.started_at?.as_millis())
 }
 
 /// Duration of a finished job, from its start.
-pub(super) fn millis(job: &Job) -> Option<i64> {
+pub(crate) fn millis(job: &Job) -> Option<i64> {
     let began = job.started_at.unwrap_or(job.created_at);
     Some(job.finished_at?.as_millis() - began.as_millis())
 }
 
 /// Milliseconds since a time.
-pub(super) fn age(time: Time) -> i64 {
+pub(crate) fn age(time: Time) -> i64 {
     resolvers::jobs::now().as_millis() - time.as_millis()
 }

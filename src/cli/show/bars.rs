@@ -7,11 +7,11 @@ use anstyle::{AnsiColor, Color, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use job::{Job, Status, Step, StepStatus};
 
-use super::error::CliError;
-use super::follow::Show;
-use super::job::{Look, Seen, items, millis, step_millis};
-use super::output::{columns, duration};
-use super::text::{BOLD, DIM, PLAIN, RED, Text, YELLOW, padded, paint, shorten, width};
+use crate::cli::client::error::CliError;
+use crate::cli::client::follow::Show;
+use crate::cli::show::job::{Look, Seen, items, millis, step_millis};
+use crate::cli::show::output::{columns, duration};
+use crate::cli::show::text::{BOLD, DIM, PLAIN, RED, Text, YELLOW, padded, paint, shorten, width};
 
 /// Interval between two pictures of the spinner.
 const TICK: Duration = Duration::from_millis(120);
@@ -38,7 +38,7 @@ type Words = Vec<(Style, String)>;
 
 /// The bars of one job.
 #[derive(Debug)]
-pub(super) struct Bars {
+pub(crate) struct Bars {
     multi: MultiProgress,
     whole: ProgressBar,
     steps: Vec<ProgressBar>,
@@ -51,13 +51,13 @@ pub(super) struct Bars {
 
 impl Bars {
     /// Bars for one job, whose steps stay on the screen.
-    pub(super) fn new() -> Bars {
+    pub(crate) fn new() -> Bars {
         Bars::within(&MultiProgress::new(), None, 0, false)
     }
 
     /// Bars for one of several jobs: titles are padded to `width`, and steps are shown only while
     /// the job runs.
-    pub(super) fn among(multi: &MultiProgress, title: &str, width: usize) -> Bars {
+    pub(crate) fn among(multi: &MultiProgress, title: &str, width: usize) -> Bars {
         Bars::within(multi, Some(title.to_owned()), width, true)
     }
 

@@ -8,17 +8,17 @@ use crate::printable::printable;
 use crate::server::ServeError;
 
 /// Exit status of a command that failed.
-pub(super) const FAILED: u8 = 1;
+pub(crate) const FAILED: u8 = 1;
 /// Exit status for an invalid command line or configuration, as clap has it.
-pub(super) const USAGE: u8 = 2;
+pub(crate) const USAGE: u8 = 2;
 /// Base of the exit status after a signal, as in shells: this plus the signal's number.
-pub(super) const SIGNALLED: u8 = 128;
+pub(crate) const SIGNALLED: u8 = 128;
 /// Exit status of a watch whose output is closed: 128 plus the number of SIGPIPE.
-pub(super) const BROKEN_PIPE: u8 = 141;
+pub(crate) const BROKEN_PIPE: u8 = 141;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CliError {
+pub(crate) enum CliError {
     /// Flags that are well-formed but contradict each other or the input.
     #[error("{0}")]
     Usage(String),
@@ -101,8 +101,16 @@ pub(super) enum CliError {
 }
 
 impl CliError {
+    /// The error that the file at `path` could not be read or written.
+    pub(crate) fn file(path: impl Into<PathBuf>, source: std::io::Error) -> CliError {
+        CliError::File {
+            path: path.into(),
+            source,
+        }
+    }
+
     /// The error in a few words.
-    pub(super) fn brief(&self) -> String {
+    pub(crate) fn brief(&self) -> String {
         match self {
             CliError::Unreachable { reason, .. } | CliError::Lost { reason, .. } => reason.clone(),
             other => other.to_string(),
@@ -110,7 +118,7 @@ impl CliError {
     }
 
     /// The exit status.
-    pub(super) fn status(&self) -> u8 {
+    pub(crate) fn status(&self) -> u8 {
         match self {
             CliError::Usage(_) | CliError::Config(_) | CliError::Log { .. } => USAGE,
             CliError::Interrupted { signal, .. } => {

@@ -10,21 +10,21 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::printable::{printable, printable_json, printable_lines};
 
-pub(super) const PLAIN: Style = Style::new();
-pub(super) const BOLD: Style = Style::new().bold();
-pub(super) const DIM: Style = Style::new().dimmed();
-pub(super) const GREEN: Style = AnsiColor::Green.on_default();
-pub(super) const RED: Style = AnsiColor::Red.on_default();
-pub(super) const YELLOW: Style = AnsiColor::Yellow.on_default();
-pub(super) const CYAN: Style = AnsiColor::Cyan.on_default();
+pub(crate) const PLAIN: Style = Style::new();
+pub(crate) const BOLD: Style = Style::new().bold();
+pub(crate) const DIM: Style = Style::new().dimmed();
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
+pub(crate) const RED: Style = AnsiColor::Red.on_default();
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
+pub(crate) const CYAN: Style = AnsiColor::Cyan.on_default();
 
 /// Printable text with the escape sequences of its styles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Text(String);
+pub(crate) struct Text(String);
 
 /// A part of a [`Text`]: another text, or any value that can be written; the latter is made
 /// printable and fits on one line.
-pub(super) trait Part {
+pub(crate) trait Part {
     fn add_to(self, text: &mut Text);
 }
 
@@ -43,27 +43,27 @@ impl<T: Display> Part for T {
 /// A [`Text`] that consists of the given parts.
 macro_rules! text {
     ($($part:expr),* $(,)?) => {{
-        let mut text = $crate::cli::text::Text::default();
+        let mut text = $crate::cli::show::text::Text::default();
         $(text.add($part);)*
         text
     }};
 }
-pub(super) use text;
+pub(crate) use text;
 
 impl Text {
     /// Appends a part.
-    pub(super) fn add(&mut self, part: impl Part) {
+    pub(crate) fn add(&mut self, part: impl Part) {
         part.add_to(self);
     }
 
     /// Several lines, each printable.
-    pub(super) fn lines(text: &str) -> Text {
+    pub(crate) fn lines(text: &str) -> Text {
         Text(printable_lines(text))
     }
 
     /// Several untrusted lines, each printable and indented, so that none looks like a line of
     /// ours.
-    pub(super) fn indented(text: &str) -> Text {
+    pub(crate) fn indented(text: &str) -> Text {
         Text(format!(
             "    {}",
             printable_lines(text).replace('\n', "\n    ")
@@ -71,29 +71,29 @@ impl Text {
     }
 
     /// A JSON document over several lines.
-    pub(super) fn json(value: &Value) -> Text {
+    pub(crate) fn json(value: &Value) -> Text {
         Text(printable_json(&format!("{value:#}")).into_owned())
     }
 
     /// Several texts, each on its own line.
-    pub(super) fn stacked(lines: impl IntoIterator<Item = Text>) -> Text {
+    pub(crate) fn stacked(lines: impl IntoIterator<Item = Text>) -> Text {
         let lines: Vec<String> = lines.into_iter().map(|line| line.0).collect();
         Text(lines.join("\n"))
     }
 
     /// The text with escape sequences.
-    pub(super) fn styled(&self) -> &str {
+    pub(crate) fn styled(&self) -> &str {
         &self.0
     }
 
     /// The text without escape sequences.
-    pub(super) fn unstyled(&self) -> String {
+    pub(crate) fn unstyled(&self) -> String {
         anstream::adapter::strip_str(&self.0).to_string()
     }
 }
 
 /// A part in a style. The style is dropped if it cannot be shown.
-pub(super) fn paint(style: Style, part: impl Part) -> Text {
+pub(crate) fn paint(style: Style, part: impl Part) -> Text {
     let mut text = Text(style.render().to_string());
     part.add_to(&mut text);
     text.0.push_str(&style.render_reset().to_string());
@@ -102,18 +102,18 @@ pub(super) fn paint(style: Style, part: impl Part) -> Text {
 
 /// Width of a text on a terminal in columns: two for wide characters and emoji, none for combining
 /// characters.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     UnicodeWidthStr::width(&*printable(text))
 }
 
 /// The text, padded with spaces to `columns` columns.
-pub(super) fn padded(text: &str, columns: usize) -> String {
+pub(crate) fn padded(text: &str, columns: usize) -> String {
     let gap = columns.saturating_sub(width(text));
     format!("{text}{}", " ".repeat(gap))
 }
 
 /// Printable text on one line, cut to `most` columns. A cut text ends in `…`.
-pub(super) fn shorten(text: &str, most: usize) -> String {
+pub(crate) fn shorten(text: &str, most: usize) -> String {
     let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let line = printable(&line).into_owned();
     if line.width() <= most {

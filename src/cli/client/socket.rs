@@ -19,8 +19,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls, conne
 use wire::close;
 use wire::transport_ws::SUBPROTOCOL;
 
-use super::client::{Client, Problem, innermost};
-use super::error::CliError;
+use crate::cli::client::error::CliError;
+use crate::cli::client::http::{Client, Problem, innermost};
 
 /// Time allowed from the connection to the server's `connection_ack`.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +35,7 @@ const ID: &str = "1";
 
 /// A message of the server about the subscription.
 #[derive(Debug)]
-pub(super) enum Said {
+pub(crate) enum Said {
     /// The `data` of an event.
     Next(Value),
     /// The subscription has ended.
@@ -44,7 +44,7 @@ pub(super) enum Said {
 
 /// Why a socket can no longer be used.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// Another connection may work.
     Lost(CliError),
     /// Another connection would fail too.
@@ -68,14 +68,14 @@ struct Event {
 
 /// A subscription.
 #[derive(Debug)]
-pub(super) struct Subscription {
+pub(crate) struct Subscription {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     url: String,
 }
 
 impl Subscription {
     /// Connects and subscribes.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         client: &Client,
         document: &str,
         variables: Value,
@@ -108,7 +108,7 @@ impl Subscription {
     }
 
     /// The server's next message. A silent server is sent a ping.
-    pub(super) async fn next(&mut self) -> Result<Said, Ended> {
+    pub(crate) async fn next(&mut self) -> Result<Said, Ended> {
         let mut asked = false;
         loop {
             let patience = if asked { ANSWER_TIMEOUT } else { SILENCE };
@@ -144,7 +144,7 @@ impl Subscription {
     }
 
     /// Ends the subscription and closes the socket, if the server still responds.
-    pub(super) async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
     }
 

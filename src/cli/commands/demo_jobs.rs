@@ -3,14 +3,14 @@
 
 /// A photograph or a table, with the job type that processes it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sample {
-    pub(super) job_type: &'static str,
+pub(crate) struct Sample {
+    pub(crate) job_type: &'static str,
     /// The input's field for the file.
-    pub(super) field: &'static str,
-    pub(super) name: &'static str,
-    pub(super) bytes: &'static [u8],
+    pub(crate) field: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) bytes: &'static [u8],
     /// The error with which the job is expected to end.
-    pub(super) error: Option<&'static str>,
+    pub(crate) error: Option<&'static str>,
 }
 
 macro_rules! photo {
@@ -19,13 +19,13 @@ macro_rules! photo {
             job_type: "thumbnails",
             field: "image",
             name: $name,
-            bytes: include_bytes!(concat!("../../samples/files/", $name)),
+            bytes: include_bytes!(concat!("../../../samples/files/", $name)),
             error: $error,
         }
     };
 }
 
-pub(super) const SAMPLES: &[Sample] = &[
+pub(crate) const SAMPLES: &[Sample] = &[
     photo!("lake-sunset.jpg", None),
     photo!("night-city.png", None),
     photo!("aurora.webp", None),
@@ -35,7 +35,7 @@ pub(super) const SAMPLES: &[Sample] = &[
         job_type: "csv-report",
         field: "csv",
         name: "orders.csv",
-        bytes: include_bytes!("../../samples/files/orders.csv"),
+        bytes: include_bytes!("../../../samples/files/orders.csv"),
         error: None,
     },
 ];
