@@ -11,7 +11,6 @@
 //! | `variables`, `plan`, `weight` | what a valid document asks for with its variables, and what that costs |
 //! | [`executor`] | runs requests for HTTP and for sessions |
 //! | `allowance`, `answer`, `error` | what an answer may hold, how it is written, errors as clients see them |
-//! | [`hostile`] | requests that attack, for tests and benchmarks |
 //! | `held` | what the subscriptions of a caller hold in memory |
 //! | `projection` | writes the payloads of events, without an execution where it can |
 //! | `on_job`, `publishing` | `onJob` and `publishJob` of documents that were executed before: without an execution |
@@ -28,7 +27,6 @@ mod filter;
 #[cfg(test)]
 mod garbage_tests;
 mod held;
-pub mod hostile;
 mod mutation;
 mod object;
 mod on_job;

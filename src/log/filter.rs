@@ -20,7 +20,7 @@ const OWN: &[&str] = &[
     "functions",
     "function",
     "asl",
-    "examples",
+    "samples",
     "job",
     "wire",
     "checker",

@@ -179,7 +179,7 @@ fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
         })
         .collect();
     let samples = if config.samples {
-        examples::FUNCTIONS
+        samples::FUNCTIONS
     } else {
         &[]
     };
@@ -199,7 +199,7 @@ fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
                     // The runtime client of the samples takes an address with a path
                     // (`functions::run`).
                     secret: true,
-                    environment: [(examples::PLACES.to_owned(), places.clone())].into(),
+                    environment: [(samples::PLACES.to_owned(), places.clone())].into(),
                     ..FunctionConfig::new(name, command)
                 });
             }

@@ -14,6 +14,7 @@
 //! | `private` | the directory of files, closed to other users |
 //! | `job_types` | the state machines of the job types |
 //! | `listener` | addresses |
+//! | `open_files` | the limit of open files |
 //! | `error` | why a server does not start |
 
 mod adapters;
@@ -28,6 +29,7 @@ mod error;
 mod job_types;
 mod listener;
 pub mod node;
+mod open_files;
 mod private;
 
 use std::net::SocketAddr;
@@ -60,6 +62,7 @@ use crate::session::{self, Sessions};
 
 pub use self::embedded::SUPERVISE;
 pub use self::error::ServeError;
+pub use self::open_files::allow_open_files;
 
 /// Time allowed for requests in flight to finish after a stop.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);

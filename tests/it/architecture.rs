@@ -196,18 +196,13 @@ fn databases_are_spoken_to_in_their_adapters_only() {
         &["aws_sdk_dynamodb"],
         &["resolvers/src/store/dynamodb"],
     );
-    // The benchmarks measure the bare disk and the bare SQLite beside our own.
     // The filter of the log names what may log.
-    nowhere(
-        "src",
-        &["rusqlite", "aws_sdk"],
-        &["src/cli/bench", "src/log/filter.rs"],
-    );
+    nowhere("src", &["rusqlite", "aws_sdk"], &["src/log/filter.rs"]);
 }
 
 #[test]
 fn only_the_use_cases_change_jobs() {
-    nowhere("src", &[".apply(", "store.create("], &["src/cli/bench"]);
+    nowhere("src", &[".apply(", "store.create("], &[]);
 }
 
 #[test]
