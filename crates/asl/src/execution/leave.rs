@@ -141,7 +141,7 @@ impl Execution {
         };
         let kind = thread.state.kind.exited();
         let quiet = thread.child.is_some();
-        let told = if quiet {
+        let variables = if quiet {
             None
         } else {
             assigned.as_ref().map(shown)
@@ -151,8 +151,8 @@ impl Execution {
         }
         self.record(id, kind, |t| {
             let mut details = json!({"name": &*t.state.name, "output": &*output.text, "outputDetails": {"truncated": false}});
-            if let Some(told) = told {
-                details["assignedVariables"] = told;
+            if let Some(variables) = variables {
+                details["assignedVariables"] = variables;
                 details["assignedVariablesDetails"] = json!({"truncated": false});
             }
             Some(("stateExitedEventDetails", details))
