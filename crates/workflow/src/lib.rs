@@ -18,11 +18,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod activity;
-mod alarm;
 mod api;
+mod arn;
 mod catalog;
 mod engine;
 pub mod guard;
+mod ids;
 pub mod internal;
 pub mod lambda;
 mod machines;
@@ -30,8 +31,10 @@ mod nested;
 pub mod runner;
 pub mod secret;
 pub mod services;
+mod supported;
 mod target;
 pub mod task;
+mod timers;
 
 pub use asl::Severity;
 pub use engine::{

@@ -7,8 +7,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::lambda::function_name;
-use crate::runner;
+use crate::arn::function_name;
+use crate::supported::supports;
 use asl::{Diagnostic, Severity, StateMachine, StepPlan};
 use sha2::{Digest, Sha256};
 
@@ -38,7 +38,7 @@ impl Machine {
         input_schema: Option<Arc<str>>,
     ) -> Result<Machine, Vec<Diagnostic>> {
         let parsed = Arc::new(StateMachine::parse(&definition)?);
-        let mut problems = parsed.unsupported(runner::supports);
+        let mut problems = parsed.unsupported(supports);
         if !problems.is_empty() {
             problems.extend_from_slice(parsed.warnings());
             return Err(problems);
@@ -165,7 +165,7 @@ impl Machines {
                     found.extend(
                         parsed
                             .iter()
-                            .flat_map(|parsed| parsed.unsupported(runner::supports)),
+                            .flat_map(|parsed| parsed.unsupported(supports)),
                     );
                     let problems = found.iter().map(|found| Problem::new(file, found));
                     checked.problems.extend(problems);

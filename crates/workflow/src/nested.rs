@@ -7,6 +7,7 @@ use asl::Pattern;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
+use crate::Engine;
 use crate::api::{Api, NestedOrder};
 use crate::runner::Runner;
 use crate::task::{Responder, TaskKey, TaskRequest};
@@ -54,7 +55,7 @@ impl Nested {
         responder: &Responder,
         pattern: Pattern,
     ) {
-        let Some(engine) = responder.engine() else {
+        let Some(engine) = Engine::of(responder) else {
             return;
         };
         let api = Api::new(engine, runner);
@@ -112,7 +113,7 @@ impl Nested {
         let Some(waiting) = self.0.lock().remove(&key) else {
             return;
         };
-        let (Some(arn), Some(engine)) = (waiting.arn, waiting.responder.engine()) else {
+        let (Some(arn), Some(engine)) = (waiting.arn, Engine::of(&waiting.responder)) else {
             return;
         };
         tokio::spawn(async move { Api::new(engine, waiting.runner).nested_stop(&arn).await });

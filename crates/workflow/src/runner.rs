@@ -13,10 +13,11 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 pub(crate) use crate::activity::Activities;
+use crate::ids;
 use crate::lambda::invoke::{Asked, Mode, Nobody};
 use crate::lambda::{Caller, Host, Outcome, function_name};
 use crate::nested::Nested;
-use crate::services::{self, ServiceSettings, Services};
+use crate::services::{ServiceSettings, Services};
 use crate::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 
 /// Brings what a redriven execution hands to its tasks up to date: an execution keeps its first input, and so whatever in it was
@@ -68,27 +69,6 @@ impl Runner {
     #[must_use]
     pub fn lambda(&self) -> &Host {
         &self.lambda
-    }
-}
-
-/// Whether this runner does a resource.
-pub(crate) fn supports(resource: &Resource) -> bool {
-    match resource {
-        Resource::Lambda { .. } | Resource::Activity { .. } => true,
-        Resource::Service {
-            service,
-            action,
-            pattern,
-        } => match (service.as_str(), action.as_str()) {
-            ("lambda", "invoke") => {
-                matches!(
-                    pattern,
-                    Pattern::RequestResponse | Pattern::WaitForTaskToken
-                )
-            }
-            ("states", "startExecution") => true,
-            _ => services::knows(resource),
-        },
     }
 }
 
@@ -268,7 +248,7 @@ struct Service {
 
 /// The answer of the Invoke API, as Step Functions shows it; without a payload that of an invocation that no caller waits for.
 fn response(payload: Option<Value>, status: u16, log: Option<&[u8]>) -> Arc<str> {
-    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    let id = ids::random();
     let mut response = json!({
         "ExecutedVersion": "$LATEST",
         "LogResult": log.map(|log| STANDARD.encode(log)),

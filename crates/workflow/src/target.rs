@@ -6,7 +6,7 @@ use std::sync::Arc;
 use asl::Kind;
 use rand::Rng as _;
 
-use crate::api::arn::Qualifier;
+use crate::arn::{Qualifier, Scope};
 use crate::catalog::Tables;
 use crate::engine::{EngineError, Origin};
 use crate::{Engine, Machine};
@@ -23,23 +23,16 @@ pub(crate) struct Target {
 impl Target {
     /// The ARN of an execution whose row has this name.
     pub(crate) fn execution_arn(&self, engine: &Engine, row: &str) -> String {
-        let resource = match self.kind {
-            Kind::Standard => "execution",
-            Kind::Express => "express",
-        };
-        let (region, account) = (&engine.settings().region, &self.account);
-        format!(
-            "arn:aws:states:{region}:{account}:{resource}:{}:{row}",
-            self.machine.name()
-        )
+        self.scope(engine)
+            .execution(self.kind, self.machine.name(), row)
     }
 
     pub(crate) fn machine_arn(&self, engine: &Engine) -> String {
-        let (region, account) = (&engine.settings().region, &self.account);
-        format!(
-            "arn:aws:states:{region}:{account}:stateMachine:{}",
-            self.machine.name()
-        )
+        self.scope(engine).machine(self.machine.name())
+    }
+
+    fn scope<'a>(&'a self, engine: &'a Engine) -> Scope<'a> {
+        engine.settings().scope(&self.account)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::arn::{MachineArn, Qualifier};
 use super::error::ApiError;
 use super::machine::required;
 use super::shape::{ARN, DESCRIPTION, NAME, PAGE_TOKEN, Shape};
 use super::{Api, Call, Reply, now, page_token, position, stored_seconds, with_next};
+use crate::arn::{MachineArn, Qualifier};
 use crate::catalog::{Alias, Tables};
 
 /// Aliases of one state machine (Step Functions quota).

@@ -140,7 +140,7 @@ pub(super) fn validate(call: &Call) -> Reply {
     };
     let mut found = asl::validate_as(text, kind);
     if let Ok(machine) = StateMachine::parse_as(text, kind) {
-        let missing = machine.unsupported(crate::runner::supports);
+        let missing = machine.unsupported(crate::supported::supports);
         found.extend(missing.into_iter().map(|problem| Diagnostic {
             severity: Severity::Warning,
             ..problem

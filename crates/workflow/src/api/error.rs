@@ -8,6 +8,7 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::EngineError;
+use crate::arn::ArnError;
 use crate::lambda::http::Answer;
 
 /// An error with AWS's name and message.
@@ -122,6 +123,17 @@ impl ApiError {
         headers.insert(CONTENT_TYPE, json);
         headers.insert("x-amzn-errortype", HeaderValue::from_static(self.kind));
         answer
+    }
+}
+
+impl From<ArnError> for ApiError {
+    fn from(error: ArnError) -> Self {
+        let kind = match error {
+            ArnError::Invalid(_) => "InvalidArn",
+            ArnError::NoMachine(_) => "StateMachineDoesNotExist",
+            ArnError::NoExecution(_) => "ExecutionDoesNotExist",
+        };
+        Self::new(kind, error.to_string())
     }
 }
 

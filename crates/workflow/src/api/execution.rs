@@ -5,13 +5,13 @@ use std::sync::Arc;
 use asl::Kind;
 use serde_json::{Value, json};
 
-use super::arn::{self, MachineArn, Qualifier};
 use super::error::ApiError;
 use super::shape::{ARN, CAUSE, DATA, ERROR, EXECUTIONS_PAGE_TOKEN, NAME, Shape};
 use super::{Api, Call, Reply, numbered, page_token, seconds, stored_seconds, uuid, with_next};
-use crate::alarm::timestamp;
+use crate::arn::{self, MachineArn, Qualifier};
 use crate::engine::{Filter, Started, Status, Stored, is_name};
 use crate::target::Target;
+use crate::timers::timestamp;
 
 /// The filter of executions that wait for a redrive of their own: there are none here.
 const PENDING: &str = "PENDING_REDRIVE";

@@ -30,7 +30,7 @@ impl Api {
         let row = self.engine.row(&row_name, &machine).await?;
         let stopped = row
             .stopped
-            .map_or_else(jiff::Timestamp::now, crate::alarm::timestamp);
+            .map_or_else(jiff::Timestamp::now, crate::timers::timestamp);
         let took = stopped
             .duration_since(started)
             .as_millis()

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use asl::Kind;
 use serde_json::{Value, json};
 
-use super::arn::{MachineArn, Qualifier};
 use super::configuration::{
     check_role, encryption, logging, no_encryption, no_logging, no_tracing, tracing,
 };
@@ -16,10 +15,11 @@ use super::{
     Api, Call, Reply, now, page_token, position, seconds, stored_seconds, tag, uuid, variables,
     version, with_next,
 };
-use crate::alarm::timestamp;
+use crate::arn::{MachineArn, Qualifier, Scope};
 use crate::catalog::{Configuration, MachineRecord, Tables, Version};
 use crate::engine::is_name;
 use crate::target::Target;
+use crate::timers::timestamp;
 use crate::{EngineError, Machine};
 
 /// State machines that the API may create (Step Functions quota).
@@ -216,8 +216,11 @@ impl Api {
         let region = self.engine.settings().region.clone();
         self.write(move |tables| {
             if let Some(record) = tables.machine(&name)? {
-                let account = &record.account;
-                let arn = format!("arn:aws:states:{region}:{account}:stateMachine:{name}");
+                let scope = Scope {
+                    region: &region,
+                    account: &record.account,
+                };
+                let arn = scope.machine(&name);
                 tables.delete_tags(&arn)?;
                 tables.delete_machine(&name)?;
             }

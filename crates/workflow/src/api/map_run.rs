@@ -3,10 +3,10 @@
 use asl::MapRun;
 use serde_json::{Number, Value, json};
 
-use super::arn;
 use super::error::ApiError;
 use super::shape::PAGE_TOKEN;
 use super::{Api, Call, Reply, numbered, page_token, seconds, with_next};
+use crate::arn;
 use crate::engine::{Status, Stored};
 
 /// Characters of a map run's ARN.

@@ -7,7 +7,6 @@
 
 mod activity;
 mod alias;
-pub(crate) mod arn;
 mod configuration;
 mod definition;
 mod error;
@@ -38,10 +37,11 @@ use self::error::ApiError;
 pub(crate) use self::nested::NestedOrder;
 use self::shape::Shape;
 use crate::Engine;
-use crate::alarm::micros;
 use crate::catalog::Tables;
+use crate::ids;
 use crate::lambda::http::{Answer, collect};
 use crate::runner::Runner;
+use crate::timers::now;
 
 /// Bytes of a request: a definition has 1 MiB, escaped in JSON.
 pub(crate) const REQUEST_BYTES: usize = 4 * 1024 * 1024;
@@ -190,8 +190,7 @@ impl Api {
 
     /// An ARN of a resource of the service.
     fn arn(&self, account: &str, kind: &str, name: &str) -> String {
-        let region = &self.engine.settings().region;
-        format!("arn:aws:states:{region}:{account}:{kind}:{name}")
+        self.engine.settings().scope(account).states(kind, name)
     }
 }
 
@@ -210,17 +209,11 @@ fn seconds(at: jiff::Timestamp) -> Value {
 
 /// As [`seconds`], of a time as the tables hold it.
 fn stored_seconds(at: i64) -> Value {
-    seconds(crate::alarm::timestamp(at))
-}
-
-fn now() -> i64 {
-    micros(jiff::Timestamp::now())
+    seconds(crate::timers::timestamp(at))
 }
 
 fn uuid() -> String {
-    uuid::Builder::from_random_bytes(rand::random())
-        .into_uuid()
-        .to_string()
+    ids::random().to_string()
 }
 
 /// The token of the page that follows a position: opaque to callers.

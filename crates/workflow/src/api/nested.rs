@@ -7,8 +7,8 @@ use super::error::ApiError;
 use super::execution::{Order, check_json};
 use super::{Api, uuid};
 use crate::EngineError;
-use crate::alarm::timestamp;
 use crate::engine::{Status, Stored};
+use crate::timers::timestamp;
 
 /// What a task asks for.
 #[derive(Deserialize)]

@@ -154,11 +154,12 @@ impl Api {
             items: items(order.items)?,
         };
         let (machine, name) = (uuid(), uuid());
+        let scope = self.engine.settings().scope(&call.account);
         let start = Start {
-            execution_arn: self.arn(&call.account, "express", &format!("{machine}:{name}")),
+            execution_arn: scope.execution(Kind::Express, &machine, &name),
             execution_name: name,
             role_arn: order.role.unwrap_or_default().to_owned(),
-            state_machine_arn: self.arn(&call.account, "stateMachine", &machine),
+            state_machine_arn: scope.machine(&machine),
             state_machine_name: machine,
             start_time: jiff::Timestamp::now(),
             input: order.input.into(),

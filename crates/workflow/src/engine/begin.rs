@@ -10,14 +10,13 @@ use tokio::sync::oneshot;
 
 use super::cell::Cell;
 use super::commit::{record, unwritten};
-use super::drive::now;
 use super::journal::{self, Entry, NewExecution, Origin};
 use super::live::{Live, Turn};
 use super::model::{End, EngineError, ExecutionEvent, Listener, Started};
 use super::rebuild::abandoned;
 use super::{Engine, Inner, check_json, is_name};
 use crate::Machine;
-use crate::alarm::timestamp;
+use crate::timers::{now, timestamp};
 
 /// An execution that is to begin.
 struct Beginning {

@@ -1,23 +1,28 @@
 //! The durable loop of one execution: take what happened, let the pure engine decide, write, then act. Nothing is acted upon before it is
 //! on disk.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use asl::Event;
-use jiff::Timestamp;
 
 use super::cell::{Cell, Input, Mail, Posted};
 use super::commit::Written;
 use super::live::{Act, Broken, Live, Turn};
 use super::model::{EngineError, ExecutionEvent, limits};
 use super::rebuild::{Loaded, abandoned};
-use super::{Alarm, Inner};
-use crate::alarm::micros;
-use crate::task::{Responder, TaskKey, TaskRequest};
+use super::{Inner, Timer};
+use crate::task::{Responder, TaskEvents, TaskKey, TaskRequest};
+use crate::timers::now;
 
-pub(super) fn now() -> i64 {
-    micros(Timestamp::now())
+impl TaskEvents for Inner {
+    fn post(self: Arc<Self>, execution: i64, event: Event) {
+        Inner::post(&self, execution, event);
+    }
+
+    fn post_soon(self: Arc<Self>, execution: i64, event: Event) {
+        Inner::post_soon(&self, execution, event);
+    }
 }
 
 impl Inner {
@@ -50,7 +55,7 @@ impl Inner {
                         // To a whole delay: what begins together rings together, once for each execution.
                         let delay = limits::STARTED_DELAY.as_micros() as i64;
                         let whole = (at / delay + 2) * delay;
-                        self.alarms.set(whole, Alarm::Flush(execution));
+                        self.timers.set(whole, Timer::Flush(execution));
                     }
                     return;
                 }
@@ -84,17 +89,17 @@ impl Inner {
             .clone()
     }
 
-    pub(super) fn rung(self: &Arc<Self>, alarm: Alarm) {
-        match alarm {
-            Alarm::Timer(execution, timer) => {
-                let input = if timer == Alarm::ANY {
+    pub(super) fn on_timer(self: &Arc<Self>, timer: Timer) {
+        match timer {
+            Timer::Wait(execution, timer) => {
+                let input = if timer == Timer::ANY {
                     Input::Wake
                 } else {
                     Input::Timer(timer)
                 };
                 self.wake(execution, input);
             }
-            Alarm::Flush(execution) => {
+            Timer::Flush(execution) => {
                 let cell = self.cells.lock().get(&execution).cloned();
                 if let Some(cell) = cell
                     && cell.flush()
@@ -277,18 +282,19 @@ impl Inner {
                 }),
                 Act::Arm(before, at, timer) => {
                     if let Some(before) = before {
-                        self.alarms.cancel(before, Alarm::Timer(live.id, timer));
+                        self.timers.cancel(before, Timer::Wait(live.id, timer));
                     }
-                    self.alarms.set(at, Alarm::Timer(live.id, timer));
+                    self.timers.set(at, Timer::Wait(live.id, timer));
                 }
-                Act::Disarm(at, timer) => self.alarms.cancel(at, Alarm::Timer(live.id, timer)),
+                Act::Disarm(at, timer) => self.timers.cancel(at, Timer::Wait(live.id, timer)),
                 Act::Continue => self.post(live.id, Event::Continue),
             }
         }
     }
 
     fn responder(self: &Arc<Self>, execution: i64, task: asl::TaskId) -> Responder {
-        Responder::new(Arc::downgrade(self), TaskKey { execution, task })
+        let events: Weak<Self> = Arc::downgrade(self);
+        Responder::new(events, TaskKey { execution, task })
     }
 
     pub(super) fn tell(&self, execution: i64, events: &[ExecutionEvent], recorded: bool) {

@@ -12,7 +12,7 @@ use asl::{
 
 use super::journal::{Entry, Record};
 use super::model::{End, ExecutionEvent, Status};
-use crate::alarm::{micros, timestamp};
+use crate::timers::{micros, timestamp};
 
 /// What is known of a task that has not ended.
 #[derive(Debug)]

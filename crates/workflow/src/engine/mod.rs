@@ -18,6 +18,7 @@ mod read;
 mod rebuild;
 mod tokens;
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -31,26 +32,25 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use self::cell::{Cell, Input, Mail};
-use self::drive::now;
 pub(crate) use self::journal::{Filter, Origin, Stored};
 pub use self::model::{
     Definition, Description, Earlier, End, EngineError, ExecutionEvent, History, Listed, Listener,
     NoListener, OpenError, Settings, Started, Status, limits,
 };
 use crate::Machine;
-use crate::alarm::Alarms;
-use crate::task::TaskRunner;
+use crate::task::{Responder, TaskRunner};
+use crate::timers::{Timers, now};
 
-/// What rings.
+/// The key of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Alarm {
+enum Timer {
     /// A timer of an execution.
-    Timer(i64, TimerId),
-    /// News that waited for company.
+    Wait(i64, TimerId),
+    /// An event was held back so that it can share a commit.
     Flush(i64),
 }
 
-impl Alarm {
+impl Timer {
     /// After a crash only the time of an execution's earliest timer is known. Ids of timers begin with 1.
     const ANY: TimerId = TimerId(0);
 }
@@ -66,7 +66,7 @@ pub(crate) struct Inner {
     cells: Mutex<HashMap<i64, Arc<Cell>>>,
     /// Those that rest, the longest first: they may be forgotten.
     idle: Mutex<VecDeque<i64>>,
-    alarms: Alarms<Alarm>,
+    timers: Timers<Timer>,
     last_id: AtomicI64,
     parsed: Mutex<HashMap<[u8; 32], Arc<StateMachine>>>,
     stored_definitions: Mutex<HashSet<[u8; 32]>>,
@@ -133,7 +133,7 @@ impl Engine {
             runtime: Handle::current(),
             cells: Mutex::default(),
             idle: Mutex::default(),
-            alarms: Alarms::new(),
+            timers: Timers::new(),
             last_id: AtomicI64::new(last_id),
             parsed: Mutex::default(),
             stored_definitions: Mutex::default(),
@@ -147,8 +147,8 @@ impl Engine {
         }
         for execution in open {
             if let Some(wake) = execution.wake {
-                let alarm = Alarm::Timer(execution.id, Alarm::ANY);
-                inner.alarms.set(wake, alarm);
+                let timer = Timer::Wait(execution.id, Timer::ANY);
+                inner.timers.set(wake, timer);
             }
             if execution.busy {
                 inner.wake(execution.id, Input::Wake);
@@ -158,18 +158,21 @@ impl Engine {
             _owner: Some(Arc::new(Owner(Arc::downgrade(&inner)))),
             inner,
         };
-        tokio::spawn(ring(Arc::downgrade(&engine.inner)));
+        tokio::spawn(drive_timers(Arc::downgrade(&engine.inner)));
         if let Some(retention) = engine.inner.settings.retention {
             tokio::spawn(purge(Arc::downgrade(&engine.inner), retention));
         }
         Ok(engine)
     }
 
-    pub(crate) fn borrowed(inner: Arc<Inner>) -> Engine {
-        Engine {
-            inner,
+    /// The engine that waits for a task; `None` when it no longer exists. The handle keeps nothing
+    /// running.
+    pub(crate) fn of(responder: &Responder) -> Option<Self> {
+        let events: Arc<dyn Any + Send + Sync> = responder.events()?;
+        Some(Self {
+            inner: events.downcast().ok()?,
             _owner: None,
-        }
+        })
     }
 
     /// Stops acting and waits until what was begun is written. Open executions go on when the database is opened again.
@@ -331,19 +334,17 @@ impl Engine {
     /// The ARN of an execution.
     #[must_use]
     pub fn execution_arn(&self, machine: &str, name: &str) -> String {
-        let Settings {
-            region, account, ..
-        } = &self.inner.settings;
-        format!("arn:aws:states:{region}:{account}:execution:{machine}:{name}")
+        let settings = &self.inner.settings;
+        settings
+            .scope(&settings.account)
+            .execution(Kind::Standard, machine, name)
     }
 
     /// The ARN of a state machine.
     #[must_use]
     pub fn machine_arn(&self, machine: &str) -> String {
-        let Settings {
-            region, account, ..
-        } = &self.inner.settings;
-        format!("arn:aws:states:{region}:{account}:stateMachine:{machine}")
+        let settings = &self.inner.settings;
+        settings.scope(&settings.account).machine(machine)
     }
 
     /// The ARN of the role that executions show.
@@ -389,17 +390,17 @@ impl Engine {
     }
 }
 
-/// Lets alarms ring while the engine lives.
-async fn ring(engine: Weak<Inner>) {
+/// Hands due timers to the executions while the engine lives.
+async fn drive_timers(engine: Weak<Inner>) {
     loop {
         let Some(inner) = engine.upgrade().filter(|inner| !inner.is_closed()) else {
             return;
         };
         // Bounded, so that an engine without handles is let go.
-        let rung =
-            tokio::time::timeout(std::time::Duration::from_secs(1), inner.alarms.next()).await;
-        for alarm in rung.unwrap_or_default() {
-            inner.rung(alarm);
+        let due =
+            tokio::time::timeout(std::time::Duration::from_secs(1), inner.timers.next()).await;
+        for timer in due.unwrap_or_default() {
+            inner.on_timer(timer);
         }
     }
 }

@@ -8,6 +8,7 @@ use asl::StepChange;
 use jiff::Timestamp;
 
 use crate::Machines;
+use crate::arn::Scope;
 
 /// Every bound of the engine.
 pub mod limits {
@@ -57,7 +58,15 @@ pub struct Settings {
 impl Settings {
     /// The ARN of the role that executions show when their state machine names none.
     pub(crate) fn role_arn(&self) -> String {
-        format!("arn:aws:iam::{}:role/jobcast", self.account)
+        self.scope(&self.account).default_role()
+    }
+
+    /// Where ARNs of this account are.
+    pub(crate) fn scope<'a>(&'a self, account: &'a str) -> Scope<'a> {
+        Scope {
+            region: &self.region,
+            account,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::journal::{self, Filter, Stored};
 use super::live::{self, Steps};
 use super::model::{Description, EngineError, ExecutionEvent, History, Listed, Status, limits};
 use super::{Engine, Inner};
-use crate::alarm::timestamp;
+use crate::timers::timestamp;
 
 impl Engine {
     /// The execution as it is now, with all that happened so far.

@@ -7,11 +7,10 @@ use asl::{Event, Kind, Start, StateMachine};
 use super::Inner;
 use super::cell::Cell;
 use super::commit::Written;
-use super::drive::now;
 use super::journal::{self, Origin, Record, Stored};
 use super::live::{Broken, Live, Turn};
 use super::model::{End, ExecutionEvent, Status, limits};
-use crate::alarm::timestamp;
+use crate::timers::{now, timestamp};
 
 /// An execution as it was found.
 pub(super) enum Loaded {
@@ -33,21 +32,21 @@ impl Inner {
         started: i64,
         origin: &Origin,
     ) -> Start {
-        let region = &self.settings.region;
         let account = origin.account.as_deref().unwrap_or(&self.settings.account);
-        let (resource, shown) = match kind {
-            Kind::Standard => ("execution", name),
-            // Its row's name is made unique by what follows the colon.
-            Kind::Express => ("express", name.split(':').next().unwrap_or(name)),
+        let scope = self.settings.scope(account);
+        let shown = match kind {
+            Kind::Standard => name,
+            // The part after the colon makes the name of the row unique.
+            Kind::Express => name.split(':').next().unwrap_or(name),
         };
         Start {
-            execution_arn: format!("arn:aws:states:{region}:{account}:{resource}:{machine}:{name}"),
+            execution_arn: scope.execution(kind, machine, name),
             execution_name: shown.to_owned(),
             role_arn: origin
                 .role
                 .as_deref()
                 .map_or_else(|| self.settings.role_arn(), str::to_owned),
-            state_machine_arn: format!("arn:aws:states:{region}:{account}:stateMachine:{machine}"),
+            state_machine_arn: scope.machine(machine),
             state_machine_name: machine.to_owned(),
             start_time: timestamp(started),
             input,

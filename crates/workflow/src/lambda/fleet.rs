@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::function::{Function, State, StillAtWork, micros};
 use super::process::{self, Process};
-use super::{Ring, limits, now};
+use super::{Timer, limits};
 use crate::secret::Secret;
+use crate::timers::now;
 
 /// The processes of a function.
 #[derive(Debug, Default)]
@@ -123,7 +124,7 @@ impl Function {
         }
         if state.fleet.futile > 0 && now() < state.fleet.start_after {
             if !std::mem::replace(&mut state.fleet.start_alarm, true) {
-                self.set_alarm(state.fleet.start_after, Ring::Start(self.index));
+                self.set_timer(state.fleet.start_after, Timer::Start(self.index));
             }
             return;
         }
@@ -209,7 +210,7 @@ impl Function {
         }
         let (now, idle) = (now(), self.idle());
         if !std::mem::replace(&mut state.fleet.idle_alarm, true) {
-            self.set_alarm(now + idle, Ring::Idle(self.index));
+            self.set_timer(now + idle, Timer::Idle(self.index));
         }
         now
     }
@@ -239,7 +240,7 @@ impl Function {
                 }
                 Some((_, until)) => {
                     state.fleet.idle_alarm = true;
-                    return self.set_alarm(until, Ring::Idle(self.index));
+                    return self.set_timer(until, Timer::Idle(self.index));
                 }
                 // All work; the next one that waits sets the alarm.
                 None => return,

@@ -13,8 +13,10 @@ use uuid::Uuid;
 
 use super::failure::{self, Failure};
 use super::process::Process;
-use super::{Caller, FunctionConfig, HostSettings, Outcome, Ring, Shared, limits, now};
+use super::{Caller, FunctionConfig, HostSettings, Outcome, Shared, Timer, limits};
+use crate::arn::Scope;
 use crate::task::TaskKey;
+use crate::timers::now;
 
 /// A function.
 #[derive(Debug)]
@@ -104,12 +106,13 @@ impl Function {
             .as_ref()
             .map_or(limits::TIMEOUT, |config| config.timeout)
             .min(limits::TIMEOUT);
+        let scope = Scope {
+            region: &settings.region,
+            account: &settings.account,
+        };
         Function {
             name: name.into(),
-            arn: format!(
-                "arn:aws:lambda:{}:{}:function:{name}",
-                settings.region, settings.account
-            ),
+            arn: scope.function(name),
             config,
             index,
             timeout,
@@ -166,7 +169,7 @@ impl Function {
         if !state.watched {
             state.watched = true;
             let at = invocation.queued_at + micros(self.patience());
-            self.set_alarm(at, Ring::Queue(self.index));
+            self.set_timer(at, Timer::Queue(self.index));
         }
         state.queue.push_back(invocation);
         self.start_what_is_needed(&mut state);
@@ -198,7 +201,7 @@ impl Function {
         let at = now();
         let deadline = at + micros(self.timeout);
         state.moved_at = at;
-        self.set_alarm(deadline, Ring::Timeout(self.index, invocation.id));
+        self.set_timer(deadline, Timer::Timeout(self.index, invocation.id));
         let dispatched = Dispatched {
             id: invocation.id,
             payload: invocation.payload.clone(),
@@ -220,20 +223,20 @@ impl Function {
 
     pub(super) fn take_running(&self, state: &mut State, id: Uuid) -> Option<Running> {
         let running = state.running.remove(&id)?;
-        self.cancel_alarm(running.deadline, Ring::Timeout(self.index, id));
+        self.cancel_timer(running.deadline, Timer::Timeout(self.index, id));
         state.fleet.end(running.process);
         Some(running)
     }
 
-    pub(super) fn set_alarm(&self, at: i64, ring: Ring) {
+    pub(super) fn set_timer(&self, at: i64, timer: Timer) {
         if let Some(host) = self.host.upgrade() {
-            host.alarms.set(at, ring);
+            host.timers.set(at, timer);
         }
     }
 
-    fn cancel_alarm(&self, at: i64, ring: Ring) {
+    fn cancel_timer(&self, at: i64, timer: Timer) {
         if let Some(host) = self.host.upgrade() {
-            host.alarms.cancel(at, ring);
+            host.timers.cancel(at, timer);
         }
     }
 
@@ -300,7 +303,7 @@ impl Function {
         }
         if !state.watched {
             state.watched = true;
-            self.set_alarm(now() + micros(self.patience()), Ring::Queue(self.index));
+            self.set_timer(now() + micros(self.patience()), Timer::Queue(self.index));
         }
         self.start_what_is_needed(&mut state);
     }

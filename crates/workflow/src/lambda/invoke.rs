@@ -205,7 +205,7 @@ pub(crate) async fn invoke(
     let Some(found) = host.find_or_attach(name) else {
         return outcome(not_found(name), Uuid::nil(), false);
     };
-    let id = super::new_id();
+    let id = crate::ids::random();
     match mode {
         Mode::DryRun => return status(StatusCode::NO_CONTENT),
         Mode::Event => {

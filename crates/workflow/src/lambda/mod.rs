@@ -40,7 +40,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -50,8 +49,11 @@ pub use self::environment::{DEFAULT_PATH, PASSED};
 pub(crate) use self::function::{Extras, Function};
 use self::queue::Unwanted;
 pub use self::settings::{FunctionConfig, HostSettings, Redact, default_concurrency};
-use crate::alarm::{Alarms, micros};
+use crate::arn::qualifier;
+pub use crate::arn::{function_name, is_function_name};
+use crate::ids;
 use crate::task::TaskKey;
+use crate::timers::Timers;
 
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,9 +91,9 @@ pub trait Caller: Send + fmt::Debug {
     fn finished(self: Box<Self>, outcome: Outcome);
 }
 
-/// What rings for an invocation.
+/// The key of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Ring {
+pub(crate) enum Timer {
     /// The function's timeout.
     Timeout(usize, Uuid),
     /// Invocations wait: does the queue move?
@@ -106,7 +108,7 @@ pub(crate) enum Ring {
 pub(crate) struct Shared {
     settings: HostSettings,
     functions: RwLock<Functions>,
-    alarms: Alarms<Ring>,
+    timers: Timers<Timer>,
     stop: CancellationToken,
 }
 
@@ -155,14 +157,14 @@ impl Host {
             Shared {
                 settings,
                 functions: RwLock::new(functions),
-                alarms: Alarms::new(),
+                timers: Timers::new(),
                 stop: stop.clone(),
             }
         });
         for function in &shared.functions.read().all {
             function.start_first();
         }
-        Handle::current().spawn(ring(Arc::downgrade(&shared), stop.clone()));
+        Handle::current().spawn(drive_timers(Arc::downgrade(&shared), stop.clone()));
         Host {
             shared,
             _owner: Arc::new(Owner(stop)),
@@ -197,7 +199,7 @@ impl Host {
     ) {
         let name = function_name(function);
         match self.shared.find_or_attach(name) {
-            Some(function) => function.invoke(new_id(), payload, key, extras, caller),
+            Some(function) => function.invoke(ids::random(), payload, key, extras, caller),
             None => caller.finished(not_found(name)),
         }
     }
@@ -267,22 +269,20 @@ impl Shared {
         self.settings.attach_any && is_function_name(name)
     }
 
-    fn rung(&self, ring: Ring) {
-        let (Ring::Timeout(index, _) | Ring::Queue(index) | Ring::Start(index) | Ring::Idle(index)) =
-            ring;
+    fn on_timer(&self, timer: Timer) {
+        let (Timer::Timeout(index, _)
+        | Timer::Queue(index)
+        | Timer::Start(index)
+        | Timer::Idle(index)) = timer;
         let function = self.functions.read().all.get(index).cloned();
         let Some(function) = function else { return };
-        match ring {
-            Ring::Timeout(_, id) => function.time_out(id),
-            Ring::Queue(_) => function.look_at_queue(),
-            Ring::Start(_) => function.start_again(),
-            Ring::Idle(_) => function.end_idle(),
+        match timer {
+            Timer::Timeout(_, id) => function.time_out(id),
+            Timer::Queue(_) => function.look_at_queue(),
+            Timer::Start(_) => function.start_again(),
+            Timer::Idle(_) => function.end_idle(),
         }
     }
-}
-
-pub(crate) fn new_id() -> Uuid {
-    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
 }
 
 fn not_found(name: &str) -> Outcome {
@@ -298,47 +298,15 @@ fn not_configured(name: &str) -> String {
     )
 }
 
-/// Whether AWS Lambda would take this as the plain name of a function.
-#[must_use]
-pub fn is_function_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-}
-
-/// The plain name in a name, a partial ARN or an ARN, each with or without a version or alias.
-#[must_use]
-pub fn function_name(text: &str) -> &str {
-    let name = match text.split_once(":function:") {
-        Some((_, name)) => name,
-        None => text.strip_prefix("function:").unwrap_or(text),
-    };
-    name.split_once(':').map_or(name, |(name, _)| name)
-}
-
-/// The version or alias in a name or an ARN.
-pub(crate) fn qualifier(text: &str) -> Option<&str> {
-    let name = match text.split_once(":function:") {
-        Some((_, name)) => name,
-        None => text.strip_prefix("function:").unwrap_or(text),
-    };
-    Some(name.split_once(':')?.1)
-}
-
-pub(crate) fn now() -> i64 {
-    micros(Timestamp::now())
-}
-
-async fn ring(shared: Weak<Shared>, stop: CancellationToken) {
+async fn drive_timers(shared: Weak<Shared>, stop: CancellationToken) {
     loop {
         let Some(host) = shared.upgrade() else { return };
-        let rung = tokio::select! {
+        let due = tokio::select! {
             () = stop.cancelled() => return,
-            rung = tokio::time::timeout(Duration::from_secs(1), host.alarms.next()) => rung,
+            due = tokio::time::timeout(Duration::from_secs(1), host.timers.next()) => due,
         };
-        for ring in rung.unwrap_or_default() {
-            host.rung(ring);
+        for timer in due.unwrap_or_default() {
+            host.on_timer(timer);
         }
     }
 }
@@ -346,32 +314,6 @@ async fn ring(shared: Weak<Shared>, stop: CancellationToken) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_function_is_named_in_many_ways() {
-        for text in [
-            "resize",
-            "resize:1",
-            "function:resize",
-            "arn:aws:lambda:us-east-1:000000000000:function:resize",
-            "arn:aws:lambda:us-east-1:000000000000:function:resize:$LATEST",
-            "000000000000:function:resize",
-        ] {
-            assert_eq!(function_name(text), "resize", "{text}");
-        }
-        for (text, expected) in [
-            ("resize", None),
-            ("resize:1", Some("1")),
-            ("function:resize:live", Some("live")),
-            (
-                "arn:aws:lambda:us-east-1:000000000000:function:resize:$LATEST",
-                Some("$LATEST"),
-            ),
-            ("000000000000:function:resize", None),
-        ] {
-            assert_eq!(qualifier(text), expected, "{text}");
-        }
-    }
 
     #[tokio::test]
     async fn functions_attach_up_to_their_limit_besides_those_of_the_configuration() {

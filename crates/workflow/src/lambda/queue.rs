@@ -6,8 +6,9 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::function::{Function, Invocation, micros};
-use super::{Outcome, Ring, limits, now};
+use super::{Outcome, Timer, limits};
 use crate::task::TaskKey;
+use crate::timers::now;
 
 /// What is no longer wanted.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +82,7 @@ impl Function {
             }
             if !state.queue.is_empty() {
                 state.watched = true;
-                self.set_alarm(next, Ring::Queue(self.index));
+                self.set_timer(next, Timer::Queue(self.index));
             }
             let name = &self.name;
             if self.has_command() {
@@ -116,7 +117,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::lambda::{Caller, FunctionConfig, HostSettings, new_id};
+    use crate::ids;
+    use crate::lambda::{Caller, FunctionConfig, HostSettings};
 
     #[derive(Debug)]
     struct Ear(Sender<Outcome>);
@@ -141,7 +143,7 @@ mod tests {
         let (sender, heard) = channel();
         for _ in 0..times {
             let ear = Box::new(Ear(sender.clone()));
-            function.invoke(new_id(), Bytes::new(), None, None, ear);
+            function.invoke(ids::random(), Bytes::new(), None, None, ear);
         }
         heard
     }
