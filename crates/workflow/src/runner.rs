@@ -97,8 +97,7 @@ impl TaskRunner for Runner {
             } => match (service.as_str(), action.as_str()) {
                 ("lambda", "invoke") => self.invoke(&request, responder, *pattern),
                 ("states", "startExecution") => {
-                    self.nested
-                        .start(self.clone(), request.clone(), responder, *pattern);
+                    self.nested.start(request.clone(), responder, *pattern);
                 }
                 _ => self.services.run(&request, responder),
             },

@@ -41,7 +41,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::UnknownMachine`] with the name; [`EngineError::Journal`].
-    pub(crate) async fn target(
+    pub(crate) async fn resolve(
         &self,
         name: &str,
         qualifier: Option<Qualifier<'_>>,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::machine::required;
+use super::required;
 use super::shape::{ARN, DESCRIPTION, NAME, PAGE_TOKEN, Shape};
 use super::{Api, Call, Reply, now, page_token, position, stored_seconds, with_next};
 use crate::arn::{MachineArn, Qualifier};

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::EngineError;
 use crate::arn::ArnError;
 use crate::lambda::http::Answer;
+use crate::start::StartError;
 
 /// An error with AWS's name and message.
 #[derive(Debug)]
@@ -32,15 +33,6 @@ impl ApiError {
             kind,
             message: message.into(),
         }
-    }
-
-    /// AWS's name and the message.
-    pub(super) fn parts(&self) -> (&'static str, &str) {
-        (self.kind, &self.message)
-    }
-
-    pub(super) fn is(&self, kind: &str) -> bool {
-        self.kind == kind
     }
 
     pub(super) fn unknown_operation(message: &str) -> ApiError {
@@ -79,13 +71,6 @@ impl ApiError {
         ApiError::new(
             "StateMachineDoesNotExist",
             format!("State Machine Does Not Exist: '{arn}'"),
-        )
-    }
-
-    pub(super) fn no_execution(arn: &str) -> ApiError {
-        ApiError::new(
-            "ExecutionDoesNotExist",
-            format!("Execution Does Not Exist: '{arn}'"),
         )
     }
 
@@ -162,37 +147,20 @@ impl From<sqlite::ReadError<ApiError>> for ApiError {
 }
 
 impl From<EngineError> for ApiError {
-    fn from(error: EngineError) -> ApiError {
-        let kind = match &error {
-            EngineError::UnknownMachine(_) => "StateMachineDoesNotExist",
-            EngineError::UnknownExecution(_) => "ExecutionDoesNotExist",
-            EngineError::NoSuchTask => {
-                return ApiError::new(
-                    "TaskTimedOut",
-                    "Task Timed Out: 'Provided task does not exist anymore'",
-                );
-            }
-            EngineError::InvalidToken => return ApiError::invalid_token(),
-            EngineError::NotRedrivable { reason, .. } => {
-                return ApiError::new("ExecutionNotRedrivable", reason.clone());
-            }
-            EngineError::InvalidName(name) => return ApiError::invalid_name(name),
-            EngineError::NotJson { what, reason } => {
-                let (kind, words) = if *what == "input" {
-                    (
-                        "InvalidExecutionInput",
-                        "Invalid State Machine Execution Input",
-                    )
-                } else {
-                    ("InvalidOutput", "Invalid Output")
-                };
-                return ApiError::new(kind, format!("{words}: '{reason}'"));
-            }
-            EngineError::TooLarge { what, .. } if *what == "input" => "InvalidExecutionInput",
-            EngineError::TooLarge { .. } => "InvalidOutput",
-            EngineError::Busy => "ThrottlingException",
-            EngineError::Closed | EngineError::Journal(_) => "ServiceException",
-        };
-        ApiError::new(kind, error.to_string())
+    fn from(error: EngineError) -> Self {
+        let (kind, message) = error.in_api();
+        Self::new(kind, message)
+    }
+}
+
+impl From<StartError> for ApiError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Arn(error) => error.into(),
+            StartError::InvalidName(_) => Self::new("InvalidName", error.to_string()),
+            StartError::InvalidInput(_) => Self::new("InvalidExecutionInput", error.to_string()),
+            StartError::AlreadyExists(_) => Self::new("ExecutionAlreadyExists", error.to_string()),
+            StartError::Engine(error) => error.into(),
+        }
     }
 }

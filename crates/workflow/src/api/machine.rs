@@ -15,12 +15,11 @@ use super::{
     Api, Call, Reply, now, page_token, position, seconds, stored_seconds, tag, uuid, variables,
     version, with_next,
 };
+use crate::Machine;
 use crate::arn::{MachineArn, Qualifier, Scope};
-use crate::catalog::{Configuration, MachineRecord, Tables, Version};
+use crate::catalog::{Configuration, MachineRecord, Version};
 use crate::engine::is_name;
-use crate::target::Target;
 use crate::timers::timestamp;
-use crate::{EngineError, Machine};
 
 /// State machines that the API may create (Step Functions quota).
 pub(crate) const MACHINES: usize = 10_000;
@@ -33,16 +32,6 @@ enum Found {
 }
 
 impl Api {
-    /// What an execution is started of.
-    pub(super) async fn target(&self, arn: &str) -> Result<Target, ApiError> {
-        let parsed = MachineArn::parse(arn)?;
-        let target = self.engine.target(parsed.name, parsed.qualifier).await;
-        target.map_err(|error| match error {
-            EngineError::UnknownMachine(_) => ApiError::no_machine(arn),
-            other => other.into(),
-        })
-    }
-
     /// Refuses what the API may not change: the files of the directory are the truth there.
     fn not_of_the_directory(&self, name: &str) -> Result<(), ApiError> {
         match self.engine.machines().get(name) {
@@ -324,9 +313,9 @@ impl Api {
         let arn = shape.arn("executionArn");
         let included = shape.word("includedData", &["ALL_DATA", "METADATA_ONLY"]);
         shape.check()?;
-        let row = self.stored(arn).await?;
+        let row = self.engine.stored(arn).await?;
         let definition = self.engine.definition_of(&row).await?;
-        let account = self.account_of(&row).to_owned();
+        let account = self.engine.account_of(&row).to_owned();
         let mut reply = json!({
             "stateMachineArn": self.arn(&account, "stateMachine", &row.machine),
             "name": row.machine,
@@ -439,15 +428,4 @@ fn show(reply: &mut Value, with: &Configuration, only_metadata: bool) {
     if !references.is_empty() {
         reply["variableReferences"] = json!(references);
     }
-}
-
-/// A state machine of the catalog.
-pub(super) fn required(
-    tables: &Tables<'_>,
-    name: &str,
-    arn: &str,
-) -> Result<MachineRecord, ApiError> {
-    tables
-        .machine(name)?
-        .ok_or_else(|| ApiError::no_machine(arn))
 }

@@ -15,7 +15,6 @@ mod express;
 mod history;
 mod machine;
 mod map_run;
-mod nested;
 mod shape;
 mod tag;
 mod task;
@@ -34,10 +33,9 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use self::error::ApiError;
-pub(crate) use self::nested::NestedOrder;
 use self::shape::Shape;
 use crate::Engine;
-use crate::catalog::Tables;
+use crate::catalog::{MachineRecord, Tables};
 use crate::ids;
 use crate::lambda::http::{Answer, collect};
 use crate::runner::Runner;
@@ -246,4 +244,11 @@ fn with_next(mut reply: Value, next: Option<String>) -> Value {
         reply["nextToken"] = json!(next);
     }
     reply
+}
+
+/// A state machine of the catalog.
+fn required(tables: &Tables<'_>, name: &str, arn: &str) -> Result<MachineRecord, ApiError> {
+    tables
+        .machine(name)?
+        .ok_or_else(|| ApiError::no_machine(arn))
 }

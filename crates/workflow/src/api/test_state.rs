@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 use super::definition;
 use super::error::ApiError;
 use super::shape::{ARN, CAUSE, DATA, DEFINITION, ERROR, NAME, Shape};
-use super::{Api, Call, Reply, execution, uuid};
+use super::{Api, Call, Reply, uuid};
 use crate::engine::{Origin, Started, Status};
 use crate::services::Exchange;
+use crate::start::check_input;
 
 const TRACE: &str = "TRACE";
 const LEVELS: &[&str] = &["INFO", "DEBUG", TRACE];
@@ -138,12 +139,7 @@ impl Api {
     pub(super) async fn test_state(&self, call: &Call) -> Reply {
         let order = Order::read(call.shape())?;
         order.check()?;
-        execution::check_json(order.input).map_err(|told| {
-            ApiError::new(
-                "InvalidExecutionInput",
-                format!("Invalid State Machine Execution Input: '{told}'"),
-            )
-        })?;
+        check_input(order.input)?;
         let before = Before {
             variables: object("variables", order.variables)?,
             context: Value::Null,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::error::ApiError;
-use super::machine::required;
+use super::required;
 use super::shape::{ARN, DESCRIPTION, PAGE_TOKEN};
 use super::{Api, Call, Reply, now, numbered, page_token, stored_seconds, with_next};
 use crate::arn::{MachineArn, Qualifier};

@@ -10,9 +10,10 @@ use tokio::sync::oneshot;
 
 use super::cell::Cell;
 use super::commit::{record, unwritten};
+use super::error::EngineError;
 use super::journal::{self, Entry, NewExecution, Origin};
 use super::live::{Live, Turn};
-use super::model::{End, EngineError, ExecutionEvent, Listener, Started};
+use super::model::{End, ExecutionEvent, Listener, Started};
 use super::rebuild::abandoned;
 use super::{Engine, Inner, check_json, is_name};
 use crate::Machine;

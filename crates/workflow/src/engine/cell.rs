@@ -6,8 +6,9 @@ use asl::{Event, TimerId};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use super::error::EngineError;
 use super::live::Live;
-use super::model::{EngineError, limits};
+use super::model::limits;
 
 /// What is to be handled.
 #[derive(Debug)]

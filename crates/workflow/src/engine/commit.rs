@@ -6,9 +6,10 @@ use rusqlite::ErrorCode;
 use sqlite::{Write, WriteError};
 
 use super::Inner;
+use super::error::EngineError;
 use super::journal;
 use super::live::Turn;
-use super::model::{EngineError, ExecutionEvent, Listener, limits};
+use super::model::{ExecutionEvent, Listener, limits};
 
 /// What became of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

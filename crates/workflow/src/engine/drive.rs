@@ -8,8 +8,9 @@ use asl::Event;
 
 use super::cell::{Cell, Input, Mail, Posted};
 use super::commit::Written;
+use super::error::EngineError;
 use super::live::{Act, Broken, Live, Turn};
-use super::model::{EngineError, ExecutionEvent, limits};
+use super::model::{ExecutionEvent, limits};
 use super::rebuild::{Loaded, abandoned};
 use super::{Inner, Timer};
 use crate::task::{Responder, TaskEvents, TaskKey, TaskRequest};

@@ -9,6 +9,7 @@ mod begin;
 mod cell;
 mod commit;
 mod drive;
+mod error;
 mod journal;
 #[cfg(test)]
 mod journal_tests;
@@ -32,10 +33,11 @@ use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
 use self::cell::{Cell, Input, Mail};
+pub use self::error::{EngineError, OpenError};
 pub(crate) use self::journal::{Filter, Origin, Stored};
 pub use self::model::{
-    Definition, Description, Earlier, End, EngineError, ExecutionEvent, History, Listed, Listener,
-    NoListener, OpenError, Settings, Started, Status, limits,
+    Definition, Description, Earlier, End, ExecutionEvent, History, Listed, Listener, NoListener,
+    Settings, Started, Status, limits,
 };
 use crate::Machine;
 use crate::task::{Responder, TaskRunner};

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::error::EngineError;
 use super::journal::{self, Filter, Stored};
 use super::live::{self, Steps};
-use super::model::{Description, EngineError, ExecutionEvent, History, Listed, Status, limits};
+use super::model::{Description, ExecutionEvent, History, Listed, Status, limits};
 use super::{Engine, Inner};
 use crate::timers::timestamp;
 

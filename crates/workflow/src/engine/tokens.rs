@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use asl::{Event, TaskId, token};
 
-use super::model::{EngineError, Status};
+use super::error::EngineError;
+use super::model::Status;
 use super::{Engine, check_json};
 
 impl Engine {
