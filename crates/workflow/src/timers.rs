@@ -95,8 +95,9 @@ impl<K: Ord + Copy> Timers<K> {
     }
 }
 
-fn micros_of(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+/// A duration in microseconds, small enough to be added to a time.
+pub(crate) fn micros_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
 }
 
 /// The time by the wall clock, in microseconds since the Unix epoch.

@@ -18,8 +18,9 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 
 use super::failure::{Exit, Failure};
+use super::limits;
+use super::settings::FunctionConfig;
 use super::supervisor::Report;
-use super::{FunctionConfig, limits};
 
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]

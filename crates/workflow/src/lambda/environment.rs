@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{Function, FunctionConfig, HostSettings};
+use super::function::Function;
+use super::settings::{FunctionConfig, HostSettings};
 
 /// Variables of the server that every function gets: how programs and libraries are found, who and where the user is, language,
 /// certificates, proxies. `LC_…` besides.

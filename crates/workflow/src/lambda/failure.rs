@@ -9,7 +9,8 @@ use bytes::Bytes;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Outcome, limits};
+use super::limits;
+use super::outcome::Outcome;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,11 +12,15 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::failure::{self, Failure};
+use super::fleet::Fleet;
+use super::host::{HostState, Timer};
+use super::limits;
+use super::outcome::{Caller, Outcome};
 use super::process::Process;
-use super::{Caller, FunctionConfig, HostSettings, Outcome, Shared, Timer, limits};
+use super::settings::{FunctionConfig, HostSettings};
 use crate::arn::Scope;
 use crate::task::TaskKey;
-use crate::timers::now;
+use crate::timers::{micros_of, now};
 
 /// A function.
 #[derive(Debug)]
@@ -27,12 +31,12 @@ pub(crate) struct Function {
     pub(super) index: usize,
     pub(super) timeout: Duration,
     pub(super) attach_wait: Duration,
-    pub(super) host: Weak<Shared>,
-    pub(super) state: Mutex<State>,
+    pub(super) host: Weak<HostState>,
+    pub(super) state: Mutex<FunctionState>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct FunctionState {
     /// The pollers that wait for work, the last comer at the end. That one gets the next work, so that idle processes stay idle.
     pub(super) pollers: Vec<Poller>,
     pub(super) queue: VecDeque<Invocation>,
@@ -40,7 +44,7 @@ pub(super) struct State {
     /// When an invocation was begun last, or the queue was empty.
     pub(super) moved_at: i64,
     pub(super) watched: bool,
-    pub(super) fleet: super::fleet::Fleet,
+    pub(super) fleet: Fleet,
 }
 
 #[derive(Debug)]
@@ -94,13 +98,20 @@ pub(super) struct Dispatched {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StillAtWork;
 
+/// What is no longer wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unwanted {
+    Task(TaskKey),
+    Invocation(Uuid),
+}
+
 impl Function {
     pub(super) fn new(
         index: usize,
         name: &str,
         config: Option<FunctionConfig>,
         settings: &HostSettings,
-        host: Weak<Shared>,
+        host: Weak<HostState>,
     ) -> Function {
         let timeout = config
             .as_ref()
@@ -168,7 +179,7 @@ impl Function {
         }
         if !state.watched {
             state.watched = true;
-            let at = invocation.queued_at + micros(self.patience());
+            let at = invocation.queued_at + micros_of(self.patience());
             self.set_timer(at, Timer::Queue(self.index));
         }
         state.queue.push_back(invocation);
@@ -178,7 +189,7 @@ impl Function {
     /// Gives an invocation to a poller; back when the poller is gone.
     fn hand_over(
         &self,
-        state: &mut State,
+        state: &mut FunctionState,
         invocation: Invocation,
         poller: Poller,
     ) -> Result<(), Invocation> {
@@ -197,9 +208,14 @@ impl Function {
         }
     }
 
-    fn begin(&self, state: &mut State, invocation: Invocation, process: Option<u64>) -> Dispatched {
+    fn begin(
+        &self,
+        state: &mut FunctionState,
+        invocation: Invocation,
+        process: Option<u64>,
+    ) -> Dispatched {
         let at = now();
-        let deadline = at + micros(self.timeout);
+        let deadline = at + micros_of(self.timeout);
         state.moved_at = at;
         self.set_timer(deadline, Timer::Timeout(self.index, invocation.id));
         let dispatched = Dispatched {
@@ -221,7 +237,7 @@ impl Function {
         dispatched
     }
 
-    pub(super) fn take_running(&self, state: &mut State, id: Uuid) -> Option<Running> {
+    pub(super) fn take_running(&self, state: &mut FunctionState, id: Uuid) -> Option<Running> {
         let running = state.running.remove(&id)?;
         self.cancel_timer(running.deadline, Timer::Timeout(self.index, id));
         state.fleet.end(running.process);
@@ -303,7 +319,7 @@ impl Function {
         }
         if !state.watched {
             state.watched = true;
-            self.set_timer(now() + micros(self.patience()), Timer::Queue(self.index));
+            self.set_timer(now() + micros_of(self.patience()), Timer::Queue(self.index));
         }
         self.start_what_is_needed(&mut state);
     }
@@ -413,10 +429,6 @@ enum Next {
     Work(Dispatched),
     Wait(Waiting),
     Nothing,
-}
-
-pub(super) fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
 }
 
 /// A poller that waits. Dropped with an invocation in its hand, it gives it back.

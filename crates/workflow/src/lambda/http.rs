@@ -21,9 +21,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::function::Function;
+use super::host::HostState;
 pub(crate) use super::invoke::{invoke, invoked};
 use super::process::Process;
-use super::{Function, Shared, failure as failed, limits};
+use super::{failure as failed, limits};
 use crate::guard;
 
 /// What the internal listener answers.
@@ -146,7 +148,7 @@ pub(crate) fn attached(path: &str) -> Option<(&str, Route)> {
 
 /// Answers a request of an outside process.
 pub(crate) async fn attach(
-    host: &Arc<Shared>,
+    host: &Arc<HostState>,
     function: &str,
     route: Route,
     request: Request<Incoming>,

@@ -13,9 +13,11 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::function::{Extras, Function, Unwanted};
+use super::host::{HostState, not_found};
 use super::http::{Answer, JSON, collect, failure, status};
-use super::queue::Unwanted;
-use super::{Caller, Extras, Function, Outcome, Shared, limits, not_found};
+use super::limits;
+use super::outcome::{Caller, Outcome};
 
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
 const LOG_RESULT: HeaderName = HeaderName::from_static("x-amz-log-result");
@@ -84,7 +86,7 @@ impl Asked<'_> {
             "Tail" => true,
             other => return Err(invalid(format!("`{other}` is no log type: None or Tail"))),
         };
-        let of_name = super::qualifier(self.function);
+        let of_name = crate::arn::qualifier(self.function);
         if let (Some(derived), Some(given)) = (of_name, self.qualifier)
             && derived != given
         {
@@ -151,7 +153,7 @@ fn client_context(encoded: &str) -> Result<HeaderValue, Refusal> {
 
 /// Answers `Invoke`.
 pub(crate) async fn invoke(
-    host: &Arc<Shared>,
+    host: &Arc<HostState>,
     function: &str,
     request: Request<Incoming>,
 ) -> Answer {

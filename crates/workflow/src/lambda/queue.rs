@@ -5,17 +5,12 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::function::{Function, Invocation, micros};
-use super::{Outcome, Timer, limits};
+use super::function::{Function, Invocation, Unwanted};
+use super::host::Timer;
+use super::limits;
+use super::outcome::Outcome;
 use crate::task::TaskKey;
-use crate::timers::now;
-
-/// What is no longer wanted.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Unwanted {
-    Task(TaskKey),
-    Invocation(Uuid),
-}
+use crate::timers::{micros_of, now};
 
 impl Function {
     /// The result is no longer wanted. An invocation that waits is forgotten. One that runs is ended by the end of its process:
@@ -65,7 +60,7 @@ impl Function {
         let (refused, error, message) = {
             let mut state = self.state.lock();
             state.watched = false;
-            let (now, patience) = (now(), micros(self.patience()));
+            let (now, patience) = (now(), micros_of(self.patience()));
             let (mut refused, mut next) = (Vec::new(), state.moved_at + patience);
             if self.has_command() {
                 if next <= now {
@@ -175,8 +170,8 @@ mod tests {
     fn a_queue_that_stands_still_is_refused_after_its_time_and_no_sooner() {
         let function = function(&["program"]);
         let waiting = invoke(&function, 3);
-        let patience = micros(function.timeout + limits::QUEUE_STILL);
-        let second = micros(Duration::from_secs(1));
+        let patience = micros_of(function.timeout + limits::QUEUE_STILL);
+        let second = micros_of(Duration::from_secs(1));
         function.state.lock().moved_at = now() - patience + 30 * second;
         function.look_at_queue();
         assert!(waiting.try_recv().is_err(), "it may move yet");
