@@ -35,6 +35,7 @@ const DONE: &[&str] = &[
     "crates/outgoing/",
     "crates/sqlite/",
     "crates/wire/",
+    "crates/workflow/",
     "deny.toml",
     "examples/",
     "fuzz/",

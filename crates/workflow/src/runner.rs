@@ -1,5 +1,6 @@
-//! Which resource is done by whom: Lambda functions by the host, activities by whoever polls, nested executions by the engine itself, the
-//! rest by `services`. Anything else fails at once with an error that says so. It does no work itself.
+//! Chooses the code that does the work of a resource: the Lambda host for functions, workers that
+//! poll for activities, the engine itself for nested executions, and `services` for the rest. Any
+//! other resource fails at once with an error that says so.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,10 +21,11 @@ use crate::nested::Nested;
 use crate::services::{ServiceSettings, Services};
 use crate::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 
-/// Brings what a redriven execution hands to its tasks up to date: an execution keeps its first input, and so whatever in it was
-/// only valid then.
+/// Brings the payloads that a redriven execution gives to its tasks up to date: an execution keeps
+/// its first input, including what was only valid then.
 pub trait Refresh: Send + Sync + fmt::Debug {
-    /// The payload of a task, given the execution's name and how often it was redriven (at least once). `None`: it stays as it is.
+    /// The payload of a task, given the execution's name and how often it was redriven (at least
+    /// once). `None`: it is not changed.
     fn refresh(&self, execution: &str, redrives: u32, payload: &str) -> Option<Arc<str>>;
 }
 
@@ -245,7 +247,8 @@ struct Service {
     tail: bool,
 }
 
-/// The answer of the Invoke API, as Step Functions shows it; without a payload that of an invocation that no caller waits for.
+/// The answer of the Invoke API, as Step Functions shows it; without a payload that of an
+/// invocation that no caller waits for.
 fn response(payload: Option<Value>, status: u16, log: Option<&[u8]>) -> Arc<str> {
     let id = ids::random();
     let mut response = json!({

@@ -1,5 +1,5 @@
-//! Which resources Task states may name here. A definition that names another one is refused when it
-//! is read.
+//! Which resources Task states may name here. A definition that names another one is refused when
+//! it is read.
 
 use asl::{Pattern, Resource};
 

@@ -1,5 +1,6 @@
-//! What the ARN of a state machine leads to when an execution is started: a state machine of the directory or of the catalog, a version,
-//! or the version that an alias draws this time. It starts nothing.
+//! What the ARN of a state machine leads to when an execution is started: a state machine of the
+//! directory or of the catalog, a version, or the version that an alias draws this time. It starts
+//! nothing.
 
 use std::sync::Arc;
 

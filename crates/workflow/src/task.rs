@@ -1,4 +1,4 @@
-//! The boundary between the driver and whatever does the work of a Task state. It does not do any work itself.
+//! The boundary between the driver and the code that does the work of a Task state.
 
 use std::any::Any;
 use std::fmt;
@@ -32,10 +32,12 @@ pub struct TaskRequest {
 
 /// Does the work of Task states. Called in the driver's own loop: it must not block.
 pub trait TaskRunner: Send + Sync + fmt::Debug {
-    /// Does the task and answers with `responder`, now or later. A dropped responder never answers: the task then ends by its timeout.
+    /// Does the task and answers with `responder`, now or later. A dropped responder never answers:
+    /// the task then ends by its timeout.
     fn run(&self, request: TaskRequest, responder: Responder);
 
-    /// Reads the items of a distributed Map and answers with [`Responder::items_read`]. Without files there are none.
+    /// Reads the items of a distributed Map and answers with [`Responder::items_read`]. Without
+    /// files there are none.
     fn read_items(&self, request: asl::ReadItems, responder: Responder) {
         responder.failed(
             "States.ItemReaderFailed",
@@ -51,7 +53,7 @@ pub trait TaskRunner: Send + Sync + fmt::Debug {
         );
     }
 
-    /// Nobody waits for the task any more. It may still answer; that answer changes nothing.
+    /// The task is no longer waited for. It may still answer; that answer changes nothing.
     fn cancel(&self, key: TaskKey);
 }
 
@@ -60,8 +62,8 @@ pub(crate) trait TaskEvents: Any + Send + Sync + fmt::Debug {
     /// Hands the event to the execution with this id.
     fn post(self: Arc<Self>, execution: i64, event: Event);
 
-    /// As [`TaskEvents::post`], but the event may be held briefly so that it can share a commit with
-    /// the next one.
+    /// As [`TaskEvents::post`], but the event may be held briefly so that it can share a commit
+    /// with the next one.
     fn post_soon(self: Arc<Self>, execution: i64, event: Event);
 }
 
@@ -89,8 +91,8 @@ impl Responder {
         self.key
     }
 
-    /// A worker took the task. The deadlines of a function's task count from here. The event is held
-    /// briefly so that it can share a commit with the answer, which usually follows at once.
+    /// A worker took the task. The deadlines of a function's task count from here. The event is
+    /// held briefly so that it can share a commit with the answer, which usually follows at once.
     pub fn started(&self, worker: Option<String>) {
         let task = self.key.task;
         if let Some(events) = self.events.upgrade() {
@@ -98,7 +100,7 @@ impl Responder {
         }
     }
 
-    /// The service accepted the request of a callback task; somebody else answers by the token.
+    /// The service accepted the request of a callback task. The answer arrives by the token.
     pub fn submitted(&self, output: Arc<str>) {
         let task = self.key.task;
         self.post(Event::TaskSubmitted { task, output });

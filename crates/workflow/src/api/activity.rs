@@ -1,5 +1,5 @@
-//! Activities: create, describe, list, delete, and the long poll of their workers. Those that a state machine of the directory names
-//! are there without being created.
+//! Activities: create, describe, list, delete, and the long poll of their workers. Those that a
+//! state machine of the directory names are there without being created.
 
 use serde_json::{Value, json};
 

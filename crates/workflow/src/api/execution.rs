@@ -215,7 +215,8 @@ impl Api {
         Ok(with_next(json!({"executions": executions}), next))
     }
 
-    /// The executions of a state machine, of one of its versions, or those that one of its aliases started.
+    /// The executions of a state machine, of one of its versions, or those that one of its aliases
+    /// started.
     async fn filter(&self, arn: &str) -> Result<Filter, ApiError> {
         let parsed = MachineArn::parse(arn)?;
         let machine = Some(parsed.name.to_owned());

@@ -141,7 +141,8 @@ impl Api {
         Ok(json!({}))
     }
 
-    /// The child executions of a map run, the newest first; `before` is the number of the one that the page before ended with.
+    /// The child executions of a map run, the newest first; `before` is the number of the last one
+    /// of the previous page.
     pub(super) async fn list_children(
         &self,
         arn: &str,

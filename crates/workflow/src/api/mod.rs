@@ -1,9 +1,9 @@
-//! The Step Functions API (AWS JSON 1.0): one operation per `X-Amz-Target`. Requests and responses only; what executions do is the
-//! engine's, and what was created is in the catalog.
+//! The Step Functions API (AWS JSON 1.0): one operation per `X-Amz-Target`. Only requests and
+//! responses are here: executions are in the engine, and created resources are in the catalog.
 //!
-//! State machines of the directory are here beside those that the API created; only their files change them.
-//! Requests are not authenticated. A caller whose access key is a twelve-digit number works under that account, as with other emulators;
-//! names exist once, whatever the account is.
+//! State machines of the directory are here beside those that the API created; only their files
+//! change them. Requests are not authenticated. A caller whose access key is a twelve-digit number
+//! works under that account, as with other emulators; names are unique over all accounts.
 
 mod activity;
 mod alias;
@@ -92,12 +92,12 @@ impl Api {
             Ok(parameters @ Value::Object(_)) => parameters,
             _ if body.is_empty() => json!({}),
             Ok(_) => {
-                let told = "the request's body must be a JSON object";
-                return ApiError::new("SerializationException", told).answer();
+                let message = "the request's body must be a JSON object";
+                return ApiError::new("SerializationException", message).answer();
             }
             Err(refused) => {
-                let told = format!("the request's body is {refused}");
-                return ApiError::new("SerializationException", told).answer();
+                let message = format!("the request's body is {refused}");
+                return ApiError::new("SerializationException", message).answer();
             }
         };
         let call = Call {

@@ -1,4 +1,4 @@
-//! Tasks that somebody outside answers by their token.
+//! Tasks that are answered from outside, by their token.
 
 use serde_json::json;
 
@@ -13,10 +13,10 @@ impl Api {
         let token = shape.text("taskToken", TASK_TOKEN);
         let output = shape.required_secret("output", DATA);
         shape.check()?;
-        if let Err(told) = check_json(output) {
+        if let Err(reason) = check_json(output) {
             return Err(ApiError::new(
                 "InvalidOutput",
-                format!("Invalid Output: '{told}'"),
+                format!("Invalid Output: '{reason}'"),
             ));
         }
         self.engine.task_success(token, output.into()).await?;

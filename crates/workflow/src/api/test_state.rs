@@ -1,4 +1,5 @@
-//! `TestState`: one state, tried alone. What its fields make of the data is `asl`'s; a Task without a mock is really done.
+//! `TestState`: one state, tried alone. What its fields make of the data is `asl`'s; a Task without
+//! a mock is really done.
 
 use asl::{Before, Diagnostic, Kind, Outcome, Resource, Start, Trial, TrialStatus};
 use serde_json::{Map, Value, json};
@@ -128,8 +129,8 @@ impl<'a> Order<'a> {
         }
         let text = mock.result.unwrap_or("null");
         let result = json::read(text).map_err(|refused| {
-            let told = "Mocked result must be valid JSON.";
-            ApiError::invalid(format!("{told} It is {refused}"))
+            let message = "Mocked result must be valid JSON.";
+            ApiError::invalid(format!("{message} It is {refused}"))
         })?;
         Ok(Some(Outcome::Result(result)))
     }

@@ -51,7 +51,7 @@ pub enum EngineError {
         /// Its size.
         bytes: usize,
     },
-    /// Over [`limits::MAILBOX_EVENTS`].
+    /// Over [`limits::INBOX_EVENTS`].
     #[error("too much happens to this execution at once: try again later")]
     Busy,
     /// The engine stops.

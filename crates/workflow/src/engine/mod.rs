@@ -1,19 +1,21 @@
-//! The durable driver of `asl`. [`Engine`] is its door, with what is asked of executions in `read` and the answers to tasks in `tokens`; `begin` and
-//! `drive` are its loop, `commit` the writing of a turn, `rebuild` the way back from the journal; `live` an execution in memory; `cell` its mailbox;
-//! `journal` the tables; `model` what goes in and out.
+//! The durable driver of `asl`. [`Engine`] is its door, with what is asked of executions in `read`
+//! and the answers to tasks in `tokens`; `begin` and `drive` are its loop, `commit` the writing of
+//! a turn, `rebuild` the way back from the journal; `live` an execution in memory; `inbox` its
+//! mailbox; `journal` the tables; `model` what goes in and out.
 //!
-//! Write ahead: every input of an execution is in the journal, with what came of it, before anything is done about it. A rebuilt execution
-//! is the replay of its journal. It runs no task itself and reads no definition from a directory.
+//! Write ahead: every input of an execution is in the journal, with what came of it, before
+//! anything is done about it. A rebuilt execution is the replay of its journal. It runs no task
+//! itself and reads no definition from a directory.
 
 mod begin;
-mod cell;
 mod commit;
 mod drive;
 mod error;
+mod inbox;
 mod journal;
 #[cfg(test)]
 mod journal_tests;
-mod live;
+mod loaded;
 mod model;
 mod read;
 mod rebuild;
@@ -32,8 +34,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use self::cell::{Cell, Input, Mail};
 pub use self::error::{EngineError, OpenError};
+use self::inbox::{ExecutionInbox, Input, Message};
 pub(crate) use self::journal::{Filter, Origin, Stored};
 pub use self::model::{
     Definition, Description, Earlier, End, ExecutionEvent, History, Listed, Listener, NoListener,
@@ -53,11 +55,12 @@ enum Timer {
 }
 
 impl Timer {
-    /// After a crash only the time of an execution's earliest timer is known. Ids of timers begin with 1.
+    /// After a crash only the time of an execution's earliest timer is known. Ids of timers begin
+    /// with 1.
     const ANY: TimerId = TimerId(0);
 }
 
-/// What all handles share.
+/// The state that all handles share.
 pub(crate) struct Inner {
     database: Database,
     settings: Settings,
@@ -65,7 +68,7 @@ pub(crate) struct Inner {
     listener: Arc<dyn Listener>,
     runtime: Handle,
     /// Executions at work or in memory.
-    cells: Mutex<HashMap<i64, Arc<Cell>>>,
+    inboxes: Mutex<HashMap<i64, Arc<ExecutionInbox>>>,
     /// Those that rest, the longest first: they may be forgotten.
     idle: Mutex<VecDeque<i64>>,
     timers: Timers<Timer>,
@@ -80,13 +83,13 @@ pub(crate) struct Inner {
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("in_memory", &self.cells.lock().len())
+            .field("in_memory", &self.inboxes.lock().len())
             .finish_non_exhaustive()
     }
 }
 
-/// The embedded Step Functions. Clones are handles on the same engine, which stops acting when the last of them is dropped; what it has
-/// not done then is done by whoever opens the database next.
+/// The embedded Step Functions. Clones are handles on the same engine, which stops acting when the
+/// last of them is dropped. What it has not done then is done when the database is next opened.
 #[derive(Clone, Debug)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -106,7 +109,8 @@ impl Drop for Owner {
 }
 
 impl Engine {
-    /// Opens the engine on a database: every open execution goes on where it was. Call it within a Tokio runtime.
+    /// Opens the engine on a database: every open execution goes on where it was. Call it within a
+    /// Tokio runtime.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -133,7 +137,7 @@ impl Engine {
             tasks,
             listener,
             runtime: Handle::current(),
-            cells: Mutex::default(),
+            inboxes: Mutex::default(),
             idle: Mutex::default(),
             timers: Timers::new(),
             last_id: AtomicI64::new(last_id),
@@ -177,7 +181,8 @@ impl Engine {
         })
     }
 
-    /// Stops acting and waits until what was begun is written. Open executions go on when the database is opened again.
+    /// Stops acting and waits until what was begun is written. Open executions go on when the
+    /// database is opened again.
     pub async fn shutdown(&self) {
         self.inner.closed.store(true, Ordering::Release);
         self.inner.running.close();
@@ -211,7 +216,8 @@ impl Engine {
             .await
     }
 
-    /// As [`Engine::start`], an Express execution: its history is longer ([`asl::MAX_EXPRESS_HISTORY`]), its time shorter.
+    /// As [`Engine::start`], an Express execution: its history is longer
+    /// ([`asl::MAX_EXPRESS_HISTORY`]), its time shorter.
     ///
     /// # Errors
     /// [`EngineError`].
@@ -275,7 +281,7 @@ impl Engine {
         let (answer, answered) = oneshot::channel();
         self.inner.deliver(
             execution,
-            Mail {
+            Message {
                 input: Input::Event(event),
                 at: now(),
                 token,
@@ -318,14 +324,14 @@ impl Engine {
     /// [`EngineError`].
     pub async fn end(&self, machine: Option<&str>, name: &str) -> Result<End, EngineError> {
         let id = self.inner.newest(name, machine).await?.id;
-        let (told, end) = oneshot::channel();
+        let (sender, end) = oneshot::channel();
         self.inner
             .waiting_for_end
             .lock()
             .entry(id)
             .or_default()
-            .push(told);
-        // It may have ended before anybody was told.
+            .push(sender);
+        // It may have ended before this caller was registered.
         let row = self.inner.newest(name, machine).await?;
         if let Some(end) = row.end() {
             return Ok(end);
@@ -355,7 +361,7 @@ impl Engine {
         self.inner.settings.role_arn()
     }
 
-    /// Hands an open execution an event of its user's.
+    /// Hands an open execution an event from its user.
     pub(crate) async fn tell(&self, row: &Stored, event: Event) -> Result<(), EngineError> {
         self.ask(row.id, event, None).await
     }

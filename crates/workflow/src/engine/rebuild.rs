@@ -5,16 +5,16 @@ use std::sync::Arc;
 use asl::{Event, Kind, Start, StateMachine};
 
 use super::Inner;
-use super::cell::Cell;
 use super::commit::Written;
+use super::inbox::ExecutionInbox;
 use super::journal::{self, Origin, Record, Stored};
-use super::live::{Broken, Live, Turn};
+use super::loaded::{Broken, LoadedExecution, Turn};
 use super::model::{End, ExecutionEvent, Status, limits};
 use crate::timers::{now, timestamp};
 
 /// An execution as it was found.
 pub(super) enum Loaded {
-    Live(Box<Live>),
+    Ready(Box<LoadedExecution>),
     Over,
     Broken(Box<Stored>, u64, Broken),
     Closed,
@@ -82,7 +82,7 @@ impl Inner {
         &self,
         record: &Record,
         watch: impl FnMut(asl::StepChange),
-    ) -> Result<Box<Live>, Broken> {
+    ) -> Result<Box<LoadedExecution>, Broken> {
         let row = &record.row;
         let machine = self.parsed(&row.hash, &record.definition)?;
         let start = self.start_of(
@@ -94,7 +94,7 @@ impl Inner {
             row.started,
             &row.origin,
         );
-        Live::rebuild(record, machine, start, watch).map(Box::new)
+        LoadedExecution::rebuild(record, machine, start, watch).map(Box::new)
     }
 
     /// An open execution from its journal; a closed one too when it is to go on.
@@ -124,7 +124,7 @@ impl Inner {
             }
         };
         match self.rebuild(&record, |_| {}) {
-            Ok(live) => Loaded::Live(live),
+            Ok(loaded) => Loaded::Ready(loaded),
             Err(broken) => Loaded::Broken(Box::new(record.row), record.position, broken),
         }
     }
@@ -132,7 +132,7 @@ impl Inner {
     /// Ends an execution that cannot be rebuilt: it fails alone, with the reason as its cause.
     pub(super) async fn give_up(
         self: &Arc<Self>,
-        cell: &Cell,
+        inbox: &ExecutionInbox,
         row: Box<Stored>,
         position: u64,
         broken: &Broken,
@@ -163,7 +163,7 @@ impl Inner {
             .read(move |connection| journal::last_sequence(connection, id))
             .await;
         let Ok(sequence) = last else {
-            return self.close_cell(cell);
+            return self.close_inbox(inbox);
         };
         let mut turn = Turn {
             entries: vec![journal::Entry {
@@ -191,9 +191,9 @@ impl Inner {
         if let Written::Yes { recorded } = self.commit(id, &mut turn, &events).await
             && !self.is_closed()
         {
-            self.tell(id, &events, recorded);
+            self.publish(id, &events, recorded);
         }
-        self.close_cell(cell);
+        self.close_inbox(inbox);
     }
 }
 

@@ -1,5 +1,5 @@
-//! One function: the pollers that ask for work, and the invocations that run. What waits is in `queue`, its processes are in
-//! `fleet`; it starts none itself and speaks no HTTP.
+//! One function: the pollers that ask for work, and the invocations that run. What waits is in
+//! `queue`, its processes are in `fleet`; it starts none itself and speaks no HTTP.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -37,7 +37,8 @@ pub(crate) struct Function {
 
 #[derive(Debug, Default)]
 pub(super) struct FunctionState {
-    /// The pollers that wait for work, the last comer at the end. That one gets the next work, so that idle processes stay idle.
+    /// The pollers that wait for work, the last comer at the end. That one gets the next work, so
+    /// that idle processes stay idle.
     pub(super) pollers: Vec<Poller>,
     pub(super) queue: VecDeque<Invocation>,
     pub(super) running: HashMap<Uuid, Running>,
@@ -256,8 +257,8 @@ impl Function {
         }
     }
 
-    /// The next invocation for a process; waits until there is one. Cancel-safe: what was handed to a poller that is gone goes
-    /// back. A process that the host gave up waits for ever.
+    /// The next invocation for a process; waits until there is one. Cancel-safe: what was handed to
+    /// a poller that is gone goes back. A process that the host gave up waits for ever.
     pub(super) async fn next(
         self: &Arc<Self>,
         process: Option<&Arc<Process>>,
@@ -384,9 +385,10 @@ impl Function {
         running.invocation.caller.finished(failure.outcome(id, log));
     }
 
-    /// What a process that ended leaves: its invocation fails. When it never asked for work, the invocation that waits longest
-    /// fails, as on AWS, where each has a start of its own; and with a second start that fails, or one that took too long, all that
-    /// wait, unless another process works.
+    /// Fails the invocation of a process that ended. When the process never asked for work, the
+    /// invocation that waits longest fails, as on AWS, where each invocation has its own start.
+    /// After a second failed start, or one that took too long, all waiting invocations fail, unless
+    /// another process works.
     pub(super) fn process_ended(self: &Arc<Self>, process: &Arc<Process>, failure: &Failure) {
         let mut lost = Vec::new();
         {
@@ -412,7 +414,7 @@ impl Function {
             return;
         }
         let log = process.tail.lock().bytes();
-        let failure = failure::Told {
+        let failure = failure::FailureReport {
             failure,
             during_init: !process.came_up(),
             output: &log,
@@ -441,7 +443,8 @@ impl Waiting {
     async fn await_work(mut self) -> Dispatched {
         match (&mut self.taken).await {
             Ok(dispatched) => dispatched,
-            // The process polls again on another connection, or has ended in the eyes of the host: nothing will come.
+            // The process polls again on another connection, or has ended in the eyes of the host:
+            // nothing will come.
             Err(_) => std::future::pending().await,
         }
     }

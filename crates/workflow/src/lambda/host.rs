@@ -24,11 +24,11 @@ use crate::timers::Timers;
 pub(crate) enum Timer {
     /// The function's timeout.
     Timeout(usize, Uuid),
-    /// Invocations wait: does the queue move?
+    /// The time to check whether the queue of waiting invocations moves.
     Queue(usize),
     /// A process may be started again.
     Start(usize),
-    /// Processes may have been idle for long.
+    /// The time to check for idle processes.
     Idle(usize),
 }
 
@@ -63,8 +63,8 @@ impl Drop for Owner {
 }
 
 impl Host {
-    /// A host whose processes start at once, in the background: the first of each function, the others when there is work for them.
-    /// Call it within a Tokio runtime.
+    /// A host whose processes start at once, in the background: the first of each function, the
+    /// others when there is work for them. Call it within a Tokio runtime.
     #[must_use]
     pub fn new(settings: HostSettings) -> Host {
         let stop = CancellationToken::new();
@@ -99,7 +99,7 @@ impl Host {
         }
     }
 
-    /// Invokes a function by name or ARN; the caller hears of it.
+    /// Invokes a function by name or ARN; the caller is notified.
     pub fn invoke(
         &self,
         function: &str,
@@ -116,7 +116,7 @@ impl Host {
         self.invoke_with(function, payload, key, extras, caller);
     }
 
-    /// The same, with what may go beside a payload.
+    /// As [`Host::invoke`], with the optional parts of an invocation.
     pub(crate) fn invoke_with(
         &self,
         function: &str,
@@ -132,7 +132,8 @@ impl Host {
         }
     }
 
-    /// The task's result is no longer wanted: an invocation that waits is forgotten, and one that runs is ended with its process.
+    /// The task's result is no longer wanted: an invocation that waits is forgotten, and one that
+    /// runs is ended with its process.
     pub fn cancel(&self, key: TaskKey) {
         let functions = self.shared.functions.read();
         for function in &functions.all {
@@ -149,7 +150,7 @@ impl Host {
         functions.all.iter().map(|one| one.name.clone()).collect()
     }
 
-    /// Why nobody would run a function of this plain name; `None`: somebody may.
+    /// Why no process can run a function of this plain name; `None` when one may.
     #[must_use]
     pub fn lacks(&self, name: &str) -> Option<String> {
         let shared = &self.shared;

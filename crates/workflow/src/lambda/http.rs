@@ -1,5 +1,5 @@
-//! The Runtime API (AWS Lambda, "Using the Lambda runtime API", 2018-06-01) over HTTP. Requests and responses only: what they mean is
-//! `function`'s.
+//! The Runtime API (AWS Lambda, "Using the Lambda runtime API", 2018-06-01) over HTTP. Requests and
+//! responses only: what they mean is `function`'s.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -37,7 +37,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-reque
 const DEADLINE: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
 const ARN: HeaderName = HeaderName::from_static("lambda-runtime-invoked-function-arn");
 const TRACE: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
-/// Nothing here is traced. Always the same, since runtime clients put it into their environment, and an environment keeps what it once held.
+/// Nothing here is traced. Always the same, since runtime clients put it into their environment,
+/// and an environment keeps what it once held.
 const NOT_TRACED: HeaderValue =
     HeaderValue::from_static("Root=1-00000000-000000000000000000000000;Sampled=0");
 const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("lambda-runtime-client-context");
@@ -94,7 +95,8 @@ pub(super) async fn serve_process(
     while connections.join_next().await.is_some() {}
 }
 
-/// The path of a request to a process's own listener. A web page is no runtime; nor is another program, where the process has a secret.
+/// The path of a request to a process's own listener. A web page is no runtime; nor is another
+/// program, where the process has a secret.
 fn process_path<'a>(
     process: &Process,
     request: &'a Request<Incoming>,
@@ -286,7 +288,8 @@ async fn next(function: &Arc<Function>, process: Option<&Arc<Process>>) -> Answe
     answer
 }
 
-/// What a streamed response says at its end about an error that came in the middle: its name, and the error as JSON, base64.
+/// What a streamed response says at its end about an error that came in the middle: its name, and
+/// the error as JSON, base64.
 fn error_of_trailers(trailers: &HeaderMap) -> Option<(String, Bytes)> {
     let error = trailers.get(ERROR_TYPE)?.to_str().ok()?.to_owned();
     let body = trailers

@@ -1,4 +1,5 @@
-//! The Invoke API (AWS Lambda, 2015-03-31) over HTTP, and what an invocation may ask for besides its payload.
+//! The Invoke API (AWS Lambda, 2015-03-31) over HTTP, and what an invocation may ask for besides
+//! its payload.
 
 use std::sync::Arc;
 
@@ -217,9 +218,9 @@ pub(crate) async fn invoke(
         Mode::RequestResponse => {}
     }
     let tail = extras.as_ref().is_some_and(|extras| extras.tail);
-    let (told, ended) = oneshot::channel();
+    let (sender, ended) = oneshot::channel();
     let left = Left(Some((found.clone(), id)));
-    found.invoke(id, payload, None, extras, Box::new(Waits(told)));
+    found.invoke(id, payload, None, extras, Box::new(Waits(sender)));
     let ended = ended.await;
     left.stays();
     match ended {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::child::{Child, NotStarted};
-use super::failure::{Failure, Told};
+use super::failure::{Failure, FailureReport};
 use super::function::Function;
 use super::host::HostState;
 use super::process::Process;
@@ -40,14 +40,14 @@ pub(super) async fn run(
         }
         (None, false) => {
             let output = process.tail.lock().bytes();
-            let told = Told {
+            let report = FailureReport {
                 failure: &failure,
                 during_init: true,
                 output: &output,
             };
             tracing::warn!(
                 target: "function", function = %name,
-                "a process did not start: {}{}", failure.words(), told.help()
+                "a process did not start: {}{}", failure.words(), report.help()
             );
         }
     }

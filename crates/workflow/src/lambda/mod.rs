@@ -1,11 +1,15 @@
-//! The Lambda host: functions by name, each with a queue, the processes that work on it, and the deadline of every invocation.
+//! The Lambda host: functions by name, each with a queue, the processes that work on it, and the
+//! deadline of every invocation.
 //!
-//! A process that the host starts gets a listener of its own (`AWS_LAMBDA_RUNTIME_API=127.0.0.1:PORT`, as on AWS, so that every runtime
-//! client works, and so that the host knows who answers; with a secret as its path where the function's configuration asks for one). An
-//! outside process attaches to the internal listener under `http://127.0.0.1:PORT/FUNCTION`. Children end with their process, and all of them with the server: see `child`.
+//! Each process that the host starts gets its own listener
+//! (`AWS_LAMBDA_RUNTIME_API=127.0.0.1:PORT`, as on AWS, so that every runtime client works, and so
+//! that the host knows which process answers; with a secret as its path where the function's
+//! configuration asks for one). An outside process attaches to the internal listener under
+//! `http://127.0.0.1:PORT/FUNCTION`. Children end with their process, and all of them with the
+//! server: see `child`.
 //!
-//! On AWS each invocation has an environment of its own. Here an invocation that no caller waits for any more gives its process
-//! back at once: the process is ended, and another takes its place.
+//! On AWS each invocation has its own environment. Here an invocation that no caller waits for any
+//! more gives its process back at once: the process is ended, and another takes its place.
 //!
 //! | module | what |
 //! |---|---|

@@ -32,10 +32,10 @@ pub enum Outcome {
     },
 }
 
-/// Who invoked. Called in the host's own loop: it must not block.
+/// The caller of an invocation. It is called in the host's own loop and must not block.
 pub trait Caller: Send + fmt::Debug {
-    /// A process has it.
+    /// A process received the invocation.
     fn started(&self) {}
-    /// It is over.
+    /// The invocation ended.
     fn finished(self: Box<Self>, outcome: Outcome);
 }

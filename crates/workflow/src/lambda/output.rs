@@ -54,8 +54,8 @@ async fn read_line(
     pipe.take(room as u64).read_until(b'\n', line).await
 }
 
-/// Bytes of the word at the end of a line that was cut: it may be half a token, of which the halves are not recognized. 0 when it
-/// is too long to be one.
+/// Bytes of the word at the end of a line that was cut: it may be half a token, of which the halves
+/// are not recognized. 0 when it is too long to be one.
 fn unfinished_word(line: &[u8]) -> usize {
     let in_word = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let word = line.iter().rev().take_while(in_word).count();

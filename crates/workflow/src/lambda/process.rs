@@ -1,5 +1,5 @@
-//! One process of a function as the host sees it: whether it asked for work, what it serves, the end
-//! of its output, and why it is ended. It is run in `lifetime`.
+//! One process of a function as the host sees it: whether it asked for work, what it serves, the
+//! end of its output, and why it is ended. It is run in `lifetime`.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,5 @@
-//! What waits for a process of a function: for how long the queue may stand still, and what is no longer wanted. It hands out nothing.
+//! The invocations that wait for a process of a function: the time for which the queue may stand
+//! still, and invocations that are cancelled.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,9 @@ use crate::task::TaskKey;
 use crate::timers::{micros_of, now};
 
 impl Function {
-    /// The result is no longer wanted. An invocation that waits is forgotten. One that runs is ended by the end of its process:
-    /// another one starts in its place, so that nothing waits for an answer that nobody wants. A process that attached from
-    /// outside goes on; its answer is refused.
+    /// The result is no longer wanted. An invocation that waits is forgotten. One that runs is
+    /// ended by the end of its process: another one starts in its place, so that nothing waits for
+    /// an unwanted answer. A process that attached from outside goes on; its answer is refused.
     pub(super) fn cancel(self: &Arc<Self>, unwanted: Unwanted) -> bool {
         let wanted = |id: Uuid, key: Option<TaskKey>| match unwanted {
             Unwanted::Task(task) => key != Some(task),
@@ -55,7 +56,8 @@ impl Function {
         }
     }
 
-    /// Looks at the queue: what waits for an outside process that is not there is refused, and so is all when nothing moves.
+    /// Looks at the queue: what waits for an outside process that is not there is refused, and so
+    /// is all when nothing moves.
     pub(super) fn look_at_queue(&self) {
         let (refused, error, message) = {
             let mut state = self.state.lock();

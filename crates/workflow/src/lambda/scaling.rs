@@ -23,8 +23,8 @@ impl Function {
         }
     }
 
-    /// Starts processes for what waits, as far as the concurrency allows; and one in any case when the last one has ended, unless it
-    /// was of no use: then the next invocation starts one.
+    /// Starts processes for what waits, as far as the concurrency allows; and one in any case when
+    /// the last one has ended, unless it was of no use: then the next invocation starts one.
     pub(super) fn start_what_is_needed(self: &Arc<Self>, state: &mut FunctionState) {
         let concurrency = match &self.config {
             Some(config) if !config.command.is_empty() => config.concurrency.max(1),
@@ -79,7 +79,8 @@ impl Function {
         tokio::spawn(lifetime::run(self.clone(), process, host, stop));
     }
 
-    /// Gives up a process: it gets no more work, it is ended, and another takes its place where one is needed.
+    /// Gives up a process: it gets no more work, it is ended, and another takes its place where one
+    /// is needed.
     pub(super) fn replace(
         self: &Arc<Self>,
         state: &mut FunctionState,

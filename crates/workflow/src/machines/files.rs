@@ -64,7 +64,8 @@ pub(super) fn texts(directory: &Path, file: &Path, name: &str) -> Result<Texts, 
     Ok((text.into(), schema))
 }
 
-/// Reads a text file in UTF-8, without the byte order mark that some editors write at its beginning.
+/// Reads a text file in UTF-8, without the byte order mark that some editors write at its
+/// beginning.
 ///
 /// # Errors
 /// It cannot be read, or is in another encoding; the error says which one it looks like.

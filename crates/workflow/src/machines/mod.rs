@@ -106,7 +106,8 @@ pub struct Checked {
     pub files: usize,
     /// What is wrong with them.
     pub problems: Vec<Problem>,
-    /// The schemas of those that can be read: the file and its text. Whether they are JSON Schemas is not checked here.
+    /// The schemas of those that can be read: the file and its text. Whether they are JSON Schemas
+    /// is not checked here.
     pub schemas: Vec<(PathBuf, Arc<str>)>,
 }
 

@@ -45,7 +45,8 @@ pub(super) type NestedError = (String, String);
 pub(super) struct NestedExecutions(pub(super) Engine);
 
 impl NestedExecutions {
-    /// Starts the execution. `own_name` is the name when the task gives none; `again` says that the task may have started it before.
+    /// Starts the execution. `own_name` is the name when the task gives none; `again` says that the
+    /// task may have started it before.
     pub(super) async fn start(
         &self,
         request: &NestedRequest,
@@ -110,7 +111,8 @@ impl NestedExecutions {
         }
     }
 
-    /// Waits for the end: the task's result, or its error. `parsed` gives input and output as JSON instead of as texts.
+    /// Waits for the end: the task's result, or its error. `parsed` gives input and output as JSON
+    /// instead of as texts.
     pub(super) async fn end(
         &self,
         arn: &str,
@@ -166,7 +168,7 @@ impl NestedExecutions {
         result
     }
 
-    /// Stops an execution whose task nobody waits for any more.
+    /// Stops an execution whose task is no longer waited for.
     pub(super) async fn stop(&self, arn: &str) {
         let stopped = match self.0.stored(arn).await {
             Ok(row) => self.0.stop_stored(&row, None, None).await,

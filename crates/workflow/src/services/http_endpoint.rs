@@ -1,4 +1,5 @@
-//! `http:invoke`: one bounded request to an address that a configured connection allows, and its response as the result.
+//! `http:invoke`: one bounded request to an address that a configured connection allows, and its
+//! response as the result.
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
@@ -7,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Connection, Failure, ServiceSettings, Unread, body, reason};
 
-/// Headers that a definition may not set (Step Functions, "Call HTTPS APIs"), besides those that begin with `x-amz`, `x-amzn` or
-/// `x-forwarded`.
+/// Headers that a definition may not set (Step Functions, "Call HTTPS APIs"), besides those that
+/// begin with `x-amz`, `x-amzn` or `x-forwarded`.
 const RESERVED: &[&str] = &[
     "a-im",
     "accept-charset",
@@ -106,7 +107,8 @@ fn runtime(cause: impl Into<String>) -> Failure {
     ("States.Runtime".to_owned(), cause.into())
 }
 
-/// A request and its response, as `TestState` shows them: `InspectionDataRequest` and `InspectionDataResponse`.
+/// A request and its response, as `TestState` shows them: `InspectionDataRequest` and
+/// `InspectionDataResponse`.
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     /// Whether what the connection adds is shown too.

@@ -1,5 +1,5 @@
-//! One execution in memory: the pure engine with what the driver must remember beside it. No I/O: `turn` takes events and says what to
-//! write and what to do; `rebuild` is the same from a journal.
+//! One execution in memory: the pure engine with what the driver must remember beside it. No I/O:
+//! `turn` takes events and says what to write and what to do; `rebuild` is the same from a journal.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,7 +17,7 @@ use crate::timers::{micros, timestamp};
 /// What is known of a task that has not ended.
 #[derive(Debug)]
 struct OpenTask {
-    /// Somebody outside has it: it is not run again after a crash.
+    /// It is with an outside worker: it is not run again after a crash.
     handed_over: bool,
     activity: bool,
     /// The runner itself waits for the end of what it started: accepted is not handed over.
@@ -28,7 +28,7 @@ struct OpenTask {
 
 /// An execution in memory.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(super) struct LoadedExecution {
     pub(super) id: i64,
     pub(super) name: Arc<str>,
     pub(super) machine: Arc<str>,
@@ -90,16 +90,16 @@ fn words(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "no message".to_owned())
 }
 
-impl Live {
+impl LoadedExecution {
     pub(super) fn new(
         id: i64,
         machine_name: Arc<str>,
         machine: Arc<StateMachine>,
         start: Start,
-    ) -> Live {
+    ) -> LoadedExecution {
         let name: Arc<str> = start.execution_name.as_str().into();
         let last_at = micros(start.start_time);
-        Live {
+        LoadedExecution {
             id,
             name,
             machine: machine_name,
@@ -120,8 +120,9 @@ impl Live {
         machine: Arc<StateMachine>,
         start: Start,
         mut watch: impl FnMut(StepChange),
-    ) -> Result<Live, Broken> {
-        let mut live = Live::new(record.row.id, record.row.machine.clone(), machine, start);
+    ) -> Result<LoadedExecution, Broken> {
+        let mut live =
+            LoadedExecution::new(record.row.id, record.row.machine.clone(), machine, start);
         for (text, at) in &record.events {
             let event: Event =
                 serde_json::from_str(text).map_err(|error| Broken::Journal(error.to_string()))?;
@@ -347,8 +348,8 @@ impl Live {
         self.last_at
     }
 
-    /// The timers whose deadline has come: the named one, or all. Not those of a function's task that waits in the function's
-    /// queue: their time has not begun.
+    /// The timers whose deadline has come: the named one, or all. Not those of a function's task
+    /// that waits in the function's queue: their time has not begun.
     pub(super) fn due(&self, timer: Option<TimerId>, now: i64) -> Vec<Event> {
         let due = |timer: &TimerId| Event::TimerFired { timer: *timer };
         match timer {
