@@ -17,7 +17,7 @@ use super::{
 };
 use crate::Machine;
 use crate::arn::{MachineArn, Qualifier, Scope};
-use crate::catalog::{Configuration, MachineRecord, Version};
+use crate::catalog::{Configuration, MachineRecord, Tables, Version};
 use crate::engine::is_name;
 use crate::timers::timestamp;
 
@@ -29,6 +29,54 @@ enum Found {
     Directory(Arc<Machine>),
     Record(Box<MachineRecord>),
     Version(Box<MachineRecord>, Box<Version>),
+}
+
+/// A state machine that is to be created.
+struct NewMachine {
+    record: MachineRecord,
+    arn: String,
+    tags: Vec<(String, String)>,
+    publish: bool,
+    description: Option<String>,
+}
+
+impl NewMachine {
+    /// Writes it, or finds an equal one. Returns when the state machine was created, and the number
+    /// of the version when one is published.
+    ///
+    /// # Errors
+    /// `exists` when another state machine has the name; the limit of state machines; the database.
+    fn create(self, tables: &Tables<'_>, exists: ApiError) -> Result<(i64, Option<u32>), ApiError> {
+        let Self {
+            record,
+            arn,
+            tags,
+            publish,
+            description,
+        } = self;
+        let at = record.created;
+        let (created, record) = match tables.machine(&record.name)? {
+            Some(earlier) if is_same(&earlier, &record) => (earlier.created, earlier),
+            Some(_) => return Err(exists),
+            None => {
+                if tables.count_machines()? >= MACHINES {
+                    return Err(ApiError::new(
+                        "StateMachineLimitExceeded",
+                        format!("State Machine Limit Exceeded: '{MACHINES}'"),
+                    ));
+                }
+                tables.put_machine(&record)?;
+                for (key, value) in &tags {
+                    tables.put_tag(&arn, key, value)?;
+                }
+                (at, record)
+            }
+        };
+        let version = publish
+            .then(|| version::publish(tables, record, description, at))
+            .transpose()?;
+        Ok((created, version.map(|version| version.number)))
+    }
 }
 
 impl Api {
@@ -88,33 +136,16 @@ impl Api {
             revision: None,
             published: 0,
         };
-        let (exists, description, own) = (exists(), description.map(str::to_owned), arn.clone());
+        let new = NewMachine {
+            record,
+            arn: arn.clone(),
+            tags,
+            publish,
+            description: description.map(str::to_owned),
+        };
+        let exists = exists();
         let (created, number) = self
-            .write(move |tables| {
-                if let Some(earlier) = tables.machine(&record.name)? {
-                    if !is_same(&earlier, &record) {
-                        return Err(exists);
-                    }
-                    let number = publish
-                        .then(|| version::publish(&tables, earlier.clone(), description, at))
-                        .transpose()?;
-                    return Ok((earlier.created, number.map(|version| version.number)));
-                }
-                if tables.count_machines()? >= MACHINES {
-                    return Err(ApiError::new(
-                        "StateMachineLimitExceeded",
-                        format!("State Machine Limit Exceeded: '{MACHINES}'"),
-                    ));
-                }
-                tables.put_machine(&record)?;
-                for (key, value) in &tags {
-                    tables.put_tag(&own, key, value)?;
-                }
-                let number = publish
-                    .then(|| version::publish(&tables, record, description, at))
-                    .transpose()?;
-                Ok((at, number.map(|version| version.number)))
-            })
+            .write(move |tables| new.create(&tables, exists))
             .await?;
         let mut reply = json!({"stateMachineArn": arn, "creationDate": stored_seconds(created)});
         if let Some(number) = number {

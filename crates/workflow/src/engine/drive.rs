@@ -29,26 +29,13 @@ impl TaskEvents for Inner {
 impl Inner {
     /// Hands an event from the engine to an execution.
     pub(crate) fn post(self: &Arc<Self>, execution: i64, event: Event) {
-        self.deliver(
-            execution,
-            Message {
-                input: Input::Event(event),
-                at: now(),
-                token: None,
-                answer: None,
-            },
-        );
+        self.deliver(execution, Message::new(Input::Event(event), now()));
     }
 
     /// As [`Self::post`], for an event that may be held briefly so that it can share a commit.
     pub(crate) fn post_soon(self: &Arc<Self>, execution: i64, event: Event) {
         let at = now();
-        let mut message = Message {
-            input: Input::Event(event),
-            at,
-            token: None,
-            answer: None,
-        };
+        let mut message = Message::new(Input::Event(event), at);
         loop {
             match self.inbox(execution).post_late(message) {
                 Ok(waits) => {
@@ -113,15 +100,7 @@ impl Inner {
     }
 
     pub(super) fn wake(self: &Arc<Self>, execution: i64, input: Input) {
-        self.deliver(
-            execution,
-            Message {
-                input,
-                at: now(),
-                token: None,
-                answer: None,
-            },
-        );
+        self.deliver(execution, Message::new(input, now()));
     }
 
     fn run_soon(self: &Arc<Self>, inbox: Arc<ExecutionInbox>) {
@@ -179,12 +158,7 @@ impl Inner {
                 Written::Yes { recorded } => recorded,
                 Written::No => return,
                 Written::Stale => {
-                    inbox.put_back(vec![Message {
-                        input: Input::Wake,
-                        at: now(),
-                        token: None,
-                        answer: None,
-                    }]);
+                    inbox.put_back(vec![Message::new(Input::Wake, now())]);
                     continue;
                 }
             };
@@ -200,12 +174,7 @@ impl Inner {
             self.publish(inbox.id, &events, recorded);
             if let Some(broken) = broken {
                 tracing::error!(execution = %current.name, %broken, "the execution fails");
-                inbox.put_back(vec![Message {
-                    input: Input::Event(abandoned(&broken)),
-                    at: now(),
-                    token: None,
-                    answer: None,
-                }]);
+                inbox.put_back(vec![Message::new(Input::Event(abandoned(&broken)), now())]);
             } else {
                 loaded = Some(current);
             }

@@ -33,6 +33,16 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// An input from the engine itself: no caller waits for it.
+    pub(super) fn new(input: Input, at: i64) -> Self {
+        Self {
+            input,
+            at,
+            token: None,
+            answer: None,
+        }
+    }
+
     pub(super) fn is_redrive(&self) -> bool {
         matches!(self.input, Input::Event(Event::Redrive))
     }
@@ -44,7 +54,7 @@ impl Message {
     }
 }
 
-/// The mailbox, and the execution while it rests.
+/// The inbox, and the execution while it rests.
 #[derive(Debug)]
 pub(super) struct ExecutionInbox {
     pub(super) id: i64,
@@ -73,7 +83,7 @@ pub(super) enum Posted {
     Idle,
     /// The inbox is no longer in use.
     Gone(Message),
-    /// The mailbox is full.
+    /// The inbox is full.
     Full(Message),
 }
 

@@ -51,7 +51,7 @@ pub(super) enum Act {
     Read(asl::ReadItems),
     Write(asl::WriteResults),
     Cancel(TaskId),
-    /// An alarm: the time that it was set to before, and the time that it is set to.
+    /// Sets a timer: the time that it was set to before, and the time that it is set to.
     Arm(Option<i64>, i64, TimerId),
     Disarm(i64, TimerId),
     Continue,
@@ -203,31 +203,41 @@ impl LoadedExecution {
         history.push(b']');
         turn.reopened |= reopens;
         self.sequence += 1;
-        turn.entries.push(Entry {
-            sequence: self.sequence,
-            at: self.last_at,
-            event: text,
-            history: String::from_utf8(history).expect("JSON is UTF-8"),
-            position: self.position,
-            wake: self.deadlines.first().map(|first| first.0),
-            busy: self.is_busy(),
-            map_runs,
-        });
+        turn.entries.push(self.entry(text, history, map_runs));
         if !steps.is_empty() || end.is_some() {
-            turn.events.push(ExecutionEvent {
-                execution: self.name.clone(),
-                machine: self.machine.clone(),
-                position: self.position,
-                at: timestamp(self.last_at),
-                redrives: self.redrives(),
-                steps,
-                end: end.clone(),
-            });
+            turn.events.push(self.change(steps, end.clone()));
         }
         if let Some(end) = end {
             turn.end = Some((end, self.last_at));
         }
         Ok(())
+    }
+
+    /// The journal's entry of a turn: the event and the history that it led to, both JSON.
+    fn entry(&self, event: String, history: Vec<u8>, map_runs: Vec<String>) -> Entry {
+        Entry {
+            sequence: self.sequence,
+            at: self.last_at,
+            event,
+            history: String::from_utf8(history).expect("JSON is UTF-8"),
+            position: self.position,
+            wake: self.deadlines.first().map(|first| first.0),
+            busy: self.is_busy(),
+            map_runs,
+        }
+    }
+
+    /// What a turn publishes.
+    fn change(&self, steps: Vec<StepChange>, end: Option<End>) -> ExecutionEvent {
+        ExecutionEvent {
+            execution: self.name.clone(),
+            machine: self.machine.clone(),
+            position: self.position,
+            at: timestamp(self.last_at),
+            redrives: self.redrives(),
+            steps,
+            end,
+        }
     }
 
     fn handle(&mut self, event: Event) -> Result<Vec<Effect>, Broken> {

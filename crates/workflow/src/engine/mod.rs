@@ -1,11 +1,11 @@
-//! The durable driver of `asl`. [`Engine`] is its door, with what is asked of executions in `read`
-//! and the answers to tasks in `tokens`; `begin` and `drive` are its loop, `commit` the writing of
-//! a turn, `rebuild` the way back from the journal; `live` an execution in memory; `inbox` its
-//! mailbox; `journal` the tables; `model` what goes in and out.
+//! The durable driver of `asl`. [`Engine`] is its interface, with queries in `read` and the answers
+//! to tasks in `tokens`. `begin` and `drive` are its loop, `commit` writes a turn, and `rebuild`
+//! reads an execution back from the journal. `loaded` is an execution in memory, `inbox` its inputs,
+//! `journal` the tables, `model` and `error` the values and the errors of the interface.
 //!
-//! Write ahead: every input of an execution is in the journal, with what came of it, before
-//! anything is done about it. A rebuilt execution is the replay of its journal. It runs no task
-//! itself and reads no definition from a directory.
+//! Write ahead: every input of an execution is in the journal, with its result, before it has an
+//! effect. A rebuilt execution is the replay of its journal. The engine runs no task itself and
+//! reads no definition from a directory.
 
 mod begin;
 mod commit;

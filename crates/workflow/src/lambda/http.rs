@@ -219,24 +219,7 @@ async fn runtime(
         // What the function wrote before its answer is still on its way.
         tokio::time::sleep(limits::TAIL_WAIT).await;
     }
-    let done = match route {
-        Route::Response(id) => match trailers.as_ref().and_then(error_of_trailers) {
-            Some((error, body)) => function.fail(id, number(process), error, body),
-            None => function.succeed(id, number(process), body),
-        },
-        Route::Error(id) => {
-            let (error, body) = error_of(&parts, body);
-            function.fail(id, number(process), error, body)
-        }
-        Route::InitError => {
-            let (error, body) = error_of(&parts, body);
-            if let Some(process) = process {
-                process.init_failed(error, body);
-            }
-            true
-        }
-        Route::Next | Route::BadId => false,
-    };
+    let done = hand_in(function, process, route, &parts, trailers.as_ref(), body);
     if done {
         let mut answer = Response::new(Full::new(Bytes::from_static(b"{\"status\":\"OK\"}\n")));
         *answer.status_mut() = StatusCode::ACCEPTED;
@@ -248,6 +231,35 @@ async fn runtime(
             "InvalidRequestID",
             "Invalid request ID",
         )
+    }
+}
+
+/// Hands in what a process reports. Returns whether the process had the invocation.
+fn hand_in(
+    function: &Arc<Function>,
+    process: Option<&Arc<Process>>,
+    route: Route,
+    parts: &Parts,
+    trailers: Option<&HeaderMap>,
+    body: Bytes,
+) -> bool {
+    match route {
+        Route::Response(id) => match trailers.and_then(error_of_trailers) {
+            Some((error, body)) => function.fail(id, number(process), error, body),
+            None => function.succeed(id, number(process), body),
+        },
+        Route::Error(id) => {
+            let (error, body) = error_of(parts, body);
+            function.fail(id, number(process), error, body)
+        }
+        Route::InitError => {
+            let (error, body) = error_of(parts, body);
+            if let Some(process) = process {
+                process.init_failed(error, body);
+            }
+            true
+        }
+        Route::Next | Route::BadId => false,
     }
 }
 

@@ -217,9 +217,19 @@ pub(crate) async fn invoke(
         }
         Mode::RequestResponse => {}
     }
+    invoke_and_wait(&found, id, payload, extras).await
+}
+
+/// Invokes a function and answers with its outcome. An invocation whose caller leaves is cancelled.
+async fn invoke_and_wait(
+    found: &Arc<Function>,
+    id: Uuid,
+    payload: Bytes,
+    extras: Option<Arc<Extras>>,
+) -> Answer {
     let tail = extras.as_ref().is_some_and(|extras| extras.tail);
     let (sender, ended) = oneshot::channel();
-    let left = Left(Some((found.clone(), id)));
+    let left = Left(Some((Arc::clone(found), id)));
     found.invoke(id, payload, None, extras, Box::new(Waits(sender)));
     let ended = ended.await;
     left.stays();

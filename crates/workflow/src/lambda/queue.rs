@@ -126,7 +126,7 @@ mod tests {
         }
     }
 
-    /// A function without a host: no process ever works for it, and no alarm rings.
+    /// A function without a host: no process ever works for it, and no timer is due.
     fn function(command: &[&str]) -> Arc<Function> {
         let command = command.iter().map(|&word| word.to_owned()).collect();
         let config = FunctionConfig::new("f", command);

@@ -162,7 +162,7 @@ impl Function {
                     state.fleet.idle_timer = true;
                     return self.set_timer(until, Timer::Idle(self.index));
                 }
-                // All work; the next one that waits sets the alarm.
+                // All work; the next one that waits sets the timer.
                 None => return,
             }
         }
