@@ -17,7 +17,7 @@ pub(crate) enum ArnError {
     NoExecution(String),
 }
 
-/// Where ARNs are: the region and the account.
+/// The region and the account of ARNs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scope<'a> {
     pub(crate) region: &'a str,

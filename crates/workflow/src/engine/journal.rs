@@ -55,7 +55,8 @@ CREATE TABLE workflow_map_run (
 ) WITHOUT ROWID;
 CREATE INDEX workflow_map_run_execution ON workflow_map_run (execution);
 ", "
--- Rows in the order in which they are written: the turns of one commit share pages, even of different executions.
+-- Rows in the order in which they are written: the turns of one commit share pages, even of
+-- different executions.
 ALTER TABLE workflow_journal RENAME TO workflow_journal_by_key;
 CREATE TABLE workflow_journal (
     row INTEGER PRIMARY KEY,

@@ -1,7 +1,7 @@
 //! The durable driver of `asl`. [`Engine`] is its interface, with queries in `read` and the answers
 //! to tasks in `tokens`. `begin` and `drive` are its loop, `commit` writes a turn, and `rebuild`
-//! reads an execution back from the journal. `loaded` is an execution in memory, `inbox` its inputs,
-//! `journal` the tables, `model` and `error` the values and the errors of the interface.
+//! reads an execution back from the journal. `loaded` is an execution in memory, `inbox` its
+//! inputs, `journal` the tables, `model` and `error` the values and the errors of the interface.
 //!
 //! Write ahead: every input of an execution is in the journal, with its result, before it has an
 //! effect. A rebuilt execution is the replay of its journal. The engine runs no task itself and

@@ -64,7 +64,7 @@ impl Settings {
         self.scope(&self.account).default_role()
     }
 
-    /// Where ARNs of this account are.
+    /// The region and the account of ARNs.
     pub(crate) fn scope<'a>(&'a self, account: &'a str) -> Scope<'a> {
         Scope {
             region: &self.region,
