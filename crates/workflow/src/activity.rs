@@ -1,4 +1,5 @@
-//! Activities: tasks that wait for whoever polls (`GetActivityTask`). The answer comes back by the task's token, through the engine.
+//! Activities: tasks that wait for a worker that polls (`GetActivityTask`). The answer comes back
+//! by the task's token, through the engine.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -9,9 +10,9 @@ use tokio::sync::oneshot;
 
 use crate::task::{Responder, TaskKey, TaskRequest};
 
-/// How long a poll waits for a task (Step Functions, `GetActivityTask`).
+/// Time that a poll waits for a task (Step Functions, `GetActivityTask`).
 pub(crate) const POLL: Duration = Duration::from_secs(60);
-/// Tasks of one activity that wait for a worker.
+/// Maximum number of tasks of one activity that wait for a worker.
 pub(crate) const QUEUE: usize = 100_000;
 
 /// A task for a worker.

@@ -1,21 +1,25 @@
-//! Which requests may reach a listener on loopback: the checks that keep web pages away from it. A page can send requests to
-//! `127.0.0.1`, and by DNS rebinding it can even read the answers; but the browser says in each request which name it asked for
-//! (`Host`), whose page it is (`Origin`) and from where it comes (`Sec-Fetch-Site`), and a page cannot change that.
+//! Which requests may reach a listener on loopback: the checks that keep web pages away from it. A
+//! page can send requests to `127.0.0.1`, and by DNS rebinding it can even read the answers; but
+//! the browser says in each request which name it asked for (`Host`), whose page it is (`Origin`)
+//! and from where it comes (`Sec-Fetch-Site`), and a page cannot change that.
 //!
-//! Not here: credentials. Other users of the machine are not kept away by these checks, but by a [`secret`](crate::secret).
+//! Not here: credentials. Other users of the machine are not kept away by these checks, but by a
+//! [`secret`](crate::secret).
 
 use std::net::IpAddr;
 
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use http::{HeaderMap, StatusCode, Uri, Version};
 
-/// Whether a page of another site, or of another port of this one, caused the request (Fetch Metadata, section 2.3).
+/// Whether a page of another site, or of another port of this one, caused the request (Fetch
+/// Metadata, section 2.3).
 pub const FETCH_SITE: &str = "sec-fetch-site";
 
 /// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Not exactly one `Host` in an HTTP/1.1 request, or one that is not text (RFC 9112, section 3.2).
+    /// Not exactly one `Host` in an HTTP/1.1 request, or one that is not text (RFC 9112, section
+    /// 3.2).
     #[error("a request must have exactly one Host header")]
     Host,
     /// A name that is not this machine's.
@@ -53,8 +57,8 @@ impl Refusal {
     }
 }
 
-/// The authority that a request asks for: of its target where that is a whole address, else its `Host` (RFC 9112, section 3.3).
-/// `None` for a request of HTTP/1.0 without one.
+/// The authority that a request asks for: of its target where that is a whole address, else its
+/// `Host` (RFC 9112, section 3.3). `None` for a request of HTTP/1.0 without one.
 ///
 /// # Errors
 /// [`Refusal::Host`].
@@ -112,8 +116,9 @@ pub fn check(version: Version, target: &Uri, headers: &HeaderMap) -> Result<(), 
     Ok(())
 }
 
-/// Judges the content type of a request that changes something: one of `types`, which are all such that a page cannot send them
-/// without asking first. A request without one needs `Authorization`, which a page cannot send either.
+/// Judges the content type of a request that changes something: one of `types`, which are all such
+/// that a page cannot send them without asking first. A request without one needs `Authorization`,
+/// which a page cannot send either.
 ///
 /// # Errors
 /// [`Refusal::ContentType`] with `said`.

@@ -1,6 +1,8 @@
-//! The internal listener (loopback only): the Lambda Runtime API for outside processes, the Lambda Invoke API and the Step Functions API.
-//! Who is admitted may do everything. Web pages are not ([`guard`]): names other than loopback ones, `Origin`, `Sec-Fetch-Site` and the
-//! content types that a page may send unasked are refused. Other users of the machine are not where the secret is required ([`Admission`]).
+//! The internal listener (loopback only): the Lambda Runtime API for outside processes, the Lambda
+//! Invoke API and the Step Functions API. A caller that is admitted may do everything. Web pages
+//! are not admitted ([`guard`]): names other than loopback ones, `Origin`, `Sec-Fetch-Site` and the
+//! content types that a page may send unasked are refused. Other users of the machine are not
+//! admitted where the secret is required ([`Admission`]).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -27,12 +29,14 @@ use crate::secret::Admission;
 
 /// How long requests may go on after the shutdown. Long polls are cut off at once.
 pub const GRACE: Duration = Duration::from_secs(2);
-/// Time allowed for a request's head, from the connection's begin or the last answer on. Longer than the clients of AWS's SDKs keep an idle
-/// connection, so that none is closed as its next request comes.
+/// Time allowed for a request's head, from the connection's begin or the last answer on. Longer
+/// than the clients of AWS's SDKs keep an idle connection, so that none is closed as its next
+/// request comes.
 pub const HEAD: Duration = Duration::from_secs(75);
 /// Maximum number of connections that are open at once; another one waits to be accepted.
 pub const CONNECTIONS: usize = 4_096;
-/// Maximum bytes of a request's head. Runtimes send the cause of an error in a header of its own, with the whole stack trace.
+/// Maximum bytes of a request's head. Runtimes send the cause of an error in a header, with the
+/// whole stack trace.
 pub const HEAD_BYTES: usize = 408 * 1024;
 
 /// The bounds of its connections, which tests make smaller.
@@ -53,14 +57,15 @@ impl Default for Limits {
     }
 }
 
-/// Content types of the Step Functions API. A page cannot send them without a preflight, which is not answered.
+/// Content types of the Step Functions API. A page cannot send them without a preflight, which is
+/// not answered.
 const STATES_TYPES: &[&str] = &[
     "application/x-amz-json-1.0",
     "application/x-amz-json-1.1",
     "application/json",
 ];
-/// Content types of an invocation; the SDKs send a payload as application/octet-stream, and `curl -d`, with which Lambda's own
-/// documentation invokes a local function, as a form.
+/// Content types of an invocation; the SDKs send a payload as application/octet-stream, and `curl
+/// -d`, with which Lambda's own documentation invokes a local function, as a form.
 const INVOKE_TYPES: &[&str] = &[
     "application/json",
     "application/octet-stream",
@@ -91,7 +96,7 @@ pub async fn serve(
     .await
 }
 
-/// [`serve`] with bounds of its own.
+/// As [`serve`], with other bounds.
 ///
 /// # Errors
 /// The listener's own.

@@ -1,5 +1,6 @@
-//! Which resource is done by whom: Lambda functions by the host, activities by whoever polls, nested executions by the engine itself, the
-//! rest by `services`. Anything else fails at once with an error that says so. It does no work itself.
+//! Chooses the code that does the work of a resource: the Lambda host for functions, workers that
+//! poll for activities, the engine itself for nested executions, and `services` for the rest. Any
+//! other resource fails at once with an error that says so.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,16 +14,18 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 pub(crate) use crate::activity::Activities;
+use crate::ids;
 use crate::lambda::invoke::{Asked, Mode, Nobody};
 use crate::lambda::{Caller, Host, Outcome, function_name};
 use crate::nested::Nested;
-use crate::services::{self, ServiceSettings, Services};
+use crate::services::{ServiceSettings, Services};
 use crate::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 
-/// Brings what a redriven execution hands to its tasks up to date: an execution keeps its first input, and so whatever in it was
-/// only valid then.
+/// Brings the payloads that a redriven execution gives to its tasks up to date: an execution keeps
+/// its first input, including what was only valid then.
 pub trait Refresh: Send + Sync + fmt::Debug {
-    /// The payload of a task, given the execution's name and how often it was redriven (at least once). `None`: it stays as it is.
+    /// The payload of a task, given the execution's name and how often it was redriven (at least
+    /// once). `None`: it is not changed.
     fn refresh(&self, execution: &str, redrives: u32, payload: &str) -> Option<Arc<str>>;
 }
 
@@ -71,27 +74,6 @@ impl Runner {
     }
 }
 
-/// Whether this runner does a resource.
-pub(crate) fn supports(resource: &Resource) -> bool {
-    match resource {
-        Resource::Lambda { .. } | Resource::Activity { .. } => true,
-        Resource::Service {
-            service,
-            action,
-            pattern,
-        } => match (service.as_str(), action.as_str()) {
-            ("lambda", "invoke") => {
-                matches!(
-                    pattern,
-                    Pattern::RequestResponse | Pattern::WaitForTaskToken
-                )
-            }
-            ("states", "startExecution") => true,
-            _ => services::knows(resource),
-        },
-    }
-}
-
 impl TaskRunner for Runner {
     fn run(&self, mut request: TaskRequest, responder: Responder) {
         if request.redrives > 0
@@ -117,8 +99,7 @@ impl TaskRunner for Runner {
             } => match (service.as_str(), action.as_str()) {
                 ("lambda", "invoke") => self.invoke(&request, responder, *pattern),
                 ("states", "startExecution") => {
-                    self.nested
-                        .start(self.clone(), request.clone(), responder, *pattern);
+                    self.nested.start(request.clone(), responder, *pattern);
                 }
                 _ => self.services.run(&request, responder),
             },
@@ -266,9 +247,10 @@ struct Service {
     tail: bool,
 }
 
-/// The answer of the Invoke API, as Step Functions shows it; without a payload that of an invocation that no caller waits for.
+/// The answer of the Invoke API, as Step Functions shows it; without a payload that of an
+/// invocation that no caller waits for.
 fn response(payload: Option<Value>, status: u16, log: Option<&[u8]>) -> Arc<str> {
-    let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+    let id = ids::random();
     let mut response = json!({
         "ExecutedVersion": "$LATEST",
         "LogResult": log.map(|log| STANDARD.encode(log)),

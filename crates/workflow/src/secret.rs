@@ -1,8 +1,9 @@
-//! A secret that a caller of a loopback listener shows, and the ways to show it. The clients of AWS send no header of ours, so there are
-//! three: the first part of the path, `Authorization: Bearer`, and the access key id of a signed request (whose signature is not checked).
+//! A secret that a caller of a loopback listener shows, and the ways to show it. The clients of AWS
+//! send no header of ours, so there are three: the first part of the path, `Authorization: Bearer`,
+//! and the access key id of a signed request (whose signature is not checked).
 //!
-//! It keeps other users of the machine away. It does not keep apart what runs as the server's own user, which may read its files and the
-//! environments of its processes.
+//! It keeps other users of the machine away. It does not keep apart what runs as the server's own
+//! user, which may read its files and the environments of its processes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -82,7 +83,8 @@ pub enum Admission {
     /// Every program's on this machine. There is no secret.
     #[default]
     Open,
-    /// Every program's on this machine. The secret changes nothing, so that a client which sends it need not know the setting.
+    /// Every program's on this machine. The secret changes nothing, so that a client which sends it
+    /// need not know the setting.
     Optional(Secret),
     /// Only those that show the secret.
     Required(Secret),

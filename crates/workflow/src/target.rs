@@ -1,12 +1,13 @@
-//! What the ARN of a state machine leads to when an execution is started: a state machine of the directory or of the catalog, a version,
-//! or the version that an alias draws this time. It starts nothing.
+//! What the ARN of a state machine leads to when an execution is started: a state machine of the
+//! directory or of the catalog, a version, or the version that an alias draws this time. It starts
+//! nothing.
 
 use std::sync::Arc;
 
 use asl::WorkflowType;
 use rand::Rng as _;
 
-use crate::api::arn::Qualifier;
+use crate::arn::{Qualifier, Scope};
 use crate::catalog::Tables;
 use crate::engine::{EngineError, Origin};
 use crate::{Engine, Machine};
@@ -23,23 +24,16 @@ pub(crate) struct Target {
 impl Target {
     /// The ARN of an execution whose row has this name.
     pub(crate) fn execution_arn(&self, engine: &Engine, row: &str) -> String {
-        let resource = match self.kind {
-            WorkflowType::Standard => "execution",
-            WorkflowType::Express => "express",
-        };
-        let (region, account) = (&engine.settings().region, &self.account);
-        format!(
-            "arn:aws:states:{region}:{account}:{resource}:{}:{row}",
-            self.machine.name()
-        )
+        self.scope(engine)
+            .execution(self.kind, self.machine.name(), row)
     }
 
     pub(crate) fn machine_arn(&self, engine: &Engine) -> String {
-        let (region, account) = (&engine.settings().region, &self.account);
-        format!(
-            "arn:aws:states:{region}:{account}:stateMachine:{}",
-            self.machine.name()
-        )
+        self.scope(engine).machine(self.machine.name())
+    }
+
+    fn scope<'a>(&'a self, engine: &'a Engine) -> Scope<'a> {
+        engine.settings().scope(&self.account)
     }
 }
 
@@ -48,7 +42,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`EngineError::UnknownMachine`] with the name; [`EngineError::Journal`].
-    pub(crate) async fn target(
+    pub(crate) async fn resolve(
         &self,
         name: &str,
         qualifier: Option<Qualifier<'_>>,

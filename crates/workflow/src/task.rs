@@ -1,11 +1,10 @@
-//! The boundary between the driver and whatever does the work of a Task state. It does not do any work itself.
+//! The boundary between the driver and the code that does the work of a Task state.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
 use asl::{Event, TaskId};
-
-use crate::engine::{Engine, Inner};
 
 /// Names one attempt of one task among all executions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,10 +32,12 @@ pub struct TaskRequest {
 
 /// Does the work of Task states. Called in the driver's own loop: it must not block.
 pub trait TaskRunner: Send + Sync + fmt::Debug {
-    /// Does the task and answers with `responder`, now or later. A dropped responder never answers: the task then ends by its timeout.
+    /// Does the task and answers with `responder`, now or later. A dropped responder never answers:
+    /// the task then ends by its timeout.
     fn run(&self, request: TaskRequest, responder: Responder);
 
-    /// Reads the items of a distributed Map and answers with [`Responder::items_read`]. Without files there are none.
+    /// Reads the items of a distributed Map and answers with [`Responder::items_read`]. Without
+    /// files there are none.
     fn read_items(&self, request: asl::ReadItems, responder: Responder) {
         responder.failed(
             "States.ItemReaderFailed",
@@ -52,26 +53,36 @@ pub trait TaskRunner: Send + Sync + fmt::Debug {
         );
     }
 
-    /// Nobody waits for the task any more. It may still answer; that answer changes nothing.
+    /// The task is no longer waited for. It may still answer; that answer changes nothing.
     fn cancel(&self, key: TaskKey);
+}
+
+/// Takes what happens to tasks to the executions that wait for them.
+pub(crate) trait TaskEvents: Any + Send + Sync + fmt::Debug {
+    /// Hands the event to the execution with this id.
+    fn post(self: Arc<Self>, execution: i64, event: Event);
+
+    /// As [`TaskEvents::post`], but the event may be held briefly so that it can share a commit
+    /// with the next one.
+    fn post_soon(self: Arc<Self>, execution: i64, event: Event);
 }
 
 /// The way back to the execution that waits for a task.
 #[derive(Clone, Debug)]
 pub struct Responder {
-    engine: Weak<Inner>,
+    events: Weak<dyn TaskEvents>,
     key: TaskKey,
 }
 
 impl Responder {
-    pub(crate) fn new(engine: Weak<Inner>, key: TaskKey) -> Responder {
-        Responder { engine, key }
+    pub(crate) fn new(events: Weak<dyn TaskEvents>, key: TaskKey) -> Self {
+        Self { events, key }
     }
 
-    /// The engine, for tasks that start executions; `None` when it is gone.
-    #[must_use]
-    pub fn engine(&self) -> Option<Engine> {
-        self.engine.upgrade().map(Engine::borrowed)
+    /// Where the answers go, for a task that needs more of it than the way back; `None` when it no
+    /// longer exists.
+    pub(crate) fn events(&self) -> Option<Arc<dyn TaskEvents>> {
+        self.events.upgrade()
     }
 
     /// Which task this answers.
@@ -80,15 +91,16 @@ impl Responder {
         self.key
     }
 
-    /// A worker took the task. The deadlines of a function's task count from here. The news waits a moment for company, since the answer often follows at once.
+    /// A worker took the task. The deadlines of a function's task count from here. The event is
+    /// held briefly so that it can share a commit with the answer, which usually follows at once.
     pub fn started(&self, worker: Option<String>) {
         let task = self.key.task;
-        if let Some(engine) = self.engine.upgrade() {
-            engine.post_soon(self.key.execution, Event::TaskStarted { task, worker });
+        if let Some(events) = self.events.upgrade() {
+            events.post_soon(self.key.execution, Event::TaskStarted { task, worker });
         }
     }
 
-    /// The service accepted the request of a callback task; somebody else answers by the token.
+    /// The service accepted the request of a callback task. The answer arrives by the token.
     pub fn submitted(&self, output: Arc<str>) {
         let task = self.key.task;
         self.post(Event::TaskSubmitted { task, output });
@@ -119,8 +131,8 @@ impl Responder {
     }
 
     fn post(&self, event: Event) {
-        if let Some(engine) = self.engine.upgrade() {
-            engine.post(self.key.execution, event);
+        if let Some(events) = self.events.upgrade() {
+            events.post(self.key.execution, event);
         }
     }
 }

@@ -1,13 +1,13 @@
-//! Activities: create, describe, list, delete, and the long poll of their workers. Those that a state machine of the directory names
-//! are there without being created.
+//! Activities: create, describe, list, delete, and the long poll of their workers. Those that a
+//! state machine of the directory names are there without being created.
 
 use serde_json::{Value, json};
 
-use super::arn;
 use super::configuration::{encryption, no_encryption};
 use super::error::ApiError;
 use super::shape::{NAME, PAGE_TOKEN};
 use super::{Api, Call, Reply, now, page_token, position, stored_seconds, tag, with_next};
+use crate::arn;
 use crate::catalog::ActivityRecord;
 use crate::engine::is_name;
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::arn::{MachineArn, Qualifier};
 use super::error::ApiError;
-use super::machine::required;
+use super::required;
 use super::shape::{ARN, DESCRIPTION, NAME, PAGE_TOKEN, Shape};
 use super::{Api, Call, Reply, now, page_token, position, stored_seconds, with_next};
+use crate::arn::{MachineArn, Qualifier};
 use crate::catalog::{Alias, Tables};
 
 /// Aliases of one state machine (Step Functions quota).
@@ -338,16 +338,16 @@ mod tests {
     fn weights_are_a_hundred_together() {
         let arn = |number: u32| format!("arn:aws:states:us-east-1:0:stateMachine:m:{number}");
         let (one, two) = (arn(1), arn(2));
-        let told = |given: &[(&str, i64)]| routing(given).err().map(|error| error.to_string());
-        assert_eq!(told(&[(&one, 100)]), None);
-        assert_eq!(told(&[(&one, 1), (&two, 99)]), None);
+        let refusal = |given: &[(&str, i64)]| routing(given).err().map(|error| error.to_string());
+        assert_eq!(refusal(&[(&one, 100)]), None);
+        assert_eq!(refusal(&[(&one, 1), (&two, 99)]), None);
         for wrong in [
             &[(one.as_str(), 99)][..],
             &[(&one, 50), (&two, 51)],
             &[(&one, 50), (&one, 50)],
             &[("arn:aws:states:us-east-1:0:stateMachine:m", 100)],
         ] {
-            assert!(told(wrong).is_some(), "{wrong:?}");
+            assert!(refusal(wrong).is_some(), "{wrong:?}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The logging, tracing and encryption configurations of a state machine: checked and given back, not acted upon. The embedded service
-//! writes no CloudWatch logs and no X-Ray traces.
+//! The logging, tracing and encryption configurations of a state machine: checked and given back,
+//! not acted upon. The embedded service writes no CloudWatch logs and no X-Ray traces.
 
 use serde_json::{Map, Value, json};
 

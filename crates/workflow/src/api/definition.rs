@@ -1,4 +1,5 @@
-//! Definitions: what `CreateStateMachine` says of a wrong one, and `ValidateStateMachineDefinition`. The language is `asl`'s.
+//! Definitions: what `CreateStateMachine` says of a wrong one, and
+//! `ValidateStateMachineDefinition`. The language is `asl`'s.
 
 use asl::{Diagnostic, Severity, StateMachine, WorkflowType};
 use serde_json::{Value, json};
@@ -27,7 +28,8 @@ pub(super) fn type_of(kind: WorkflowType) -> &'static str {
     }
 }
 
-/// Parses a definition. A service that is not available here is no error: the state fails when it is reached.
+/// Parses a definition. A service that is not available here is no error: the state fails when it
+/// is reached.
 pub(super) fn parse(text: &str, kind: WorkflowType) -> Result<StateMachine, ApiError> {
     StateMachine::parse_as(text, kind).map_err(|problems| refused(&problems, text))
 }
@@ -42,11 +44,11 @@ pub(super) fn refused(problems: &[Diagnostic], text: &str) -> ApiError {
     }
     let mut message = String::from("Invalid State Machine Definition: '");
     if let Some(first) = errors.next() {
-        message.push_str(&told(first));
+        message.push_str(&described(first));
     }
     for problem in errors {
         message.push_str(", ");
-        message.push_str(&told(problem));
+        message.push_str(&described(problem));
     }
     message.push('\'');
     ApiError::new("InvalidDefinition", message)
@@ -61,7 +63,7 @@ fn has_no_place(problem: &Diagnostic) -> bool {
     }
 }
 
-fn told(problem: &Diagnostic) -> String {
+fn described(problem: &Diagnostic) -> String {
     let place = match problem.location.as_str() {
         _ if problem.code == "INVALID_JSON_DESCRIPTION" => String::new(),
         _ if has_no_place(problem) => " at null".to_owned(),
@@ -75,12 +77,12 @@ fn is_label(problem: &Diagnostic) -> bool {
     problem.location.ends_with("/Label") && problem.message.starts_with("Label ")
 }
 
-/// A Map's label is refused by another part of the service, with words of its own, as it was recorded.
+/// AWS refuses a Map's label with another text, which was recorded from the service.
 fn label(message: &str, text: &str) -> String {
     let message = match message.split_once(": '") {
-        Some((told, escaped)) => {
+        Some((described, escaped)) => {
             let character = unescaped(escaped.trim_end_matches('\''));
-            format!("{told}: {}", literal(&character.to_string()))
+            format!("{described}: {}", literal(&character.to_string()))
         }
         None => message.to_owned(),
     };
@@ -140,7 +142,7 @@ pub(super) fn validate(call: &Call) -> Reply {
     };
     let mut found = asl::validate_as(text, kind);
     if let Ok(machine) = StateMachine::parse_as(text, kind) {
-        let missing = machine.unsupported(crate::runner::supports);
+        let missing = machine.unsupported(crate::supported::supports);
         found.extend(missing.into_iter().map(|problem| Diagnostic {
             severity: Severity::Warning,
             ..problem
@@ -201,22 +203,22 @@ mod tests {
                 "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
                 "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}}}})
             .to_string();
-            let told = parse(&text, WorkflowType::Standard)
+            let described = parse(&text, WorkflowType::Standard)
                 .unwrap_err()
                 .to_string();
-            assert!(told.contains(want), "{label:?}: {told}");
+            assert!(described.contains(want), "{label:?}: {described}");
             assert!(
-                told.ends_with(&format!(" in definition '{text}'.")),
-                "{told}"
+                described.ends_with(&format!(" in definition '{text}'.")),
+                "{described}"
             );
         }
     }
 
     #[test]
-    fn every_problem_is_told_with_its_place() {
-        let told = |text: &str| parse(text, WorkflowType::Standard).unwrap_err().to_string();
+    fn every_problem_is_reported_with_its_location() {
+        let described = |text: &str| parse(text, WorkflowType::Standard).unwrap_err().to_string();
         assert_eq!(
-            told(r#"{"StartAt": "A"}"#),
+            described(r#"{"StartAt": "A"}"#),
             "InvalidDefinition: Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: These fields are required: [States] at /'"
         );
         for (text, want) in [
@@ -234,11 +236,11 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                told(text),
+                described(text),
                 format!("InvalidDefinition: Invalid State Machine Definition: '{want}'")
             );
         }
-        assert!(told("{").starts_with(
+        assert!(described("{").starts_with(
             "InvalidDefinition: Invalid State Machine Definition: 'INVALID_JSON_DESCRIPTION: "
         ));
     }

@@ -8,7 +8,9 @@ use http_body_util::Full;
 use serde_json::json;
 
 use crate::EngineError;
+use crate::arn::ArnError;
 use crate::lambda::http::Answer;
+use crate::start::StartError;
 
 /// An error with AWS's name and message.
 #[derive(Debug)]
@@ -31,15 +33,6 @@ impl ApiError {
             kind,
             message: message.into(),
         }
-    }
-
-    /// AWS's name and the message.
-    pub(super) fn parts(&self) -> (&'static str, &str) {
-        (self.kind, &self.message)
-    }
-
-    pub(super) fn is(&self, kind: &str) -> bool {
-        self.kind == kind
     }
 
     pub(super) fn unknown_operation(message: &str) -> ApiError {
@@ -81,13 +74,6 @@ impl ApiError {
         )
     }
 
-    pub(super) fn no_execution(arn: &str) -> ApiError {
-        ApiError::new(
-            "ExecutionDoesNotExist",
-            format!("Execution Does Not Exist: '{arn}'"),
-        )
-    }
-
     pub(super) fn no_resource(arn: &str) -> ApiError {
         ApiError::new("ResourceNotFound", format!("Resource not found: '{arn}'"))
     }
@@ -125,6 +111,17 @@ impl ApiError {
     }
 }
 
+impl From<ArnError> for ApiError {
+    fn from(error: ArnError) -> Self {
+        let kind = match error {
+            ArnError::Invalid(_) => "InvalidArn",
+            ArnError::NoMachine(_) => "StateMachineDoesNotExist",
+            ArnError::NoExecution(_) => "ExecutionDoesNotExist",
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
 impl From<rusqlite::Error> for ApiError {
     fn from(error: rusqlite::Error) -> ApiError {
         ApiError::service(&error)
@@ -150,37 +147,20 @@ impl From<sqlite::ReadError<ApiError>> for ApiError {
 }
 
 impl From<EngineError> for ApiError {
-    fn from(error: EngineError) -> ApiError {
-        let kind = match &error {
-            EngineError::UnknownMachine(_) => "StateMachineDoesNotExist",
-            EngineError::UnknownExecution(_) => "ExecutionDoesNotExist",
-            EngineError::NoSuchTask => {
-                return ApiError::new(
-                    "TaskTimedOut",
-                    "Task Timed Out: 'Provided task does not exist anymore'",
-                );
-            }
-            EngineError::InvalidToken => return ApiError::invalid_token(),
-            EngineError::NotRedrivable { reason, .. } => {
-                return ApiError::new("ExecutionNotRedrivable", reason.clone());
-            }
-            EngineError::InvalidName(name) => return ApiError::invalid_name(name),
-            EngineError::NotJson { what, reason } => {
-                let (kind, words) = if *what == "input" {
-                    (
-                        "InvalidExecutionInput",
-                        "Invalid State Machine Execution Input",
-                    )
-                } else {
-                    ("InvalidOutput", "Invalid Output")
-                };
-                return ApiError::new(kind, format!("{words}: '{reason}'"));
-            }
-            EngineError::TooLarge { what, .. } if *what == "input" => "InvalidExecutionInput",
-            EngineError::TooLarge { .. } => "InvalidOutput",
-            EngineError::Busy => "ThrottlingException",
-            EngineError::Closed | EngineError::Journal(_) => "ServiceException",
-        };
-        ApiError::new(kind, error.to_string())
+    fn from(error: EngineError) -> Self {
+        let (kind, message) = error.in_api();
+        Self::new(kind, message)
+    }
+}
+
+impl From<StartError> for ApiError {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Arn(error) => error.into(),
+            StartError::InvalidName(_) => Self::new("InvalidName", error.to_string()),
+            StartError::InvalidInput(_) => Self::new("InvalidExecutionInput", error.to_string()),
+            StartError::AlreadyExists(_) => Self::new("ExecutionAlreadyExists", error.to_string()),
+            StartError::Engine(error) => error.into(),
+        }
     }
 }

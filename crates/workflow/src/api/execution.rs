@@ -5,13 +5,13 @@ use std::sync::Arc;
 use asl::WorkflowType;
 use serde_json::{Value, json};
 
-use super::arn::{self, MachineArn, Qualifier};
 use super::error::ApiError;
 use super::shape::{ARN, CAUSE, DATA, ERROR, EXECUTIONS_PAGE_TOKEN, NAME, Shape};
 use super::{Api, Call, Reply, numbered, page_token, seconds, stored_seconds, uuid, with_next};
-use crate::alarm::timestamp;
-use crate::engine::{Filter, Started, Status, Stored, is_name};
-use crate::target::Target;
+use crate::arn::{MachineArn, Qualifier};
+use crate::engine::{Filter, Status, Stored};
+use crate::start::StartRequest;
+use crate::timers::timestamp;
 
 /// The filter of executions that wait for a redrive of their own: there are none here.
 const PENDING: &str = "PENDING_REDRIVE";
@@ -58,173 +58,39 @@ fn status_of(word: &str) -> Option<Status> {
     .find(|status| status.name() == word)
 }
 
-/// What is wrong with a text that should be JSON, in the words of AWS's parser where it can be said so shortly.
-pub(super) fn check_json(text: &str) -> Result<(), String> {
-    let Err(refused) = json::check(text) else {
-        return Ok(());
+/// Reads the members of a request that starts an execution.
+///
+/// # Errors
+/// The request does not have the required shape, or the name or the input is invalid.
+pub(super) fn start_request<'a>(shape: &mut Shape<'a>) -> Result<StartRequest<'a>, ApiError> {
+    let machine = shape.arn("stateMachineArn");
+    let name = shape.optional("name", NAME);
+    let input = shape.secret("input", DATA).unwrap_or("{}");
+    shape.optional("traceHeader", 0..=256);
+    shape.check()?;
+    let request = StartRequest {
+        machine,
+        name,
+        input,
     };
-    let error = match refused.reason {
-        json::Reason::Depth(_) | json::Reason::Range | json::Reason::Surrogate => None,
-        _ => serde_json::from_str::<serde::de::IgnoredAny>(text).err(),
-    };
-    let Some(error) = error else {
-        return Err(format!("the text is {refused}"));
-    };
-    if text.trim().is_empty() {
-        return Err("Invalid execution input.".to_owned());
-    }
-    let at = offset(text, error.line(), error.column());
-    let rest = text.get(at..).unwrap_or_default();
-    let word = |from: &str| -> String {
-        from.chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_' || *c == '$')
-            .collect()
-    };
-    // serde tells where it stopped: the word that is no JSON began before.
-    let start = text[..at.min(text.len())]
-        .rfind(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
-        .map_or(0, |index| {
-            index + text[index..].chars().next().map_or(1, char::len_utf8)
-        });
-    let begun = word(&text[start..]);
-    let kind = error.to_string();
-    if kind.starts_with("EOF") {
-        return Err("Unexpected end-of-input".to_owned());
-    }
-    if kind.starts_with("key must be a string")
-        && let Some(found) = rest.chars().next()
-    {
-        return Err(format!(
-            "Unexpected character ('{found}' (code {})): was expecting double-quote to start field name",
-            u32::from(found)
-        ));
-    }
-    if begun.starts_with(char::is_alphabetic) {
-        return Err(format!(
-            "Unrecognized token '{begun}': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
-        ));
-    }
-    match rest.chars().next() {
-        Some(found) => Err(format!(
-            "Unexpected character ('{found}' (code {})): expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' \
-             or 'false')",
-            u32::from(found)
-        )),
-        None => Err(kind),
-    }
-}
-
-/// The byte that a line and a column name.
-fn offset(text: &str, line: usize, column: usize) -> usize {
-    let begin: usize = text
-        .split_inclusive('\n')
-        .take(line.saturating_sub(1))
-        .map(str::len)
-        .sum();
-    let mut at = (begin + column.saturating_sub(1)).min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
-}
-
-/// The members that start an execution.
-pub(super) struct Order<'a> {
-    pub(super) machine: &'a str,
-    pub(super) name: Option<&'a str>,
-    pub(super) input: &'a str,
-}
-
-impl<'a> Order<'a> {
-    pub(super) fn read(shape: &mut Shape<'a>) -> Result<Order<'a>, ApiError> {
-        let machine = shape.arn("stateMachineArn");
-        let name = shape.optional("name", NAME);
-        let input = shape.secret("input", DATA).unwrap_or("{}");
-        shape.optional("traceHeader", 0..=256);
-        shape.check()?;
-        if let Some(name) = name.filter(|name| !is_name(name)) {
-            return Err(ApiError::invalid_name(name));
-        }
-        check_json(input).map_err(|told| {
-            ApiError::new(
-                "InvalidExecutionInput",
-                format!("Invalid State Machine Execution Input: '{told}'"),
-            )
-        })?;
-        Ok(Order {
-            machine,
-            name,
-            input,
-        })
-    }
+    request.check()?;
+    Ok(request)
 }
 
 impl Api {
-    /// The account in an execution's ARN.
-    pub(super) fn account_of<'a>(&'a self, row: &'a Stored) -> &'a str {
-        let own = &self.engine.settings().account;
-        row.origin.account.as_deref().unwrap_or(own)
-    }
-
     pub(super) fn execution_arn(&self, row: &Stored) -> String {
-        let name = format!("{}:{}", row.machine, row.name);
-        self.arn(self.account_of(row), "execution", &name)
-    }
-
-    /// The execution that an ARN names.
-    pub(super) async fn stored(&self, arn: &str) -> Result<Stored, ApiError> {
-        let (machine, name) = arn::execution(arn)?;
-        self.engine
-            .row(name, machine)
-            .await
-            .map_err(|error| match error {
-                crate::EngineError::UnknownExecution(_) => ApiError::no_execution(arn),
-                other => other.into(),
-            })
+        self.engine.stored_arn(row)
     }
 
     pub(super) async fn start_execution(&self, call: &Call) -> Reply {
-        let order = Order::read(&mut call.shape())?;
-        let target = self.target(order.machine).await?;
-        let name = order.name.map_or_else(uuid, str::to_owned);
-        let (arn, at) = self.begin(target, &name, order.input).await?;
-        Ok(json!({"executionArn": arn, "startDate": seconds(at)}))
-    }
-
-    /// Starts an execution: its ARN and when it began.
-    pub(super) async fn begin(
-        &self,
-        target: Target,
-        name: &str,
-        input: &str,
-    ) -> Result<(String, jiff::Timestamp), ApiError> {
-        let row_name = match target.kind {
-            WorkflowType::Standard => name.to_owned(),
-            WorkflowType::Express => format!("{name}:{}", uuid()),
-        };
-        let arn = target.execution_arn(&self.engine, &row_name);
-        let Target {
-            machine,
-            kind,
-            origin,
-            ..
-        } = target;
-        let started = self
+        let request = start_request(&mut call.shape())?;
+        let target = self.engine.target(request.machine).await?;
+        let name = request.name.map_or_else(uuid, str::to_owned);
+        let begun = self
             .engine
-            .start_machine(machine, &row_name, input.into(), kind, origin)
+            .start_target(target, &name, request.input)
             .await?;
-        match started {
-            Started::New(at) => Ok((arn, at)),
-            Started::Already(earlier)
-                if earlier.status == Status::Running && &*earlier.input == input =>
-            {
-                Ok((arn, earlier.started))
-            }
-            Started::Already(_) => Err(ApiError::new(
-                "ExecutionAlreadyExists",
-                format!("Execution Already Exists: '{arn}'"),
-            )),
-        }
+        Ok(json!({"executionArn": begun.arn, "startDate": seconds(begun.at)}))
     }
 
     pub(super) async fn stop_execution(&self, call: &Call) -> Reply {
@@ -233,16 +99,16 @@ impl Api {
         let [error, cause] = [("error", ERROR), ("cause", CAUSE)]
             .map(|(at, limits)| shape.secret(at, limits).map(str::to_owned));
         shape.check()?;
-        let row = self.stored(arn).await?;
+        let row = self.engine.stored(arn).await?;
         self.engine.stop_stored(&row, error, cause).await?;
-        let row = self.stored(arn).await?;
+        let row = self.engine.stored(arn).await?;
         let stopped = row.stopped.map_or_else(jiff::Timestamp::now, timestamp);
         Ok(json!({"stopDate": seconds(stopped)}))
     }
 
     /// The version and the alias that an execution was started by.
     fn show_origin(&self, row: &Stored, shown: &mut Value) {
-        let arn = self.arn(self.account_of(row), "stateMachine", &row.machine);
+        let arn = self.engine.stored_machine_arn(row);
         if let Some(version) = row.origin.version {
             shown["stateMachineVersionArn"] = json!(format!("{arn}:{version}"));
         }
@@ -257,7 +123,7 @@ impl Api {
         let arn = shape.arn("executionArn");
         let included = shape.word("includedData", &["ALL_DATA", "METADATA_ONLY"]);
         shape.check()?;
-        let row = self.stored(arn).await?;
+        let row = self.engine.stored(arn).await?;
         let with_data = included != Some("METADATA_ONLY");
         let mut reply = json!({
             "executionArn": self.execution_arn(&row),
@@ -349,7 +215,8 @@ impl Api {
         Ok(with_next(json!({"executions": executions}), next))
     }
 
-    /// The executions of a state machine, of one of its versions, or those that one of its aliases started.
+    /// The executions of a state machine, of one of its versions, or those that one of its aliases
+    /// started.
     async fn filter(&self, arn: &str) -> Result<Filter, ApiError> {
         let parsed = MachineArn::parse(arn)?;
         let machine = Some(parsed.name.to_owned());
@@ -397,7 +264,7 @@ impl Api {
         let arn = shape.arn("executionArn");
         shape.optional("clientToken", 1..=64);
         shape.check()?;
-        let row = self.stored(arn).await?;
+        let row = self.engine.stored(arn).await?;
         self.engine.redrive_stored(&row).await?;
         Ok(json!({"redriveDate": seconds(jiff::Timestamp::now())}))
     }
@@ -413,35 +280,5 @@ impl Api {
             .rev()
             .find(|event| event["type"] == "ExecutionRedriven");
         Ok(last.map(|mut event| event["timestamp"].take()))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn broken_json_is_told_in_the_parser_s_words() {
-        for (text, want) in [
-            ("{}", ""),
-            ("2", ""),
-            ("", "Invalid execution input."),
-            (
-                "not some json",
-                "Unrecognized token 'not': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')",
-            ),
-            (
-                "{'not': 'json'",
-                "Unexpected character (''' (code 39)): was expecting double-quote to start field name",
-            ),
-            ("[1, ", "Unexpected end-of-input"),
-            (
-                "{\"a\": nul}",
-                "Unrecognized token 'nul': was expecting (JSON String, Number, Array, Object or token 'null', 'true' or 'false')",
-            ),
-        ] {
-            let told = check_json(text).err().unwrap_or_default();
-            assert_eq!(told, want, "{text}");
-        }
     }
 }

@@ -4,8 +4,9 @@ use asl::WorkflowType;
 use serde_json::json;
 
 use super::error::ApiError;
-use super::execution::{Order, show_data};
+use super::execution::{show_data, start_request};
 use super::{Api, Call, Reply, seconds, uuid};
+use crate::start::StartedExecution;
 
 /// Memory that is billed, in MiB; AWS bills in steps of as much.
 const BILLED_MEMORY: u64 = 64;
@@ -16,21 +17,24 @@ impl Api {
     pub(super) async fn start_sync_execution(&self, call: &Call) -> Reply {
         let mut shape = call.shape();
         let included = shape.word("includedData", &["ALL_DATA", "METADATA_ONLY"]);
-        let order = Order::read(&mut shape)?;
-        let target = self.target(order.machine).await?;
+        let request = start_request(&mut shape)?;
+        let target = self.engine.target(request.machine).await?;
         if target.kind != WorkflowType::Express {
             return Err(ApiError::wrong_type());
         }
-        let name = order.name.map_or_else(uuid, str::to_owned);
+        let name = request.name.map_or_else(uuid, str::to_owned);
         let machine = target.machine.name().clone();
         let machine_arn = target.machine_arn(&self.engine);
-        let (arn, started) = self.begin(target, &name, order.input).await?;
+        let StartedExecution { arn, at: started } = self
+            .engine
+            .start_target(target, &name, request.input)
+            .await?;
         let row_name = arn.splitn(8, ':').nth(7).unwrap_or_default().to_owned();
         let end = self.engine.end(Some(&machine), &row_name).await?;
         let row = self.engine.row(&row_name, &machine).await?;
         let stopped = row
             .stopped
-            .map_or_else(jiff::Timestamp::now, crate::alarm::timestamp);
+            .map_or_else(jiff::Timestamp::now, crate::timers::timestamp);
         let took = stopped
             .duration_since(started)
             .as_millis()
@@ -52,7 +56,13 @@ impl Api {
         if included == Some("METADATA_ONLY") {
             return Ok(reply);
         }
-        show_data(&mut reply, order.input, &end.output, &end.error, &end.cause);
+        show_data(
+            &mut reply,
+            request.input,
+            &end.output,
+            &end.error,
+            &end.cause,
+        );
         Ok(reply)
     }
 }

@@ -16,7 +16,7 @@ impl Api {
         let with_data = shape.flag("includeExecutionData").unwrap_or(true);
         shape.check()?;
         let at = numbered(token)?.map(|at| at.unsigned_abs());
-        let row = self.stored(arn).await?;
+        let row = self.engine.stored(arn).await?;
         let (mut events, next) = if reverse {
             let before = at.unwrap_or(u64::MAX);
             let page: Vec<Value> = self

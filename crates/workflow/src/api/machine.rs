@@ -5,7 +5,6 @@ use std::sync::Arc;
 use asl::WorkflowType;
 use serde_json::{Value, json};
 
-use super::arn::{MachineArn, Qualifier};
 use super::configuration::{
     check_role, encryption, logging, no_encryption, no_logging, no_tracing, tracing,
 };
@@ -16,11 +15,11 @@ use super::{
     Api, Call, Reply, now, page_token, position, seconds, stored_seconds, tag, uuid, variables,
     version, with_next,
 };
-use crate::alarm::timestamp;
+use crate::Machine;
+use crate::arn::{MachineArn, Qualifier, Scope};
 use crate::catalog::{Configuration, MachineRecord, Tables, Version};
 use crate::engine::is_name;
-use crate::target::Target;
-use crate::{EngineError, Machine};
+use crate::timers::timestamp;
 
 /// State machines that the API may create (Step Functions quota).
 pub(crate) const MACHINES: usize = 10_000;
@@ -32,17 +31,55 @@ enum Found {
     Version(Box<MachineRecord>, Box<Version>),
 }
 
-impl Api {
-    /// What an execution is started of.
-    pub(super) async fn target(&self, arn: &str) -> Result<Target, ApiError> {
-        let parsed = MachineArn::parse(arn)?;
-        let target = self.engine.target(parsed.name, parsed.qualifier).await;
-        target.map_err(|error| match error {
-            EngineError::UnknownMachine(_) => ApiError::no_machine(arn),
-            other => other.into(),
-        })
-    }
+/// A state machine that is to be created.
+struct NewMachine {
+    record: MachineRecord,
+    arn: String,
+    tags: Vec<(String, String)>,
+    publish: bool,
+    description: Option<String>,
+}
 
+impl NewMachine {
+    /// Writes it, or finds an equal one. Returns when the state machine was created, and the number
+    /// of the version when one is published.
+    ///
+    /// # Errors
+    /// `exists` when another state machine has the name; the limit of state machines; the database.
+    fn create(self, tables: &Tables<'_>, exists: ApiError) -> Result<(i64, Option<u32>), ApiError> {
+        let Self {
+            record,
+            arn,
+            tags,
+            publish,
+            description,
+        } = self;
+        let at = record.created;
+        let (created, record) = match tables.machine(&record.name)? {
+            Some(earlier) if is_same(&earlier, &record) => (earlier.created, earlier),
+            Some(_) => return Err(exists),
+            None => {
+                if tables.count_machines()? >= MACHINES {
+                    return Err(ApiError::new(
+                        "StateMachineLimitExceeded",
+                        format!("State Machine Limit Exceeded: '{MACHINES}'"),
+                    ));
+                }
+                tables.put_machine(&record)?;
+                for (key, value) in &tags {
+                    tables.put_tag(&arn, key, value)?;
+                }
+                (at, record)
+            }
+        };
+        let version = publish
+            .then(|| version::publish(tables, record, description, at))
+            .transpose()?;
+        Ok((created, version.map(|version| version.number)))
+    }
+}
+
+impl Api {
     /// Refuses what the API may not change: the files of the directory are the truth there.
     fn not_of_the_directory(&self, name: &str) -> Result<(), ApiError> {
         match self.engine.machines().get(name) {
@@ -99,33 +136,16 @@ impl Api {
             revision: None,
             published: 0,
         };
-        let (exists, description, own) = (exists(), description.map(str::to_owned), arn.clone());
+        let new = NewMachine {
+            record,
+            arn: arn.clone(),
+            tags,
+            publish,
+            description: description.map(str::to_owned),
+        };
+        let exists = exists();
         let (created, number) = self
-            .write(move |tables| {
-                if let Some(earlier) = tables.machine(&record.name)? {
-                    if !is_same(&earlier, &record) {
-                        return Err(exists);
-                    }
-                    let number = publish
-                        .then(|| version::publish(&tables, earlier.clone(), description, at))
-                        .transpose()?;
-                    return Ok((earlier.created, number.map(|version| version.number)));
-                }
-                if tables.count_machines()? >= MACHINES {
-                    return Err(ApiError::new(
-                        "StateMachineLimitExceeded",
-                        format!("State Machine Limit Exceeded: '{MACHINES}'"),
-                    ));
-                }
-                tables.put_machine(&record)?;
-                for (key, value) in &tags {
-                    tables.put_tag(&own, key, value)?;
-                }
-                let number = publish
-                    .then(|| version::publish(&tables, record, description, at))
-                    .transpose()?;
-                Ok((at, number.map(|version| version.number)))
-            })
+            .write(move |tables| new.create(&tables, exists))
             .await?;
         let mut reply = json!({"stateMachineArn": arn, "creationDate": stored_seconds(created)});
         if let Some(number) = number {
@@ -216,8 +236,11 @@ impl Api {
         let region = self.engine.settings().region.clone();
         self.write(move |tables| {
             if let Some(record) = tables.machine(&name)? {
-                let account = &record.account;
-                let arn = format!("arn:aws:states:{region}:{account}:stateMachine:{name}");
+                let scope = Scope {
+                    region: &region,
+                    account: &record.account,
+                };
+                let arn = scope.machine(&name);
                 tables.delete_tags(&arn)?;
                 tables.delete_machine(&name)?;
             }
@@ -321,9 +344,9 @@ impl Api {
         let arn = shape.arn("executionArn");
         let included = shape.word("includedData", &["ALL_DATA", "METADATA_ONLY"]);
         shape.check()?;
-        let row = self.stored(arn).await?;
+        let row = self.engine.stored(arn).await?;
         let definition = self.engine.definition_of(&row).await?;
-        let account = self.account_of(&row).to_owned();
+        let account = self.engine.account_of(&row).to_owned();
         let mut reply = json!({
             "stateMachineArn": self.arn(&account, "stateMachine", &row.machine),
             "name": row.machine,
@@ -436,15 +459,4 @@ fn show(reply: &mut Value, with: &Configuration, only_metadata: bool) {
     if !references.is_empty() {
         reply["variableReferences"] = json!(references);
     }
-}
-
-/// A state machine of the catalog.
-pub(super) fn required(
-    tables: &Tables<'_>,
-    name: &str,
-    arn: &str,
-) -> Result<MachineRecord, ApiError> {
-    tables
-        .machine(name)?
-        .ok_or_else(|| ApiError::no_machine(arn))
 }

@@ -3,10 +3,10 @@
 use asl::MapRun;
 use serde_json::{Number, Value, json};
 
-use super::arn;
 use super::error::ApiError;
 use super::shape::PAGE_TOKEN;
 use super::{Api, Call, Reply, numbered, page_token, seconds, with_next};
+use crate::arn;
 use crate::engine::{Status, Stored};
 
 /// Characters of a map run's ARN.
@@ -82,10 +82,10 @@ impl Api {
         let (limit, token) = (shape.page(), shape.optional("nextToken", PAGE_TOKEN));
         shape.check()?;
         let skip = usize::try_from(numbered(token)?.unwrap_or(0)).unwrap_or(usize::MAX);
-        let row = self.stored(arn).await?;
+        let row = self.engine.stored(arn).await?;
         let (execution, machine) = (
             self.execution_arn(&row),
-            self.arn(self.account_of(&row), "stateMachine", &row.machine),
+            self.engine.stored_machine_arn(&row),
         );
         let runs = self.engine.map_runs(row).await?;
         let more = runs.len() > skip.saturating_add(limit);
@@ -141,7 +141,8 @@ impl Api {
         Ok(json!({}))
     }
 
-    /// The child executions of a map run, the newest first; `before` is the number of the one that the page before ended with.
+    /// The child executions of a map run, the newest first; `before` is the number of the last one
+    /// of the previous page.
     pub(super) async fn list_children(
         &self,
         arn: &str,
@@ -151,7 +152,7 @@ impl Api {
         before: Option<i64>,
     ) -> Reply {
         let (row, run) = self.run(arn).await?;
-        let machine = self.arn(self.account_of(&row), "stateMachine", &row.machine);
+        let machine = self.engine.stored_machine_arn(&row);
         let before = before.map_or(usize::MAX, |number| usize::try_from(number).unwrap_or(0));
         let found = run.children().enumerate().rev().filter(|(number, child)| {
             *number < before

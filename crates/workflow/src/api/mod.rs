@@ -1,13 +1,12 @@
-//! The Step Functions API (AWS JSON 1.0): one operation per `X-Amz-Target`. Requests and responses only; what executions do is the
-//! engine's, and what was created is in the catalog.
+//! The Step Functions API (AWS JSON 1.0): one operation per `X-Amz-Target`. Only requests and
+//! responses are here: executions are in the engine, and created resources are in the catalog.
 //!
-//! State machines of the directory are here beside those that the API created; only their files change them.
-//! Requests are not authenticated. A caller whose access key is a twelve-digit number works under that account, as with other emulators;
-//! names exist once, whatever the account is.
+//! State machines of the directory are here beside those that the API created; only their files
+//! change them. Requests are not authenticated. A caller whose access key is a twelve-digit number
+//! works under that account, as with other emulators; names are unique over all accounts.
 
 mod activity;
 mod alias;
-pub(crate) mod arn;
 mod configuration;
 mod definition;
 mod error;
@@ -16,7 +15,6 @@ mod express;
 mod history;
 mod machine;
 mod map_run;
-mod nested;
 mod shape;
 mod tag;
 mod task;
@@ -35,13 +33,13 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 
 use self::error::ApiError;
-pub(crate) use self::nested::NestedOrder;
 use self::shape::Shape;
 use crate::Engine;
-use crate::alarm::micros;
-use crate::catalog::Tables;
+use crate::catalog::{MachineRecord, Tables};
+use crate::ids;
 use crate::lambda::http::{Answer, collect};
 use crate::runner::Runner;
+use crate::timers::now;
 
 /// Bytes of a request: a definition has 1 MiB, escaped in JSON.
 pub(crate) const REQUEST_BYTES: usize = 4 * 1024 * 1024;
@@ -94,12 +92,12 @@ impl Api {
             Ok(parameters @ Value::Object(_)) => parameters,
             _ if body.is_empty() => json!({}),
             Ok(_) => {
-                let told = "the request's body must be a JSON object";
-                return ApiError::new("SerializationException", told).answer();
+                let message = "the request's body must be a JSON object";
+                return ApiError::new("SerializationException", message).answer();
             }
             Err(refused) => {
-                let told = format!("the request's body is {refused}");
-                return ApiError::new("SerializationException", told).answer();
+                let message = format!("the request's body is {refused}");
+                return ApiError::new("SerializationException", message).answer();
             }
         };
         let call = Call {
@@ -190,8 +188,7 @@ impl Api {
 
     /// An ARN of a resource of the service.
     fn arn(&self, account: &str, kind: &str, name: &str) -> String {
-        let region = &self.engine.settings().region;
-        format!("arn:aws:states:{region}:{account}:{kind}:{name}")
+        self.engine.settings().scope(account).states(kind, name)
     }
 }
 
@@ -210,17 +207,11 @@ fn seconds(at: jiff::Timestamp) -> Value {
 
 /// As [`seconds`], of a time as the tables hold it.
 fn stored_seconds(at: i64) -> Value {
-    seconds(crate::alarm::timestamp(at))
-}
-
-fn now() -> i64 {
-    micros(jiff::Timestamp::now())
+    seconds(crate::timers::timestamp(at))
 }
 
 fn uuid() -> String {
-    uuid::Builder::from_random_bytes(rand::random())
-        .into_uuid()
-        .to_string()
+    ids::random().to_string()
 }
 
 /// The token of the page that follows a position: opaque to callers.
@@ -253,4 +244,11 @@ fn with_next(mut reply: Value, next: Option<String>) -> Value {
         reply["nextToken"] = json!(next);
     }
     reply
+}
+
+/// A state machine of the catalog.
+fn required(tables: &Tables<'_>, name: &str, arn: &str) -> Result<MachineRecord, ApiError> {
+    tables
+        .machine(name)?
+        .ok_or_else(|| ApiError::no_machine(arn))
 }

@@ -1,5 +1,6 @@
-//! The shape of a request: which members it has, and the constraints that the service model sets on them. Every constraint that does not
-//! hold is told at once, in AWS's words. What the values mean is not looked at.
+//! The shape of a request: which members it has, and the constraints that the service model sets on
+//! them. All constraints that do not hold are reported together, in AWS's words. The meaning of the
+//! values is not checked.
 
 use std::ops::RangeInclusive;
 
@@ -208,7 +209,8 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// The members of a structure within this one, under its name; what is wrong with them is wrong with the request.
+    /// The members of a structure within this one, under its name; what is wrong with them is wrong
+    /// with the request.
     pub(super) fn within(
         &mut self,
         at: &str,
@@ -240,7 +242,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn told(members: &Value, read: impl FnOnce(&mut Shape<'_>)) -> Option<String> {
+    fn refusal(members: &Value, read: impl FnOnce(&mut Shape<'_>)) -> Option<String> {
         let mut shape = Shape::of(members);
         read(&mut shape);
         shape.check().err().map(|error| error.to_string())
@@ -255,33 +257,33 @@ mod tests {
             (80, None),
             (81, Some("less than or equal to 80")),
         ] {
-            let told = told(&name(length), |shape| {
+            let refusal = refusal(&name(length), |shape| {
                 shape.text("name", NAME);
             });
-            assert_eq!(told.is_some(), want.is_some(), "{length}: {told:?}");
+            assert_eq!(refusal.is_some(), want.is_some(), "{length}: {refusal:?}");
             assert!(
-                told.unwrap_or_default().contains(want.unwrap_or("")),
+                refusal.unwrap_or_default().contains(want.unwrap_or("")),
                 "{length}"
             );
         }
         for (count, good) in [(-1, false), (0, true), (1_000, true), (1_001, false)] {
-            let told = told(&json!({"maxResults": count}), |shape| {
+            let refusal = refusal(&json!({"maxResults": count}), |shape| {
                 shape.page();
             });
-            assert_eq!(told.is_none(), good, "{count}: {told:?}");
+            assert_eq!(refusal.is_none(), good, "{count}: {refusal:?}");
         }
     }
 
     #[test]
-    fn all_that_is_wrong_is_told_at_once() {
+    fn all_problems_are_reported_at_once() {
         let members = json!({"type": "FAST", "name": "x"});
-        let told = told(&members, |shape| {
+        let refusal = refusal(&members, |shape| {
             shape.word("type", &["STANDARD", "EXPRESS"]);
             shape.arn("roleArn");
             shape.text("name", NAME);
         });
         assert_eq!(
-            told.unwrap(),
+            refusal.unwrap(),
             "ValidationException: 2 validation errors detected: Value 'FAST' at 'type' failed to satisfy constraint: Member must satisfy \
              enum value set: [STANDARD, EXPRESS]; Value null at 'roleArn' failed to satisfy constraint: Member must not be null"
         );
@@ -289,11 +291,11 @@ mod tests {
 
     #[test]
     fn another_type_is_not_converted() {
-        let told = told(&json!({"name": 7}), |shape| {
+        let refusal = refusal(&json!({"name": 7}), |shape| {
             shape.text("name", NAME);
         });
         assert_eq!(
-            told.unwrap(),
+            refusal.unwrap(),
             "SerializationException: NUMBER_VALUE can not be converted to a String"
         );
     }

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::arn::{self, Taggable};
 use super::error::ApiError;
 use super::shape::{ARN, Shape};
 use super::{Api, Call, Reply};
+use crate::arn::{self, Taggable};
 use crate::catalog::Tables;
 
 /// Tags of one resource.

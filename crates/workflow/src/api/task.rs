@@ -1,10 +1,11 @@
-//! Tasks that somebody outside answers by their token.
+//! Tasks that are answered from outside, by their token.
 
 use serde_json::json;
 
 use super::error::ApiError;
 use super::shape::{CAUSE, DATA, ERROR, TASK_TOKEN};
-use super::{Api, Call, Reply, execution};
+use super::{Api, Call, Reply};
+use crate::json_error::check_json;
 
 impl Api {
     pub(super) async fn send_task_success(&self, call: &Call) -> Reply {
@@ -12,10 +13,10 @@ impl Api {
         let token = shape.text("taskToken", TASK_TOKEN);
         let output = shape.required_secret("output", DATA);
         shape.check()?;
-        if let Err(told) = execution::check_json(output) {
+        if let Err(reason) = check_json(output) {
             return Err(ApiError::new(
                 "InvalidOutput",
-                format!("Invalid Output: '{told}'"),
+                format!("Invalid Output: '{reason}'"),
             ));
         }
         self.engine.task_success(token, output.into()).await?;

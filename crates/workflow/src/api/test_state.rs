@@ -1,4 +1,5 @@
-//! `TestState`: one state, tried alone. What its fields make of the data is `asl`'s; a Task without a mock is really done.
+//! `TestState`: one state, tried alone. What its fields make of the data is `asl`'s; a Task without
+//! a mock is really done.
 
 use asl::{Before, Diagnostic, Outcome, Resource, Start, Trial, TrialStatus, WorkflowType};
 use serde_json::{Map, Value, json};
@@ -6,9 +7,10 @@ use serde_json::{Map, Value, json};
 use super::definition;
 use super::error::ApiError;
 use super::shape::{ARN, CAUSE, DATA, DEFINITION, ERROR, NAME, Shape};
-use super::{Api, Call, Reply, execution, uuid};
+use super::{Api, Call, Reply, uuid};
 use crate::engine::{Origin, Started, Status};
 use crate::services::Exchange;
+use crate::start::check_input;
 
 const TRACE: &str = "TRACE";
 const LEVELS: &[&str] = &["INFO", "DEBUG", TRACE];
@@ -127,8 +129,8 @@ impl<'a> Order<'a> {
         }
         let text = mock.result.unwrap_or("null");
         let result = json::read(text).map_err(|refused| {
-            let told = "Mocked result must be valid JSON.";
-            ApiError::invalid(format!("{told} It is {refused}"))
+            let message = "Mocked result must be valid JSON.";
+            ApiError::invalid(format!("{message} It is {refused}"))
         })?;
         Ok(Some(Outcome::Result(result)))
     }
@@ -138,12 +140,7 @@ impl Api {
     pub(super) async fn test_state(&self, call: &Call) -> Reply {
         let order = Order::read(call.shape())?;
         order.check()?;
-        execution::check_json(order.input).map_err(|told| {
-            ApiError::new(
-                "InvalidExecutionInput",
-                format!("Invalid State Machine Execution Input: '{told}'"),
-            )
-        })?;
+        check_input(order.input)?;
         let before = Before {
             variables: object("variables", order.variables)?,
             context: Value::Null,
@@ -154,11 +151,12 @@ impl Api {
             items: items(order.items)?,
         };
         let (machine, name) = (uuid(), uuid());
+        let scope = self.engine.settings().scope(&call.account);
         let start = Start {
-            execution_arn: self.arn(&call.account, "express", &format!("{machine}:{name}")),
+            execution_arn: scope.execution(WorkflowType::Express, &machine, &name),
             execution_name: name,
             role_arn: order.role.unwrap_or_default().to_owned(),
-            state_machine_arn: self.arn(&call.account, "stateMachine", &machine),
+            state_machine_arn: scope.machine(&machine),
             state_machine_name: machine,
             start_time: jiff::Timestamp::now(),
             input: order.input.into(),

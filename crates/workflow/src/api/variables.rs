@@ -1,5 +1,5 @@
-//! Which variables each state of a definition refers to, as `DescribeStateMachine` shows it. It reads the text only: what a reference
-//! gives is the interpreter's.
+//! Which variables each state of a definition refers to, as `DescribeStateMachine` shows it. It
+//! reads the text only: what a reference gives is the interpreter's.
 
 use std::collections::{BTreeMap, BTreeSet};
 

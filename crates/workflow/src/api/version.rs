@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::arn::{MachineArn, Qualifier};
 use super::error::ApiError;
-use super::machine::required;
+use super::required;
 use super::shape::{ARN, DESCRIPTION, PAGE_TOKEN};
 use super::{Api, Call, Reply, now, numbered, page_token, stored_seconds, with_next};
+use crate::arn::{MachineArn, Qualifier};
 use crate::catalog::{MachineRecord, Tables, Version};
 
 /// Published versions of one state machine (Step Functions quota).

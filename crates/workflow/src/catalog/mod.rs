@@ -1,5 +1,6 @@
-//! What the Step Functions API creates: state machines with their versions and aliases, activities, tags. Rows and statements only; what
-//! an operation means is the API's. State machines of the directory are not here.
+//! What the Step Functions API creates: state machines with their versions and aliases, activities,
+//! tags. Rows and statements only; what an operation means is the API's. State machines of the
+//! directory are not here.
 
 mod machine;
 mod tables;

@@ -1,4 +1,5 @@
-//! The begin of an execution: decided before it is written, in a commit that others may have a part in, and acted upon after it.
+//! The begin of an execution: it is decided, then written in a commit that may hold other writes,
+//! and then acted upon.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,28 +9,28 @@ use futures_util::FutureExt;
 use sqlite::{Write, WriteError};
 use tokio::sync::oneshot;
 
-use super::cell::Cell;
 use super::commit::{record, unwritten};
-use super::drive::now;
+use super::error::EngineError;
+use super::inbox::ExecutionInbox;
 use super::journal::{self, Entry, NewExecution, Origin};
-use super::live::{Live, Turn};
-use super::model::{End, EngineError, ExecutionEvent, Listener, Started};
+use super::loaded::{LoadedExecution, Turn};
+use super::model::{End, ExecutionEvent, Listener, Started};
 use super::rebuild::abandoned;
 use super::{Engine, Inner, check_json, is_name};
 use crate::Machine;
-use crate::alarm::timestamp;
+use crate::timers::{now, timestamp};
 
 /// An execution that is to begin.
 struct Beginning {
     id: i64,
     hash: [u8; 32],
     started: i64,
-    live: Box<Live>,
+    loaded: Box<LoadedExecution>,
     turn: Turn,
     events: Arc<[ExecutionEvent]>,
 }
 
-/// What the commit has of it.
+/// What is written of an execution that begins.
 struct Row {
     new: NewExecution,
     entries: Vec<Entry>,
@@ -39,7 +40,8 @@ struct Row {
 }
 
 impl Row {
-    /// Writes it; `None` when there is an execution of that name already, else whether the listener has its part in the commit.
+    /// Writes the execution. Returns `None` when there is an execution of that name already, else
+    /// whether the listener took part in the commit.
     fn write(self, write: &mut Write<'_>) -> rusqlite::Result<Option<bool>> {
         if !journal::insert(write.connection(), &self.new)? {
             return Ok(None);
@@ -51,11 +53,13 @@ impl Row {
 }
 
 impl Engine {
-    /// Starts an execution in one commit with what `first` writes, which is run as [`sqlite::Database::write_decided`]
-    /// runs it. It returns what the caller is told, and whether anything is to be started.
+    /// Starts an execution in one commit with what `first` writes, which is run as
+    /// [`sqlite::Database::write_decided`] runs it. `first` returns the caller's result, and
+    /// whether the execution is to be started.
     ///
     /// # Errors
-    /// [`EngineError`] before anything was tried, with `first` not called; else what became of the write.
+    /// [`EngineError`] before anything was tried, with `first` not called; else what became of the
+    /// write.
     pub async fn start_with<T, E, F>(
         &self,
         machine: &str,
@@ -71,10 +75,11 @@ impl Engine {
         let machine = self.machine(machine)?;
         let origin = Origin::default();
         let begun = self.begin(machine, name, input, WorkflowType::Standard, origin, first);
-        Ok(begun.await?.map(|(told, _)| told))
+        Ok(begun.await?.map(|(reply, _)| reply))
     }
 
-    /// Starts an execution. An Express one may have a `:` in its name, with what makes it unique behind it.
+    /// Starts an execution. An Express one may have a `:` in its name, with what makes it unique
+    /// behind it.
     pub(crate) async fn start_machine(
         &self,
         machine: Arc<Machine>,
@@ -94,7 +99,8 @@ impl Engine {
         }
     }
 
-    /// As [`Engine::start_with`], and tells when the execution was started; `None` when it was not.
+    /// As [`Engine::start_with`], and returns when the execution was started; `None` when it was
+    /// not.
     async fn begin<T, E, F>(
         &self,
         machine: Arc<Machine>,
@@ -123,24 +129,25 @@ impl Engine {
         let inner = self.inner.clone();
         let (beginning, row) = inner.beginning(&machine, &Arc::from(name), input, kind, origin);
         let mut written = Box::pin(inner.database.write_decided(move |write| -> Result<_, E> {
-            let (told, starts) = first(write)?;
+            let (reply, starts) = first(write)?;
             let recorded = if starts { row.write(write)? } else { None };
-            Ok((told, recorded))
+            Ok((reply, recorded))
         }));
         let (running, runtime) = (&self.inner.running, &self.inner.runtime);
-        // The caller may go away at any time; the execution must not stop half-way for it.
+        // The caller may disappear at any time; the execution must not stop half-way because of
+        // that.
         if let Some(written) = (&mut written).now_or_never() {
-            let (told, rest) = inner.clone().written(beginning, written);
+            let (reply, rest) = inner.clone().written(beginning, written);
             if let Some(rest) = rest {
                 running.spawn_on(rest, runtime);
             }
-            return Ok(told);
+            return Ok(reply);
         }
         let (answer, answered) = oneshot::channel();
         let begin = async move {
-            let (told, rest) = inner.written(beginning, written.await);
-            // Nobody may be there any more to hear it.
-            let _ = answer.send(told);
+            let (reply, rest) = inner.written(beginning, written.await);
+            // The caller may no longer wait.
+            let _ = answer.send(reply);
             if let Some(rest) = rest {
                 rest.await;
             }
@@ -187,13 +194,13 @@ impl Inner {
         };
         let fresh = || {
             let (name, parsed) = (machine.name().clone(), machine.parsed().clone());
-            Box::new(Live::new(id, name, parsed, start.clone()))
+            Box::new(LoadedExecution::new(id, name, parsed, start.clone()))
         };
-        let (mut live, mut turn) = (fresh(), Turn::default());
-        if let Err(broken) = live.turn(Event::Begin, started, &mut turn) {
+        let (mut loaded, mut turn) = (fresh(), Turn::default());
+        if let Err(broken) = loaded.turn(Event::Begin, started, &mut turn) {
             tracing::error!(execution = %name, %broken, "the execution fails at its start");
-            (live, turn) = (fresh(), Turn::default());
-            let _ = live.turn(abandoned(&broken), started, &mut turn);
+            (loaded, turn) = (fresh(), Turn::default());
+            let _ = loaded.turn(abandoned(&broken), started, &mut turn);
         }
         let events: Arc<[_]> = std::mem::take(&mut turn.events).into();
         let row = Row {
@@ -207,14 +214,15 @@ impl Inner {
             id,
             hash: *machine.hash(),
             started,
-            live,
+            loaded,
             turn,
             events,
         };
         (beginning, row)
     }
 
-    /// Acts upon a begin that is on disk. What the caller is told of the write, and what is still to be run where an execution has begun.
+    /// Acts upon a begin that is on disk. Returns the caller's result of the write, and the rest to
+    /// run where an execution has begun.
     #[expect(clippy::type_complexity, reason = "both come from one place")]
     fn written<T, E>(
         self: Arc<Self>,
@@ -225,28 +233,28 @@ impl Inner {
         Option<impl Future<Output = ()> + use<T, E>>,
     ) {
         match written {
-            Ok((told, Some(recorded))) => {
-                let cell = self.enter(&beginning);
-                self.act(&beginning.live, beginning.turn.acts);
+            Ok((reply, Some(recorded))) => {
+                let inbox = self.enter(&beginning);
+                self.act(&beginning.loaded, beginning.turn.acts);
                 let over = beginning.turn.end.is_some();
                 if over {
-                    self.close_cell(&cell);
+                    self.close_inbox(&inbox);
                 }
-                self.tell(beginning.id, &beginning.events, recorded);
-                let rest = (!over).then(|| self.run(cell, Some(beginning.live)));
-                (Ok((told, Some(beginning.started))), rest)
+                self.publish(beginning.id, &beginning.events, recorded);
+                let rest = (!over).then(|| self.run(inbox, Some(beginning.loaded)));
+                (Ok((reply, Some(beginning.started))), rest)
             }
-            Ok((told, None)) => (Ok((told, None)), None),
+            Ok((reply, None)) => (Ok((reply, None)), None),
             Err(error) => (Err(error), None),
         }
     }
 
-    /// The execution is in memory: who is told of it from now on finds it there.
-    fn enter(&self, beginning: &Beginning) -> Arc<Cell> {
+    /// From here on, lookups by listeners find the execution in memory.
+    fn enter(&self, beginning: &Beginning) -> Arc<ExecutionInbox> {
         self.stored_definitions.lock().insert(beginning.hash);
-        let cell = Arc::new(Cell::running(beginning.id));
-        self.cells.lock().insert(beginning.id, cell.clone());
-        cell
+        let inbox = Arc::new(ExecutionInbox::running(beginning.id));
+        self.inboxes.lock().insert(beginning.id, inbox.clone());
+        inbox
     }
 
     async fn earlier(&self, name: &str, machine: &str) -> Result<Started, EngineError> {

@@ -6,9 +6,10 @@ use rusqlite::ErrorCode;
 use sqlite::{Write, WriteError};
 
 use super::Inner;
+use super::error::EngineError;
 use super::journal;
-use super::live::Turn;
-use super::model::{EngineError, ExecutionEvent, Listener, limits};
+use super::loaded::Turn;
+use super::model::{ExecutionEvent, Listener, limits};
 
 /// What became of a turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,15 +18,15 @@ pub(super) enum Written {
         /// The listener has put the events into the same commit.
         recorded: bool,
     },
-    /// The engine closes: whoever opens the database next does it again.
+    /// The engine closes; the turn is done again when the database is next opened.
     No,
-    /// The journal has moved on: what is in memory is worth nothing.
+    /// The journal has moved on. The in-memory state is stale and must be discarded.
     Stale,
 }
 
 impl Inner {
-    /// Writes a turn, and does not give up while the engine is open: the execution is ahead of its journal until then, and nobody has
-    /// been told.
+    /// Writes a turn, and does not give up while the engine is open: the execution is ahead of its
+    /// journal until then, and no event was published.
     pub(super) async fn commit(
         &self,
         execution: i64,
@@ -54,7 +55,7 @@ impl Inner {
                 Err(WriteError::Refused(error))
                     if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) =>
                 {
-                    tracing::error!(execution, %error, "the journal of an execution was written by somebody else; it is read again");
+                    tracing::error!(execution, %error, "the journal of an execution was written by another process; it is read again");
                     return Written::Stale;
                 }
                 Err(error) if self.is_closed() => {
@@ -71,7 +72,7 @@ impl Inner {
     }
 }
 
-/// Lets the listener take its part in the commit. Without events there is nothing that it must still be told.
+/// Lets the listener take its part in the commit. Without events there is nothing to record.
 pub(super) fn record(
     listener: &dyn Listener,
     write: &mut Write<'_>,

@@ -1,71 +1,65 @@
-//! The durable loop of one execution: take what happened, let the pure engine decide, write, then act. Nothing is acted upon before it is
-//! on disk.
+//! The durable loop of one execution: take what happened, let the pure engine decide, write, then
+//! act. Nothing is acted upon before it is on disk.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use asl::Event;
-use jiff::Timestamp;
 
-use super::cell::{Cell, Input, Mail, Posted};
 use super::commit::Written;
-use super::live::{Act, Broken, Live, Turn};
-use super::model::{EngineError, ExecutionEvent, limits};
+use super::error::EngineError;
+use super::inbox::{ExecutionInbox, Input, Message, Posted};
+use super::loaded::{Act, Broken, LoadedExecution, Turn};
+use super::model::{ExecutionEvent, limits};
 use super::rebuild::{Loaded, abandoned};
-use super::{Alarm, Inner};
-use crate::alarm::micros;
-use crate::task::{Responder, TaskKey, TaskRequest};
+use super::{Inner, Timer};
+use crate::task::{Responder, TaskEvents, TaskKey, TaskRequest};
+use crate::timers::now;
 
-pub(super) fn now() -> i64 {
-    micros(Timestamp::now())
+impl TaskEvents for Inner {
+    fn post(self: Arc<Self>, execution: i64, event: Event) {
+        Inner::post(&self, execution, event);
+    }
+
+    fn post_soon(self: Arc<Self>, execution: i64, event: Event) {
+        Inner::post_soon(&self, execution, event);
+    }
 }
 
 impl Inner {
-    /// Hands an event of the engine's own to an execution.
+    /// Hands an event from the engine to an execution.
     pub(crate) fn post(self: &Arc<Self>, execution: i64, event: Event) {
-        self.deliver(
-            execution,
-            Mail {
-                input: Input::Event(event),
-                at: now(),
-                token: None,
-                answer: None,
-            },
-        );
+        self.deliver(execution, Message::new(Input::Event(event), now()));
     }
 
-    /// As [`Self::post`], for an event that may wait a moment for another one.
+    /// As [`Self::post`], for an event that may be held briefly so that it can share a commit.
     pub(crate) fn post_soon(self: &Arc<Self>, execution: i64, event: Event) {
         let at = now();
-        let mut mail = Mail {
-            input: Input::Event(event),
-            at,
-            token: None,
-            answer: None,
-        };
+        let mut message = Message::new(Input::Event(event), at);
         loop {
-            match self.cell(execution).post_late(mail) {
+            match self.inbox(execution).post_late(message) {
                 Ok(waits) => {
                     if waits {
-                        // To a whole delay: what begins together rings together, once for each execution.
+                        // Rounded up to a whole delay: events of the same time are flushed
+                        // together, once for each execution.
                         let delay = limits::STARTED_DELAY.as_micros() as i64;
                         let whole = (at / delay + 2) * delay;
-                        self.alarms.set(whole, Alarm::Flush(execution));
+                        self.timers.set(whole, Timer::Flush(execution));
                     }
                     return;
                 }
-                Err(back) => mail = back,
+                Err(back) => message = back,
             }
         }
     }
 
-    pub(super) fn deliver(self: &Arc<Self>, execution: i64, mut mail: Mail) {
+    pub(super) fn deliver(self: &Arc<Self>, execution: i64, mut message: Message) {
         loop {
-            let cell = self.cell(execution);
-            match cell.post(mail) {
+            let inbox = self.inbox(execution);
+            match inbox.post(message) {
                 Posted::Taken => return,
-                Posted::Idle => return self.run_soon(cell),
-                Posted::Gone(back) => mail = back,
+                Posted::Idle => return self.run_soon(inbox),
+                Posted::Gone(back) => message = back,
                 Posted::Full(back) => {
                     if let Some(answer) = back.answer {
                         let _ = answer.send(Err(EngineError::Busy));
@@ -76,52 +70,46 @@ impl Inner {
         }
     }
 
-    fn cell(&self, execution: i64) -> Arc<Cell> {
-        self.cells
+    fn inbox(&self, execution: i64) -> Arc<ExecutionInbox> {
+        self.inboxes
             .lock()
             .entry(execution)
-            .or_insert_with(|| Arc::new(Cell::resting(execution)))
+            .or_insert_with(|| Arc::new(ExecutionInbox::resting(execution)))
             .clone()
     }
 
-    pub(super) fn rung(self: &Arc<Self>, alarm: Alarm) {
-        match alarm {
-            Alarm::Timer(execution, timer) => {
-                let input = if timer == Alarm::ANY {
+    pub(super) fn on_timer(self: &Arc<Self>, timer: Timer) {
+        match timer {
+            Timer::Wait(execution, timer) => {
+                let input = if timer == Timer::ANY {
                     Input::Wake
                 } else {
                     Input::Timer(timer)
                 };
                 self.wake(execution, input);
             }
-            Alarm::Flush(execution) => {
-                let cell = self.cells.lock().get(&execution).cloned();
-                if let Some(cell) = cell
-                    && cell.flush()
+            Timer::Flush(execution) => {
+                let inbox = self.inboxes.lock().get(&execution).cloned();
+                if let Some(inbox) = inbox
+                    && inbox.flush()
                 {
-                    self.run_soon(cell);
+                    self.run_soon(inbox);
                 }
             }
         }
     }
 
     pub(super) fn wake(self: &Arc<Self>, execution: i64, input: Input) {
-        self.deliver(
-            execution,
-            Mail {
-                input,
-                at: now(),
-                token: None,
-                answer: None,
-            },
-        );
+        self.deliver(execution, Message::new(input, now()));
     }
 
-    fn run_soon(self: &Arc<Self>, cell: Arc<Cell>) {
-        let live = cell.take_live();
+    fn run_soon(self: &Arc<Self>, inbox: Arc<ExecutionInbox>) {
+        let loaded = inbox.take_loaded();
         let engine = self.clone();
-        self.running
-            .spawn_on(async move { engine.run(cell, live).await }, &self.runtime);
+        self.running.spawn_on(
+            async move { engine.run(inbox, loaded).await },
+            &self.runtime,
+        );
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -129,46 +117,48 @@ impl Inner {
     }
 
     /// Handles an execution's inputs until none are left.
-    pub(super) async fn run(self: Arc<Self>, cell: Arc<Cell>, mut live: Option<Box<Live>>) {
+    pub(super) async fn run(
+        self: Arc<Self>,
+        inbox: Arc<ExecutionInbox>,
+        mut loaded: Option<Box<LoadedExecution>>,
+    ) {
         loop {
-            let mails = cell.take(&mut live);
-            if mails.is_empty() {
-                return self.rests(&cell);
+            let messages = inbox.take(&mut loaded);
+            if messages.is_empty() {
+                return self.rests(&inbox);
             }
             if self.is_closed() {
                 return;
             }
-            let mut current = match live.take() {
-                Some(live) => live,
-                None => match self.load(cell.id, mails.iter().any(Mail::is_redrive)).await {
-                    Loaded::Live(live) => {
-                        self.act(&live, live.resume());
-                        live
+            let mut current = match loaded.take() {
+                Some(loaded) => loaded,
+                None => match self
+                    .load(inbox.id, messages.iter().any(Message::is_redrive))
+                    .await
+                {
+                    Loaded::Ready(loaded) => {
+                        self.act(&loaded, loaded.resume());
+                        loaded
                     }
                     Loaded::Over => {
-                        mails.into_iter().for_each(Mail::refuse);
-                        return self.close_cell(&cell);
+                        messages.into_iter().for_each(Message::refuse);
+                        return self.close_inbox(&inbox);
                     }
                     Loaded::Broken(row, position, broken) => {
-                        mails.into_iter().for_each(Mail::refuse);
-                        return self.give_up(&cell, row, position, &broken).await;
+                        messages.into_iter().for_each(Message::refuse);
+                        return self.give_up(&inbox, row, position, &broken).await;
                     }
                     Loaded::Closed => return,
                 },
             };
             let mut turn = Turn::default();
-            let (answers, broken) = self.handle(&cell, &mut current, mails, &mut turn);
+            let (answers, broken) = self.handle(&inbox, &mut current, messages, &mut turn);
             let events: Arc<[_]> = std::mem::take(&mut turn.events).into();
-            let recorded = match self.commit(cell.id, &mut turn, &events).await {
+            let recorded = match self.commit(inbox.id, &mut turn, &events).await {
                 Written::Yes { recorded } => recorded,
                 Written::No => return,
                 Written::Stale => {
-                    cell.put_back(vec![Mail {
-                        input: Input::Wake,
-                        at: now(),
-                        token: None,
-                        answer: None,
-                    }]);
+                    inbox.put_back(vec![Message::new(Input::Wake, now())]);
                     continue;
                 }
             };
@@ -177,72 +167,68 @@ impl Inner {
                 let _ = answer.send(Ok(()));
             }
             if current.is_over() {
-                // Who hears of the end may redrive at once.
-                self.close_cell(&cell);
-                return self.tell(cell.id, &events, recorded);
+                // A listener may redrive as soon as it receives the end.
+                self.close_inbox(&inbox);
+                return self.publish(inbox.id, &events, recorded);
             }
-            self.tell(cell.id, &events, recorded);
+            self.publish(inbox.id, &events, recorded);
             if let Some(broken) = broken {
                 tracing::error!(execution = %current.name, %broken, "the execution fails");
-                cell.put_back(vec![Mail {
-                    input: Input::Event(abandoned(&broken)),
-                    at: now(),
-                    token: None,
-                    answer: None,
-                }]);
+                inbox.put_back(vec![Message::new(Input::Event(abandoned(&broken)), now())]);
             } else {
-                live = Some(current);
+                loaded = Some(current);
             }
         }
     }
 
-    /// Lets the pure engine take the inputs in order. After a failure of its own the rest goes back.
+    /// Lets the pure engine take the inputs in order. After an internal failure the rest is put
+    /// back.
     fn handle(
         &self,
-        cell: &Cell,
-        live: &mut Live,
-        mails: Vec<Mail>,
+        inbox: &ExecutionInbox,
+        loaded: &mut LoadedExecution,
+        messages: Vec<Message>,
         turn: &mut Turn,
     ) -> (
         Vec<tokio::sync::oneshot::Sender<Result<(), EngineError>>>,
         Option<Broken>,
     ) {
         let mut answers = Vec::new();
-        let mut mails = mails.into_iter();
-        while let Some(mail) = mails.next() {
-            let unwanted = mail.is_redrive() != live.is_over()
-                || (mail.is_redrive() && !live.is_redrivable())
+        let mut messages = messages.into_iter();
+        while let Some(message) = messages.next() {
+            let unwanted = message.is_redrive() != loaded.is_over()
+                || (message.is_redrive() && !loaded.is_redrivable())
                 || matches!(
-                    (&mail.input, &mail.token),
+                    (&message.input, &message.token),
                     (Input::Event(Event::TaskSucceeded { task, .. } | Event::TaskFailed { task, .. } | Event::TaskHeartbeat { task }), Some(token))
-                        if !live.waits_for(*task, token)
+                        if !loaded.waits_for(*task, token)
                 );
             if unwanted {
-                mail.refuse();
+                message.refuse();
                 continue;
             }
-            let at = mail.at;
-            let events = match mail.input {
+            let at = message.at;
+            let events = match message.input {
                 Input::Event(event) => vec![event],
-                Input::Timer(timer) => live.due(Some(timer), at),
-                Input::Wake => live.due(None, at),
+                Input::Timer(timer) => loaded.due(Some(timer), at),
+                Input::Wake => loaded.due(None, at),
             };
             for event in events {
-                if let Err(broken) = live.turn(event, at, turn) {
-                    if let Some(answer) = mail.answer {
+                if let Err(broken) = loaded.turn(event, at, turn) {
+                    if let Some(answer) = message.answer {
                         let _ = answer.send(Err(EngineError::NoSuchTask));
                     }
-                    cell.put_back(mails.collect());
+                    inbox.put_back(messages.collect());
                     return (answers, Some(broken));
                 }
             }
-            answers.extend(mail.answer);
+            answers.extend(message.answer);
         }
         (answers, None)
     }
 
     /// Does what was written.
-    pub(super) fn act(self: &Arc<Self>, live: &Live, acts: Vec<Act>) {
+    pub(super) fn act(self: &Arc<Self>, loaded: &LoadedExecution, acts: Vec<Act>) {
         for act in acts {
             if self.is_closed() {
                 return;
@@ -250,48 +236,49 @@ impl Inner {
             match act {
                 Act::Run(task, again) => {
                     let key = TaskKey {
-                        execution: live.id,
+                        execution: loaded.id,
                         task: task.task,
                     };
                     let request = TaskRequest {
                         key,
-                        execution: live.name.clone(),
-                        machine: live.machine.clone(),
-                        redrives: live.redrives(),
+                        execution: loaded.name.clone(),
+                        machine: loaded.machine.clone(),
+                        redrives: loaded.redrives(),
                         task,
                         again,
                     };
-                    self.tasks.run(request, self.responder(live.id, key.task));
+                    self.tasks.run(request, self.responder(loaded.id, key.task));
                 }
                 Act::Read(read) => {
-                    let responder = self.responder(live.id, read.task);
+                    let responder = self.responder(loaded.id, read.task);
                     self.tasks.read_items(read, responder);
                 }
                 Act::Write(write) => {
-                    let responder = self.responder(live.id, write.task);
+                    let responder = self.responder(loaded.id, write.task);
                     self.tasks.write_results(write, responder);
                 }
                 Act::Cancel(task) => self.tasks.cancel(TaskKey {
-                    execution: live.id,
+                    execution: loaded.id,
                     task,
                 }),
                 Act::Arm(before, at, timer) => {
                     if let Some(before) = before {
-                        self.alarms.cancel(before, Alarm::Timer(live.id, timer));
+                        self.timers.cancel(before, Timer::Wait(loaded.id, timer));
                     }
-                    self.alarms.set(at, Alarm::Timer(live.id, timer));
+                    self.timers.set(at, Timer::Wait(loaded.id, timer));
                 }
-                Act::Disarm(at, timer) => self.alarms.cancel(at, Alarm::Timer(live.id, timer)),
-                Act::Continue => self.post(live.id, Event::Continue),
+                Act::Disarm(at, timer) => self.timers.cancel(at, Timer::Wait(loaded.id, timer)),
+                Act::Continue => self.post(loaded.id, Event::Continue),
             }
         }
     }
 
     fn responder(self: &Arc<Self>, execution: i64, task: asl::TaskId) -> Responder {
-        Responder::new(Arc::downgrade(self), TaskKey { execution, task })
+        let events: Weak<Self> = Arc::downgrade(self);
+        Responder::new(events, TaskKey { execution, task })
     }
 
-    pub(super) fn tell(&self, execution: i64, events: &[ExecutionEvent], recorded: bool) {
+    pub(super) fn publish(&self, execution: i64, events: &[ExecutionEvent], recorded: bool) {
         if self.is_closed() {
             return;
         }
@@ -308,32 +295,33 @@ impl Inner {
         }
     }
 
-    pub(super) fn close_cell(self: &Arc<Self>, cell: &Cell) {
-        self.cells.lock().remove(&cell.id);
-        for mail in cell.close() {
-            if mail.is_redrive() {
+    pub(super) fn close_inbox(self: &Arc<Self>, inbox: &ExecutionInbox) {
+        self.inboxes.lock().remove(&inbox.id);
+        for message in inbox.close() {
+            if message.is_redrive() {
                 // The end was read in the journal before it was acted upon here.
-                self.deliver(cell.id, mail);
+                self.deliver(inbox.id, message);
             } else {
-                mail.refuse();
+                message.refuse();
             }
         }
     }
 
-    /// An execution has nothing to do: keep it, and forget the one that has rested longest when there are too many.
-    fn rests(&self, cell: &Cell) {
-        if !cell.enters_idle_queue() {
+    /// Keeps an execution that has nothing to do, and forgets the oldest idle one when there are
+    /// too many.
+    fn rests(&self, inbox: &ExecutionInbox) {
+        if !inbox.enters_idle_queue() {
             return;
         }
         let oldest = {
             let mut idle = self.idle.lock();
-            idle.push_back(cell.id);
+            idle.push_back(inbox.id);
             (idle.len() > self.settings.idle_in_memory).then(|| idle.pop_front())
         };
         if let Some(oldest) = oldest.flatten() {
-            let mut cells = self.cells.lock();
-            if cells.get(&oldest).is_some_and(|cell| cell.forget()) {
-                cells.remove(&oldest);
+            let mut inboxes = self.inboxes.lock();
+            if inboxes.get(&oldest).is_some_and(|inbox| inbox.forget()) {
+                inboxes.remove(&oldest);
             }
         }
     }

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::model::{End, Status};
 
-/// Bits of a journal key that count an execution's rows; the others are the execution's id. One index, and each execution's rows together.
+/// Bits of a journal key that count an execution's rows; the others are the execution's id. One
+/// index, and each execution's rows together.
 const SEQUENCE_BITS: u32 = 26;
 
 pub(super) const MIGRATIONS: &[&str] = &["
@@ -54,7 +55,8 @@ CREATE TABLE workflow_map_run (
 ) WITHOUT ROWID;
 CREATE INDEX workflow_map_run_execution ON workflow_map_run (execution);
 ", "
--- Rows in the order in which they are written: the turns of one commit stand on the same pages, whatever executions they are of.
+-- Rows in the order in which they are written: the turns of one commit share pages, even of
+-- different executions.
 ALTER TABLE workflow_journal RENAME TO workflow_journal_by_key;
 CREATE TABLE workflow_journal (
     row INTEGER PRIMARY KEY,
@@ -71,7 +73,8 @@ INSERT INTO workflow_journal (key, at, event, history, position, wake, busy)
 DROP TABLE workflow_journal_by_key;
 "];
 
-/// What an execution has of the record that it was started from. All empty for a state machine of the directory.
+/// What an execution has of the record that it was started from. All empty for a state machine of
+/// the directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Origin {
     /// The account in its ARNs.
@@ -325,7 +328,7 @@ pub(super) fn newest_record(
     connection: &Connection,
     name: &str,
 ) -> rusqlite::Result<Option<Record>> {
-    // Where the database is in memory the writer reads, and nobody writes meanwhile.
+    // Where the database is in memory the writer reads, and there is no concurrent write.
     let moment = connection
         .is_autocommit()
         .then(|| connection.unchecked_transaction())
@@ -347,7 +350,8 @@ pub(super) fn last_sequence(connection: &Connection, execution: i64) -> rusqlite
         .map(|key| key.map_or(0, |key| key & ((1 << SEQUENCE_BITS) - 1)))
 }
 
-/// The pages of history events (JSON arrays) that hold what comes after the event with the id `after`, until `limit` is reached.
+/// The pages of history events (JSON arrays) that hold what comes after the event with the id
+/// `after`, until `limit` is reached.
 pub(super) fn history(
     connection: &Connection,
     execution: i64,
@@ -369,7 +373,8 @@ pub(super) fn history(
     Ok(pages)
 }
 
-/// An open execution and what it waits for: its earliest timer, and whether something is to be run again.
+/// An open execution and what it waits for: its earliest timer, and whether something is to be run
+/// again.
 pub(super) struct OpenExecution {
     pub(super) id: i64,
     pub(super) wake: Option<i64>,

@@ -1,23 +1,27 @@
-//! The durable driver of `asl`. [`Engine`] is its door, with what is asked of executions in `read` and the answers to tasks in `tokens`; `begin` and
-//! `drive` are its loop, `commit` the writing of a turn, `rebuild` the way back from the journal; `live` an execution in memory; `cell` its mailbox;
-//! `journal` the tables; `model` what goes in and out.
+//! The durable driver of `asl`. [`Engine`] is its interface, with queries in `read` and the answers
+//! to tasks in `tokens`. `begin` and `drive` are its loop, `commit` writes a turn, and `rebuild`
+//! reads an execution back from the journal. `loaded` is an execution in memory, `inbox` its
+//! inputs, `journal` the tables, `model` and `error` the values and the errors of the interface.
 //!
-//! Write ahead: every input of an execution is in the journal, with what came of it, before anything is done about it. A rebuilt execution
-//! is the replay of its journal. It runs no task itself and reads no definition from a directory.
+//! Write ahead: every input of an execution is in the journal, with its result, before it has an
+//! effect. A rebuilt execution is the replay of its journal. The engine runs no task itself and
+//! reads no definition from a directory.
 
 mod begin;
-mod cell;
 mod commit;
 mod drive;
+mod error;
+mod inbox;
 mod journal;
 #[cfg(test)]
 mod journal_tests;
-mod live;
+mod loaded;
 mod model;
 mod read;
 mod rebuild;
 mod tokens;
 
+use std::any::Any;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -30,32 +34,33 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio_util::task::TaskTracker;
 
-use self::cell::{Cell, Input, Mail};
-use self::drive::now;
+pub use self::error::{EngineError, OpenError};
+use self::inbox::{ExecutionInbox, Input, Message};
 pub(crate) use self::journal::{Filter, Origin, Stored};
 pub use self::model::{
-    Definition, Description, Earlier, End, EngineError, ExecutionEvent, History, Listed, Listener,
-    NoListener, OpenError, Settings, Started, Status, limits,
+    Definition, Description, Earlier, End, ExecutionEvent, History, Listed, Listener, NoListener,
+    Settings, Started, Status, limits,
 };
 use crate::Machine;
-use crate::alarm::Alarms;
-use crate::task::TaskRunner;
+use crate::task::{Responder, TaskRunner};
+use crate::timers::{Timers, now};
 
-/// What rings.
+/// The key of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Alarm {
+enum Timer {
     /// A timer of an execution.
-    Timer(i64, TimerId),
-    /// News that waited for company.
+    Wait(i64, TimerId),
+    /// An event was held back so that it can share a commit.
     Flush(i64),
 }
 
-impl Alarm {
-    /// After a crash only the time of an execution's earliest timer is known. Ids of timers begin with 1.
+impl Timer {
+    /// After a crash only the time of an execution's earliest timer is known. Ids of timers begin
+    /// with 1.
     const ANY: TimerId = TimerId(0);
 }
 
-/// What all handles share.
+/// The state that all handles share.
 pub(crate) struct Inner {
     database: Database,
     settings: Settings,
@@ -63,10 +68,10 @@ pub(crate) struct Inner {
     listener: Arc<dyn Listener>,
     runtime: Handle,
     /// Executions at work or in memory.
-    cells: Mutex<HashMap<i64, Arc<Cell>>>,
+    inboxes: Mutex<HashMap<i64, Arc<ExecutionInbox>>>,
     /// Those that rest, the longest first: they may be forgotten.
     idle: Mutex<VecDeque<i64>>,
-    alarms: Alarms<Alarm>,
+    timers: Timers<Timer>,
     last_id: AtomicI64,
     parsed: Mutex<HashMap<[u8; 32], Arc<StateMachine>>>,
     stored_definitions: Mutex<HashSet<[u8; 32]>>,
@@ -78,13 +83,13 @@ pub(crate) struct Inner {
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
-            .field("in_memory", &self.cells.lock().len())
+            .field("in_memory", &self.inboxes.lock().len())
             .finish_non_exhaustive()
     }
 }
 
-/// The embedded Step Functions. Clones are handles on the same engine, which stops acting when the last of them is dropped; what it has
-/// not done then is done by whoever opens the database next.
+/// The embedded Step Functions. Clones are handles on the same engine, which stops acting when the
+/// last of them is dropped. What it has not done then is done when the database is next opened.
 #[derive(Clone, Debug)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -104,7 +109,8 @@ impl Drop for Owner {
 }
 
 impl Engine {
-    /// Opens the engine on a database: every open execution goes on where it was. Call it within a Tokio runtime.
+    /// Opens the engine on a database: every open execution goes on where it was. Call it within a
+    /// Tokio runtime.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -131,9 +137,9 @@ impl Engine {
             tasks,
             listener,
             runtime: Handle::current(),
-            cells: Mutex::default(),
+            inboxes: Mutex::default(),
             idle: Mutex::default(),
-            alarms: Alarms::new(),
+            timers: Timers::new(),
             last_id: AtomicI64::new(last_id),
             parsed: Mutex::default(),
             stored_definitions: Mutex::default(),
@@ -147,8 +153,8 @@ impl Engine {
         }
         for execution in open {
             if let Some(wake) = execution.wake {
-                let alarm = Alarm::Timer(execution.id, Alarm::ANY);
-                inner.alarms.set(wake, alarm);
+                let timer = Timer::Wait(execution.id, Timer::ANY);
+                inner.timers.set(wake, timer);
             }
             if execution.busy {
                 inner.wake(execution.id, Input::Wake);
@@ -158,21 +164,25 @@ impl Engine {
             _owner: Some(Arc::new(Owner(Arc::downgrade(&inner)))),
             inner,
         };
-        tokio::spawn(ring(Arc::downgrade(&engine.inner)));
+        tokio::spawn(drive_timers(Arc::downgrade(&engine.inner)));
         if let Some(retention) = engine.inner.settings.retention {
             tokio::spawn(purge(Arc::downgrade(&engine.inner), retention));
         }
         Ok(engine)
     }
 
-    pub(crate) fn borrowed(inner: Arc<Inner>) -> Engine {
-        Engine {
-            inner,
+    /// The engine that waits for a task; `None` when it no longer exists. The handle keeps nothing
+    /// running.
+    pub(crate) fn of(responder: &Responder) -> Option<Self> {
+        let events: Arc<dyn Any + Send + Sync> = responder.events()?;
+        Some(Self {
+            inner: events.downcast().ok()?,
             _owner: None,
-        }
+        })
     }
 
-    /// Stops acting and waits until what was begun is written. Open executions go on when the database is opened again.
+    /// Stops acting and waits until what was begun is written. Open executions go on when the
+    /// database is opened again.
     pub async fn shutdown(&self) {
         self.inner.closed.store(true, Ordering::Release);
         self.inner.running.close();
@@ -212,7 +222,8 @@ impl Engine {
         .await
     }
 
-    /// As [`Engine::start`], an Express execution: its history is longer ([`asl::MAX_EXPRESS_HISTORY`]), its time shorter.
+    /// As [`Engine::start`], an Express execution: its history is longer
+    /// ([`asl::MAX_EXPRESS_HISTORY`]), its time shorter.
     ///
     /// # Errors
     /// [`EngineError`].
@@ -282,7 +293,7 @@ impl Engine {
         let (answer, answered) = oneshot::channel();
         self.inner.deliver(
             execution,
-            Mail {
+            Message {
                 input: Input::Event(event),
                 at: now(),
                 token,
@@ -325,14 +336,14 @@ impl Engine {
     /// [`EngineError`].
     pub async fn end(&self, machine: Option<&str>, name: &str) -> Result<End, EngineError> {
         let id = self.inner.newest(name, machine).await?.id;
-        let (told, end) = oneshot::channel();
+        let (sender, end) = oneshot::channel();
         self.inner
             .waiting_for_end
             .lock()
             .entry(id)
             .or_default()
-            .push(told);
-        // It may have ended before anybody was told.
+            .push(sender);
+        // It may have ended before this caller was registered.
         let row = self.inner.newest(name, machine).await?;
         if let Some(end) = row.end() {
             return Ok(end);
@@ -343,19 +354,17 @@ impl Engine {
     /// The ARN of an execution.
     #[must_use]
     pub fn execution_arn(&self, machine: &str, name: &str) -> String {
-        let Settings {
-            region, account, ..
-        } = &self.inner.settings;
-        format!("arn:aws:states:{region}:{account}:execution:{machine}:{name}")
+        let settings = &self.inner.settings;
+        settings
+            .scope(&settings.account)
+            .execution(WorkflowType::Standard, machine, name)
     }
 
     /// The ARN of a state machine.
     #[must_use]
     pub fn machine_arn(&self, machine: &str) -> String {
-        let Settings {
-            region, account, ..
-        } = &self.inner.settings;
-        format!("arn:aws:states:{region}:{account}:stateMachine:{machine}")
+        let settings = &self.inner.settings;
+        settings.scope(&settings.account).machine(machine)
     }
 
     /// The ARN of the role that executions show.
@@ -364,7 +373,7 @@ impl Engine {
         self.inner.settings.role_arn()
     }
 
-    /// Hands an open execution an event of its user's.
+    /// Hands an open execution an event from its user.
     pub(crate) async fn tell(&self, row: &Stored, event: Event) -> Result<(), EngineError> {
         self.ask(row.id, event, None).await
     }
@@ -401,17 +410,17 @@ impl Engine {
     }
 }
 
-/// Lets alarms ring while the engine lives.
-async fn ring(engine: Weak<Inner>) {
+/// Hands due timers to the executions while the engine lives.
+async fn drive_timers(engine: Weak<Inner>) {
     loop {
         let Some(inner) = engine.upgrade().filter(|inner| !inner.is_closed()) else {
             return;
         };
         // Bounded, so that an engine without handles is let go.
-        let rung =
-            tokio::time::timeout(std::time::Duration::from_secs(1), inner.alarms.next()).await;
-        for alarm in rung.unwrap_or_default() {
-            inner.rung(alarm);
+        let due =
+            tokio::time::timeout(std::time::Duration::from_secs(1), inner.timers.next()).await;
+        for timer in due.unwrap_or_default() {
+            inner.on_timer(timer);
         }
     }
 }

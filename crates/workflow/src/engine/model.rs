@@ -1,4 +1,4 @@
-//! What the engine takes and gives. No behaviour.
+//! The values that the engine takes and returns.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,45 +8,49 @@ use asl::StepChange;
 use jiff::Timestamp;
 
 use crate::Machines;
+use crate::arn::Scope;
 
 /// Every bound of the engine.
 pub mod limits {
     use std::time::Duration;
 
-    /// Bytes of an execution's input and of a task's output (Step Functions quotas).
+    /// Maximum bytes of an execution's input and of a task's output (Step Functions quotas).
     pub const PAYLOAD_BYTES: usize = asl::MAX_PAYLOAD;
-    /// Characters of an execution's name (`StartExecution`).
+    /// Maximum number of characters of an execution's name (`StartExecution`).
     pub const NAME_CHARACTERS: usize = 80;
-    /// Events of one execution that are handled before one commit.
+    /// Maximum number of events of one execution that are handled in one commit.
     pub const EVENTS_PER_COMMIT: usize = 256;
-    /// Bytes of events that wait for one execution's turn, after which callers are refused. The engine's own events always pass.
-    pub const MAILBOX_EVENTS: usize = 65_536;
-    /// How long, at least, the news that a worker took a task waits for the task's result to be written together with it; at most twice
-    /// as long.
+    /// Maximum number of events that wait for one execution before callers are refused. The
+    /// engine's own events are always accepted.
+    pub const INBOX_EVENTS: usize = 65_536;
+    /// Minimum time for which the event that a worker took a task is held, so that it can share a
+    /// commit with the task's result. The maximum is twice this time.
     pub const STARTED_DELAY: Duration = Duration::from_millis(100);
     /// Waits between tries to write when the disk refuses: the first, doubled up to the last.
     pub const WRITE_RETRY: (Duration, Duration) =
         (Duration::from_millis(50), Duration::from_secs(5));
-    /// Events of one page of a history (`GetExecutionHistory`).
+    /// Maximum number of events of one page of a history (`GetExecutionHistory`).
     pub const HISTORY_PAGE: usize = 1_000;
-    /// Executions of one page of a list (`ListExecutions`).
+    /// Maximum number of executions of one page of a list (`ListExecutions`).
     pub const LIST_PAGE: usize = 1_000;
-    /// Closed executions that one write purges.
+    /// Maximum number of closed executions that one write purges.
     pub const PURGE_BATCH: usize = 64;
-    /// How often closed executions are looked for that have outlived their retention.
+    /// Interval between searches for closed executions that have outlived their retention.
     pub const PURGE_EVERY: Duration = Duration::from_secs(60);
-    /// Parsed definitions kept although no execution in memory uses them.
+    /// Maximum number of parsed definitions that are kept although no execution in memory uses
+    /// them.
     pub const PARSED_DEFINITIONS: usize = 256;
 }
 
-/// How the engine runs.
+/// The settings of the engine.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The state machines of the directory.
     pub machines: Machines,
-    /// How long a closed execution is kept; `None` keeps it for ever. AWS keeps 90 days.
+    /// Time for which a closed execution is kept; `None` keeps it for ever. AWS keeps 90 days.
     pub retention: Option<Duration>,
-    /// Waiting executions that stay in memory; more are rebuilt from the journal when something happens to them.
+    /// Waiting executions that stay in memory; more are rebuilt from the journal when something
+    /// happens to them.
     pub idle_in_memory: usize,
     /// The region in ARNs.
     pub region: String,
@@ -57,7 +61,15 @@ pub struct Settings {
 impl Settings {
     /// The ARN of the role that executions show when their state machine names none.
     pub(crate) fn role_arn(&self) -> String {
-        format!("arn:aws:iam::{}:role/jobcast", self.account)
+        self.scope(&self.account).default_role()
+    }
+
+    /// The region and the account of ARNs.
+    pub(crate) fn scope<'a>(&'a self, account: &'a str) -> Scope<'a> {
+        Scope {
+            region: &self.region,
+            account,
+        }
     }
 }
 
@@ -73,7 +85,7 @@ impl Default for Settings {
     }
 }
 
-/// How an execution stands (`DescribeExecution`).
+/// The status of an execution (`DescribeExecution`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "AWS's own words")]
 pub enum Status {
@@ -123,13 +135,13 @@ impl Status {
             asl::Status::Succeeded => Status::Succeeded,
             asl::Status::TimedOut => Status::TimedOut,
             asl::Status::Aborted => Status::Aborted,
-            // Whatever else the language may come to know as an end is not a success.
+            // An end that the language adds later is not a success.
             _ => Status::Failed,
         }
     }
 }
 
-/// What `start` came to.
+/// The result of a start.
 #[derive(Clone, Debug)]
 pub enum Started {
     /// The execution is new and durable since then.
@@ -141,7 +153,7 @@ pub enum Started {
 /// The execution that has the name already.
 #[derive(Clone, Debug)]
 pub struct Earlier {
-    /// How it stands.
+    /// Its status.
     pub status: Status,
     /// Its input, JSON.
     pub input: Arc<str>,
@@ -181,14 +193,16 @@ pub struct ExecutionEvent {
     pub end: Option<End>,
 }
 
-/// Who hears of executions, in order for each of them.
+/// Receives the events of executions, in order for each execution.
 pub trait Listener: Send + Sync + fmt::Debug {
-    /// Writes what the events of one turn mean into the same commit that makes them durable. Whether it did: then [`Listener::notify`] is not
-    /// called for them. Called by the database's writer, with at least one event, all of one execution; again when the commit failed.
+    /// Writes the effect of the events of one turn into the commit that makes them durable. Returns
+    /// whether it did: then [`Listener::notify`] is not called for them. It is called by the
+    /// database's writer, with at least one event, all of one execution; and again when the commit
+    /// failed.
     ///
     /// # Errors
-    /// Nothing of the turn is kept, nor of its group, and it is tried again later. What can be mended otherwise is no error but
-    /// `false`, as long as nothing was written.
+    /// Nothing of the turn and its group is kept, and the write is tried again later. Return
+    /// `Ok(false)`, not an error, if the caller can recover and nothing was written.
     fn record(
         &self,
         _write: &mut sqlite::Write<'_>,
@@ -197,12 +211,13 @@ pub trait Listener: Send + Sync + fmt::Debug {
         Ok(false)
     }
 
-    /// Takes an event after it became durable, in the driver's own loop: it must not block. An event may be lost when the process ends between
-    /// the commit and the call: [`crate::Engine::describe`] has it all again.
+    /// Takes an event after it became durable, in the driver's own loop: it must not block. An
+    /// event may be lost when the process ends between the commit and the call:
+    /// [`crate::Engine::describe`] has it all again.
     fn notify(&self, event: ExecutionEvent);
 }
 
-/// Nobody listens.
+/// A listener that ignores every event.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoListener;
 
@@ -232,11 +247,12 @@ pub struct Description {
     pub started: Timestamp,
     /// When it ended.
     pub stopped: Option<Timestamp>,
-    /// How it stands.
+    /// Its status.
     pub status: Status,
     /// Whether [`crate::Engine::redrive`] goes on with it.
     pub is_redrivable: bool,
-    /// All that happened, as one event: the last known state of each step, in the order in which they were entered.
+    /// All that happened, as one event: the last known state of each step, in the order in which
+    /// they were entered.
     pub so_far: ExecutionEvent,
 }
 
@@ -249,7 +265,7 @@ pub struct Listed {
     pub name: Arc<str>,
     /// Its state machine's name.
     pub machine: Arc<str>,
-    /// How it stands.
+    /// Its status.
     pub status: Status,
     /// When it started.
     pub started: Timestamp,
@@ -264,73 +280,4 @@ pub struct History {
     pub events: Vec<serde_json::Value>,
     /// The id of the last event of the page, when more follow.
     pub next: Option<u64>,
-}
-
-/// Why the engine did not do it.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// No state machine has this name.
-    #[error("there is no state machine `{0}`")]
-    UnknownMachine(String),
-    /// No execution has this name.
-    #[error("there is no execution `{0}`")]
-    UnknownExecution(String),
-    /// Nothing waits for the token.
-    #[error(
-        "no task waits for this token: it was answered before, it timed out, or its execution ended"
-    )]
-    NoSuchTask,
-    /// The text is no token of ours.
-    #[error("this is not a task token")]
-    InvalidToken,
-    /// The execution cannot go on where it stopped.
-    #[error("execution `{name}` cannot be redriven: {reason}")]
-    NotRedrivable {
-        /// Its name.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// The name is empty, too long, or has characters that AWS refuses.
-    #[error(
-        "`{0}` is no name for an execution: 1 to {max} characters, no white space, control characters or any of < > {{ }} [ ] ? * \" # % \\ ^ | ~ ` $ & , ; : /",
-        max = limits::NAME_CHARACTERS
-    )]
-    InvalidName(String),
-    /// The text is not JSON, or not within its limits.
-    #[error("the {what} is {reason}")]
-    NotJson {
-        /// The input or the output.
-        what: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The text is over [`limits::PAYLOAD_BYTES`].
-    #[error("the {what} is {bytes} bytes, and it may have {max}", max = limits::PAYLOAD_BYTES)]
-    TooLarge {
-        /// The input or the output.
-        what: &'static str,
-        /// Its size.
-        bytes: usize,
-    },
-    /// Over [`limits::MAILBOX_EVENTS`].
-    #[error("too much happens to this execution at once: try again later")]
-    Busy,
-    /// The engine stops.
-    #[error("the workflow engine is stopping: try again later")]
-    Closed,
-    /// The journal could not be read or written. Nothing was done.
-    #[error("the journal of executions cannot be used: {0}")]
-    Journal(#[source] Arc<dyn std::error::Error + Send + Sync>),
-}
-
-/// The engine could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The tables could not be brought to this version.
-    #[error(transparent)]
-    Migrate(#[from] sqlite::OpenError),
-    /// The open executions could not be read.
-    #[error("the open executions cannot be read: {0}")]
-    Journal(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::error::EngineError;
 use super::journal::{self, Filter, Stored};
-use super::live::{self, Steps};
-use super::model::{Description, EngineError, ExecutionEvent, History, Listed, Status, limits};
+use super::loaded::{self, Steps};
+use super::model::{Description, ExecutionEvent, History, Listed, Status, limits};
 use super::{Engine, Inner};
-use crate::alarm::timestamp;
+use crate::timers::timestamp;
 
 impl Engine {
     /// The execution as it is now, with all that happened so far.
@@ -27,7 +28,7 @@ impl Engine {
         let mut steps = Steps::default();
         let rebuilt = self.inner.rebuild(&record, |change| steps.add(change));
         let (position, at) = match &rebuilt {
-            Ok(live) => (live.position(), live.last_at()),
+            Ok(loaded) => (loaded.position(), loaded.last_at()),
             Err(_) => (
                 record.position,
                 record.row.stopped.unwrap_or(record.row.started),
@@ -35,7 +36,7 @@ impl Engine {
         };
         let row = record.row;
         let end = row.end();
-        let is_redrivable = end.is_some() && rebuilt.is_ok_and(|live| live.is_redrivable());
+        let is_redrivable = end.is_some() && rebuilt.is_ok_and(|loaded| loaded.is_redrivable());
         Ok(Some(Description {
             is_redrivable,
             so_far: ExecutionEvent {
@@ -56,7 +57,8 @@ impl Engine {
         }))
     }
 
-    /// The history after the event with the id `after`, at most `limit` events ([`limits::HISTORY_PAGE`] at most).
+    /// The history after the event with the id `after`, at most `limit` events
+    /// ([`limits::HISTORY_PAGE`] at most).
     ///
     /// # Errors
     /// [`EngineError`].
@@ -124,14 +126,14 @@ impl Engine {
 
     /// The map runs of an execution, in the order in which they began.
     pub(crate) async fn map_runs(&self, row: Stored) -> Result<Vec<asl::MapRun>, EngineError> {
-        let live = self.rebuilt(row).await?;
-        Ok(live.map_or_else(Vec::new, |live| live.map_runs().to_vec()))
+        let loaded = self.rebuilt(row).await?;
+        Ok(loaded.map_or_else(Vec::new, |loaded| loaded.map_runs().to_vec()))
     }
 
     pub(super) async fn rebuilt(
         &self,
         row: Stored,
-    ) -> Result<Option<Box<live::Live>>, EngineError> {
+    ) -> Result<Option<Box<loaded::LoadedExecution>>, EngineError> {
         let record = self
             .inner
             .database

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use asl::{Event, Start, StateMachine, WorkflowType};
 
 use super::Inner;
-use super::cell::Cell;
 use super::commit::Written;
-use super::drive::now;
+use super::inbox::ExecutionInbox;
 use super::journal::{self, Origin, Record, Stored};
-use super::live::{Broken, Live, Turn};
+use super::loaded::{Broken, LoadedExecution, Turn};
 use super::model::{End, ExecutionEvent, Status, limits};
-use crate::alarm::timestamp;
+use crate::timers::{now, timestamp};
 
 /// An execution as it was found.
 pub(super) enum Loaded {
-    Live(Box<Live>),
+    Ready(Box<LoadedExecution>),
     Over,
     Broken(Box<Stored>, u64, Broken),
     Closed,
@@ -33,21 +32,21 @@ impl Inner {
         started: i64,
         origin: &Origin,
     ) -> Start {
-        let region = &self.settings.region;
         let account = origin.account.as_deref().unwrap_or(&self.settings.account);
-        let (resource, shown) = match kind {
-            WorkflowType::Standard => ("execution", name),
-            // Its row's name is made unique by what follows the colon.
-            WorkflowType::Express => ("express", name.split(':').next().unwrap_or(name)),
+        let scope = self.settings.scope(account);
+        let shown = match kind {
+            WorkflowType::Standard => name,
+            // The part after the colon makes the name of the row unique.
+            WorkflowType::Express => name.split(':').next().unwrap_or(name),
         };
         Start {
-            execution_arn: format!("arn:aws:states:{region}:{account}:{resource}:{machine}:{name}"),
+            execution_arn: scope.execution(kind, machine, name),
             execution_name: shown.to_owned(),
             role_arn: origin
                 .role
                 .as_deref()
                 .map_or_else(|| self.settings.role_arn(), str::to_owned),
-            state_machine_arn: format!("arn:aws:states:{region}:{account}:stateMachine:{machine}"),
+            state_machine_arn: scope.machine(machine),
             state_machine_name: machine.to_owned(),
             start_time: timestamp(started),
             input,
@@ -83,7 +82,7 @@ impl Inner {
         &self,
         record: &Record,
         watch: impl FnMut(asl::StepChange),
-    ) -> Result<Box<Live>, Broken> {
+    ) -> Result<Box<LoadedExecution>, Broken> {
         let row = &record.row;
         let machine = self.parsed(&row.hash, &record.definition)?;
         let start = self.start_of(
@@ -95,7 +94,7 @@ impl Inner {
             row.started,
             &row.origin,
         );
-        Live::rebuild(record, machine, start, watch).map(Box::new)
+        LoadedExecution::rebuild(record, machine, start, watch).map(Box::new)
     }
 
     /// An open execution from its journal; a closed one too when it is to go on.
@@ -125,7 +124,7 @@ impl Inner {
             }
         };
         match self.rebuild(&record, |_| {}) {
-            Ok(live) => Loaded::Live(live),
+            Ok(loaded) => Loaded::Ready(loaded),
             Err(broken) => Loaded::Broken(Box::new(record.row), record.position, broken),
         }
     }
@@ -133,7 +132,7 @@ impl Inner {
     /// Ends an execution that cannot be rebuilt: it fails alone, with the reason as its cause.
     pub(super) async fn give_up(
         self: &Arc<Self>,
-        cell: &Cell,
+        inbox: &ExecutionInbox,
         row: Box<Stored>,
         position: u64,
         broken: &Broken,
@@ -164,7 +163,7 @@ impl Inner {
             .read(move |connection| journal::last_sequence(connection, id))
             .await;
         let Ok(sequence) = last else {
-            return self.close_cell(cell);
+            return self.close_inbox(inbox);
         };
         let mut turn = Turn {
             entries: vec![journal::Entry {
@@ -192,9 +191,9 @@ impl Inner {
         if let Written::Yes { recorded } = self.commit(id, &mut turn, &events).await
             && !self.is_closed()
         {
-            self.tell(id, &events, recorded);
+            self.publish(id, &events, recorded);
         }
-        self.close_cell(cell);
+        self.close_inbox(inbox);
     }
 }
 

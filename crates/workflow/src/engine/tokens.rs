@@ -1,10 +1,11 @@
-//! Tasks that somebody outside answers by their token.
+//! Tasks that are answered from outside, by their token.
 
 use std::sync::Arc;
 
 use asl::{Event, TaskId, token};
 
-use super::model::{EngineError, Status};
+use super::error::EngineError;
+use super::model::Status;
 use super::{Engine, check_json};
 
 impl Engine {
@@ -21,8 +22,8 @@ impl Engine {
         if row.status != Status::Running {
             return Ok(None);
         }
-        let live = self.rebuilt(row).await?;
-        Ok(live.and_then(|live| live.waiting_token(step)))
+        let loaded = self.rebuilt(row).await?;
+        Ok(loaded.and_then(|loaded| loaded.waiting_token(step)))
     }
 
     /// Answers a waiting task with its output, JSON.
@@ -56,7 +57,7 @@ impl Engine {
         .await
     }
 
-    /// Says that whoever has the token is at work.
+    /// Reports that the worker with the token is at work.
     ///
     /// # Errors
     /// As [`Self::task_success`].

@@ -1,8 +1,9 @@
 //! A child process with everything that it starts: how it is started and how all of it is ended.
 //!
-//! With a supervisor (see `supervisor`) all of it ends, also what moved into a session of its own, and also when the server is killed.
-//! Without one, the child's process group is killed; what left the group lives on, and what is left by a server that is killed
-//! ends when it finds the Runtime API closed.
+//! With a supervisor (see `supervisor`) all of it ends, also what moved into another session, and
+//! also when the server is killed. Without one, the child's process group is killed; what left the
+//! group lives on, and what is left by a server that is killed ends when it finds the Runtime API
+//! closed.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,8 +19,9 @@ use tokio::net::UnixStream;
 use tokio::process::Command;
 
 use super::failure::{Exit, Failure};
+use super::limits;
+use super::settings::FunctionConfig;
 use super::supervisor::Report;
-use super::{FunctionConfig, limits};
 
 /// Why a process could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +53,8 @@ impl NotStarted {
     }
 }
 
-/// An error in the words of the system, as Go's programs write them: without a number, in lower case.
+/// An error in the words of the system, as Go's programs write them: without a number, in lower
+/// case.
 fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();

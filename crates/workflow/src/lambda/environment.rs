@@ -1,5 +1,6 @@
-//! What a function's process has in its environment: Lambda's own variables, a few of the server's, and what the configuration gives.
-//! Nothing else of the server's environment reaches it, since that may hold secrets.
+//! What a function's process has in its environment: Lambda's own variables, a few of the server's,
+//! and what the configuration gives. Nothing else of the server's environment reaches it, since
+//! that may hold secrets.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -7,10 +8,11 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{Function, FunctionConfig, HostSettings};
+use super::function::Function;
+use super::settings::{FunctionConfig, HostSettings};
 
-/// Variables of the server that every function gets: how programs and libraries are found, who and where the user is, language,
-/// certificates, proxies. `LC_…` besides.
+/// Variables of the server that every function gets: how programs and libraries are found, who and
+/// where the user is, language, certificates, proxies. `LC_…` besides.
 pub const PASSED: [&str; 32] = [
     "ALL_PROXY",
     "DYLD_LIBRARY_PATH",
@@ -91,8 +93,9 @@ fn of_server(also: &[String], server: impl Iterator<Item = (OsString, OsString)>
     server.filter(|(name, _)| passes(name)).collect()
 }
 
-/// Lambda's variables (Lambda developer guide, "Working with Lambda environment variables": reserved ones, and those that it sets
-/// besides), without credentials: there is no execution role here.
+/// Lambda's variables (Lambda developer guide, "Working with Lambda environment variables":
+/// reserved ones, and those that it sets besides), without credentials: there is no execution role
+/// here.
 fn reserved(
     function: &Function,
     config: &FunctionConfig,
@@ -130,7 +133,8 @@ fn reserved(
     .map(|(name, value): (&str, OsString)| (name.into(), value))
 }
 
-/// The list of hosts without a proxy, with this machine in it: the Runtime API is here, and so is where functions report to.
+/// The list of hosts without a proxy, with this machine in it: the Runtime API is here, and so is
+/// where functions report to.
 fn no_proxy(before: &OsStr, direct: &[String]) -> OsString {
     let before = before.to_string_lossy();
     let before = before.trim();

@@ -1,4 +1,5 @@
-//! Why an invocation failed without an answer of the function, in Lambda's names and words (`errorType`, `errorMessage`).
+//! Why an invocation failed without an answer of the function, in Lambda's names and words
+//! (`errorType`, `errorMessage`).
 
 use std::fmt::Write as _;
 use std::os::unix::process::ExitStatusExt;
@@ -9,7 +10,8 @@ use bytes::Bytes;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Outcome, limits};
+use super::limits;
+use super::outcome::Outcome;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +51,7 @@ pub(super) enum Failure {
 
 /// A failure with what the process wrote before it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'a> {
+pub(super) struct FailureReport<'a> {
     pub(super) failure: &'a Failure,
     /// It never asked for work.
     pub(super) during_init: bool,
@@ -95,12 +97,12 @@ impl Failure {
 
     /// The outcome of an invocation that began.
     pub(super) fn outcome(&self, id: Uuid, log: Vec<u8>) -> Outcome {
-        let told = Told {
+        let report = FailureReport {
             failure: self,
             during_init: false,
             output: &[],
         };
-        match told.outcome(id) {
+        match report.outcome(id) {
             Outcome::Failed { error, payload, .. } => Outcome::Failed {
                 error,
                 payload,
@@ -111,7 +113,7 @@ impl Failure {
     }
 }
 
-impl Told<'_> {
+impl FailureReport<'_> {
     /// The outcome of an invocation that the failure hits.
     pub(super) fn outcome(&self, id: Uuid) -> Outcome {
         let log = self.output.to_vec();
@@ -161,7 +163,8 @@ pub(super) fn payload(error: &str, message: &str) -> Bytes {
         .into()
 }
 
-/// The last lines of an output, whole ones where that is possible, at most [`limits::SHOWN_OUTPUT_BYTES`].
+/// The last lines of an output, whole ones where that is possible, at most
+/// [`limits::SHOWN_OUTPUT_BYTES`].
 fn last_lines(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let text = text.trim_end();
@@ -210,12 +213,12 @@ mod tests {
     use super::*;
 
     fn message(failure: Failure, during_init: bool, output: &[u8]) -> String {
-        let told = Told {
+        let report = FailureReport {
             failure: &failure,
             during_init,
             output,
         };
-        let Outcome::Failed { error, payload, .. } = told.outcome(Uuid::nil()) else {
+        let Outcome::Failed { error, payload, .. } = report.outcome(Uuid::nil()) else {
             panic!("a failure")
         };
         let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap();

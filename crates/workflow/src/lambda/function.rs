@@ -1,5 +1,5 @@
-//! One function: the pollers that ask for work, and the invocations that run. What waits is in `queue`, its processes are in
-//! `fleet`; it starts none itself and speaks no HTTP.
+//! One function: the pollers that ask for work, and the invocations that run. What waits is in
+//! `queue`, its processes are in `fleet`; it starts none itself and speaks no HTTP.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Weak};
@@ -12,9 +12,15 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::failure::{self, Failure};
+use super::fleet::Fleet;
+use super::host::{HostState, Timer};
+use super::limits;
+use super::outcome::{Caller, Outcome};
 use super::process::Process;
-use super::{Caller, FunctionConfig, HostSettings, Outcome, Ring, Shared, limits, now};
+use super::settings::{FunctionConfig, HostSettings};
+use crate::arn::Scope;
 use crate::task::TaskKey;
+use crate::timers::{micros_of, now};
 
 /// A function.
 #[derive(Debug)]
@@ -25,20 +31,21 @@ pub(crate) struct Function {
     pub(super) index: usize,
     pub(super) timeout: Duration,
     pub(super) attach_wait: Duration,
-    pub(super) host: Weak<Shared>,
-    pub(super) state: Mutex<State>,
+    pub(super) host: Weak<HostState>,
+    pub(super) state: Mutex<FunctionState>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
-    /// The pollers that wait for work, the last comer at the end. That one gets the next work, so that idle processes stay idle.
+pub(super) struct FunctionState {
+    /// The pollers that wait for work, the last comer at the end. That one gets the next work, so
+    /// that idle processes stay idle.
     pub(super) pollers: Vec<Poller>,
     pub(super) queue: VecDeque<Invocation>,
     pub(super) running: HashMap<Uuid, Running>,
     /// When an invocation was begun last, or the queue was empty.
     pub(super) moved_at: i64,
     pub(super) watched: bool,
-    pub(super) fleet: super::fleet::Fleet,
+    pub(super) fleet: Fleet,
 }
 
 #[derive(Debug)]
@@ -92,24 +99,32 @@ pub(super) struct Dispatched {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct StillAtWork;
 
+/// What is no longer wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unwanted {
+    Task(TaskKey),
+    Invocation(Uuid),
+}
+
 impl Function {
     pub(super) fn new(
         index: usize,
         name: &str,
         config: Option<FunctionConfig>,
         settings: &HostSettings,
-        host: Weak<Shared>,
+        host: Weak<HostState>,
     ) -> Function {
         let timeout = config
             .as_ref()
             .map_or(limits::TIMEOUT, |config| config.timeout)
             .min(limits::TIMEOUT);
+        let scope = Scope {
+            region: &settings.region,
+            account: &settings.account,
+        };
         Function {
             name: name.into(),
-            arn: format!(
-                "arn:aws:lambda:{}:{}:function:{name}",
-                settings.region, settings.account
-            ),
+            arn: scope.function(name),
             config,
             index,
             timeout,
@@ -165,8 +180,8 @@ impl Function {
         }
         if !state.watched {
             state.watched = true;
-            let at = invocation.queued_at + micros(self.patience());
-            self.set_alarm(at, Ring::Queue(self.index));
+            let at = invocation.queued_at + micros_of(self.patience());
+            self.set_timer(at, Timer::Queue(self.index));
         }
         state.queue.push_back(invocation);
         self.start_what_is_needed(&mut state);
@@ -175,7 +190,7 @@ impl Function {
     /// Gives an invocation to a poller; back when the poller is gone.
     fn hand_over(
         &self,
-        state: &mut State,
+        state: &mut FunctionState,
         invocation: Invocation,
         poller: Poller,
     ) -> Result<(), Invocation> {
@@ -194,11 +209,16 @@ impl Function {
         }
     }
 
-    fn begin(&self, state: &mut State, invocation: Invocation, process: Option<u64>) -> Dispatched {
+    fn begin(
+        &self,
+        state: &mut FunctionState,
+        invocation: Invocation,
+        process: Option<u64>,
+    ) -> Dispatched {
         let at = now();
-        let deadline = at + micros(self.timeout);
+        let deadline = at + micros_of(self.timeout);
         state.moved_at = at;
-        self.set_alarm(deadline, Ring::Timeout(self.index, invocation.id));
+        self.set_timer(deadline, Timer::Timeout(self.index, invocation.id));
         let dispatched = Dispatched {
             id: invocation.id,
             payload: invocation.payload.clone(),
@@ -218,27 +238,27 @@ impl Function {
         dispatched
     }
 
-    pub(super) fn take_running(&self, state: &mut State, id: Uuid) -> Option<Running> {
+    pub(super) fn take_running(&self, state: &mut FunctionState, id: Uuid) -> Option<Running> {
         let running = state.running.remove(&id)?;
-        self.cancel_alarm(running.deadline, Ring::Timeout(self.index, id));
+        self.cancel_timer(running.deadline, Timer::Timeout(self.index, id));
         state.fleet.end(running.process);
         Some(running)
     }
 
-    pub(super) fn set_alarm(&self, at: i64, ring: Ring) {
+    pub(super) fn set_timer(&self, at: i64, timer: Timer) {
         if let Some(host) = self.host.upgrade() {
-            host.alarms.set(at, ring);
+            host.timers.set(at, timer);
         }
     }
 
-    fn cancel_alarm(&self, at: i64, ring: Ring) {
+    fn cancel_timer(&self, at: i64, timer: Timer) {
         if let Some(host) = self.host.upgrade() {
-            host.alarms.cancel(at, ring);
+            host.timers.cancel(at, timer);
         }
     }
 
-    /// The next invocation for a process; waits until there is one. Cancel-safe: what was handed to a poller that is gone goes
-    /// back. A process that the host gave up waits for ever.
+    /// The next invocation for a process; waits until there is one. Cancel-safe: what was handed to
+    /// a poller that is gone goes back. A process that the host gave up waits for ever.
     pub(super) async fn next(
         self: &Arc<Self>,
         process: Option<&Arc<Process>>,
@@ -300,7 +320,7 @@ impl Function {
         }
         if !state.watched {
             state.watched = true;
-            self.set_alarm(now() + micros(self.patience()), Ring::Queue(self.index));
+            self.set_timer(now() + micros_of(self.patience()), Timer::Queue(self.index));
         }
         self.start_what_is_needed(&mut state);
     }
@@ -365,9 +385,10 @@ impl Function {
         running.invocation.caller.finished(failure.outcome(id, log));
     }
 
-    /// What a process that ended leaves: its invocation fails. When it never asked for work, the invocation that waits longest
-    /// fails, as on AWS, where each has a start of its own; and with a second start that fails, or one that took too long, all that
-    /// wait, unless another process works.
+    /// Fails the invocation of a process that ended. When the process never asked for work, the
+    /// invocation that waits longest fails, as on AWS, where each invocation has its own start.
+    /// After a second failed start, or one that took too long, all waiting invocations fail, unless
+    /// another process works.
     pub(super) fn process_ended(self: &Arc<Self>, process: &Arc<Process>, failure: &Failure) {
         let mut lost = Vec::new();
         {
@@ -393,7 +414,7 @@ impl Function {
             return;
         }
         let log = process.tail.lock().bytes();
-        let failure = failure::Told {
+        let failure = failure::FailureReport {
             failure,
             during_init: !process.came_up(),
             output: &log,
@@ -412,10 +433,6 @@ enum Next {
     Nothing,
 }
 
-pub(super) fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
-}
-
 /// A poller that waits. Dropped with an invocation in its hand, it gives it back.
 struct Waiting {
     function: Arc<Function>,
@@ -426,7 +443,8 @@ impl Waiting {
     async fn await_work(mut self) -> Dispatched {
         match (&mut self.taken).await {
             Ok(dispatched) => dispatched,
-            // The process polls again on another connection, or has ended in the eyes of the host: nothing will come.
+            // The process polls again on another connection, or has ended in the eyes of the host:
+            // nothing will come.
             Err(_) => std::future::pending().await,
         }
     }

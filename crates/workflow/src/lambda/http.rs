@@ -1,5 +1,5 @@
-//! The Runtime API (AWS Lambda, "Using the Lambda runtime API", 2018-06-01) over HTTP. Requests and responses only: what they mean is
-//! `function`'s.
+//! The Runtime API (AWS Lambda, "Using the Lambda runtime API", 2018-06-01) over HTTP. Requests and
+//! responses only: what they mean is `function`'s.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,9 +21,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::function::Function;
+use super::host::HostState;
 pub(crate) use super::invoke::{invoke, invoked};
 use super::process::Process;
-use super::{Function, Shared, failure as failed, limits};
+use super::{failure as failed, limits};
 use crate::guard;
 
 /// What the internal listener answers.
@@ -35,7 +37,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("lambda-runtime-aws-reque
 const DEADLINE: HeaderName = HeaderName::from_static("lambda-runtime-deadline-ms");
 const ARN: HeaderName = HeaderName::from_static("lambda-runtime-invoked-function-arn");
 const TRACE: HeaderName = HeaderName::from_static("lambda-runtime-trace-id");
-/// Nothing here is traced. Always the same, since runtime clients put it into their environment, and an environment keeps what it once held.
+/// Nothing here is traced. Always the same, since runtime clients put it into their environment,
+/// and an environment keeps what it once held.
 const NOT_TRACED: HeaderValue =
     HeaderValue::from_static("Root=1-00000000-000000000000000000000000;Sampled=0");
 const CLIENT_CONTEXT: HeaderName = HeaderName::from_static("lambda-runtime-client-context");
@@ -92,7 +95,8 @@ pub(super) async fn serve_process(
     while connections.join_next().await.is_some() {}
 }
 
-/// The path of a request to a process's own listener. A web page is no runtime; nor is another program, where the process has a secret.
+/// The path of a request to a process's own listener. A web page is no runtime; nor is another
+/// program, where the process has a secret.
 fn process_path<'a>(
     process: &Process,
     request: &'a Request<Incoming>,
@@ -146,7 +150,7 @@ pub(crate) fn attached(path: &str) -> Option<(&str, Route)> {
 
 /// Answers a request of an outside process.
 pub(crate) async fn attach(
-    host: &Arc<Shared>,
+    host: &Arc<HostState>,
     function: &str,
     route: Route,
     request: Request<Incoming>,
@@ -215,24 +219,7 @@ async fn runtime(
         // What the function wrote before its answer is still on its way.
         tokio::time::sleep(limits::TAIL_WAIT).await;
     }
-    let done = match route {
-        Route::Response(id) => match trailers.as_ref().and_then(error_of_trailers) {
-            Some((error, body)) => function.fail(id, number(process), error, body),
-            None => function.succeed(id, number(process), body),
-        },
-        Route::Error(id) => {
-            let (error, body) = error_of(&parts, body);
-            function.fail(id, number(process), error, body)
-        }
-        Route::InitError => {
-            let (error, body) = error_of(&parts, body);
-            if let Some(process) = process {
-                process.init_failed(error, body);
-            }
-            true
-        }
-        Route::Next | Route::BadId => false,
-    };
+    let done = hand_in(function, process, route, &parts, trailers.as_ref(), body);
     if done {
         let mut answer = Response::new(Full::new(Bytes::from_static(b"{\"status\":\"OK\"}\n")));
         *answer.status_mut() = StatusCode::ACCEPTED;
@@ -244,6 +231,35 @@ async fn runtime(
             "InvalidRequestID",
             "Invalid request ID",
         )
+    }
+}
+
+/// Hands in what a process reports. Returns whether the process had the invocation.
+fn hand_in(
+    function: &Arc<Function>,
+    process: Option<&Arc<Process>>,
+    route: Route,
+    parts: &Parts,
+    trailers: Option<&HeaderMap>,
+    body: Bytes,
+) -> bool {
+    match route {
+        Route::Response(id) => match trailers.and_then(error_of_trailers) {
+            Some((error, body)) => function.fail(id, number(process), error, body),
+            None => function.succeed(id, number(process), body),
+        },
+        Route::Error(id) => {
+            let (error, body) = error_of(parts, body);
+            function.fail(id, number(process), error, body)
+        }
+        Route::InitError => {
+            let (error, body) = error_of(parts, body);
+            if let Some(process) = process {
+                process.init_failed(error, body);
+            }
+            true
+        }
+        Route::Next | Route::BadId => false,
     }
 }
 
@@ -284,7 +300,8 @@ async fn next(function: &Arc<Function>, process: Option<&Arc<Process>>) -> Answe
     answer
 }
 
-/// What a streamed response says at its end about an error that came in the middle: its name, and the error as JSON, base64.
+/// What a streamed response says at its end about an error that came in the middle: its name, and
+/// the error as JSON, base64.
 fn error_of_trailers(trailers: &HeaderMap) -> Option<(String, Bytes)> {
     let error = trailers.get(ERROR_TYPE)?.to_str().ok()?.to_owned();
     let body = trailers

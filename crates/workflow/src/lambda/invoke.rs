@@ -1,4 +1,5 @@
-//! The Invoke API (AWS Lambda, 2015-03-31) over HTTP, and what an invocation may ask for besides its payload.
+//! The Invoke API (AWS Lambda, 2015-03-31) over HTTP, and what an invocation may ask for besides
+//! its payload.
 
 use std::sync::Arc;
 
@@ -13,9 +14,11 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::function::{Extras, Function, Unwanted};
+use super::host::{HostState, not_found};
 use super::http::{Answer, JSON, collect, failure, status};
-use super::queue::Unwanted;
-use super::{Caller, Extras, Function, Outcome, Shared, limits, not_found};
+use super::limits;
+use super::outcome::{Caller, Outcome};
 
 const FUNCTION_ERROR: HeaderName = HeaderName::from_static("x-amz-function-error");
 const LOG_RESULT: HeaderName = HeaderName::from_static("x-amz-log-result");
@@ -84,7 +87,7 @@ impl Asked<'_> {
             "Tail" => true,
             other => return Err(invalid(format!("`{other}` is no log type: None or Tail"))),
         };
-        let of_name = super::qualifier(self.function);
+        let of_name = crate::arn::qualifier(self.function);
         if let (Some(derived), Some(given)) = (of_name, self.qualifier)
             && derived != given
         {
@@ -151,7 +154,7 @@ fn client_context(encoded: &str) -> Result<HeaderValue, Refusal> {
 
 /// Answers `Invoke`.
 pub(crate) async fn invoke(
-    host: &Arc<Shared>,
+    host: &Arc<HostState>,
     function: &str,
     request: Request<Incoming>,
 ) -> Answer {
@@ -205,7 +208,7 @@ pub(crate) async fn invoke(
     let Some(found) = host.find_or_attach(name) else {
         return outcome(not_found(name), Uuid::nil(), false);
     };
-    let id = super::new_id();
+    let id = crate::ids::random();
     match mode {
         Mode::DryRun => return status(StatusCode::NO_CONTENT),
         Mode::Event => {
@@ -214,10 +217,20 @@ pub(crate) async fn invoke(
         }
         Mode::RequestResponse => {}
     }
+    invoke_and_wait(&found, id, payload, extras).await
+}
+
+/// Invokes a function and answers with its outcome. An invocation whose caller leaves is cancelled.
+async fn invoke_and_wait(
+    found: &Arc<Function>,
+    id: Uuid,
+    payload: Bytes,
+    extras: Option<Arc<Extras>>,
+) -> Answer {
     let tail = extras.as_ref().is_some_and(|extras| extras.tail);
-    let (told, ended) = oneshot::channel();
-    let left = Left(Some((found.clone(), id)));
-    found.invoke(id, payload, None, extras, Box::new(Waits(told)));
+    let (sender, ended) = oneshot::channel();
+    let left = Left(Some((Arc::clone(found), id)));
+    found.invoke(id, payload, None, extras, Box::new(Waits(sender)));
     let ended = ended.await;
     left.stays();
     match ended {

@@ -1,21 +1,26 @@
-//! The Lambda host: functions by name, each with a queue, the processes that work on it, and the deadline of every invocation.
+//! The Lambda host: functions by name, each with a queue, the processes that work on it, and the
+//! deadline of every invocation.
 //!
-//! A process that the host starts gets a listener of its own (`AWS_LAMBDA_RUNTIME_API=127.0.0.1:PORT`, as on AWS, so that every runtime
-//! client works, and so that the host knows who answers; with a secret as its path where the function's configuration asks for one). An
-//! outside process attaches to the internal listener under `http://127.0.0.1:PORT/FUNCTION`. Children end with their process, and all of them with the server: see `child`.
+//! Each process that the host starts gets its own listener
+//! (`AWS_LAMBDA_RUNTIME_API=127.0.0.1:PORT`, as on AWS, so that every runtime client works, and so
+//! that the host knows which process answers; with a secret as its path where the function's
+//! configuration asks for one). An outside process attaches to the internal listener under
+//! `http://127.0.0.1:PORT/FUNCTION`. Children end with their process, and all of them with the
+//! server: see `child`.
 //!
-//! On AWS each invocation has an environment of its own. Here an invocation that no caller waits for any more gives its process
-//! back at once: the process is ended, and another takes its place.
+//! On AWS each invocation has its own environment. Here an invocation that no caller waits for any
+//! more gives its process back at once: the process is ended, and another takes its place.
 //!
 //! | module | what |
 //! |---|---|
 //! | `function` | one function: who waits for work, what runs |
 //! | `queue` | what waits for a process: for how long, and what is no longer wanted |
-//! | `fleet` | the processes of a function: when they start and end |
-//! | `process` | one process, from its start to its end |
+//! | `host` | all functions, and the timers |
+//! | `fleet`, `scaling` | the processes of a function; when they start and end |
+//! | `process`, `lifetime` | one process, and its life from start to end |
 //! | `child`, [`supervisor`] | a process of the system with all that it starts |
 //! | `environment` | its variables |
-//! | `output` | what it writes |
+//! | `output`, `tail` | what it writes, and the end of that |
 //! | `failure` | Lambda's names and words for what goes wrong |
 //! | `http`, `invoke` | the Runtime API, the Invoke API |
 //! | [`limits`], `settings` | every bound; how the host and its functions run |
@@ -25,368 +30,22 @@ mod environment;
 mod failure;
 mod fleet;
 mod function;
+mod host;
 pub(crate) mod http;
 pub(crate) mod invoke;
+mod lifetime;
 pub mod limits;
+mod outcome;
 mod output;
 mod process;
 mod queue;
+mod scaling;
 mod settings;
 pub mod supervisor;
-
-use std::collections::HashMap;
-use std::fmt;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
-
-use bytes::Bytes;
-use jiff::Timestamp;
-use parking_lot::RwLock;
-use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+mod tail;
 
 pub use self::environment::{DEFAULT_PATH, PASSED};
-pub(crate) use self::function::{Extras, Function};
-use self::queue::Unwanted;
+pub use self::host::Host;
+pub use self::outcome::{Caller, Outcome};
 pub use self::settings::{FunctionConfig, HostSettings, Redact, default_concurrency};
-use crate::alarm::{Alarms, micros};
-use crate::task::TaskKey;
-
-/// How an invocation ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The function answered.
-    Success {
-        /// The response.
-        payload: Bytes,
-        /// The end of what it wrote.
-        log: Vec<u8>,
-    },
-    /// The function failed, crashed or took too long.
-    Failed {
-        /// The error's name (`errorType`).
-        error: String,
-        /// The error as JSON: `errorType`, `errorMessage`, `stackTrace`.
-        payload: Bytes,
-        /// The end of what it wrote.
-        log: Vec<u8>,
-    },
-    /// The function was not run.
-    Refused {
-        /// The name that Step Functions gives it, such as `Lambda.ResourceNotFoundException`.
-        error: &'static str,
-        /// What is wrong and what to do.
-        message: String,
-    },
-}
-
-/// Who invoked. Called in the host's own loop: it must not block.
-pub trait Caller: Send + fmt::Debug {
-    /// A process has it.
-    fn started(&self) {}
-    /// It is over.
-    fn finished(self: Box<Self>, outcome: Outcome);
-}
-
-/// What rings for an invocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Ring {
-    /// The function's timeout.
-    Timeout(usize, Uuid),
-    /// Invocations wait: does the queue move?
-    Queue(usize),
-    /// A process may be started again.
-    Start(usize),
-    /// Processes may have been idle for long.
-    Idle(usize),
-}
-
-#[derive(Debug)]
-pub(crate) struct Shared {
-    settings: HostSettings,
-    functions: RwLock<Functions>,
-    alarms: Alarms<Ring>,
-    stop: CancellationToken,
-}
-
-#[derive(Debug, Default)]
-struct Functions {
-    all: Vec<Arc<Function>>,
-    by_name: HashMap<Arc<str>, usize>,
-}
-
-/// The Lambda host. Clones are handles; when the last is dropped, its processes end.
-#[derive(Clone, Debug)]
-pub struct Host {
-    pub(crate) shared: Arc<Shared>,
-    _owner: Arc<Owner>,
-}
-
-#[derive(Debug)]
-struct Owner(CancellationToken);
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-impl Host {
-    /// A host whose processes start at once, in the background: the first of each function, the others when there is work for them.
-    /// Call it within a Tokio runtime.
-    #[must_use]
-    pub fn new(settings: HostSettings) -> Host {
-        let stop = CancellationToken::new();
-        let shared = Arc::new_cyclic(|weak: &Weak<Shared>| {
-            let mut functions = Functions::default();
-            for config in &settings.functions {
-                let index = functions.all.len();
-                let function = Function::new(
-                    index,
-                    &config.name,
-                    Some(config.clone()),
-                    &settings,
-                    weak.clone(),
-                );
-                functions.by_name.insert(function.name.clone(), index);
-                functions.all.push(Arc::new(function));
-            }
-            Shared {
-                settings,
-                functions: RwLock::new(functions),
-                alarms: Alarms::new(),
-                stop: stop.clone(),
-            }
-        });
-        for function in &shared.functions.read().all {
-            function.start_first();
-        }
-        Handle::current().spawn(ring(Arc::downgrade(&shared), stop.clone()));
-        Host {
-            shared,
-            _owner: Arc::new(Owner(stop)),
-        }
-    }
-
-    /// Invokes a function by name or ARN; the caller hears of it.
-    pub fn invoke(
-        &self,
-        function: &str,
-        payload: Bytes,
-        key: Option<TaskKey>,
-        caller: Box<dyn Caller>,
-    ) {
-        let extras = qualifier(function).map(|qualifier| {
-            Arc::new(Extras {
-                qualifier: Some(qualifier.to_owned()),
-                ..Extras::default()
-            })
-        });
-        self.invoke_with(function, payload, key, extras, caller);
-    }
-
-    /// The same, with what may go beside a payload.
-    pub(crate) fn invoke_with(
-        &self,
-        function: &str,
-        payload: Bytes,
-        key: Option<TaskKey>,
-        extras: Option<Arc<Extras>>,
-        caller: Box<dyn Caller>,
-    ) {
-        let name = function_name(function);
-        match self.shared.find_or_attach(name) {
-            Some(function) => function.invoke(new_id(), payload, key, extras, caller),
-            None => caller.finished(not_found(name)),
-        }
-    }
-
-    /// The task's result is no longer wanted: an invocation that waits is forgotten, and one that runs is ended with its process.
-    pub fn cancel(&self, key: TaskKey) {
-        let functions = self.shared.functions.read();
-        for function in &functions.all {
-            if function.cancel(Unwanted::Task(key)) {
-                return;
-            }
-        }
-    }
-
-    /// The names of the functions that are known.
-    #[must_use]
-    pub fn functions(&self) -> Vec<Arc<str>> {
-        let functions = self.shared.functions.read();
-        functions.all.iter().map(|one| one.name.clone()).collect()
-    }
-
-    /// Why nobody would run a function of this plain name; `None`: somebody may.
-    #[must_use]
-    pub fn lacks(&self, name: &str) -> Option<String> {
-        let shared = &self.shared;
-        let runs = shared.find(name).is_some() || shared.may_attach(name);
-        (!runs).then(|| not_configured(name))
-    }
-
-    /// Ends all processes.
-    pub fn stop(&self) {
-        self.shared.stop.cancel();
-    }
-}
-
-impl Shared {
-    pub(crate) fn find(&self, name: &str) -> Option<Arc<Function>> {
-        let functions = self.functions.read();
-        let index = functions.by_name.get(name)?;
-        functions.all.get(*index).cloned()
-    }
-
-    /// The function, made known by name if that is allowed.
-    pub(crate) fn find_or_attach(self: &Arc<Self>, name: &str) -> Option<Arc<Function>> {
-        if let Some(function) = self.find(name) {
-            return Some(function);
-        }
-        if !self.may_attach(name) {
-            return None;
-        }
-        let mut functions = self.functions.write();
-        if let Some(index) = functions.by_name.get(name) {
-            return functions.all.get(*index).cloned();
-        }
-        let index = functions.all.len();
-        if index >= self.settings.functions.len() + limits::ATTACHED_FUNCTIONS {
-            return None;
-        }
-        let weak = Arc::downgrade(self);
-        let function = Arc::new(Function::new(index, name, None, &self.settings, weak));
-        functions.by_name.insert(function.name.clone(), index);
-        functions.all.push(function.clone());
-        Some(function)
-    }
-
-    fn may_attach(&self, name: &str) -> bool {
-        self.settings.attach_any && is_function_name(name)
-    }
-
-    fn rung(&self, ring: Ring) {
-        let (Ring::Timeout(index, _) | Ring::Queue(index) | Ring::Start(index) | Ring::Idle(index)) =
-            ring;
-        let function = self.functions.read().all.get(index).cloned();
-        let Some(function) = function else { return };
-        match ring {
-            Ring::Timeout(_, id) => function.time_out(id),
-            Ring::Queue(_) => function.look_at_queue(),
-            Ring::Start(_) => function.start_again(),
-            Ring::Idle(_) => function.end_idle(),
-        }
-    }
-}
-
-pub(crate) fn new_id() -> Uuid {
-    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
-}
-
-fn not_found(name: &str) -> Outcome {
-    Outcome::Refused {
-        error: "Lambda.ResourceNotFoundException",
-        message: not_configured(name),
-    }
-}
-
-fn not_configured(name: &str) -> String {
-    format!(
-        "function `{name}` is not configured: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration"
-    )
-}
-
-/// Whether AWS Lambda would take this as the plain name of a function.
-#[must_use]
-pub fn is_function_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-}
-
-/// The plain name in a name, a partial ARN or an ARN, each with or without a version or alias.
-#[must_use]
-pub fn function_name(text: &str) -> &str {
-    let name = match text.split_once(":function:") {
-        Some((_, name)) => name,
-        None => text.strip_prefix("function:").unwrap_or(text),
-    };
-    name.split_once(':').map_or(name, |(name, _)| name)
-}
-
-/// The version or alias in a name or an ARN.
-pub(crate) fn qualifier(text: &str) -> Option<&str> {
-    let name = match text.split_once(":function:") {
-        Some((_, name)) => name,
-        None => text.strip_prefix("function:").unwrap_or(text),
-    };
-    Some(name.split_once(':')?.1)
-}
-
-pub(crate) fn now() -> i64 {
-    micros(Timestamp::now())
-}
-
-async fn ring(shared: Weak<Shared>, stop: CancellationToken) {
-    loop {
-        let Some(host) = shared.upgrade() else { return };
-        let rung = tokio::select! {
-            () = stop.cancelled() => return,
-            rung = tokio::time::timeout(Duration::from_secs(1), host.alarms.next()) => rung,
-        };
-        for ring in rung.unwrap_or_default() {
-            host.rung(ring);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_function_is_named_in_many_ways() {
-        for text in [
-            "resize",
-            "resize:1",
-            "function:resize",
-            "arn:aws:lambda:us-east-1:000000000000:function:resize",
-            "arn:aws:lambda:us-east-1:000000000000:function:resize:$LATEST",
-            "000000000000:function:resize",
-        ] {
-            assert_eq!(function_name(text), "resize", "{text}");
-        }
-        for (text, expected) in [
-            ("resize", None),
-            ("resize:1", Some("1")),
-            ("function:resize:live", Some("live")),
-            (
-                "arn:aws:lambda:us-east-1:000000000000:function:resize:$LATEST",
-                Some("$LATEST"),
-            ),
-            ("000000000000:function:resize", None),
-        ] {
-            assert_eq!(qualifier(text), expected, "{text}");
-        }
-    }
-
-    #[tokio::test]
-    async fn functions_attach_up_to_their_limit_besides_those_of_the_configuration() {
-        let host = Host::new(HostSettings {
-            functions: vec![FunctionConfig::new("configured", Vec::new())],
-            attach_any: true,
-            ..HostSettings::default()
-        });
-        let find = |name: &str| host.shared.find_or_attach(name).is_some();
-        for number in 0..limits::ATTACHED_FUNCTIONS {
-            assert!(find(&format!("f{number}")), "{number}");
-        }
-        assert!(!find("another"));
-        // Those that are known stay known.
-        assert!(find("f0") && find("f999") && find("configured"));
-        assert_eq!(host.functions().len(), limits::ATTACHED_FUNCTIONS + 1);
-    }
-}
+pub use crate::arn::{function_name, is_function_name};

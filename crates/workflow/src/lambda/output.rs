@@ -1,38 +1,12 @@
-//! What a function's process writes: line by line into the log, and the end of it kept for the invocation. It keeps no files.
+//! Reads what a function's process writes: each line goes to the log, and the end of it is kept for
+//! the invocation. Nothing is written to files.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use uuid::Uuid;
 
 use super::limits;
 use super::process::Process;
-
-/// The end of what was written during an invocation.
-#[derive(Debug, Default)]
-pub(super) struct Tail {
-    request: Option<Uuid>,
-    bytes: VecDeque<u8>,
-}
-
-impl Tail {
-    pub(super) fn begin(&mut self, request: Uuid) {
-        self.request = Some(request);
-        self.bytes.clear();
-    }
-
-    fn add(&mut self, line: &[u8]) {
-        let line = &line[line.len().saturating_sub(limits::TAIL_BYTES)..];
-        let over = (self.bytes.len() + line.len()).saturating_sub(limits::TAIL_BYTES);
-        self.bytes.drain(..over);
-        self.bytes.extend(line);
-    }
-
-    pub(super) fn bytes(&self) -> Vec<u8> {
-        self.bytes.iter().copied().collect()
-    }
-}
 
 /// Reads until the pipe closes.
 pub(super) async fn read(pipe: impl AsyncRead + Unpin, function: Arc<str>, process: Arc<Process>) {
@@ -62,7 +36,7 @@ fn say(line: &[u8], function: &str, process: &Process) {
     let request = {
         let mut tail = process.tail.lock();
         tail.add(text.as_bytes());
-        tail.request
+        tail.request()
     };
     let text = text.trim_end();
     match request {
@@ -80,8 +54,8 @@ async fn read_line(
     pipe.take(room as u64).read_until(b'\n', line).await
 }
 
-/// Bytes of the word at the end of a line that was cut: it may be half a token, of which the halves are not recognized. 0 when it
-/// is too long to be one.
+/// Bytes of the word at the end of a line that was cut: it may be half a token, of which the halves
+/// are not recognized. 0 when it is too long to be one.
 fn unfinished_word(line: &[u8]) -> usize {
     let in_word = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     let word = line.iter().rev().take_while(in_word).count();
@@ -91,20 +65,6 @@ fn unfinished_word(line: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_tail_keeps_the_end() {
-        let mut tail = Tail::default();
-        tail.add(&[b'a'; limits::TAIL_BYTES]);
-        assert_eq!(tail.bytes().len(), limits::TAIL_BYTES);
-        tail.add(b"end");
-        assert_eq!(tail.bytes().len(), limits::TAIL_BYTES);
-        assert!(tail.bytes().ends_with(b"aend"));
-        tail.add(&[b'b'; 2 * limits::TAIL_BYTES]);
-        assert_eq!(tail.bytes(), [b'b'; limits::TAIL_BYTES]);
-        tail.begin(Uuid::nil());
-        assert!(tail.bytes().is_empty());
-    }
 
     #[tokio::test]
     async fn a_long_line_is_cut_at_the_limit() {

@@ -1,25 +1,22 @@
-//! What waits for a process of a function: for how long the queue may stand still, and what is no longer wanted. It hands out nothing.
+//! The invocations that wait for a process of a function: the time for which the queue may stand
+//! still, and invocations that are cancelled.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::function::{Function, Invocation, micros};
-use super::{Outcome, Ring, limits, now};
+use super::function::{Function, Invocation, Unwanted};
+use super::host::Timer;
+use super::limits;
+use super::outcome::Outcome;
 use crate::task::TaskKey;
-
-/// What is no longer wanted.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Unwanted {
-    Task(TaskKey),
-    Invocation(Uuid),
-}
+use crate::timers::{micros_of, now};
 
 impl Function {
-    /// The result is no longer wanted. An invocation that waits is forgotten. One that runs is ended by the end of its process:
-    /// another one starts in its place, so that nothing waits for an answer that nobody wants. A process that attached from
-    /// outside goes on; its answer is refused.
+    /// The result is no longer wanted. An invocation that waits is forgotten. One that runs is
+    /// ended by the end of its process: another one starts in its place, so that nothing waits for
+    /// an unwanted answer. A process that attached from outside goes on; its answer is refused.
     pub(super) fn cancel(self: &Arc<Self>, unwanted: Unwanted) -> bool {
         let wanted = |id: Uuid, key: Option<TaskKey>| match unwanted {
             Unwanted::Task(task) => key != Some(task),
@@ -59,12 +56,13 @@ impl Function {
         }
     }
 
-    /// Looks at the queue: what waits for an outside process that is not there is refused, and so is all when nothing moves.
+    /// Looks at the queue: what waits for an outside process that is not there is refused, and so
+    /// is all when nothing moves.
     pub(super) fn look_at_queue(&self) {
         let (refused, error, message) = {
             let mut state = self.state.lock();
             state.watched = false;
-            let (now, patience) = (now(), micros(self.patience()));
+            let (now, patience) = (now(), micros_of(self.patience()));
             let (mut refused, mut next) = (Vec::new(), state.moved_at + patience);
             if self.has_command() {
                 if next <= now {
@@ -81,7 +79,7 @@ impl Function {
             }
             if !state.queue.is_empty() {
                 state.watched = true;
-                self.set_alarm(next, Ring::Queue(self.index));
+                self.set_timer(next, Timer::Queue(self.index));
             }
             let name = &self.name;
             if self.has_command() {
@@ -116,7 +114,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::lambda::{Caller, FunctionConfig, HostSettings, new_id};
+    use crate::ids;
+    use crate::lambda::{Caller, FunctionConfig, HostSettings};
 
     #[derive(Debug)]
     struct Ear(Sender<Outcome>);
@@ -127,7 +126,7 @@ mod tests {
         }
     }
 
-    /// A function without a host: no process ever works for it, and no alarm rings.
+    /// A function without a host: no process ever works for it, and no timer is due.
     fn function(command: &[&str]) -> Arc<Function> {
         let command = command.iter().map(|&word| word.to_owned()).collect();
         let config = FunctionConfig::new("f", command);
@@ -141,7 +140,7 @@ mod tests {
         let (sender, heard) = channel();
         for _ in 0..times {
             let ear = Box::new(Ear(sender.clone()));
-            function.invoke(new_id(), Bytes::new(), None, None, ear);
+            function.invoke(ids::random(), Bytes::new(), None, None, ear);
         }
         heard
     }
@@ -173,8 +172,8 @@ mod tests {
     fn a_queue_that_stands_still_is_refused_after_its_time_and_no_sooner() {
         let function = function(&["program"]);
         let waiting = invoke(&function, 3);
-        let patience = micros(function.timeout + limits::QUEUE_STILL);
-        let second = micros(Duration::from_secs(1));
+        let patience = micros_of(function.timeout + limits::QUEUE_STILL);
+        let second = micros_of(Duration::from_secs(1));
         function.state.lock().moved_at = now() - patience + 30 * second;
         function.look_at_queue();
         assert!(waiting.try_recv().is_err(), "it may move yet");

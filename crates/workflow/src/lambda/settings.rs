@@ -1,4 +1,4 @@
-//! How the host and its functions run, as whoever starts the host says it.
+//! The settings of the host and its functions, given when the host is created.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,7 +14,8 @@ pub struct FunctionConfig {
     pub name: String,
     /// Program and arguments; empty when outside processes run it.
     pub command: Vec<String>,
-    /// Maximum number of processes, each with one invocation at a time. They start when there is work for them.
+    /// Maximum number of processes, each with one invocation at a time. They start when there is
+    /// work for them.
     pub concurrency: usize,
     /// Time allowed for one invocation, at most [`limits::TIMEOUT`].
     pub timeout: Duration,
@@ -24,10 +25,11 @@ pub struct FunctionConfig {
     pub idle: Duration,
     /// Variables besides Lambda's own and [`PASSED`](super::PASSED); they win over both.
     pub environment: BTreeMap<String, String>,
-    /// Names of the server's own variables that pass to the function, besides [`PASSED`](super::PASSED).
+    /// Names of the server's own variables that pass to the function, besides
+    /// [`PASSED`](super::PASSED).
     pub pass_environment: Vec<String>,
-    /// Whether each process has a secret in the path of its `AWS_LAMBDA_RUNTIME_API`, without which its listener answers nothing. Not every
-    /// runtime client takes a path there.
+    /// Whether each process has a secret in the path of its `AWS_LAMBDA_RUNTIME_API`, without which
+    /// its listener answers nothing. Not every runtime client takes a path there.
     pub secret: bool,
     /// Where it runs; `None` is where the server runs.
     pub directory: Option<PathBuf>,
@@ -52,8 +54,8 @@ impl FunctionConfig {
     }
 }
 
-/// The concurrency of a function that says nothing about it: as many processes as the machine has cores, at least
-/// [`limits::CONCURRENCY_LEAST`].
+/// The concurrency of a function that says nothing about it: as many processes as the machine has
+/// cores, at least [`limits::CONCURRENCY_LEAST`].
 #[must_use]
 pub fn default_concurrency() -> usize {
     std::thread::available_parallelism()
@@ -77,8 +79,9 @@ pub struct HostSettings {
     pub region: String,
     /// The account in ARNs.
     pub account: String,
-    /// The command that runs [`supervisor::supervise`](super::supervisor::supervise) with the words that follow it. Empty: processes have no supervisor, and what
-    /// leaves their process group outlives them.
+    /// The command that runs [`supervisor::supervise`](super::supervisor::supervise) with the words
+    /// that follow it. Empty: processes have no supervisor, and what leaves their process group
+    /// outlives them.
     pub supervisor: Vec<OsString>,
     /// What takes secrets out of the functions' output.
     pub redact: Redact,

@@ -1,11 +1,13 @@
-//! The process between the server and a function's process: it starts the function, and ends it with everything that it started when
-//! it exits, when the server asks, or when the server is gone, killed or not. It is this program again, so that no `unsafe` is needed to
-//! prepare a child between fork and exec.
+//! The process between the server and a function's process: it starts the function, and ends it
+//! with everything that it started when it exits, when the server asks, or when the server is gone,
+//! killed or not. It is this program again, so that no `unsafe` is needed to prepare a child
+//! between fork and exec.
 //!
-//! On Linux whatever loses its parent below it becomes its child ("subreaper"), also in a session of its own. Elsewhere what leaves the
-//! function's process group is not ended.
+//! On Linux a descendant that loses its parent becomes its child ("subreaper"), also in another
+//! session. Elsewhere a process that leaves the function's process group is not ended.
 //!
-//! Its standard input is a socket. What it reports there are lines: one report each. The end of what it reads there is the order to end.
+//! Its standard input is a socket. What it reports there are lines: one report each. The end of
+//! what it reads there is the order to end.
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -31,7 +33,7 @@ const LOOK: Duration = Duration::from_millis(2);
 /// What a supervisor reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Report {
-    /// The function's process runs, and leads a group of its own.
+    /// The function's process runs, and leads its own process group.
     Started(i32),
     /// It could not be started: an error number.
     NotStarted(i32),
@@ -66,8 +68,9 @@ impl Report {
     }
 }
 
-/// Runs a command as the child of this process until one of the two ends is due. The whole of a process that the Lambda host
-/// starts with [`super::HostSettings::supervisor`]; it has no threads yet.
+/// Runs a command as the child of this process until one of the two ends is due. The whole of a
+/// process that the Lambda host starts with [`super::HostSettings::supervisor`]; it has no threads
+/// yet.
 pub fn supervise(command: &[OsString]) -> ExitCode {
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -105,7 +108,7 @@ fn run(command: &[OsString]) -> io::Result<()> {
     socket.write_all(Report::Started(function).line().as_bytes())?;
     let mut orders = socket.try_clone()?;
     thread::spawn(move || {
-        // Whatever comes, it is the end that counts.
+        // Input of any kind is ignored: only the end of the stream counts.
         let _ = io::copy(&mut orders, &mut io::sink());
         let _ = kill_process_group(group, Signal::KILL);
         kill_below();

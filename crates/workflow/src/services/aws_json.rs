@@ -1,4 +1,5 @@
-//! One call of a service that speaks AWS JSON 1.0, with result and errors as Step Functions' own integrations give them.
+//! One call of a service that speaks AWS JSON 1.0, with result and errors as Step Functions' own
+//! integrations give them.
 
 use jiff::Timestamp;
 use reqwest::header::HeaderMap;

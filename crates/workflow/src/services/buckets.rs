@@ -1,4 +1,5 @@
-//! The objects of distributed Maps: `s3:getObject`, `s3:listObjectsV2` and `s3:putObject` over the configured object stores.
+//! The objects of distributed Maps: `s3:getObject`, `s3:listObjectsV2` and `s3:putObject` over the
+//! configured object stores.
 
 use std::sync::Arc;
 

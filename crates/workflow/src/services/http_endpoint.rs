@@ -1,4 +1,5 @@
-//! `http:invoke`: one bounded request to an address that a configured connection allows, and its response as the result.
+//! `http:invoke`: one bounded request to an address that a configured connection allows, and its
+//! response as the result.
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Url};
@@ -7,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Connection, Failure, ServiceSettings, Unread, body, reason};
 
-/// Headers that a definition may not set (Step Functions, "Call HTTPS APIs"), besides those that begin with `x-amz`, `x-amzn` or
-/// `x-forwarded`.
+/// Headers that a definition may not set (Step Functions, "Call HTTPS APIs"), besides those that
+/// begin with `x-amz`, `x-amzn` or `x-forwarded`.
 const RESERVED: &[&str] = &[
     "a-im",
     "accept-charset",
@@ -106,7 +107,8 @@ fn runtime(cause: impl Into<String>) -> Failure {
     ("States.Runtime".to_owned(), cause.into())
 }
 
-/// A request and its response, as `TestState` shows them: `InspectionDataRequest` and `InspectionDataResponse`.
+/// A request and its response, as `TestState` shows them: `InspectionDataRequest` and
+/// `InspectionDataResponse`.
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     /// Whether what the connection adds is shown too.
@@ -253,46 +255,52 @@ fn request(
     let mut headers = headers(&arguments.headers)?;
     let mut builder = client.request(method, url);
     if let Some(body) = &arguments.request_body {
-        let encoded = match (arguments.transform.request_body_encoding, body) {
-            (BodyEncoding::UrlEncoded, Value::Object(fields)) => {
-                let format = arguments.transform.request_encoding_options.array_format;
-                let mut form = Url::parse("form:").expect("it is an address");
-                form.query_pairs_mut().extend_pairs(pairs(fields, format)?);
-                form.query().unwrap_or_default().to_owned()
-            }
-            (BodyEncoding::UrlEncoded, _) => {
-                return Err(runtime(
-                    "RequestBody must be an object when it is to be URL_ENCODED",
-                ));
-            }
-            (BodyEncoding::None, Value::String(text)) => text.clone(),
-            (BodyEncoding::None, value) => json::write(value),
-        };
-        let kind = match arguments.transform.request_body_encoding {
-            BodyEncoding::UrlEncoded => "application/x-www-form-urlencoded",
-            BodyEncoding::None => "application/json",
-        };
+        let (kind, encoded) = encoded_body(arguments, body)?;
         headers
             .entry("content-type")
             .or_insert(HeaderValue::from_static(kind));
         builder = builder.body(encoded);
     }
+    add_connection_headers(connection, &mut headers)?;
+    let request = builder.headers(headers).build();
+    let request = request
+        .map_err(|error| runtime(format!("the request cannot be made: {}", reason(error))))?;
+    Ok((request, plain))
+}
+
+/// The content type and the text of a request's body.
+fn encoded_body(arguments: &Arguments, body: &Value) -> Result<(&'static str, String), Failure> {
+    match (arguments.transform.request_body_encoding, body) {
+        (BodyEncoding::UrlEncoded, Value::Object(fields)) => {
+            let format = arguments.transform.request_encoding_options.array_format;
+            let mut form = Url::parse("form:").expect("it is an address");
+            form.query_pairs_mut().extend_pairs(pairs(fields, format)?);
+            let text = form.query().unwrap_or_default().to_owned();
+            Ok(("application/x-www-form-urlencoded", text))
+        }
+        (BodyEncoding::UrlEncoded, _) => Err(runtime(
+            "RequestBody must be an object when it is to be URL_ENCODED",
+        )),
+        (BodyEncoding::None, Value::String(text)) => Ok(("application/json", text.clone())),
+        (BodyEncoding::None, value) => Ok(("application/json", json::write(value))),
+    }
+}
+
+/// Adds the headers of the connection. They replace those of the task and are not shown.
+fn add_connection_headers(connection: &Connection, headers: &mut HeaderMap) -> Result<(), Failure> {
     for (name, value) in &connection.headers {
         let (Ok(name), Ok(mut value)) = (
             HeaderName::from_bytes(name.as_bytes()),
             HeaderValue::from_str(value),
         ) else {
             return Err(runtime(format!(
-                "the header {name:?} of the connection is not valid: mend the configuration"
+                "the header {name:?} of the connection is not valid: correct the configuration"
             )));
         };
         value.set_sensitive(true);
         headers.insert(name, value);
     }
-    let request = builder.headers(headers).build();
-    let request = request
-        .map_err(|error| runtime(format!("the request cannot be made: {}", reason(error))))?;
-    Ok((request, plain))
+    Ok(())
 }
 
 fn extend<K: AsRef<str>, V: AsRef<str>>(url: &mut Url, pairs: impl IntoIterator<Item = (K, V)>) {

@@ -1,5 +1,6 @@
-//! Services that Task states call besides functions and nested executions: DynamoDB and SQS over their JSON protocols, HTTP endpoints, and
-//! the buckets of distributed Maps. Each is there when it is configured. It keeps nothing of its own and retries nothing: `Retry` does.
+//! Services that Task states call besides functions and nested executions: DynamoDB and SQS over
+//! their JSON protocols, HTTP endpoints, and the buckets of distributed Maps. Each is available
+//! when it is configured. Nothing is kept and nothing is retried here: `Retry` does that.
 //!
 //! | module | what |
 //! |---|---|
@@ -8,7 +9,8 @@
 //! | `buckets` | items read from objects, results written to them |
 //! | `sigv4` | the signature of a request |
 //!
-//! A call whose answer was lost in a crash is made again: a put or an update should carry a condition, a message may come twice.
+//! A call whose answer was lost in a crash is made again: a put or an update should carry a
+//! condition, a message may come twice.
 
 mod aws_json;
 mod buckets;
@@ -32,11 +34,11 @@ pub use settings::{Connection, Credentials, ServiceSettings};
 
 use crate::task::{Responder, TaskKey, TaskRequest};
 
-/// Calls that are under way at once; more wait for their turn.
+/// Maximum number of concurrent calls; more wait for their turn.
 pub const CONCURRENT_CALLS: usize = 64;
-/// How long one call may take (Step Functions' own bound for HTTP endpoints).
+/// Time allowed for one call (Step Functions' bound for HTTP endpoints).
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Bytes of an answer that are read. A result over 256 KiB fails the task, so more is of no use.
+/// Maximum bytes of an answer that are read. A result over 256 KiB fails the task.
 pub const ANSWER_BYTES: usize = 1024 * 1024;
 
 /// The error's name and cause, as the history shows them.
@@ -130,7 +132,8 @@ impl Services {
         calls && !self.shared.settings.reveal_secrets
     }
 
-    /// Calls an HTTP endpoint, and shows what was sent and what came back. `None`: the resource is none.
+    /// Calls an HTTP endpoint, and shows what was sent and what came back. `None`: the resource is
+    /// none.
     pub(crate) async fn exchange(
         &self,
         resource: &Resource,
@@ -265,7 +268,7 @@ impl Services {
         entered.insert(key, call.abort_handle());
     }
 
-    /// Lets go of a call that nobody waits for. The service may have done it.
+    /// Abandons a call whose task is no longer waited for. The service may have done it.
     pub(crate) fn cancel(&self, key: TaskKey) {
         if let Some(call) = self.shared.calls.lock().remove(&key) {
             call.abort();
@@ -312,7 +315,8 @@ enum Unread {
     TooLarge,
 }
 
-/// An error of the client with what it comes from, which it does not say itself. It never holds the address, which may hold a secret.
+/// An error of the client with what it comes from, which it does not say itself. It never holds the
+/// address, which may hold a secret.
 fn reason(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();

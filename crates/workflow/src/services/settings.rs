@@ -12,7 +12,7 @@ use reqwest::Url;
 pub struct ServiceSettings {
     /// The region that requests are signed for.
     pub region: String,
-    /// Who signs; without, requests go unsigned.
+    /// The credentials that sign requests; without them requests are not signed.
     pub credentials: Option<Credentials>,
     /// Where DynamoDB is: `https://dynamodb.REGION.amazonaws.com`, or an emulator's address.
     pub dynamodb: Option<Url>,
@@ -20,7 +20,8 @@ pub struct ServiceSettings {
     pub sqs: Option<Url>,
     /// The connections of `http:invoke`, by name.
     pub connections: BTreeMap<String, Connection>,
-    /// Whether `TestState` may show what the connections add to a request: on AWS the permission `states:RevealSecrets`.
+    /// Whether `TestState` may show what the connections add to a request: on AWS the permission
+    /// `states:RevealSecrets`.
     pub reveal_secrets: bool,
     /// The buckets of `ItemReader` and `ResultWriter`, by name.
     pub buckets: HashMap<String, Arc<dyn ObjectStore>>,
@@ -69,7 +70,8 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// What an EventBridge connection is on AWS: the secrets of an HTTP endpoint, and here also where they may go.
+/// What an EventBridge connection is on AWS: the secrets of an HTTP endpoint, and here also where
+/// they may go.
 #[derive(Clone, Default)]
 pub struct Connection {
     /// Addresses that may be called: the same scheme, host and port, and a path below.

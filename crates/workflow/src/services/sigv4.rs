@@ -1,4 +1,5 @@
-//! AWS Signature Version 4 of a request without a query, in its `Authorization` header. It sends nothing.
+//! AWS Signature Version 4 of a request without a query, in its `Authorization` header. It sends
+//! nothing.
 
 use std::fmt::Write as _;
 
@@ -20,7 +21,8 @@ pub(super) struct Signed<'a> {
     pub(super) service: &'a str,
 }
 
-/// The headers that make it a signed request: `x-amz-date` and `authorization`, and the session's token.
+/// The headers that make it a signed request: `x-amz-date` and `authorization`, and the session's
+/// token.
 pub(super) fn headers(
     request: Signed<'_>,
     credentials: &Credentials,

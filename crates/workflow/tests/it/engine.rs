@@ -76,7 +76,8 @@ async fn an_execution_tells_its_steps_and_its_end_after_each_commit() {
     assert!(engine.describe("other").await.unwrap().is_none());
 }
 
-/// A description that had the position of the end without the end would make its reader take the end for a repeat.
+/// A description that had the position of the end without the end would make its reader take the
+/// end for a repeat.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_description_is_of_one_moment() {
     let world = World::new(&[("m", &chain(3))]);

@@ -1,7 +1,8 @@
-//! Function processes that fail in every way, alone and under load: each execution ends, in time, with the right error, and the next
-//! one works. The processes are those of `function`.
+//! Function processes that fail in every way, alone and under load: each execution ends, in time,
+//! with the right error, and the next one works. The processes are those of `function`.
 //!
-//! `JOBCAST_CASES` is the number of executions under load, `JOBCAST_TEST_SEED` the seed of their order.
+//! `JOBCAST_CASES` is the number of executions under load, `JOBCAST_TEST_SEED` the seed of their
+//! order.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A Lambda function in a process of its own: this test binary again, with a variable set. Plain TCP, so that nothing of ours is on both
-//! sides.
+//! A Lambda function in a separate process: this test binary again, with a variable set. It speaks
+//! plain TCP, so that no code of the host is on both sides.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -124,7 +124,7 @@ fn signal_self(signal: Signal) -> ! {
     clippy::zombie_processes,
     reason = "a child that is left is what is tried"
 )]
-/// Whatever is no plain answer; whether the invocation is done.
+/// Handles everything but a plain answer; returns whether the invocation is done.
 fn misbehave(input: &Value, connection: &mut Connection, id: &str, next: &Message) -> bool {
     let path = format!("invocation/{id}/response");
     let nobody = uuid::Uuid::from_u128(7);

@@ -1,4 +1,4 @@
-//! One HTTP request on a connection of its own.
+//! One HTTP request on a new connection.
 
 use std::net::SocketAddr;
 

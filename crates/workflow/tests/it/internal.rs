@@ -1,4 +1,5 @@
-//! The internal listener's connections: each head has its time and its size, and one connection more than there are places waits.
+//! The internal listener's connections: each head has its time and its size, and one connection
+//! more than there are places waits.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! Functions in real processes: chains of tasks, crashes, timeouts, functions that nobody runs, the Invoke API.
+//! Functions in real processes: chains of tasks, crashes, timeouts, functions that no process runs,
+//! the Invoke API.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -196,7 +196,8 @@ async fn until_submitted(engine: &Engine) {
 
 #[tokio::test]
 async fn after_a_restart_it_waits_for_the_execution_that_it_started() {
-    // A name of its own, and one that the definition gives; the child ends while nobody hears of it.
+    // A generated name, and one that the definition gives. The child ends while its parent does not
+    // run.
     for name in [None, Some("c")] {
         let mut parameters = json!({"StateMachineArn": arn("soon"), "Input": {"n": 1}});
         if let Some(name) = name {
@@ -208,7 +209,7 @@ async fn after_a_restart_it_waits_for_the_execution_that_it_started() {
         until_submitted(&engine).await;
         engine.shutdown().await;
         drop(engine);
-        // Whoever this is does nothing, so the parent hears nothing.
+        // This runner does nothing, so the parent receives no answer.
         let deaf = Arc::new(Echo {
             keep: true,
             ..Echo::default()

@@ -1,5 +1,5 @@
-//! Machines at random on the durable driver: the same end straight through and with the driver killed and opened again, on the same file, at
-//! each of its acts.
+//! Machines at random on the durable driver: the same end straight through and with the driver
+//! killed and opened again, on the same file, at each of its acts.
 //!
 //! `JOBCAST_PROPERTY_SEED` chooses other machines, `JOBCAST_PROPERTY_CASES` more of them.
 
@@ -24,7 +24,8 @@ const ACTS: usize = 24;
 /// An execution that dies more often makes no headway.
 const DEATHS: usize = 2_000;
 
-/// The world of one execution, which outlives the drivers: it counts their acts, and knows the tokens that were given out.
+/// The world of one execution, which outlives the drivers: it counts their acts, and knows the
+/// tokens that were given out.
 #[derive(Debug, Default)]
 struct Outside {
     /// Acts that this driver still does.
@@ -114,7 +115,8 @@ impl Listener for Mortal {
     }
 }
 
-/// Answers every token that was ever given out, again and again: whoever has one does not know what the service remembers.
+/// Answers every token that was ever given out, again and again: a worker does not know what the
+/// service remembers.
 async fn answer(engine: &Engine, outside: &Outside) -> std::convert::Infallible {
     loop {
         let tokens: Vec<String> = outside.tokens.lock().iter().cloned().collect();
@@ -129,7 +131,8 @@ async fn answer(engine: &Engine, outside: &Outside) -> std::convert::Infallible 
     }
 }
 
-/// Runs to the end, where the driver number n dies at its act number `lives(n)`; the end, and how often it died.
+/// Runs to the end, where the driver number n dies at its act number `lives(n)`; the end, and how
+/// often it died.
 async fn live_through(definition: &str, lives: impl Fn(usize) -> usize) -> (End, usize, usize) {
     let world = World::new(&[("m", definition)]);
     let outside = Arc::new(Outside::default());
@@ -160,7 +163,7 @@ async fn live_through(definition: &str, lives: impl Fn(usize) -> usize) -> (End,
     panic!("no headway: {definition}");
 }
 
-/// The history is whole and ends once, whoever wrote which part of it.
+/// The history is complete and ends once, regardless of which engine wrote which part.
 async fn check_history(world: &World, definition: &str) {
     let runner = Arc::new(Mortal(Arc::default()));
     let engine = Engine::open(
@@ -259,7 +262,8 @@ async fn a_driver_that_dies_again_and_again_reaches_the_same_end() {
             let definition = generator::machine(seed, Clock::Real).to_string();
             let (straight, none, _) = live_through(&definition, |_| usize::MAX).await;
             assert_eq!(none, 0);
-            // Short lives of different lengths, and a little longer ones each time, so that it gets on.
+            // Short lives of different lengths, and a little longer ones each time, so that it gets
+            // on.
             let lives = |n: usize| 1 + (seed as usize).wrapping_add(n) % 3 + n / 8;
             let (end, deaths, acts) = live_through(&definition, lives).await;
             assert_eq!(comparable(end), comparable(straight), "{definition}");

@@ -12,7 +12,7 @@ use crate::world::{World, chain, until_closed};
 
 #[derive(Debug, Default)]
 struct Ledger {
-    /// So many of the first calls fail.
+    /// The number of first calls that fail.
     failures: AtomicU32,
     /// Whether it leaves everything to `notify`.
     declines: bool,
@@ -45,7 +45,7 @@ impl Listener for Ledger {
     }
 }
 
-/// Runs three tasks to their end; what stands in the ledger then.
+/// Runs three tasks to their end; returns the content of the ledger.
 async fn run(ledger: &Arc<Ledger>) -> Vec<(i64, bool)> {
     const LEDGER: &[&str] = &["CREATE TABLE ledger (position INTEGER, is_end INTEGER)"];
     let world = World::new(&[("m", &chain(3))]);
@@ -106,7 +106,7 @@ async fn what_is_declined_is_told() {
     assert!(is_whole(&told), "{told:?}");
 }
 
-/// Says when a commit holds an end, before anybody else hears of it.
+/// Reports when a commit holds an end, before any other listener receives it.
 #[derive(Debug)]
 struct Bell(tokio::sync::mpsc::UnboundedSender<()>);
 

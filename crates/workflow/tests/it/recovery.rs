@@ -1,4 +1,5 @@
-//! The engine is dropped without a word at every point where it talks to the outside, and opened again on the same file.
+//! The engine is dropped without a word at every point where it talks to the outside, and opened
+//! again on the same file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -95,7 +96,8 @@ async fn an_execution_ends_the_same_wherever_the_engine_died() {
                     _ = &mut ending => fuse.left.load(Ordering::SeqCst) > 0,
                 }
             };
-            // What was under way is written, and not acted upon: another process would not see it otherwise.
+            // What was under way is written, and not acted upon: another process would not see it
+            // otherwise.
             engine.shutdown().await;
             drop(engine);
             if ended {
@@ -115,7 +117,8 @@ async fn an_execution_ends_the_same_wherever_the_engine_died() {
                 found.sort();
                 expected.sort();
             }
-            // Nobody says that a worker took the task when the answer comes alone; the language adds it.
+            // When the answer arrives without the event that a worker took the task, the language
+            // adds that event.
             assert_eq!(found, expected, "after {acts} acts");
         }
         assert!(died >= 5, "died {died} times");

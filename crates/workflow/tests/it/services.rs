@@ -1,5 +1,5 @@
-//! Services that Task states call: a real DynamoDB (`dynoxide`) in this process, an SQS and an HTTP endpoint that this test is, buckets in
-//! directories.
+//! Services that Task states call: a real DynamoDB (`dynoxide`) in this process, an SQS and an HTTP
+//! endpoint that this test is, buckets in directories.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -44,7 +44,7 @@ impl Got {
 
 type Responses = Box<dyn Fn(&Got) -> Option<Response<Full<Bytes>>> + Send + Sync>;
 
-/// A server that answers as told, or never.
+/// A server that gives the configured answer, or none.
 struct Server {
     address: SocketAddr,
     got: Arc<Mutex<Vec<Got>>>,

@@ -1,4 +1,5 @@
-//! What the tests stand on: a database file, state machines, an engine that may be dropped and opened again, and ears.
+//! What the tests stand on: a database file, state machines, an engine that may be dropped and
+//! opened again, and ears.
 
 use std::sync::Arc;
 use std::time::Duration;

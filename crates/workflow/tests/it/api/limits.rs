@@ -111,7 +111,7 @@ async fn a_resource_has_so_many_tags() {
         .call("ListTagsForResource", json!({"resourceArn": machine}))
         .await;
     assert_eq!(listed["tags"].as_array().unwrap().len(), 50);
-    // A key that is there already is no more.
+    // A key that exists already does not count again.
     door.call("TagResource", tags(49, 50)).await;
 }
 
@@ -167,7 +167,7 @@ async fn so_many_state_machines_and_activities_are_created() {
     assert_eq!(error, "ActivityLimitExceeded");
 }
 
-/// A database with rows that nobody wants to create one by one.
+/// A database with more rows than can be created one by one.
 async fn fill(statements: &'static str) -> tempfile::TempDir {
     let directory = Door::open().await.close().await.unwrap();
     let database = Database::open(&Location::File(directory.path().join("db"))).unwrap();

@@ -1,4 +1,5 @@
-//! State machines, versions, aliases, activities and tags: their lives, and that they outlive the server.
+//! State machines, versions, aliases, activities and tags: their lives, and that they outlive the
+//! server.
 
 use serde_json::json;
 

@@ -1,4 +1,5 @@
-//! The Step Functions API over HTTP: what a client of AWS sees. The recorded cases are run by `wire`, when they are there.
+//! The Step Functions API over HTTP: what a client of AWS sees. The recorded cases are run by
+//! `wire`, when they are there.
 
 mod errors;
 mod executions;
@@ -25,7 +26,7 @@ use crate::world::DEADLINE;
 
 pub(crate) const ROLE: &str = "arn:aws:iam::000000000000:role/r";
 
-/// An internal listener on a database of its own.
+/// An internal listener with its own database.
 pub(crate) struct Door {
     pub(crate) address: SocketAddr,
     directory: Option<TempDir>,

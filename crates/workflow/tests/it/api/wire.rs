@@ -1,5 +1,6 @@
-//! Recorded calls of the API with AWS's answers, from the directory `wire` in `ASL_CASES`; without it nothing is run. It prints how many
-//! cases have the right outcome, and how many have every recorded field right, and fails below its floors.
+//! Recorded calls of the API with AWS's answers, from the directory `wire` in `ASL_CASES`; without
+//! it nothing is run. It prints how many cases have the right outcome, and how many have every
+//! recorded field right, and fails below its floors.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -189,7 +190,7 @@ fn matches(want: &Value, got: &Value, bound: &mut Bound) -> bool {
     }
 }
 
-/// A text with wildcards; a bound one has one value in the whole case where it stands alone.
+/// A text with wildcards; a bound one has one value in the whole case where it is alone.
 fn words(want: &str, got: &str, bound: &mut Bound) -> bool {
     if let Some(name) = want
         .strip_prefix("«bind:")

@@ -1,4 +1,7 @@
-//! Executions that Task states start: begun, waited for, and stopped when nobody waits for them any more. What starting means is the API's.
+//! Executions that Task states start: they are started, waited for, and stopped when their task is
+//! cancelled. What starting means is in `start`.
+
+mod order;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,8 +10,8 @@ use asl::Pattern;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use crate::api::{Api, NestedOrder};
-use crate::runner::Runner;
+use self::order::{NestedExecutions, NestedRequest};
+use crate::Engine;
 use crate::task::{Responder, TaskKey, TaskRequest};
 
 /// The tasks that wait for an execution, with its ARN once it is known.
@@ -18,48 +21,34 @@ pub(crate) struct Nested(Arc<Mutex<HashMap<TaskKey, Waiting>>>);
 #[derive(Debug)]
 struct Waiting {
     responder: Responder,
-    runner: Runner,
     arn: Option<String>,
 }
 
 impl Nested {
     /// Starts the execution of a task, and waits for its end when the pattern says so.
-    pub(crate) fn start(
-        &self,
-        runner: Runner,
-        request: TaskRequest,
-        responder: Responder,
-        pattern: Pattern,
-    ) {
+    pub(crate) fn start(&self, request: TaskRequest, responder: Responder, pattern: Pattern) {
         let waits = matches!(pattern, Pattern::Sync | Pattern::Sync2);
         if waits {
             let waiting = Waiting {
                 responder: responder.clone(),
-                runner: runner.clone(),
                 arn: None,
             };
             self.0.lock().insert(request.key, waiting);
         }
         let nested = self.clone();
         tokio::spawn(async move {
-            nested.run(runner, &request, &responder, pattern).await;
+            nested.run(&request, &responder, pattern).await;
             nested.0.lock().remove(&request.key);
         });
     }
 
-    async fn run(
-        &self,
-        runner: Runner,
-        request: &TaskRequest,
-        responder: &Responder,
-        pattern: Pattern,
-    ) {
-        let Some(engine) = responder.engine() else {
+    async fn run(&self, request: &TaskRequest, responder: &Responder, pattern: Pattern) {
+        let Some(engine) = Engine::of(responder) else {
             return;
         };
-        let api = Api::new(engine, runner);
-        let order = match NestedOrder::read(&request.task.payload) {
-            Ok(order) => order,
+        let executions = NestedExecutions(engine);
+        let nested = match NestedRequest::read(&request.task.payload) {
+            Ok(nested) => nested,
             Err(error) => {
                 return responder.failed(
                     "States.Runtime",
@@ -67,13 +56,13 @@ impl Nested {
                 );
             }
         };
-        let started = api
-            .nested_start(&order, &own_name(request), request.again)
+        let started = executions
+            .start(&nested, &own_name(request), request.again)
             .await;
         let execution = match started {
             Ok(execution) => execution,
             // The task is done again after the start.
-            Err(_) if api.engine.is_closed() => return,
+            Err(_) if executions.0.is_closed() => return,
             Err((error, cause)) => {
                 responder.started(None);
                 return responder.failed(error, cause);
@@ -97,9 +86,9 @@ impl Nested {
         };
         if !waits {
             // Cancelled while it was being started.
-            return api.nested_stop(&execution.arn).await;
+            return executions.stop(&execution.arn).await;
         }
-        match api.nested_end(&execution.arn, parsed).await {
+        match executions.end(&execution.arn, parsed).await {
             Ok(Ok(result)) => responder.succeeded(json::write(&result).into()),
             Ok(Err((error, cause))) => responder.failed(error, cause),
             // The engine stops: the task is done again after the start.
@@ -112,10 +101,10 @@ impl Nested {
         let Some(waiting) = self.0.lock().remove(&key) else {
             return;
         };
-        let (Some(arn), Some(engine)) = (waiting.arn, waiting.responder.engine()) else {
+        let (Some(arn), Some(engine)) = (waiting.arn, Engine::of(&waiting.responder)) else {
             return;
         };
-        tokio::spawn(async move { Api::new(engine, waiting.runner).nested_stop(&arn).await });
+        tokio::spawn(async move { NestedExecutions(engine).stop(&arn).await });
     }
 }
 

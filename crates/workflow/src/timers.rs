@@ -1,5 +1,6 @@
-//! One ordered set of deadlines for any number of waits: a sleeping execution costs an entry here, not a task.
-//! It does not know what a deadline means; whoever owns it drives [`Alarms::next`].
+//! One ordered set of deadlines for any number of waits, and the clock. A sleeping execution costs
+//! an entry here, not a task. A deadline's key has no meaning here; the owner drives
+//! [`Timers::next`].
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,29 +9,30 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// The longest sleep before the clock is read again: the wall clock may be set.
+/// Maximum sleep before the clock is read again: the wall clock may be set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
-/// Entries that are handed out at once.
+/// Maximum number of entries that are handed out at once.
 const BATCH: usize = 1_024;
 
 /// Deadlines (microseconds since the Unix epoch) with keys.
 #[derive(Debug)]
-pub(crate) struct Alarms<K> {
-    state: Mutex<State<K>>,
+pub(crate) struct Timers<K> {
+    state: Mutex<Deadlines<K>>,
     earlier: Notify,
 }
 
 #[derive(Debug)]
-struct State<K> {
+struct Deadlines<K> {
     set: BTreeSet<(i64, K)>,
-    /// When the owner looks again by itself: a later deadline need not wake it, and most are cancelled before.
+    /// When the owner looks again by itself. A later deadline need not wake it, and most deadlines
+    /// are cancelled before they are due.
     looks_at: i64,
 }
 
-impl<K: Ord + Copy> Alarms<K> {
+impl<K: Ord + Copy> Timers<K> {
     pub(crate) fn new() -> Self {
-        Alarms {
-            state: Mutex::new(State {
+        Timers {
+            state: Mutex::new(Deadlines {
                 set: BTreeSet::new(),
                 looks_at: i64::MIN,
             }),
@@ -62,7 +64,7 @@ impl<K: Ord + Copy> Alarms<K> {
     pub(crate) async fn next(&self) -> Vec<K> {
         loop {
             let earlier = self.earlier.notified();
-            let now = micros(Timestamp::now());
+            let now = now();
             let mut due = Vec::new();
             let sleep = {
                 let mut state = self.state.lock();
@@ -93,8 +95,14 @@ impl<K: Ord + Copy> Alarms<K> {
     }
 }
 
-fn micros_of(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+/// A duration in microseconds, small enough to be added to a time.
+pub(crate) fn micros_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
+}
+
+/// The time by the wall clock, in microseconds since the Unix epoch.
+pub(crate) fn now() -> i64 {
+    micros(Timestamp::now())
 }
 
 /// A time as the driver keeps it.
@@ -112,31 +120,31 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_earliest_comes_first_and_a_cancelled_one_never() {
-        let alarms = Alarms::new();
-        let now = micros(Timestamp::now());
-        alarms.set(now + 3_000, 'c');
-        alarms.set(now + 1_000, 'a');
-        alarms.set(now + 2_000, 'b');
-        alarms.cancel(now + 2_000, 'b');
+    async fn the_earliest_deadline_is_due_first_and_a_cancelled_one_never() {
+        let timers = Timers::new();
+        let now = now();
+        timers.set(now + 3_000, 'c');
+        timers.set(now + 1_000, 'a');
+        timers.set(now + 2_000, 'b');
+        timers.cancel(now + 2_000, 'b');
         let mut seen = Vec::new();
         while seen.len() < 2 {
-            seen.extend(alarms.next().await);
+            seen.extend(timers.next().await);
         }
         assert_eq!(seen, ['a', 'c']);
-        assert_eq!(alarms.len(), 0);
+        assert_eq!(timers.len(), 0);
     }
 
     #[tokio::test]
     async fn an_earlier_deadline_wakes_a_sleeper() {
-        let alarms = std::sync::Arc::new(Alarms::new());
-        alarms.set(micros(Timestamp::now()) + 3_600_000_000, 1);
+        let timers = std::sync::Arc::new(Timers::new());
+        timers.set(now() + 3_600_000_000, 1);
         let sleeper = tokio::spawn({
-            let alarms = alarms.clone();
-            async move { alarms.next().await }
+            let timers = timers.clone();
+            async move { timers.next().await }
         });
         tokio::task::yield_now().await;
-        alarms.set(micros(Timestamp::now()) + 1_000, 2);
+        timers.set(now() + 1_000, 2);
         let woken = tokio::time::timeout(Duration::from_secs(10), sleeper).await;
         assert_eq!(woken.unwrap().unwrap(), [2]);
     }

@@ -1,19 +1,19 @@
-//! `states:startExecution` as Task states call it: the same operation, with the members' names, errors and results of that integration.
+//! `states:startExecution` as a Task state calls it: the start of an execution, with the members'
+//! names, errors and results of that integration.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::error::ApiError;
-use super::execution::{Order, check_json};
-use super::{Api, uuid};
-use crate::EngineError;
-use crate::alarm::timestamp;
+use crate::arn::ArnError;
 use crate::engine::{Status, Stored};
+use crate::start::{StartError, StartRequest, StartedExecution, check_input};
+use crate::timers::timestamp;
+use crate::{Engine, EngineError, ids};
 
 /// What a task asks for.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct NestedOrder {
+pub(super) struct NestedRequest {
     state_machine_arn: String,
     #[serde(default)]
     name: Option<String>,
@@ -21,55 +21,60 @@ pub(crate) struct NestedOrder {
     input: Option<Value>,
 }
 
-impl NestedOrder {
+impl NestedRequest {
     /// Reads a task's payload.
-    pub(crate) fn read(payload: &str) -> Result<NestedOrder, String> {
+    pub(super) fn read(payload: &str) -> Result<NestedRequest, String> {
         let payload = json::read_made(payload).map_err(|refused| format!("it is {refused}"))?;
         json::object_of(payload).map_err(|error| error.to_string())
     }
 }
 
 /// An execution that a task started, or found started by itself.
-pub(crate) struct NestedExecution {
-    /// The ARN by which [`Api::nested_end`] and [`Api::nested_stop`] find it.
-    pub(crate) arn: String,
+pub(super) struct NestedExecution {
+    /// The ARN by which [`Api::end`] and [`Api::stop`] find it.
+    pub(super) arn: String,
     /// What the service answers.
-    pub(crate) accepted: Value,
+    pub(super) accepted: Value,
 }
 
 /// The name and the cause of a task's error.
-pub(crate) type NestedError = (String, String);
+pub(super) type NestedError = (String, String);
 
-impl Api {
-    /// Starts the execution. `own_name` is the name when the task gives none; `again` says that the task may have started it before.
-    pub(crate) async fn nested_start(
+/// The executions that tasks start, of one engine.
+#[derive(Debug)]
+pub(super) struct NestedExecutions(pub(super) Engine);
+
+impl NestedExecutions {
+    /// Starts the execution. `own_name` is the name when the task gives none; `again` says that the
+    /// task may have started it before.
+    pub(super) async fn start(
         &self,
-        order: &NestedOrder,
+        request: &NestedRequest,
         own_name: &str,
         again: bool,
     ) -> Result<NestedExecution, NestedError> {
-        let input = match &order.input {
+        let input = match &request.input {
             None => "{}".to_owned(),
             Some(Value::String(text)) => text.clone(),
             Some(value) => json::write(value),
         };
-        let machine = &order.state_machine_arn;
+        let machine = &request.state_machine_arn;
         let machine = if machine.starts_with("arn:") {
             machine.clone()
         } else {
-            self.engine.machine_arn(machine)
+            self.0.machine_arn(machine)
         };
-        let order = Order {
+        let request = StartRequest {
             machine: &machine,
-            name: Some(order.name.as_deref().unwrap_or(own_name)),
+            name: Some(request.name.as_deref().unwrap_or(own_name)),
             input: &input,
         };
-        let (arn, at) = self
-            .nested_begin(order, again)
+        let StartedExecution { arn, at } = self
+            .begin(request, again)
             .await
             .map_err(|error| named(&error))?;
         let mut accepted = json!({"ExecutionArn": arn, "StartDate": at.as_millisecond()});
-        let (id, kind) = (uuid(), "application/x-amz-json-1.0");
+        let (id, kind) = (ids::random(), "application/x-amz-json-1.0");
         accepted["SdkHttpMetadata"] = json!({
             "AllHttpHeaders": {"x-amzn-RequestId": [id], "Content-Type": [kind]},
             "HttpHeaders": {"x-amzn-RequestId": id, "Content-Type": kind},
@@ -79,26 +84,26 @@ impl Api {
         Ok(NestedExecution { arn, accepted })
     }
 
-    async fn nested_begin(
+    async fn begin(
         &self,
-        order: Order<'_>,
+        request: StartRequest<'_>,
         again: bool,
-    ) -> Result<(String, jiff::Timestamp), ApiError> {
-        check_json(order.input).map_err(|told| {
-            ApiError::new(
-                "InvalidExecutionInput",
-                format!("Invalid State Machine Execution Input: '{told}'"),
-            )
-        })?;
-        let target = self.target(order.machine).await?;
-        let name = order.name.map_or_else(uuid, str::to_owned);
+    ) -> Result<StartedExecution, StartError> {
+        check_input(request.input)?;
+        let target = self.0.target(request.machine).await?;
+        let name = request
+            .name
+            .map_or_else(|| ids::random().to_string(), str::to_owned);
         let machine = target.machine.name().clone();
-        match self.begin(target, &name, order.input).await {
-            Err(error) if again && error.is("ExecutionAlreadyExists") => {
-                // It ended while nobody could hear of it.
-                let row = self.engine.row(&name, &machine).await?;
-                if &*row.input == order.input {
-                    return Ok((self.execution_arn(&row), timestamp(row.started)));
+        match self.0.start_target(target, &name, request.input).await {
+            Err(error @ StartError::AlreadyExists(_)) if again => {
+                // It ended while no task waited for it.
+                let row = self.0.row(&name, &machine).await?;
+                if &*row.input == request.input {
+                    return Ok(StartedExecution {
+                        arn: self.0.stored_arn(&row),
+                        at: timestamp(row.started),
+                    });
                 }
                 Err(error)
             }
@@ -106,19 +111,20 @@ impl Api {
         }
     }
 
-    /// Waits for the end: the task's result, or its error. `parsed` gives input and output as JSON instead of as texts.
-    pub(crate) async fn nested_end(
+    /// Waits for the end: the task's result, or its error. `parsed` gives input and output as JSON
+    /// instead of as texts.
+    pub(super) async fn end(
         &self,
         arn: &str,
         parsed: bool,
     ) -> Result<Result<Value, NestedError>, EngineError> {
-        let row = match self.stored(arn).await {
+        let row = match self.0.stored(arn).await {
             Ok(row) => row,
             Err(error) => return Ok(Err(named(&error))),
         };
-        self.engine.end(Some(&row.machine), &row.name).await?;
-        let row = self.engine.row(&row.name, &row.machine).await?;
-        let result = self.nested_result(&row, parsed);
+        self.0.end(Some(&row.machine), &row.name).await?;
+        let row = self.0.row(&row.name, &row.machine).await?;
+        let result = self.result(&row, parsed);
         Ok(if row.status == Status::Succeeded {
             Ok(result)
         } else {
@@ -126,21 +132,21 @@ impl Api {
         })
     }
 
-    fn nested_result(&self, row: &Stored, parsed: bool) -> Value {
+    fn result(&self, row: &Stored, parsed: bool) -> Value {
         let data = |text: &str| match parsed {
             true => json::read_made(text).unwrap_or_default(),
             false => Value::from(text),
         };
         let millis = |at: i64| json!(timestamp(at).as_millisecond());
         let mut result = json!({
-            "ExecutionArn": self.execution_arn(row),
+            "ExecutionArn": self.0.stored_arn(row),
             "Input": data(&row.input),
             "InputDetails": {"Included": true},
             "Name": row.name,
             "RedriveCount": row.redrives,
             "RedriveStatus": if row.status == Status::Succeeded { "NOT_REDRIVABLE" } else { "REDRIVABLE" },
             "StartDate": millis(row.started),
-            "StateMachineArn": self.arn(self.account_of(row), "stateMachine", &row.machine),
+            "StateMachineArn": self.0.stored_machine_arn(row),
             "Status": row.status.name(),
         });
         if row.status == Status::Succeeded {
@@ -162,10 +168,10 @@ impl Api {
         result
     }
 
-    /// Stops an execution whose task nobody waits for any more.
-    pub(crate) async fn nested_stop(&self, arn: &str) {
-        let stopped = match self.stored(arn).await {
-            Ok(row) => self.engine.stop_stored(&row, None, None).await,
+    /// Stops an execution whose task is no longer waited for.
+    pub(super) async fn stop(&self, arn: &str) {
+        let stopped = match self.0.stored(arn).await {
+            Ok(row) => self.0.stop_stored(&row, None, None).await,
             Err(_) => return,
         };
         if let Err(error) = stopped {
@@ -175,8 +181,16 @@ impl Api {
 }
 
 /// An error as the integration names it.
-fn named(error: &ApiError) -> NestedError {
-    let (kind, message) = error.parts();
+fn named(error: &StartError) -> NestedError {
+    let (kind, message) = match error {
+        StartError::Arn(ArnError::Invalid(_)) => ("InvalidArn", error.to_string()),
+        StartError::Arn(ArnError::NoMachine(_)) => ("StateMachineDoesNotExist", error.to_string()),
+        StartError::Arn(ArnError::NoExecution(_)) => ("ExecutionDoesNotExist", error.to_string()),
+        StartError::InvalidName(_) => ("InvalidName", error.to_string()),
+        StartError::InvalidInput(_) => ("InvalidExecutionInput", error.to_string()),
+        StartError::AlreadyExists(_) => ("ExecutionAlreadyExists", error.to_string()),
+        StartError::Engine(error) => error.in_api(),
+    };
     let name = match kind {
         "ExecutionAlreadyExists"
         | "ExecutionLimitExceeded"
@@ -188,21 +202,21 @@ fn named(error: &ApiError) -> NestedError {
         _ => "AWSStepFunctions",
     };
     let status = if kind == "ServiceException" { 500 } else { 400 };
+    let id = ids::random();
     (
         format!("StepFunctions.{name}Exception"),
         format!(
-            "{message} (Service: AWSStepFunctions; Status Code: {status}; Error Code: {kind}; Request ID: {}; Proxy: null)",
-            uuid()
+            "{message} (Service: AWSStepFunctions; Status Code: {status}; Error Code: {kind}; Request ID: {id}; Proxy: null)"
         ),
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::NestedOrder;
+    use super::NestedRequest;
 
     #[test]
-    fn an_order_is_an_object() {
+    fn a_nested_request_is_an_object() {
         for (payload, taken) in [
             (r#"{"StateMachineArn": "m", "Input": [1]}"#, true),
             (r#"{"StateMachineArn": 1, "StateMachineArn": "m"}"#, true),
@@ -212,7 +226,7 @@ mod tests {
             ("null", false),
             ("{}", false),
         ] {
-            assert_eq!(NestedOrder::read(payload).is_ok(), taken, "{payload}");
+            assert_eq!(NestedRequest::read(payload).is_ok(), taken, "{payload}");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! One execution in memory: the pure engine with what the driver must remember beside it. No I/O: `turn` takes events and says what to
-//! write and what to do; `rebuild` is the same from a journal.
+//! One execution in memory: the pure engine with what the driver must remember beside it. No I/O:
+//! `turn` takes events and says what to write and what to do; `rebuild` is the same from a journal.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -12,12 +12,12 @@ use asl::{
 
 use super::journal::{Entry, Record};
 use super::model::{End, ExecutionEvent, Status};
-use crate::alarm::{micros, timestamp};
+use crate::timers::{micros, timestamp};
 
 /// What is known of a task that has not ended.
 #[derive(Debug)]
 struct OpenTask {
-    /// Somebody outside has it: it is not run again after a crash.
+    /// It is with an outside worker: it is not run again after a crash.
     handed_over: bool,
     activity: bool,
     /// The runner itself waits for the end of what it started: accepted is not handed over.
@@ -28,7 +28,7 @@ struct OpenTask {
 
 /// An execution in memory.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(super) struct LoadedExecution {
     pub(super) id: i64,
     pub(super) name: Arc<str>,
     pub(super) machine: Arc<str>,
@@ -51,7 +51,7 @@ pub(super) enum Act {
     Read(asl::ReadItems),
     Write(asl::WriteResults),
     Cancel(TaskId),
-    /// An alarm: the time that it was set to before, and the time that it is set to.
+    /// Sets a timer: the time that it was set to before, and the time that it is set to.
     Arm(Option<i64>, i64, TimerId),
     Disarm(i64, TimerId),
     Continue,
@@ -90,16 +90,16 @@ fn words(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "no message".to_owned())
 }
 
-impl Live {
+impl LoadedExecution {
     pub(super) fn new(
         id: i64,
         machine_name: Arc<str>,
         machine: Arc<StateMachine>,
         start: Start,
-    ) -> Live {
+    ) -> LoadedExecution {
         let name: Arc<str> = start.execution_name.as_str().into();
         let last_at = micros(start.start_time);
-        Live {
+        LoadedExecution {
             id,
             name,
             machine: machine_name,
@@ -120,8 +120,9 @@ impl Live {
         machine: Arc<StateMachine>,
         start: Start,
         mut watch: impl FnMut(StepChange),
-    ) -> Result<Live, Broken> {
-        let mut live = Live::new(record.row.id, record.row.machine.clone(), machine, start);
+    ) -> Result<LoadedExecution, Broken> {
+        let mut live =
+            LoadedExecution::new(record.row.id, record.row.machine.clone(), machine, start);
         for (text, at) in &record.events {
             let event: Event =
                 serde_json::from_str(text).map_err(|error| Broken::Journal(error.to_string()))?;
@@ -202,31 +203,41 @@ impl Live {
         history.push(b']');
         turn.reopened |= reopens;
         self.sequence += 1;
-        turn.entries.push(Entry {
-            sequence: self.sequence,
-            at: self.last_at,
-            event: text,
-            history: String::from_utf8(history).expect("JSON is UTF-8"),
-            position: self.position,
-            wake: self.deadlines.first().map(|first| first.0),
-            busy: self.is_busy(),
-            map_runs,
-        });
+        turn.entries.push(self.entry(text, history, map_runs));
         if !steps.is_empty() || end.is_some() {
-            turn.events.push(ExecutionEvent {
-                execution: self.name.clone(),
-                machine: self.machine.clone(),
-                position: self.position,
-                at: timestamp(self.last_at),
-                redrives: self.redrives(),
-                steps,
-                end: end.clone(),
-            });
+            turn.events.push(self.change(steps, end.clone()));
         }
         if let Some(end) = end {
             turn.end = Some((end, self.last_at));
         }
         Ok(())
+    }
+
+    /// The journal's entry of a turn: the event and the history that it led to, both JSON.
+    fn entry(&self, event: String, history: Vec<u8>, map_runs: Vec<String>) -> Entry {
+        Entry {
+            sequence: self.sequence,
+            at: self.last_at,
+            event,
+            history: String::from_utf8(history).expect("JSON is UTF-8"),
+            position: self.position,
+            wake: self.deadlines.first().map(|first| first.0),
+            busy: self.is_busy(),
+            map_runs,
+        }
+    }
+
+    /// What a turn publishes.
+    fn change(&self, steps: Vec<StepChange>, end: Option<End>) -> ExecutionEvent {
+        ExecutionEvent {
+            execution: self.name.clone(),
+            machine: self.machine.clone(),
+            position: self.position,
+            at: timestamp(self.last_at),
+            redrives: self.redrives(),
+            steps,
+            end,
+        }
     }
 
     fn handle(&mut self, event: Event) -> Result<Vec<Effect>, Broken> {
@@ -347,8 +358,8 @@ impl Live {
         self.last_at
     }
 
-    /// The timers whose deadline has come: the named one, or all. Not those of a function's task that waits in the function's
-    /// queue: their time has not begun.
+    /// The timers whose deadline has come: the named one, or all. Not those of a function's task
+    /// that waits in the function's queue: their time has not begun.
     pub(super) fn due(&self, timer: Option<TimerId>, now: i64) -> Vec<Event> {
         let due = |timer: &TimerId| Event::TimerFired { timer: *timer };
         match timer {
