@@ -22,6 +22,8 @@ mod error;
 mod file;
 mod notices;
 mod public_url;
+#[cfg(test)]
+mod reference_tests;
 mod rules;
 mod services;
 mod settings;

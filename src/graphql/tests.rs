@@ -12,6 +12,6 @@ fn the_file_is_what_is_served() {
     }
     assert!(
         text == sdl(),
-        "schema.graphql is not what is served: run UPDATE_SCHEMA=1 cargo test -p jobcast --lib the_file_is_what_is_served"
+        "schema.graphql is not what is served: run `cargo xtask schema`"
     );
 }
