@@ -18,65 +18,37 @@
 //! | `plain_field` | which documents these are |
 //! | [`sdl`] | the schema as text, as AppSync accepts it |
 
-mod allowance;
-mod answer;
-pub mod bounds;
-mod documents;
-mod error;
 pub mod executor;
-mod filter;
-#[cfg(test)]
-mod garbage_tests;
 mod held;
 pub mod hostile;
-mod mutation;
-mod object;
-mod on_job;
-mod plain_field;
-mod plan;
-mod projection;
-#[cfg(test)]
-mod projection_tests;
-mod publishing;
-mod query;
 pub mod rate;
-mod rules;
-mod scalar;
-pub mod sdl;
-mod subscription;
-mod syntax;
-#[cfg(test)]
-mod tests;
-mod types;
-mod variables;
-mod weight;
+mod request;
+mod response;
+mod schema;
+mod shortcut;
 
 use std::sync::{Arc, LazyLock};
 
-use async_graphql::{Schema, ValidationMode};
 use resolvers::Resolvers;
 
 use crate::realtime::publisher::Publisher;
-pub use bounds::{COMPLEXITY, DEPTH, RECURSION};
-pub use error::{error_json, errors_text};
 pub use executor::{Executor, HttpAnswer};
 use rate::SubmitRate;
-
-/// Our schema.
-pub type JobSchema = Schema<query::Query, mutation::Mutation, subscription::Subscription>;
+pub use request::bounds::{self, COMPLEXITY, DEPTH, RECURSION};
+use request::validated::Documents;
+use response::allowance;
+pub use response::error::{error_json, errors_text};
+pub use schema::sdl;
+use schema::types::TYPES;
+pub use schema::{JobSchema, bare_schema};
 
 /// Whether a text is a document that may be executed; if not, a JSON array of GraphQL errors.
 ///
 /// # Errors
 /// The errors.
 pub fn check_document(text: &str) -> Result<(), String> {
-    let document = documents::Documents::default().get(text);
+    let document = Documents::default().get(text);
     document.map(drop).map_err(|errors| errors.json())
-}
-
-/// The schema without anything behind it: for its text.
-pub fn bare_schema() -> JobSchema {
-    builder().finish()
 }
 
 /// The schema over the use cases.
@@ -96,17 +68,11 @@ impl std::fmt::Debug for Schemas {
 /// The schema over the use cases.
 pub fn schema(resolvers: Resolvers, publisher: Publisher, rate: SubmitRate) -> Schemas {
     // Not with the first request.
-    LazyLock::force(&types::TYPES);
-    let builder = builder().data(resolvers).data(publisher.clone());
+    LazyLock::force(&TYPES);
+    let builder = schema::builder().data(resolvers).data(publisher.clone());
     let builder = builder.data(Arc::new(rate)).extension(allowance::Counting);
     Schemas {
         schema: builder.finish(),
         publisher,
     }
-}
-
-fn builder()
--> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
-    Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
-        .validation_mode(ValidationMode::Fast)
 }

@@ -1,0 +1,172 @@
+//! Errors as clients see them: the one place where a use case's error becomes a GraphQL error, and where a response becomes JSON.
+//!
+//! As in AppSync, `errorType` and `errorInfo` stand at the top level of an error; for other clients `extensions.code` says the same.
+
+use std::borrow::Cow;
+
+use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError, Value};
+use serde_json::{Map, json};
+
+use crate::graphql::request::bounds::{ERRORS, MESSAGE_BYTES};
+use crate::graphql::request::plan::Plan;
+use crate::graphql::response::data;
+
+/// The key under which a GraphQL error carries its code.
+const CODE: &str = "code";
+/// The key under which it says when a caller that came too often may come back, in seconds.
+const RETRY_AFTER: &str = "retryAfterSeconds";
+
+/// A use case's error, for GraphQL. A fault of the server's own is logged here, with its cause.
+pub fn to_graphql(error: resolvers::Error) -> async_graphql::Error {
+    let code = error.code();
+    if let resolvers::Error::Unavailable { source, .. } = &error {
+        let cause = source.as_ref().map(tracing::field::display);
+        tracing::error!(%error, cause, "a request failed");
+    }
+    coded(error.to_string(), code)
+}
+
+/// An error with its code.
+pub fn coded(message: impl Into<String>, code: &str) -> async_graphql::Error {
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set(CODE, code);
+    async_graphql::Error {
+        message: message.into(),
+        source: None,
+        extensions: Some(extensions),
+    }
+}
+
+/// An error of a caller that comes too often: `extensions.retryAfterSeconds` says when there is room again.
+pub(in crate::graphql) fn throttled(
+    message: impl Into<String>,
+    seconds: f64,
+) -> async_graphql::Error {
+    let mut error = coded(message, "Throttled");
+    let extensions = error.extensions.get_or_insert_default();
+    extensions.set(RETRY_AFTER, seconds);
+    error
+}
+
+/// What is wrong with a request: it is not executed for that.
+#[derive(Clone, Debug)]
+pub(in crate::graphql) struct RequestError {
+    pub(in crate::graphql) message: String,
+    pub(in crate::graphql) code: &'static str,
+    pub(in crate::graphql) places: Vec<Pos>,
+}
+
+/// All that is wrong with a request, at most [`ERRORS`] of it.
+#[derive(Clone, Debug)]
+pub(in crate::graphql) struct Errors {
+    pub(in crate::graphql) first: Vec<RequestError>,
+    /// Whether there are more.
+    pub(in crate::graphql) more: bool,
+}
+
+impl From<RequestError> for Errors {
+    fn from(error: RequestError) -> Self {
+        Errors {
+            first: vec![error],
+            more: false,
+        }
+    }
+}
+
+impl Errors {
+    /// One error without a place.
+    pub(in crate::graphql) fn one(message: impl Into<String>, code: &'static str) -> Errors {
+        Errors::from(RequestError {
+            message: message.into(),
+            code,
+            places: Vec::new(),
+        })
+    }
+
+    /// A JSON array of GraphQL errors.
+    pub(in crate::graphql) fn json(&self) -> String {
+        let errors = self.first.iter();
+        let mut errors: Vec<_> = errors
+            .map(|error| entry(&error.message, error.code, &error.places, &[]))
+            .collect();
+        if self.more {
+            errors.push(more());
+        }
+        serde_json::Value::from(errors).to_string()
+    }
+}
+
+/// The last word of an answer that leaves errors out.
+fn more() -> serde_json::Value {
+    let text = format!("there are more errors: these are the first {ERRORS}");
+    entry(&text, "TooManyErrors", &[], &[])
+}
+
+fn entry(message: &str, code: &str, places: &[Pos], path: &[PathSegment]) -> serde_json::Value {
+    let mut json = Map::new();
+    json.insert("message".into(), json!(shortened(message)));
+    json.insert("errorType".into(), json!(code));
+    json.insert("errorInfo".into(), serde_json::Value::Null);
+    if !places.is_empty() {
+        json.insert("locations".into(), json!(places));
+    }
+    if !path.is_empty() {
+        json.insert("path".into(), json!(path));
+    }
+    json.insert("extensions".into(), json!({ CODE: code }));
+    serde_json::Value::Object(json)
+}
+
+/// A message of at most [`MESSAGE_BYTES`]: its begin and its end say what is wrong, whatever it repeats between them.
+fn shortened(message: &str) -> Cow<'_, str> {
+    const CUT: &str = " … ";
+    if message.len() <= MESSAGE_BYTES {
+        return message.into();
+    }
+    let end = (MESSAGE_BYTES - CUT.len()) / 4;
+    let begin = message.floor_char_boundary(MESSAGE_BYTES - CUT.len() - end);
+    let end = message.ceil_char_boundary(message.len() - end);
+    format!("{}{CUT}{}", &message[..begin], &message[end..]).into()
+}
+
+/// One error of a field, as JSON.
+pub fn error_json(error: &ServerError) -> serde_json::Value {
+    let extensions = error.extensions.as_ref();
+    let code = match extensions.and_then(|extensions| extensions.get(CODE)) {
+        Some(Value::String(code)) => code,
+        // What has no code of ours comes from the GraphQL library: an argument is wrong.
+        _ => "ValidationError",
+    };
+    let mut json = entry(&error.message, code, &error.locations, &error.path);
+    if let Some(seconds) = extensions.and_then(|extensions| extensions.get(RETRY_AFTER)) {
+        json["extensions"][RETRY_AFTER] = json!(seconds);
+    }
+    json
+}
+
+/// An array with one error, as JSON text: what ends an operation before it began.
+pub fn errors_text(message: &str, code: &str) -> String {
+    serde_json::Value::from(vec![entry(message, code, &[], &[])]).to_string()
+}
+
+/// The errors of fields, at most [`ERRORS`], as JSON text of an array.
+pub(in crate::graphql) fn field_errors(errors: &[ServerError]) -> String {
+    let mut shown: Vec<_> = errors.iter().take(ERRORS).map(error_json).collect();
+    if errors.len() > ERRORS {
+        shown.push(more());
+    }
+    serde_json::Value::from(shown).to_string()
+}
+
+/// The answer to a request that was executed, as JSON text on one line.
+pub(in crate::graphql) fn executed(plan: &Plan, response: &Response) -> Vec<u8> {
+    let mut text = Vec::with_capacity(512);
+    text.extend_from_slice(b"{\"data\":");
+    data::write(plan, &response.data, &mut text);
+    if !response.errors.is_empty() {
+        text.extend_from_slice(b",\"errors\":");
+        text.extend_from_slice(field_errors(&response.errors).as_bytes());
+    }
+    text.push(b'}');
+    text
+}

@@ -1,0 +1,96 @@
+//! The subscription fields. They are executed twice over: once when a client subscribes, to learn which jobs it wants ([`Wanted`]), and once
+//! for each event and group, to make the payload ([`crate::realtime::hub::Event`]). Which of the two it is stands in the request's data.
+
+use async_graphql::{Context, ID, Subscription as GraphqlSubscription};
+use futures_util::Stream;
+use futures_util::stream;
+use std::sync::Arc;
+
+use job::{Filter, JobId, Version};
+use parking_lot::Mutex;
+
+use crate::graphql::response::error::{coded, to_graphql};
+use crate::graphql::schema::filter::JobFilter;
+use crate::graphql::schema::object::{JobChangeObject, JobObject};
+use crate::realtime::hub::Event;
+
+/// What a subscription wants to watch, as its arguments say.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// `onJob`.
+    Job {
+        /// The job.
+        id: JobId,
+        /// The version that the client has.
+        after: Option<Version>,
+    },
+    /// `onJobs`.
+    Jobs(Box<Filter>),
+}
+
+/// Where the fields put down what is wanted; more than one is an error of the document.
+#[derive(Debug, Default)]
+pub struct Wish(pub Mutex<Vec<Wanted>>);
+
+/// Watching jobs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subscription;
+
+#[GraphqlSubscription]
+impl Subscription {
+    /// One job: first its current version (unless `after` is that version), then newer versions. A
+    /// version may be skipped if a newer one follows. Ends when the job is finished. If `after` is
+    /// higher than the job's version, the store was restored from a backup: the current version is
+    /// sent, and then newer ones.
+    async fn on_job(
+        &self,
+        ctx: &Context<'_>,
+        id: ID,
+        after: Option<i32>,
+    ) -> async_graphql::Result<impl Stream<Item = Option<JobObject>> + use<>> {
+        if let Ok(wish) = ctx.data::<Arc<Wish>>() {
+            let id = id
+                .parse()
+                .map_err(|error| to_graphql(resolvers::Error::InvalidId(error)))?;
+            let after = after
+                .map(u64::try_from)
+                .transpose()
+                .map_err(|_| {
+                    coded(
+                        "after must not be negative: it is a version of the job",
+                        "BadRequest",
+                    )
+                })?
+                .map(Version);
+            wish.0.lock().push(Wanted::Job { id, after });
+        }
+        Ok(stream::iter(match ctx.data::<Event>() {
+            Ok(Event::Job(job)) => Some(Some(JobObject(job.clone()))),
+            _ => None,
+        }))
+    }
+
+    /// A live list: first the matching jobs (at most 100, the newest), then SNAPSHOT, then each
+    /// change of a matching job.
+    async fn on_jobs(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<JobFilter>,
+    ) -> async_graphql::Result<impl Stream<Item = Option<JobChangeObject>> + use<>> {
+        if let Ok(wish) = ctx.data::<Arc<Wish>>() {
+            let filter = filter
+                .unwrap_or_default()
+                .into_filter()
+                .map_err(to_graphql)?;
+            filter.check().map_err(|over| to_graphql(over.into()))?;
+            wish.0.lock().push(Wanted::Jobs(Box::new(filter)));
+        }
+        Ok(stream::iter(match ctx.data::<Event>() {
+            Ok(Event::Jobs(change)) => Some(Some(JobChangeObject {
+                kind: change.kind.into(),
+                job: change.job.clone().map(JobObject),
+            })),
+            _ => None,
+        }))
+    }
+}
