@@ -18,6 +18,7 @@
 //! | `plain_field` | which documents these are |
 //! | [`sdl`] | the schema as text, as AppSync accepts it |
 
+mod batch;
 pub mod executor;
 mod held;
 pub mod hostile;
@@ -25,17 +26,19 @@ pub mod rate;
 mod request;
 mod response;
 mod schema;
+mod session;
 mod shortcut;
+mod watch;
 
 use std::sync::{Arc, LazyLock};
 
 use resolvers::Resolvers;
 
 use crate::realtime::publisher::Publisher;
-pub use executor::{Executor, HttpAnswer};
+pub use executor::{Executor, HttpReply};
 use rate::SubmitRate;
 pub use request::bounds::{self, COMPLEXITY, DEPTH, RECURSION};
-use request::validated::Documents;
+use request::validated::ValidatedDocuments;
 use response::allowance;
 pub use response::error::{error_json, errors_text};
 pub use schema::sdl;
@@ -47,7 +50,7 @@ pub use schema::{JobSchema, bare_schema};
 /// # Errors
 /// The errors.
 pub fn check_document(text: &str) -> Result<(), String> {
-    let document = Documents::default().get(text);
+    let document = ValidatedDocuments::default().get(text);
     document.map(drop).map_err(|errors| errors.json())
 }
 

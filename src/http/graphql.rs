@@ -17,7 +17,7 @@ use super::incoming::{self, Incoming, objects};
 use super::negotiation::{Wants, wants};
 use super::{BODY_BYTES, Doors, graphiql};
 use crate::auth::{AuthError, Authenticated, Credentials};
-use crate::graphql::executor::{Changes, HttpAnswer, Outcome, connections_of};
+use crate::graphql::executor::{Changes, HttpReply, Outcome, counted_name};
 use crate::graphql::{errors_text, rate};
 use crate::session;
 
@@ -112,7 +112,7 @@ async fn answer(doors: Doors, request: Request) -> Response {
             if parts.method == Method::HEAD {
                 return session::head_of_stream(wants == Wants::EventStream);
             }
-            let name = connections_of(&found.caller);
+            let name = counted_name(&found.caller);
             match doors.executor.begin(found, graphql, changes).await {
                 Ok(started) if wants == Wants::EventStream => {
                     session::sse(&doors.sessions, name.as_ref(), &parts, started)
@@ -144,7 +144,7 @@ async fn batch(doors: &Doors, caller: Caller, wants: Wants, all: Vec<wire::Reque
     paced(answered(wants, answer), come_back)
 }
 
-fn answered(wants: Wants, answer: HttpAnswer) -> Response {
+fn answered(wants: Wants, answer: HttpReply) -> Response {
     let status = match (wants, answer.outcome) {
         (_, Outcome::MutationOverGet) => StatusCode::METHOD_NOT_ALLOWED,
         (Wants::GraphqlResponse, Outcome::Refused) => StatusCode::BAD_REQUEST,

@@ -1,61 +1,20 @@
-//! Documents that were found valid lately: clients send the same few again and again, after a restart thousands of watchers at once.
+//! ValidatedDocuments that were found valid lately: clients send the same few again and again, after a restart thousands of watchers at once.
 //! Whether a document is valid does not depend on its variables, so a text that is known here is neither parsed nor checked again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
+use super::cache::DocumentCache;
 use crate::graphql::request::bounds;
 use crate::graphql::request::rules;
 use crate::graphql::request::syntax::{self, Document, SyntaxError};
 use crate::graphql::response::error::{Errors, RequestError};
 use crate::graphql::schema::types::TYPES;
 
-/// Documents that are kept, at most.
-pub(in crate::graphql) const DOCUMENTS: usize = 256;
-/// Bytes of a document that is kept, at most.
-pub(in crate::graphql) const KEPT_BYTES: usize = 8 * 1024;
-
-/// What is known of texts that came lately. A client that writes values into its documents fills the place with what never comes again:
-/// then all is forgotten, and what does come again is soon back.
-#[derive(Debug)]
-pub(in crate::graphql) struct Lately<T>(Mutex<HashMap<Box<str>, T>>);
-
-impl<T> Default for Lately<T> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<T: Clone> Lately<T> {
-    pub(in crate::graphql) fn get(&self, text: &str) -> Option<T> {
-        self.0.lock().get(text).cloned()
-    }
-
-    /// Keeps it, unless the text is over [`KEPT_BYTES`].
-    pub(in crate::graphql) fn keep(&self, text: &str, known: T) {
-        if text.len() > KEPT_BYTES {
-            return;
-        }
-        let mut kept = self.0.lock();
-        if kept.len() >= DOCUMENTS {
-            kept.clear();
-        }
-        kept.insert(text.into(), known);
-    }
-
-    #[cfg(test)]
-    fn len(&self) -> usize {
-        self.0.lock().len()
-    }
-}
-
 /// Valid documents by their text.
 #[derive(Debug, Default)]
-pub(in crate::graphql) struct Documents(Lately<Arc<Document>>);
+pub(in crate::graphql) struct ValidatedDocuments(DocumentCache<Arc<Document>>);
 
-impl Documents {
+impl ValidatedDocuments {
     /// The document of this text.
     ///
     /// # Errors
@@ -65,7 +24,7 @@ impl Documents {
             return Ok(document);
         }
         let document = Arc::new(checked(text)?);
-        self.0.keep(text, Arc::clone(&document));
+        self.0.insert(text, Arc::clone(&document));
         Ok(document)
     }
 }
@@ -106,7 +65,7 @@ mod tests {
     #[test]
     fn an_error_of_syntax_does_not_repeat_the_document() {
         let long = format!("{{ a(b: {} }}", "x".repeat(10_000));
-        let error = Documents::default()
+        let error = ValidatedDocuments::default()
             .get(&long)
             .expect_err("no document")
             .json();
@@ -118,33 +77,20 @@ mod tests {
     }
 
     #[test]
-    fn keeps_no_more_and_nothing_larger_than_its_limits() {
-        let documents = Documents::default();
-        let kept = || documents.0.len();
-        let named = |n: usize| format!("{{ a{n}: __typename }}");
-        for n in 0..DOCUMENTS {
-            documents.get(&named(n)).expect("valid");
-        }
-        assert_eq!(kept(), DOCUMENTS);
-        documents.get(&named(0)).expect("valid");
-        assert_eq!(kept(), DOCUMENTS, "it was there");
-        documents.get(&named(DOCUMENTS)).expect("valid");
-        assert_eq!(kept(), 1);
-        let long = |bytes: usize| format!("{{ __typename }}#{}", "a".repeat(bytes - 15));
-        documents.get(&long(KEPT_BYTES)).expect("valid");
-        assert_eq!(kept(), 2);
-        documents.get(&long(KEPT_BYTES + 1)).expect("valid");
-        assert_eq!(kept(), 2);
+    fn only_valid_documents_are_cached() {
+        let documents = ValidatedDocuments::default();
+        documents.get("{ __typename }").expect("valid");
+        documents.get("{ __typename }").expect("valid");
         documents.get("{").expect_err("no document");
         documents.get("{ a }").expect_err("not valid");
-        assert_eq!(kept(), 2);
+        assert_eq!(documents.0.len(), 1);
     }
 
     #[test]
     fn errors_up_to_their_limit_and_a_word_that_there_are_more() {
         let errors = |count: usize| {
             let fields: String = (0..count).map(|at| format!("no{at} ")).collect();
-            let errors = Documents::default()
+            let errors = ValidatedDocuments::default()
                 .get(&format!("{{ {fields} }}"))
                 .expect_err("not valid");
             let errors: serde_json::Value = serde_json::from_str(&errors.json()).expect("JSON");

@@ -1,4 +1,4 @@
-//! The subscription fields. They are executed twice over: once when a client subscribes, to learn which jobs it wants ([`Wanted`]), and once
+//! The subscription fields. They are executed twice over: once when a client subscribes, to learn which jobs it wants ([`RequestedWatch`]), and once
 //! for each event and group, to make the payload ([`crate::realtime::hub::Event`]). Which of the two it is stands in the request's data.
 
 use async_graphql::{Context, ID, Subscription as GraphqlSubscription};
@@ -16,7 +16,7 @@ use crate::realtime::hub::Event;
 
 /// What a subscription wants to watch, as its arguments say.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub enum RequestedWatch {
     /// `onJob`.
     Job {
         /// The job.
@@ -30,7 +30,7 @@ pub enum Wanted {
 
 /// Where the fields put down what is wanted; more than one is an error of the document.
 #[derive(Debug, Default)]
-pub struct Wish(pub Mutex<Vec<Wanted>>);
+pub struct RequestedWatches(pub Mutex<Vec<RequestedWatch>>);
 
 /// Watching jobs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,7 +48,7 @@ impl Subscription {
         id: ID,
         after: Option<i32>,
     ) -> async_graphql::Result<impl Stream<Item = Option<JobObject>> + use<>> {
-        if let Ok(wish) = ctx.data::<Arc<Wish>>() {
+        if let Ok(requested) = ctx.data::<Arc<RequestedWatches>>() {
             let id = id
                 .parse()
                 .map_err(|error| to_graphql(resolvers::Error::InvalidId(error)))?;
@@ -62,7 +62,7 @@ impl Subscription {
                     )
                 })?
                 .map(Version);
-            wish.0.lock().push(Wanted::Job { id, after });
+            requested.0.lock().push(RequestedWatch::Job { id, after });
         }
         Ok(stream::iter(match ctx.data::<Event>() {
             Ok(Event::Job(job)) => Some(Some(JobObject(job.clone()))),
@@ -77,13 +77,16 @@ impl Subscription {
         ctx: &Context<'_>,
         filter: Option<JobFilter>,
     ) -> async_graphql::Result<impl Stream<Item = Option<JobChangeObject>> + use<>> {
-        if let Ok(wish) = ctx.data::<Arc<Wish>>() {
+        if let Ok(requested) = ctx.data::<Arc<RequestedWatches>>() {
             let filter = filter
                 .unwrap_or_default()
                 .into_filter()
                 .map_err(to_graphql)?;
             filter.check().map_err(|over| to_graphql(over.into()))?;
-            wish.0.lock().push(Wanted::Jobs(Box::new(filter)));
+            requested
+                .0
+                .lock()
+                .push(RequestedWatch::Jobs(Box::new(filter)));
         }
         Ok(stream::iter(match ctx.data::<Event>() {
             Ok(Event::Jobs(change)) => Some(Some(JobChangeObject {

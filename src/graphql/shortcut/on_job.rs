@@ -1,6 +1,6 @@
 //! `onJob` without an execution. Thousands of watchers send one document, each with the id of a job. Once a document was executed without
 //! an error, it is known what it asks for: its arguments are read from the variables, and the watchers share its
-//! [`Projection`]. Whatever is not as it was then is executed.
+//! [`Payload`]. Whatever is not as it was then is executed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use sha2::{Digest, Sha256};
 
 use crate::graphql::request::bounds;
 use crate::graphql::request::syntax::Document;
-use crate::graphql::shortcut::payload::Projection;
+use crate::graphql::shortcut::payload::Payload;
 use crate::graphql::shortcut::plain_field::PlainField;
 use crate::realtime::hub::PayloadGroupKey;
 
 /// What a document with `onJob`, and nothing else, asks for.
-pub(in crate::graphql) struct OnJob {
+pub(super) struct OnJob {
     operation: Option<Box<str>>,
     /// The variable that is the argument `id`.
     id: Name,
     after: Option<After>,
     /// The same for all requests of this operation, and for no others.
     digest: Box<str>,
-    pub(in crate::graphql) projection: Arc<Projection>,
+    pub(super) payload: Arc<Payload>,
     /// About what the projection takes in memory.
-    pub(in crate::graphql) bytes: usize,
+    pub(super) bytes: usize,
 }
 
 /// The variable that is the argument `after`.
@@ -40,14 +40,14 @@ struct After {
 }
 
 /// The job that a request watches, and the version that its client has.
-pub(in crate::graphql) type WatchedJob = (JobId, Option<Version>);
+pub(super) type WatchedJob = (JobId, Option<Version>);
 
 impl OnJob {
     /// `None`: the document is to be executed. It is valid, and the request within the bounds of a subscription.
-    pub(in crate::graphql) fn of(
+    pub(super) fn of(
         document: &Document,
         request: &wire::Request,
-        projection: &Arc<Projection>,
+        payload: &Arc<Payload>,
         bytes: usize,
     ) -> Option<OnJob> {
         let operation = request.operation_name.as_deref();
@@ -69,13 +69,13 @@ impl OnJob {
                 is_nullable: after.kind.nullable,
             }),
             digest: URL_SAFE_NO_PAD.encode(digest.finalize()).into(),
-            projection: Arc::clone(projection),
+            payload: Arc::clone(payload),
             bytes,
         })
     }
 
     /// What a request of this document watches; `None`: it is to be executed, and may be refused.
-    pub(in crate::graphql) fn read(&self, request: &wire::Request) -> Option<WatchedJob> {
+    pub(super) fn read(&self, request: &wire::Request) -> Option<WatchedJob> {
         if self.operation.as_deref() != request.operation_name.as_deref() {
             return None;
         }
@@ -91,7 +91,7 @@ impl OnJob {
 
     /// The group of its watchers in a scope. The variables are no part of it: they say which job is watched and from when on, not what
     /// is told of it. The blank tells it from the groups of other documents.
-    pub(in crate::graphql) fn group(&self, scope: &str) -> PayloadGroupKey {
+    pub(super) fn group(&self, scope: &str) -> PayloadGroupKey {
         let mut key = String::with_capacity(scope.len() + 1 + self.digest.len());
         key.push_str(scope);
         key.push(' ');
@@ -172,7 +172,7 @@ mod tests {
     use crate::graphql::request::syntax::parse;
     use crate::graphql::request::variables;
     use crate::graphql::schema::builder;
-    use crate::graphql::schema::subscription::{Wanted, Wish};
+    use crate::graphql::schema::subscription::{RequestedWatch, RequestedWatches};
     use crate::graphql::schema::types::TYPES;
 
     const JOB: &str = "01a21ee7-9c16-7c3b-8488-a292049b6131";
@@ -199,8 +199,8 @@ mod tests {
         let found = document.operation(operation)?;
         let variables = variables::coerce(request.variables.as_deref(), found, &TYPES).ok()?;
         let plan = Plan::of(&document, found, &variables, &TYPES).ok()?;
-        let projection = Arc::new(Projection::of(&plan)?);
-        OnJob::of(&document, &request, &projection, 0)
+        let payload = Arc::new(Payload::of(&plan)?);
+        OnJob::of(&document, &request, &payload, 0)
     }
 
     /// What the library finds.
@@ -210,7 +210,7 @@ mod tests {
         let raw = RawValue::from_string(variables.to_string()).expect("JSON");
         let variables = variables::coerce(Some(&raw), found, &TYPES).ok()?;
         let mut plan = Plan::of(&document, found, &variables, &TYPES).ok()?;
-        let wish = Arc::new(Wish::default());
+        let wish = Arc::new(RequestedWatches::default());
         let mut probe = Request::new("").data(Arc::clone(&wish)).data(Caller::dev());
         probe.set_parsed_query(plan.take_document());
         let schema = builder().finish();
@@ -223,7 +223,7 @@ mod tests {
             return None;
         }
         match wish.0.lock().pop() {
-            Some(Wanted::Job { id, after }) => Some((id, after)),
+            Some(RequestedWatch::Job { id, after }) => Some((id, after)),
             other => panic!("it watches a job, and not {other:?}"),
         }
     }

@@ -21,7 +21,7 @@ use crate::realtime::hub::{Event, JobChange, Render};
 const PAYLOAD: usize = 512;
 
 /// What a document selects of an event.
-pub(in crate::graphql) struct Projection {
+pub(in crate::graphql) struct Payload {
     /// `{"data":{"onJob":`
     beginning: Box<str>,
     root: Root,
@@ -29,7 +29,7 @@ pub(in crate::graphql) struct Projection {
 
 /// A projection whose memory is counted as long as somebody holds it.
 struct Counted {
-    projection: Arc<Projection>,
+    payload: Arc<Payload>,
     #[expect(dead_code, reason = "it counts until it is dropped")]
     held: Held,
 }
@@ -39,9 +39,9 @@ enum Root {
     Jobs(Selection<JobChange>),
 }
 
-impl Projection {
+impl Payload {
     /// `None`: the plan is to be executed. Its root is one field.
-    pub(in crate::graphql) fn of(plan: &Plan) -> Option<Projection> {
+    pub(super) fn of(plan: &Plan) -> Option<Payload> {
         let [field] = &plan.fields[..] else {
             return None;
         };
@@ -51,22 +51,22 @@ impl Projection {
             "onJobs" => Root::Jobs(select(below)?),
             _ => return None,
         };
-        Some(Projection {
+        Some(Payload {
             beginning: beginning(field),
             root,
         })
     }
 
     /// The same for a group of watchers, counted in a caller's memory where that is counted.
-    pub(in crate::graphql) fn shared(self: &Arc<Self>, held: Option<Held>) -> Arc<dyn Render> {
-        let projection = Arc::clone(self);
+    pub(in crate::graphql) fn render(self: &Arc<Self>, held: Option<Held>) -> Arc<dyn Render> {
+        let payload = Arc::clone(self);
         match held {
-            Some(held) => Arc::new(Counted { projection, held }),
-            None => projection,
+            Some(held) => Arc::new(Counted { payload, held }),
+            None => payload,
         }
     }
 
-    fn payload(&self, event: &Event) -> Bytes {
+    fn write(&self, event: &Event) -> Bytes {
         body(&self.beginning, |out| match (&self.root, event) {
             (Root::Job(selection), Event::Job(job)) => selection.write(job, out),
             (Root::Jobs(selection), Event::Jobs(change)) => selection.write(change, out),
@@ -76,22 +76,22 @@ impl Projection {
 }
 
 /// What a document selects of the job that its one root field returns.
-pub(in crate::graphql) struct Answer {
+pub(super) struct PublishJobResponse {
     /// `{"data":{"publishJob":`
     beginning: Box<str>,
     selection: Selection<Job>,
 }
 
-impl Answer {
+impl PublishJobResponse {
     /// `None`: the plan is to be executed.
-    pub(in crate::graphql) fn of(field: &Planned) -> Option<Answer> {
-        Some(Answer {
+    pub(super) fn of(field: &Planned) -> Option<PublishJobResponse> {
+        Some(PublishJobResponse {
             selection: select(field.fields.as_deref()?)?,
             beginning: beginning(field),
         })
     }
 
-    pub(in crate::graphql) fn body(&self, job: &Job) -> Bytes {
+    pub(super) fn body(&self, job: &Job) -> Bytes {
         body(&self.beginning, |out| self.selection.write(job, out))
     }
 }
@@ -110,16 +110,16 @@ fn body(beginning: &str, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
 }
 
 #[async_trait]
-impl Render for Projection {
+impl Render for Payload {
     async fn render(&self, event: Event) -> Bytes {
-        self.payload(&event)
+        self.write(&event)
     }
 }
 
 #[async_trait]
 impl Render for Counted {
     async fn render(&self, event: Event) -> Bytes {
-        self.projection.payload(&event)
+        self.payload.write(&event)
     }
 }
 

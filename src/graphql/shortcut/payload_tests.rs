@@ -14,13 +14,13 @@ use resolvers::Caller;
 use async_graphql::Name;
 use async_graphql_value::ConstValue;
 
-use crate::graphql::executor::Renderer;
+use super::payload::Payload;
 use crate::graphql::request::plan::Plan;
 use crate::graphql::request::syntax::parse;
+use crate::graphql::response::payload::ExecutedPayload;
 use crate::graphql::schema::sdl::sdl;
 use crate::graphql::schema::types::TYPES;
 use crate::graphql::schema::{JobSchema, builder};
-use crate::graphql::shortcut::payload::Projection;
 use crate::realtime::hub::{Event, JobChange, ListEventKind, Render};
 
 const GIVEN: &str = r#"{"yes":true,"no":false}"#;
@@ -31,7 +31,7 @@ static SCHEMA: LazyLock<JobSchema> = LazyLock::new(|| builder().finish());
 const EXECUTED: [&str; 3] = ["history", "input", "result"];
 
 /// What a document asks for, which is not always valid.
-pub(in crate::graphql) fn planned(document: &str, operation: Option<&str>) -> Option<Plan> {
+pub(super) fn planned(document: &str, operation: Option<&str>) -> Option<Plan> {
     let document = parse(document).expect("a document");
     let given: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(GIVEN).expect("variables");
@@ -44,8 +44,8 @@ pub(in crate::graphql) fn planned(document: &str, operation: Option<&str>) -> Op
     Plan::of(&document, operation, &variables, &TYPES).ok()
 }
 
-fn projection(document: &str) -> Option<Projection> {
-    Projection::of(&planned(document, None)?)
+fn projection(document: &str) -> Option<Payload> {
+    Payload::of(&planned(document, None)?)
 }
 
 fn rendered(by: &dyn Render, event: &Event) -> String {
@@ -56,7 +56,7 @@ fn rendered(by: &dyn Render, event: &Event) -> String {
 
 fn executed(document: &str, event: &Event) -> String {
     let mut plan = planned(document, None).expect("it is projected");
-    let renderer = Renderer {
+    let renderer = ExecutedPayload {
         schema: SCHEMA.clone(),
         document: plan.take_document(),
         plan,
@@ -67,7 +67,7 @@ fn executed(document: &str, event: &Event) -> String {
 }
 
 /// Selections of a type: its leaves and its objects, and the ways of writing them.
-pub(in crate::graphql) fn selections(of: &'static str, depth: u32) -> BoxedStrategy<String> {
+pub(super) fn selections(of: &'static str, depth: u32) -> BoxedStrategy<String> {
     let leaves: &[&str] = match of {
         "Job" => &[
             "id",
@@ -151,7 +151,7 @@ pub(in crate::graphql) fn selections(of: &'static str, depth: u32) -> BoxedStrat
 }
 
 /// What [`selections`] spread.
-pub(in crate::graphql) const FRAGMENTS: &str = "fragment AllJob on Job { id status message error { ...AllJobError } } \
+pub(super) const FRAGMENTS: &str = "fragment AllJob on Job { id status message error { ...AllJobError } } \
     fragment AllStep on Step { name status startedAt } \
     fragment AllJobError on JobError { name message step } \
     fragment AllJobChange on JobChange { kind job { version } }";
@@ -229,7 +229,7 @@ fn steps() -> impl Strategy<Value = Step> {
     )
 }
 
-pub(in crate::graphql) fn jobs() -> impl Strategy<Value = Job> {
+pub(super) fn jobs() -> impl Strategy<Value = Job> {
     let status = select(&Status::ALL[..]);
     let counts = (any::<u8>(), any::<u32>(), any::<u64>());
     let lists = (
@@ -376,7 +376,7 @@ fn what_takes_more_than_the_event_is_executed() {
         assert!(projection(document).is_none(), "{document}");
     }
     let one = "subscription A { onJob(id: 1) { id } } subscription B { onJobs { kind } }";
-    let of = |name| planned(one, name).is_some_and(|plan| Projection::of(&plan).is_some());
+    let of = |name| planned(one, name).is_some_and(|plan| Payload::of(&plan).is_some());
     assert_eq!(
         [of(Some("A")), of(Some("B")), of(Some("C")), of(None)],
         [true, true, false, false]

@@ -8,16 +8,16 @@ use crate::graphql::request::syntax::{
 };
 
 /// An operation of that kind.
-pub(in crate::graphql) struct PlainField<'a, const N: usize> {
-    pub(in crate::graphql) operation: &'a Operation,
+pub(super) struct PlainField<'a, const N: usize> {
+    pub(super) operation: &'a Operation,
     /// The variables that are its arguments, in the order of the names that were given; `None` for an argument that it leaves out.
-    pub(in crate::graphql) arguments: [Option<&'a VariableDefinition>; N],
+    pub(super) arguments: [Option<&'a VariableDefinition>; N],
 }
 
 impl<'a, const N: usize> PlainField<'a, N> {
     /// The operation of a valid document that a request means, if it is the field of this name and has no arguments but these. `None`:
     /// it is anything else, a variable of it has a default or is used elsewhere as well, or it has a directive.
-    pub(in crate::graphql) fn of(
+    pub(super) fn of(
         document: &'a Document,
         operation: Option<&str>,
         kind: OperationType,

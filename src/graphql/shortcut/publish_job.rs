@@ -1,6 +1,6 @@
 //! `publishJob` without an execution. Who follows the stream of a job table sends one document over and over, and watchers wait for what it
 //! carries. Once a document was executed without an error, it is known what it asks for: its arguments are read from the variables, and
-//! the answer is written as a [`Projection`](crate::graphql::shortcut::payload::Projection) writes events. Whatever is not as it was then is executed.
+//! the answer is written as a [`Payload`](crate::graphql::shortcut::payload::Payload) writes events. Whatever is not as it was then is executed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,49 +16,49 @@ use crate::graphql::request::plan::Plan;
 use crate::graphql::request::syntax::Document;
 use crate::graphql::request::variables::Variables;
 use crate::graphql::schema::types::TYPES;
-use crate::graphql::shortcut::payload::Answer;
+use crate::graphql::shortcut::payload::PublishJobResponse;
 use crate::graphql::shortcut::plain_field::PlainField;
 
 /// The field that is meant.
-pub(in crate::graphql) const PUBLISH: &str = "publishJob";
+pub(super) const FIELD: &str = "publishJob";
 
 /// What a document with `publishJob`, and nothing else, asks for.
-pub(in crate::graphql) struct Publishing {
+pub(super) struct PublishJob {
     operation: Option<Box<str>>,
     /// The variables that its arguments are.
     new: Name,
     old: Option<Name>,
-    pub(in crate::graphql) answer: Answer,
+    pub(super) response: PublishJobResponse,
 }
 
 /// What is published.
-pub(in crate::graphql) struct Change {
-    pub(in crate::graphql) new: Arc<Job>,
-    pub(in crate::graphql) old: Option<Arc<Job>>,
+pub(super) struct Change {
+    pub(super) new: Arc<Job>,
+    pub(super) old: Option<Arc<Job>>,
 }
 
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl Publishing {
+impl PublishJob {
     /// `None`: the document is to be executed.
-    pub(in crate::graphql) fn of(document: &Document, name: Option<&str>) -> Option<Publishing> {
+    pub(super) fn of(document: &Document, name: Option<&str>) -> Option<PublishJob> {
         let kind = OperationType::Mutation;
-        let field = PlainField::of(document, name, kind, PUBLISH, ["new", "old"])?;
+        let field = PlainField::of(document, name, kind, FIELD, ["new", "old"])?;
         let [Some(new), old] = field.arguments else {
             return None;
         };
         let plan = Plan::of(document, field.operation, &Variables::new(), &TYPES).ok()?;
-        Some(Publishing {
+        Some(PublishJob {
             operation: name.map(Into::into),
             new: new.name.clone(),
             old: old.map(|old| old.name.clone()),
-            answer: Answer::of(plan.fields.first()?)?,
+            response: PublishJobResponse::of(plan.fields.first()?)?,
         })
     }
 
     /// What a request of this document publishes; `None`: it is to be executed, and may be refused.
-    pub(in crate::graphql) fn read(&self, request: &wire::Request) -> Option<Change> {
+    pub(super) fn read(&self, request: &wire::Request) -> Option<Change> {
         if self.operation.as_deref() != request.operation_name.as_deref() {
             return None;
         }
@@ -106,8 +106,8 @@ mod tests {
     use crate::realtime::hub::Hub;
     use crate::realtime::publisher::Publisher;
 
-    fn publishing(document: &str, operation: Option<&str>) -> Option<Publishing> {
-        Publishing::of(&parse(document).expect("a document"), operation)
+    fn publishing(document: &str, operation: Option<&str>) -> Option<PublishJob> {
+        PublishJob::of(&parse(document).expect("a document"), operation)
     }
 
     const TWO: &str = "mutation A($n: AWSJSON!) { publishJob(new: $n) { id } } mutation B($n: AWSJSON!, $o: AWSJSON) { p: publishJob(old: $o, new: $n) { id } }";
@@ -288,7 +288,7 @@ mod tests {
             let executed = error::executed(&plan, &executed);
             if let Some(publishing) = publishing(&document, None) {
                 let job = serde_json::from_str(&text).expect("it was read before");
-                prop_assert_eq!(&publishing.answer.body(&job)[..], &executed[..], "{}", document);
+                prop_assert_eq!(&publishing.response.body(&job)[..], &executed[..], "{}", document);
             }
         }
     }
