@@ -57,13 +57,33 @@ impl Node {
         Self::serving(store, feeds, realtime, settings, http::Settings::default()).await
     }
 
-    /// The same with a listener that is told more.
+    /// The same with settings of the listener.
     pub async fn serving(
         store: &Arc<dyn JobStore>,
         feeds: bool,
         realtime: Realtime,
         settings: Settings,
         listens: http::Settings,
+    ) -> Self {
+        let all = |executor| executor;
+        Self::executing(store, feeds, realtime, settings, listens, all).await
+    }
+
+    /// A node that feeds, with default settings, and that executes every operation.
+    pub async fn without_shortcuts(store: &Arc<dyn JobStore>) -> Self {
+        let (settings, listens) = (Settings::default(), http::Settings::default());
+        let realtime = Realtime::default();
+        let without = Executor::without_shortcuts;
+        Self::executing(store, true, realtime, settings, listens, without).await
+    }
+
+    async fn executing(
+        store: &Arc<dyn JobStore>,
+        feeds: bool,
+        realtime: Realtime,
+        settings: Settings,
+        listens: http::Settings,
+        change: impl FnOnce(Executor) -> Executor,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -94,11 +114,11 @@ impl Node {
             None
         };
         let (hub, publisher) = realtime.start(store, feed, &tasks, &background);
-        let executor = Executor::new(
+        let executor = change(Executor::new(
             schema(resolvers.clone(), publisher, SubmitRate::default()),
             resolvers.clone(),
             Arc::new(Authenticator::new(Vec::new(), Vec::new(), signer)),
-        );
+        ));
         let stopping = CancellationToken::new();
         let doors = Doors {
             sessions: Sessions::new(hub, executor.clone(), stopping.clone(), settings),
