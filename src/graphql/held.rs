@@ -1,5 +1,5 @@
-//! What subscriptions hold in memory, counted for each caller: the names and the writers of the fields that they select. Watchers
-//! who share a payload hold it once.
+//! Memory of subscriptions, counted for each caller: the names and the writers of the fields that
+//! they select. Watchers that share a payload hold it once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Holdings {
     /// Counts bytes of a caller.
     ///
     /// # Errors
-    /// The caller holds too many.
+    /// The caller's subscriptions would hold more than [`SUBSCRIPTION_BYTES_PER_CALLER`].
     pub(super) fn take(&self, name: &Arc<str>, bytes: usize) -> Result<Held, OverBound> {
         let mut callers = self.0.lock();
         let before = callers.get(name).copied().unwrap_or(0);

@@ -1,22 +1,16 @@
-//! The GraphQL edge: the schema over the use cases, and its execution for every door.
+//! The GraphQL edge: the schema over the use cases, and its execution for HTTP and for sessions.
 //!
 //! | module | what |
 //! |---|---|
-//! | `query`, `mutation`, `subscription` | the root fields |
-//! | `object`, `filter`, `scalar` | the types |
-//! | [`bounds`], [`rate`] | what a request may ask for, how often one caller may submit |
-//! | `syntax` | documents from their text |
-//! | `types`, `rules` | the schema, and whether a document is valid against it |
-//! | `documents` | what was found valid lately |
-//! | `variables`, `plan`, `weight` | what a valid document asks for with its variables, and what that costs |
-//! | [`executor`] | runs requests for HTTP and for sessions |
-//! | `allowance`, `answer`, `error` | what an answer may hold, how it is written, errors as clients see them |
+//! | `schema` | root fields, types, and the schema's text |
+//! | `request` | requests before their execution: documents, variables, bounds, plan |
+//! | [`executor`] | executes requests |
+//! | `batch`, `watch`, `session` | lists of requests, subscriptions, operations of sessions |
+//! | `response` | the text of responses, their errors and bounds |
+//! | `shortcut` | faster ways with the same results, which may be left out |
+//! | `held` | memory of subscriptions, for each caller |
+//! | [`rate`] | how often one caller may submit |
 //! | [`hostile`] | requests that attack, for tests and benchmarks |
-//! | `held` | what the subscriptions of a caller hold in memory |
-//! | `projection` | writes the payloads of events, without an execution where it can |
-//! | `on_job`, `publishing` | `onJob` and `publishJob` of documents that were executed before: without an execution |
-//! | `plain_field` | which documents these are |
-//! | [`sdl`] | the schema as text, as AppSync accepts it |
 
 mod batch;
 pub mod executor;
@@ -45,10 +39,10 @@ pub use schema::sdl;
 use schema::types::TYPES;
 pub use schema::{JobSchema, bare_schema};
 
-/// Whether a text is a document that may be executed; if not, a JSON array of GraphQL errors.
+/// Checks that a text is a valid document.
 ///
 /// # Errors
-/// The errors.
+/// A JSON array of GraphQL errors.
 pub fn check_document(text: &str) -> Result<(), String> {
     let document = ValidatedDocuments::default().get(text);
     document.map(drop).map_err(|errors| errors.json())
@@ -57,7 +51,7 @@ pub fn check_document(text: &str) -> Result<(), String> {
 /// The schema over the use cases.
 #[derive(Clone)]
 pub struct Schemas {
-    /// Executes what was found valid. The library checks no more than it cannot leave out.
+    /// Executes valid plans. The library repeats only the checks that it cannot leave out.
     schema: JobSchema,
     publisher: Publisher,
 }
@@ -70,7 +64,7 @@ impl std::fmt::Debug for Schemas {
 
 /// The schema over the use cases.
 pub fn schema(resolvers: Resolvers, publisher: Publisher, rate: SubmitRate) -> Schemas {
-    // Not with the first request.
+    // At the start, so that the first request does not wait for it.
     LazyLock::force(&TYPES);
     let builder = schema::builder().data(resolvers).data(publisher.clone());
     let builder = builder.data(Arc::new(rate)).extension(allowance::Counting);

@@ -1,5 +1,5 @@
-//! What a request may ask for: every bound of a document, of its variables and of its answer. Each recursion over what a caller
-//! sends ends at one of these on its way down. What the fields mean is the schema's.
+//! Every bound of a document, of its variables and of its response. Each recursion over a caller's
+//! text ends at one of these on its way down. The meaning of fields belongs to the schema.
 
 use crate::graphql::request::syntax::{Document, Selection, SyntaxError};
 
@@ -19,39 +19,44 @@ pub const FRAGMENTS: usize = 1_000;
 pub const VARIABLES: usize = 500;
 /// Maximum number of directives of a document.
 pub const DIRECTIVES: usize = 500;
-/// Maximum number of selections of a document, fragments counted wherever they are spread.
+/// Maximum number of selections of a document. A fragment counts at each place where it is spread.
 pub const SELECTIONS: usize = 10_000;
-/// Maximum number of aliases among them: with aliases one document asks for the same again and again.
+/// Maximum number of aliases among them: with aliases one document can select the same field many
+/// times.
 pub const ALIASES: usize = 100;
-/// Maximum cost of a request (and of all requests of a batch): each field counts 1 or its weight, and a page as often as
-/// it may have items.
+/// Maximum cost of a request (and of all requests of a batch): each field counts 1 or its weight,
+/// and the fields of a page count once for each item that it may have.
 pub const COMPLEXITY: usize = 10_000;
-/// Maximum number of values in a request's variables. The largest argument, a batch of jobs with all their tags, has about 1,600.
+/// Maximum number of values in a request's variables. The largest argument, a batch of jobs with
+/// all their tags, has about 1,600.
 pub const VARIABLE_VALUES: usize = 10_000;
 /// Maximum nesting of a request's variables. The deepest argument, a filter, has 3.
 pub const VARIABLE_DEPTH: usize = 32;
-/// Maximum number of errors in an answer; one more says that there were others.
+/// Maximum number of errors in a response; one more says that there were others.
 pub const ERRORS: usize = 10;
-/// Maximum size in bytes of an error's message. A longer one, which repeats what the caller sent, is cut in its middle.
+/// Maximum size in bytes of an error's message. A longer one, which repeats the caller's text, is
+/// cut in its middle.
 pub const MESSAGE_BYTES: usize = 2_048;
-/// Maximum size of an answer in bytes (and of all answers of a batch).
+/// Maximum size of a response in bytes (and of all responses of a batch).
 pub const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// Maximum number of requests in a batch.
 pub const BATCH: usize = 10;
-/// Maximum size in bytes of a subscription's document, and of its variables: both are held as long as it lives.
+/// Maximum size in bytes of a subscription's document, and of its variables. Both are held until
+/// the subscription ends.
 pub const SUBSCRIPTION_BYTES: usize = 8 * 1024;
-/// Maximum size in bytes of what the subscriptions of one caller hold.
+/// Maximum memory in bytes of the subscriptions of one caller.
 pub const SUBSCRIPTION_BYTES_PER_CALLER: usize = 64 * 1024 * 1024;
-/// Maximum number of fields that a subscription selects, fragments counted wherever they are spread.
+/// Maximum number of fields that a subscription selects. A fragment counts at each place where it
+/// is spread.
 pub const SUBSCRIPTION_FIELDS: usize = 250;
 
-/// A request asks for too much: what is wrong, and the code.
+/// A request over a bound: what is wrong, and the code.
 pub(in crate::graphql) type OverBound = (String, &'static str);
 
-/// The code of a request that asks for too much.
+/// The code of a request over a bound.
 pub(in crate::graphql) const TOO_MUCH: &str = "ResolverExecutionLimitReached";
 
-/// Refuses a document that is over a bound, or whose fragments go in a circle.
+/// Refuses a document that is over a bound, or whose fragments form a cycle.
 ///
 /// # Errors
 /// What is wrong, where, and the code.
@@ -66,26 +71,26 @@ pub(in crate::graphql) fn check(document: &Document) -> Result<(), Box<SyntaxErr
         count.add(within);
         count.within()?;
     }
-    // A fragment that nothing spreads is walked as well: the rules go down into it.
+    // A fragment that is not spread is walked too, because the rules check it.
     for index in 0..document.fragments.len() {
         counting.fragment(index, 0)?;
     }
     Ok(())
 }
 
-/// What a selection set comes to, fragments counted wherever they are spread.
+/// The size of a selection set. A fragment counts at each place where it is spread.
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     selections: usize,
     aliases: usize,
-    /// Selection sets inside each other, this one included.
+    /// Depth of nested selection sets, including this one.
     height: usize,
-    /// Fields inside each other.
+    /// Depth of nested fields.
     depth: usize,
 }
 
 impl Count {
-    /// Adds what stands beside.
+    /// Adds the size of a neighbour.
     fn add(&mut self, other: Count) {
         self.selections = self.selections.saturating_add(other.selections);
         self.aliases = self.aliases.saturating_add(other.aliases);
@@ -129,7 +134,7 @@ fn too_deep(message: String) -> Box<SyntaxError> {
 #[derive(Clone, Copy)]
 enum State {
     New,
-    /// Its walk has begun: to come here again is a circle.
+    /// Its walk has begun: to reach it again is a cycle.
     Open,
     Counted(Count),
 }
@@ -162,7 +167,7 @@ impl<'a> Counting<'a> {
                 }
                 Selection::Inline(inline) => count.add(self.set(&inline.selections, level + 1)?),
                 Selection::Spread(spread) => {
-                    // An unknown one is the rules' to refuse.
+                    // The rules refuse an unknown fragment.
                     if let Some(index) = self.document.fragment_index(&spread.name.text) {
                         count.add(self.fragment(index, level)?);
                     }
@@ -174,7 +179,8 @@ impl<'a> Counting<'a> {
         Ok(count)
     }
 
-    /// Each fragment is walked once, however often it is spread; how deep it is spread is looked at each time.
+    /// Each fragment is walked once, however often it is spread. The depth of each spread is
+    /// checked.
     fn fragment(&mut self, index: usize, level: usize) -> Result<Count, Box<SyntaxError>> {
         let fragment = &self.document.fragments[index];
         match self.fragments[index] {
@@ -206,7 +212,7 @@ fn reaches(level: usize) -> Result<(), Box<SyntaxError>> {
     )))
 }
 
-/// Refuses variables that no argument can hold, by their text and before they are read.
+/// Refuses variables that no argument can hold. The check reads their text only.
 ///
 /// # Errors
 /// [`OverBound`].
@@ -251,7 +257,7 @@ mod tests {
         document.map_err(|error| format!("{}: {}", error.code, error.message))
     }
 
-    /// The largest is taken, and one more is not, for the reason given.
+    /// The largest document is accepted, and a larger one is refused for the given reason.
     fn both_sides(limit: usize, of: impl Fn(usize) -> String, said: &str) {
         assert_eq!(parsed(of(limit)), Ok(()), "{said}");
         let error = parsed(of(limit + 1)).expect_err("over the limit");
@@ -363,7 +369,8 @@ mod tests {
             )
         };
         both_sides(RECURSION, chain, "nested too deep, through its fragments");
-        // The same backwards: each fragment is counted before it is met at the end of the chain.
+        // The same in reverse order: each fragment is counted before it is reached at the end of
+        // the chain.
         let backwards = |links: usize| {
             let all = (1..links).rev().map(|at| {
                 let next = if at == links - 1 {
@@ -443,7 +450,7 @@ mod tests {
         let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
         assert_eq!(check(deep(VARIABLE_DEPTH)), Ok(()));
         assert!(check(deep(VARIABLE_DEPTH + 1)).is_err());
-        // What stands in a string is no value.
+        // The content of a string is not a value.
         let text = format!(r#"{{"a":"\\\"{}\\"}}"#, "[,{".repeat(20_000));
         assert_eq!(check(text), Ok(()));
     }

@@ -1,7 +1,8 @@
-//! Documents at random through all that stands before the execution, in a small stack: valid ones broken in several places, tokens in
-//! any order, and brackets without measure. Nothing panics, nothing is deep, and nothing takes long.
+//! Random documents through everything that precedes the execution, on a small stack: valid ones
+//! broken in several places, tokens in any order, and brackets without measure. Nothing panics,
+//! nothing overflows the stack, and nothing takes long.
 //!
-//! `JOBCAST_CASES` says how many, `JOBCAST_TEST_SEED` which.
+//! `JOBCAST_CASES` is the number of cases, and `JOBCAST_TEST_SEED` the seed.
 
 use std::time::{Duration, Instant};
 

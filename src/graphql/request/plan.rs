@@ -1,6 +1,6 @@
-//! What a valid document asks for with its variables (GraphQL, sections 6.3.2 and 6.4.1): one tree of fields, in their order and each
-//! key once, without fragments, directives and variables. The library executes it, events are written from it, and
-//! answers are written along it.
+//! The plan of a valid document with its variables (GraphQL, sections 6.3.2 and 6.4.1): one tree of
+//! fields, in their order and each key once, without fragments, directives and variables. The
+//! library executes it, events are written from it, and responses are written along it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,14 +16,14 @@ use crate::graphql::request::variables::Variables;
 use crate::graphql::schema::scalar;
 use crate::graphql::schema::types::{Inputs, Object, TypeDefinition, Types, base};
 
-/// Told to a client whose subscription does not select one field.
+/// The message about a subscription that selects more than one field.
 pub(in crate::graphql) const ONE_FIELD: &str =
     "a subscription selects exactly one field (GraphQL, section 5.2.3.1); start one for each";
-/// Told to a client whose subscription selects nothing.
+/// The message about a subscription that selects no field.
 pub(in crate::graphql) const NO_FIELD: &str =
     "the subscription selects no field: @skip and @include left none";
 
-/// What an operation asks for.
+/// The fields that an operation selects.
 #[derive(Clone, Debug)]
 pub(in crate::graphql) struct Plan {
     pub(in crate::graphql) kind: OperationType,
@@ -31,16 +31,16 @@ pub(in crate::graphql) struct Plan {
     place: Pos,
 }
 
-/// A field that is asked for.
+/// A selected field.
 #[derive(Clone, Debug)]
 pub(in crate::graphql) struct Planned {
     pub(in crate::graphql) key: Name,
     pub(in crate::graphql) name: Name,
-    /// Those that have a value.
+    /// The arguments that have a value.
     pub(in crate::graphql) arguments: Vec<(Name, ConstValue)>,
     /// Its type in the schema.
     pub(in crate::graphql) kind: &'static Type,
-    /// What is asked for of an object, or of each object of a list; `None` for what has no fields.
+    /// The selected fields of an object, or of each object of a list; `None` for a leaf.
     pub(in crate::graphql) fields: Option<Vec<Planned>>,
     pub(in crate::graphql) place: Pos,
 }
@@ -54,7 +54,7 @@ impl Planned {
             .map(|(_, value)| value)
     }
 
-    /// Fields of this one and below it.
+    /// Number of fields, this one and its descendants.
     pub(in crate::graphql) fn count(&self) -> usize {
         let below = self.fields.iter().flatten();
         below.map(Planned::count).sum::<usize>() + 1
@@ -85,7 +85,7 @@ impl Plan {
         })
     }
 
-    /// The same for the library. The arguments go with it.
+    /// The plan as a document for the library. The arguments are moved out of the plan.
     pub(in crate::graphql) fn take_document(&mut self) -> ExecutableDocument {
         let operation = OperationDefinition {
             ty: self.kind,
@@ -103,7 +103,8 @@ impl Plan {
 fn selection_set(fields: &mut [Planned], place: Pos) -> Positioned<SelectionSet> {
     let mut items: Vec<_> = fields.iter_mut().map(selection).collect();
     if items.is_empty() {
-        // Of an object without fields the library makes null: with one it shows whether there is an object.
+        // The library makes null of an object without fields. With one field the response shows
+        // whether there is an object.
         items.push(typename(place));
     }
     Positioned::new(SelectionSet { items }, place)
@@ -143,7 +144,7 @@ fn typename(place: Pos) -> Positioned<parser::types::Selection> {
     Positioned::new(parser::types::Selection::Field(field), place)
 }
 
-/// Below so many fields in one place they are compared one by one.
+/// Number of fields in one place up to which they are compared one by one.
 const FEW: usize = 16;
 
 struct Planning<'a> {
@@ -222,7 +223,8 @@ impl<'a> Planning<'a> {
         planned.collect()
     }
 
-    /// The fields in their order, without those that are left out, and each fragment once.
+    /// The fields in their order, without those that a directive leaves out, and each fragment
+    /// once.
     fn collect(&self, set: &'a [Selection], collected: &mut Collected<'a>) -> Result<(), String> {
         for selection in set {
             if !selection.directives().is_empty() && self.leaves_out(selection)? {
@@ -286,8 +288,8 @@ impl<'a> Planning<'a> {
     }
 }
 
-/// The value of a valid literal; `None` where it is a variable without one. Such a variable leaves out its argument or its field of
-/// an input object, and is null in a list.
+/// The value of a valid literal; `None` for a variable without a value. Such a variable leaves out
+/// its argument or its field of an input object, and is null in a list.
 pub(in crate::graphql) fn constant(
     value: &Value,
     kind: &Type,

@@ -1,5 +1,6 @@
-//! ValidatedDocuments that were found valid lately: clients send the same few again and again, after a restart thousands of watchers at once.
-//! Whether a document is valid does not depend on its variables, so a text that is known here is neither parsed nor checked again.
+//! Documents that were found valid before. Clients send the same few documents many times; after a
+//! restart thousands of watchers send one at once. Whether a document is valid does not depend on
+//! its variables, so that a known text is neither parsed nor checked again.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ impl ValidatedDocuments {
     /// The document of this text.
     ///
     /// # Errors
-    /// The text is no document, the document is over a bound, or not valid.
+    /// The text is not a document, or the document is over a bound or not valid.
     pub(in crate::graphql) fn get(&self, text: &str) -> Result<Arc<Document>, Errors> {
         if let Some(document) = self.0.get(text) {
             return Ok(document);

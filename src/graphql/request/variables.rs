@@ -1,4 +1,4 @@
-//! The variables of a request: read, and made values of their types (GraphQL, section 6.1.2).
+//! The variables of a request: read, and coerced to values of their types (GraphQL, section 6.1.2).
 
 use std::collections::HashMap;
 
@@ -14,16 +14,17 @@ use crate::graphql::request::syntax::Operation;
 use crate::graphql::schema::scalar;
 use crate::graphql::schema::types::{Inputs, TypeDefinition, Types};
 
-/// Values of the variables that have one.
+/// The variables that have a value.
 pub(in crate::graphql) type Variables = HashMap<Name, ConstValue>;
 
-/// The code of variables that are missing, or no values of their types.
+/// The code of variables that are missing, or are not values of their types.
 const INVALID: &str = "ValidationError";
 
-/// The variables of an operation that was found valid.
+/// The variables of a valid operation.
 ///
 /// # Errors
-/// What is wrong, and the code: too many values, no object, one is missing or no value of its type.
+/// What is wrong, and the code: too many values, not an object, or a variable that is missing or
+/// not a value of its type.
 pub(in crate::graphql) fn coerce(
     supplied: Option<&RawValue>,
     operation: &Operation,
@@ -78,12 +79,13 @@ fn read(supplied: Option<&RawValue>) -> Result<Map<String, Value>, OverBound> {
 
 struct Coercing<'a> {
     types: &'a Types,
-    /// Where the value stands in its variable.
+    /// Path of the value in its variable.
     path: String,
 }
 
 impl Coercing<'_> {
-    /// Goes down with the nesting of the variables, which [`bounds::VARIABLE_DEPTH`] ends, and that of the type.
+    /// Follows the nesting of the variables, which [`bounds::VARIABLE_DEPTH`] ends, and that of the
+    /// type.
     fn value(&mut self, value: Value, kind: &Type) -> Result<ConstValue, String> {
         if value.is_null() {
             if kind.nullable {
@@ -100,7 +102,7 @@ impl Coercing<'_> {
                     }
                     Ok(ConstValue::List(values))
                 }
-                // One value stands for a list of it.
+                // One value is a list of one (GraphQL, section 3.11).
                 value => Ok(ConstValue::List(vec![self.value(value, item)?])),
             },
             BaseType::Named(name) => match (self.types.get(name), value) {

@@ -1,10 +1,11 @@
-//! What a request costs: each field counts 1 or its weight, and what is below a page as often as the page may have items.
+//! The cost of a request: each field counts 1 or its weight, and the fields of a page count once
+//! for each item that it may have.
 
 use async_graphql_value::ConstValue;
 
 use crate::graphql::request::plan::{Plan, Planned};
 
-/// What [`crate::graphql::request::bounds::COMPLEXITY`] bounds.
+/// The cost that [`crate::graphql::request::bounds::COMPLEXITY`] bounds.
 pub(in crate::graphql) fn of(plan: &Plan) -> usize {
     sum(&plan.fields)
 }
@@ -92,7 +93,8 @@ mod tests {
         ] {
             assert_eq!(weight_of(document), expected, "{document}");
         }
-        // What others are used to ask for has room: a page with all inputs, a whole batch, three kinds of statistics.
+        // Usual requests are accepted: a page with all inputs, a whole batch, three kinds of
+        // statistics.
         for document in [
             "{ listJobs(limit: 100) { items { id status input steps { name status progress } } } }",
             "{ a: jobStats { total } b: jobStats { total } c: jobStats { total } }",

@@ -1,5 +1,6 @@
-//! What the fields of one request share: the bytes that its answer may still have, counted while it is made, and what was read
-//! for it. Several aliases of one input, or of the statistics, read it once.
+//! State that the fields of one request share: the bytes of its response, counted while the
+//! response is made, and values that were read for it. Several aliases of one input, or of the
+//! statistics, cause one read.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -22,14 +23,14 @@ use crate::graphql::schema::scalar::AwsJson;
 /// Shared by the fields of a request, or of a batch.
 #[derive(Debug, Default)]
 pub(in crate::graphql) struct Allowance {
-    /// Bytes of the answer so far.
+    /// Bytes of the response so far.
     used: AtomicUsize,
     pub(in crate::graphql) inputs: Once<JobId, Option<AwsJson>>,
     pub(in crate::graphql) results: Once<JobId, Option<AwsJson>>,
     pub(in crate::graphql) stats: Once<Option<Time>, JobStatsObject>,
 }
 
-/// What is read once for each key.
+/// Values that are read once for each key.
 #[derive(Debug)]
 pub(in crate::graphql) struct Once<K, V>(Mutex<HashMap<K, Arc<OnceCell<V>>>>);
 
@@ -40,7 +41,7 @@ impl<K, V> Default for Once<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Once<K, V> {
-    /// The value of the key; the first to ask reads it, and the others wait for that.
+    /// The value of the key. The first caller reads it, and the others wait for that.
     pub(in crate::graphql) async fn get<E>(
         &self,
         key: K,
@@ -52,18 +53,18 @@ impl<K: Eq + Hash, V: Clone> Once<K, V> {
 }
 
 impl Allowance {
-    /// Whether the answer is larger than it may be.
+    /// Whether the response is larger than [`ANSWER_BYTES`].
     pub(in crate::graphql) fn is_over(&self) -> bool {
         self.used.load(Ordering::Relaxed) > ANSWER_BYTES
     }
 
     fn take(&self, bytes: usize) {
-        // It only ever grows by what fits into memory: no overflow before the bound.
+        // Each step adds a value that is in memory: no overflow before the bound.
         self.used.fetch_add(bytes, Ordering::Relaxed);
     }
 }
 
-/// Told to a caller whose answer is over the bound.
+/// The message about a response over the bound.
 pub(in crate::graphql) fn too_large() -> String {
     format!("the answer has more than {ANSWER_BYTES} bytes: ask for fewer fields or smaller pages")
 }
@@ -102,10 +103,11 @@ impl Extension for Counting {
 
 /// Quotes, colon and comma of a field.
 const KEY_BYTES: usize = 4;
-/// About what a number, null or a boolean has.
+/// Approximate size in bytes of a number, null or a boolean.
 const SMALL_BYTES: usize = 5;
 
-/// The bytes of a value as JSON. Of objects in it only the keys: what their fields hold was counted before.
+/// The bytes of a value as JSON. Of nested objects only the keys count: the values of their fields
+/// were counted before.
 fn own_bytes(value: &Value) -> usize {
     match value {
         Value::String(text) => escaped_bytes(text) + 2,

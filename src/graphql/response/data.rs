@@ -1,18 +1,19 @@
-//! Writes an answer along its plan (GraphQL, sections 6.4.3 and 7): fields in the order of the plan, `{}` for an object of which no
-//! field is asked for, and null in the place of the nearest value that may be null around one that may not.
+//! Writes the data of a response along its plan (GraphQL, sections 6.4.3 and 7): fields in the
+//! order of the plan, `{}` for an object without selected fields, and null for the nearest nullable
+//! value around a value that is null and may not be.
 
 use async_graphql::parser::types::{BaseType, Type};
 use async_graphql_value::ConstValue;
 
 use crate::graphql::request::plan::{Plan, Planned};
 
-/// A value is null that may not be: the one around it is.
+/// A value is null and may not be: the value around it becomes null.
 struct Nothing;
 
 /// Writes `data` as JSON.
 pub(in crate::graphql) fn write(plan: &Plan, data: &ConstValue, out: &mut Vec<u8>) {
     let start = out.len();
-    // Of a root without fields the library makes null.
+    // The library makes null of a root without fields.
     if plan.fields.is_empty() {
         out.extend_from_slice(b"{}");
         return;

@@ -1,6 +1,8 @@
-//! Errors as clients see them: the one place where a use case's error becomes a GraphQL error, and where a response becomes JSON.
+//! Errors as clients see them: the one place where an error of a use case becomes a GraphQL error,
+//! and where a response becomes JSON.
 //!
-//! As in AppSync, `errorType` and `errorInfo` stand at the top level of an error; for other clients `extensions.code` says the same.
+//! As in AppSync, `errorType` and `errorInfo` are at the top level of an error. For other clients
+//! `extensions.code` has the same value.
 
 use std::borrow::Cow;
 
@@ -13,10 +15,11 @@ use crate::graphql::response::data;
 
 /// The key under which a GraphQL error carries its code.
 const CODE: &str = "code";
-/// The key under which it says when a caller that came too often may come back, in seconds.
+/// The key of the time in seconds after which a caller over its rate may try again.
 const RETRY_AFTER: &str = "retryAfterSeconds";
 
-/// A use case's error, for GraphQL. A fault of the server's own is logged here, with its cause.
+/// An error of a use case, for GraphQL. An error that is the server's fault is logged here, with
+/// its cause.
 pub fn to_graphql(error: resolvers::Error) -> async_graphql::Error {
     let code = error.code();
     if let resolvers::Error::Unavailable { source, .. } = &error {
@@ -37,7 +40,8 @@ pub fn coded(message: impl Into<String>, code: &str) -> async_graphql::Error {
     }
 }
 
-/// An error of a caller that comes too often: `extensions.retryAfterSeconds` says when there is room again.
+/// An error for a caller over its rate: `extensions.retryAfterSeconds` says when there is room
+/// again.
 pub(in crate::graphql) fn throttled(
     message: impl Into<String>,
     seconds: f64,
@@ -48,7 +52,7 @@ pub(in crate::graphql) fn throttled(
     error
 }
 
-/// What is wrong with a request: it is not executed for that.
+/// An error because of which a request is not executed.
 #[derive(Clone, Debug)]
 pub(in crate::graphql) struct RequestError {
     pub(in crate::graphql) message: String,
@@ -56,11 +60,11 @@ pub(in crate::graphql) struct RequestError {
     pub(in crate::graphql) places: Vec<Pos>,
 }
 
-/// All that is wrong with a request, at most [`ERRORS`] of it.
+/// The errors of a request, at most [`ERRORS`].
 #[derive(Clone, Debug)]
 pub(in crate::graphql) struct Errors {
     pub(in crate::graphql) first: Vec<RequestError>,
-    /// Whether there are more.
+    /// Whether there are more errors.
     pub(in crate::graphql) more: bool,
 }
 
@@ -74,7 +78,7 @@ impl From<RequestError> for Errors {
 }
 
 impl Errors {
-    /// One error without a place.
+    /// One error without a location.
     pub(in crate::graphql) fn one(message: impl Into<String>, code: &'static str) -> Errors {
         Errors::from(RequestError {
             message: message.into(),
@@ -96,7 +100,7 @@ impl Errors {
     }
 }
 
-/// The last word of an answer that leaves errors out.
+/// The last error of a response that leaves errors out.
 fn more() -> serde_json::Value {
     let text = format!("there are more errors: these are the first {ERRORS}");
     entry(&text, "TooManyErrors", &[], &[])
@@ -117,7 +121,8 @@ fn entry(message: &str, code: &str, places: &[Pos], path: &[PathSegment]) -> ser
     serde_json::Value::Object(json)
 }
 
-/// A message of at most [`MESSAGE_BYTES`]: its begin and its end say what is wrong, whatever it repeats between them.
+/// A message of at most [`MESSAGE_BYTES`]. A longer one is cut in its middle: its beginning and its
+/// end say what is wrong.
 fn shortened(message: &str) -> Cow<'_, str> {
     const CUT: &str = " … ";
     if message.len() <= MESSAGE_BYTES {
@@ -134,7 +139,7 @@ pub fn error_json(error: &ServerError) -> serde_json::Value {
     let extensions = error.extensions.as_ref();
     let code = match extensions.and_then(|extensions| extensions.get(CODE)) {
         Some(Value::String(code)) => code,
-        // What has no code of ours comes from the GraphQL library: an argument is wrong.
+        // An error without our code is from the GraphQL library: an argument is wrong.
         _ => "ValidationError",
     };
     let mut json = entry(&error.message, code, &error.locations, &error.path);
@@ -144,7 +149,7 @@ pub fn error_json(error: &ServerError) -> serde_json::Value {
     json
 }
 
-/// An array with one error, as JSON text: what ends an operation before it began.
+/// An array with one error, as JSON text: the response to an operation that has not begun.
 pub fn errors_text(message: &str, code: &str) -> String {
     serde_json::Value::from(vec![entry(message, code, &[], &[])]).to_string()
 }
@@ -158,7 +163,7 @@ pub(in crate::graphql) fn field_errors(errors: &[ServerError]) -> String {
     serde_json::Value::from(shown).to_string()
 }
 
-/// The answer to a request that was executed, as JSON text on one line.
+/// The response to a request that was executed, as JSON text on one line.
 pub(in crate::graphql) fn executed(plan: &Plan, response: &Response) -> Vec<u8> {
     let mut text = Vec::with_capacity(512);
     text.extend_from_slice(b"{\"data\":");

@@ -283,7 +283,7 @@ impl JobStatusFilter {
 }
 
 impl JobFilter {
-    /// The filter that it stands for.
+    /// The filter of the use cases.
     ///
     /// # Errors
     /// [`Error::BadInput`] and [`Error::InvalidId`] that name the field.

@@ -74,7 +74,7 @@ fn count(field: &'static str, value: Option<i32>) -> async_graphql::Result<Optio
         .transpose()
 }
 
-/// Counts jobs against what one caller may submit.
+/// Counts jobs against the rate of the caller.
 fn take(ctx: &Context<'_>, caller: &Caller, jobs: usize) -> async_graphql::Result<()> {
     let taken = ctx
         .data::<Arc<SubmitRate>>()?

@@ -1,5 +1,6 @@
-//! The scalars: AppSync's `AWSDateTime` and `AWSJSON` (AppSync developer guide, "Scalar types in AWS AppSync"), and which literals
-//! and which JSON values are values of each scalar (GraphQL, section 3.5).
+//! The scalars: AppSync's `AWSDateTime` and `AWSJSON` (AppSync developer guide, "Scalar types in
+//! AWS AppSync"), and which literals and JSON values are values of each scalar (GraphQL, section
+//! 3.5).
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ use crate::graphql::request::syntax::ValueKind;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AwsDateTime(pub Time);
 
-/// A date and time with an offset in ISO 8601, such as `2026-11-24T05:00:00.000Z`. Answers are in UTC with milliseconds.
+/// A date and time with an offset in ISO 8601, such as `2026-11-24T05:00:00.000Z`. Answers are in
+/// UTC with milliseconds.
 #[Scalar(name = "AWSDateTime")]
 impl ScalarType for AwsDateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -35,7 +37,8 @@ impl ScalarType for AwsDateTime {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AwsJson(pub Arc<str>);
 
-/// A JSON document written as a string, in both directions: `"{\"width\": 320}"`. A text that is not JSON is refused.
+/// A JSON document written as a string, in both directions: `"{\"width\": 320}"`. A text that is
+/// not JSON is refused.
 #[Scalar(name = "AWSJSON")]
 impl ScalarType for AwsJson {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -55,12 +58,12 @@ impl ScalarType for AwsJson {
     }
 }
 
-/// Whether a literal is a value of the scalar; if not, why.
+/// Checks that a literal is a value of the scalar; the error says why it is not.
 pub(in crate::graphql) fn literal(scalar: &str, value: &ValueKind) -> Result<(), String> {
     constant(scalar, value).map(drop)
 }
 
-/// The value that a literal stands for. It is no variable.
+/// The value of a literal, which is not a variable.
 pub(in crate::graphql) fn constant(scalar: &str, value: &ValueKind) -> Result<ConstValue, String> {
     let wrong = |what: &str| Err(format!("it must be {what}"));
     match (scalar, value) {
@@ -94,7 +97,7 @@ pub(in crate::graphql) fn constant(scalar: &str, value: &ValueKind) -> Result<Co
 
 const INT: &str = "an integer of 32 bits";
 
-/// The value that a JSON value stands for in a variable; if it is none of the scalar's, why.
+/// The value of a JSON value in a variable; the error says why it is not a value of the scalar.
 pub(in crate::graphql) fn supplied(
     scalar: &str,
     value: serde_json::Value,
@@ -128,7 +131,7 @@ pub(in crate::graphql) fn supplied(
     }
 }
 
-/// A JSON number without a fraction, however it is written: `1`, `1.0` and `1e0` are the same.
+/// A JSON number without a fraction. `1`, `1.0` and `1e0` are equal.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the range is checked before"

@@ -1,4 +1,5 @@
-//! The schema as text, such as AppSync accepts it: its own scalars and directives are not declared, its directives are applied.
+//! The schema as text that AppSync accepts: AppSync's own scalars and directives are applied and
+//! not declared.
 
 use super::bare_schema;
 
@@ -8,7 +9,8 @@ pub fn sdl() -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut skipping_description = Vec::new();
     for line in text.lines() {
-        // Descriptions stand before what they describe: they are held back until it is known whether that stays.
+        // A description precedes the item that it describes. It is held back until it is known
+        // whether the item is kept.
         let described = line.trim_start().starts_with("\"\"\"")
             || !skipping_description.is_empty() && !ends_description(&skipping_description);
         if described {

@@ -1,5 +1,7 @@
-//! The subscription fields. They are executed twice over: once when a client subscribes, to learn which jobs it wants ([`RequestedWatch`]), and once
-//! for each event and group, to make the payload ([`crate::realtime::hub::Event`]). Which of the two it is stands in the request's data.
+//! The subscription fields. Each is executed in two situations: once when a client subscribes, to
+//! find what it asks to watch ([`RequestedWatch`]), and once for each event and group of watchers,
+//! to make the payload ([`crate::realtime::hub::Event`]). The data of the request decides between
+//! the two.
 
 use async_graphql::{Context, ID, Subscription as GraphqlSubscription};
 use futures_util::Stream;
@@ -14,7 +16,7 @@ use crate::graphql::schema::filter::JobFilter;
 use crate::graphql::schema::object::{JobChangeObject, JobObject};
 use crate::realtime::hub::Event;
 
-/// What a subscription wants to watch, as its arguments say.
+/// A watch that a subscription requests by its arguments.
 #[derive(Clone, Debug)]
 pub enum RequestedWatch {
     /// `onJob`.
@@ -28,7 +30,7 @@ pub enum RequestedWatch {
     Jobs(Box<Filter>),
 }
 
-/// Where the fields put down what is wanted; more than one is an error of the document.
+/// The watches that the fields of a document request. More than one is an error of the document.
 #[derive(Debug, Default)]
 pub struct RequestedWatches(pub Mutex<Vec<RequestedWatch>>);
 

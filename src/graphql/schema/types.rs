@@ -1,5 +1,6 @@
-//! The schema as the rules and the plan look at it: types, fields, arguments and directives by their names. Read once from the
-//! served text, and the types of introspection beside it. There are no interfaces and no unions in it, and a test keeps that so.
+//! The schema for the rules and the plan: types, fields, arguments and directives by their names.
+//! It is read once from the served text, with the types of introspection. The schema has no
+//! interfaces and no unions; a test keeps that so.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -48,7 +49,7 @@ pub(in crate::graphql) struct Types {
     pub(in crate::graphql) directives: Vec<DirectiveDefinition>,
 }
 
-/// A type by what can be asked of it.
+/// A type by its kind.
 #[derive(Debug)]
 pub(in crate::graphql) enum TypeDefinition {
     Scalar,
@@ -84,7 +85,7 @@ pub(in crate::graphql) struct Input {
 }
 
 impl Input {
-    /// Whether it may not be left out.
+    /// Whether the argument or field is required.
     pub(in crate::graphql) fn is_required(&self) -> bool {
         !self.kind.nullable && self.default.is_none()
     }
@@ -94,12 +95,12 @@ impl Input {
 #[derive(Debug)]
 pub(in crate::graphql) struct DirectiveDefinition {
     pub(in crate::graphql) name: &'static str,
-    /// Where a document may have it.
+    /// Locations in a document where it is allowed.
     pub(in crate::graphql) places: &'static [Place],
     pub(in crate::graphql) arguments: Inputs,
 }
 
-/// Where a directive may stand in a document (GraphQL, section 3.13).
+/// Location of a directive in a document (GraphQL, section 3.13).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::graphql) enum Place {
     Query,
@@ -201,7 +202,7 @@ impl Types {
         self.object(name).expect("the schema has all three")
     }
 
-    /// A field of an object type, those of introspection included.
+    /// A field of an object type, including those of introspection.
     pub(in crate::graphql) fn field<'t>(
         &'t self,
         of: &'t Object,
@@ -241,7 +242,7 @@ fn directives() -> Vec<DirectiveDefinition> {
     vec![
         directive("skip", selections, input("if", "Boolean!")),
         directive("include", selections, input("if", "Boolean!")),
-        // Of schemas only.
+        // These locations occur in schemas only.
         directive("deprecated", &[], input("reason", "String")),
         directive("specifiedBy", &[], input("url", "String!")),
         directive("oneOf", &[], Inputs(Vec::new())),

@@ -1,6 +1,7 @@
-//! `onJob` without an execution. Thousands of watchers send one document, each with the id of a job. Once a document was executed without
-//! an error, it is known what it asks for: its arguments are read from the variables, and the watchers share its
-//! [`Payload`]. Whatever is not as it was then is executed.
+//! `onJob` without an execution. After a restart thousands of watchers send one document, each with
+//! the id of a job. After the document has been executed without an error, its arguments are read
+//! from the variables, and the watchers share its [`Payload`]. A request with any other variables
+//! is executed.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,20 +21,20 @@ use crate::graphql::shortcut::payload::Payload;
 use crate::graphql::shortcut::plain_field::PlainField;
 use crate::realtime::hub::PayloadGroupKey;
 
-/// What a document with `onJob`, and nothing else, asks for.
+/// A document that has only `onJob`.
 pub(super) struct OnJob {
     operation: Option<Box<str>>,
-    /// The variable that is the argument `id`.
+    /// The variable of the argument `id`.
     id: Name,
     after: Option<After>,
-    /// The same for all requests of this operation, and for no others.
+    /// Equal for all requests of this operation, and only for those.
     digest: Box<str>,
     pub(super) payload: Arc<Payload>,
-    /// About what the projection takes in memory.
+    /// Approximate memory of the payload's fields, in bytes.
     pub(super) bytes: usize,
 }
 
-/// The variable that is the argument `after`.
+/// The variable of the argument `after`.
 struct After {
     name: Name,
     is_nullable: bool,
@@ -43,7 +44,8 @@ struct After {
 pub(super) type WatchedJob = (JobId, Option<Version>);
 
 impl OnJob {
-    /// `None`: the document is to be executed. It is valid, and the request within the bounds of a subscription.
+    /// `None`: the document is to be executed. The document is valid, and the request is within the
+    /// bounds of a subscription.
     pub(super) fn of(
         document: &Document,
         request: &wire::Request,
@@ -74,7 +76,8 @@ impl OnJob {
         })
     }
 
-    /// What a request of this document watches; `None`: it is to be executed, and may be refused.
+    /// The job that a request of this document watches; `None`: the request is to be executed, and
+    /// may be refused.
     pub(super) fn read(&self, request: &wire::Request) -> Option<WatchedJob> {
         if self.operation.as_deref() != request.operation_name.as_deref() {
             return None;
@@ -89,8 +92,9 @@ impl OnJob {
         Some((given.id?.0.parse().ok()?, given.after))
     }
 
-    /// The group of its watchers in a scope. The variables are no part of it: they say which job is watched and from when on, not what
-    /// is told of it. The blank tells it from the groups of other documents.
+    /// The group of its watchers in a scope. The variables are not part of the key: they decide
+    /// which job is watched from which version, and not how its payload looks. The blank separates
+    /// the key from the keys of other documents.
     pub(super) fn group(&self, scope: &str) -> PayloadGroupKey {
         let mut key = String::with_capacity(scope.len() + 1 + self.digest.len());
         key.push_str(scope);
@@ -100,10 +104,10 @@ impl OnJob {
     }
 }
 
-/// Reads the two variables, and gives up on whatever else there is.
+/// Reads the two variables, and fails on any other field.
 struct Variables<'a>(&'a OnJob);
 
-/// Borrowed where nothing in it is escaped.
+/// Borrowed if the text has no escapes.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -147,7 +151,7 @@ impl<'de> Visitor<'de> for Variables<'_> {
     }
 }
 
-/// An `Int` of GraphQL has 32 bits with its sign.
+/// GraphQL's `Int` has 32 bits with its sign.
 fn version<E: serde::de::Error>(number: u32) -> Result<Version, E> {
     if i32::try_from(number).is_err() {
         return Err(E::custom("it is no Int"));
@@ -203,7 +207,7 @@ mod tests {
         OnJob::of(&document, &request, &payload, 0)
     }
 
-    /// What the library finds.
+    /// The watch that the library finds.
     fn executed(query: &str, operation: Option<&str>, variables: &Value) -> Option<WatchedJob> {
         let document = parse(query).expect("a document");
         let found = document.operation(operation)?;
@@ -243,7 +247,7 @@ mod tests {
                 None,
                 true,
             ),
-            // Asks the store.
+            // The field is read from the store.
             (
                 "subscription($id: ID!) { onJob(id: $id) { input } }",
                 None,
@@ -302,7 +306,7 @@ mod tests {
                 at(2_147_483_647),
             ),
             (NEEDED, json!({"id": JOB, "after": 7}), at(7)),
-            // To be executed, and mostly refused.
+            // These are to be executed, and most are refused.
             (AFTER, json!({"id": JOB, "after": 2_147_483_648_u64}), None),
             (AFTER, json!({"id": JOB, "after": -1}), None),
             (AFTER, json!({"id": JOB, "after": 1.0}), None),

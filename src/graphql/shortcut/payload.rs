@@ -1,8 +1,8 @@
-//! Payloads of events without an execution: what a watch's plan selects is worked out once, and written for each event. Where each
-//! watcher has a job of its own there is nobody to share an execution with.
+//! Payloads of events without an execution: the selection of a watch's plan is compiled once, and
+//! written for each event. This counts where each watcher has its own job and shares no execution.
 //!
-//! It does what the GraphQL library would, for what is read from the event alone. A plan that asks for more (`input`, `result`,
-//! `history`) is executed.
+//! The result is the library's, for fields that are read from the event alone. A plan that selects
+//! more (`input`, `result`, `history`) is executed.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -17,17 +17,17 @@ use crate::graphql::request::plan::{Plan, Planned};
 use crate::graphql::schema::object::int;
 use crate::realtime::hub::{Event, JobChange, Render};
 
-/// What a payload takes, about.
+/// Approximate size of a payload, in bytes.
 const PAYLOAD: usize = 512;
 
-/// What a document selects of an event.
+/// The selection of a document from an event.
 pub(in crate::graphql) struct Payload {
     /// `{"data":{"onJob":`
     beginning: Box<str>,
     root: Root,
 }
 
-/// A projection whose memory is counted as long as somebody holds it.
+/// A payload whose memory is counted until it is dropped.
 struct Counted {
     payload: Arc<Payload>,
     #[expect(dead_code, reason = "it counts until it is dropped")]
@@ -40,7 +40,7 @@ enum Root {
 }
 
 impl Payload {
-    /// `None`: the plan is to be executed. Its root is one field.
+    /// `None`: the plan is to be executed. The plan's root is one field.
     pub(super) fn of(plan: &Plan) -> Option<Payload> {
         let [field] = &plan.fields[..] else {
             return None;
@@ -57,7 +57,7 @@ impl Payload {
         })
     }
 
-    /// The same for a group of watchers, counted in a caller's memory where that is counted.
+    /// The payload for a group of watchers, counted in a caller's memory if that is counted.
     pub(in crate::graphql) fn render(self: &Arc<Self>, held: Option<Held>) -> Arc<dyn Render> {
         let payload = Arc::clone(self);
         match held {
@@ -75,7 +75,7 @@ impl Payload {
     }
 }
 
-/// What a document selects of the job that its one root field returns.
+/// The selection of a document from the job that its one root field returns.
 pub(super) struct PublishJobResponse {
     /// `{"data":{"publishJob":`
     beginning: Box<str>,
@@ -125,12 +125,12 @@ impl Render for Counted {
 
 type Write<T> = Box<dyn Fn(&T, &mut Vec<u8>) + Send + Sync>;
 
-/// An object type of the schema, and where its fields are read.
+/// An object type of the schema, and how its fields are read.
 trait Object: Sized + 'static {
     /// Its name in the schema.
     const NAME: &'static str;
 
-    /// How a field is written; `None` for one that takes more than the value.
+    /// Writes a field; `None` for a field that needs more than the value.
     fn field(name: &str, below: &[Planned]) -> Option<Write<Self>>;
 }
 
@@ -148,7 +148,7 @@ impl<T> Selection<T> {
     }
 }
 
-/// What is selected of an object; `None` where it takes more than the value.
+/// The selection from an object; `None` if it needs more than the value.
 fn select<T: Object>(fields: &[Planned]) -> Option<Selection<T>> {
     let mut selection = Vec::with_capacity(fields.len());
     for field in fields {
@@ -261,7 +261,7 @@ fn string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a text is JSON, and memory takes it");
 }
 
-/// A value whose text has nothing that JSON would escape.
+/// A value whose text needs no escapes in JSON.
 fn plain(value: impl Display, out: &mut Vec<u8>) {
     write!(out, "\"{value}\"").expect("memory takes it");
 }

@@ -1,4 +1,4 @@
-//! What a projection writes is what the library would.
+//! Written payloads equal those of the library.
 
 use std::sync::{Arc, LazyLock};
 
@@ -27,10 +27,10 @@ const GIVEN: &str = r#"{"yes":true,"no":false}"#;
 
 static SCHEMA: LazyLock<JobSchema> = LazyLock::new(|| builder().finish());
 
-/// Fields that take more than the event.
+/// Fields that need more than the event.
 const EXECUTED: [&str; 3] = ["history", "input", "result"];
 
-/// What a document asks for, which is not always valid.
+/// The plan of a document, which is not always valid.
 pub(super) fn planned(document: &str, operation: Option<&str>) -> Option<Plan> {
     let document = parse(document).expect("a document");
     let given: serde_json::Map<String, serde_json::Value> =
@@ -103,7 +103,7 @@ pub(super) fn selections(of: &'static str, depth: u32) -> BoxedStrategy<String> 
     };
     let leaf = select(leaves).prop_map(str::to_owned);
     let leaf = prop_oneof![8 => leaf, 1 => Just("__typename".to_owned())].boxed();
-    // The alias is the field's own, for two fields of one name would be no valid document.
+    // The alias includes the field's name, because two fields of one key are not valid.
     let leaf = (leaf, any::<bool>()).prop_map(|(leaf, alias)| match alias {
         true => format!("of_{leaf}: {leaf}"),
         false => leaf,
@@ -150,7 +150,7 @@ pub(super) fn selections(of: &'static str, depth: u32) -> BoxedStrategy<String> 
     some.prop_map(|all| all.join(" ")).boxed()
 }
 
-/// What [`selections`] spread.
+/// The fragments that [`selections`] spread.
 pub(super) const FRAGMENTS: &str = "fragment AllJob on Job { id status message error { ...AllJobError } } \
     fragment AllStep on Step { name status startedAt } \
     fragment AllJobError on JobError { name message step } \
@@ -310,7 +310,7 @@ proptest! {
     }
 }
 
-/// The fields of an object type of the schema, each with what is selected below it.
+/// The fields of an object type of the schema, each with a selection of its fields.
 fn fields(of: &str) -> Vec<(String, &'static str)> {
     let schema = parse_schema(sdl()).expect("the schema is GraphQL");
     let found = schema

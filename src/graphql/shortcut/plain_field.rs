@@ -1,5 +1,5 @@
-//! Operations that are one field whose arguments are variables: what they ask for depends on nothing else that a request may change, so
-//! it is worked out once for all requests of the document.
+//! Operations of one field whose arguments are variables. Only these variables differ between
+//! requests, so that everything else is determined once for all requests of the document.
 
 use async_graphql::parser::types::OperationType;
 
@@ -7,16 +7,18 @@ use crate::graphql::request::syntax::{
     Document, Field, Operation, Selection, ValueKind, VariableDefinition,
 };
 
-/// An operation of that kind.
+/// An operation of one field whose arguments are variables.
 pub(super) struct PlainField<'a, const N: usize> {
     pub(super) operation: &'a Operation,
-    /// The variables that are its arguments, in the order of the names that were given; `None` for an argument that it leaves out.
+    /// The variables of its arguments, in the order of the names that were given; `None` for an
+    /// argument that is left out.
     pub(super) arguments: [Option<&'a VariableDefinition>; N],
 }
 
 impl<'a, const N: usize> PlainField<'a, N> {
-    /// The operation of a valid document that a request means, if it is the field of this name and has no arguments but these. `None`:
-    /// it is anything else, a variable of it has a default or is used elsewhere as well, or it has a directive.
+    /// The operation of a valid document that a request selects, if its only field has this name
+    /// and no arguments besides these. `None`: the operation is another, a variable has a default
+    /// or is used elsewhere, or there is a directive.
     pub(super) fn of(
         document: &'a Document,
         operation: Option<&str>,
@@ -34,7 +36,7 @@ impl<'a, const N: usize> PlainField<'a, N> {
             && field.directives.is_empty();
         is_it.then_some(())?;
         let arguments = variables(operation, field, arguments)?;
-        // Then no directive in what is selected asks for a variable.
+        // With this no directive in the selection depends on a variable.
         let all_known = operation.variables.iter().all(|definition| {
             let mut known = arguments.iter().flatten();
             definition.default.is_none() && known.any(|known| known.name == definition.name)

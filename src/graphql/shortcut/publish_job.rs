@@ -1,6 +1,8 @@
-//! `publishJob` without an execution. Who follows the stream of a job table sends one document over and over, and watchers wait for what it
-//! carries. Once a document was executed without an error, it is known what it asks for: its arguments are read from the variables, and
-//! the answer is written as a [`Payload`](crate::graphql::shortcut::payload::Payload) writes events. Whatever is not as it was then is executed.
+//! `publishJob` without an execution. The reader of a job table's stream sends one document many
+//! times, and watchers wait for its content. After the document has been executed without an error,
+//! its arguments are read from the variables, and the response is written as a
+//! [`Payload`](crate::graphql::shortcut::payload::Payload) is. A request with any other variables
+//! is executed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -19,19 +21,19 @@ use crate::graphql::schema::types::TYPES;
 use crate::graphql::shortcut::payload::PublishJobResponse;
 use crate::graphql::shortcut::plain_field::PlainField;
 
-/// The field that is meant.
+/// Name of the field.
 pub(super) const FIELD: &str = "publishJob";
 
-/// What a document with `publishJob`, and nothing else, asks for.
+/// A document that has only `publishJob`.
 pub(super) struct PublishJob {
     operation: Option<Box<str>>,
-    /// The variables that its arguments are.
+    /// The variables of its arguments.
     new: Name,
     old: Option<Name>,
     pub(super) response: PublishJobResponse,
 }
 
-/// What is published.
+/// The change that a request publishes.
 pub(super) struct Change {
     pub(super) new: Arc<Job>,
     pub(super) old: Option<Arc<Job>>,
@@ -57,7 +59,8 @@ impl PublishJob {
         })
     }
 
-    /// What a request of this document publishes; `None`: it is to be executed, and may be refused.
+    /// The change that a request of this document publishes; `None`: the request is to be executed,
+    /// and may be refused.
     pub(super) fn read(&self, request: &wire::Request) -> Option<Change> {
         if self.operation.as_deref() != request.operation_name.as_deref() {
             return None;
@@ -124,7 +127,7 @@ mod tests {
                 None,
                 true,
             ),
-            // Asks the store.
+            // The field is read from the store.
             (
                 "mutation($n: AWSJSON!) { publishJob(new: $n) { input } }",
                 None,
@@ -203,7 +206,7 @@ mod tests {
             });
             job.to_string()
         };
-        // Its values without their names.
+        // The values of a job without their names.
         let listed = |job: &str| {
             let fields: serde_json::Map<String, serde_json::Value> =
                 serde_json::from_str(job).expect("an object");

@@ -8,7 +8,7 @@ use crate::graphql::request::syntax::{Argument, Field, Inline, Selection, Spread
 use crate::graphql::schema::types::{Inputs, Object, Place, base};
 
 impl<'a> Checking<'a> {
-    /// `parent` is the type around them, where that is known.
+    /// `parent` is the type around them, if it is known.
     pub(super) fn selections(
         &mut self,
         parent: Option<&'a Object>,
@@ -95,7 +95,7 @@ impl<'a> Checking<'a> {
         self.selections(on, &inline.selections, uses);
     }
 
-    /// There are object types only: a fragment applies to its own.
+    /// The schema has object types only: a fragment applies to its own type.
     fn applies(&mut self, parent: Option<&Object>, on: Option<&Object>, place: Pos) {
         if let (Some(parent), Some(on)) = (parent, on)
             && parent.name != on.name

@@ -1,7 +1,7 @@
-//! Whether a document may be executed: the rules of GraphQL, section 5, over the served schema. It does not depend on what a
-//! request brings beside the document, so a text that was found valid stays valid.
+//! The validation of documents: the rules of GraphQL, section 5, over the served schema. They do
+//! not depend on the rest of a request, so that a text that was found valid stays valid.
 //!
-//! Each recursion here goes down with the nesting of the document, which [`bounds`] ends.
+//! Each recursion here follows the nesting of the document, which [`bounds`] ends.
 
 mod fields;
 mod operations;
@@ -29,7 +29,8 @@ macro_rules! rules {
         }
 
         impl Rule {
-            /// Its section of the specification (October 2021; directives on variables as drafted since).
+            /// Its section of the specification (October 2021; directives on variables as drafted
+            /// later).
             pub(in crate::graphql) fn section(self) -> &'static str {
                 match self {
                     $(Rule::$rule => $section,)*
@@ -48,45 +49,45 @@ rules! {
     UniqueOperationNames = "5.2.1.1",
     /// An operation without a name is alone.
     LoneAnonymousOperation = "5.2.2.1",
-    /// A subscription has one root field, and none of introspection.
+    /// A subscription has one root field, which is not one of introspection.
     SingleRootField = "5.2.3.1",
-    /// A field is one of its type.
+    /// A field is defined by its type.
     FieldsOnCorrectType = "5.3.1",
     /// Fields of the same key are the same.
     OverlappingFields = "5.3.2",
-    /// Objects have selections, leaves have none.
+    /// Objects have selections, and leaves have none.
     LeafSelections = "5.3.3",
-    /// An argument is one of its field or directive.
+    /// An argument is defined by its field or directive.
     KnownArgumentNames = "5.4.1",
-    /// Each argument is there once.
+    /// Each argument occurs once.
     UniqueArgumentNames = "5.4.2",
-    /// What must be there is there.
+    /// A required argument is present.
     RequiredArguments = "5.4.2.1",
     /// Fragments of one document have different names.
     UniqueFragmentNames = "5.5.1.1",
-    /// A named type is one of the schema.
+    /// A named type is in the schema.
     KnownTypeNames = "5.5.1.2",
     /// A fragment is on an object type.
     FragmentsOnObjects = "5.5.1.3",
     /// A fragment is spread somewhere.
     FragmentsUsed = "5.5.1.4",
-    /// A fragment that is spread is there.
+    /// A fragment that is spread is defined.
     KnownFragmentNames = "5.5.2.1",
-    /// A fragment applies where it is spread.
+    /// A fragment applies at the place of its spread.
     PossibleSpreads = "5.5.2.3",
-    /// A value is one of its type.
+    /// A value is valid for its type.
     ValuesOfCorrectType = "5.6.1",
-    /// A field of an input object is one of its type.
+    /// A field of an input object is defined by its type.
     KnownInputFields = "5.6.2",
-    /// A field of an input object is there once.
+    /// A field of an input object occurs once.
     UniqueInputFields = "5.6.3",
-    /// What an input object must have is there.
+    /// A required field of an input object is present.
     RequiredInputFields = "5.6.4",
-    /// A directive is one of the schema.
+    /// A directive is in the schema.
     KnownDirectives = "5.7.1",
-    /// A directive stands where it may.
+    /// A directive is at a location that it allows.
     DirectivesInValidPlaces = "5.7.2",
-    /// A directive stands once in a place.
+    /// A directive occurs once at a location.
     UniqueDirectives = "5.7.3",
     /// Variables of one operation have different names.
     UniqueVariables = "5.8.1",
@@ -96,11 +97,11 @@ rules! {
     VariablesDefined = "5.8.3",
     /// A variable that is defined is used.
     VariablesUsed = "5.8.4",
-    /// A variable may stand where it is used.
+    /// A variable is allowed at the place of its use.
     VariablesInAllowedPositions = "5.8.5",
 }
 
-/// What is wrong with a document.
+/// An error of a document.
 #[derive(Clone, Debug)]
 pub(in crate::graphql) struct Invalid {
     pub(in crate::graphql) rule: Rule,
@@ -112,14 +113,14 @@ pub(in crate::graphql) struct Invalid {
 #[derive(Debug, Default)]
 pub(in crate::graphql) struct Errors {
     pub(in crate::graphql) first: Vec<Invalid>,
-    /// Whether there are more.
+    /// Whether there are more errors.
     pub(in crate::graphql) more: bool,
 }
 
 /// Applies all rules. The document is within its bounds.
 ///
 /// # Errors
-/// What is wrong, in the order of the text.
+/// The errors, in the order of the text.
 pub(in crate::graphql) fn validate(document: &Document, types: &Types) -> Result<(), Errors> {
     let mut checking = Checking {
         document,
@@ -138,25 +139,25 @@ pub(in crate::graphql) fn validate(document: &Document, types: &Types) -> Result
     Err(errors)
 }
 
-/// The rules at work.
+/// The state of a validation.
 struct Checking<'a> {
     document: &'a Document,
     types: &'a Types,
     errors: Errors,
 }
 
-/// What an operation or a fragment uses, without the fragments that it spreads.
+/// The uses of an operation or a fragment, without those of the fragments that it spreads.
 #[derive(Default)]
 struct Uses<'a> {
     variables: Vec<Use<'a>>,
     spreads: Vec<&'a Named>,
 }
 
-/// A variable where it stands.
+/// A use of a variable.
 struct Use<'a> {
     name: &'a Name,
     place: Pos,
-    /// What is expected there; `None` where that is not known.
+    /// The expected type; `None` if it is not known.
     kind: Option<&'a Type>,
     /// Whether the argument, or the field of an input object, has a default.
     has_default: bool,
@@ -175,7 +176,7 @@ impl<'a> Checking<'a> {
         });
     }
 
-    /// Reports each name that comes again.
+    /// Reports each repeated name.
     fn unique<'n>(
         &mut self,
         rule: Rule,
@@ -205,7 +206,7 @@ impl<'a> Checking<'a> {
         }
         self.variables(&uses, &of_fragments);
         self.fragments_used(&uses, &of_fragments);
-        // What is compared here is known to be well-formed, and small for that.
+        // These values are well-formed, and therefore small.
         if self.errors.first.is_empty() {
             self.overlapping();
         }

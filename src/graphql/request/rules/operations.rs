@@ -159,8 +159,8 @@ impl<'a> Checking<'a> {
         }
     }
 
-    /// Whether a subscription has one root field is decided with its variables where one is left out or not; what cannot
-    /// be right with any is refused here.
+    /// Whether a subscription has one root field depends on its variables if a directive may leave
+    /// a field out. This refuses a subscription that is wrong with all variables.
     pub(super) fn single_root_fields(&mut self) {
         let document = self.document;
         let subscriptions = document.operations.iter();

@@ -1,6 +1,7 @@
-//! Fields of the same key must be the same (5.3.2). The schema has object types only, so all fields that meet in one place have
-//! the same parent: each is compared with the first of its key, and what is below them is compared together. That takes
-//! as long as the document is large, fragments counted wherever they are spread.
+//! Fields of the same key must be equal (5.3.2). The schema has object types only, so all fields at
+//! one place have the same parent: each is compared with the first of its key, and their selections
+//! are compared together. The time is proportional to the size of the document, where a fragment
+//! counts at each place where it is spread.
 
 use std::collections::{HashMap, HashSet};
 
@@ -93,7 +94,7 @@ fn same_arguments(one: &[Argument], other: &[Argument]) -> bool {
         })
 }
 
-/// The order of an input object's fields does not count.
+/// The order of an input object's fields is ignored.
 fn same_value(one: &Value, other: &Value) -> bool {
     match (&one.kind, &other.kind) {
         (ValueKind::List(one), ValueKind::List(other)) => {

@@ -1,13 +1,13 @@
-//! What a wrong name may have meant, at a bounded cost.
+//! Suggestions for a wrong name, at a bounded cost.
 
 use crate::nearest::did_you_mean;
 
-/// Maximum length in bytes of a name for which similar ones are looked for.
+/// Maximum length in bytes of a name for which similar names are looked up.
 const NAME_BYTES: usize = 32;
-/// Maximum number of names that are looked at.
+/// Maximum number of names that are compared.
 const NAMES: usize = 50;
 
-/// `; did you mean …?`, or nothing.
+/// `; did you mean …?`, or an empty text.
 pub(super) fn similar<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
     if name.len() > NAME_BYTES {
         return String::new();

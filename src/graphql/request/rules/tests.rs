@@ -1,4 +1,4 @@
-//! Each rule by documents that break it and nothing else, and documents that break none.
+//! Each rule by documents that break only this rule, and documents that break no rule.
 
 use std::collections::HashSet;
 
@@ -384,7 +384,7 @@ fn each_rule_by_what_breaks_it() {
     for (rule, text, column) in INVALID {
         let found = broken(text);
         let rules: HashSet<_> = found.iter().map(|(rule, _)| *rule).collect();
-        // An unknown type, or one that is no input type, is compared with what is expected all the same.
+        // An unknown type, or an output type, is still compared with the expected type.
         let beside = HashSet::from([Rule::VariablesInAllowedPositions]);
         assert!(
             rules.contains(rule)

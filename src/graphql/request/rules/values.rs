@@ -1,4 +1,4 @@
-//! The rules of values (5.6): what may stand in a document for an argument, a field of an input object or a default.
+//! The rules of values (5.6): values of arguments, of fields of input objects, and defaults.
 
 use async_graphql::parser::types::{BaseType, Type};
 
@@ -8,7 +8,7 @@ use crate::graphql::request::syntax::{Named, Value, ValueKind};
 use crate::graphql::schema::scalar;
 use crate::graphql::schema::types::{Input, Inputs, TypeDefinition};
 
-/// What is expected of a value.
+/// The expectation of a value.
 #[derive(Clone, Copy)]
 pub(super) struct Expected<'a> {
     pub(super) kind: &'a Type,
@@ -34,7 +34,8 @@ impl<'a> From<&'a Type> for Expected<'a> {
 }
 
 impl<'a> Checking<'a> {
-    /// Checks a value, and notes the variables in it. Without an expectation only the latter, and what no value may have.
+    /// Checks a value, and records its variables. Without an expectation it records the variables,
+    /// and refuses what no value may have.
     pub(super) fn value(
         &mut self,
         value: &'a Value,
@@ -66,7 +67,7 @@ impl<'a> Checking<'a> {
                         self.value(value, Some((&**item).into()), uses);
                     }
                 }
-                // One value stands for a list of it.
+                // One value is a list of one (GraphQL, section 3.11).
                 _ => self.value(value, Some((&**item).into()), uses),
             },
             BaseType::Named(name) => match self.types.get(name) {
@@ -111,7 +112,7 @@ impl<'a> Checking<'a> {
                     }
                     self.inside(value, uses);
                 }
-                // Unknown, or no input type: refused where the type stands.
+                // An unknown type, or not an input type: refused at the place of the type.
                 Some(TypeDefinition::Object(_)) | None => self.inside(value, uses),
             },
         }
@@ -123,7 +124,7 @@ impl<'a> Checking<'a> {
         });
     }
 
-    /// What stands in a value of which nothing is expected.
+    /// The parts of a value without an expectation.
     fn inside(&mut self, value: &'a Value, uses: &mut Uses<'a>) {
         match &value.kind {
             ValueKind::List(items) => {

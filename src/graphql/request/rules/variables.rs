@@ -10,7 +10,7 @@ use crate::graphql::request::syntax::{Named, Operation, ValueKind, VariableDefin
 use crate::graphql::schema::types::{Place, base};
 
 impl<'a> Checking<'a> {
-    /// The definitions of an operation, by themselves.
+    /// The definitions of an operation, without their uses.
     pub(super) fn definitions(&mut self, operation: &'a Operation, uses: &mut Uses<'a>) {
         let names = operation.variables.iter();
         let names = names.map(|one| (one.name.as_str(), one.place));
@@ -36,7 +36,7 @@ impl<'a> Checking<'a> {
         }
     }
 
-    /// The variables of each operation, where it uses them, also through its fragments.
+    /// The uses of each operation's variables, including those in its fragments.
     pub(super) fn variables(&mut self, operations: &[Uses<'a>], fragments: &[Uses<'a>]) {
         let document = self.document;
         for (operation, own) in document.operations.iter().zip(operations) {
@@ -102,7 +102,8 @@ impl<'a> Checking<'a> {
     }
 }
 
-/// Whether a variable may stand in a place: a default on either side makes up for null (5.8.5).
+/// Whether a variable is allowed at a place: a default on either side permits a nullable variable
+/// (5.8.5).
 fn is_allowed(definition: &VariableDefinition, expected: &Type, found: &Use<'_>) -> bool {
     if !expected.nullable && definition.kind.nullable {
         let default = definition.default.as_ref();
@@ -116,7 +117,7 @@ fn is_allowed(definition: &VariableDefinition, expected: &Type, found: &Use<'_>)
     is_within(&definition.kind, expected)
 }
 
-/// Whether each value of the one type is one of the other.
+/// Whether each value of the first type is a value of the second.
 fn is_within(kind: &Type, other: &Type) -> bool {
     if kind.nullable && !other.nullable {
         return false;

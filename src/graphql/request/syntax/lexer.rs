@@ -6,7 +6,7 @@ use super::SyntaxError;
 use super::strings;
 use crate::graphql::request::bounds;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// One of `! $ & ( ) ... : = @ [ ] { | }`.
@@ -23,7 +23,7 @@ pub(super) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Token<'t> {
     pub(super) kind: Kind,
-    /// As written; of a string what stands between its quotes.
+    /// The text of the token; of a string the text between its quotes.
     pub(super) text: &'t str,
     pub(super) place: Pos,
 }
@@ -45,7 +45,7 @@ const SHOWN_BYTES: usize = 64;
 /// Reads tokens.
 pub(super) struct Lexer<'t> {
     text: &'t str,
-    /// What is read next.
+    /// The rest of the text.
     at: usize,
     /// The place of `counted`.
     place: Pos,
@@ -64,7 +64,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
-    /// Tokens so far.
+    /// Number of tokens so far.
     pub(super) fn tokens(&self) -> usize {
         self.tokens
     }
@@ -137,7 +137,7 @@ impl<'t> Lexer<'t> {
                     self.place.line += 1;
                     self.place.column = 1;
                 }
-                // As JavaScript counts, which is what editors and other servers show.
+                // Columns count as in JavaScript, which is how editors and other servers show them.
                 other => self.place.column += other.len_utf16(),
             }
             after_return = character == '\r';

@@ -1,5 +1,5 @@
-//! Documents as they are written: the tree of an executable document (GraphQL, sections 2.2 to 2.12), with the place of
-//! each part. What it means is decided by the rules; how it is executed, by the plan.
+//! The syntax tree of an executable document (GraphQL, sections 2.2 to 2.12), with the place of
+//! each part. The rules decide its meaning, and the plan its execution.
 
 mod lexer;
 mod parser;
@@ -12,7 +12,7 @@ use async_graphql::{Name, Pos};
 
 pub(in crate::graphql) use parser::parse;
 
-/// A document is not one: what is wrong, where, and the code.
+/// A text that is not a document: what is wrong, where, and the code.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::graphql) struct SyntaxError {
     pub(in crate::graphql) message: String,
@@ -29,7 +29,7 @@ pub(in crate::graphql) struct Document {
     pub(in crate::graphql) fragments: Vec<Fragment>,
     /// The first fragment of each name, as an index.
     by_name: HashMap<Name, usize>,
-    /// Tokens of the text.
+    /// Number of tokens of the text.
     pub(in crate::graphql) tokens: usize,
 }
 
@@ -97,7 +97,7 @@ pub(in crate::graphql) struct Fragment {
     pub(in crate::graphql) place: Pos,
 }
 
-/// A part of a selection set. In boxes: what goes down into them needs less of the stack.
+/// A part of a selection set, in boxes: a recursion over it needs less of the stack.
 #[derive(Debug)]
 pub(in crate::graphql) enum Selection {
     Field(Box<Field>),
@@ -127,7 +127,7 @@ pub(in crate::graphql) struct Field {
 }
 
 impl Field {
-    /// The key of the answer.
+    /// The key in the response.
     pub(in crate::graphql) fn key(&self) -> &Name {
         &self.alias.as_ref().unwrap_or(&self.name).text
     }
@@ -172,7 +172,7 @@ pub(in crate::graphql) struct Value {
     pub(in crate::graphql) place: Pos,
 }
 
-/// What a value is. Numbers stay as they are written.
+/// The kind of a value. Numbers keep their text.
 #[derive(Debug, PartialEq)]
 pub(in crate::graphql) enum ValueKind {
     Variable(Name),
@@ -186,7 +186,7 @@ pub(in crate::graphql) enum ValueKind {
     Object(Vec<(Named, Value)>),
 }
 
-/// As written: the place does not count, and the order of an object's fields does not either.
+/// Compares values by their text. Places, and the order of an object's fields, are ignored.
 impl PartialEq for Value {
     fn eq(&self, other: &Value) -> bool {
         self.kind == other.kind

@@ -1,5 +1,6 @@
-//! Documents from their text (GraphQL, appendix B). It goes down with the nesting of the text, and counts that on its way:
-//! nothing is deeper than [`bounds::RECURSION`], and the text has at most [`bounds::DOCUMENT_BYTES`] and [`bounds::TOKENS`].
+//! Parses documents (GraphQL, appendix B). The recursion follows the nesting of the text, which it
+//! counts: the nesting is at most [`bounds::RECURSION`], and the text has at most
+//! [`bounds::DOCUMENT_BYTES`] and [`bounds::TOKENS`].
 
 use async_graphql::parser::types::{BaseType, OperationType, Type};
 use async_graphql::{Name, Pos};
@@ -32,7 +33,7 @@ impl SyntaxError {
 /// The document of a text.
 ///
 /// # Errors
-/// [`SyntaxError`]: it is none, or over a bound.
+/// [`SyntaxError`]: the text is not a document, or is over a bound.
 pub(in crate::graphql) fn parse(text: &str) -> Parsed<Document> {
     if text.len() > bounds::DOCUMENT_BYTES {
         return Err(Box::new(SyntaxError {
@@ -61,15 +62,15 @@ pub(in crate::graphql) fn parse(text: &str) -> Parsed<Document> {
 
 struct Parser<'t> {
     lexer: Lexer<'t>,
-    /// What comes next.
+    /// The next token.
     token: Token<'t>,
-    /// Brackets that are open.
+    /// Number of open brackets.
     nesting: usize,
     directives: usize,
     variables: usize,
 }
 
-/// The error in a box: what goes down into a document needs less of the stack.
+/// The error is in a box: a recursion over a document needs less of the stack.
 type Parsed<T> = Result<T, Box<SyntaxError>>;
 
 impl<'t> Parser<'t> {
@@ -330,7 +331,7 @@ impl<'t> Parser<'t> {
         Ok(ValueKind::Object(fields))
     }
 
-    /// A value without others in it.
+    /// A value without nested values.
     fn scalar(&mut self, constant: bool) -> Parsed<ValueKind> {
         let Token { kind, text, place } = self.token;
         let value = match kind {
@@ -361,7 +362,7 @@ impl<'t> Parser<'t> {
         Ok(value)
     }
 
-    /// What stands between two brackets, at least one.
+    /// The items between two brackets, at least one.
     fn many<T>(
         &mut self,
         open: &str,

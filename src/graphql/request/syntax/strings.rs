@@ -1,6 +1,6 @@
 //! The values of strings and block strings (GraphQL, section 2.9.4).
 
-/// The length of what stands before the closing quote.
+/// The length of the text before the closing quote.
 pub(super) fn length(rest: &str) -> Option<usize> {
     let bytes = rest.as_bytes();
     let mut at = 0;
@@ -14,7 +14,7 @@ pub(super) fn length(rest: &str) -> Option<usize> {
     }
 }
 
-/// The length of what stands before the closing quotes.
+/// The length of the text before the closing quotes.
 pub(super) fn block_length(rest: &str) -> Option<usize> {
     let bytes = rest.as_bytes();
     let mut at = 0;
@@ -27,7 +27,7 @@ pub(super) fn block_length(rest: &str) -> Option<usize> {
     }
 }
 
-/// The value of a string; what is wrong with an escape.
+/// The value of a string; the error says what is wrong with an escape.
 pub(super) fn value(raw: &str) -> Result<String, String> {
     let mut value = String::with_capacity(raw.len());
     let mut rest = raw;
@@ -45,7 +45,7 @@ pub(super) fn value(raw: &str) -> Result<String, String> {
     Ok(value)
 }
 
-/// The character that an escape stands for, and the length of the escape.
+/// The character of an escape, and the length of the escape.
 fn escaped(escape: &str) -> Option<(char, usize)> {
     let simple = match escape.as_bytes().get(1)? {
         b'"' => '"',
@@ -73,7 +73,7 @@ fn unicode(digits: &str) -> Option<(char, usize)> {
     if let Some(character) = char::from_u32(first) {
         return Some((character, 4));
     }
-    // A character beyond the basic plane, as a pair of surrogates.
+    // A character outside the basic plane, as a pair of surrogates.
     let second = digits
         .get(4..6)
         .filter(|begin| *begin == "\\u")
