@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_of_each_caller_up_to_their_limit() {
+    fn a_caller_holds_at_most_its_limit_of_bytes() {
         let holdings = Holdings::default();
         let (ann, bob): (Arc<str>, Arc<str>) = ("ann".into(), "bob".into());
         let half = SUBSCRIPTION_BYTES_PER_CALLER / 2;

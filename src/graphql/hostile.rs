@@ -55,6 +55,7 @@ fn between(begin: &str, open: &str, close: &str, end: &str) -> String {
 }
 
 /// Every request.
+#[must_use]
 pub fn requests() -> Vec<Hostile> {
     let mut all = nested();
     all.extend(repeated());

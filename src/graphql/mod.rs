@@ -63,6 +63,7 @@ impl std::fmt::Debug for Schemas {
 }
 
 /// The schema over the use cases.
+#[must_use]
 pub fn schema(resolvers: Resolvers, publisher: Publisher, rate: SubmitRate) -> Schemas {
     // At the start, so that the first request does not wait for it.
     LazyLock::force(&TYPES);

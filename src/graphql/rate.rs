@@ -68,7 +68,7 @@ struct Bucket {
 /// A caller submits too fast.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error(
-    "too many jobs at once: one caller may submit {per_second} a second, and {burst} after a silence; come back in {seconds:.1} s"
+    "too many jobs at once: one caller may submit {per_second} a second, and {burst} after an idle time; try again in {seconds:.1} s"
 )]
 pub struct TooFast {
     per_second: f64,
@@ -79,6 +79,7 @@ pub struct TooFast {
 
 impl TooFast {
     /// Time until there is room, in seconds.
+    #[must_use]
     pub fn retry_after(&self) -> f64 {
         self.seconds
     }
@@ -86,14 +87,15 @@ impl TooFast {
 
 impl Default for SubmitRate {
     fn default() -> Self {
-        SubmitRate::new(SUBMITS_PER_SECOND)
+        Self::new(SUBMITS_PER_SECOND)
     }
 }
 
 impl SubmitRate {
     /// A limit in jobs per second.
-    pub fn new(per_second: NonZeroU32) -> SubmitRate {
-        SubmitRate {
+    #[must_use]
+    pub fn new(per_second: NonZeroU32) -> Self {
+        Self {
             per_second: f64::from(per_second.get()),
             buckets: Mutex::default(),
         }
@@ -162,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_then_the_rate() {
+    fn an_idle_caller_has_a_burst_and_then_the_rate() {
         let rate = SubmitRate::new(NonZeroU32::new(100).expect("not zero"));
         let start = Instant::now();
         for _ in 0..200 {
@@ -171,7 +173,7 @@ mod tests {
         let error = rate.take("ann", 1, start).expect_err("the bucket is empty");
         assert_eq!(
             error.to_string(),
-            "too many jobs at once: one caller may submit 100 a second, and 200 after a silence; come back in 0.1 s"
+            "too many jobs at once: one caller may submit 100 a second, and 200 after an idle time; try again in 0.1 s"
         );
         assert_eq!(rate.take("bob", 200, start), Ok(()), "each has a bucket");
         let later = start + Duration::from_millis(100);
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn callers_up_to_their_limit() {
+    fn the_rate_remembers_at_most_its_limit_of_callers() {
         let rate = SubmitRate::new(NonZeroU32::new(100).expect("not zero"));
         let start = Instant::now();
         for caller in 0..CALLERS {
@@ -203,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_told_when_to_come_back_if_nothing_was_taken() {
+    async fn a_request_has_a_retry_time_if_all_its_jobs_were_refused() {
         let rate = SubmitRate::new(NonZeroU32::new(100).expect("not zero"));
         let now = Instant::now();
         let take = |jobs: usize| rate.take("a", jobs, now).is_ok();
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn names_without_number_let_nobody_go_faster() {
+    fn a_flood_of_other_names_frees_no_caller_from_its_rate() {
         let rate = SubmitRate::new(NonZeroU32::new(100).expect("not zero"));
         let start = Instant::now();
         assert_eq!(rate.take("ann", 200, start), Ok(()));

@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bound_of_a_document() {
+    fn a_document_at_each_bound_is_accepted_and_one_over_it_refused() {
         let bytes = |count: usize| format!("{{ a }}#{}", "x".repeat(count - 6));
         both_sides(DOCUMENT_BYTES, bytes, "bytes, and the limit is 65536");
         let list = |count: usize| format!("{{ a(b: [{}]) }}", "1 ".repeat(count - 9));
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_of_every_kind_of_bracket_and_through_fragments() {
+    fn every_kind_of_nesting_is_bounded() {
         let inline = |levels: usize| {
             format!(
                 "{} a {}",
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn fragments_are_counted_wherever_they_are_spread() {
+    fn a_fragment_counts_at_each_place_where_it_is_spread() {
         // Spread 99 times: 1 field and 99 spreads of 100 fields each.
         let spread = |fields: usize| {
             let (spreads, fields) = ("...F ".repeat(99), "b ".repeat(fields));
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn circles_of_every_length() {
+    fn a_cycle_of_fragments_of_any_length_is_refused() {
         for links in [1, 2, 10, 60] {
             let all = (0..links).map(|at| {
                 format!(
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bound_of_variables() {
+    fn variables_at_each_bound_are_accepted_and_those_over_it_refused() {
         let check = |json: String| check_variables(&json).map_err(|(message, _)| message);
         let list = |count: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(count - 3));
         assert_eq!(check(list(VARIABLE_VALUES)), Ok(()));

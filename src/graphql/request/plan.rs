@@ -57,7 +57,7 @@ impl Planned {
     /// Number of fields, this one and its descendants.
     pub(in crate::graphql) fn count(&self) -> usize {
         let below = self.fields.iter().flatten();
-        below.map(Planned::count).sum::<usize>() + 1
+        below.map(Self::count).sum::<usize>() + 1
     }
 }
 
@@ -71,14 +71,14 @@ impl Plan {
         operation: &Operation,
         variables: &Variables,
         types: &'static Types,
-    ) -> Result<Plan, String> {
+    ) -> Result<Self, String> {
         let planning = Planning {
             document,
             variables,
             types,
         };
         let root = types.root(operation.kind);
-        Ok(Plan {
+        Ok(Self {
             kind: operation.kind,
             fields: planning.fields(root, &[&operation.selections])?,
             place: operation.place,

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_up_to_their_limit_and_a_word_that_there_are_more() {
+    fn errors_over_their_limit_are_left_out_and_one_more_says_so() {
         let errors = |count: usize| {
             let fields: String = (0..count).map(|at| format!("no{at} ")).collect();
             let errors = ValidatedDocuments::default()

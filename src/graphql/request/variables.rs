@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_their_types() {
+    fn a_variable_is_coerced_to_its_type() {
         for (kind, supplied, expected) in [
             ("Int", json!({}), json!("absent")),
             ("Int", json!({"v": null}), json!(null)),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_no_value_of_its_type() {
+    fn a_missing_or_wrong_variable_is_refused() {
         for (kind, supplied, said) in [
             ("Int!", json!({}), "is missing"),
             ("Int!", json!({"v": null}), "must not be null"),

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_weigh_what_they_may_hold() {
+    fn a_field_costs_what_it_may_hold() {
         for (document, expected) in [
             ("{ __typename }", 1),
             ("{ getJob(id: 1) { id id ... { id } status } }", 3),

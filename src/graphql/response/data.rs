@@ -8,7 +8,7 @@ use async_graphql_value::ConstValue;
 use crate::graphql::request::plan::{Plan, Planned};
 
 /// A value is null and may not be: the value around it becomes null.
-struct Nothing;
+struct NullNotAllowed;
 
 /// Writes `data` as JSON.
 pub(in crate::graphql) fn write(plan: &Plan, data: &ConstValue, out: &mut Vec<u8>) {
@@ -24,9 +24,9 @@ pub(in crate::graphql) fn write(plan: &Plan, data: &ConstValue, out: &mut Vec<u8
     }
 }
 
-fn object(fields: &[Planned], value: &ConstValue, out: &mut Vec<u8>) -> Result<(), Nothing> {
+fn object(fields: &[Planned], value: &ConstValue, out: &mut Vec<u8>) -> Result<(), NullNotAllowed> {
     let ConstValue::Object(values) = value else {
-        return Err(Nothing);
+        return Err(NullNotAllowed);
     };
     out.push(b'{');
     for (at, field) in fields.iter().enumerate() {
@@ -47,10 +47,10 @@ fn value(
     kind: &Type,
     value: Option<&ConstValue>,
     out: &mut Vec<u8>,
-) -> Result<(), Nothing> {
+) -> Result<(), NullNotAllowed> {
     let start = out.len();
     let written = match value {
-        None | Some(ConstValue::Null) => Err(Nothing),
+        None | Some(ConstValue::Null) => Err(NullNotAllowed),
         Some(value) => present(field, kind, value, out),
     };
     if written.is_err() && kind.nullable {
@@ -66,7 +66,7 @@ fn present(
     kind: &Type,
     value: &ConstValue,
     out: &mut Vec<u8>,
-) -> Result<(), Nothing> {
+) -> Result<(), NullNotAllowed> {
     match (&kind.base, value, &field.fields) {
         (BaseType::List(item), ConstValue::List(values), _) => {
             out.push(b'[');

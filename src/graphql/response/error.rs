@@ -70,7 +70,7 @@ pub(in crate::graphql) struct Errors {
 
 impl From<RequestError> for Errors {
     fn from(error: RequestError) -> Self {
-        Errors {
+        Self {
             first: vec![error],
             more: false,
         }
@@ -79,8 +79,8 @@ impl From<RequestError> for Errors {
 
 impl Errors {
     /// One error without a location.
-    pub(in crate::graphql) fn one(message: impl Into<String>, code: &'static str) -> Errors {
-        Errors::from(RequestError {
+    pub(in crate::graphql) fn one(message: impl Into<String>, code: &'static str) -> Self {
+        Self::from(RequestError {
             message: message.into(),
             code,
             places: Vec::new(),
@@ -135,6 +135,7 @@ fn shortened(message: &str) -> Cow<'_, str> {
 }
 
 /// One error of a field, as JSON.
+#[must_use]
 pub fn error_json(error: &ServerError) -> serde_json::Value {
     let extensions = error.extensions.as_ref();
     let code = match extensions.and_then(|extensions| extensions.get(CODE)) {
@@ -150,6 +151,7 @@ pub fn error_json(error: &ServerError) -> serde_json::Value {
 }
 
 /// An array with one error, as JSON text: the response to an operation that has not begun.
+#[must_use]
 pub fn errors_text(message: &str, code: &str) -> String {
     serde_json::Value::from(vec![entry(message, code, &[], &[])]).to_string()
 }

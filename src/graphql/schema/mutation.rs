@@ -31,8 +31,8 @@ pub struct SubmitJobInput {
 }
 
 impl From<SubmitJobInput> for SubmitJob {
-    fn from(input: SubmitJobInput) -> SubmitJob {
-        SubmitJob {
+    fn from(input: SubmitJobInput) -> Self {
+        Self {
             job_type: input.job_type,
             input: input.input.map(|AwsJson(text)| text),
             tags: input.tags.unwrap_or_default(),

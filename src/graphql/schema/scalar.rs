@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn literals_of_each_scalar() {
+    fn each_scalar_accepts_its_literals_and_refuses_others() {
         let int = |text: &str| ValueKind::Int(text.into());
         let float = |text: &str| ValueKind::Float(text.into());
         let string = |text: &str| ValueKind::String(text.into());
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn json_values_of_each_scalar() {
+    fn each_scalar_accepts_its_json_values_and_refuses_others() {
         for (scalar, value, expected) in [
             ("Int", json!(1), Some(json!(1))),
             ("Int", json!(1.0), Some(json!(1))),

@@ -4,6 +4,7 @@
 use super::bare_schema;
 
 /// The text of `schema.graphql`.
+#[must_use]
 pub fn sdl() -> String {
     let text = bare_schema().sdl();
     let mut lines: Vec<String> = Vec::new();

@@ -3,11 +3,10 @@
 //! to make the payload ([`crate::realtime::hub::Event`]). The data of the request decides between
 //! the two.
 
-use async_graphql::{Context, ID, Subscription as GraphqlSubscription};
-use futures_util::Stream;
-use futures_util::stream;
 use std::sync::Arc;
 
+use async_graphql::{Context, ID, Subscription as GraphqlSubscription};
+use futures_util::stream::{self, Stream};
 use job::{Filter, JobId, Version};
 use parking_lot::Mutex;
 

@@ -3,7 +3,7 @@
 use crate::graphql::schema::sdl::sdl;
 
 #[test]
-fn the_file_is_what_is_served() {
+fn schema_graphql_equals_the_served_schema() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.graphql");
     let text = std::fs::read_to_string(path).unwrap_or_default();
     if std::env::var_os("UPDATE_SCHEMA").is_some() {
@@ -12,6 +12,6 @@ fn the_file_is_what_is_served() {
     }
     assert!(
         text == sdl(),
-        "schema.graphql is not what is served: run UPDATE_SCHEMA=1 cargo test -p jobcast --lib the_file_is_what_is_served"
+        "schema.graphql is not what is served: run UPDATE_SCHEMA=1 cargo test -p jobcast --lib schema_graphql_equals_the_served_schema"
     );
 }

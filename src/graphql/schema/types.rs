@@ -133,13 +133,13 @@ impl Inputs {
         self.0.iter()
     }
 
-    fn of(definitions: Vec<Positioned<InputValueDefinition>>) -> Inputs {
+    fn of(definitions: Vec<Positioned<InputValueDefinition>>) -> Self {
         let input = |definition: Positioned<InputValueDefinition>| Input {
             name: definition.node.name.node,
             kind: definition.node.ty.node,
             default: definition.node.default_value.map(|value| value.node),
         };
-        Inputs(definitions.into_iter().map(input).collect())
+        Self(definitions.into_iter().map(input).collect())
     }
 }
 
@@ -154,7 +154,7 @@ impl Object {
 }
 
 impl Types {
-    fn served() -> Types {
+    fn served() -> Self {
         let mut types = HashMap::new();
         for text in [INTROSPECTION, &bare_schema().sdl()] {
             let document = parse_schema(text).expect("the served schema is one");
@@ -170,7 +170,7 @@ impl Types {
         let Some(TypeDefinition::Object(meta)) = types.remove("Meta") else {
             unreachable!("it is in the text above")
         };
-        Types {
+        Self {
             types,
             meta,
             directives: directives(),
@@ -250,16 +250,16 @@ fn directives() -> Vec<DirectiveDefinition> {
 }
 
 impl TypeDefinition {
-    fn of(name: &Name, kind: TypeKind) -> Option<TypeDefinition> {
+    fn of(name: &Name, kind: TypeKind) -> Option<Self> {
         Some(match kind {
-            TypeKind::Scalar => TypeDefinition::Scalar,
-            TypeKind::Enum(all) => TypeDefinition::Enum(
+            TypeKind::Scalar => Self::Scalar,
+            TypeKind::Enum(all) => Self::Enum(
                 all.values
                     .into_iter()
                     .map(|one| one.node.value.node)
                     .collect(),
             ),
-            TypeKind::InputObject(input) => TypeDefinition::Input(Inputs::of(input.fields)),
+            TypeKind::InputObject(input) => Self::Input(Inputs::of(input.fields)),
             TypeKind::Object(object) => {
                 let field = |field: Positioned<async_graphql::parser::types::FieldDefinition>| {
                     let definition = FieldDefinition {
@@ -268,7 +268,7 @@ impl TypeDefinition {
                     };
                     (field.node.name.node, definition)
                 };
-                TypeDefinition::Object(Object {
+                Self::Object(Object {
                     name: name.clone(),
                     fields: object.fields.into_iter().map(field).collect(),
                 })
@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_type_that_is_named_is_known() {
+    fn every_named_type_of_the_schema_is_defined() {
         let known = |kind: &Type| assert!(TYPES.get(base(kind)).is_some(), "{kind}");
         for definition in TYPES.types.values() {
             match definition {
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_types_of_introspection_are_the_librarys() {
+    fn the_types_of_introspection_equal_the_librarys() {
         use futures_util::FutureExt as _;
         let field = "name isDeprecated args { name defaultValue type { ...T } } type { ...T }";
         let fragment = "fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";

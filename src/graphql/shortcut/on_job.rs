@@ -51,7 +51,7 @@ impl OnJob {
         request: &wire::Request,
         payload: &Arc<Payload>,
         bytes: usize,
-    ) -> Option<OnJob> {
+    ) -> Option<Self> {
         let operation = request.operation_name.as_deref();
         let kind = OperationType::Subscription;
         let field = PlainField::of(document, operation, kind, "onJob", ["id", "after"])?;
@@ -63,7 +63,7 @@ impl OnJob {
         digest.update(name.len().to_le_bytes());
         digest.update(name);
         digest.update(&request.query);
-        Some(OnJob {
+        Some(Self {
             operation: operation.map(Into::into),
             id: id.name.clone(),
             after: after.map(|after| After {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_that_only_watch_a_job() {
+    fn only_a_document_with_on_job_alone_has_the_shortcut() {
         let given = json!({"id": JOB, "i": JOB, "yes": true, "after": 1});
         for (document, operation, expected) in [
             (AFTER, None, true),
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_are_a_job_and_a_version() {
+    fn only_variables_that_are_a_job_and_a_version_are_read() {
         let id: JobId = JOB.parse().expect("an id");
         let at = |version: u64| Some((id, Some(Version(version))));
         for (document, variables, expected) in [
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_for_each_operation_and_scope() {
+    fn each_operation_and_scope_has_its_group() {
         let given = json!({"id": JOB, "i": JOB, "after": 1});
         let mut groups = HashSet::new();
         for (document, operation) in [
@@ -402,7 +402,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
-        fn what_is_read_is_what_the_library_finds(given in given(), document in select(vec![AFTER, NEEDED, ID])) {
+        fn the_read_watch_equals_the_librarys(given in given(), document in select(vec![AFTER, NEEDED, ID])) {
             let operation = (document == ID).then_some("A");
             let mut given = given;
             let unknown = if operation.is_some() { ["id", "after"] } else { ["i", ""] };

@@ -41,7 +41,7 @@ enum Root {
 
 impl Payload {
     /// `None`: the plan is to be executed. The plan's root is one field.
-    pub(super) fn of(plan: &Plan) -> Option<Payload> {
+    pub(super) fn of(plan: &Plan) -> Option<Self> {
         let [field] = &plan.fields[..] else {
             return None;
         };
@@ -51,7 +51,7 @@ impl Payload {
             "onJobs" => Root::Jobs(select(below)?),
             _ => return None,
         };
-        Some(Payload {
+        Some(Self {
             beginning: beginning(field),
             root,
         })
@@ -84,8 +84,8 @@ pub(super) struct PublishJobResponse {
 
 impl PublishJobResponse {
     /// `None`: the plan is to be executed.
-    pub(super) fn of(field: &Planned) -> Option<PublishJobResponse> {
-        Some(PublishJobResponse {
+    pub(super) fn of(field: &Planned) -> Option<Self> {
+        Some(Self {
             selection: select(field.fields.as_deref()?)?,
             beginning: beginning(field),
         })

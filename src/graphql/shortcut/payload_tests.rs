@@ -2,17 +2,16 @@
 
 use std::sync::{Arc, LazyLock};
 
+use async_graphql::Name;
 use async_graphql::parser::parse_schema;
 use async_graphql::parser::types::{TypeKind, TypeSystemDefinition};
+use async_graphql_value::ConstValue;
 use futures_util::FutureExt;
 use job::{Job, JobError, JobId, NewJob, Status, Step, StepKind, StepStatus, Time, Version};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::Union;
 use resolvers::Caller;
-
-use async_graphql::Name;
-use async_graphql_value::ConstValue;
 
 use super::payload::Payload;
 use crate::graphql::request::plan::Plan;
@@ -285,7 +284,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn what_is_written_is_what_the_library_would_answer(
+    fn a_written_payload_equals_the_librarys(
         document in documents(),
         kind in select(&[ListEventKind::Enter, ListEventKind::Change, ListEventKind::Leave, ListEventKind::Snapshot, ListEventKind::Resync][..]),
         job in jobs(),
@@ -303,7 +302,7 @@ proptest! {
     }
 
     #[test]
-    fn an_event_of_the_other_field_breaks_nothing(job in jobs()) {
+    fn an_event_of_the_other_field_is_written_as_null(job in jobs()) {
         let event = Event::Job(Arc::new(job));
         let projection = projection("subscription { onJobs { kind } }").expect("all is in the event");
         prop_assert_eq!(rendered(&projection, &event), r#"{"data":{"onJobs":null}}"#);
@@ -341,7 +340,7 @@ fn fields(of: &str) -> Vec<(String, &'static str)> {
 }
 
 #[test]
-fn every_field_that_an_event_has_is_written_and_the_others_are_executed() {
+fn every_field_of_an_event_is_written_and_others_are_executed() {
     let written = |document: String| projection(&document).is_some();
     for (name, below) in fields("Job") {
         let document = format!("subscription {{ onJob(id: 1) {{ {name}{below} }} }}");
@@ -366,7 +365,7 @@ fn every_field_that_an_event_has_is_written_and_the_others_are_executed() {
 }
 
 #[test]
-fn what_takes_more_than_the_event_is_executed() {
+fn a_selection_that_needs_more_than_the_event_is_executed() {
     for document in [
         "subscription { onJobs { job { input } } }",
         "subscription { onJob(id: 1) { id history { next } } }",

@@ -44,14 +44,14 @@ struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl PublishJob {
     /// `None`: the document is to be executed.
-    pub(super) fn of(document: &Document, name: Option<&str>) -> Option<PublishJob> {
+    pub(super) fn of(document: &Document, name: Option<&str>) -> Option<Self> {
         let kind = OperationType::Mutation;
         let field = PlainField::of(document, name, kind, FIELD, ["new", "old"])?;
         let [Some(new), old] = field.arguments else {
             return None;
         };
         let plan = Plan::of(document, field.operation, &Variables::new(), &TYPES).ok()?;
-        Some(PublishJob {
+        Some(Self {
             operation: name.map(Into::into),
             new: new.name.clone(),
             old: old.map(|old| old.name.clone()),
@@ -116,7 +116,7 @@ mod tests {
     const TWO: &str = "mutation A($n: AWSJSON!) { publishJob(new: $n) { id } } mutation B($n: AWSJSON!, $o: AWSJSON) { p: publishJob(old: $o, new: $n) { id } }";
 
     #[test]
-    fn documents_that_only_publish() {
+    fn only_a_document_with_publish_job_alone_has_the_shortcut() {
         for (document, operation, expected) in [
             (TWO, Some("A"), true),
             (TWO, Some("B"), true),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_are_two_jobs_and_nothing_else() {
+    fn only_variables_that_are_jobs_are_read() {
         let publishing = publishing(TWO, Some("B")).expect("it only publishes");
         let job = |version: u64| {
             let job = json!({
@@ -258,7 +258,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
-        fn the_answer_equals_that_of_the_library(set in selections("Job", 3), job in jobs(), alias in any::<bool>()) {
+        fn the_response_equals_the_librarys(set in selections("Job", 3), job in jobs(), alias in any::<bool>()) {
             let set = set.replace("$yes", "true").replace("$no", "false");
             let alias = if alias { "one: " } else { "" };
             let document = format!("mutation($new: AWSJSON!) {{ {alias}publishJob(new: $new) {{ {set} }} }} {FRAGMENTS}");

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn near_names_and_none() {
+    fn only_similar_names_are_suggested() {
         let known = || ["getJob", "listJobs", "listJobTypes", "jobStats"].into_iter();
         for (name, expected) in [
             ("getJobs", "; did you mean `getJob`?"),

@@ -380,7 +380,7 @@ const INVALID: &[(Rule, &str, usize)] = &[
 ];
 
 #[test]
-fn each_rule_by_what_breaks_it() {
+fn a_document_that_breaks_one_rule_has_the_error_of_that_rule() {
     for (rule, text, column) in INVALID {
         let found = broken(text);
         let rules: HashSet<_> = found.iter().map(|(rule, _)| *rule).collect();
@@ -406,7 +406,7 @@ fn each_rule_by_what_breaks_it() {
 }
 
 #[test]
-fn documents_that_break_none() {
+fn a_document_that_breaks_no_rule_is_valid() {
     for text in [
         "{ __typename }",
         "query A { __typename } query B { __typename }",
@@ -433,7 +433,7 @@ fn documents_that_break_none() {
 }
 
 #[test]
-fn errors_stop_at_their_limit() {
+fn a_document_has_at_most_the_limit_of_errors() {
     let fields: String = (0..100).map(|at| format!("no{at} ")).collect();
     let document = parse(&format!("{{ {fields} }}")).expect("a document");
     let errors = validate(&document, &TYPES).expect_err("not valid");

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_and_their_places() {
+    fn each_token_has_its_line_and_column() {
         let place = |text: &str, line, column| (text.to_owned(), (line, column));
         assert_eq!(
             tokens("\u{FEFF}{ a,b # c\r\n\"ü😀\" x\r...y\n\n-1.5e3}"),
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_what_is_none() {
+    fn a_wrong_number_is_refused() {
         for number in ["0", "-0", "10", "1.0", "0.5", "1e5", "1E-5", "1.5e+9"] {
             assert!(tokens(number).is_ok(), "{number}");
         }

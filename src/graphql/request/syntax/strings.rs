@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn escapes_and_what_is_none() {
+    fn a_wrong_escape_is_refused() {
         for (raw, expected) in [
             ("a", "a"),
             (r#"\"\\\/\b\f\n\r\t"#, "\"\\/\u{8}\u{c}\n\r\t"),
