@@ -1,5 +1,6 @@
-//! Breaking things on purpose: `serve --chaos SPEC` loses, repeats and delays what is published, cuts sockets, and loses what
-//! comes from other nodes, at given rates. Everything that is promised holds under it; only the way there is longer.
+//! Injected faults: `serve --chaos SPEC` loses, repeats and delays published changes, cuts sockets,
+//! and loses messages from other nodes, at given rates. All guarantees hold under it; delivery only
+//! takes longer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,28 +12,28 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Deserializer};
 
-/// What goes wrong how often: `drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7`. What is left out never
-/// happens.
+/// The faults and their rates: `drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7`. An
+/// omitted fault never happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Spec {
     /// The share of published changes that do not reach the watchers of this node.
     pub drop: f64,
-    /// The share of those that reach them twice.
+    /// The share of published changes that reach them twice.
     pub duplicate: f64,
-    /// Each arrives up to so much later.
+    /// Maximum delay of each change.
     pub delay: Duration,
-    /// The share of deliveries in place of which the connection is cut.
+    /// The share of deliveries that are replaced by a cut of the connection.
     pub cut: f64,
     /// The share of messages from other nodes that are lost.
     pub lose: f64,
-    /// The same seed draws the same lots; which of them falls to which event is up to the course of things.
+    /// Equal seeds give equal random sequences; which event gets which value depends on timing.
     pub seed: u64,
 }
 
-/// The longest delay.
-pub const LONGEST_DELAY: Duration = Duration::from_secs(10);
+/// Maximum value of `delay`.
+pub const MAX_DELAY: Duration = Duration::from_secs(10);
 
-/// What is wrong with a [`Spec`].
+/// Why a [`Spec`] is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not a part of a chaos specification: it has to be like drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7, with shares from 0 to 1 and at most 10s of delay"
@@ -61,7 +62,7 @@ impl FromStr for Spec {
                 "seed" => spec.seed = value.parse().map_err(|_| wrong())?,
                 "delay" => {
                     let delay = humantime::parse_duration(value).ok();
-                    let delay = delay.filter(|delay| *delay <= LONGEST_DELAY);
+                    let delay = delay.filter(|delay| *delay <= MAX_DELAY);
                     spec.delay = delay.ok_or_else(wrong)?;
                 }
                 _ => return Err(wrong()),
@@ -78,11 +79,11 @@ impl<'de> Deserialize<'de> for Spec {
     }
 }
 
-/// Draws lots.
+/// Chooses faults at random.
 #[derive(Clone)]
 pub struct Chaos {
     spec: Spec,
-    lots: Arc<Mutex<StdRng>>,
+    random: Arc<Mutex<StdRng>>,
 }
 
 impl fmt::Debug for Chaos {
@@ -91,45 +92,45 @@ impl fmt::Debug for Chaos {
     }
 }
 
-/// How often a published change arrives, and how much later.
+/// The number of times that a published change arrives, and the delay of each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fate(pub(crate) Vec<Duration>);
 
 impl Chaos {
-    /// By this specification.
+    /// The faults of this specification.
     pub fn new(spec: Spec) -> Self {
         Self {
             spec,
-            lots: Arc::new(Mutex::new(StdRng::seed_from_u64(spec.seed))),
+            random: Arc::new(Mutex::new(StdRng::seed_from_u64(spec.seed))),
         }
     }
 
-    fn lot(&self, share: f64) -> bool {
-        share > 0.0 && self.lots.lock().random_bool(share)
+    fn happens(&self, share: f64) -> bool {
+        share > 0.0 && self.random.lock().random_bool(share)
     }
 
     pub(crate) fn fate(&self) -> Fate {
-        if self.lot(self.spec.drop) {
+        if self.happens(self.spec.drop) {
             return Fate(Vec::new());
         }
-        let times = 1 + usize::from(self.lot(self.spec.duplicate));
-        let mut lots = self.lots.lock();
+        let times = 1 + usize::from(self.happens(self.spec.duplicate));
+        let mut random = self.random.lock();
         let delay = |_| {
             if self.spec.delay.is_zero() {
                 Duration::ZERO
             } else {
-                lots.random_range(Duration::ZERO..=self.spec.delay)
+                random.random_range(Duration::ZERO..=self.spec.delay)
             }
         };
         Fate((0..times).map(delay).collect())
     }
 
     pub(crate) fn cuts(&self) -> bool {
-        self.lot(self.spec.cut)
+        self.happens(self.spec.cut)
     }
 
     pub(crate) fn loses(&self) -> bool {
-        self.lot(self.spec.lose)
+        self.happens(self.spec.lose)
     }
 }
 
@@ -138,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_specification_is_read_or_its_fault_named() {
+    fn a_specification_is_read_or_its_error_is_named() {
         let all = "drop=0.05, duplicate=1,delay=20ms,cut=0,lose=0.5,seed=7";
         let expected = Spec {
             drop: 0.05,
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn lots_fall_as_often_as_said_and_alike_for_a_seed() {
+    fn faults_have_their_rates_and_repeat_with_the_seed() {
         let spec: Spec = "drop=0.5,duplicate=0.5,delay=5ms,seed=3"
             .parse()
             .expect("a specification");

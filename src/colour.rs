@@ -1,12 +1,13 @@
-//! Whether what is printed to a terminal may be coloured: one rule for the log and for the commands.
+//! Whether output to a terminal may be coloured: one rule for the log and for the commands.
 
-/// Whether the environment lets a terminal have colours: `NO_COLOR` is unset or empty, `CLICOLOR` is not 0, and `TERM`
-/// names a terminal that is not `dumb`.
+/// Whether the environment allows colours on a terminal: `NO_COLOR` is unset or empty, `CLICOLOR`
+/// is not 0, and `TERM` names a terminal that is not `dumb`.
 pub fn is_allowed() -> bool {
     allows(|name| std::env::var(name).ok())
 }
 
-/// Whether the environment asks for colours even where no terminal is: `CLICOLOR_FORCE` is set, and not to 0.
+/// Whether the environment asks for colours even without a terminal: `CLICOLOR_FORCE` is set, and
+/// not to 0.
 pub fn is_forced() -> bool {
     std::env::var("CLICOLOR_FORCE").is_ok_and(|value| !value.is_empty() && value != "0")
 }
@@ -23,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn colours_are_for_terminals_that_want_them() {
+    fn colours_are_for_terminals_that_allow_them() {
         let with = |pairs: &'static [(&str, &str)]| {
             allows(move |name| {
                 pairs
@@ -45,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_server_is_no_reason_for_colours() {
+    fn a_build_server_does_not_cause_colours() {
         let build_server = |name: &str| match name {
             "CI" => Some("true".to_owned()),
             "TERM" => Some("dumb".to_owned()),

@@ -325,7 +325,7 @@ pub struct Config {
 
 /// Valid values of `timeout` and `init_timeout` of a function. 15 minutes is Lambda's maximum.
 const FUNCTION_TIMEOUT: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_secs(15 * 60);
+    Duration::from_millis(1)..=workflow::lambda::limits::TIMEOUT;
 /// Default time for which finished jobs are kept: 30 days.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Default time for which functions may report: 7 days.

@@ -1,4 +1,5 @@
-//! The data directory of the embedded mode: one server at a time, the database, the files, the secret. Only its owner may read it.
+//! The data directory of the embedded mode, for one server at a time: the database, the files, the
+//! secret. Only its owner may read it.
 //!
 //! | path | what |
 //! |---|---|
@@ -16,13 +17,13 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 
-/// How long a directory that is in use is waited for. A killed server holds it a little longer than it lives: through a function's process
-/// that it was starting at that moment.
+/// Time for which opening waits for a directory that is in use. A killed server holds it a little
+/// longer than it lives, through a function's process that it was starting.
 const LOCK_WITHIN: Duration = Duration::from_secs(1);
-/// How often it is tried meanwhile.
+/// Interval between two attempts meanwhile.
 const LOCK_EVERY: Duration = Duration::from_millis(10);
 
-/// A data directory that belongs to this process until it is dropped.
+/// A data directory that belongs to this process until this is dropped.
 #[derive(Debug)]
 pub struct DataDirectory {
     path: PathBuf,
@@ -32,7 +33,7 @@ pub struct DataDirectory {
 /// Why a data directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
-    /// It belongs to another server.
+    /// It is in use by another server.
     #[error(
         "the data directory {} is used by another jobcast server{}: stop that one, or give this one another directory with --data",
         path.display(),
@@ -41,18 +42,18 @@ pub enum DataError {
     InUse {
         /// The directory.
         path: PathBuf,
-        /// The other server's process.
+        /// The other server's process id, if known.
         pid: Option<String>,
     },
-    /// It is something else.
-    #[error("the data directory {} is no directory: remove that file, or give the server another directory with --data", .0.display())]
+    /// It contains something else.
+    #[error("the data directory {} is not a directory: remove that file, or give the server another directory with --data", .0.display())]
     NoDirectory(PathBuf),
-    /// Nothing can be written into it.
-    #[error("nothing can be written into the data directory {}: {source}; it must belong to the user who runs the server, and be on a file system that is not read-only", path.display())]
+    /// It is not writable.
+    #[error("nothing can be written into the data directory {}: {source}; it must belong to the user that runs the server, and be on a file system that is not read-only", path.display())]
     NotWritable {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// A file of it cannot be used.
@@ -60,16 +61,17 @@ pub enum DataError {
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The secret is not one.
+    /// The file of the secret has no valid secret.
     #[error("{} must hold 32 bytes: restore it from a backup, or delete it to make a new one (tokens and signed addresses given out so far then end)", .0.display())]
     Secret(PathBuf),
 }
 
 impl DataDirectory {
-    /// Makes the directory if needed, and takes it for this process. Nobody else may read what is in it: where others could, that ends.
+    /// Creates the directory if needed, and takes it for this process. Permissions of other users
+    /// are removed.
     ///
     /// # Errors
     /// [`DataError`].
@@ -103,7 +105,7 @@ impl DataDirectory {
                 continue;
             }
             let mut pid = String::new();
-            // It is only told to the person who reads the error.
+            // The number is only shown in an error.
             let _ = lock.read_to_string(&mut pid);
             return Err(DataError::InUse {
                 path: path.to_path_buf(),
@@ -114,7 +116,7 @@ impl DataDirectory {
             tighten(&path.join(name), PRIVATE_FILE);
         }
         let written = lock.set_len(0).and_then(|()| lock.rewind());
-        // The number is for that error only: a full disk is no reason not to start.
+        // The number is only for that error, so a full disk does not prevent the start.
         if written
             .and_then(|()| writeln!(lock, "{}", std::process::id()))
             .is_err()
@@ -127,7 +129,8 @@ impl DataDirectory {
         })
     }
 
-    /// The database, made empty if needed: what SQLite puts beside it has the rights that it has.
+    /// The database, created empty if needed. SQLite gives the files beside it the same
+    /// permissions.
     ///
     /// # Errors
     /// [`DataError::Io`].
@@ -139,7 +142,7 @@ impl DataDirectory {
         }
     }
 
-    /// The directory of the files, made if needed.
+    /// The directory of the files, created if needed.
     ///
     /// # Errors
     /// [`DataError::Io`].
@@ -159,7 +162,7 @@ impl DataDirectory {
         Ok(path)
     }
 
-    /// The secret; made from `fresh` at the first start.
+    /// The secret. `fresh` becomes the secret at the first start.
     ///
     /// # Errors
     /// [`DataError`].
@@ -181,7 +184,8 @@ impl DataDirectory {
         Ok(fresh)
     }
 
-    /// Writes the secret of the internal listener, in place of that of the last start, and returns where it is.
+    /// Writes the secret of the internal listener over that of the last start, and returns its
+    /// path.
     ///
     /// # Errors
     /// [`DataError::Io`].
@@ -195,14 +199,14 @@ impl DataDirectory {
     }
 }
 
-/// Rights of a directory that is its owner's alone.
+/// Permissions of a directory that only its owner may use.
 pub const PRIVATE_DIRECTORY: u32 = 0o700;
-/// Rights of a file that is its owner's alone.
+/// Permissions of a file that only its owner may use.
 pub const PRIVATE_FILE: u32 = 0o600;
 
 /// The file with the secret of the internal listener.
 pub const INTERNAL_KEY: &str = "internal.key";
-/// The same while it is written.
+/// The same file while it is written.
 const INTERNAL_KEY_NEW: &str = "internal.key.new";
 
 /// The files of a data directory.
@@ -217,10 +221,12 @@ const FILES: &[&str] = &[
     INTERNAL_KEY,
     INTERNAL_KEY_NEW,
 ];
-/// What else may be in one: the files, and what file systems have at their top.
+/// Other names that may be in a data directory: the files, and those that file systems have at
+/// their top.
 const DIRECTORIES: &[&str] = &["files", "lost+found"];
 
-/// Makes a directory that is its owner's alone, whatever the umask is; those above it are as usual.
+/// Creates a directory that only its owner may use, regardless of the umask. The directories above
+/// it have the usual permissions.
 fn make_directory(path: &Path) -> io::Result<()> {
     if let Some(above) = path.parent() {
         std::fs::create_dir_all(above)?;
@@ -232,7 +238,8 @@ fn make_directory(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Puts a file that is its owner's alone in the place of another. It is written beside and moved: a crash leaves either no file or a whole one.
+/// Replaces a file with one that only its owner may use. It is written beside the other and moved:
+/// a crash leaves either no file or a complete one.
 fn replace(beside: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -243,7 +250,7 @@ fn replace(beside: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     std::fs::rename(beside, path)
 }
 
-/// Opens a file to read and write; a new one is its owner's alone.
+/// Opens a file to read and write. A new one may be used by its owner only.
 fn private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(PRIVATE_FILE);
@@ -257,12 +264,13 @@ fn private_file(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether others than the owner may do anything.
+/// Whether other users have any permission.
 fn is_open(about: &Metadata) -> bool {
     about.permissions().mode() & 0o077 != 0
 }
 
-/// Takes the rights of others away. A directory that holds something else, such as a home directory, stays as it is.
+/// Removes the permissions of other users. A directory that holds something else, such as a home
+/// directory, is not changed.
 fn tighten_directory(path: &Path, about: &Metadata) {
     if !is_open(about) {
         return;
@@ -283,7 +291,7 @@ fn tighten_directory(path: &Path, about: &Metadata) {
     }
 }
 
-/// Takes the rights of others away, and says so.
+/// Removes the permissions of other users, and logs that.
 fn tighten(path: &Path, mode: u32) {
     let open =
         std::fs::symlink_metadata(path).is_ok_and(|about| !about.is_symlink() && is_open(&about));
@@ -301,7 +309,8 @@ fn tighten(path: &Path, mode: u32) {
     }
 }
 
-/// The same for all that is in a directory of files, once: below a closed directory nothing is reached.
+/// Does the same for everything in a directory of files, once. Below a closed directory nothing is
+/// accessible.
 fn tighten_below(directory: &Path) {
     let mut directories = vec![directory.to_path_buf()];
     while let Some(directory) = directories.pop() {
@@ -320,13 +329,14 @@ fn tighten_below(directory: &Path) {
             } else {
                 continue;
             };
-            // What cannot be changed is below a closed directory all the same.
+            // A file that cannot be changed is below a closed directory anyway.
             let _ = std::fs::set_permissions(entry.path(), Permissions::from_mode(mode));
         }
     }
 }
 
-/// The directory of the files below a data directory that several servers share: nobody holds it. Made if needed.
+/// The directory of the files below a data directory that several servers share, created if needed.
+/// No process takes it.
 ///
 /// # Errors
 /// [`DataError::Io`].
@@ -344,7 +354,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn belongs_to_one_server_at_a_time() {
+    fn a_directory_belongs_to_one_server_at_a_time() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("new/data");
         let first = DataDirectory::open(&path).expect("free");
@@ -358,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn is_waited_for_while_its_last_server_ends() {
+    fn a_directory_is_waited_for_while_its_last_server_ends() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().to_path_buf();
         let first = DataDirectory::open(&path).expect("free");
@@ -368,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_stays() {
+    fn the_secret_stays_the_same() {
         let directory = tempfile::tempdir().expect("a directory");
         let data = DataDirectory::open(directory.path()).expect("free");
         assert_eq!(data.secret([1; 32]).expect("made"), [1; 32]);
@@ -382,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn is_closed_to_others_from_the_beginning() {
+    fn a_new_directory_is_closed_to_other_users() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("new/data");
         let data = DataDirectory::open(&path).expect("free");
@@ -396,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn is_closed_when_it_was_open() {
+    fn an_open_directory_is_closed() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("data");
         let open = |name: &str, mode: u32| {
@@ -422,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_of_other_things_keeps_its_rights() {
+    fn a_directory_with_other_files_keeps_its_permissions() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path();
         std::fs::set_permissions(path, Permissions::from_mode(0o755)).expect("set");
@@ -432,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_is_named() {
+    fn an_unusable_directory_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("file");
         std::fs::write(&file, "").expect("written");
@@ -445,7 +455,7 @@ mod tests {
         assert!(below.contains("file/data cannot be used"), "{below}");
         let itself = error(&file);
         assert!(
-            itself.contains("file is no directory: remove that file"),
+            itself.contains("file is not a directory: remove that file"),
             "{itself}"
         );
     }

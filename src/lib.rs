@@ -1,4 +1,5 @@
-//! The edges of Jobcast: sockets, handlers, clock, configuration. What may be done to a job is in `resolvers`.
+//! The edges of Jobcast: sockets, handlers, clock, configuration. The rules of jobs are in
+//! `resolvers`.
 //!
 //! | module | what |
 //! |---|---|

@@ -1,8 +1,9 @@
-//! The `jobcast` binary: the command line of [`jobcast::cli`] and nothing else.
+//! The `jobcast` binary: it runs the command line of [`jobcast::cli`].
 
 use std::process::ExitCode;
 
-/// A job is hundreds of small allocations and some of a few KiB, for which the system's allocator takes a seventh of its CPU time.
+/// A job needs hundreds of small allocations and some of a few KiB, for which the system's
+/// allocator takes a seventh of its CPU time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,6 +1,7 @@
-//! What somebody may have meant who wrote a name that is not known.
+//! Suggestions for a name that is not known.
 
-/// The known name that is most like `name`, if one is so much like it that a slip of the finger is likely.
+/// The known name that is most similar to `name`, if it is so similar that a typing error is
+/// likely.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = |name: &str| name.to_lowercase().replace('-', "_");
     let name = folded(name);
@@ -13,13 +14,13 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         distance => distance,
     };
     let nearest = known.into_iter().map(|known| (far(known), known)).min();
-    // A third of a name may be wrong, and two letters of a short one.
+    // Up to a third of a name may differ, and two letters of a short one.
     let (distance, known) = nearest?;
     let most = (name.chars().count() / 3).max(if name.len() > 3 { 2 } else { 1 });
     Some(known).filter(|_| distance <= most)
 }
 
-/// `; did you mean …?`, or nothing.
+/// `; did you mean …?`, or an empty text.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map_or_else(String::new, |known| format!("; did you mean `{known}`?"))
 }
@@ -29,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_recognized_and_strangers_are_not() {
+    fn typing_errors_are_recognized_and_other_words_are_not() {
         let known = [
             "listen",
             "internal_listen",

@@ -1,8 +1,10 @@
-//! The connections of the public listener, counted from `accept`: all of them, and of each address those that have not shown valid
-//! credentials yet. When there is no place left, the connections that have waited longest for their peers (a head that does not come,
-//! a body that stands still, an idle connection) give theirs up, so that callers who ask for something get through.
+//! The connections of the public listener, counted from `accept`: all of them, and of each address
+//! those that have not shown valid credentials yet. When no slot is free, the connections that have
+//! waited longest for their peers (for a head, for the rest of a body, or idle) are closed, so that
+//! callers with requests get through.
 //!
-//! What may be asked for is not decided here, nor how long a connection may wait while there are places enough.
+//! What a connection may request is not decided here, nor how long it may wait while slots are
+//! free.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -14,29 +16,31 @@ use parking_lot::Mutex;
 use slab::Slab;
 use tokio::task::AbortHandle;
 
-/// Files that are kept for everything but connections: the database, objects, functions, other services.
+/// Number of open files that are kept for everything but connections: the database, objects,
+/// functions, other services.
 pub const RESERVED_FILES: u64 = 256;
-/// Time for which a connection may wait for its peer although its place is needed.
+/// Time for which a connection may wait for its peer although its slot is needed.
 pub const SPARED: Duration = Duration::from_millis(250);
-/// Maximum number of connections that give up their places at a time.
+/// Maximum number of connections that are closed at a time to free their slots.
 pub const GIVEN_UP_AT_ONCE: usize = 64;
-/// Part of the places that one address may have before it has shown valid credentials: one of so many.
+/// Divisor of the number of slots: the share that one address may have before it has shown valid
+/// credentials.
 pub const SHARE_OF_AN_ADDRESS: usize = 2;
 
-/// The number of connections that a limit of open files has places for; `None` is no limit.
-pub fn places(open_files: Option<u64>) -> usize {
+/// The number of slots that a limit of open files allows; `None` is no limit.
+pub fn slots(open_files: Option<u64>) -> usize {
     let Some(files) = open_files else {
         return usize::MAX;
     };
-    let places = files.saturating_sub(RESERVED_FILES).max(files / 2).max(1);
-    usize::try_from(places).unwrap_or(usize::MAX)
+    let slots = files.saturating_sub(RESERVED_FILES).max(files / 2).max(1);
+    usize::try_from(slots).unwrap_or(usize::MAX)
 }
 
 /// The open connections.
 #[derive(Debug)]
 pub struct Peers {
     began: Instant,
-    places: usize,
+    slots: usize,
     per_address: usize,
     open: Mutex<Open>,
 }
@@ -44,55 +48,56 @@ pub struct Peers {
 #[derive(Debug, Default)]
 struct Open {
     peers: Slab<Weak<Peer>>,
-    /// By address, those that are not known.
+    /// The open connections without valid credentials, by address.
     strangers: HashMap<IpAddr, usize>,
 }
 
-/// One open connection; its place is given back when this is dropped.
+/// One open connection. Its slot is free again when this is dropped.
 #[derive(Debug)]
 pub struct Peer {
     all: Arc<Peers>,
-    place: usize,
+    slot: usize,
     address: IpAddr,
     /// Whether valid credentials were shown.
     known: AtomicBool,
-    /// Whether the place was taken away.
+    /// Whether the slot was taken away.
     gave_up: AtomicBool,
-    /// Milliseconds since the begin of [`Peers`]; 0 while the connection does not wait for its peer.
+    /// The start of the wait for the peer, in milliseconds since the start of [`Peers`]; 0 while
+    /// the connection does not wait.
     waits_since: AtomicU64,
     task: Mutex<Option<AbortHandle>>,
 }
 
 impl Peers {
-    /// `places` in all, and `per_address` of them for one address without credentials.
-    pub fn new(places: usize, per_address: usize) -> Arc<Peers> {
+    /// `slots` slots in all, and `per_address` of them for one address without credentials.
+    pub fn new(slots: usize, per_address: usize) -> Arc<Peers> {
         Arc::new(Peers {
             began: Instant::now(),
-            places: places.max(1),
+            slots: slots.max(1),
             per_address: per_address.max(1),
             open: Mutex::default(),
         })
     }
 
-    /// A place for a connection from this address; `None` when there is none and none can be had.
+    /// A slot for a connection from this address; `None` if none is free and none can be freed.
     pub fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Arc<Peer>> {
         let address = network(address);
         let mut open = self.open.lock();
         let strangers = open.strangers.get(&address).copied().unwrap_or(0);
-        if open.peers.len() >= self.places || strangers >= self.per_address {
+        if open.peers.len() >= self.slots || strangers >= self.per_address {
             let of = (strangers >= self.per_address).then_some(address);
             drop(open);
             self.make_room(of);
             open = self.open.lock();
             let strangers = open.strangers.get(&address).copied().unwrap_or(0);
-            if open.peers.len() >= self.places || strangers >= self.per_address {
+            if open.peers.len() >= self.slots || strangers >= self.per_address {
                 return None;
             }
         }
         let entry = open.peers.vacant_entry();
         let peer = Arc::new(Peer {
             all: Arc::clone(self),
-            place: entry.key(),
+            slot: entry.key(),
             address,
             known: AtomicBool::new(false),
             gave_up: AtomicBool::new(false),
@@ -104,22 +109,23 @@ impl Peers {
         Some(peer)
     }
 
-    /// How many connections are open.
+    /// The number of open connections.
     pub fn len(&self) -> usize {
         self.open.lock().peers.len()
     }
 
-    /// Whether there are none.
+    /// Whether no connection is open.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Milliseconds since the begin, never 0.
+    /// Milliseconds since the start, never 0.
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
     }
 
-    /// Ends those that have waited longest, first those without credentials; with `of` only strangers of that address.
+    /// Closes the connections that have waited longest, first those without credentials; with `of`
+    /// only those of that address without credentials.
     fn make_room(&self, of: Option<IpAddr>) {
         let spared = u64::try_from(SPARED.as_millis()).unwrap_or(u64::MAX);
         let latest = self.now().saturating_sub(spared);
@@ -142,21 +148,21 @@ impl Peers {
             })
             .filter(|(_, since, _)| (1..=latest).contains(since))
             .collect();
-        let count = (self.places / 16)
+        let count = (self.slots / 16)
             .clamp(1, GIVEN_UP_AT_ONCE)
             .min(waiting.len());
         if count == 0 {
             return;
         }
         waiting.select_nth_unstable_by_key(count - 1, |(known, since, _)| (*known, *since));
-        tracing::debug!(count, "connections that only waited gave up their places");
+        tracing::debug!(count, "connections that only waited gave up their slots");
         for (_, _, peer) in &waiting[..count] {
             peer.give_up();
         }
     }
 }
 
-/// An address, or of version 6 the network that one customer has.
+/// An address; of version 6 the network of one customer.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -168,7 +174,7 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Peer {
-    /// What is to be ended when the place is needed, unless the connection has a later task already.
+    /// Sets the task to end when the slot is needed, unless the connection has a later one already.
     pub fn begins_in(&self, task: AbortHandle) {
         let mut known = self.task.lock();
         if known.is_none() {
@@ -178,13 +184,13 @@ impl Peer {
         self.end_if_given_up();
     }
 
-    /// The connection goes on in this task.
+    /// The connection continues in this task.
     pub fn serve_in(&self, task: AbortHandle) {
         *self.task.lock() = Some(task);
         self.end_if_given_up();
     }
 
-    /// The place may have been taken away before there was a task to end.
+    /// The slot may have been taken away before there was a task to end.
     fn end_if_given_up(&self) {
         if self.gave_up.load(Ordering::SeqCst)
             && let Some(task) = self.task.lock().take()
@@ -209,18 +215,18 @@ impl Peer {
         self.waits_since.store(self.all.now(), Ordering::Relaxed);
     }
 
-    /// It does something for its peer.
+    /// The connection works for its peer.
     pub fn works(&self) {
         self.waits_since.store(0, Ordering::Relaxed);
     }
 
-    /// How long it has been waiting.
+    /// The time of the current wait.
     pub fn waiting(&self) -> Option<Duration> {
         let since = self.waits_since.load(Ordering::Relaxed);
         (since > 0).then(|| Duration::from_millis(self.all.now().saturating_sub(since)))
     }
 
-    /// The address, or of version 6 its network of 64 bits.
+    /// The address; of version 6 its network of 64 bits.
     pub fn address(&self) -> IpAddr {
         self.address
     }
@@ -230,7 +236,7 @@ impl Peer {
         if self.gave_up.swap(true, Ordering::SeqCst) {
             return;
         }
-        open.peers.remove(self.place);
+        open.peers.remove(self.slot);
         if !self.is_known() {
             open.forget(self.address);
         }
@@ -247,7 +253,7 @@ impl Drop for Peer {
             return;
         }
         let mut open = self.all.open.lock();
-        open.peers.remove(self.place);
+        open.peers.remove(self.slot);
         if !*self.known.get_mut() {
             open.forget(self.address);
         }
@@ -276,26 +282,26 @@ mod tests {
         IpAddr::from([192, 0, 2, last])
     }
 
-    /// As if it had waited for so long.
+    /// Sets the start of the wait back by this time.
     fn waited(peer: &Peer, millis: u64) {
         let now = peer.all.now() + 100_000;
         peer.waits_since
             .store(now - 100_000 - millis.min(now - 100_001), Ordering::Relaxed);
     }
 
-    /// Peers whose clock began long ago.
-    fn peers(places: usize, per_address: usize) -> Arc<Peers> {
+    /// Peers whose clock started long ago.
+    fn peers(slots: usize, per_address: usize) -> Arc<Peers> {
         let began = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
         Arc::new(Peers {
             began,
-            places,
+            slots,
             per_address,
             open: Mutex::default(),
         })
     }
 
     #[test]
-    fn places_below_the_limit_of_open_files() {
+    fn slots_stay_below_the_limit_of_open_files() {
         for (files, expected) in [
             (None, usize::MAX),
             (Some(2_000), 1_744),
@@ -304,12 +310,12 @@ mod tests {
             (Some(256), 128),
             (Some(1), 1),
         ] {
-            assert_eq!(places(files), expected, "{files:?}");
+            assert_eq!(slots(files), expected, "{files:?}");
         }
     }
 
     #[test]
-    fn a_place_is_taken_and_given_back() {
+    fn a_slot_is_free_again_after_its_connection() {
         let peers = peers(2, 2);
         let first = peers.admit(HERE).unwrap();
         let second = peers.admit(HERE).unwrap();
@@ -322,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_has_its_share_until_it_is_known() {
+    fn an_address_is_limited_to_its_share_until_it_is_authorized() {
         let peers = peers(100, 2);
         let first = peers.admit(there(1)).unwrap();
         let _second = peers.admit(there(1)).unwrap();
@@ -335,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn neighbours_of_version_6_are_one_address() {
+    fn addresses_of_one_version_6_network_count_together() {
         let peers = peers(100, 1);
         let _first = peers.admit("2001:db8::1".parse().unwrap()).unwrap();
         assert!(peers.admit("2001:db8::ffff:2".parse().unwrap()).is_none());
@@ -345,7 +351,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_waited_longest_gives_up_the_place() {
+    async fn the_connection_that_has_waited_longest_loses_its_slot() {
         let peers = peers(3, 3);
         let (idle, head, busy) = (
             peers.admit(there(1)).unwrap(),
@@ -378,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_was_only_just_taken_is_spared() {
+    fn a_slot_that_was_only_just_taken_is_kept() {
         let peers = peers(1, 1);
         let spared = u64::try_from(SPARED.as_millis()).unwrap();
         let first = peers.admit(HERE).unwrap();

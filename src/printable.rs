@@ -1,10 +1,12 @@
-//! Text of other people as it may be shown: nothing in it moves a cursor, turns the reading direction, hides, or begins a line of its own.
-//! It knows no terminal and no log; both use it.
+//! Text of callers, as it may be shown: nothing in it moves a cursor, turns the reading direction,
+//! hides text, or begins another line. It depends neither on a terminal nor on the log; both use
+//! it.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// The text on one line, with each character that would act rather than show written as an escape: `\n`, `\u{1b}`.
+/// The text on one line. Each character that would act instead of being shown is written as an
+/// escape: `\n`, `\u{1b}`.
 pub fn printable(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| c != ' ' && acts(c)) {
         return Cow::Borrowed(text);
@@ -23,14 +25,14 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// As [`printable`], but line ends stay: for texts that have lines of their own.
+/// The text as [`printable`] writes it, but with its line ends: for texts of several lines.
 pub fn printable_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(printable).collect();
     lines.join("\n")
 }
 
-/// A JSON document that means the same and acts on nothing: in JSON such characters stand in strings only, where an escape is as good.
-/// The line ends of a document over several lines stay.
+/// A JSON document with the same meaning and without such characters: in JSON they are only in
+/// strings, where an escape is equal. The line ends of a document of several lines remain.
 pub fn printable_json(text: &str) -> Cow<'_, str> {
     let acting = |c: char| !c.is_ascii_whitespace() && acts(c);
     if !text.chars().any(acting) {
@@ -49,8 +51,9 @@ pub fn printable_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Whether a character acts on what is around it, or cannot be seen: controls (C0, DEL, C1), line and paragraph separators, marks of
-/// direction, joiners, fillers, tags, and what else Unicode calls ignorable, but for the selectors that choose the picture of an emoji.
+/// Whether a character acts on its surroundings, or is invisible: controls (C0, DEL, C1), line and
+/// paragraph separators, marks of direction, joiners, fillers, tags, and other characters that
+/// Unicode calls ignorable, except for the selectors that choose the picture of an emoji.
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -65,7 +68,8 @@ fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// Whether a joiner has work to do between these two: in an emoji of several, and in scripts whose letters join.
+/// Whether a joiner has an effect between these two: in an emoji of several, and in scripts whose
+/// letters join.
 fn joins(before: Option<char>, after: Option<char>) -> bool {
     let joining = |c: char| {
         matches!(c, '\u{600}'..='\u{8ff}' | '\u{900}'..='\u{dff}' | '\u{fe0f}' | '\u{2190}'..='\u{2bff}' | '\u{1f000}'..='\u{1faff}')
@@ -79,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_acts_is_written_as_an_escape() {
+    fn acting_characters_are_written_as_escapes() {
         for (text, shown) in [
             ("plain text", "plain text"),
             (
@@ -112,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn joiners_stay_where_they_join() {
+    fn joiners_are_kept_where_they_have_an_effect() {
         for text in [
             "👨\u{200d}👩\u{200d}👧",
             "❤\u{fe0f}\u{200d}🔥",
@@ -127,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_but_those_that_are_seen_goes() {
+    fn only_visible_characters_are_kept() {
         for c in (0..=0x10_ffff).filter_map(char::from_u32) {
             let text = printable(&c.to_string()).into_owned();
             let direction = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -140,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_stay_where_they_are_meant() {
+    fn line_ends_are_kept_in_texts_of_several_lines() {
         assert_eq!(
             printable_lines("one\n  two\u{1b}c\r\nthree"),
             "one\n  two\\u{1b}c\nthree"
@@ -148,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn json_means_the_same() {
+    fn escaped_json_has_the_same_meaning() {
         let value = serde_json::json!({ "a\u{202e}": "\u{1b}[2J\u{7f}\u{9b}\u{200b}\u{e0001}\n東", "b": [1, "é"] });
         for text in [value.to_string(), format!("{value:#}")] {
             let shown = printable_json(&text);

@@ -1,4 +1,5 @@
-//! API keys as configured: kept as SHA-256, found in constant time. Where a key comes from in a request is not known here.
+//! API keys as configured: kept as SHA-256, found in constant time. The position of a key in a
+//! request is not decided here.
 
 use std::fmt;
 
@@ -14,14 +15,15 @@ pub struct ApiKey {
     /// SHA-256 of the key, as 64 hexadecimal digits: `printf %s KEY | sha256sum`.
     #[serde(deserialize_with = "digest")]
     pub sha256: [u8; 32],
-    /// The caller's name: the owner of what it submits.
+    /// The caller's name, which is the owner of the jobs it submits.
     pub subject: String,
-    /// What it may do.
+    /// The rights of the caller.
     pub roles: Vec<Role>,
 }
 
 impl ApiKey {
-    /// The key among `keys` that `text` is. Every one is compared, so that the time tells nothing.
+    /// The key among `keys` that equals `text`. All keys are compared, so that the time reveals
+    /// nothing.
     pub(super) fn find<'a>(keys: &'a [ApiKey], text: &str) -> Option<&'a ApiKey> {
         let digest: [u8; 32] = Sha256::digest(text).into();
         keys.iter().fold(None, |found, key| {

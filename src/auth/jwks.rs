@@ -1,5 +1,5 @@
-//! An identity provider's public keys (JWKS, RFC 7517): read from a file or an address, cached, read anew when the provider rotates them.
-//! Which tokens are good is not decided here.
+//! An identity provider's public keys (JWKS, RFC 7517): read from a file or an address, cached, and
+//! read again when the provider rotates them. Which tokens are valid is not decided here.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,20 +14,21 @@ use serde::Deserialize;
 
 use super::AuthError;
 
-/// Bytes of a key set.
+/// Maximum size of a key set in bytes.
 pub const JWKS_BYTES: usize = 256 * 1024;
-/// Keys of a set that are looked at.
+/// Maximum number of keys of a set that are used.
 pub const KEYS: usize = 100;
-/// After so long the set is read again, so that a key that the provider withdrew ends here too.
+/// Time after which the set is read again, so that a key that the provider withdrew ends here too.
 pub const FRESH_MILLIS: i64 = 10 * 60 * 1000;
-/// While the set cannot be read, what was read last is good for so long.
+/// Time for which the last set stays valid while no new one can be read.
 pub const STALE_MILLIS: i64 = 24 * 60 * 60 * 1000;
-/// A token with an unknown key makes us look for new ones, at most this often: whoever invents key ids must not make us flood the provider.
+/// Minimum time between two readings because of an unknown key: a caller that invents key ids must
+/// not make this server flood the provider.
 pub const READ_EVERY_MILLIS: i64 = 10_000;
-/// One reading may take so long; below what a session waits for an answer.
+/// Time allowed for one reading; less than a session waits for an answer.
 pub const READ_WITHIN: Duration = Duration::from_secs(5);
 
-/// Where the keys are.
+/// The source of the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// In a file, which may be replaced at any time.
@@ -36,24 +37,24 @@ pub enum Source {
     Url(String),
 }
 
-/// Why there are no keys.
+/// Why the keys cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum JwksError {
-    /// The file.
+    /// The file cannot be read.
     #[error("jwks_file {} cannot be read: {source}", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The address.
+    /// The address cannot be read.
     #[error("jwks_url cannot be read: {0}")]
     Url(String),
     /// It is larger than [`JWKS_BYTES`].
     #[error("the key set is too large: the limit is {JWKS_BYTES} bytes")]
     TooLarge,
-    /// It is no key set.
+    /// It is not a key set.
     #[error("the key set is not {{\"keys\": […]}}: {0}")]
     Malformed(serde_json::Error),
     /// None of its keys can be used.
@@ -72,16 +73,16 @@ struct Shared {
     source: Source,
     http: reqwest::Client,
     known: Mutex<Known>,
-    /// Held by the one who reads.
+    /// Held by the task that reads.
     reading: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Known {
     keys: Arc<[Key]>,
-    /// When they were read; `None`: never.
+    /// When the keys were read; `None` for never.
     read_at: Option<Time>,
-    /// When a reading began last.
+    /// When the last reading began.
     tried_at: Option<Time>,
 }
 
@@ -95,7 +96,7 @@ struct Key {
 impl Known {
     fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Vec<DecodingKey> {
         let fits = |key: &&Key| {
-            // A provider with one key may leave ids out on either side.
+            // A provider with one key may omit the ids on either side.
             let same = id.is_none() || key.id.is_none() || key.id.as_deref() == id;
             same && key.algorithm == algorithm
         };
@@ -116,7 +117,7 @@ impl Known {
 }
 
 impl Jwks {
-    /// The keys at `source`. A file is read now, so that a wrong one is found at the start.
+    /// The keys at `source`. A file is read now, so that an invalid one is found at the start.
     ///
     /// # Errors
     /// [`JwksError`].
@@ -139,10 +140,11 @@ impl Jwks {
         })
     }
 
-    /// The keys that a token with this key id and algorithm may be signed with; empty when there are none.
+    /// The keys that may have signed a token with this key id and algorithm; empty if there are
+    /// none.
     ///
     /// # Errors
-    /// [`AuthError::Unavailable`] when the set cannot be read and what was read last is too old.
+    /// [`AuthError::Unavailable`] if the set cannot be read and the last one is too old.
     pub async fn find(
         &self,
         id: Option<&str>,
@@ -155,7 +157,7 @@ impl Jwks {
             let _reading = self.shared.reading.lock().await;
             self.read(now).await;
         } else if !known.is_younger(now, FRESH_MILLIS) {
-            // One reads; the others go on with what there is.
+            // One task reads; the others continue with the present set.
             if let Ok(_reading) = self.shared.reading.try_lock() {
                 self.read(now).await;
             }
@@ -216,12 +218,12 @@ impl Jwks {
     }
 }
 
-/// No redirects: the keys are where the configuration says, or they are nowhere.
+/// No redirects: the keys are at the configured address only.
 fn http() -> reqwest::Client {
-    // A second installation fails, and then the first one is as good.
+    // A second installation fails, which is right: the first one is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = || outgoing::client().redirect(reqwest::redirect::Policy::none());
-    // A machine without any root certificate still reads keys at a loopback address.
+    // A machine without root certificates can still read keys at a loopback address.
     builder().build().unwrap_or_else(|_| {
         let built = builder().tls_certs_only([]).build();
         built.expect("a client without the system's certificates has no other source of failure")
@@ -239,7 +241,8 @@ fn read_file(path: &Path) -> Result<Vec<u8>, JwksError> {
     Ok(text)
 }
 
-/// The keys that can be used. Others are passed over, since a provider publishes what it likes beside them.
+/// The usable keys. Others are skipped, since a provider may publish keys for other purposes beside
+/// them.
 fn parse(text: &[u8]) -> Result<Arc<[Key]>, JwksError> {
     #[derive(Deserialize)]
     struct Set {

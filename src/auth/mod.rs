@@ -1,14 +1,17 @@
-//! Who asks: from credentials to a [`Caller`]. What a caller may do is decided in `resolvers`.
+//! Authentication: from credentials to a [`Caller`]. The rights of a caller are applied in
+//! `resolvers`.
 //!
 //! | module | mode |
 //! |---|---|
 //! | [`api_key`] | API keys |
 //! | [`oidc`], with its keys in [`jwks`] and their signatures in `signature` | tokens of an identity provider (OpenID Connect, Cognito) |
 //!
-//! Callers of different sources are different people: see [`oidc::keep_apart`]. What is refused leaves a line in the log: [`refusal`].
+//! Callers of different sources are different people: see [`oidc::keep_apart`]. Refusals are
+//! logged: [`refusal`].
 //!
-//! Our own report and watch tokens are always served; the other modes as they are configured, several at once. Without any of them, on a
-//! loopback listener only, whoever brings no token of ours is the `dev` caller.
+//! Our own report and watch tokens are always accepted; the other modes are configured, several at
+//! once. Without any of them, on a loopback listener only, a request without a token of ours has
+//! the `dev` caller.
 
 pub mod api_key;
 pub mod jwks;
@@ -28,7 +31,7 @@ pub use oidc::{Oidc, OidcConfig};
 
 use refusal::{Check, Refusal, Refusals, Shown};
 
-/// What a request brings.
+/// The credentials of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Credentials<'a> {
     /// `Authorization`, with or without `Bearer`.
@@ -37,36 +40,36 @@ pub struct Credentials<'a> {
     pub api_key: Option<&'a str>,
 }
 
-/// A caller, and until when its credentials are good.
+/// A caller, and when its credentials end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authenticated {
-    /// Who it is.
+    /// The caller.
     pub caller: Caller,
-    /// When the credentials end; `None`: never.
+    /// When the credentials end; `None` for never.
     pub expires_at: Option<Time>,
 }
 
 /// Why credentials are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// None were brought.
+    /// The request has no credentials.
     #[error(
         "credentials are needed: an API key in `x-api-key`, or a token in `Authorization: Bearer …`"
     )]
     Missing,
-    /// They are not valid.
+    /// The credentials are not valid.
     #[error("the credentials are not valid")]
     Invalid,
     /// They were valid once.
     #[error("Token has expired.")]
     Expired,
-    /// Nobody can say at the moment: the identity provider's keys cannot be had.
+    /// The credentials cannot be checked now: the identity provider's keys are not available.
     #[error("the credentials cannot be checked at the moment, come back later")]
     Unavailable,
 }
 
 impl AuthError {
-    /// The code by which clients know it; AppSync's where it has one.
+    /// The code for clients; AppSync's where it has one.
     pub fn code(self) -> &'static str {
         match self {
             AuthError::Missing | AuthError::Invalid | AuthError::Expired => "UnauthorizedException",
@@ -75,7 +78,7 @@ impl AuthError {
     }
 }
 
-/// Knows the credentials of this service.
+/// Checks the credentials of this service.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     keys: Vec<ApiKey>,
@@ -85,7 +88,8 @@ pub struct Authenticator {
 }
 
 impl Authenticator {
-    /// With these keys and identity providers; without any, strangers are the `dev` caller (the configuration allows that on loopback only).
+    /// Accepts these keys and identity providers. Without any, callers without credentials are the
+    /// `dev` caller (the configuration allows that on loopback only).
     pub fn new(keys: Vec<ApiKey>, issuers: Vec<Oidc>, signer: Signer) -> Authenticator {
         Authenticator {
             keys,
@@ -95,7 +99,7 @@ impl Authenticator {
         }
     }
 
-    /// The caller that the credentials stand for. What is refused is logged, and answered late when too much is.
+    /// The caller of these credentials. A refusal is logged, and delayed when there are too many.
     ///
     /// # Errors
     /// [`AuthError`].
@@ -138,13 +142,14 @@ impl Authenticator {
                 answer => return answer,
             }
         }
-        // An API key is accepted in either header: a client that knows only one of them can be served too.
+        // An API key is accepted in either header, for clients that can set only one of them.
         let key = credentials.api_key.or(token).ok_or(Refusal::Missing)?;
         let known = ApiKey::find(&self.keys, key).ok_or(check)?;
         Ok(forever(Caller::new(known.subject.clone(), &known.roles)))
     }
 
-    /// The caller of a provider's token. A provider may be configured several times, for several audiences: each is tried.
+    /// The caller of a provider's token. A provider may be configured several times, for several
+    /// audiences; each is tried.
     async fn of_a_provider(&self, token: &str, now: Time) -> Result<Authenticated, Refusal> {
         let issuer = oidc::issuer_of(token).map_err(Check::Form)?;
         let mut refused = Check::Issuer {
@@ -159,7 +164,8 @@ impl Authenticator {
                 Ok(found) if self.is_taken(provider, &found.caller.subject) => {
                     return Err(Check::TakenName(Shown::new(&found.caller.subject)).into());
                 }
-                // One that is for this audience, and too old, says more than one for another audience.
+                // For a token that is for this audience but too old, that error says more than the
+                // wrong audience of another configuration.
                 Err(Refusal::Failed(_)) if refused == Check::Expired => {}
                 Err(Refusal::Failed(check)) => refused = check,
                 answer => return answer,
@@ -168,7 +174,7 @@ impl Authenticator {
         Err(refused.into())
     }
 
-    /// Whether a name that a provider gave without a prefix is one that another source gives.
+    /// Whether another source gives the same name as a provider without a prefix.
     fn is_taken(&self, provider: &Oidc, subject: &str) -> bool {
         let mut others = self.issuers.iter().map(Oidc::owner_prefix);
         provider.owner_prefix().is_empty()

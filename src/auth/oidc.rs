@@ -1,8 +1,8 @@
-//! Tokens of an identity provider (OpenID Connect, Amazon Cognito): signed JWTs become callers. Nobody signs in here; clients bring the
-//! token that their provider gave them.
+//! Tokens of an identity provider (OpenID Connect, Amazon Cognito): signed JWTs become callers.
+//! There is no sign-in here; clients send the token that their provider gave them.
 //!
-//! Deny by default: a token is good when its signature, issuer, audience and times are, and what it may do is only what the configuration
-//! gives to its groups, or to everybody.
+//! Deny by default: a token is valid when its signature, issuer, audience and times are, and its
+//! caller has only the rights that the configuration gives to its groups, or to all valid tokens.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,40 +18,44 @@ use super::jwks::{Jwks, JwksError, Source};
 use super::refusal::{Check, Refusal, Shown};
 use super::{ApiKey, Authenticated, signature};
 
-/// Bytes of a token; identity providers stay far below, since it must fit into a header.
+/// Maximum size of a token in bytes. Identity providers stay far below, since a token must fit into
+/// a header.
 pub const TOKEN_BYTES: usize = 16 * 1024;
-/// Bytes of an owner's prefix; the name behind it needs room as well.
+/// Maximum size of an owner's prefix in bytes, which leaves room for the name.
 pub const PREFIX_BYTES: usize = job::limits::OWNER_BYTES / 2;
-/// How far the provider's clock may be ahead of ours. A token's end is taken as it is: nobody is kept longer than the provider said.
+/// Maximum time by which the provider's clock may be ahead of ours. A token's end has no such
+/// leeway.
 pub const CLOCK_SKEW_MILLIS: i64 = 60_000;
 
 /// One identity provider: `[auth.oidc]`, or several `[[auth.oidc]]`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OidcConfig {
-    /// The claim `iss`, letter by letter.
+    /// The claim `iss`, compared exactly.
     pub issuer: String,
-    /// Which of these `aud` must name; where a token has no `aud`, as an access token of Cognito, `client_id` counts.
+    /// The accepted audiences, one of which `aud` must name. In a token without `aud`, such as an
+    /// access token of Cognito, `client_id` counts.
     #[serde(deserialize_with = "one_or_many")]
     pub audience: Vec<String>,
-    /// Where the provider publishes its keys.
+    /// The address at which the provider publishes its keys.
     pub jwks_url: Option<String>,
-    /// A file with its keys, instead.
+    /// A file with its keys, instead of an address.
     pub jwks_file: Option<PathBuf>,
-    /// The claim that is the caller's name, and so the owner of what it submits.
+    /// The claim with the caller's name, which is the owner of the jobs it submits.
     #[serde(default = "sub")]
     pub subject_claim: String,
-    /// What stands before that name in the owner. With several providers each has its own, its `issuer|` unless another is given; see
-    /// [`keep_apart`].
+    /// The text before that name in the owner. Each of several providers has a different one,
+    /// `issuer|` by default; see [`keep_apart`].
     #[serde(default)]
     pub owner_prefix: Option<String>,
-    /// The claim with the caller's groups: a list of texts, or one text of words. One that begins with `/` is a JSON pointer into the claims.
+    /// The claim with the caller's groups: a list of texts, or one text of words. A value that
+    /// begins with `/` is a JSON pointer into the claims.
     #[serde(default = "cognito_groups")]
     pub groups_claim: String,
-    /// What the members of a group may do.
+    /// The rights of the members of a group.
     #[serde(default)]
     pub groups: BTreeMap<String, Vec<Role>>,
-    /// What everybody with a good token may do.
+    /// The rights of every caller with a valid token.
     #[serde(default)]
     pub everybody: Vec<Role>,
 }
@@ -77,8 +81,9 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     })
 }
 
-/// Gives each of several providers a prefix of its own, and refuses what could give two people one name: the owner of a job decides who
-/// sees it. A provider that is the only one gives names as they are; which of those an API key has is known, and refused with the token.
+/// Gives each of several providers a different prefix, and refuses a configuration that could give
+/// two people one name: the owner of a job decides who sees it. A single provider gives names
+/// without a prefix; those that an API key has as well are known, and refused with the token.
 ///
 /// # Errors
 /// [`OidcError::Invalid`].
@@ -129,29 +134,29 @@ pub fn keep_apart(providers: &mut [OidcConfig], keys: &[ApiKey]) -> Result<(), O
     Ok(())
 }
 
-/// Why a provider cannot be served as it is configured.
+/// Why a provider cannot be used as configured.
 #[derive(Debug, thiserror::Error)]
 pub enum OidcError {
-    /// A value that can never be right.
+    /// A value that is never valid.
     #[error("auth.oidc of the issuer `{issuer}`: {problem}")]
     Invalid {
         /// The issuer as configured.
         issuer: String,
-        /// What is wrong, and what to do.
+        /// The problem, and what to do.
         problem: &'static str,
     },
-    /// Its keys.
+    /// The keys cannot be read.
     #[error("auth.oidc of the issuer `{issuer}`: {source}")]
     Keys {
         /// The issuer as configured.
         issuer: String,
-        /// What is wrong with them.
+        /// The problem.
         source: JwksError,
     },
 }
 
 impl OidcConfig {
-    /// Whether a token of this provider could ever be good.
+    /// Checks whether a token of this provider can ever be valid.
     ///
     /// # Errors
     /// [`OidcError::Invalid`].
@@ -160,11 +165,11 @@ impl OidcConfig {
         let problem = if self.issuer.is_empty() {
             "issuer is empty, and it must be the claim `iss` of the tokens"
         } else if empty(&self.audience) {
-            "audience is empty, and it must be what the provider knows this application by, else tokens for others would be good here"
+            "audience is empty, and it must be the provider's name of this application: otherwise tokens for other applications would be valid here"
         } else if self.source().is_none() {
             "exactly one of jwks_url and jwks_file is needed"
         } else if self.jwks_url.as_deref().is_some_and(|url| !is_safe(url)) {
-            "jwks_url must begin with https:// (http:// only for a loopback address): who can change the keys on their way can sign any token"
+            "jwks_url must begin with https:// (http:// only for a loopback address): otherwise the keys can be replaced on their way, and any token signed"
         } else if self.everybody.is_empty() && self.groups.values().all(Vec::is_empty) {
             "no token may do anything: give roles to everybody, or to groups"
         } else {
@@ -201,7 +206,8 @@ pub struct Oidc {
 }
 
 impl Oidc {
-    /// Serves this provider. Keys in a file are read now, those at an address when the first token comes.
+    /// A provider of this configuration. Keys in a file are read now, those at an address with the
+    /// first token.
     ///
     /// # Errors
     /// [`OidcError`].
@@ -216,17 +222,17 @@ impl Oidc {
         Ok(Oidc { config, keys })
     }
 
-    /// Whose tokens these are: the claim `iss`.
+    /// The issuer of its tokens: the claim `iss`.
     pub(super) fn issuer(&self) -> &str {
         &self.config.issuer
     }
 
-    /// What stands before a name that this provider gives.
+    /// The text before a name that this provider gives.
     pub(super) fn owner_prefix(&self) -> &str {
         self.config.owner_prefix.as_deref().unwrap_or_default()
     }
 
-    /// The caller that a token stands for.
+    /// The caller of a token.
     ///
     /// # Errors
     /// [`Refusal`].
@@ -236,7 +242,8 @@ impl Oidc {
         now: Time,
     ) -> Result<Authenticated, Refusal> {
         let header = decode_header(token).map_err(|error| Check::Form(error.to_string()))?;
-        // RFC 7515, 4.1.11: who does not understand what is critical must refuse; nothing is understood here.
+        // RFC 7515, section 4.1.11: a recipient must refuse critical extensions that it does not
+        // support; none are supported.
         if header.crit.is_some() {
             return Err(Check::Critical.into());
         }
@@ -266,7 +273,7 @@ impl Oidc {
         Ok(self.caller(&claims, now)?)
     }
 
-    /// The caller of claims whose signature is good.
+    /// The caller of claims whose signature is valid.
     fn caller(&self, claims: &Map<String, Value>, now: Time) -> Result<Authenticated, Check> {
         let config = &self.config;
         if text(claims, "iss") != Some(&config.issuer) {
@@ -316,7 +323,7 @@ impl Oidc {
     }
 }
 
-/// What a token says that its issuer is; that is to be proven yet. An error says why it is no token.
+/// The issuer that a token names, which is not proven yet. An error says why it is not a token.
 pub(super) fn issuer_of(token: &str) -> Result<Option<Value>, String> {
     if token.len() > TOKEN_BYTES {
         let bytes = token.len();
@@ -336,7 +343,7 @@ fn text<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a String> {
     }
 }
 
-/// A NumericDate (RFC 7519, section 2): seconds, with a fraction perhaps.
+/// A NumericDate (RFC 7519, section 2): seconds, possibly with a fraction.
 fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Time>, Check> {
     let Some(value) = claims.get(name) else {
         return Ok(None);
@@ -351,7 +358,7 @@ fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Time>,
 
 fn groups<'a>(claims: &'a Map<String, Value>, name: &str) -> Vec<&'a str> {
     let found = match name.strip_prefix('/') {
-        // JSON pointer begins at the whole; the first of its names is a claim.
+        // The first name of a JSON pointer is a claim.
         Some(path) => {
             let (first, rest) = path
                 .find('/')

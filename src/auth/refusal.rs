@@ -1,5 +1,5 @@
-//! Refused credentials: which check they failed, in a line of the log, and a brake on those who guess. Nothing of this is for the client,
-//! which gets an [`AuthError`] only.
+//! Refused credentials: a line in the log names the check that they failed, and a brake slows down
+//! guessing. The client receives only an [`AuthError`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,21 +10,24 @@ use parking_lot::Mutex;
 
 use super::AuthError;
 
-/// Lines of the log about refused credentials, for one check, within [`LINES_PERIOD`]; the next line says how many were left out.
+/// Maximum number of log lines about refused credentials, for one check, within [`LINES_PERIOD`].
+/// The next line has the number of omitted ones.
 pub const LINES: u32 = 5;
-/// See [`LINES`].
+/// The period of [`LINES`].
 pub const LINES_PERIOD: Duration = Duration::from_secs(10);
-/// Refused credentials that are answered at once after a silence. A client whose key was withdrawn does not come so often.
+/// Number of refused credentials that are answered at once after a silence. A client whose key was
+/// withdrawn sends fewer.
 pub const FREE_REFUSALS: f64 = 100.0;
-/// Refused credentials that are answered at once in a second, beyond [`FREE_REFUSALS`]; the others wait for [`BRAKE`]. Valid credentials
-/// never wait.
+/// Number of refused credentials per second that are answered at once, beyond [`FREE_REFUSALS`];
+/// the others wait for [`BRAKE`]. Valid credentials never wait.
 pub const REFUSALS_PER_SECOND: f64 = 20.0;
-/// Wait before a refusal is answered when there are too many of them.
+/// Delay of a refusal when there are too many of them.
 pub const BRAKE: Duration = Duration::from_millis(100);
-/// Bytes of a claim that a line of the log repeats.
+/// Maximum number of bytes of a claim in a line of the log.
 const SHOWN_BYTES: usize = 100;
 
-/// The check that credentials failed. Its text is for the operator: it may repeat what an unproven token says, never a key or a token.
+/// The check that credentials failed. Its text is for the operator: it may repeat an unproven
+/// token's claim, never a key or a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Check {
     /// No key is equal.
@@ -33,23 +36,23 @@ pub enum Check {
     /// One of our own tokens.
     #[error("a report or watch token that this server did not sign, or that was changed")]
     OwnToken,
-    /// It is neither a key nor a token that can be read.
-    #[error("the token is no signed JSON Web Token: {0}")]
+    /// It is neither a key nor a readable token.
+    #[error("the token is not a signed JSON Web Token: {0}")]
     Form(String),
     /// `iss`.
     #[error(
         "the token's issuer (iss) is {got}, and no [[auth.oidc]] has this issuer, letter by letter"
     )]
     Issuer {
-        /// As the token says it.
+        /// The value in the token.
         got: Shown,
     },
     /// `aud`, or `client_id`.
     #[error("the token's audience is {got}, and the configured audience of its issuer is {wanted}")]
     Audience {
-        /// As the token says it.
+        /// The value in the token.
         got: Shown,
-        /// As configured.
+        /// The configured values.
         wanted: String,
     },
     /// `alg`.
@@ -63,16 +66,16 @@ pub enum Check {
         "the provider's key set has no key for {algorithm:?} with the token's key id (kid) {kid}"
     )]
     KeyId {
-        /// As the token says it.
+        /// The value in the token.
         kid: Shown,
-        /// As the token says it.
+        /// The value in the token.
         algorithm: Algorithm,
     },
     /// The signature.
     #[error("the token's signature is not one of the provider's key")]
     Signature,
-    /// A time that is no number.
-    #[error("the token's {0} is no number of seconds")]
+    /// A time is not a number.
+    #[error("the token's {0} is not a number of seconds")]
     Time(&'static str),
     /// `nbf`.
     #[error("the token is not valid yet (nbf): is this machine's clock right?")]
@@ -80,7 +83,7 @@ pub enum Check {
     /// No `exp`.
     #[error("the token has no expiry (exp)")]
     NoExpiry,
-    /// `exp` is over.
+    /// `exp` has passed.
     #[error("the token has expired (exp)")]
     Expired,
     /// The claim that names the caller.
@@ -89,10 +92,10 @@ pub enum Check {
         job::limits::OWNER_BYTES
     )]
     Subject {
-        /// As configured.
+        /// The configured name of the claim.
         claim: String,
     },
-    /// The name would be another source's.
+    /// The name would belong to another source.
     #[error(
         "the token's subject {0} is a name that an API key or another provider gives: set owner_prefix of its [[auth.oidc]]"
     )]
@@ -121,7 +124,7 @@ impl Check {
         }
     }
 
-    /// What the client is told.
+    /// The error that the client receives.
     fn outward(&self) -> AuthError {
         match self {
             Check::Expired => AuthError::Expired,
@@ -130,19 +133,19 @@ impl Check {
     }
 }
 
-/// A text of somebody else's, quoted, escaped and bounded.
+/// A quoted, escaped and bounded text of a caller.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Shown(String);
 
 impl Shown {
-    /// Of any text.
+    /// The quoted form of any text.
     pub fn new(text: &str) -> Shown {
         let start = job::limits::beginning(text, SHOWN_BYTES);
         let more = if start.len() < text.len() { "…" } else { "" };
         Shown(format!("{start:?}{more}"))
     }
 
-    /// Of a claim: a text as it is, anything else as JSON.
+    /// The quoted form of a claim: a text itself, any other value as JSON.
     pub fn claim(value: Option<&serde_json::Value>) -> Shown {
         match value {
             None => Shown("missing".to_owned()),
@@ -169,9 +172,9 @@ impl fmt::Debug for Shown {
 pub(super) enum Refusal {
     /// A check failed.
     Failed(Check),
-    /// No credentials were brought.
+    /// The request has no credentials.
     Missing,
-    /// The provider's keys cannot be had.
+    /// The provider's keys are not available.
     Unavailable,
 }
 
@@ -181,21 +184,22 @@ impl From<Check> for Refusal {
     }
 }
 
-/// What has been refused lately, by all who came.
+/// The recent refusals of all callers.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Refusals(Arc<Mutex<Lately>>);
 
 #[derive(Debug, Default)]
 struct Lately {
-    /// By [`Check::name`]: since when, how many lines, and how many were left out.
+    /// By [`Check::name`]: the start of the period, the number of lines, and the number of omitted
+    /// ones.
     lines: Vec<(&'static str, Instant, u32, u64)>,
-    /// How far the free refusals are used up, and when that was.
+    /// The number of used free refusals, and when it was computed.
     used: f64,
     at: Option<Instant>,
 }
 
 impl Refusals {
-    /// Logs the check, and gives what the client is told, after the brake.
+    /// Logs the check, and returns the client's error after the brake.
     pub(super) async fn answer(&self, refusal: Refusal) -> AuthError {
         let check = match refusal {
             Refusal::Missing => return AuthError::Missing,
@@ -211,14 +215,14 @@ impl Refusals {
                 "credentials were refused: {check}"
             );
         }
-        // A token that has expired was valid once: nobody guesses it.
+        // A token that has expired was valid once, so it is not a guess.
         if error == AuthError::Invalid && self.is_too_often(now) {
             tokio::time::sleep(BRAKE).await;
         }
         error
     }
 
-    /// Whether a line is to be written, and how many were left out before it.
+    /// Whether to write a line, and the number of lines that were omitted before it.
     fn line(&self, name: &'static str, now: Instant) -> Option<u64> {
         let mut lately = self.0.lock();
         let place = lately.lines.iter().position(|line| line.0 == name);
@@ -257,7 +261,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_up_to_their_limit_and_then_how_many_were_left_out() {
+    fn omitted_log_lines_are_counted_in_the_next_one() {
         let refusals = Refusals::default();
         let start = Instant::now();
         for _ in 0..LINES {
@@ -273,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_refusals_is_free_and_then_so_many_a_second() {
+    fn refusals_are_delayed_after_a_burst() {
         let refusals = Refusals::default();
         let start = Instant::now();
         for _ in 0..100 {
@@ -293,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_unproven_token_says_is_escaped_and_bounded() {
+    fn a_claim_of_an_unproven_token_is_escaped_and_bounded() {
         let shown = Shown::new(&format!("a\n\u{1b}]0;{}", "é".repeat(200))).to_string();
         assert!(shown.starts_with("\"a\\n\\u{1b}]0;é"), "{shown}");
         assert!(shown.len() < 120 && shown.ends_with("\"…"), "{shown}");

@@ -1,4 +1,5 @@
-//! Signatures of identity providers, checked with `ring`, which TLS has in the binary already. RS256 and ES256; nothing is signed here.
+//! Signatures of identity providers, checked with `ring`, which the binary contains for TLS. RS256
+//! and ES256; nothing is signed here.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
@@ -8,19 +9,20 @@ use ring::signature::{
     ECDSA_P256_SHA256_FIXED, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
 };
 
-/// What tokens may be signed with. A shared secret (HS256) is not among them: whoever checks could then sign.
+/// The accepted algorithms. A shared secret (HS256) is not among them, since its checker could also
+/// sign.
 pub const ALGORITHMS: [Algorithm; 2] = [Algorithm::RS256, Algorithm::ES256];
 
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| Err(ErrorKind::InvalidAlgorithm.into()),
     verifier_factory: verifier,
-    // Only for the making of keys from private ones, and for thumbprints.
+    // Needed only to create keys from private ones, and for thumbprints.
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes `jsonwebtoken` check with this; to be called before the first check.
+/// Makes `jsonwebtoken` check with this. It is called before the first check.
 pub fn install() {
-    // A second installation fails, and then the first one is this one too.
+    // A second installation fails, which is right: the first one is the same.
     let _ = PROVIDER.install_default();
 }
 

@@ -1,4 +1,5 @@
-//! Credentials and who they stand for: each mode, several at once, every claim on both sides of what is good.
+//! Credentials and their callers: each mode, several at once, and every claim on both sides of what
+//! is valid.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -24,7 +25,7 @@ use super::oidc::{CLOCK_SKEW_MILLIS, PREFIX_BYTES, TOKEN_BYTES, keep_apart};
 use super::refusal::Refusal;
 use super::{ApiKey, AuthError, Authenticated, Authenticator, Credentials, Oidc, OidcConfig};
 
-/// When the tests are, in milliseconds; tokens say it in seconds.
+/// The time of the tests, in milliseconds; tokens state it in seconds.
 const NOW: i64 = 1_500_000;
 
 fn api_key(text: &str) -> ApiKey {
@@ -52,7 +53,7 @@ async fn subject(
     answer.map(|found| found.caller.subject)
 }
 
-/// A key of an identity provider.
+/// A key pair of an identity provider.
 struct Provider {
     id: String,
     pair: EcdsaKeyPair,
@@ -93,7 +94,7 @@ fn claims() -> Value {
     json!({ "iss": "https://id.example", "aud": "app", "sub": "ann", "exp": 2000, "cognito:groups": ["support"] })
 }
 
-/// The claims with one of them other, or, with null, without it.
+/// The claims with one of them replaced or, with null, without it.
 fn with(name: &str, value: Value) -> Value {
     let mut claims = claims();
     if value.is_null() {
@@ -115,7 +116,7 @@ fn config(jwks_url: &str) -> OidcConfig {
     .unwrap()
 }
 
-/// With the keys in a file.
+/// A provider with its keys in a file.
 fn provided(keys: &[Value], change: impl FnOnce(&mut OidcConfig)) -> Authenticator {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), json!({ "keys": keys }).to_string()).unwrap();
@@ -140,7 +141,7 @@ async fn token(auth: &Authenticator, token: &str) -> Result<Authenticated, AuthE
 }
 
 #[tokio::test]
-async fn api_keys_and_our_own_tokens() {
+async fn api_keys_and_our_own_tokens_are_accepted() {
     let now = Time::from_millis(NOW);
     let job = job::JobId::new(now, 1);
     let own = signer().watch_token(job, Time::from_millis(NOW + 1));
@@ -161,7 +162,7 @@ async fn api_keys_and_our_own_tokens() {
     assert_eq!(subject(&open, None, None).await, Ok("dev".into()));
     assert_eq!(subject(&open, None, Some("any")).await, Ok("dev".into()));
     for auth in [&open, &closed] {
-        // It says of no owner whose job it reads, as tokens of earlier versions.
+        // The token names no owner whose job it reads, as tokens of earlier versions.
         let watcher = Ok(format!("watch:{job}"));
         assert_eq!(subject(auth, Some(&own), None).await, watcher);
         assert_eq!(
@@ -177,7 +178,7 @@ async fn api_keys_and_our_own_tokens() {
 }
 
 #[tokio::test]
-async fn several_modes_at_once() {
+async fn several_modes_work_at_once() {
     let provider = Provider::new("1");
     let good = provider.sign(&claims());
     let Authenticator { issuers, .. } = provided(&[provider.jwk()], |_| {});
@@ -191,20 +192,21 @@ async fn several_modes_at_once() {
         subject(&both, Some("secret"), None).await,
         Ok("backend".into())
     );
-    // As with AppSync a key is looked at before a token, and a bad one does not fall back to it.
+    // As in AppSync, a key is checked before a token, and after an invalid key the token is not
+    // tried.
     assert_eq!(
         subject(&both, Some(&good), Some("wrong")).await,
         Err(AuthError::Invalid)
     );
     assert_eq!(subject(&both, None, None).await, Err(AuthError::Missing));
-    // An identity provider alone keeps strangers out.
+    // An identity provider alone keeps callers without credentials out.
     let only = Authenticator::new(vec![], issuers, signer());
     assert_eq!(subject(&only, None, None).await, Err(AuthError::Missing));
     assert_eq!(
         subject(&only, None, Some("any")).await,
         Err(AuthError::Invalid)
     );
-    // Without the provider its tokens are worth nothing.
+    // Without the provider its tokens are invalid.
     let keys = Authenticator::new(vec![api_key("secret")], vec![], signer());
     assert_eq!(
         subject(&keys, Some(&good), None).await,
@@ -213,7 +215,7 @@ async fn several_modes_at_once() {
 }
 
 #[tokio::test]
-async fn a_token_stands_for_its_subject_until_it_expires() {
+async fn a_token_is_its_subjects_until_it_expires() {
     let provider = Provider::new("1");
     let auth = provided(&[provider.jwk()], |_| {});
     let found = token(&auth, &provider.sign(&claims())).await.unwrap();
@@ -227,7 +229,7 @@ async fn a_token_stands_for_its_subject_until_it_expires() {
 }
 
 #[tokio::test]
-async fn every_claim_on_both_sides() {
+async fn every_claim_is_checked_on_both_sides_of_its_bound() {
     let provider = Provider::new("1");
     let auth = provided(&[provider.jwk()], |_| {});
     let owner = |bytes| Value::from("a".repeat(bytes));
@@ -248,7 +250,7 @@ async fn every_claim_on_both_sides() {
         (with("aud", json!(["foreign"])), Err(AuthError::Invalid)),
         (with("aud", json!([])), Err(AuthError::Invalid)),
         (with("aud", Value::Null), Err(AuthError::Invalid)),
-        // Cognito's access tokens have no audience; but where there is one, it decides.
+        // Cognito's access tokens have no audience; if a token has one, it decides.
         (access, Ok(())),
         (foreign, Err(AuthError::Invalid)),
         (with("exp", json!(1500.001)), Ok(())),
@@ -320,7 +322,7 @@ async fn roles_come_from_the_configured_groups_only() {
 }
 
 #[tokio::test]
-async fn only_the_providers_own_signature_counts() {
+async fn only_the_providers_signature_is_accepted() {
     let (provider, stranger) = (Provider::new("1"), Provider::new("1"));
     let jwk = provider.jwk();
     let auth = provided(std::slice::from_ref(&jwk), |_| {});
@@ -328,7 +330,7 @@ async fn only_the_providers_own_signature_counts() {
     let (signed, signature) = good.rsplit_once('.').unwrap();
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let payload = part(claims());
-    // The public key as the secret of an HMAC: an old confusion.
+    // The public key as the secret of an HMAC, a known confusion.
     let hmac = {
         use hmac::{Hmac, KeyInit, Mac};
         let signed = format!("{}.{payload}", part(json!({ "alg": "HS256", "kid": "1" })));
@@ -398,7 +400,7 @@ async fn only_the_providers_own_signature_counts() {
 
 #[tokio::test]
 async fn rs256() {
-    // Signed once; the private key is gone.
+    // Signed once; the private key was deleted.
     const N: &str = "u6hBQ1KVMpfj2lIBgSY-tcRujsXf5uWJCzrqOPIKvW5z0jVB2PvGg3fgcbXE4HqroN8oC8pLy5fs5nfi5x5SUUZo1Ai3MSYVzpLK-_iegdeOXskcBbJDbPVVBUeRj2O-JGlRsBAOqDPJLE8AW4hbTmYabjmBuIztO8AaLZzFBjyM5kGlfezrJTpqkIZXX2iaXhuQlDEd81OAA0w3EvWgGyvamf0K6Le5BlwHrmiLOoQ4vJdbHrSJXxuaCLWfrKTwUb0uT33HFL7ycaD3wU86j6-cSuVZnF_putqFdqcpa85HIcxfmF0i4VoHOoFzD_sSEFnzw-NXO19kKjEBwq9zFw";
     const HEADER: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6InJzYS0xIiwidHlwIjoiSldUIn0";
     const CLAIMS: &str = "eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJhdWQiOiJhcHAiLCJzdWIiOiJhbm4iLCJleHAiOjIwMDAsImlhdCI6MTAwMCwiY29nbml0bzpncm91cHMiOlsic3VwcG9ydCJdfQ";
@@ -419,11 +421,11 @@ async fn rs256() {
 }
 
 #[tokio::test]
-async fn tokens_up_to_their_limit() {
+async fn a_token_is_read_up_to_its_limit() {
     let provider = Provider::new("1");
     let auth = provided(&[provider.jwk()], |_| {});
     let padded = |bytes| provider.sign(&with("pad", Value::from("a".repeat(bytes))));
-    // Base64 makes four characters of three bytes: some padding gives the limit exactly.
+    // Base64 encodes three bytes as four characters: some padding gives the limit exactly.
     let mut bytes = (TOKEN_BYTES - padded(1).len()) / 4 * 3;
     while padded(bytes + 1).len() <= TOKEN_BYTES {
         bytes += 1;
@@ -436,7 +438,7 @@ async fn tokens_up_to_their_limit() {
     );
 }
 
-/// A provider that publishes what it is told to, and counts how often it was asked.
+/// A provider that publishes the keys that a test sets, and counts its requests.
 struct Published {
     url: String,
     answer: Arc<Mutex<(StatusCode, String)>>,
@@ -478,13 +480,13 @@ impl Published {
     }
 }
 
-/// A token of this key that is good for ever.
+/// A token of this key that never expires.
 fn lasting(key: &Provider) -> String {
     key.sign(&with("exp", json!(1e12)))
 }
 
 #[tokio::test]
-async fn keys_rotate() {
+async fn rotated_keys_are_read_again() {
     let (old, new) = (Provider::new("old"), Provider::new("new"));
     let published = Published::start().await;
     published.publish(&[&old]);
@@ -492,13 +494,14 @@ async fn keys_rotate() {
     assert_eq!(
         published.asked(),
         0,
-        "nobody waits for the provider at the start"
+        "the start does not wait for the provider"
     );
     for _ in 0..3 {
         assert!(token(&auth, &lasting(&old)).await.is_ok());
     }
     assert_eq!(published.asked(), 1);
-    // The provider takes a new key: the first token that it signs with it makes us look, but not more often than allowed.
+    // The provider adds a new key: the first token that is signed with it causes a request, but not
+    // more often than allowed.
     published.publish(&[&old, &new]);
     let soon = NOW + READ_EVERY_MILLIS;
     assert_eq!(
@@ -518,7 +521,7 @@ async fn keys_rotate() {
         2,
         "invented ids ask the provider for nothing"
     );
-    // It withdraws the old one: that ends here when the set is no longer fresh.
+    // The provider withdraws the old key: its tokens end when the set is no longer fresh.
     published.publish(&[&new]);
     assert!(
         token_at(&auth, &lasting(&old), soon + FRESH_MILLIS - 1)
@@ -534,7 +537,7 @@ async fn keys_rotate() {
 }
 
 #[tokio::test]
-async fn a_provider_that_is_away() {
+async fn keys_of_an_unavailable_provider_stay_valid_for_a_while() {
     let key = Provider::new("1");
     let published = Published::start().await;
     published.fail();
@@ -546,7 +549,7 @@ async fn a_provider_that_is_away() {
     published.publish(&[&key]);
     let read_at = NOW + READ_EVERY_MILLIS;
     assert!(token_at(&auth, &lasting(&key), read_at).await.is_ok());
-    // What was read last is good for a while; then nobody can say any more who is who.
+    // The last set remains valid for a while; then no token can be checked.
     published.fail();
     assert!(
         token_at(&auth, &lasting(&key), read_at + STALE_MILLIS - 1)
@@ -558,7 +561,7 @@ async fn a_provider_that_is_away() {
 }
 
 #[tokio::test]
-async fn key_sets_up_to_their_limits() {
+async fn key_sets_are_read_up_to_their_limits() {
     let key = Provider::new("last");
     let passed_over = [
         json!({ "kty": "RSA", "kid": "enc", "use": "enc", "n": "AQAB", "e": "AQAB" }),
@@ -625,7 +628,7 @@ fn a_wrong_key_file_is_found_at_the_start() {
 }
 
 #[test]
-fn nothing_secret_is_shown() {
+fn no_secret_is_in_debug_output() {
     let shown = format!(
         "{:?}",
         Authenticator::new(vec![api_key("secret")], vec![], signer())
@@ -636,7 +639,7 @@ fn nothing_secret_is_shown() {
     );
 }
 
-/// The check that a token fails, by its name.
+/// The name of the check that a token fails.
 async fn failed(auth: &Authenticator, authorization: &str) -> &'static str {
     let credentials = Credentials {
         authorization: Some(authorization),
@@ -713,14 +716,15 @@ async fn a_provider_that_is_configured_for_two_audiences_is_tried_for_each() {
     }
     let other = provider.sign(&with("aud", json!("other")));
     assert_eq!(failed(&auth, &other).await, "audience");
-    // For the first audience it was good once.
+    // It was valid for the first audience once.
     let mut old = with("aud", json!("web"));
     old["exp"] = json!(1000);
     let old = token(&auth, &provider.sign(&old)).await;
     assert_eq!(old, Err(AuthError::Expired));
 }
 
-/// What the providers' callers named `ann` are called; an error says why the configuration is refused.
+/// The names of the providers' callers whose claim is `ann`; an error says why the configuration is
+/// refused.
 fn prefixes(providers: &[(&str, Option<&str>)], key: &str) -> Result<Vec<String>, String> {
     let mut configs: Vec<OidcConfig> = providers
         .iter()
@@ -742,7 +746,7 @@ fn prefixes(providers: &[(&str, Option<&str>)], key: &str) -> Result<Vec<String>
 }
 
 #[test]
-fn providers_give_names_of_their_own() {
+fn each_provider_gives_names_with_its_prefix() {
     for (providers, expected) in [
         (vec![("a", None)], vec![""]),
         (vec![("a", Some("p|"))], vec!["p|"]),
@@ -805,7 +809,7 @@ async fn callers_of_different_sources_are_different_people() {
         ("https://one", "ann", Ok("ann")),
         ("https://two", "ann", Ok("two|ann")),
         ("https://two", "backend", Ok("two|backend")),
-        // The name of an API key, and one that the other provider gives.
+        // The name of an API key, and a name that the other provider gives.
         ("https://one", "backend", Err("taken_name")),
         ("https://one", "two|ann", Err("taken_name")),
     ] {

@@ -2,45 +2,17 @@
 //! server decides what may be done to a job. Only `serve`, `demo`, `types --check`, `create-table`
 //! and `function` need no server.
 //!
-//! | file | what |
+//! | module | what |
 //! |---|---|
-//! | `serve` | `serve`, and how a signal stops it |
-//! | `client`, `error` | GraphQL over HTTP, and its errors |
-//! | `socket`, `follow` | one job over graphql-transport-ws; the same across lost connections |
-//! | `watch`, `bars`, `lines` | `watch`, and its two ways to show a running job |
-//! | `submit`, `upload` | `submit`, and the input's fields for addresses of files |
-//! | `list`, `get`, `steer`, `types`, `history` | the commands of these names; `steer` has `cancel`, `retry`, `resume` |
-//! | `demo`, `samples` | `demo` |
-//! | `create_table` | `create-table`, for `[aws]` |
-//! | `bench` | `bench`: the published figures |
-//! | `job`, `output`, `text` | a job as a client sees it; printing; texts that cannot control a terminal |
-//! | `signals`, `terminal` | signals that end a command; the terminal below the bars |
+//! | `commands` | one module for each command; `control` has `cancel`, `retry` and `resume` |
+//! | `client` | the server as a client sees it: HTTP, WebSocket, errors |
+//! | `show` | printing: texts, tables, JSON, a running job |
+//! | `signals` | signals that end a command |
 
-mod bars;
-mod bench;
-mod check;
 mod client;
-mod create_table;
-mod demo;
-mod error;
-mod follow;
-mod get;
-mod history;
-mod job;
-mod lines;
-mod list;
-mod output;
-mod samples;
-mod serve;
+mod commands;
+mod show;
 mod signals;
-mod socket;
-mod steer;
-mod submit;
-mod terminal;
-mod text;
-mod types;
-mod upload;
-mod watch;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -49,7 +21,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::colour;
 use crate::config::ServeFlags;
-use error::CliError;
+use client::error::CliError;
+use commands::{control, create_table, demo, get, history, list, serve, submit, types, watch};
+use show::output;
 
 /// A real-time job-status service: submit jobs over GraphQL, run them as Step Functions, watch them
 /// live
@@ -78,18 +52,17 @@ enum Command {
     Watch(watch::Watch),
     List(list::List),
     Get(get::Get),
-    Cancel(steer::Cancel),
-    Retry(steer::Retry),
-    Resume(steer::Resume),
+    Cancel(control::Cancel),
+    Retry(control::Retry),
+    Resume(control::Resume),
     Types(types::Types),
     History(history::History),
     CreateTable(create_table::CreateTable),
-    Bench(bench::BenchArgs),
     /// Runs one of the sample functions under the Lambda Runtime API; `serve` starts it by itself
     #[command(hide = true)]
     Function {
         /// The function
-        #[arg(value_parser = clap::builder::PossibleValuesParser::new(examples::FUNCTIONS.iter().chain(examples::NOOPS)))]
+        #[arg(value_parser = clap::builder::PossibleValuesParser::new(samples::FUNCTIONS.iter().chain(samples::NOOPS)))]
         name: String,
     },
 }
@@ -103,16 +76,15 @@ enum Outcome {
     Failed,
 }
 
-/// The hidden command that supervises a function's process. The words that follow are the
-/// function's command.
-pub const SUPERVISE: &str = "supervise";
-
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     // This must run first: there is one such process for each function process, and it must stay
     // small.
     let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == SUPERVISE) {
+    if words
+        .next()
+        .is_some_and(|word| word == crate::server::SUPERVISE)
+    {
         return workflow::lambda::supervisor::supervise(&words.collect::<Vec<_>>());
     }
     if !colour::is_allowed() && !colour::is_forced() {
@@ -150,11 +122,10 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         Command::Types(types) => on_one_thread(types.run()),
         Command::History(history) => on_one_thread(history.run()),
         Command::CreateTable(create) => on_one_thread(create.run()),
-        Command::Bench(bench) => Ok(bench::run(&bench)),
         // A function has one invocation at a time, so one thread is enough; blocking work gets its
         // own threads.
         Command::Function { name } => on_one_thread(async move {
-            examples::run(&name).await.map_err(CliError::Function)?;
+            samples::run(&name).await.map_err(CliError::Function)?;
             Ok(Outcome::Succeeded)
         }),
     }

@@ -8,12 +8,12 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, fstat};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::error::CliError;
-use super::output::end_without_reader;
+use crate::cli::client::error::CliError;
+use crate::cli::show::output::end_without_reader;
 
 /// Runs the work until it is done or a signal arrives: Ctrl-C, SIGTERM, and on a terminal SIGHUP
 /// and SIGQUIT.
-pub(super) async fn until_interrupted<T>(
+pub(crate) async fn until_interrupted<T>(
     work: impl Future<Output = Result<T, CliError>>,
     said: impl FnOnce() -> String,
 ) -> Result<T, CliError> {

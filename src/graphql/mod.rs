@@ -10,12 +10,10 @@
 //! | `shortcut` | faster ways with the same results, which may be left out |
 //! | `held` | memory of subscriptions, for each caller |
 //! | [`rate`] | how often one caller may submit |
-//! | [`hostile`] | requests that attack, for tests and benchmarks |
 
 mod batch;
 pub mod executor;
 mod held;
-pub mod hostile;
 pub mod rate;
 mod request;
 mod response;

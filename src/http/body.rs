@@ -1,5 +1,5 @@
-//! Reading bodies: at a pace, and within the memory that all bodies together may have. Memory is taken as bytes come, never because a
-//! `Content-Length` announces them.
+//! Reading bodies: at a minimum pace, and within the memory that all bodies together may have.
+//! Memory is reserved as bytes are received, not because a `Content-Length` announces them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,21 +16,23 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Connection;
 
-/// Time within which [`PACE_BYTES`] of a body must come, again and again until it has ended.
+/// Time within which [`PACE_BYTES`] of a body must be received, repeatedly until its end.
 pub const PACE: Duration = Duration::from_secs(30);
-/// Bytes of a body that must come within [`PACE`]: what the slowest mobile networks still carry.
+/// Minimum number of bytes of a body per [`PACE`]: as many as the slowest mobile networks carry.
 pub const PACE_BYTES: usize = 16 * 1024;
-/// Bytes of all bodies together that are held at once.
+/// Maximum number of bytes of all bodies together that are held at once.
 pub const HELD_BYTES: usize = 128 * 1024 * 1024;
-/// Bytes of one body that are held without counting: a small request is read however many large ones there are.
+/// Number of bytes of each body that are not counted, so that a small request is read while many
+/// large ones are held.
 pub const UNCOUNTED_BYTES: usize = 64 * 1024;
-/// Time for which a body waits for memory; meanwhile nothing more of it is read.
+/// Maximum time for which a body waits for memory. Nothing more of it is read meanwhile.
 pub const ROOM_WITHIN: Duration = Duration::from_secs(2);
-/// Bytes of a refused body that are read all the same, so that its sender gets to read the answer.
+/// Maximum number of bytes of a refused body that are still read, so that its sender reads the
+/// answer.
 const READ_ON_BYTES: usize = 16 * 1024 * 1024;
-/// Time allowed for them.
+/// Time allowed for reading a refused body.
 const READ_ON_WITHIN: Duration = Duration::from_secs(5);
-/// Bytes of memory that are taken at a time.
+/// Number of bytes of memory that are reserved at a time.
 const UNIT: usize = UNCOUNTED_BYTES;
 
 /// Why a body was not read.
@@ -56,7 +58,8 @@ impl BodyError {
         }
     }
 
-    /// Says with the answer when to come back, and that the connection ends where the rest of the body is not read.
+    /// Adds to the answer when to try again, and that the connection ends if the rest of the body
+    /// is not read.
     pub(super) fn dress(&self, response: &mut Response) {
         let headers = response.headers_mut();
         if *self == BodyError::NoRoom {
@@ -76,7 +79,7 @@ impl IntoResponse for BodyError {
     }
 }
 
-/// The memory of all bodies.
+/// The memory of all bodies together.
 #[derive(Clone, Debug)]
 pub struct Room(Arc<Semaphore>);
 
@@ -87,12 +90,13 @@ impl Default for Room {
 }
 
 impl Room {
-    /// For so many bytes.
+    /// A memory of this many bytes.
     pub fn new(bytes: usize) -> Room {
         Room(Arc::new(Semaphore::new(bytes / UNIT)))
     }
 
-    /// Memory for bytes that are held, as long as the permit is; the first [`UNCOUNTED_BYTES`] of a body need none.
+    /// Reserves memory for bytes that are held, as long as the permit lives. The first
+    /// [`UNCOUNTED_BYTES`] of a body need none.
     pub(super) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, BodyError> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let taken = timeout(ROOM_WITHIN, Arc::clone(&self.0).acquire_many_owned(units)).await;
@@ -100,12 +104,12 @@ impl Room {
     }
 }
 
-/// A body that must come at a pace.
+/// A body with a minimum pace.
 pub(super) struct Paced {
     chunks: BodyDataStream,
     connection: Option<Connection>,
     pace: Duration,
-    /// When the present stretch of time ends, and what came in it.
+    /// The end of the current period, and the number of bytes in it.
     ends: Option<Instant>,
     came: usize,
 }
@@ -140,7 +144,7 @@ impl Paced {
         Ok(Some(chunk))
     }
 
-    /// Reads on what is left of a refused body, within bounds; whether it came to its end.
+    /// Reads the rest of a refused body, within bounds; returns whether it reached the end.
     pub(super) async fn read_on(mut self) -> bool {
         let reading = async {
             let mut left = READ_ON_BYTES;
@@ -155,7 +159,7 @@ impl Paced {
         timeout(READ_ON_WITHIN, reading).await.unwrap_or(false)
     }
 
-    /// All of it, up to this many bytes.
+    /// The whole body, up to this many bytes.
     pub(super) async fn collect(&mut self, limit: usize) -> Result<Bytes, BodyError> {
         let Some(first) = self.next().await? else {
             return Ok(Bytes::new());
@@ -163,7 +167,7 @@ impl Paced {
         if first.len() > limit {
             return Err(BodyError::TooLarge(limit));
         }
-        // Known without waiting for the end, which saves nearly every request a timer.
+        // The end is known without a wait, so that nearly no request needs a timer.
         if self.chunks.is_end_stream() {
             return Ok(first);
         }
@@ -203,7 +207,7 @@ impl Paced {
     }
 }
 
-/// A body that keeps its memory counted until it is dropped.
+/// A body whose memory stays reserved until it is dropped.
 struct Held {
     bytes: Vec<u8>,
     _room: Option<OwnedSemaphorePermit>,
@@ -243,14 +247,14 @@ mod tests {
 
     use super::*;
     use crate::http::connection::Served;
-    use crate::http::patience::Times;
+    use crate::http::patience::ConnectionTimes;
     use crate::peers::Peers;
 
     fn connection(pace: Duration, room: usize) -> Connection {
         let served = Served {
-            times: Times {
+            times: ConnectionTimes {
                 pace,
-                ..Times::default()
+                ..ConnectionTimes::default()
             },
             room: Room::new(room),
             ..Served::default()
@@ -262,7 +266,7 @@ mod tests {
         }
     }
 
-    /// A body of these pieces; without an end it stands still after them.
+    /// A body of these pieces. Without an end it stalls after them.
     fn body(pieces: &[usize], ends: bool) -> Body {
         let pieces: Vec<_> = pieces
             .iter()
@@ -280,7 +284,7 @@ mod tests {
     const SHORT: Duration = Duration::from_millis(20);
 
     #[tokio::test]
-    async fn a_body_up_to_its_limit() {
+    async fn a_body_is_read_up_to_its_limit() {
         let connection = connection(LONG, HELD_BYTES);
         for (pieces, read) in [
             (vec![], Ok(0)),
@@ -296,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_that_stands_still_is_given_up() {
+    async fn a_body_that_stalls_is_refused() {
         let connection = connection(SHORT, HELD_BYTES);
         for pieces in [vec![], vec![1], vec![PACE_BYTES - 1]] {
             let mut paced = Paced::new(body(&pieces, false), Some(&connection));
@@ -306,7 +310,7 @@ mod tests {
                 "{pieces:?}"
             );
         }
-        // What came in one stretch of time is worth another one.
+        // The bytes of one period do not count for the next one.
         let mut paced = Paced::new(body(&[PACE_BYTES], false), Some(&connection));
         let began = Instant::now();
         assert_eq!(paced.collect(1 << 20).await, Err(BodyError::TooSlow));
@@ -314,10 +318,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn bodies_take_memory_as_they_come_and_give_it_back() {
+    async fn bodies_reserve_memory_as_they_are_received_and_release_it() {
         let connection = connection(LONG, 4 * UNIT);
         let permits = || connection.served.room.0.available_permits();
-        // Nothing is counted of a small body.
+        // A small body reserves no memory.
         let mut paced = Paced::new(body(&[UNIT / 2, UNIT / 2], true), Some(&connection));
         let small = paced.collect(1 << 20).await.unwrap();
         assert_eq!((small.len(), permits()), (UNIT, 4));

@@ -1,5 +1,6 @@
-//! Slows down whoever tries credentials: per address a number of wrong ones at once and one each second. Right ones are never slowed
-//! down, whoever else is at the same address. One line of the log says that wrong ones come, and how many.
+//! Slows down clients that guess credentials: per address a number of wrong ones at once and one
+//! each second. Valid credentials are never delayed, even from the same address. A line of the log
+//! reports the number of wrong ones.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -8,17 +9,17 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-/// Wrong credentials of one address that are answered at once.
+/// Maximum number of wrong credentials of one address that are answered at once.
 pub const AT_ONCE: u32 = 20;
-/// Time in which one more is answered at once.
+/// Time after which one more is answered at once.
 pub const EACH: Duration = Duration::from_secs(1);
-/// Time for which an answer to others is held back.
+/// Time by which the other answers are delayed.
 pub const HELD_BACK: Duration = Duration::from_secs(1);
-/// Maximum number of answers that are held back at once; more are given without a wait.
+/// Maximum number of answers that are delayed at once; more are given without a delay.
 pub const HELD_BACK_AT_ONCE: usize = 256;
-/// Maximum number of addresses that are remembered.
+/// Maximum number of remembered addresses.
 pub const ADDRESSES: usize = 10_000;
-/// Time between two lines of the log about one address.
+/// Minimum time between two lines of the log about one address.
 pub const LOGGED_EACH: Duration = Duration::from_secs(60);
 
 /// Counts wrong credentials.
@@ -30,10 +31,10 @@ pub(super) struct Brake {
 
 #[derive(Debug)]
 struct Tries {
-    /// When all of [`AT_ONCE`] can be tried again.
+    /// When all of [`AT_ONCE`] are available again.
     full_again: Instant,
     logged: Option<Instant>,
-    /// Since then.
+    /// The number of wrong credentials since the last line of the log.
     unlogged: u64,
 }
 
@@ -47,7 +48,7 @@ impl Default for Brake {
 }
 
 impl Brake {
-    /// Counts wrong credentials; whether there were too many, after they were held back.
+    /// Counts wrong credentials. Returns whether there were too many, after the delay.
     pub(super) async fn wrong(&self, address: IpAddr) -> bool {
         if !self.count(address, Instant::now()) {
             return false;
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_at_once_and_then_one_each_second() {
+    fn wrong_credentials_are_answered_at_once_up_to_the_limit_then_one_each_second() {
         let (brake, now) = (Brake::default(), Instant::now());
         let address = |last: u32| IpAddr::V4(std::net::Ipv4Addr::from_bits(last));
         for _ in 0..AT_ONCE {
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_up_to_their_bound() {
+    fn remembered_addresses_are_bounded() {
         let (brake, now) = (Brake::default(), Instant::now());
         for last in 0..u32::try_from(ADDRESSES).expect("it is small") + 10 {
             brake.count(IpAddr::V4(std::net::Ipv4Addr::from_bits(last)), now);

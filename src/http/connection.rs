@@ -1,5 +1,5 @@
-//! What the handlers know of the connection that a request came by: its peer, and what all connections share. It goes with each request
-//! as an extension.
+//! The connection that a request arrived on, as handlers see it: its peer, and the parts that all
+//! connections share. It is an extension of each request.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use http::Extensions;
 
 use super::body::Room;
 use super::brake::Brake;
-use super::patience::Times;
+use super::patience::ConnectionTimes;
 use crate::peers::Peer;
 
-/// What all connections share.
+/// The parts that all connections share.
 #[derive(Debug, Default)]
 pub(super) struct Served {
-    /// How long they may take.
-    pub(super) times: Times,
+    /// The deadlines of a connection.
+    pub(super) times: ConnectionTimes,
     /// The memory of their bodies.
     pub(super) room: Room,
-    /// Slows down whoever tries keys.
+    /// Slows down clients that guess credentials.
     pub(super) brake: Brake,
     /// The path of `public_url`, without a slash at its end.
     pub(super) prefix: String,
@@ -33,12 +33,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// The one that a request came by. Requests that are made in a test have none.
+    /// The connection of a request; `None` for a request that a test creates.
     pub(super) fn of(extensions: &Extensions) -> Option<&Connection> {
         extensions.get()
     }
 
-    /// Lets the handlers and the sessions find it.
+    /// Adds the connection to a request's extensions, for the handlers and the sessions.
     pub(super) fn goes_with(&self, extensions: &mut Extensions) {
         extensions.insert(Arc::clone(&self.peer));
         extensions.insert(self.clone());

@@ -1,5 +1,6 @@
-//! What a browser needs to let a page of another origin use the server (Fetch, section 3.3, "CORS protocol"). Which origins may is
-//! [`super::guard`]'s to say; a page of an allowed one may send any header, since credentials are never sent by the browser on its own.
+//! The headers with which a browser lets a page of another origin use the server (Fetch, section
+//! 3.3, "CORS protocol"). [`super::guard`] decides which origins are allowed. A page of an allowed
+//! origin may send any header, since a browser never adds credentials of this server by itself.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -8,17 +9,18 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue};
 
-/// Methods that a page may use.
+/// The methods that a page may use.
 pub(super) const METHODS: &str = "GET, HEAD, POST, PUT, OPTIONS";
-/// Headers of answers that a page may read besides those that every page may.
+/// The headers of answers that a page may read, besides the default ones.
 const EXPOSED: &str = "x-amzn-errortype, x-amzn-requestid, retry-after, allow, www-authenticate, accept-ranges, content-disposition, content-length, content-range, etag";
-/// Seconds for which a browser may keep the answer to a preflight: the longest that any keeps one.
+/// Seconds for which a browser may cache the answer to a preflight: the maximum of any browser.
 const MAX_AGE: &str = "86400";
-/// A page of a public site asks whether it may use a server of the private network (Private Network Access).
+/// Asks whether a page of a public site may use a server of the private network (Private Network
+/// Access).
 const ASKS_PRIVATE: &str = "access-control-request-private-network";
 const ALLOWS_PRIVATE: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 
-/// What a request of a page asks for.
+/// The request of a page, as CORS sees it.
 pub(super) struct Asked {
     origin: HeaderValue,
     headers: Option<HeaderValue>,
@@ -26,7 +28,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Of the headers of a request; `None` for one that comes from no page.
+    /// Reads the headers of a request; `None` if it has no origin.
     pub(super) fn of(headers: &HeaderMap) -> Option<Asked> {
         Some(Asked {
             origin: headers.get(ORIGIN)?.clone(),
@@ -35,7 +37,8 @@ impl Asked {
         })
     }
 
-    /// Allows it. Where every origin is allowed, no page may send cookies: there may be a proxy that takes them for credentials.
+    /// Allows the request. If every origin is allowed, no page may send cookies: a proxy may accept
+    /// them as credentials.
     pub(super) fn answer(self, headers: &mut HeaderMap, preflight: bool, everybody: bool) {
         if everybody {
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -1,5 +1,6 @@
-//! Counts the requests to `/graphql`, under AppSync's metric names in snake case. Sockets and streams are counted by the
-//! sessions; of an upgrade or a stream only the beginning is measured here.
+//! Counts the requests to `/graphql`, under AppSync's metric names in snake case. Sockets and
+//! streams are counted by the sessions; only the beginning of an upgrade or a stream is measured
+//! here.
 
 use std::sync::OnceLock;
 use std::time::Instant;
@@ -10,7 +11,7 @@ use axum::response::Response;
 use http::StatusCode;
 use metrics::{Counter, Histogram, counter, histogram};
 
-/// Handles, made once.
+/// Handles to the metrics.
 struct Metrics {
     requests: Counter,
     /// AppSync's `4XXError`.
@@ -30,7 +31,7 @@ fn metrics() -> &'static Metrics {
     })
 }
 
-/// The layer around the GraphQL routes.
+/// The layer of the GraphQL routes.
 pub async fn count(request: Request, next: Next) -> Response {
     let began = Instant::now();
     let response = next.run(request).await;
@@ -38,7 +39,7 @@ pub async fn count(request: Request, next: Next) -> Response {
     response
 }
 
-/// Counts one request that began then.
+/// Counts one request that began at this time.
 pub(super) fn answered(began: Instant, status: StatusCode) {
     let metrics = metrics();
     metrics.requests.increment(1);

@@ -1,4 +1,7 @@
-//! `/files/UPLOAD/NAME`: signed PUT and GET over the object store. The signature is the permission; there is no other.
+//! `/files/UPLOAD/NAME`: signed PUT and GET over the object store. The signature is the permission;
+//! there is no other.
+
+use std::ops::Range;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -18,12 +21,12 @@ use resolvers::jobs::now;
 use super::Doors;
 use super::body::Paced;
 use super::connection::Connection;
-use super::range::{Version, Wanted};
+use super::range::{RequestedPart, Version};
 
-/// Bytes of a part that is not counted among the bodies in memory.
+/// Number of bytes of a part that is not counted among the bodies in memory.
 const UNCOUNTED_PART: usize = 256 * 1024;
 
-/// PUT: stores exactly as many bytes as the address was asked for with.
+/// PUT: stores exactly the number of bytes for which the address was issued.
 pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let connection = Connection::of(&parts.extensions);
@@ -47,7 +50,7 @@ pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     match written {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(mut response) => {
-            // Whoever asks first is not asked for the body at all.
+            // A client that sends `Expect: 100-continue` gets the refusal before it sends the body.
             let asks = parts.headers.contains_key(EXPECT);
             if asks || response.status() == StatusCode::REQUEST_TIMEOUT || !body.read_on().await {
                 let close = HeaderValue::from_static("close");
@@ -58,14 +61,14 @@ pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
     }
 }
 
-/// The answer to a request that announces no body, or one of another size.
+/// The answer to a request that announces no body, or a body of another size.
 fn not_announced(headers: &HeaderMap, size: u64) -> Option<Response> {
     let Some(length) = headers.get(CONTENT_LENGTH) else {
         if headers.contains_key(TRANSFER_ENCODING) || size == 0 {
             return None;
         }
         let said = format!(
-            "the body has 0 bytes, and createUpload was told {size}: nothing was kept. An upload needs a Content-Length, or \
+            "the body has 0 bytes, and createUpload was called with {size}: nothing was kept. An upload needs a Content-Length, or \
              Transfer-Encoding: chunked"
         );
         return Some(text(StatusCode::LENGTH_REQUIRED, said));
@@ -86,7 +89,7 @@ async fn write(
 ) -> Result<(), Response> {
     let files = doors.resolvers.files();
     let (store, part_bytes) = (files.objects(), files.part_bytes());
-    // Parts that are small are not counted: there are no more of them than connections.
+    // Small parts are not counted: each connection has at most one.
     let counted = connection.filter(|_| part_bytes > UNCOUNTED_PART);
     let _room = match counted {
         Some(connection) => {
@@ -141,7 +144,7 @@ async fn write(
     Ok(())
 }
 
-/// GET: the bytes, as a stream; all of them or a part. HEAD: the same without them.
+/// GET: the bytes or a part of them, as a stream. HEAD: the same without them.
 pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
     let (key, name, content_type) = match grant(&doors, "GET", request.uri()) {
         Ok(Grant::Get {
@@ -186,7 +189,7 @@ pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
     if let Ok(disposition) = HeaderValue::from_str(&disposition(&content_type, &name)) {
         headers.insert(CONTENT_DISPOSITION, disposition);
     }
-    // What somebody uploaded must not run as a page of this origin.
+    // An uploaded file must not run as a page of this origin.
     headers.insert(
         CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -197,7 +200,7 @@ pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
         HeaderName::from_static("x-content-type-options"),
         HeaderValue::from_static("nosniff"),
     );
-    // A page of another origin may show it; what it can read of it is CORS's.
+    // A page of another origin may show the file; CORS decides what it can read.
     headers.insert(
         HeaderName::from_static("cross-origin-resource-policy"),
         HeaderValue::from_static("cross-origin"),
@@ -205,80 +208,88 @@ pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
     response
 }
 
-/// What of the file the request is answered with.
+/// The file, a part of it, or a status without a body, as the request's conditions ask for it.
 async fn answer(
     store: &dyn ObjectStore,
     key: &Path,
     method: &Method,
     headers: &HeaderMap,
 ) -> object_store::Result<Response> {
-    let conditional = [
-        IF_MATCH,
-        IF_MODIFIED_SINCE,
-        IF_NONE_MATCH,
-        IF_UNMODIFIED_SINCE,
-        RANGE,
-    ];
-    let looks_first = conditional.iter().any(|name| headers.contains_key(name));
+    let is_head = method == Method::HEAD;
     let mut options = GetOptions {
-        head: method == Method::HEAD,
+        head: is_head,
         ..GetOptions::default()
     };
     let mut part = None;
-    if looks_first {
+    if CONDITIONS.iter().any(|name| headers.contains_key(name)) {
         let options_of_head = GetOptions {
             head: true,
             ..GetOptions::default()
         };
         let version = version(&store.get_opts(key, options_of_head).await?.meta);
-        // Ranges are of GET alone (RFC 9110, section 14.2).
-        let wanted = match version.wanted(headers) {
-            Wanted::Part(_) | Wanted::Unsatisfiable if method == Method::HEAD => Wanted::Whole,
-            wanted => wanted,
-        };
-        let status = match wanted {
-            Wanted::Whole => None,
-            Wanted::Part(range) => {
+        match version.wanted(headers) {
+            RequestedPart::Whole => {}
+            // Ranges apply to GET only (RFC 9110, section 14.2).
+            RequestedPart::Part(_) | RequestedPart::Unsatisfiable if is_head => {}
+            RequestedPart::Part(range) => {
                 options.range = Some(GetRange::Bounded(range.clone()));
                 part = Some(range);
-                None
             }
-            Wanted::NotModified => Some(StatusCode::NOT_MODIFIED),
-            Wanted::Failed => Some(StatusCode::PRECONDITION_FAILED),
-            Wanted::Unsatisfiable => Some(StatusCode::RANGE_NOT_SATISFIABLE),
-        };
-        if let Some(status) = status {
-            let mut response = status.into_response();
-            describe(response.headers_mut(), &version);
-            if status == StatusCode::RANGE_NOT_SATISFIABLE {
-                let all = HeaderValue::from_str(&format!("bytes */{}", version.size));
-                let all = all.expect("a number is a header's value");
-                response.headers_mut().insert(CONTENT_RANGE, all);
-            }
-            return Ok(response);
+            RequestedPart::NotModified => return Ok(bare(StatusCode::NOT_MODIFIED, &version)),
+            RequestedPart::Failed => return Ok(bare(StatusCode::PRECONDITION_FAILED, &version)),
+            RequestedPart::Unsatisfiable => return Ok(unsatisfiable(&version)),
         }
     }
     let found = store.get_opts(key, options).await?;
     let version = version(&found.meta);
+    let body = match is_head {
+        true => Body::empty(),
+        false => Body::from_stream(found.into_stream()),
+    };
+    Ok(with_part(body, &version, part))
+}
+
+/// The headers that make a request conditional or ask for a part.
+const CONDITIONS: [HeaderName; 5] = [
+    IF_MATCH,
+    IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
+    IF_UNMODIFIED_SINCE,
+    RANGE,
+];
+
+/// An answer without a body.
+fn bare(status: StatusCode, version: &Version) -> Response {
+    let mut response = status.into_response();
+    describe(response.headers_mut(), version);
+    response
+}
+
+fn unsatisfiable(version: &Version) -> Response {
+    let mut response = bare(StatusCode::RANGE_NOT_SATISFIABLE, version);
+    let all = HeaderValue::from_str(&format!("bytes */{}", version.size));
+    let all = all.expect("a number is a header's value");
+    response.headers_mut().insert(CONTENT_RANGE, all);
+    response
+}
+
+/// The body of the whole file, or of a part of it.
+fn with_part(body: Body, version: &Version, part: Option<Range<u64>>) -> Response {
+    let mut response = Response::new(body);
     let length = part
         .as_ref()
         .map_or(version.size, |part| part.end - part.start);
-    let mut response = Response::new(match *method {
-        Method::HEAD => Body::empty(),
-        _ => Body::from_stream(found.into_stream()),
-    });
-    describe(response.headers_mut(), &version);
-    response
-        .headers_mut()
-        .insert(CONTENT_LENGTH, HeaderValue::from(length));
+    let headers = response.headers_mut();
+    describe(headers, version);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     if let Some(part) = part {
-        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
         let (last, size) = (part.end - 1, version.size);
         let range = HeaderValue::from_str(&format!("bytes {}-{last}/{size}", part.start));
         let range = range.expect("numbers are a header's value");
-        response.headers_mut().insert(CONTENT_RANGE, range);
+        headers.insert(CONTENT_RANGE, range);
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
-    Ok(response)
+    response
 }
 
 fn version(meta: &ObjectMeta) -> Version {
@@ -302,8 +313,8 @@ fn describe(headers: &mut HeaderMap, version: &Version) {
     }
 }
 
-/// Whether a browser shows the file or saves it, and its name (RFC 6266). Pictures, sound, films and plain text are shown; of anything
-/// else a browser might make a page.
+/// Whether a browser shows the file or saves it, and its name (RFC 6266). Pictures, sound, films
+/// and plain text are shown. A browser might run any other type as a page.
 fn disposition(content_type: &str, name: &str) -> String {
     let media = content_type.split(';').next().unwrap_or("").trim();
     let media = media.to_ascii_lowercase();
@@ -347,7 +358,7 @@ fn wrong_size(written: u64, size: u64) -> Response {
     text(
         StatusCode::BAD_REQUEST,
         format!(
-            "the body has {more}{} bytes, and createUpload was told {size}: nothing was kept",
+            "the body has {more}{} bytes, and createUpload was called with {size}: nothing was kept",
             written.min(size)
         ),
     )
@@ -362,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_browser_does_with_a_file() {
+    fn a_file_is_shown_or_saved_by_its_type() {
         for (content_type, name, expected) in [
             ("image/png", "a.png", "inline; filename=\"a.png\""),
             ("IMAGE/PNG", "a.png", "inline; filename=\"a.png\""),

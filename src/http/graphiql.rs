@@ -1,5 +1,6 @@
-//! GraphiQL, with all its assets in the binary: it works without a network. `console/graphiql/build.sh` says where they come from.
-//! The page knows no address but its own: it works below any path.
+//! GraphiQL, with all its assets in the binary, so that it works without a network.
+//! `console/graphiql/build.sh` names their sources. The page uses only its own address, so that it
+//! works under any path.
 
 use std::sync::OnceLock;
 
@@ -21,7 +22,8 @@ const PAGE: &str = include_str!("../../console/graphiql/index.html");
 const SCRIPT: &[u8] = include_bytes!("../../console/graphiql/graphiql.js.gz");
 const STYLE: &[u8] = include_bytes!("../../console/graphiql/graphiql.css.gz");
 
-/// The page. It runs nothing but its own scripts, talks to nobody but this server, and is shown in no other page.
+/// The page. It runs only its own scripts, connects only to this server, and no other page can
+/// frame it.
 pub fn page() -> Response {
     let page = (
         [
@@ -44,7 +46,8 @@ pub fn page() -> Response {
     response
 }
 
-/// The page's content security policy. Its own script is named by its digest, so that no other one runs.
+/// The page's content security policy. It names its own script by the digest, so that no other
+/// script runs.
 fn policy() -> &'static HeaderValue {
     static POLICY: OnceLock<HeaderValue> = OnceLock::new();
     POLICY.get_or_init(|| {
@@ -61,7 +64,7 @@ fn policy() -> &'static HeaderValue {
     })
 }
 
-/// `/`: leads to the page.
+/// `/`: redirects to the page.
 pub async fn home(request: Request) -> Response {
     let connection = Connection::of(request.extensions());
     let prefix = connection.map_or("", |connection| connection.served.prefix.as_str());
@@ -80,7 +83,7 @@ pub async fn style() -> Response {
     asset("text/css; charset=utf-8", STYLE)
 }
 
-/// Every browser takes gzip; the assets are kept in no other form.
+/// The assets are kept only as gzip, which every browser accepts.
 fn asset(kind: &'static str, bytes: &'static [u8]) -> Response {
     let headers = [
         (CONTENT_TYPE, kind),

@@ -1,5 +1,5 @@
-//! `/graphql` and `/graphql/realtime`: GraphQL over HTTP (POST and GET), GraphiQL for a browser, WebSocket upgrades, and subscriptions as
-//! server-sent events or multipart parts.
+//! `/graphql` and `/graphql/realtime`: GraphQL over HTTP (POST and GET), GraphiQL for a browser,
+//! WebSocket upgrades, and subscriptions as server-sent events or multipart parts.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use resolvers::Caller;
 use serde_json::value::RawValue;
@@ -14,7 +15,7 @@ use serde_json::value::RawValue;
 use super::body::{BodyError, Paced};
 use super::connection::Connection;
 use super::incoming::{self, Incoming, objects};
-use super::negotiation::{Wants, wants};
+use super::negotiation::{AnswerFormat, answer_format};
 use super::{BODY_BYTES, Doors, graphiql};
 use crate::auth::{AuthError, Authenticated, Credentials};
 use crate::graphql::executor::{Changes, HttpReply, Outcome, counted_name};
@@ -26,7 +27,7 @@ const GRAPHQL_RESPONSE: &str = "application/graphql-response+json; charset=utf-8
 
 /// `/graphql`.
 pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
-    // Another offer, such as h2c, is none that must be taken (RFC 9110, section 7.8).
+    // Another offer, such as h2c, may be ignored (RFC 9110, section 7.8).
     if request.method() == Method::GET && session::offers_websocket(request.headers()) {
         return session::upgrade(&doors.sessions, request);
     }
@@ -38,116 +39,113 @@ pub async fn graphql(State(doors): State<Doors>, request: Request) -> Response {
 }
 
 async fn answer(doors: Doors, request: Request) -> Response {
-    let wants = wants(request.headers());
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    if wants == Some(Wants::Html)
-        && reads
-        && request
-            .uri()
-            .query()
-            .is_none_or(|query| !query.contains("query="))
-    {
+    let wanted = answer_format(request.headers());
+    if wanted == Some(AnswerFormat::Html) && is_visit(&request) {
         return graphiql::page();
     }
-    let Some(wants) = wants.map(|wants| {
-        if wants == Wants::Html {
-            Wants::Json
-        } else {
-            wants
-        }
-    }) else {
-        let text = "answers come as application/graphql-response+json, application/json, text/event-stream or multipart/mixed";
-        return refuse(
-            Wants::Json,
-            StatusCode::NOT_ACCEPTABLE,
-            text,
-            "NotAcceptable",
-        );
+    let format = match wanted {
+        Some(AnswerFormat::Html) => AnswerFormat::Json,
+        Some(format) => format,
+        None => return not_acceptable(),
     };
     let (parts, body) = request.into_parts();
     let connection = Connection::of(&parts.extensions);
-    // Before the body: strangers get no memory.
+    // The credentials are checked before the body is read: a caller without them gets no memory.
     let found = match authenticate(&doors, &parts.headers, connection).await {
         Ok(found) => found,
         Err(response) => return response,
     };
-    let changes = if parts.method == Method::POST {
-        Changes::Allowed
-    } else {
-        Changes::Refused
-    };
-    let graphql = match parts.method {
+    let (graphql, changes) = match parts.method {
         Method::POST => match read(&parts.headers, Paced::new(body, connection)).await {
-            Ok(Incoming::One(graphql)) => *graphql,
-            Ok(Incoming::Batch(all)) => return batch(&doors, found.caller, wants, all).await,
-            Err(error) => return unread(wants, error),
+            Ok(Incoming::One(graphql)) => (*graphql, Changes::Allowed),
+            Ok(Incoming::Batch(all)) => return batch(&doors, found.caller, format, all).await,
+            Err(error) => return unread(format, error),
         },
         Method::GET | Method::HEAD => match from_query(parts.uri.query().unwrap_or("")) {
-            Ok(graphql) => graphql,
-            Err(text) => {
-                return refuse(
-                    wants,
-                    StatusCode::BAD_REQUEST,
-                    &text,
-                    "MalformedHttpRequestException",
-                );
-            }
+            Ok(graphql) => (graphql, Changes::Refused),
+            Err(text) => return malformed(format, &text),
         },
-        _ => {
-            let text = "GraphQL requests are sent with POST, queries also with GET";
-            let mut response = refuse(
-                wants,
-                StatusCode::METHOD_NOT_ALLOWED,
-                text,
-                "MethodNotAllowed",
-            );
-            response
-                .headers_mut()
-                .insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
-            return response;
-        }
+        _ => return wrong_method(format),
     };
-    match wants {
-        Wants::EventStream | Wants::Multipart => {
-            if parts.method == Method::HEAD {
-                return session::head_of_stream(wants == Wants::EventStream);
-            }
-            let name = counted_name(&found.caller);
-            match doors.executor.begin(found, graphql, changes).await {
-                Ok(started) if wants == Wants::EventStream => {
-                    session::sse(&doors.sessions, name.as_ref(), &parts, started)
-                }
-                Ok(started) => session::multipart(&doors.sessions, name.as_ref(), started),
-                Err(answer) => answered(Wants::Json, answer),
-            }
+    match format {
+        AnswerFormat::EventStream | AnswerFormat::Multipart => {
+            stream(&doors, &parts, format, found, graphql, changes).await
         }
-        Wants::Json | Wants::GraphqlResponse | Wants::Html => {
+        AnswerFormat::Json | AnswerFormat::GraphqlResponse | AnswerFormat::Html => {
             let answer = doors.executor.execute(found.caller, graphql, changes);
             let (answer, come_back) = rate::noting(answer).await;
-            paced(answered(wants, answer), come_back)
+            paced(answered(format, answer), come_back)
         }
     }
 }
 
-/// A list of answers to a list of requests.
-async fn batch(doors: &Doors, caller: Caller, wants: Wants, all: Vec<wire::Request>) -> Response {
-    if matches!(wants, Wants::EventStream | Wants::Multipart) {
+/// Whether a browser visits the page, without a query.
+fn is_visit(request: &Request) -> bool {
+    let has_query = |query: &str| query.contains("query=");
+    matches!(*request.method(), Method::GET | Method::HEAD)
+        && !request.uri().query().is_some_and(has_query)
+}
+
+/// Answers with a stream of events.
+async fn stream(
+    doors: &Doors,
+    parts: &Parts,
+    format: AnswerFormat,
+    found: Authenticated,
+    graphql: wire::Request,
+    changes: Changes,
+) -> Response {
+    let is_sse = format == AnswerFormat::EventStream;
+    if parts.method == Method::HEAD {
+        return session::head_of_stream(is_sse);
+    }
+    let name = counted_name(&found.caller);
+    match doors.executor.begin(found, graphql, changes).await {
+        Ok(started) if is_sse => session::sse(&doors.sessions, name.as_ref(), parts, started),
+        Ok(started) => session::multipart(&doors.sessions, name.as_ref(), started),
+        Err(answer) => answered(AnswerFormat::Json, answer),
+    }
+}
+
+fn not_acceptable() -> Response {
+    let text = "answers come as application/graphql-response+json, application/json, text/event-stream or multipart/mixed";
+    let status = StatusCode::NOT_ACCEPTABLE;
+    refuse(AnswerFormat::Json, status, text, "NotAcceptable")
+}
+
+fn malformed(format: AnswerFormat, text: &str) -> Response {
+    let status = StatusCode::BAD_REQUEST;
+    refuse(format, status, text, "MalformedHttpRequestException")
+}
+
+fn wrong_method(format: AnswerFormat) -> Response {
+    let text = "GraphQL requests are sent with POST, queries also with GET";
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = refuse(format, status, text, "MethodNotAllowed");
+    let allowed = HeaderValue::from_static("GET, HEAD, POST");
+    response.headers_mut().insert(ALLOW, allowed);
+    response
+}
+
+/// Answers a batch of requests with a list of answers.
+async fn batch(
+    doors: &Doors,
+    caller: Caller,
+    wants: AnswerFormat,
+    all: Vec<wire::Request>,
+) -> Response {
+    if matches!(wants, AnswerFormat::EventStream | AnswerFormat::Multipart) {
         let text = "a batch is answered with JSON: ask with Accept: application/json, or send its requests one by one";
-        return refuse(
-            Wants::Json,
-            StatusCode::BAD_REQUEST,
-            text,
-            "MalformedHttpRequestException",
-        );
+        return malformed(AnswerFormat::Json, text);
     }
     let (answer, come_back) = rate::noting(doors.executor.execute_batch(caller, all)).await;
     paced(answered(wants, answer), come_back)
 }
 
-fn answered(wants: Wants, answer: HttpReply) -> Response {
+fn answered(wants: AnswerFormat, answer: HttpReply) -> Response {
     let status = match (wants, answer.outcome) {
         (_, Outcome::MutationOverGet) => StatusCode::METHOD_NOT_ALLOWED,
-        (Wants::GraphqlResponse, Outcome::Refused) => StatusCode::BAD_REQUEST,
+        (AnswerFormat::GraphqlResponse, Outcome::Refused) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
     };
     let mut response = json(wants, status, answer.body);
@@ -158,12 +156,12 @@ fn answered(wants: Wants, answer: HttpReply) -> Response {
     response
 }
 
-/// `/graphql/realtime`: where AppSync's clients connect.
+/// `/graphql/realtime`: the path of AppSync's clients.
 pub async fn realtime(State(doors): State<Doors>, request: Request) -> Response {
     session::upgrade(&doors.sessions, request)
 }
 
-/// The caller of a request, or the answer to one without valid credentials.
+/// The caller of a request, or the answer to a request without valid credentials.
 pub(super) async fn authenticate(
     doors: &Doors,
     headers: &HeaderMap,
@@ -200,27 +198,27 @@ pub(super) async fn authenticate(
 fn too_many() -> Response {
     let text = "too many wrong credentials come from this address, come back later";
     let status = StatusCode::TOO_MANY_REQUESTS;
-    let mut response = refuse(Wants::Json, status, text, "TooManyRequestsException");
+    let mut response = refuse(AnswerFormat::Json, status, text, "TooManyRequestsException");
     let headers = response.headers_mut();
     headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
-/// What a request hears whose body was not read to its end.
-fn unread(wants: Wants, error: Unread) -> Response {
+/// The answer to a request whose body was not read to its end.
+fn unread(wants: AnswerFormat, error: BodyRefusal) -> Response {
     let (status, text) = match &error {
-        Unread::Malformed(status, text) => (*status, text.clone()),
-        Unread::Body(error) => (error.status(), error.to_string()),
+        BodyRefusal::Malformed(status, text) => (*status, text.clone()),
+        BodyRefusal::Body(error) => (error.status(), error.to_string()),
     };
     let mut response = refuse(wants, status, &text, "MalformedHttpRequestException");
-    if let Unread::Body(error) = error {
+    if let BodyRefusal::Body(error) = error {
         error.dress(&mut response);
     }
     response
 }
 
-/// Why a body is no request.
-enum Unread {
+/// Why a body was not read as a request.
+enum BodyRefusal {
     Malformed(StatusCode, String),
     Body(BodyError),
 }
@@ -230,14 +228,14 @@ fn unauthorized(error: AuthError) -> Response {
         AuthError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, RETRY_AFTER, "5"),
         _ => (StatusCode::UNAUTHORIZED, WWW_AUTHENTICATE, "Bearer"),
     };
-    let mut response = refuse(Wants::Json, status, &error.to_string(), error.code());
+    let mut response = refuse(AnswerFormat::Json, status, &error.to_string(), error.code());
     response
         .headers_mut()
         .insert(header, HeaderValue::from_static(value));
     response
 }
 
-/// The answer with its status and `Retry-After` where the caller's rate was used up.
+/// The answer, with its status and `Retry-After` if the caller's rate was exceeded.
 fn paced(mut response: Response, come_back: Option<Duration>) -> Response {
     if let Some(come_back) = come_back {
         *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
@@ -249,8 +247,8 @@ fn paced(mut response: Response, come_back: Option<Duration>) -> Response {
     response
 }
 
-async fn read(headers: &HeaderMap, mut body: Paced) -> Result<Incoming, Unread> {
-    let malformed = |status, text| Err(Unread::Malformed(status, text));
+async fn read(headers: &HeaderMap, mut body: Paced) -> Result<Incoming, BodyRefusal> {
+    let malformed = |status, text| Err(BodyRefusal::Malformed(status, text));
     let kind = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -276,7 +274,7 @@ async fn read(headers: &HeaderMap, mut body: Paced) -> Result<Incoming, Unread> 
             if matches!(error, BodyError::TooLarge(_) | BodyError::NoRoom) {
                 body.read_on().await;
             }
-            return Err(Unread::Body(error));
+            return Err(BodyRefusal::Body(error));
         }
     };
     if bytes.is_empty() {
@@ -284,7 +282,7 @@ async fn read(headers: &HeaderMap, mut body: Paced) -> Result<Incoming, Unread> 
         return malformed(StatusCode::BAD_REQUEST, text);
     }
     let incoming = incoming::read(bytes).await;
-    incoming.map_err(|text| Unread::Malformed(StatusCode::BAD_REQUEST, text))
+    incoming.map_err(|text| BodyRefusal::Malformed(StatusCode::BAD_REQUEST, text))
 }
 
 fn from_query(query: &str) -> Result<wire::Request, String> {
@@ -340,10 +338,10 @@ fn decode(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn refuse(wants: Wants, status: StatusCode, message: &str, code: &str) -> Response {
+fn refuse(wants: AnswerFormat, status: StatusCode, message: &str, code: &str) -> Response {
     let body = format!(r#"{{"errors":{}}}"#, errors_text(message, code));
     let mut response = json(wants, status, body.into());
-    // Amplify looks for the error's name here, as AppSync sends it.
+    // Amplify reads the error's name from this header, as AppSync sends it.
     if let Ok(code) = HeaderValue::from_str(code) {
         let name = HeaderName::from_static("x-amzn-errortype");
         response.headers_mut().insert(name, code);
@@ -351,8 +349,8 @@ fn refuse(wants: Wants, status: StatusCode, message: &str, code: &str) -> Respon
     response
 }
 
-fn json(wants: Wants, status: StatusCode, body: Bytes) -> Response {
-    let kind = if wants == Wants::GraphqlResponse {
+fn json(wants: AnswerFormat, status: StatusCode, body: Bytes) -> Response {
+    let kind = if wants == AnswerFormat::GraphqlResponse {
         GRAPHQL_RESPONSE
     } else {
         JSON
@@ -370,7 +368,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_in_the_address() {
+    fn a_query_in_the_address_is_read() {
         let request = from_query("query=%7B+a+%7D&operationName=&variables=%7B%22x%22%3A1%7D")
             .expect("well-formed");
         assert_eq!(request.query, "{ a }");

@@ -1,8 +1,9 @@
-//! Which hosts and origins may talk to the server. Against DNS rebinding and against foreign pages in a developer's browser: a server on
-//! loopback answers only to loopback names, and a browser's page only from an allowed origin.
+//! The hosts and origins that may use the server. Against DNS rebinding and against foreign pages
+//! in a developer's browser, a server on loopback answers only to loopback names, and a browser's
+//! page only from an allowed origin.
 //!
-//! An `Origin` decides where there is one. Without one a browser still says by `Sec-Fetch-Site` that a page of another site caused the
-//! request; where strangers need no credentials that is refused too.
+//! An `Origin` decides if there is one. Without one a browser still sends `Sec-Fetch-Site` if a
+//! page of another site caused the request. Where callers need no credentials, that is refused too.
 
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use workflow::guard as loopback;
 
 use super::cors;
 
-/// Origins of pages that may use a server on loopback when `allowed_origins` is not set: where the usual development servers are.
+/// Origins of pages that may use a server on loopback when `allowed_origins` is not set: the
+/// addresses of usual development servers.
 pub const DEVELOPMENT_ORIGINS: &[&str] = &[
     "http://localhost:3000",
     "http://localhost:3001",
@@ -30,15 +32,16 @@ pub const DEVELOPMENT_ORIGINS: &[&str] = &[
     "http://127.0.0.1:5173",
 ];
 
-/// What a request of another site's page without an Origin may fetch: addresses that are credentials themselves.
+/// Paths that a page of another site may fetch without an Origin: their addresses are credentials
+/// themselves.
 const SIGNED: &str = "/files/";
 
-/// What is allowed.
+/// The allowed hosts and origins.
 #[derive(Clone, Debug, Default)]
 pub struct Guard {
     /// Only loopback names in `Host`.
     pub loopback_only: bool,
-    /// Strangers need no credentials.
+    /// Whether callers need no credentials.
     pub open: bool,
     /// Origins that are allowed besides the server's own: `https://app.example.com`, or `*` for all.
     pub origins: Vec<String>,
@@ -47,7 +50,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// What a request hears that may not come from where it comes.
+    /// The answer to a request from a host or an origin that is not allowed.
     pub(super) fn refuses(&self, parts: &Parts) -> Option<(StatusCode, String)> {
         let authority = match loopback::authority(parts.version, &parts.uri, &parts.headers) {
             Ok(authority) => authority,
@@ -71,7 +74,7 @@ impl Guard {
         })
     }
 
-    /// Whether pages of this origin may use the server, which was asked for as `authority`.
+    /// Whether pages of this origin may use the server at the address `authority`.
     fn allows(&self, authority: Option<&str>, origin: &str) -> bool {
         let same = |allowed: &str| allowed == "*" || is_same(allowed, origin);
         if self.own.as_deref().is_some_and(same) || self.origins.iter().any(|own| same(own)) {
@@ -84,8 +87,8 @@ impl Guard {
     }
 }
 
-/// Whether a page of another site, or of another port of this machine, caused the request. That a person follows a link to a page is
-/// none of it, nor what is fetched by its signed address.
+/// Whether a page of another site, or of another port of this machine, caused the request. A link
+/// that a person follows does not count, nor a file that is fetched by its signed address.
 fn is_foreign_fetch(parts: &Parts) -> bool {
     let is = |name: &str, wanted: &[&str]| {
         let value = parts
@@ -103,7 +106,8 @@ fn is_foreign_fetch(parts: &Parts) -> bool {
         && !parts.uri.path().starts_with(SIGNED)
 }
 
-/// Whether two origins are the same: scheme and host in any letter case, and the scheme's usual port said or not.
+/// Whether two origins are the same: the scheme and the host in any letter case, with or without
+/// the scheme's default port.
 fn is_same(one: &str, other: &str) -> bool {
     let parts = |origin: &str| {
         let (scheme, authority) = origin.split_once("://")?;
@@ -122,7 +126,8 @@ fn is_same(one: &str, other: &str) -> bool {
     one == other || parts(one).is_some_and(|one| parts(other) == Some(one))
 }
 
-/// Refuses a foreign host or origin, and gives an allowed origin what a browser needs.
+/// Refuses a foreign host or origin, and adds the headers that a browser needs for an allowed
+/// origin.
 pub async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     if let Some(refusal) = guard.refuses(&parts) {
@@ -141,7 +146,7 @@ pub async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next
         let everybody = guard.origins.iter().any(|origin| origin == "*");
         asked.answer(headers, options, everybody);
     }
-    // Whatever is kept of an answer is kept for this origin, or for none.
+    // A cached answer is valid for this origin only, or for requests without one.
     headers.append(VARY, HeaderValue::from_static("origin"));
     let nosniff = HeaderName::from_static("x-content-type-options");
     headers.insert(nosniff, HeaderValue::from_static("nosniff"));
@@ -255,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_that_send_no_origin() {
+    fn a_page_without_an_origin_is_judged_by_its_site() {
         let link = [
             ("sec-fetch-mode", "navigate"),
             ("sec-fetch-dest", "document"),

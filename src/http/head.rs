@@ -1,4 +1,4 @@
-//! The first head of a connection, read without an HTTP library as far as it may be a WebSocket upgrade.
+//! Reads the first head of a connection without an HTTP library, if it is a WebSocket upgrade.
 
 use std::io;
 
@@ -12,14 +12,14 @@ use tokio::net::TcpStream;
 
 use crate::session;
 
-/// Bytes of a head that is read here; a longer one is hyper's.
+/// Maximum number of bytes of a head that is read here; hyper reads a longer one.
 const HEAD_BYTES: usize = 16 * 1024;
-/// Header lines of a head that is read here.
+/// Maximum number of header lines of a head that is read here.
 const HEAD_LINES: usize = 64;
-/// What is read at once.
+/// Number of bytes of one read.
 const READ_BYTES: usize = 2 * 1024;
-/// The first bytes of a connection, and the length of the head that they hold; `None` when it is not complete within [`HEAD_BYTES`], or
-/// is none of a GET.
+/// The first bytes of a connection, and the length of the head in them; `None` if it is not
+/// complete within [`HEAD_BYTES`], or is not the head of a GET.
 pub(super) async fn read_head(socket: &mut TcpStream) -> io::Result<(BytesMut, Option<usize>)> {
     const GET: &[u8] = b"GET ";
     let mut bytes = BytesMut::new();
@@ -27,7 +27,7 @@ pub(super) async fn read_head(socket: &mut TcpStream) -> io::Result<(BytesMut, O
         bytes.reserve(READ_BYTES);
         let known = bytes.len();
         if socket.read_buf(&mut bytes).await? == 0 {
-            // Whatever it is, hyper knows how to answer half a request.
+            // The peer sends no more; hyper answers an incomplete request.
             return if known == 0 {
                 Err(io::ErrorKind::UnexpectedEof.into())
             } else {
@@ -38,7 +38,7 @@ pub(super) async fn read_head(socket: &mut TcpStream) -> io::Result<(BytesMut, O
         if bytes[..start] != GET[..start] || bytes.len() > HEAD_BYTES {
             return Ok((bytes, None));
         }
-        // The end may lie across two reads.
+        // The end may be split between two reads.
         let searched = known.saturating_sub(END.len() - 1);
         let end = bytes[searched..]
             .windows(END.len())
@@ -50,10 +50,10 @@ pub(super) async fn read_head(socket: &mut TcpStream) -> io::Result<(BytesMut, O
     }
 }
 
-/// What ends a head (RFC 9112, section 2.1).
+/// The end of a head (RFC 9112, section 2.1).
 const END: &[u8] = b"\r\n\r\n";
 
-/// The head of a WebSocket upgrade, and nothing of any other request.
+/// Parses the head of a WebSocket upgrade; `None` for any other request.
 pub(super) fn upgrade(head: &[u8]) -> Option<Parts> {
     let mut lines = [httparse::EMPTY_HEADER; HEAD_LINES];
     let mut parsed = httparse::Request::new(&mut lines);
@@ -93,7 +93,7 @@ mod tests {
 
     const UPGRADE: &str = "GET /graphql?x=1 HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nX-Two: a\r\nX-Two: b\r\n\r\n";
 
-    /// What is read of a client that writes these, one after the other, and then says no more.
+    /// Reads from a client that writes these pieces, one after the other, and then nothing more.
     async fn read(pieces: &[&[u8]]) -> io::Result<(BytesMut, Option<usize>)> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap())
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_in_any_pieces_and_what_follows_it() {
+    async fn a_head_is_read_in_any_pieces() {
         let text = format!("{UPGRADE}frames");
         for cut in 1..text.len() {
             let (first, second) = text.as_bytes().split_at(cut);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_head_of_ours_is_handed_on() {
+    async fn any_other_first_bytes_are_handed_to_hyper() {
         for other in [
             "POST / HTTP/1.1\r\n\r\n",
             "\0",
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_head_up_to_its_limit() {
+    async fn a_head_is_read_up_to_its_limit() {
         let padded = |bytes: usize| {
             let (begin, end) = ("GET / HTTP/1.1\r\nX: ", "\r\n\r\n");
             format!(
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_upgrade_is_taken() {
+    fn only_an_upgrade_is_parsed() {
         let parts = upgrade(UPGRADE.as_bytes()).unwrap();
         assert_eq!(parts.uri, "/graphql?x=1");
         assert_eq!(parts.headers.get_all("x-two").iter().count(), 2);

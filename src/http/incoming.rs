@@ -1,4 +1,4 @@
-//! What the body of a request holds: one GraphQL request, or a batch of them.
+//! The body of a request: one GraphQL request, or a batch of them.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::graphql::bounds::BATCH;
 
-/// What a body holds.
+/// The content of a body.
 #[derive(Debug)]
 pub(super) enum Incoming {
     /// An object.
@@ -17,25 +17,26 @@ pub(super) enum Incoming {
     Batch(Vec<wire::Request>),
 }
 
-/// Size in bytes of a body from which on it is read beside the workers.
+/// Minimum size in bytes of a body that is parsed outside of the worker threads.
 const LARGE_BYTES: usize = 256 * 1024;
 
 /// Reads a body.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The error says what is wrong with the body.
 pub(super) async fn read(body: Bytes) -> Result<Incoming, String> {
     if body.len() < LARGE_BYTES {
         return incoming(&body);
     }
-    // It takes milliseconds: not on a thread that others wait for.
+    // It takes milliseconds, too long for a thread that other tasks wait for.
     let large = tokio::task::spawn_blocking(move || incoming(&body));
     large
         .await
         .expect("it does not panic, and nothing aborts it")
 }
 
-/// One request is an object, a batch a list of them. (An object's fields in a list, by their position, are neither.)
+/// A request is an object, a batch is a list of objects. A list of an object's fields by their
+/// position is neither.
 fn incoming(body: &[u8]) -> Result<Incoming, String> {
     let refused = |error: &dyn fmt::Display| {
         format!(
@@ -47,7 +48,7 @@ fn incoming(body: &[u8]) -> Result<Incoming, String> {
     let body = text.as_bytes();
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'[') {
-        // A struct would be read from a list as well: the first byte says that it is none.
+        // A struct would be read from a list as well; the first byte shows that this is an object.
         let request = serde_json::from_slice(body).map_err(malformed)?;
         return Ok(Incoming::One(Box::new(objects(request)?)));
     }
@@ -66,7 +67,7 @@ fn incoming(body: &[u8]) -> Result<Incoming, String> {
         .map(Incoming::Batch)
 }
 
-/// The items of a list, at most [`BATCH`]: a longer one is not read to its end.
+/// The items of a list, at most [`BATCH`]. A longer list is not read to its end.
 struct Several<'b>(Vec<&'b RawValue>);
 
 impl<'de> Deserialize<'de> for Several<'de> {

@@ -1,6 +1,7 @@
-//! The public listener's connections. A WebSocket upgrade that comes first on its connection is answered here, from the bytes of its head:
-//! after a restart all watchers come back at once, and the way through the router costs a third of what their coming back costs. Every
-//! other request, and an upgrade on a connection that has served requests, is hyper's and the router's.
+//! The connections of the public listener. A WebSocket upgrade that is the first request of its
+//! connection is answered here, from the bytes of its head: after a restart all watchers connect at
+//! once, and the router would cost a third of that. Every other request, and an upgrade on a
+//! connection that has served requests, is handled by hyper and the router.
 
 use std::convert::Infallible;
 use std::io;
@@ -36,20 +37,22 @@ use crate::graphql::Executor;
 use crate::peers::{Peer, Peers, SHARE_OF_AN_ADDRESS};
 use crate::session::{Accepted, Upgraded};
 
-/// Maximum number of bytes of a request's head, its address included; a longer one is answered 431 or 414.
+/// Maximum number of bytes of a request's head, including its address. A longer one is answered 431
+/// or 414.
 pub const HEAD_BYTES: usize = 64 * 1024;
 /// Wait after an error of the listener, such as too many open files.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
-/// Maximum number of connections that are being told at once that there is no place; more are closed without an answer.
+/// Maximum number of connections over the limit that are answered 503 at once; more are closed
+/// without an answer.
 const REFUSED_AT_ONCE: usize = 64;
-/// Time allowed for a connection without a place to send something and to read that there is none.
+/// Time allowed for a connection over the limit to send its request and to read the answer.
 const REFUSED_WITHIN: Duration = Duration::from_secs(1);
-/// The answer where there is no place.
-const NO_PLACE: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 50\r\n\
+/// The answer over the limit of connections.
+const NO_SLOT: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 50\r\n\
     Retry-After: 5\r\nConnection: close\r\n\r\nno more connections here for now, come back later\n";
 
-/// Serves every door until `close` is cancelled; then it returns when the requests in flight have ended. Sockets that were upgraded are the
-/// sessions' and are not waited for.
+/// Serves every door until `close` is cancelled, and returns when the requests in flight have
+/// ended. Upgraded sockets belong to the sessions and are not waited for.
 pub async fn serve(
     listener: TcpListener,
     doors: Doors,
@@ -59,7 +62,7 @@ pub async fn serve(
     let Settings {
         guard,
         times,
-        places,
+        slots,
         per_address,
         prefix,
         guards_metrics,
@@ -78,8 +81,8 @@ pub async fn serve(
         served: Arc::new(served),
         close: close.clone(),
     });
-    let per_address = per_address.unwrap_or(places / SHARE_OF_AN_ADDRESS);
-    let peers = Peers::new(places, per_address);
+    let per_address = per_address.unwrap_or(slots / SHARE_OF_AN_ADDRESS);
+    let peers = Peers::new(slots, per_address);
     let refusing = Arc::new(Semaphore::new(REFUSED_AT_ONCE));
     let connections = TaskTracker::new();
     let accepting = async {
@@ -92,7 +95,8 @@ pub async fn serve(
                     };
                     let (shared, open) = (Arc::clone(&shared), connections.token());
                     let serving = Arc::clone(&peer);
-                    // Not joined: they end with their sockets. An upgraded one lives on in a task that holds no more than it needs.
+                    // Not joined: a task ends with its socket. An upgraded socket continues in a
+                    // task that holds only what it needs.
                     let task = tokio::spawn(async move {
                         if let Some(upgraded) = shared.requests(socket, &serving).await {
                             let task = tokio::spawn(upgraded.serve());
@@ -102,7 +106,7 @@ pub async fn serve(
                     });
                     peer.begins_in(task.abort_handle());
                 }
-                // The peer is gone again.
+                // The peer has closed the connection already.
                 Err(error) if is_of_connection(&error) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -112,7 +116,7 @@ pub async fn serve(
         }
     };
     close.run_until_cancelled(accepting).await;
-    // Who comes now is refused at once, and does not wait for those who were here before.
+    // A new connection is refused at once, without waiting for earlier ones.
     drop(listener);
     connections.close();
     connections.wait().await;
@@ -127,25 +131,25 @@ fn is_of_connection(error: &io::Error) -> bool {
     )
 }
 
-/// Answers 503 to a connection that has no place, as far as few others are being answered.
+/// Answers 503 to a connection over the limit, unless too many others are being answered.
 fn refuse(mut socket: TcpStream, address: IpAddr, refusing: &Arc<Semaphore>) {
-    tracing::debug!(%address, "a connection found no place");
-    let Ok(place) = Arc::clone(refusing).try_acquire_owned() else {
+    tracing::debug!(%address, "a connection found no slot");
+    let Ok(permit) = Arc::clone(refusing).try_acquire_owned() else {
         return;
     };
-    // Not joined: it ends within its time.
+    // Not joined: it ends within [`REFUSED_WITHIN`].
     tokio::spawn(async move {
         let answering = async {
             let mut read = [0; 4 * 1024];
-            // A socket that is closed with bytes unread is reset, and the answer is lost.
+            // A socket that is closed with unread bytes is reset, and the answer is lost.
             let _ = socket.read(&mut read).await?;
-            socket.write_all(NO_PLACE).await?;
+            socket.write_all(NO_SLOT).await?;
             socket.shutdown().await?;
             while socket.read(&mut read).await? > 0 {}
             io::Result::Ok(())
         };
         let _ = timeout(REFUSED_WITHIN, answering).await;
-        drop(place);
+        drop(permit);
     });
 }
 
@@ -158,7 +162,8 @@ struct Shared {
 }
 
 impl Shared {
-    /// Serves the requests of a connection; when it begins with an upgrade, returns what serves the socket from then on.
+    /// Serves the requests of a connection. If it begins with an upgrade, returns the future that
+    /// serves the socket.
     async fn requests(
         &self,
         mut socket: TcpStream,
@@ -171,7 +176,7 @@ impl Shared {
         let reading = timeout(self.served.times.head, read_head(&mut socket));
         let (bytes, head) = match self.close.run_until_cancelled(reading).await {
             Some(Ok(Ok(read))) => read,
-            // Stopped, too late, or gone.
+            // The node stops, the head is too late, or the peer has left.
             None | Some(Err(_) | Ok(Err(_))) => return None,
         };
         let upgrade = head.and_then(|length| upgrade(&bytes[..length]).zip(Some(length)));
@@ -179,7 +184,7 @@ impl Shared {
             self.others(socket, bytes.freeze(), peer).await;
             return None;
         };
-        // A copy, so that the socket does not keep what its head was read into.
+        // A copy, so that the socket does not keep the buffer of its head.
         let early = bytes[length..].to_vec();
         drop(bytes);
         match Accepted::new(&self.doors.sessions, &parts.method, &parts.headers) {
@@ -191,7 +196,7 @@ impl Shared {
             }
             Err(refused) => {
                 counted::answered(began, refused.status);
-                // A peer that is gone already needs no answer.
+                // A peer that has left needs no answer.
                 let _ = socket.write_all(refused.head().as_bytes()).await;
                 let _ = socket.shutdown().await;
                 None
@@ -204,7 +209,7 @@ impl Shared {
             && self.guard.refuses(parts).is_none()
     }
 
-    /// The path of a door: a proxy may hand the path of `public_url` on, or take it away.
+    /// The path of a door. A proxy may forward the path of `public_url` or remove it.
     fn within<'a>(&self, path: &'a str) -> &'a str {
         let prefix = &self.served.prefix;
         if prefix.is_empty() || is_door(path) {
@@ -275,8 +280,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_without_a_place_is_well_formed() {
-        let text = std::str::from_utf8(NO_PLACE).expect("it is ASCII");
+    fn the_answer_over_the_limit_is_well_formed() {
+        let text = std::str::from_utf8(NO_SLOT).expect("it is ASCII");
         let (head, body) = text.split_once("\r\n\r\n").expect("it has a head");
         assert!(
             head.contains(&format!("Content-Length: {}\r\n", body.len())),

@@ -44,24 +44,24 @@ use tokio_util::sync::CancellationToken;
 use crate::graphql::Executor;
 use crate::session::Sessions;
 use guard::Guard;
-use patience::Times;
+use patience::ConnectionTimes;
 
 pub use listener::{HEAD_BYTES, serve};
 
-/// Where GraphQL is asked for.
+/// The path of GraphQL.
 const GRAPHQL: &str = "/graphql";
-/// Where AppSync's clients connect.
+/// The path of AppSync's real-time clients.
 const REALTIME: &str = "/graphql/realtime";
-/// What GraphiQL loads.
+/// The assets of GraphiQL.
 const SCRIPT: &str = "/graphql/graphiql.js";
 const STYLE: &str = "/graphql/graphiql.css";
-/// What files' addresses begin with.
+/// The beginning of the paths of files.
 const FILES: &str = "/files/";
 
-/// Bytes of one request to `/graphql`: a batch of inputs, escaped.
+/// Maximum number of bytes of a request to `/graphql`: a batch of inputs, escaped.
 pub const BODY_BYTES: usize = 8 * 1024 * 1024;
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone, Debug)]
 pub struct Doors {
     /// Executes GraphQL.
@@ -74,17 +74,17 @@ pub struct Doors {
     pub stopping: CancellationToken,
 }
 
-/// What the public listener may be told.
+/// The settings of the public listener.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which hosts and origins may come.
+    /// The allowed hosts and origins.
     pub guard: Guard,
-    /// How long connections are waited for.
-    pub times: Times,
+    /// The deadlines of a connection.
+    pub times: ConnectionTimes,
     /// Maximum number of open connections, counted from `accept`.
-    pub places: usize,
-    /// Maximum number of those of one address that have not shown valid credentials; `None`: a part of all
-    /// ([`crate::peers::SHARE_OF_AN_ADDRESS`]).
+    pub slots: usize,
+    /// Maximum number of connections of one address that have not shown valid credentials; `None`
+    /// for a share of all ([`crate::peers::SHARE_OF_AN_ADDRESS`]).
     pub per_address: Option<usize>,
     /// The path of `public_url`, without a slash at its end.
     pub prefix: String,
@@ -96,8 +96,8 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             guard: Guard::default(),
-            times: Times::default(),
-            places: usize::MAX,
+            times: ConnectionTimes::default(),
+            slots: usize::MAX,
             per_address: None,
             prefix: String::new(),
             guards_metrics: false,
@@ -105,7 +105,7 @@ impl Default for Settings {
     }
 }
 
-/// Whether a path is one of ours as it is.
+/// Whether a path is one of the public listener.
 fn is_door(path: &str) -> bool {
     matches!(
         path,

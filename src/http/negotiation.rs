@@ -1,31 +1,31 @@
-//! Which of our media types a client wants (RFC 9110, section 12.5.1, "Accept"): the one of the highest quality; among equals, the one
-//! that stands first, as clients that send no qualities mean it.
+//! The media type that a client wants (RFC 9110, section 12.5.1, "Accept"): the one with the
+//! highest quality. Among equals the first counts, since clients that send no qualities mean that.
 
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// What a client wants to have.
+/// The wanted kind of answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wants {
-    /// The legacy media type: everything well-formed is 200.
+pub(super) enum AnswerFormat {
+    /// The legacy media type: every well-formed request is answered 200.
     Json,
-    /// GraphQL over HTTP's own: the status says whether the request was executed.
+    /// GraphQL over HTTP's media type: the status says whether the request was executed.
     GraphqlResponse,
     /// Server-sent events.
     EventStream,
     /// Apollo's multipart subscriptions.
     Multipart,
-    /// A page for a person.
+    /// A page for a browser.
     Html,
 }
 
-/// All of them; among those that only a wildcard names, the first wins.
-const ALL: [Wants; 5] = [
-    Wants::Json,
-    Wants::GraphqlResponse,
-    Wants::EventStream,
-    Wants::Multipart,
-    Wants::Html,
+/// All of them. Among those that only a wildcard matches, the first counts.
+const ALL: [AnswerFormat; 5] = [
+    AnswerFormat::Json,
+    AnswerFormat::GraphqlResponse,
+    AnswerFormat::EventStream,
+    AnswerFormat::Multipart,
+    AnswerFormat::Html,
 ];
 
 /// A media range of `Accept`.
@@ -33,31 +33,32 @@ struct Range<'a> {
     kind: String,
     /// Names in lower case, values without quotes.
     parameters: Vec<(String, &'a str)>,
-    /// Thousandths.
+    /// The quality, in thousandths.
     quality: u16,
 }
 
-impl Wants {
+impl AnswerFormat {
     fn media_type(self) -> &'static str {
         match self {
-            Wants::Json => "application/json",
-            Wants::GraphqlResponse => "application/graphql-response+json",
-            Wants::EventStream => "text/event-stream",
-            Wants::Multipart => "multipart/mixed",
-            Wants::Html => "text/html",
+            AnswerFormat::Json => "application/json",
+            AnswerFormat::GraphqlResponse => "application/graphql-response+json",
+            AnswerFormat::EventStream => "text/event-stream",
+            AnswerFormat::Multipart => "multipart/mixed",
+            AnswerFormat::Html => "text/html",
         }
     }
 
-    /// How exactly a range names this: 2 exactly, 1 by its main type, 0 by `*/*`. Streams and pages are given to those only who name them.
+    /// How exactly a range matches this type: 2 exactly, 1 by its main type, 0 by `*/*`. Streams
+    /// and pages need an exact match.
     fn named_by(self, range: &Range<'_>) -> Option<u8> {
         if range.kind == self.media_type() {
             let named = match self {
-                Wants::Multipart => range.has("subscriptionspec"),
+                AnswerFormat::Multipart => range.has("subscriptionspec"),
                 _ => range.is_utf8(),
             };
             return named.then_some(2);
         }
-        if !matches!(self, Wants::Json | Wants::GraphqlResponse) {
+        if !matches!(self, AnswerFormat::Json | AnswerFormat::GraphqlResponse) {
             return None;
         }
         match range.kind.as_str() {
@@ -82,7 +83,7 @@ impl<'a> Range<'a> {
             let value = value.trim().trim_matches('"');
             if name == "q" {
                 range.quality = quality(value);
-                // What follows a weight is no parameter of the type.
+                // A parameter after the weight does not belong to the type.
                 break;
             }
             range.parameters.push((name, value));
@@ -104,7 +105,8 @@ impl<'a> Range<'a> {
     }
 }
 
-/// Thousandths; what is no number from 0 to 1 counts as 1, as if it were left out.
+/// The quality in thousandths. A value that is not a number from 0 to 1 counts as 1, as if it were
+/// missing.
 fn quality(text: &str) -> u16 {
     let parsed = text
         .parse::<f32>()
@@ -127,19 +129,19 @@ fn split(text: &str, at: char) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The best that the client accepts of what we have; `None` where there is nothing.
-pub(super) fn wants(headers: &HeaderMap) -> Option<Wants> {
+/// The best supported type that the client accepts; `None` if there is none.
+pub(super) fn answer_format(headers: &HeaderMap) -> Option<AnswerFormat> {
     let values = headers.get_all(ACCEPT);
     let mut ranges = Vec::new();
     for value in values.iter().filter_map(|value| value.to_str().ok()) {
         ranges.extend(split(value, ',').map(Range::read));
     }
     if ranges.is_empty() {
-        return Some(Wants::Json);
+        return Some(AnswerFormat::Json);
     }
-    let mut best: Option<(u16, usize, Wants)> = None;
+    let mut best: Option<(u16, usize, AnswerFormat)> = None;
     for wanted in ALL {
-        // The most exact range decides, wherever it stands.
+        // The most exact range decides, regardless of its position.
         let named = ranges.iter().enumerate().filter_map(|(at, range)| {
             let exactness = wanted.named_by(range)?;
             Some((exactness, at, range.quality))
@@ -149,7 +151,7 @@ pub(super) fn wants(headers: &HeaderMap) -> Option<Wants> {
         else {
             continue;
         };
-        let better = |(known, before, _): (u16, usize, Wants)| {
+        let better = |(known, before, _): (u16, usize, AnswerFormat)| {
             quality > known || quality == known && at < before
         };
         if quality > 0 && best.is_none_or(better) {
@@ -164,8 +166,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_client_wants() {
-        use Wants::{EventStream, GraphqlResponse, Html, Json, Multipart};
+    fn the_accept_header_chooses_the_media_type() {
+        use AnswerFormat::{EventStream, GraphqlResponse, Html, Json, Multipart};
         for (accept, wanted) in [
             ("", None),
             ("*/*", Some(Json)),
@@ -176,7 +178,7 @@ mod tests {
             ("application/json; charset=\"UTF-8\"", Some(Json)),
             ("application/json;charset=latin1", None),
             ("application/graphql-response+json", Some(GraphqlResponse)),
-            // As the usual clients send it.
+            // Headers of the usual clients.
             (
                 "application/graphql-response+json, application/json;q=0.9",
                 Some(GraphqlResponse),
@@ -250,13 +252,13 @@ mod tests {
             (", ,application/json", Some(Json)),
         ] {
             let headers = HeaderMap::from_iter([(ACCEPT, accept.parse().expect("a header"))]);
-            assert_eq!(wants(&headers), wanted, "{accept}");
+            assert_eq!(answer_format(&headers), wanted, "{accept}");
         }
-        assert_eq!(wants(&HeaderMap::new()), Some(Json));
+        assert_eq!(answer_format(&HeaderMap::new()), Some(Json));
     }
 
     #[test]
-    fn several_headers_are_one_list() {
+    fn several_accept_headers_are_one_list() {
         let mut headers = HeaderMap::new();
         for accept in [
             "application/json;q=0.1",
@@ -264,6 +266,6 @@ mod tests {
         ] {
             headers.append(ACCEPT, accept.parse().expect("a header"));
         }
-        assert_eq!(wants(&headers), Some(Wants::GraphqlResponse));
+        assert_eq!(answer_format(&headers), Some(AnswerFormat::GraphqlResponse));
     }
 }

@@ -13,20 +13,20 @@ use super::Doors;
 use super::connection::Connection;
 use super::graphql::authenticate;
 
-/// The store has this long to say that it is there.
+/// Time allowed for the store to answer a readiness check.
 const READY_WITHIN: Duration = Duration::from_secs(2);
-/// Buckets of histograms of seconds.
+/// Buckets of the histograms of seconds.
 const SECONDS: &[f64] = &[
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
 
-/// The process is alive.
+/// Whether the process is alive.
 pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The server takes work: its store answers and it is not stopping.
+/// Whether the server takes work: its store answers and it is not stopping.
 pub async fn readyz(State(doors): State<Doors>) -> Response {
     let unready =
         |why: String| (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response();
@@ -40,7 +40,8 @@ pub async fn readyz(State(doors): State<Doors>) -> Response {
     }
 }
 
-/// Everything that is counted, in Prometheus's text format. Where credentials are needed, an operator's or an admin's.
+/// All metrics in Prometheus's text format. Where credentials are needed, an operator's or an
+/// admin's.
 pub async fn metrics(State(doors): State<Doors>, request: Request) -> Response {
     let connection = Connection::of(request.extensions());
     if connection.is_some_and(|connection| connection.served.guards_metrics) {
@@ -60,7 +61,7 @@ pub async fn metrics(State(doors): State<Doors>, request: Request) -> Response {
         .into_response()
 }
 
-/// The process's recorder. The first call installs it.
+/// The recorder of this process. The first call installs it.
 pub fn recorder() -> &'static PrometheusHandle {
     static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
     RECORDER.get_or_init(|| {

@@ -1,7 +1,9 @@
-//! How long a connection that hyper serves is waited for: for a head, for the next request, and for room to write. The times are kept
-//! beside the socket; one timer a connection looks at them every few seconds, so that a request costs no timer.
+//! Deadlines of a connection that hyper serves: for a head, for the next request, and for room to
+//! write. The times are kept beside the socket, and one timer per connection checks them every few
+//! seconds, so that a request needs no timer.
 //!
-//! The time for a body is `body`'s. Upgraded sockets have times of their own (`session::limits`).
+//! The deadline of a body is in `body`. Upgraded sockets have their own deadlines
+//! (`session::limits`).
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -18,19 +20,21 @@ use tokio::net::TcpStream;
 
 use crate::peers::Peer;
 
-/// Time allowed for a request's head: the first from the connection's begin on, each other from its first byte on.
+/// Time allowed for a request's head: for the first from the start of the connection, for each
+/// other from its first byte.
 pub const HEAD: Duration = Duration::from_secs(20);
-/// Time for which a connection may be idle after an answer. Longer than the 60 s after which usual proxies and load balancers close
-/// an idle connection, so that none is closed as its next request comes.
+/// Time for which a connection may be idle after an answer. It is longer than the 60 s after which
+/// usual proxies and load balancers close an idle connection, so that none is closed while its next
+/// request arrives.
 pub const IDLE: Duration = Duration::from_secs(75);
-/// Time allowed for [`WRITE_BYTES`] of an answer to be taken, once the peer takes no more at once.
+/// Time allowed for [`WRITE_BYTES`] of an answer, while the peer does not take all at once.
 pub const WRITE: Duration = Duration::from_secs(60);
-/// Bytes of an answer that a slow peer must take within [`WRITE`].
+/// Minimum number of bytes of an answer that a slow peer must take within [`WRITE`].
 pub const WRITE_BYTES: u64 = 32 * 1024;
 
-/// The times, which tests make shorter.
+/// The deadlines; tests make them shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Times {
+pub struct ConnectionTimes {
     /// See [`HEAD`].
     pub head: Duration,
     /// See [`IDLE`].
@@ -41,9 +45,9 @@ pub struct Times {
     pub pace: Duration,
 }
 
-impl Default for Times {
+impl Default for ConnectionTimes {
     fn default() -> Self {
-        Times {
+        ConnectionTimes {
             head: HEAD,
             idle: IDLE,
             write: WRITE,
@@ -52,25 +56,26 @@ impl Default for Times {
     }
 }
 
-/// What is known of a connection's waits.
+/// The state of a connection's waits.
 #[derive(Debug)]
 pub(super) struct Watch {
     began: Instant,
-    times: Times,
+    times: ConnectionTimes,
     peer: Arc<Peer>,
     /// Whether a request is being answered.
     serves: AtomicBool,
-    /// Whether a head has begun to come.
+    /// Whether the first byte of a head was received.
     head: AtomicBool,
-    /// Milliseconds since `began`, never 0, since a write found no room; 0: there is room.
+    /// When a write found no room, in milliseconds since `began`, never 0. 0 means that there is
+    /// room.
     blocked: AtomicU64,
-    /// Bytes that were written since then.
+    /// The number of bytes that were written since then.
     written: AtomicU64,
 }
 
 impl Watch {
-    /// Of a connection whose first head is awaited.
-    pub(super) fn new(peer: Arc<Peer>, times: Times) -> Arc<Watch> {
+    /// The state of a connection whose first head is awaited.
+    pub(super) fn new(peer: Arc<Peer>, times: ConnectionTimes) -> Arc<Watch> {
         Arc::new(Watch {
             began: Instant::now(),
             times,
@@ -82,14 +87,14 @@ impl Watch {
         })
     }
 
-    /// A request is there.
+    /// A request was received.
     pub(super) fn request(&self) {
         self.serves.store(true, Ordering::Relaxed);
         self.head.store(false, Ordering::Relaxed);
         self.peer.works();
     }
 
-    /// Its answer is made, if not written.
+    /// The answer is complete, if not written.
     fn answered(&self) {
         self.peer.waits();
         self.serves.store(false, Ordering::Relaxed);
@@ -125,9 +130,9 @@ impl Watch {
         millis(self.began.elapsed()) + 1
     }
 
-    /// How long nothing can be overdue; `None`: something is.
+    /// The time until something can be overdue; `None` if something is.
     fn left(&self) -> Option<Duration> {
-        // Another time may begin to run while this is slept away.
+        // Another deadline may begin during this sleep.
         let mut left = self.times.head.min(self.times.idle).min(self.times.write) / 2;
         let blocked = self.blocked.load(Ordering::Relaxed);
         if blocked > 0 {
@@ -157,7 +162,7 @@ impl Watch {
         Some(left)
     }
 
-    /// Ready when the connection has kept somebody waiting for too long.
+    /// Ready when a deadline of the connection has passed.
     pub(super) async fn overdue(&self) {
         while let Some(left) = self.left() {
             tokio::time::sleep(left.max(Duration::from_millis(1))).await;
@@ -169,7 +174,7 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
 }
 
-/// A socket, with what was read of it already, whose reads and writes are noted.
+/// A socket that notes its reads and writes, with the bytes that were read already.
 pub(super) struct Socket {
     socket: TcpStream,
     early: Bytes,
@@ -290,7 +295,7 @@ mod tests {
     use super::*;
     use crate::peers::Peers;
 
-    fn watch(times: Times) -> Arc<Watch> {
+    fn watch(times: ConnectionTimes) -> Arc<Watch> {
         let peers = Peers::new(8, 8);
         let peer = peers.admit(std::net::Ipv4Addr::LOCALHOST.into()).unwrap();
         Watch::new(peer, times)
@@ -299,8 +304,8 @@ mod tests {
     const LONG: Duration = Duration::from_secs(3_600);
     const NONE: Duration = Duration::ZERO;
 
-    fn times(head: Duration, idle: Duration, write: Duration) -> Times {
-        Times {
+    fn times(head: Duration, idle: Duration, write: Duration) -> ConnectionTimes {
+        ConnectionTimes {
             head,
             idle,
             write,
@@ -309,8 +314,8 @@ mod tests {
     }
 
     #[test]
-    fn each_wait_has_its_own_time() {
-        // What is done, and which of the times is over then.
+    fn each_wait_has_its_own_deadline() {
+        // The actions of a connection, and the deadline that has passed then.
         type Doing = fn(&Watch);
         let cases: [(&str, Doing, [bool; 3]); 7] = [
             ("at the begin", |_| {}, [true, false, false]),
@@ -368,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_reader_that_goes_on_lives() {
+    fn a_slow_reader_that_reads_on_is_kept() {
         let watch = watch(times(LONG, LONG, NONE));
         watch.request();
         let slow = |bytes: u64| {
@@ -383,8 +388,8 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_times_are_those_that_are_documented() {
-        let usual = Times::default();
+    fn the_default_deadlines_are_the_documented_ones() {
+        let usual = ConnectionTimes::default();
         assert_eq!((usual.head, usual.idle, usual.write), (HEAD, IDLE, WRITE));
     }
 }

@@ -1,5 +1,6 @@
-//! Which bytes of a file a request wants, and whether it wants it at all: conditional requests and ranges (RFC 9110, sections 13 and 14).
-//! One range is answered; several at once are answered with the whole, as the specification allows and S3 does.
+//! The bytes of a file that a request wants: conditional requests and ranges (RFC 9110, sections 13
+//! and 14). One range is answered. Several at once are answered with the whole file, as the
+//! specification allows and S3 does.
 
 use std::ops::Range;
 
@@ -10,71 +11,72 @@ use http::header::{
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 
-/// What is known of a file.
+/// The properties of a file that conditions and ranges refer to.
 #[derive(Clone, Debug)]
 pub(super) struct Version {
     pub(super) size: u64,
-    /// Quoted.
+    /// The entity tag, quoted.
     pub(super) tag: Option<String>,
-    /// In whole seconds.
+    /// The time of the last change, in whole seconds.
     pub(super) modified: Timestamp,
 }
 
-/// What is to be answered.
+/// The part of the file that a request is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// All of it: 200.
+pub(super) enum RequestedPart {
+    /// The whole file: 200.
     Whole,
     /// These bytes: 206.
     Part(Range<u64>),
-    /// No such bytes: 416.
+    /// The range is outside of the file: 416.
     Unsatisfiable,
-    /// What the client has is what there is: 304.
+    /// The client has the current version: 304.
     NotModified,
-    /// It is not what the client takes it for: 412.
+    /// The file is not in the version that the client expects: 412.
     Failed,
 }
 
 impl Version {
-    /// As `Last-Modified` has it.
+    /// The time in the format of `Last-Modified`.
     pub(super) fn date(&self) -> Option<String> {
         let printer = DateTimePrinter::new();
         printer.timestamp_to_rfc9110_string(&self.modified).ok()
     }
 
-    /// What a GET or HEAD with these headers wants, in the order of RFC 9110, section 13.2.2.
-    pub(super) fn wanted(&self, headers: &HeaderMap) -> Wanted {
+    /// The answer to a GET or HEAD with these headers, in the order of RFC 9110, section 13.2.2.
+    pub(super) fn wanted(&self, headers: &HeaderMap) -> RequestedPart {
         if headers.contains_key(IF_MATCH) {
             if !self.is_listed(headers, &IF_MATCH, false) {
-                return Wanted::Failed;
+                return RequestedPart::Failed;
             }
         } else if let Some(date) = date(headers, &IF_UNMODIFIED_SINCE)
             && self.modified > date
         {
-            return Wanted::Failed;
+            return RequestedPart::Failed;
         }
         if headers.contains_key(IF_NONE_MATCH) {
             if self.is_listed(headers, &IF_NONE_MATCH, true) {
-                return Wanted::NotModified;
+                return RequestedPart::NotModified;
             }
         } else if let Some(date) = date(headers, &IF_MODIFIED_SINCE)
             && self.modified <= date
         {
-            return Wanted::NotModified;
+            return RequestedPart::NotModified;
         }
         let mut ranges = headers.get_all(RANGE).into_iter();
         let (Some(range), None) = (ranges.next(), ranges.next()) else {
-            return Wanted::Whole;
+            return RequestedPart::Whole;
         };
         if !self.is_same(headers) {
-            return Wanted::Whole;
+            return RequestedPart::Whole;
         }
         range
             .to_str()
-            .map_or(Wanted::Whole, |range| self.part(range))
+            .map_or(RequestedPart::Whole, |range| self.part(range))
     }
 
-    /// Whether one of the tags in this header is the file's; `weak` ones count where nothing is put together from parts.
+    /// Whether one of the tags in this header is the file's. A weak tag counts unless a part is
+    /// asked for.
     fn is_listed(&self, headers: &HeaderMap, name: &HeaderName, weak: bool) -> bool {
         let values = headers.get_all(name).into_iter();
         let tags = values.filter_map(|value| value.to_str().ok());
@@ -89,7 +91,7 @@ impl Version {
             })
     }
 
-    /// Whether the parts that a client has are of this version (`If-Range`).
+    /// Whether the parts that a client has belong to this version (`If-Range`).
     fn is_same(&self, headers: &HeaderMap) -> bool {
         let Some(value) = headers.get(IF_RANGE) else {
             return true;
@@ -100,29 +102,29 @@ impl Version {
         self.tag.as_deref() == Some(text) || date(headers, &IF_RANGE) == Some(self.modified)
     }
 
-    fn part(&self, range: &str) -> Wanted {
+    fn part(&self, range: &str) -> RequestedPart {
         let Some((unit, list)) = range.split_once('=') else {
-            return Wanted::Whole;
+            return RequestedPart::Whole;
         };
         if !unit.trim().eq_ignore_ascii_case("bytes") {
-            return Wanted::Whole;
+            return RequestedPart::Whole;
         }
         let ranges: Vec<_> = list
             .split(',')
             .map(|range| self.one(range.trim()))
             .collect();
         match &ranges[..] {
-            [Some(range)] => Wanted::Part(range.clone()),
-            several if several.iter().any(Option::is_some) => Wanted::Whole,
-            _ => Wanted::Unsatisfiable,
+            [Some(range)] => RequestedPart::Part(range.clone()),
+            several if several.iter().any(Option::is_some) => RequestedPart::Whole,
+            _ => RequestedPart::Unsatisfiable,
         }
     }
 
-    /// One range, as far as the file has it: `0-9`, `10-`, `-5`.
+    /// One range, cut to the size of the file: `0-9`, `10-`, `-5`.
     fn one(&self, range: &str) -> Option<Range<u64>> {
         let number = |text: &str| {
             let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-            // More than a number can be is more than there is.
+            // A number that does not fit is beyond the end of any file.
             digits.then(|| text.parse().unwrap_or(u64::MAX))
         };
         let (first, last) = range.split_once('-')?;
@@ -162,7 +164,7 @@ mod tests {
         }
     }
 
-    fn wanted(size: u64, lines: &[(&'static str, &str)]) -> Wanted {
+    fn wanted(size: u64, lines: &[(&'static str, &str)]) -> RequestedPart {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().expect("a header"));
@@ -172,7 +174,7 @@ mod tests {
 
     #[test]
     fn ranges() {
-        use Wanted::{Part, Unsatisfiable, Whole};
+        use RequestedPart::{Part, Unsatisfiable, Whole};
         for (size, range, expected) in [
             (100, "bytes=0-0", Part(0..1)),
             (100, "bytes=10-19", Part(10..20)),
@@ -216,7 +218,7 @@ mod tests {
 
     #[test]
     fn conditions() {
-        use Wanted::{Failed, NotModified, Part, Whole};
+        use RequestedPart::{Failed, NotModified, Part, Whole};
         let range = ("range", "bytes=0-1");
         for (lines, expected) in [
             (vec![("if-none-match", "\"a-b\"")], NotModified),

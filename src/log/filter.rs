@@ -1,5 +1,5 @@
-//! The log filter: a level, or directives such as `jobcast=debug,warn`. A word that is neither a level nor a part of the program that logs would
-//! silence everything, so it is an error.
+//! The log filter: a level, or directives such as `jobcast=debug,warn`. A word that is neither a
+//! level nor a part of the program that logs would silence all logs, so it is an error.
 
 use std::str::FromStr;
 
@@ -11,7 +11,7 @@ use crate::nearest::did_you_mean;
 /// The levels.
 const LEVELS: &[&str] = &["error", "warn", "info", "debug", "trace", "off"];
 
-/// What of the program itself logs: its crates, and the output of functions.
+/// The parts of the program that log: its crates, and the output of functions.
 const OWN: &[&str] = &[
     "jobcast",
     "resolvers",
@@ -20,7 +20,7 @@ const OWN: &[&str] = &[
     "functions",
     "function",
     "asl",
-    "examples",
+    "samples",
     "job",
     "wire",
     "checker",
@@ -63,32 +63,32 @@ const LIBRARIES: &[&str] = &[
     "tungstenite",
 ];
 
-/// Why a filter is none.
+/// Why a filter is not valid.
 #[derive(Debug, thiserror::Error)]
 pub enum FilterError {
-    /// A word that is no level, and nothing that logs.
+    /// A word that is neither a level nor a part that logs.
     #[error("`{word}` is neither a level nor a part of this program that logs{}; {}", did_you_mean(word, LEVELS.iter().chain(OWN).chain(LIBRARIES).copied()), allowed())]
     Unknown {
         /// The word.
         word: String,
     },
-    /// What stands behind `=`.
-    #[error("`{level}` in `{directive}` is no level{}; {}", did_you_mean(level, LEVELS.iter().copied()), allowed())]
+    /// The text after `=` is not a level.
+    #[error("`{level}` in `{directive}` is not a level{}; {}", did_you_mean(level, LEVELS.iter().copied()), allowed())]
     Level {
         /// The whole directive.
         directive: String,
-        /// Its level.
+        /// The text.
         level: String,
     },
-    /// What stands before `=`.
-    #[error("`{target}` in `{directive}` is no part of this program that logs{}; {}", did_you_mean(target, OWN.iter().chain(LIBRARIES).copied()), allowed())]
+    /// The text before `=` is not a part that logs.
+    #[error("`{target}` in `{directive}` is not a part of this program that logs{}; {}", did_you_mean(target, OWN.iter().chain(LIBRARIES).copied()), allowed())]
     Target {
         /// The whole directive.
         directive: String,
-        /// Its target.
+        /// The text.
         target: String,
     },
-    /// Anything else.
+    /// Any other error.
     #[error(
         "`{directive}` is not a directive such as jobcast=debug: {source}; {}",
         allowed()
@@ -96,7 +96,7 @@ pub enum FilterError {
     Syntax {
         /// The directive.
         directive: String,
-        /// What is wrong.
+        /// The error.
         source: ParseError,
     },
 }
@@ -109,10 +109,10 @@ fn allowed() -> String {
     )
 }
 
-/// Reads a filter; an empty one is as none.
+/// Reads a filter. An empty one is the default.
 ///
 /// # Errors
-/// [`FilterError`], for the first directive that is wrong.
+/// [`FilterError`], for the first invalid directive.
 pub fn parse(filter: &str) -> Result<EnvFilter, FilterError> {
     let filter = match filter.trim() {
         "" => crate::config::LOG,
@@ -131,7 +131,7 @@ fn check(directive: &str) -> Result<(), FilterError> {
     if directive.is_empty() || is_level(directive) {
         return Ok(());
     }
-    // The span of a directive, `[span{field=value}]`, may hold anything.
+    // The span of a directive, `[span{field=value}]`, may contain any text.
     let target = directive.split(['[', '=']).next().unwrap_or_default();
     let after_span = directive.rsplit(']').next().unwrap_or_default();
     let level = after_span.split_once('=').map(|(_, level)| level);
@@ -159,7 +159,7 @@ fn is_level(text: &str) -> bool {
     !text.is_empty() && LevelFilter::from_str(text).is_ok()
 }
 
-/// The directives: between commas, but for those in the fields of a span.
+/// Splits directives at commas, except within the fields of a span.
 fn directives(filter: &str) -> Vec<&str> {
     let mut depth = 0_usize;
     let between = filter.split(move |c| {
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters_are_taken() {
+    fn valid_filters_are_read() {
         for filter in [
             "",
             " ",
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_is_named_with_what_was_meant() {
+    fn a_typing_error_is_named_with_a_suggestion() {
         for (filter, said) in [
             (
                 "inof",
@@ -213,17 +213,17 @@ mod tests {
             ("warn,nonsense", "`nonsense` is neither"),
             (
                 "jobcast=debgu",
-                "`debgu` in `jobcast=debgu` is no level; did you mean `debug`?",
+                "`debgu` in `jobcast=debgu` is not a level; did you mean `debug`?",
             ),
-            ("jobcast=", "`` in `jobcast=` is no level"),
+            ("jobcast=", "`` in `jobcast=` is not a level"),
             (
                 "info,jobcats=debug",
-                "`jobcats` in `jobcats=debug` is no part of this program that logs; did you mean `jobcast`?",
+                "`jobcats` in `jobcats=debug` is not a part of this program that logs; did you mean `jobcast`?",
             ),
             ("hyper-util=debug", "did you mean `hyper_util`?"),
             ("job_cast[span]=debug", "did you mean `jobcast`?"),
-            ("a=b=c", "is no part of this program"),
-            ("jobcast=b=c", "`b=c` in `jobcast=b=c` is no level"),
+            ("a=b=c", "is not a part of this program"),
+            ("jobcast=b=c", "`b=c` in `jobcast=b=c` is not a level"),
             ("jobcast[", "is not a directive"),
         ] {
             let error = parse(filter).expect_err(filter).to_string();
@@ -256,7 +256,7 @@ mod tests {
                 "{library} is gone: take it out"
             );
         }
-        // They are of tests and of platforms where nothing is logged.
+        // These belong to tests and to platforms on which the program does not log.
         let quiet = [
             "dynoxide_rs",
             "generator",
@@ -273,7 +273,7 @@ mod tests {
                 .into_iter()
                 .flatten();
             let logs = needs.any(|needed| needed.as_str() == Some("tracing"));
-            // The package of a published crate of ours has a prefix that the crate's name lacks.
+            // The package of our published crates has a prefix that the crate's name lacks.
             let own = name.strip_prefix("jobcast_").unwrap_or(&name);
             let known = OWN.contains(&own)
                 || LIBRARIES.contains(&name.as_str())

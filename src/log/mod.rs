@@ -1,5 +1,5 @@
-//! The log: to standard error, as text for a person or one JSON object a line. What is logged may come from anybody, and cannot forge a line or
-//! act on a terminal.
+//! The log: to standard error, as text for a person or one JSON object per line. A logged text may
+//! be any caller's; it cannot forge a line or control a terminal.
 
 pub mod filter;
 
@@ -15,14 +15,15 @@ use crate::config::LogFormat;
 use crate::printable::{printable, printable_json};
 use filter::FilterError;
 
-/// Begins to log. To be called once in a process.
+/// Starts the log. It is called once in a process.
 ///
 /// # Errors
-/// The filter is not one.
+/// The filter is not valid.
 pub fn init(filter: &str, format: LogFormat) -> Result<(), FilterError> {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter::parse(filter)?)
-        // A line that cannot be written is lost: to complain of it where it cannot be written either is a panic, in whatever was at work.
+        // A line that cannot be written is lost. Reporting that would fail as well, and panic in
+        // the code that logs.
         .log_internal_errors(false);
     match format {
         LogFormat::Json => builder
@@ -43,7 +44,7 @@ pub fn init(filter: &str, format: LogFormat) -> Result<(), FilterError> {
     Ok(())
 }
 
-/// The fields of an event, on one line whatever is in them.
+/// The fields of an event, on one line regardless of their content.
 fn fields() -> impl for<'writer> FormatFields<'writer> {
     debug_fn(
         |writer: &mut Writer<'_>, field: &Field, value: &dyn Debug| {
@@ -58,7 +59,7 @@ fn fields() -> impl for<'writer> FormatFields<'writer> {
     .delimited(" ")
 }
 
-/// Writes lines of JSON; an event comes in one piece.
+/// Writes lines of JSON; each write is one event.
 struct JsonLines(Stderr);
 
 impl Write for JsonLines {
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_logged_forges_a_line() {
+    fn a_logged_text_forges_no_line() {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let subscriber = tracing_subscriber::fmt()

@@ -1,5 +1,5 @@
-//! The real-time side of a node: from the store's change feed to the watchers. It works over any job
-//! store; the caller of [`Realtime::start`] chooses the store and the broker.
+//! The real-time side of a node: from the store's change feed to the watchers. It works over any
+//! job store; the caller of [`Realtime::start`] chooses the store and the broker.
 //!
 //! | module | what |
 //! |---|---|
@@ -35,8 +35,8 @@ pub struct Realtime {
 }
 
 impl Realtime {
-    /// Starts the tasks, which end with `stop`. `feed` is the store's change feed; without it this node
-    /// publishes only what `publishJob` gives it.
+    /// Starts the tasks, which end with `stop`. `feed` is the store's change feed; without it this
+    /// node publishes only what `publishJob` gives it.
     pub fn start(
         self,
         store: &Arc<dyn JobStore>,

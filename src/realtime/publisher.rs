@@ -1,5 +1,5 @@
-//! From the change feed to the hub, and to the other nodes. `publishJob` calls the same function. What
-//! may not have arrived is repaired: the watched jobs are read from the store again.
+//! From the change feed to the hub, and to the other nodes. `publishJob` calls the same function.
+//! What may not have arrived is repaired: the watched jobs are read from the store again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,8 +28,8 @@ pub const REPAIR_EVERY_UNDER_CHAOS: Duration = Duration::from_secs(1);
 /// Maximum interval between repairs: an `Instant` cannot hold every configured time.
 const REPAIR_AT_LEAST_EVERY: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// Maximum number of watches for which a publisher yields, so that they receive the change before the
-/// publisher has its response. More would delay the publisher.
+/// Maximum number of watches for which a publisher yields, so that they receive the change before
+/// the publisher has its response. More would delay the publisher.
 const FEW_WATCHES: usize = 64;
 
 /// Publishes changes to this node's hub and to the other nodes.
@@ -68,8 +68,8 @@ impl Publisher {
     }
 
     /// Publishes a version to the watchers of this node and to the other nodes. Repeats and late
-    /// versions change nothing. Never waits for the other nodes. Returns the number of watches on this
-    /// node that were offered the version; 0 under chaos.
+    /// versions change nothing. Never waits for the other nodes. Returns the number of watches on
+    /// this node that were offered the version; 0 under chaos.
     pub fn publish(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) -> usize {
         let offered = match &self.0.chaos {
             None => self.0.hub.publish(old, new),
@@ -84,7 +84,8 @@ impl Publisher {
         offered
     }
 
-    /// As [`Publisher::publish`], and lets a small number of watches send the change before it returns.
+    /// As [`Publisher::publish`], and lets a small number of watches send the change before it
+    /// returns.
     pub async fn publish_first(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) {
         let offered = self.publish(old, new);
         if (1..=FEW_WATCHES).contains(&offered) {
@@ -112,7 +113,8 @@ impl Publisher {
             if delay.is_zero() {
                 arrive();
             } else {
-                // Not joined: it ends by itself soon, and does nothing once the publisher is dropped.
+                // Not joined: it ends by itself soon, and does nothing once the publisher is
+                // dropped.
                 tokio::spawn(async move {
                     sleep(delay).await;
                     arrive();
@@ -121,9 +123,10 @@ impl Publisher {
         }
     }
 
-    /// Publishes the events of `first`, and then of the feeds that follow it, until it is dropped. After
-    /// an error the watched jobs are read again, so that no watcher stays behind. The other nodes are
-    /// asked to read theirs again too, since perhaps no node followed the store before a feed began.
+    /// Publishes the events of `first`, and then of the feeds that follow it, until it is dropped.
+    /// After an error the watched jobs are read again, so that no watcher stays behind. The other
+    /// nodes are asked to read theirs again too, since perhaps no node followed the store before a
+    /// feed began.
     pub async fn run(self, store: Arc<dyn JobStore>, first: resolvers::store::Feed) {
         let mut feed = first;
         loop {
@@ -156,8 +159,8 @@ impl Publisher {
         }
     }
 
-    /// Repairs until it is dropped: at once after a gap, and after `every` in any case, so that a loss
-    /// that no check finds is repaired too.
+    /// Repairs until it is dropped: at once after a gap, and after `every` in any case, so that a
+    /// loss that no check finds is repaired too.
     pub async fn keep_repaired(self, store: Arc<dyn JobStore>, every: Duration) {
         let every = every.min(REPAIR_AT_LEAST_EVERY);
         let mut next = Instant::now() + every;
@@ -174,8 +177,8 @@ impl Publisher {
             if gap {
                 metrics::counter!("gaps_total").increment(1);
                 self.0.hub.resync_lists();
-                // A gap that is found meanwhile is repaired after this pause, so that repairs do not
-                // follow each other without a break.
+                // A gap that is found meanwhile is repaired after this pause, so that repairs do
+                // not follow each other without a break.
                 sleep(REOPEN).await;
             } else {
                 next = Instant::now() + every;

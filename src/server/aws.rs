@@ -1,5 +1,6 @@
-//! Jobs in DynamoDB, executions in AWS Step Functions, files in S3 or in a directory that the nodes share. Nothing runs here but the reading
-//! of histories, and every node is like every other: what nobody must lose is at AWS.
+//! Jobs in DynamoDB, executions in AWS Step Functions, files in S3 or in a directory that the nodes
+//! share. This process runs only the reading of histories, and all nodes are equal: all data is
+//! kept in AWS.
 
 use std::sync::Arc;
 
@@ -13,18 +14,20 @@ use resolvers::workflow::embedded::job_types;
 use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
 use sha2::{Digest, Sha256};
 
+use super::adapters::{AdapterContext, Adapters, directory};
+use super::bucket;
+use super::error::ServeError;
 use super::listener::base;
-use super::{Adapters, Parts, ServeError, bucket, directory};
 use crate::config::{Address, Aws, ConfigError};
 use crate::data::shared_files;
 
-/// Opens them with the credentials that the AWS SDKs find.
-pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeError> {
+/// Opens the adapters with the credentials that the AWS SDKs find.
+pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapters, ServeError> {
     let signer = signer(aws)?;
     let config = sdk_config(aws).await;
     let objects: Arc<dyn ObjectStore> = match &aws.bucket {
         Some(bucket) => Arc::new(bucket::open(aws, bucket, &config)?),
-        None => Arc::new(directory(shared_files(&parts.config.data)?)?),
+        None => Arc::new(directory(shared_files(&context.config.data)?)?),
     };
     let dynamodb = at(&config, aws.dynamodb_endpoint());
     let store = DynamoDbStore::open(&dynamodb, &aws.table).await;
@@ -35,12 +38,12 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
     let workflow = StepFunctionsWorkflow::new(
         &at(&config, aws.step_functions_endpoint()),
         Settings::new(&aws.state_machine_arn_prefix),
-        job_types(&parts.machines),
-        parts.events.clone(),
+        job_types(&context.machines),
+        context.events.clone(),
     );
-    if !aws.follow_stream && parts.config.broker.url.is_none() {
+    if !aws.follow_stream && context.config.broker.url.is_none() {
         tracing::warn!(
-            "follow_stream of [aws] is false and there is no [broker]: watchers of this node hear what `publishJob` tells it, and else only what is read again every so often (repair_every)"
+            "follow_stream of [aws] is false and there is no [broker]: watchers of this node receive what `publishJob` gives it, and other changes only at the next repair (repair_every)"
         );
     }
     Ok(Adapters {
@@ -53,14 +56,14 @@ pub(super) async fn open(aws: &Aws, parts: Parts<'_>) -> Result<Adapters, ServeE
         },
         sweeps_files: aws.bucket.is_none(),
         signer,
-        report_url: format!("{}/graphql", base(parts.config, parts.public)),
+        report_url: format!("{}/graphql", base(context.config, context.public)),
         follows_changes: aws.follow_stream,
         internal: None,
-        behind: None,
+        embedded: None,
     })
 }
 
-/// Creates the table.
+/// Creates the table of the jobs.
 pub(super) async fn create_table(aws: &Aws) -> Result<(), ServeError> {
     let config = at(&sdk_config(aws).await, aws.dynamodb_endpoint());
     let created = DynamoDbStore::create_table(&config, &aws.table).await;
@@ -70,7 +73,8 @@ pub(super) async fn create_table(aws: &Aws) -> Result<(), ServeError> {
     })
 }
 
-/// The key is of the length that a signer takes, however long the secret is.
+/// The signer of the configured secret. A digest has the length of its key for a secret of any
+/// length.
 fn signer(aws: &Aws) -> Result<Signer, ServeError> {
     let secret = aws.secret.as_ref().ok_or(ConfigError::NoSecret)?;
     Ok(Signer::new(Sha256::digest(&secret.0).into()))
@@ -80,23 +84,23 @@ fn signer(aws: &Aws) -> Result<Signer, ServeError> {
 async fn sdk_config(aws: &Aws) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(aws.region().to_owned()));
-    // S3 has a client of its own.
+    // S3 has its own client.
     let endpoints = [aws.dynamodb_endpoint(), aws.step_functions_endpoint()];
     if endpoints.into_iter().flatten().filter(is_plain).count() == endpoints.len() {
-        // Nothing is asked over TLS: certificates are not looked for.
+        // No endpoint uses TLS, so root certificates are not searched.
         loader = loader.http_client(Builder::new().build_http());
     }
     loader.load().await
 }
 
-/// The same for a service that is elsewhere.
+/// The configuration for a service with another endpoint.
 fn at(config: &SdkConfig, endpoint: Option<&Address>) -> SdkConfig {
     let Some(endpoint) = endpoint else {
         return config.clone();
     };
     let mut there = config.to_builder().endpoint_url(endpoint.as_str());
     if is_plain(&endpoint) {
-        // The usual client needs the machine's certificates even where it does not use them.
+        // The default client needs the machine's certificates even where it does not use them.
         there.set_http_client(Some(Builder::new().build_http()));
     }
     there.build()

@@ -1,4 +1,4 @@
-//! Files in an S3 bucket, with the region and the credentials that the other services of AWS are called with.
+//! Files in an S3 bucket, with the region and the credentials of the other AWS services.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,20 +12,22 @@ use object_store::client::{HttpClient, HttpConnector};
 use object_store::{ClientOptions, CredentialProvider, RetryConfig};
 use tokio::sync::Mutex;
 
-use super::ServeError;
+use super::error::ServeError;
 use crate::config::Aws;
 
-/// A connection is made within this time …
+/// Time allowed for connecting.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// … and says something within this.
+/// Time allowed for an answer, and for each further part of it.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
-/// A request is tried again so often, and no longer than this.
+/// Maximum number of retries of a request.
 const RETRIES: usize = 3;
+/// Maximum time of a request with its retries.
 const RETRY_WITHIN: Duration = Duration::from_secs(30);
-/// Credentials are asked for anew so long before they expire, and this often when they do not say when.
+/// Time before their expiry at which credentials are renewed, and the lifetime of credentials
+/// without an expiry.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
 
-/// The bucket; nothing is asked of it yet.
+/// Opens the bucket without a request to it.
 pub(super) fn open(aws: &Aws, bucket: &str, config: &SdkConfig) -> Result<AmazonS3, ServeError> {
     let failed = |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Bucket {
         bucket: bucket.to_owned(),
@@ -56,7 +58,7 @@ pub(super) fn open(aws: &Aws, bucket: &str, config: &SdkConfig) -> Result<Amazon
     builder.build().map_err(|error| failed(Box::new(error)))
 }
 
-/// What the SDK finds, kept while it is good.
+/// The SDK's credentials, cached until they are renewed.
 #[derive(Debug)]
 struct SdkCredentials {
     provider: SharedCredentialsProvider,
@@ -97,13 +99,13 @@ fn renewal(credentials: &Credentials) -> SystemTime {
     )
 }
 
-/// Connects as the rest of the server does: TLS by ring.
+/// Connects as the rest of the server does: TLS with ring.
 #[derive(Debug)]
 struct Connector;
 
 impl HttpConnector for Connector {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        // A second installation fails, and then the first one is as good.
+        // A second installation fails, which is right: the first one is the same.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = || {
             outgoing::client()
@@ -111,7 +113,7 @@ impl HttpConnector for Connector {
                 .connect_timeout(CONNECT_WITHIN)
                 .read_timeout(ANSWER_WITHIN)
         };
-        // A machine without any root certificate still reaches a plain endpoint.
+        // A machine without root certificates can still reach a plain endpoint.
         let client = builder().build().or_else(|error| {
             tracing::warn!(%error, "no TLS roots found: https addresses of S3 will not be trusted");
             builder().tls_certs_only([]).build()

@@ -1,4 +1,5 @@
-//! Whether the command of a function can be run: what a person can be told at the start, before the first job fails. It runs nothing.
+//! Checks at the start whether the command of a function can be run, before the first job fails. It
+//! runs nothing.
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
@@ -6,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Function;
 
-/// Ends of the names of scripts.
+/// File name extensions of scripts.
 const SCRIPTS: &[&str] = &[
     "py", "js", "mjs", "cjs", "ts", "rb", "sh", "pl", "php", "jar",
 ];
 
-/// What keeps a command from being run, as far as it can be seen from outside.
+/// The reason why a command cannot be run, if one can be seen without running it.
 pub(super) fn problem(function: &Function, path: Option<OsString>) -> Option<String> {
     let program = function.command.first()?;
     let directory = match &function.directory {
@@ -44,7 +45,7 @@ pub(super) fn problem(function: &Function, path: Option<OsString>) -> Option<Str
             file.display()
         ));
     }
-    // The script of an interpreter: the first word that is no option.
+    // The script of an interpreter is the first word that is not an option.
     let words = function.command.iter().skip(1);
     let script = words
         .take_while(|word| *word != "-m" && *word != "-c" && *word != "-e")
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_run_is_named() {
+    fn a_command_that_cannot_be_run_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
         let file = |name: &str, mode: u32| {
             let path = directory.path().join(name);

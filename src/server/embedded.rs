@@ -1,6 +1,8 @@
-//! Everything in this process: SQLite, the engine of `workflow` with its Lambda host, a directory of files, the internal listener.
+//! Everything in this process: SQLite, the engine of `workflow` with its Lambda host, a directory
+//! of files, the internal listener.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,14 +19,20 @@ use workflow::runner::{Refresh, Runner};
 use workflow::secret::{Admission, Secret};
 use workflow::{Engine, Machines};
 
+use super::adapters::{AdapterContext, Adapters, directory, millis};
+use super::commands;
+use super::error::ServeError;
 use super::listener::{base, listen, local, reachable};
 use super::private::Private;
-use super::{Adapters, Parts, ServeError, commands, directory, millis};
-use crate::cli::SUPERVISE;
 use crate::config::{Config, Function};
 use crate::data::DataDirectory;
 
-/// The engine, its functions, the internal listener and the data directory.
+/// The hidden command that supervises a function's process; see [`workflow::lambda::supervisor`].
+/// The words that follow are the function's command.
+pub const SUPERVISE: &str = "supervise";
+
+/// The parts that run in this process: the engine, its functions, the internal listener and the
+/// data directory.
 pub(super) struct Embedded {
     engine: Engine,
     host: Host,
@@ -33,16 +41,17 @@ pub(super) struct Embedded {
 }
 
 impl Embedded {
-    /// Ends it, once nobody asks any more; everything stays where it is for the next start.
+    /// Stops the engine and the functions, once no request uses them. Open executions are kept for
+    /// the next start.
     pub(super) async fn shutdown(&self) {
         self.engine.shutdown().await;
         self.host.stop();
     }
 }
 
-/// Opens them in the data directory; executions that were open go on.
-pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
-    let config = parts.config;
+/// Opens the adapters in the data directory. Open executions are resumed.
+pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeError> {
+    let config = context.config;
     let data = DataDirectory::open(&config.data)?;
     let listener = listen(config.internal_listen)?;
     let internal = local(&listener)?;
@@ -58,41 +67,28 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
             what: "a bucket cannot be used",
             source,
         })?;
-    let reachable = reachable(parts.public);
-    let host = Host::new(HostSettings {
-        functions: functions(config, &base(config, parts.public)),
-        attach_any: config.attach_any_function,
-        supervisor: supervisor(),
-        redact: hide,
-        direct_hosts: vec![reachable.ip().to_string()],
-        ..HostSettings::default()
-    });
-    warn_of_lacking(&host, &parts.machines);
-    for (name, function) in &config.functions {
-        if let Some(problem) = commands::problem(function, std::env::var_os("PATH")) {
-            tracing::warn!("[functions.{name}]: {problem}; its jobs fail until that is mended");
-        }
-    }
+    let reachable = reachable(context.public);
+    let host = host(&context, reachable);
     let renewal = Renewal::new(signer.clone(), millis(config.report_life));
     let runner =
         Runner::with_services(host.clone(), services).with_refresh(Arc::new(Renews(renewal)));
     let engine = Engine::open(
         database,
         workflow::Settings {
-            machines: parts.machines,
+            machines: context.machines,
             retention: Some(config.retention),
             ..workflow::Settings::default()
         },
         Arc::new(runner.clone()),
         recorder(
-            parts.events.clone(),
+            context.events.clone(),
             jobs.clone(),
             Some(millis(config.retention)),
         ),
     )
     .await?;
     let serving = {
-        let (engine, stop) = (engine.clone(), parts.stop.clone());
+        let (engine, stop) = (engine.clone(), context.stop.clone());
         let stopped = async move { stop.cancelled().await };
         workflow::internal::serve(listener, engine, runner, admission, stopped)
     };
@@ -106,7 +102,7 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,
         internal: Some(internal),
-        behind: Some(Embedded {
+        embedded: Some(Embedded {
             engine,
             host,
             _internal: AbortOnDropHandle::new(tokio::spawn(serving)),
@@ -115,7 +111,27 @@ pub(super) async fn open(parts: Parts<'_>) -> Result<Adapters, ServeError> {
     })
 }
 
-/// Makes the internal listener's secret of this start.
+/// The host of the functions. Functions that cannot be run are logged.
+fn host(context: &AdapterContext<'_>, reachable: SocketAddr) -> Host {
+    let config = context.config;
+    let host = Host::new(HostSettings {
+        functions: functions(config, &base(config, context.public)),
+        attach_any: config.attach_any_function,
+        supervisor: supervisor(),
+        redact: hide,
+        direct_hosts: vec![reachable.ip().to_string()],
+        ..HostSettings::default()
+    });
+    warn_of_lacking(&host, &context.machines);
+    for (name, function) in &config.functions {
+        if let Some(problem) = commands::problem(function, std::env::var_os("PATH")) {
+            tracing::warn!("[functions.{name}]: {problem}; its jobs fail until that is mended");
+        }
+    }
+    host
+}
+
+/// Writes the internal listener's secret of this start.
 fn admission(data: &DataDirectory, config: &Config) -> Result<Admission, ServeError> {
     let secret = Secret::random();
     let path = data.internal_key(secret.reveal())?;
@@ -137,13 +153,14 @@ impl Refresh for Renews {
     }
 }
 
-/// The command that ends a function's process with all that it started.
+/// The command that ends a function's process together with all processes that it started.
 fn supervisor() -> Vec<OsString> {
     let program = program().map(|program| vec![program.into_os_string(), SUPERVISE.into()]);
     program.unwrap_or_default()
 }
 
-/// The configured functions, and the samples' own, which are this program itself (`jobcast function NAME`).
+/// The configured functions, and those of the samples, which this program itself runs (`jobcast
+/// function NAME`).
 fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
     let places = config.sample_addresses.iter().map(String::as_str);
     let files = format!("{base}/files/");
@@ -162,7 +179,7 @@ fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
         })
         .collect();
     let samples = if config.samples {
-        examples::FUNCTIONS
+        samples::FUNCTIONS
     } else {
         &[]
     };
@@ -179,9 +196,10 @@ fn functions(config: &Config, base: &str) -> Vec<FunctionConfig> {
                 ];
                 functions.push(FunctionConfig {
                     concurrency: 2,
-                    // Their runtime client takes a path (`functions::run`).
+                    // The runtime client of the samples takes an address with a path
+                    // (`functions::run`).
                     secret: true,
-                    environment: [(examples::PLACES.to_owned(), places.clone())].into(),
+                    environment: [(samples::PLACES.to_owned(), places.clone())].into(),
                     ..FunctionConfig::new(name, command)
                 });
             }
@@ -204,7 +222,7 @@ fn with_defaults(name: &str, function: &Function) -> FunctionConfig {
     config
 }
 
-/// A job type whose function nobody runs is no error: its other states may be all that a job needs.
+/// Warns of functions that have no process. It is not an error: a job may never reach that state.
 fn warn_of_lacking(host: &Host, machines: &Machines) {
     for machine in machines.iter() {
         for (at, function) in machine.functions() {
@@ -215,7 +233,7 @@ fn warn_of_lacking(host: &Host, machines: &Machines) {
     }
 }
 
-/// The program that serves the sample functions: this one, unless a test that is another program says where it is.
+/// The program that runs the sample functions: this one, unless a test names another.
 fn program() -> Option<PathBuf> {
     std::env::var_os("JOBCAST_PROGRAM")
         .map(PathBuf::from)

@@ -10,7 +10,7 @@ use crate::realtime::broker::BrokerError;
 /// Why the server does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The configuration asks for what this build has not.
+    /// The build lacks a feature that the configuration uses.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// An identity provider.
@@ -35,7 +35,7 @@ pub enum ServeError {
     Schema {
         /// The job type.
         job_type: String,
-        /// What is wrong.
+        /// The error and what to do.
         problem: String,
     },
     /// The workflow engine.
@@ -49,7 +49,7 @@ pub enum ServeError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// The broker.
@@ -58,38 +58,38 @@ pub enum ServeError {
     /// The change feed.
     #[error(transparent)]
     Store(#[from] resolvers::store::StoreError),
-    /// Anything else of the operating system's.
+    /// Another error of the operating system.
     #[error("{what}: {source}")]
     Io {
-        /// What was tried.
+        /// The failed action.
         what: &'static str,
-        /// Why it failed.
+        /// The cause.
         source: std::io::Error,
     },
     /// The bucket of the files.
     #[error("the bucket {bucket} of [aws] cannot be used: {source}")]
     Bucket {
-        /// Its name.
+        /// The bucket.
         bucket: String,
-        /// Why not.
+        /// The cause.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The table of the jobs is not created.
+    /// The table of the jobs cannot be created.
     #[error("the table {table} of [aws] cannot be created: {source}")]
     CreateTable {
-        /// Its name.
+        /// The table.
         table: String,
-        /// Why not.
+        /// The cause.
         source: resolvers::store::StoreError,
     },
-    /// The table of the jobs.
+    /// The table of the jobs cannot be used.
     #[error(
         "the table {table} of [aws] cannot be used: {source}; docs/guides/aws.md has its keys, indexes and stream, and the actions that the credentials must allow"
     )]
     Table {
-        /// Its name.
+        /// The table.
         table: String,
-        /// Why not.
+        /// The cause.
         source: resolvers::store::StoreError,
     },
 }

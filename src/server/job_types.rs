@@ -3,10 +3,11 @@
 use resolvers::jobs::check_schema;
 use workflow::{Machine, Machines};
 
-use super::ServeError;
+use super::error::ServeError;
 use crate::config::Config;
 
-/// The sample job types and those of the directory; a file of the directory wins over a sample of the same name.
+/// The sample job types and those of the directory. A file of the directory replaces a sample of
+/// the same name.
 pub(super) fn machines(config: &Config) -> Result<Machines, ServeError> {
     let mut machines = Machines::default();
     if config.samples {

@@ -1,14 +1,15 @@
-//! The listeners, and the addresses that they are reached at.
+//! The listeners and their addresses.
 
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use super::ServeError;
+use super::error::ServeError;
 use crate::config::Config;
 
-/// Connections that wait to be accepted: after a restart everybody comes back at once, and whom the system turns away waits a
-/// whole second. The system's own bound (`net.core.somaxconn`) holds too.
+/// Maximum number of connections that wait to be accepted. After a restart all clients connect at
+/// once, and a client that the system turns away waits for a second. The system's own limit
+/// (`net.core.somaxconn`) holds too.
 const BACKLOG: u32 = 16_384;
 
 pub(super) fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -31,7 +32,7 @@ pub(super) fn local(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
     })
 }
 
-/// An address that this machine can connect to: the unspecified one stands for all of its own.
+/// An address to which this machine can connect. The unspecified address is replaced by loopback.
 pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         return SocketAddr::from(([127, 0, 0, 1], address.port()));
@@ -39,7 +40,7 @@ pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// What the addresses that are given out begin with.
+/// The beginning of the addresses that are given to clients.
 pub(super) fn base(config: &Config, public: SocketAddr) -> String {
     match &config.public_url {
         Some(url) => url.as_str().to_owned(),

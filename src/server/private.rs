@@ -1,4 +1,5 @@
-//! A directory of files that only this user of the system may read. It changes nothing else about how files are kept.
+//! A directory of files that only this user of the system may read. Apart from the permissions it
+//! is a plain directory.
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +16,7 @@ use object_store::{
 
 use crate::data::{PRIVATE_DIRECTORY, PRIVATE_FILE};
 
-/// Files with the rights 0600 in directories with 0700, whatever the umask is.
+/// Files with the permissions 0600 in directories with 0700, regardless of the umask.
 #[derive(Debug)]
 pub(super) struct Private(pub(super) LocalFileSystem);
 
@@ -31,7 +32,7 @@ impl Private {
     }
 }
 
-/// Until then the file is in a directory that is closed to others already.
+/// Closes a file and its directory to other users. The directory above is closed already.
 async fn close(file: PathBuf) -> Result<()> {
     let set = async {
         if let Some(directory) = file.parent() {
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn however_a_file_comes_it_is_closed_to_others() {
+    async fn every_way_of_writing_closes_the_file_to_other_users() {
         let directory = tempfile::tempdir().expect("a directory");
         let files = Private(LocalFileSystem::new_with_prefix(directory.path()).expect("a store"));
         let path = Path::from;

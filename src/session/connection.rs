@@ -1,5 +1,6 @@
-//! One socket's driver as others share it: its own task polls it, and a publish lets it deliver at once, on the
-//! publisher's thread, where that costs less than to wake the task.
+//! One socket's driver behind a lock: its task polls it, and a wake-up of its mailbox delivers at
+//! once, without waking the task. The wake-ups of a publish run in tasks of the hub's wake batches,
+//! never on the publisher's thread.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,8 +13,11 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use wire::{Session, frame};
 
-use super::driver::{Driver, End};
-use super::{Admission, Credentials, Executor, limits};
+use super::conversation::ConnectionEnd;
+use super::driver::Driver;
+use super::executor::{Credentials, Executor};
+use super::limits;
+use super::sessions::Admission;
 
 struct Connection<E: Executor, S> {
     driver: Mutex<Driver<E, S>>,
@@ -21,14 +25,14 @@ struct Connection<E: Executor, S> {
     task: AtomicWaker,
 }
 
-/// What the mailbox wakes.
+/// The mailbox wakes the connection.
 impl<E, S> Wake for Connection<E, S>
 where
     E: Executor,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     fn wake(self: Arc<Self>) {
-        // Whoever holds it may have looked into the mailbox already.
+        // A thread that holds the lock may have taken the mail before this delivery.
         let has_done_all = self.driver.try_lock().is_some_and(|mut driver| {
             let waker = Waker::from(Arc::clone(&self));
             driver.deliver_at_once(&waker)
@@ -39,7 +43,8 @@ where
     }
 }
 
-/// Ends the connection's part in the hub. The mailbox would otherwise keep the connection, and that the mailbox.
+/// Ends the connection's part in the hub when dropped. The mailbox and the connection would
+/// otherwise keep each other.
 struct Served<E: Executor, S>(Arc<Connection<E, S>>);
 
 impl<E: Executor, S> Drop for Served<E, S> {
@@ -48,7 +53,7 @@ impl<E: Executor, S> Drop for Served<E, S> {
     }
 }
 
-/// Serves one upgraded socket to its end. `early` are bytes that were read of it already.
+/// Serves one upgraded socket to its end. `early` are bytes of the socket that were read already.
 pub(crate) fn serve<E, S>(
     admission: Admission<E>,
     socket: S,
@@ -66,29 +71,32 @@ where
         driver: Mutex::new(driver),
         task: AtomicWaker::new(),
     }));
-    // A block, and no async function: that would keep room for its arguments beside the connection that they went into.
+    // A block, not an async function, which would keep room for its arguments beside the
+    // connection that owns them.
     async move {
         let connection = &served.0;
         let end = connection.run().await;
         let driver = connection.driver.lock();
-        let metrics = &driver.admission.sessions.metrics;
+        let metrics = &driver.sessions().metrics;
         match end {
-            End::Left => metrics.disconnect_success.increment(1),
-            End::Gone | End::Refused => metrics.disconnect_client_error.increment(1),
-            End::Closed => metrics.disconnect_server_error.increment(1),
+            ConnectionEnd::Left => metrics.disconnect_success.increment(1),
+            ConnectionEnd::Gone | ConnectionEnd::Refused => {
+                metrics.disconnect_client_error.increment(1)
+            }
+            ConnectionEnd::Closed => metrics.disconnect_server_error.increment(1),
         }
         metrics.connection_duration.record(opened.elapsed());
     }
 }
 
-/// Closes a socket that nobody serves.
+/// Closes a socket that is not served.
 pub(crate) async fn refuse(mut socket: impl AsyncWrite + Unpin, code: u16, reason: &str) {
     let mut out = Vec::new();
     frame::closed(Some(code), reason, &mut out);
     finish(&mut socket, &out).await;
 }
 
-/// Writes the last bytes. A peer that is gone already, or that does not read, is not waited for.
+/// Writes the last bytes, within [`limits::CLOSING`].
 async fn finish(socket: &mut (impl AsyncWrite + Unpin), rest: &[u8]) {
     let _ = timeout(limits::CLOSING, async {
         socket.write_all(rest).await?;
@@ -102,14 +110,14 @@ where
     E: Executor,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    async fn run(self: &Arc<Self>) -> End {
+    async fn run(self: &Arc<Self>) -> ConnectionEnd {
         let waker = Waker::from(Arc::clone(self));
         let mut timer = Box::pin(sleep_until(Instant::now()));
         let end = poll_fn(|context| self.poll(context, &waker, &mut timer)).await;
         drop(timer);
         let rest = self.driver.lock().rest();
         if let Some((mut socket, rest)) = rest
-            && end != End::Gone
+            && end != ConnectionEnd::Gone
         {
             finish(&mut socket, &rest).await;
         }
@@ -121,7 +129,7 @@ where
         context: &mut Context<'_>,
         mailbox: &Waker,
         timer: &mut Pin<Box<Sleep>>,
-    ) -> Poll<End> {
+    ) -> Poll<ConnectionEnd> {
         self.task.register(context.waker());
         self.driver.lock().poll(context, mailbox, timer)
     }

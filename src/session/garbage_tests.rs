@@ -1,12 +1,16 @@
-//! What no well-behaved client sends, over a real socket: each breach gets its code, nothing panics, nothing stays behind.
+//! Input that no correct client sends, over a real socket: each violation has its close code, the
+//! server does not panic, and no connection remains.
+
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
 use wire::limits::MESSAGE_BYTES;
 
 use super::tests::*;
 use super::*;
 
-/// An upgraded socket without a client library, which would not send what is sent here.
+/// An upgraded socket without a client library, which would refuse to send such input.
 async fn raw(server: &Server, query: &str, protocols: &str) -> tokio::net::TcpStream {
     let authority = server
         .address
@@ -72,9 +76,9 @@ async fn answer(socket: &mut tokio::net::TcpStream) -> (u8, Vec<u8>) {
     answer.expect("an answer in time")
 }
 
-/// Sends, and reads up to the close frame's code.
+/// Sends bytes, and reads up to the close frame's code.
 async fn closed_with(mut socket: tokio::net::TcpStream, sent: &[u8]) -> u16 {
-    // The server may be gone before all of it is written.
+    // The server may close the socket before all of it is written.
     let _ = socket.write_all(sent).await;
     loop {
         let (opcode, payload) = answer(&mut socket).await;
@@ -97,7 +101,7 @@ async fn nothing_stays(server: &Server) {
 }
 
 #[tokio::test]
-async fn each_breach_of_the_framing_gets_its_code() {
+async fn each_violation_of_the_framing_gets_its_close_code() {
     let server = server(100, limits::STALLED).await;
     let init = frame(0x81, br#"{"type":"connection_init"}"#);
     let watch = frame(
@@ -149,7 +153,7 @@ async fn each_breach_of_the_framing_gets_its_code() {
 }
 
 #[tokio::test]
-async fn what_is_not_finished_is_dropped_with_its_connection() {
+async fn an_unfinished_message_is_dropped_with_its_connection() {
     let server = server(100, limits::STALLED).await;
     for sent in [
         &b"\x81"[..],
@@ -165,7 +169,7 @@ async fn what_is_not_finished_is_dropped_with_its_connection() {
 }
 
 #[tokio::test]
-async fn garbage_in_every_carrier_is_an_answer_of_the_protocol() {
+async fn garbage_in_every_carrier_is_answered_by_the_protocol() {
     let server = server(100, limits::STALLED).await;
     let init = frame(0x81, br#"{"type":"connection_init","payload":"wrong"}"#);
     for (query, protocols) in [
@@ -194,7 +198,7 @@ async fn garbage_in_every_carrier_is_an_answer_of_the_protocol() {
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_counts_as_the_server_s_error() {
+async fn an_unanswered_read_counts_as_a_server_error() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let shown = recorder.handle();
     let sessions = ::metrics::with_local_recorder(&recorder, || {
@@ -208,7 +212,7 @@ async fn a_store_that_does_not_answer_counts_as_the_server_s_error() {
     for query in ["down", "missing"] {
         let started = sessions.executor.start(None, request(query)).await;
         let stream = sse(&sessions, None, &parts(None), started);
-        // One at a time has a place.
+        // The limit is one connection.
         let started = sessions.executor.start(None, request(query)).await;
         assert_eq!(multipart(&sessions, None, started).status(), 503);
         axum::body::to_bytes(stream.into_body(), 10_000)

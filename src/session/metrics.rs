@@ -1,5 +1,5 @@
-//! What is counted, under AppSync's metric names in snake case. Which exporter shows it is decided elsewhere: the
-//! recorder has to be installed before [`super::Sessions::new`].
+//! Counts under AppSync's metric names in snake case. The exporter is chosen elsewhere; the
+//! recorder must be installed before [`super::Sessions::new`].
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,15 +8,16 @@ use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
 use crate::realtime::hub::Delivery;
 
-/// Of the deliveries of one event so many are measured each …
+/// The number of deliveries of one event that are all measured.
 const MEASURED: u32 = 16;
-/// … and after that one of so many: a histogram entry costs more than a small part of a delivery.
+/// After [`MEASURED`] deliveries of an event, one of this number is measured: a histogram entry
+/// costs more than a small part of a delivery.
 const MEASURED_OF: u32 = 16;
 
-/// A message is counted once for each so many bytes (AppSync: 5 kB).
+/// Bytes per counted message (AppSync: 5 kB).
 const OUTBOUND_BYTES: usize = 5_000;
 
-/// Handles, made once: a look-up by name would cost more than a delivery may.
+/// Handles to the metrics. A look-up by name for each delivery would be too slow.
 pub(crate) struct Metrics {
     pub(crate) connect_success: Counter,
     pub(crate) connect_client_error: Counter,
@@ -82,7 +83,7 @@ pub(crate) fn now_millis() -> i64 {
 }
 
 impl Metrics {
-    /// Counts a delivery of so many bytes, and measures from the commit (`updatedAt`) to now, when they go to the socket.
+    /// Counts a delivery of `bytes` bytes, and measures the time since the commit (`updatedAt`).
     pub(crate) fn delivered(&self, delivery: &Delivery, bytes: usize) {
         self.publish_data_message_success.increment(1);
         self.publish_data_message_size.increment(bytes as u64);

@@ -1,4 +1,4 @@
-//! The real session over a real socket on a free port, with a client of another make.
+//! The real session over a real socket on a free port, with an independent client library.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,16 +9,18 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
+use job::{Job, Time, Version};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message, client::IntoClientRequest};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
+use crate::chaos::Chaos;
 use crate::realtime::hub::tests::row;
 use crate::realtime::hub::{Event, PayloadGroupKey, Render};
-use job::{Job, Version};
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -34,7 +36,7 @@ impl Render for Plain {
     }
 }
 
-/// Counts its executions.
+/// Counts the renderings.
 struct Counting(Arc<AtomicU64>);
 
 #[async_trait]
@@ -45,7 +47,7 @@ impl Render for Counting {
     }
 }
 
-/// Makes payloads of so many bytes.
+/// Renders payloads of this many bytes.
 struct Sized(usize);
 
 #[async_trait]
@@ -55,16 +57,16 @@ impl Render for Sized {
     }
 }
 
-/// Knows one job, in version 1, and one secret.
+/// Has one job, in version 1, and one secret.
 #[derive(Default)]
 pub(super) struct OneJob {
     renders: Arc<AtomicU64>,
     let_render: Arc<tokio::sync::Notify>,
-    /// Queries that were answered with [`LARGE`] bytes.
+    /// The number of queries that were answered with [`LARGE`] bytes.
     answered: Arc<AtomicU64>,
 }
 
-/// Bytes of a large answer to a query.
+/// Size in bytes of a large answer to a query.
 const LARGE: usize = 4 * 1024 * 1024;
 
 #[async_trait]
@@ -202,7 +204,7 @@ async fn serving(max_connections: usize, stalled: Duration, chaos: Option<Chaos>
     }
 }
 
-/// A session of graphql-transport-ws over any socket, without a word of HTTP before it.
+/// A session of graphql-transport-ws over any socket, without an HTTP request before it.
 fn serve_modern(
     sessions: &Arc<Sessions<OneJob>>,
     socket: tokio::io::DuplexStream,
@@ -267,7 +269,7 @@ const WATCH: &str = r#"> {"id":"a","type":"subscribe","payload":{"query":"watch"
     < {"id":"a","type":"next","payload":{"data":1}}"#;
 
 #[tokio::test]
-async fn a_watcher_gets_snapshot_changes_and_the_end() {
+async fn a_watcher_receives_the_snapshot_the_changes_and_the_end() {
     let server = server(10, limits::STALLED).await;
     let rest = r#"! 3
         < {"id":"a","type":"next","payload":{"data":3}}
@@ -289,7 +291,7 @@ async fn a_watcher_gets_snapshot_changes_and_the_end() {
 }
 
 #[tokio::test]
-async fn behind_a_cut_nothing_is_told() {
+async fn a_cut_connection_receives_no_further_event() {
     let chaos = Chaos::new("cut=0.5,seed=1".parse().unwrap());
     let server = serving(10, limits::STALLED, Some(chaos)).await;
     let list = r#"{"id":"a","type":"subscribe","payload":{"query":"list"}}"#;
@@ -299,20 +301,20 @@ async fn behind_a_cut_nothing_is_told() {
         let mut socket = connect(&server, MODERN).await.unwrap();
         run(&server, &mut socket, OPEN).await;
         socket.send(Message::text(list)).await.unwrap();
-        let mut told = Vec::new();
-        while told.len() < whole.len() {
+        let mut received = Vec::new();
+        while received.len() < whole.len() {
             let message = tokio::time::timeout(DEADLINE, socket.next()).await;
             match message.expect("an answer in time") {
-                Some(Ok(Message::Text(text))) => told.push(text.to_string()),
+                Some(Ok(Message::Text(text))) => received.push(text.to_string()),
                 _ => break,
             }
         }
-        assert!(whole.starts_with(&told), "{told:?}");
+        assert!(whole.starts_with(&received), "{received:?}");
     }
 }
 
 #[tokio::test]
-async fn amplify_gets_its_protocol() {
+async fn an_amplify_client_receives_its_protocol() {
     let transcript = r#"> {"type":"connection_init"}
         < {"type":"connection_ack","payload":{"connectionTimeoutMs":300000}}
         < {"type":"ka"}
@@ -334,13 +336,13 @@ async fn amplify_gets_its_protocol() {
 }
 
 #[tokio::test]
-async fn amplify_hears_of_its_credentials_as_it_can_use_them() {
+async fn credentials_that_end_reach_amplify_as_errors_it_understands() {
     let server = server(10, limits::STALLED).await;
     let ack = r#"> {"type":"connection_init"}
         < {"type":"connection_ack","payload":{"connectionTimeoutMs":300000}}
         < {"type":"ka"}"#;
     let header = |text: &str| format!("graphql-ws, header-{}", URL_SAFE_NO_PAD.encode(text));
-    // An expired token: acknowledged, then each start is refused unless it brings a better one.
+    // An expired token is acknowledged; then each start is refused unless it has a valid one.
     let stale = r#"> {"id":"a","type":"start","payload":{"data":"{\"query\":\"who\"}"}}
         < {"id":"a","type":"error","payload":{"errors":[{"message":"Token has expired.","errorType":"UnauthorizedException","errorCode":401,"extensions":{"code":"UnauthorizedException"}}]}}
         > {"id":"b","type":"start","payload":{"data":"{\"query\":\"who\"}","extensions":{"authorization":{"x-api-key":"k"}}}}
@@ -362,7 +364,7 @@ async fn amplify_hears_of_its_credentials_as_it_can_use_them() {
     let init = r#"> {"type":"connection_init","payload":{"token":"short"}}"#;
     let modern = format!("{init}\n< {{\"type\":\"connection_ack\"}}\n< close 4403");
     check(&server, MODERN, &modern).await;
-    // Refused: told so, and not closed by the server; the client does that.
+    // Refused: the client receives the error and closes the socket; the server does not.
     let refused = r#"> {"type":"connection_init"}
         < {"type":"connection_error","payload":{"errors":[{"errorType":"UnauthorizedException","message":"Forbidden","errorCode":401}]}}"#;
     let mut socket = connect(&server, &header(r#"{"token":"wrong"}"#))
@@ -374,7 +376,7 @@ async fn amplify_hears_of_its_credentials_as_it_can_use_them() {
 }
 
 #[tokio::test]
-async fn appsync_credentials_come_by_three_carriers() {
+async fn appsync_credentials_are_read_from_three_carriers() {
     let server = server(10, limits::STALLED).await;
     let object = r#"{"x-api-key":"k"}"#;
     let query = format!("?header={}%0A&payload=e30=", STANDARD.encode(object));
@@ -409,7 +411,7 @@ async fn appsync_credentials_come_by_three_carriers() {
 }
 
 #[tokio::test]
-async fn one_caller_has_a_limit_of_connections() {
+async fn a_caller_over_its_limit_of_connections_is_refused() {
     let server = server(10, limits::STALLED).await;
     let open = async || {
         let mut request = server.address.as_str().into_client_request().unwrap();
@@ -426,7 +428,7 @@ async fn one_caller_has_a_limit_of_connections() {
     }
     let over = "> {\"type\":\"connection_init\"}\n< close 1013";
     run(&server, &mut open().await, over).await;
-    // Somebody else's connection is not concerned.
+    // The limit does not concern another caller's connections.
     check(&server, MODERN, OPEN).await;
     drop(sockets.pop());
     tokio::time::timeout(DEADLINE, async {
@@ -435,12 +437,12 @@ async fn one_caller_has_a_limit_of_connections() {
         }
     })
     .await
-    .expect("the place is free again");
+    .expect("the slot is free again");
     run(&server, &mut open().await, OPEN).await;
 }
 
 #[tokio::test]
-async fn refusals_have_their_codes() {
+async fn each_refusal_has_its_close_code() {
     let server = server(10, limits::STALLED).await;
     check(
         &server,
@@ -479,7 +481,7 @@ async fn over_the_limit_of_connections_an_upgrade_gets_503() {
         }
     })
     .await
-    .expect("the place is free again");
+    .expect("the slot is free again");
 }
 
 #[tokio::test]
@@ -495,7 +497,7 @@ async fn a_drain_acknowledges_first_and_then_closes_1012() {
 }
 
 #[tokio::test]
-async fn a_reader_that_takes_nothing_is_cut_off() {
+async fn a_reader_that_takes_nothing_is_closed() {
     let server = server(10, Duration::from_millis(200)).await;
     let mut socket = connect(&server, MODERN).await.unwrap();
     run(&server, &mut socket, OPEN).await;
@@ -503,7 +505,8 @@ async fn a_reader_that_takes_nothing_is_cut_off() {
         r#"{{"type":"ping","payload":{{"p":"{}"}}}}"#,
         "x".repeat(200_000)
     );
-    // Pongs that nobody reads fill the socket, then the outbox; then the server stops reading as well.
+    // Pongs that the client does not read fill the socket, then the outbox; then the server stops
+    // reading as well.
     let flood = async { while socket.send(Message::text(ping.clone())).await.is_ok() {} };
     let cut = async {
         while server.sessions.connections() > 0 {
@@ -525,7 +528,7 @@ async fn cut_after(server: &Server) {
 
 pub(super) type Chunks = axum::body::BodyDataStream;
 
-/// Reads what the stream has written by now, and compares.
+/// Reads what the stream has written so far, and compares it.
 pub(super) async fn expect(stream: &mut Chunks, expected: &str) {
     let mut seen = String::new();
     while seen.len() < expected.len() {
@@ -575,7 +578,8 @@ async fn events_are_streamed_and_resumed() {
     publish(2);
     publish(3);
     expect(&mut stream, "event: next\nid: 3\ndata: {\"data\":3}\n\n").await;
-    // One has version 1 already, as the store does; the other comes from before a restore of the store.
+    // One client has version 1, as the store does; the other has a version from before a restore of
+    // the store.
     let mut resumed = events(&server, "watch", Some("1")).await;
     expect(&mut resumed, ":\n\n").await;
     let mut ahead = events(&server, "watch", Some("40")).await;
@@ -617,7 +621,7 @@ async fn a_finished_job_that_the_client_has_completes_at_once() {
 }
 
 #[tokio::test]
-async fn parts_are_streamed_to_their_end() {
+async fn multipart_parts_are_streamed_to_their_end() {
     let server = server(10, limits::STALLED).await;
     let head = "\r\ncontent-type: application/json\r\n\r\n";
     let started = server.sessions.executor.start(None, request("watch")).await;
@@ -636,7 +640,7 @@ async fn parts_are_streamed_to_their_end() {
 }
 
 #[tokio::test]
-async fn streams_end_with_the_node_and_have_places_like_sockets() {
+async fn streams_drain_and_count_as_connections_like_sockets() {
     let server = server(PER_CALLER + 1, limits::STALLED).await;
     let me: Arc<str> = "me".into();
     let open = async |name: &str| {
@@ -652,7 +656,7 @@ async fn streams_end_with_the_node_and_have_places_like_sockets() {
     let mut last = events(&server, "watch", None).await;
     assert_eq!(open("nobody").await.status(), 503);
     server.drain.cancel();
-    // Server-sent events just end, so that the client comes back.
+    // Server-sent events end without `complete`, so that the client connects again.
     expect(&mut last, ":\n\nevent: next\nid: 1\ndata: {\"data\":1}\n\n").await;
     expect_end(&mut last).await;
     let mut text = String::new();
@@ -666,7 +670,7 @@ async fn streams_end_with_the_node_and_have_places_like_sockets() {
 }
 
 #[tokio::test]
-async fn a_list_is_paged_changed_and_paged_again() {
+async fn a_list_is_read_again_after_a_resync() {
     let server = server(10, limits::STALLED).await;
     let mut socket = connect(&server, MODERN).await.unwrap();
     let next =
@@ -715,7 +719,7 @@ async fn an_event_over_the_limit_ends_the_operation_with_an_error() {
 }
 
 #[tokio::test]
-async fn payloads_arrive_whole_whatever_the_socket_takes_at_once() {
+async fn payloads_arrive_whole_however_few_bytes_a_write_takes() {
     let Server { sessions, .. } = server(10, limits::STALLED).await;
     let least = limits::UNCOPIED_BYTES;
     let mut version = 100;
@@ -755,7 +759,7 @@ async fn payloads_arrive_whole_whatever_the_socket_takes_at_once() {
 }
 
 #[tokio::test]
-async fn a_thousand_watchers_cost_one_execution_per_event() {
+async fn a_thousand_watchers_cost_one_rendering_per_event() {
     let server = server(10, limits::STALLED).await;
     let mut sockets = Vec::new();
     for _ in 0..10 {
@@ -788,7 +792,7 @@ async fn a_thousand_watchers_cost_one_execution_per_event() {
     }
 }
 
-/// Counts how often a task is to have a turn.
+/// Counts how often a task is polled.
 #[derive(Default)]
 struct Turns {
     count: AtomicU64,
@@ -803,7 +807,7 @@ impl std::task::Wake for Turns {
 }
 
 #[tokio::test]
-async fn a_publish_is_delivered_without_a_turn_of_the_connections_own_task() {
+async fn a_publish_is_delivered_without_a_poll_of_the_connections_task() {
     let Server { sessions, .. } = server(10, limits::STALLED).await;
     let (socket, peer) = tokio::io::duplex(4096);
     let client = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
@@ -851,7 +855,7 @@ async fn a_publish_is_delivered_without_a_turn_of_the_connections_own_task() {
     assert_eq!(sessions.connections(), 0);
 }
 
-/// Renders when it is let.
+/// Renders when the test allows it.
 struct Slow(Arc<tokio::sync::Notify>);
 
 #[async_trait]
@@ -863,7 +867,7 @@ impl Render for Slow {
 }
 
 #[tokio::test]
-async fn a_slow_execution_holds_up_nothing_but_its_event() {
+async fn a_slow_rendering_delays_only_its_event() {
     let server = server(10, limits::STALLED).await;
     let mut socket = connect(&server, MODERN).await.unwrap();
     let slow = r#"> {"id":"s","type":"subscribe","payload":{"query":"slow"}}
@@ -873,7 +877,7 @@ async fn a_slow_execution_holds_up_nothing_but_its_event() {
         < {"id":"q","type":"next","payload":{"data":"single"}}
         < {"id":"q","type":"complete"}"#;
     run(&server, &mut socket, &format!("{OPEN}\n{slow}")).await;
-    // What comes while the first one is being executed is conflated.
+    // Events during the first rendering are conflated.
     server.sessions.hub.publish(None, &row(1, 2));
     server.sessions.hub.publish(None, &row(1, 3));
     server.sessions.executor.let_render.notify_one();
@@ -883,7 +887,7 @@ async fn a_slow_execution_holds_up_nothing_but_its_event() {
 }
 
 #[tokio::test]
-async fn what_happens_is_counted_and_the_lag_measured() {
+async fn deliveries_are_counted_and_their_lag_is_measured() {
     let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
     let shown = recorder.handle();
     let sessions = ::metrics::with_local_recorder(&recorder, || {
@@ -918,11 +922,11 @@ async fn what_happens_is_counted_and_the_lag_measured() {
     assert!(seen("active_connections 0") && seen("active_subscriptions 0"));
 }
 
-/// What a client does not take waits as a request, not as an answer.
+/// Work for a client that does not read waits as a request, not as an answer.
 #[tokio::test]
-async fn answers_are_made_as_they_are_taken() {
+async fn answers_are_produced_only_as_the_client_takes_them() {
     let Server { sessions, .. } = server(1, limits::STALLED).await;
-    // The requests fit into the pipe, an answer does not.
+    // The requests fit into the pipe, one answer does not.
     let (socket, peer) = tokio::io::duplex(limits::OUTBOX_BYTES);
     let mut client = WebSocketStream::from_raw_socket(peer, Role::Client, None).await;
     let _serving = AbortOnDropHandle::new(tokio::spawn(serve_modern(&sessions, socket)));

@@ -1,4 +1,5 @@
-//! The HTTP side of a socket: RFC 6455 section 4.2, the choice of the sub-protocol, and shedding before the upgrade.
+//! The HTTP side of a socket: RFC 6455 section 4.2, the choice of the sub-protocol, and load
+//! shedding before the upgrade.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -22,9 +23,11 @@ use wire::{Session, close};
 
 use crate::peers::Peer;
 
-use super::{Admission, Credentials, Executor, Sessions, connection};
+use super::connection;
+use super::executor::{Credentials, Executor};
+use super::sessions::{Admission, Sessions};
 
-/// A place among the connections, and the sub-protocol, for a socket that is about to be upgraded.
+/// The admission and the sub-protocol of a socket that is about to be upgraded.
 pub struct Accepted<E: Executor> {
     admission: Admission<E>,
     /// The sub-protocol as the client writes it.
@@ -49,11 +52,12 @@ pub struct Refused {
 }
 
 impl<E: Executor> Accepted<E> {
-    /// Judges an upgrade request by its method and headers (RFC 6455, section 4.2.1). Without a sub-protocol that is served here the
-    /// socket is accepted and closed 4406, as PROTOCOL.md asks: a browser could not read an HTTP status.
+    /// Checks an upgrade request by its method and headers (RFC 6455, section 4.2.1). Without a
+    /// supported sub-protocol the socket is accepted and then closed with 4406, as PROTOCOL.md
+    /// requires: a browser could not read an HTTP status.
     ///
     /// # Errors
-    /// [`Refused`], also when there is no place: load is shed before the upgrade.
+    /// [`Refused`], also over the limit of connections: load is shed before the upgrade.
     pub fn new(
         sessions: &Arc<Sessions<E>>,
         method: &Method,
@@ -81,7 +85,7 @@ impl<E: Executor> Accepted<E> {
             let header = Some((RETRY_AFTER, "5"));
             return Err(refused(
                 StatusCode::SERVICE_UNAVAILABLE,
-                super::NO_PLACE,
+                super::sessions::NO_SLOT,
                 header,
             ));
         };
@@ -92,7 +96,7 @@ impl<E: Executor> Accepted<E> {
         })
     }
 
-    /// By this connection, which is known once the credentials are.
+    /// Sets the TCP connection, which counts as authorized once the credentials are checked.
     pub fn from(mut self, peer: Option<Arc<Peer>>) -> Self {
         if let Some(peer) = &peer {
             peer.waits();
@@ -101,7 +105,8 @@ impl<E: Executor> Accepted<E> {
         self
     }
 
-    /// The headers of the answer, under the names that RFC 6455 writes: Python's gql finds the sub-protocol under no other.
+    /// The headers of the answer, in the letter case of RFC 6455: Python's gql finds the
+    /// sub-protocol in no other.
     fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let protocol = self.chosen.as_ref();
         let protocol = protocol.map(|(name, _)| ("Sec-WebSocket-Protocol", &**name));
@@ -123,7 +128,7 @@ impl<E: Executor> Accepted<E> {
         head
     }
 
-    /// The same for an HTTP library.
+    /// The answer for an HTTP library.
     fn response(&self) -> Response<Body> {
         let mut response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS);
         for (name, value) in self.headers() {
@@ -133,7 +138,8 @@ impl<E: Executor> Accepted<E> {
         response.expect("base64 and our own texts are header values")
     }
 
-    /// When the answer is sent: the socket, what was read of it after the request, and the request.
+    /// The socket, once the answer is sent, with the bytes that were read after the request and the
+    /// request's head.
     pub fn upgraded<S>(self, socket: S, early: Vec<u8>, parts: Parts) -> Upgraded<E, S> {
         Upgraded {
             accepted: self,
@@ -145,7 +151,8 @@ impl<E: Executor> Accepted<E> {
 }
 
 impl Refused {
-    /// The whole answer, for a socket that is served without an HTTP library and is closed after it.
+    /// The whole answer, for a socket that is served without an HTTP library and is closed after
+    /// it.
     pub fn head(&self) -> String {
         let mut head = format!(
             "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n",
@@ -170,7 +177,7 @@ impl Refused {
     }
 }
 
-/// An upgraded socket.
+/// An upgraded socket, ready to be served.
 pub struct Upgraded<E: Executor, S> {
     accepted: Accepted<E>,
     socket: S,
@@ -189,7 +196,7 @@ where
     E: Executor,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    /// Serves it to its end.
+    /// Serves the socket to its end.
     pub fn serve(self) -> impl Future<Output = ()> + Send {
         let Accepted {
             admission, chosen, ..
@@ -220,7 +227,8 @@ where
     }
 }
 
-/// Answers an upgrade request that an HTTP library has read and, when it is accepted, serves the socket in a task of its own.
+/// Answers an upgrade request that an HTTP library has read. If it is accepted, the socket is
+/// served in a separate task.
 pub fn upgrade<E: Executor>(
     sessions: &Arc<Sessions<E>>,
     mut request: Request<Body>,
@@ -251,10 +259,12 @@ enum Choice {
     Amazon,
 }
 
-/// The first that is served here, in the client's order, which is its preference (RFC 6455, section 4.1). Python's gql depends on that:
-/// it does not find the answer in a header whose name is in lower case, and then speaks what it offered first.
+/// The first supported sub-protocol in the client's order, which is its preference (RFC 6455,
+/// section 4.1). Python's gql depends on that: it does not find the answer in a header with a
+/// lower-case name, and then uses the protocol that it offered first.
 ///
-/// The answer must be one of the values that were sent (section 4.2.2): in capitals it is given back in capitals.
+/// The answer must be one of the values that were sent (section 4.2.2), so it repeats the client's
+/// letter case.
 fn choose(headers: &HeaderMap) -> Option<(Cow<'static, str>, Choice)> {
     let served = [
         (transport_ws::SUBPROTOCOL, Choice::Modern),
@@ -272,8 +282,8 @@ fn choose(headers: &HeaderMap) -> Option<(Cow<'static, str>, Choice)> {
     })
 }
 
-/// AppSync's authorization object from the sub-protocols or from the query. An unreadable one counts as an empty one: the
-/// client speaks AppSync, and is to hear `connection_error`.
+/// AppSync's authorization object from the sub-protocols or from the query. An unreadable one
+/// counts as empty: the client speaks AppSync and expects `connection_error`.
 fn carried(parts: &Parts) -> Option<Box<RawValue>> {
     let item = tokens(&parts.headers, &SEC_WEBSOCKET_PROTOCOL)
         .find_map(|item| item.strip_prefix("header-").map(ToOwned::to_owned));
@@ -297,7 +307,7 @@ fn empty_object() -> Box<RawValue> {
     RawValue::from_string("{}".into()).expect("an empty object is JSON")
 }
 
-/// Whether a request offers to go on as a WebSocket; whatever else it offers, it may be answered as it is.
+/// Whether a request offers an upgrade to a WebSocket. The server may answer it without an upgrade.
 pub fn offers_websocket(headers: &HeaderMap) -> bool {
     has_token(headers, &UPGRADE, "websocket")
 }
@@ -324,7 +334,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_clients_order_decides() {
+    fn the_clients_order_chooses_the_sub_protocol() {
         for (offered, chosen) in [
             ("graphql-transport-ws", Some("graphql-transport-ws")),
             ("graphql-ws", Some("graphql-ws")),

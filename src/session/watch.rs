@@ -1,47 +1,53 @@
 //! A subscription on its way from the executor into the hub.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use job::{Job, JobId, Time, Version};
 
-use super::BoxFuture;
 use crate::realtime::hub::{Hub, ListScope, Mailbox, PayloadGroupKey, Render, WatchId};
 
-/// What a read of the store gives; an error ends the operation.
+/// A future on the heap. Operations are few compared with idle sockets, whose drivers must stay
+/// small.
+pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The result of a read of the store; an error ends the operation.
 pub type ReadResult<T> = Result<T, Unread>;
 
-/// Why there is nothing to begin with.
+/// Why a watch cannot begin.
 #[derive(Debug, Clone)]
 pub struct Unread {
     /// A JSON array of GraphQL errors.
     pub errors: String,
-    /// Whether it is the server's fault, and not that there is no such job or that it is not for this caller.
+    /// Whether the server failed. Otherwise the job does not exist or is not visible to the caller.
     pub unavailable: bool,
 }
 
-/// Reads the first page of a list: what matches now, in the list's order, at most [`job::limits::LIST_PAGE`] jobs.
+/// Reads the first page of a list: the jobs that match now, in the list's order, at most
+/// [`job::limits::LIST_PAGE`].
 pub type ReadPage = Arc<dyn Fn() -> BoxFuture<ReadResult<Vec<Arc<Job>>>> + Send + Sync>;
 
 /// A subscription, ready to be registered.
 pub struct Watch {
-    /// What is watched.
+    /// The job or the list that is watched.
     pub target: Target,
-    /// Who gets the same bytes.
+    /// Watchers with the same key receive the same bytes.
     pub group: PayloadGroupKey,
-    /// Makes the bytes; used if the group is new.
+    /// Renders the bytes; used if the group is new.
     pub render: Arc<dyn Render>,
-    /// When the credentials of this operation end; the connection is closed at the earliest such time.
+    /// When the credentials of this operation end. The connection is closed at the earliest such
+    /// time.
     pub expires_at: Option<Time>,
 }
 
-/// What a subscription watches.
+/// The target of a subscription.
 pub enum Target {
     /// `onJob`.
     Job {
         /// The job.
         id: JobId,
-        /// The version that the client has: it is not told again. See [`Mailbox::snapshot`].
+        /// The version that the client has, which is not sent again. See [`Mailbox::snapshot`].
         after: Option<Version>,
         /// Reads the job from the store; polled after the watch is live.
         snapshot: BoxFuture<ReadResult<Arc<Job>>>,
@@ -73,8 +79,8 @@ impl fmt::Debug for Watch {
     }
 }
 
-/// What was read for a watch.
-pub(super) enum Read {
+/// What a watch has read from the store.
+pub(super) enum WatchRead {
     Snapshot(ReadResult<Arc<Job>>),
     Page(ReadResult<Vec<Arc<Job>>>),
 }
@@ -82,25 +88,20 @@ pub(super) enum Read {
 /// A watch in the hub.
 pub(super) struct Registered {
     pub(super) watch: WatchId,
-    /// Gives what the watch begins with.
-    pub(super) read: BoxFuture<Read>,
-    /// For a list.
+    /// Reads the beginning of the watch.
+    pub(super) read: BoxFuture<WatchRead>,
+    /// Reads the first page again; `None` for the watch of one job.
     pub(super) page: Option<ReadPage>,
 }
 
-pub(super) fn read_page(page: &ReadPage) -> BoxFuture<Read> {
+pub(super) fn read_page(page: &ReadPage) -> BoxFuture<WatchRead> {
     let reading = page();
-    Box::pin(async move { Read::Page(reading.await) })
+    Box::pin(async move { WatchRead::Page(reading.await) })
 }
 
-/// From the return on, every publish reaches the mailbox.
-pub(super) fn register(
-    hub: &Hub,
-    mailbox: &Arc<Mailbox>,
-    target: Target,
-    group: PayloadGroupKey,
-    render: Arc<dyn Render>,
-) -> Registered {
+/// Registers a watch. From the return on, every publish reaches the mailbox.
+pub(super) fn register(hub: &Hub, mailbox: &Arc<Mailbox>, watch: Watch) -> Registered {
+    let (target, group, render) = (watch.target, watch.group, watch.render);
     match target {
         Target::Job {
             id,
@@ -113,7 +114,7 @@ pub(super) fn register(
                 watch,
                 read: Box::pin(async move {
                     wait(live).await;
-                    Read::Snapshot(snapshot.await)
+                    WatchRead::Snapshot(snapshot.await)
                 }),
                 page: None,
             }
@@ -126,7 +127,7 @@ pub(super) fn register(
                 watch,
                 read: Box::pin(async move {
                     wait(live).await;
-                    Read::Page(first().await)
+                    WatchRead::Page(first().await)
                 }),
                 page: Some(page),
             }
@@ -134,7 +135,8 @@ pub(super) fn register(
     }
 }
 
-/// What other nodes publish has to arrive before the store is read: else a change may fall between the two.
+/// Waits until what other nodes publish arrives here. The store is read only then, since a change
+/// could otherwise be in neither.
 async fn wait(live: Option<futures_util::future::BoxFuture<'static, ()>>) {
     if let Some(live) = live {
         live.await;

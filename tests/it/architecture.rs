@@ -4,6 +4,43 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::imports::Graph;
+
+/// The folders of the crates' root modules.
+const CRATES: &[&str] = &[
+    "crates/asl/src",
+    "crates/checker/src",
+    "crates/functions/src",
+    "crates/job/src",
+    "crates/json/src",
+    "crates/outgoing/src",
+    "crates/sqlite/src",
+    "crates/wire/src",
+    "crates/workflow/src",
+    "resolvers/src",
+    "src",
+];
+
+/// The rooms whose files import each other in no circle of more than two: folders or files.
+const WITHOUT_CIRCLES: &[&str] = &[
+    "crates/asl/",
+    "crates/checker/",
+    "crates/functions/",
+    "crates/job/",
+    "crates/json/",
+    "crates/outgoing/",
+    "crates/sqlite/",
+    "crates/wire/",
+    "crates/workflow/src/catalog/",
+    "crates/workflow/src/engine/",
+    "resolvers/src/files/",
+    "resolvers/src/jobs/",
+    "src/auth/",
+    "src/graphql/",
+    "src/log/",
+    "src/realtime/",
+];
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -108,6 +145,27 @@ fn pure_crates_stay_pure() {
 }
 
 #[test]
+fn imports_go_round_in_no_circle() {
+    for room in WITHOUT_CIRCLES {
+        assert!(root().join(room).exists(), "{room} is not there");
+    }
+    let mut found = String::new();
+    for folder in CRATES {
+        let graph = Graph::read(&root().join(folder));
+        for circle in graph.circles() {
+            let is_held = |file: &String| {
+                let path = format!("{folder}/{file}");
+                WITHOUT_CIRCLES.iter().any(|room| path.starts_with(room))
+            };
+            if circle.len() > 2 && circle.iter().any(is_held) {
+                found.push_str(&format!("{folder}:\n{}", graph.imports(&circle)));
+            }
+        }
+    }
+    assert!(found.is_empty(), "circles of imports:\n{found}");
+}
+
+#[test]
 fn the_use_cases_know_no_edge() {
     let dependencies = dependencies("resolvers/Cargo.toml");
     for edge in [
@@ -138,18 +196,13 @@ fn databases_are_spoken_to_in_their_adapters_only() {
         &["aws_sdk_dynamodb"],
         &["resolvers/src/store/dynamodb"],
     );
-    // The benchmarks measure the bare disk and the bare SQLite beside our own.
     // The filter of the log names what may log.
-    nowhere(
-        "src",
-        &["rusqlite", "aws_sdk"],
-        &["src/cli/bench", "src/log/filter.rs"],
-    );
+    nowhere("src", &["rusqlite", "aws_sdk"], &["src/log/filter.rs"]);
 }
 
 #[test]
 fn only_the_use_cases_change_jobs() {
-    nowhere("src", &[".apply(", "store.create("], &["src/cli/bench"]);
+    nowhere("src", &[".apply(", "store.create("], &[]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jobcast::http;
-use jobcast::http::patience::Times;
+use jobcast::http::patience::ConnectionTimes;
 use jobcast::realtime::Realtime;
 use jobcast::session;
 use resolvers::store::JobStore;
@@ -23,7 +23,7 @@ const LONG: Duration = Duration::from_secs(3_600);
 /// A time that is over soon.
 const SHORT: Duration = Duration::from_millis(300);
 
-const LONG_TIMES: Times = Times {
+const LONG_TIMES: ConnectionTimes = ConnectionTimes {
     head: LONG,
     idle: LONG,
     write: LONG,
@@ -44,7 +44,7 @@ async fn node(settings: http::Settings) -> Node {
     .await
 }
 
-async fn with_times(times: Times) -> Node {
+async fn with_times(times: ConnectionTimes) -> Node {
     node(http::Settings {
         times,
         ..http::Settings::default()
@@ -112,7 +112,7 @@ const WITHOUT_BODY: &[u8] =
 
 #[tokio::test]
 async fn heads_have_their_time() {
-    let node = with_times(Times {
+    let node = with_times(ConnectionTimes {
         head: SHORT,
         ..LONG_TIMES
     })
@@ -139,7 +139,7 @@ async fn heads_have_their_time() {
 
 #[tokio::test]
 async fn idle_connections_have_their_time() {
-    let node = with_times(Times {
+    let node = with_times(ConnectionTimes {
         idle: SHORT,
         ..LONG_TIMES
     })
@@ -158,7 +158,7 @@ async fn idle_connections_have_their_time() {
 
 #[tokio::test]
 async fn bodies_have_their_pace() {
-    let node = with_times(Times {
+    let node = with_times(ConnectionTimes {
         pace: SHORT,
         ..LONG_TIMES
     })
@@ -193,7 +193,7 @@ async fn bodies_have_their_pace() {
 
 #[tokio::test]
 async fn answers_that_are_not_read_have_their_time() {
-    let node = with_times(Times {
+    let node = with_times(ConnectionTimes {
         write: SHORT,
         ..LONG_TIMES
     })
@@ -241,7 +241,7 @@ async fn honest_callers_get_through_whatever_others_hold_open() {
         upgrade,
     ] {
         let node = node(http::Settings {
-            places: 20,
+            slots: 20,
             times: LONG_TIMES,
             ..http::Settings::default()
         })
@@ -270,7 +270,7 @@ async fn honest_callers_get_through_whatever_others_hold_open() {
 #[tokio::test]
 async fn without_a_place_the_answer_is_503() {
     let node = node(http::Settings {
-        places: 2,
+        slots: 2,
         per_address: Some(2),
         times: LONG_TIMES,
         ..http::Settings::default()
@@ -363,7 +363,7 @@ async fn get(node: &Node, path: &str) -> String {
 
 #[tokio::test]
 async fn an_upload_that_stops_halfway_has_its_time_and_nothing_of_it_is_kept() {
-    let node = with_times(Times {
+    let node = with_times(ConnectionTimes {
         pace: SHORT,
         ..LONG_TIMES
     })

@@ -10,14 +10,11 @@ use checker::{JobTranscript, ListEvent, ListEventKind, ListTranscript, Seen};
 use futures_util::{SinkExt, StreamExt};
 use job::change::Report;
 use job::{Change, Job, JobId, NewJob, Time, Update};
-use jobcast::auth::Authenticator;
-use jobcast::graphql::rate::SubmitRate;
-use jobcast::graphql::{Executor, schema};
-use jobcast::http::{self, Doors};
+use jobcast::http;
 use jobcast::realtime::Realtime;
-use jobcast::session::{Sessions, Settings};
+use jobcast::server::node::{self, Background};
+use jobcast::session::Settings;
 use object_store::memory::InMemory;
-use resolvers::Resolvers;
 use resolvers::files::Files;
 use resolvers::jobs::ExecutionEvents;
 use resolvers::store::{CreateJob, JobStore};
@@ -31,7 +28,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Everything has to be over by then; machines are slow.
 pub const DEADLINE: Duration = Duration::from_secs(120);
@@ -41,8 +38,7 @@ const COME_BACK: Duration = Duration::from_millis(20);
 /// A node: the real doors over a job store.
 pub struct Node {
     pub address: String,
-    background: CancellationToken,
-    tasks: TaskTracker,
+    background: Background,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -65,16 +61,14 @@ impl Node {
         settings: Settings,
         listens: http::Settings,
     ) -> Self {
-        let all = |executor| executor;
-        Self::executing(store, feeds, realtime, settings, listens, all).await
+        Self::executing(store, feeds, realtime, settings, listens, true).await
     }
 
     /// A node that feeds, with default settings, and that executes every operation.
     pub async fn without_shortcuts(store: &Arc<dyn JobStore>) -> Self {
         let (settings, listens) = (Settings::default(), http::Settings::default());
         let realtime = Realtime::default();
-        let without = Executor::without_shortcuts;
-        Self::executing(store, true, realtime, settings, listens, without).await
+        Self::executing(store, true, realtime, settings, listens, false).await
     }
 
     async fn executing(
@@ -83,7 +77,7 @@ impl Node {
         realtime: Realtime,
         settings: Settings,
         listens: http::Settings,
-        change: impl FnOnce(Executor) -> Executor,
+        shortcuts: bool,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -96,55 +90,43 @@ impl Node {
             Arc::new(workflow::runner::Runner::new(host)),
             embedded::listener(events),
         );
-        let resolvers = Resolvers::new(
-            Arc::clone(store),
-            Arc::new(EmbeddedWorkflow::new(engine.await.unwrap())),
-            Files::new(Arc::new(InMemory::new()), signer.clone(), ""),
-            signer.clone(),
-            resolvers::jobs::Settings {
-                report_url: String::new(),
-                retention_millis: None,
-                report_life_millis: 1_000,
-            },
-        );
-        let (background, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let feed = if feeds {
-            Some(store.changes(None).await.unwrap())
-        } else {
-            None
+        let node = node::Node {
+            follows_changes: feeds,
+            realtime,
+            sessions: settings,
+            shortcuts,
+            ..node::Node::new(
+                Arc::clone(store),
+                Arc::new(EmbeddedWorkflow::new(engine.await.unwrap())),
+                Files::new(Arc::new(InMemory::new()), signer.clone(), ""),
+                signer,
+                resolvers::jobs::Settings {
+                    report_url: String::new(),
+                    retention_millis: None,
+                    report_life_millis: 1_000,
+                },
+            )
         };
-        let (hub, publisher) = realtime.start(store, feed, &tasks, &background);
-        let executor = change(Executor::new(
-            schema(resolvers.clone(), publisher, SubmitRate::default()),
-            resolvers.clone(),
-            Arc::new(Authenticator::new(Vec::new(), Vec::new(), signer)),
-        ));
-        let stopping = CancellationToken::new();
-        let doors = Doors {
-            sessions: Sessions::new(hub, executor.clone(), stopping.clone(), settings),
-            executor,
-            resolvers,
-            stopping,
-        };
+        let background = Background::default();
+        let doors = node.assemble(&background, CancellationToken::new());
+        let doors = doors.await.unwrap();
         let close = CancellationToken::new();
         let serving = tokio::spawn(http::serve(listener, doors, listens, close));
         Self {
             address,
             background,
-            tasks,
             _serving: AbortOnDropHandle::new(serving),
         }
     }
 
     /// Ends its tasks, in order.
     pub async fn stop(self) {
-        self.background.cancel();
-        self.tasks.close();
-        timeout(DEADLINE, self.tasks.wait()).await.unwrap();
+        timeout(DEADLINE, self.background.end()).await.unwrap();
     }
 }
 
-/// The one client over HTTP. To make one is slow, and it keeps no connections, which would belong to one test's runtime.
+/// The shared client over HTTP. Creating one is slow. It keeps no connections, which would belong to
+/// one test's runtime.
 pub fn http() -> reqwest::Client {
     static CLIENT: std::sync::OnceLock<reqwest::Client> = std::sync::OnceLock::new();
     let client = CLIENT.get_or_init(|| {

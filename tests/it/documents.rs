@@ -4,10 +4,10 @@
 use std::time::{Duration, Instant};
 
 use jobcast::graphql::bounds::{ANSWER_BYTES, BATCH};
-use jobcast::graphql::hostile::{self, Hostile};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::hostile_requests::{self, Hostile};
 use crate::kit::{Client, Door, Home, Said, Watch, code_of};
 
 /// Each is an error at every door, and the server answers the next request; in a debug build, and with a fourth of the stack that its
@@ -21,7 +21,7 @@ async fn no_request_ends_the_server() {
         what,
         query,
         variables,
-    } in hostile::requests()
+    } in hostile_requests::all()
     {
         let started = Instant::now();
         let answer = client.ask(&query, variables.clone()).await;

@@ -105,7 +105,7 @@ async fn a_picture_that_is_none_fails_by_name() {
     let client = server.client();
     let bytes = std::fs::read(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/examples/samples/corrupt.jpg"
+        "/samples/files/corrupt.jpg"
     ))
     .unwrap();
     let document = "mutation($size: Int!) { createUpload(name: \"corrupt.jpg\", contentType: \"image/jpeg\", size: $size) { putUrl getUrl } }";

@@ -7,7 +7,6 @@ mod architecture;
 mod authorization;
 mod aws;
 mod bad_input;
-mod bench;
 mod bounds;
 mod chaos;
 mod cli;
@@ -22,7 +21,10 @@ mod doors;
 mod files;
 mod functions;
 mod guides;
+#[path = "../../bench/src/hostile_requests.rs"]
+mod hostile_requests;
 mod http;
+mod imports;
 mod internal;
 mod json_doors;
 mod kit;

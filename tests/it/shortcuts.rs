@@ -115,11 +115,13 @@ async fn messages(node: &Node, jobs: &Jobs, door: Door, query: &str, given: &Val
         }
         if is_ready {
             is_changed = true;
+            let id = jobs.ids()[3];
+            let version = jobs.store.get(id).await.unwrap().unwrap().version;
             let report = Report {
-                message: Some("changed".to_owned()),
+                message: Some(format!("after version {}", version.0)),
                 ..Report::default()
             };
-            jobs.apply(jobs.ids()[3], Update::Report(report)).await;
+            jobs.apply(id, Update::Report(report)).await;
         }
     }
 }

@@ -1,9 +1,13 @@
-//! Hashes by the names that `States.Hash` and `$hash` take. Not for secrets: MD5 and SHA-1 are among them.
+//! Hashes by the algorithm names of `States.Hash` and `$hash`. They are not for secrets: MD5 and
+//! SHA-1 are among them.
+
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-/// The digest in lower-case hexadecimal; `Err` names the algorithms when this is none of them.
+/// The digest in lower-case hexadecimal.
+///
+/// The error lists the algorithms if `algorithm` is none of them.
 pub(crate) fn hex(algorithm: &str, data: &[u8]) -> Result<String, String> {
     let bytes = match algorithm {
         "MD5" => Md5::digest(data).to_vec(),

@@ -1,54 +1,58 @@
-//! What the driver must do. Effects are values; nothing here acts.
-use crate::{HistoryEvent, Resource, Status, TaskId, TimerId};
-use jiff::Timestamp;
+//! The requests of an execution to its driver. Effects are values; nothing here acts.
+
 use std::sync::Arc;
 
-/// A request that the driver runs.
+use jiff::Timestamp;
+
+use crate::{HistoryEvent, Resource, Status, TaskId, TimerId};
+
+/// A request that the driver must run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
-    /// Answer with this id.
+    /// The id for the answer.
     pub task: TaskId,
     /// The state.
     pub state: String,
     /// The top-level state that contains it.
     pub step: String,
-    /// What to call.
+    /// The function or service to call.
     pub resource: Resource,
-    /// The request, JSON.
+    /// The request, as JSON.
     pub payload: Arc<str>,
     /// The callback token, for `.waitForTaskToken` and activities.
     pub token: Option<String>,
-    /// 0 for the first try.
+    /// Number of the attempt, from 0.
     pub attempt: u32,
     /// The role that the task asks for with `Credentials`.
     pub credentials: Option<String>,
 }
 
-/// An object, or a list of objects, that a distributed Map reads its items from.
+/// A request to read the items of a distributed Map from an object or a list of objects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadItems {
-    /// Answer with this id: [`crate::Event::ItemsRead`] or [`crate::Event::TaskFailed`].
+    /// The id for the answer: [`crate::Event::ItemsRead`] or [`crate::Event::TaskFailed`].
     pub task: TaskId,
     /// The Map state.
     pub state: String,
     /// The top-level state that contains it.
     pub step: String,
-    /// `s3:getObject`: the answer is the object's text. `s3:listObjectsV2`: a JSON list of its objects.
+    /// `s3:getObject`: the answer is the object's text. `s3:listObjectsV2`: the answer is a JSON
+    /// list of the objects.
     pub resource: Resource,
-    /// JSON: `Bucket` and `Key`, or `Bucket` and `Prefix`.
+    /// `Bucket` and `Key`, or `Bucket` and `Prefix`, as JSON.
     pub arguments: Arc<str>,
 }
 
-/// The results of a distributed Map, to be stored.
+/// A request to store the results of a distributed Map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WriteResults {
-    /// Answer with this id: [`crate::Event::ResultsWritten`] or [`crate::Event::TaskFailed`].
+    /// The id for the answer: [`crate::Event::ResultsWritten`] or [`crate::Event::TaskFailed`].
     pub task: TaskId,
     /// The Map state.
     pub state: String,
     /// The top-level state that contains it.
     pub step: String,
-    /// Where to: the bucket.
+    /// The bucket to write to.
     pub bucket: String,
     /// The keys and JSON texts of the files, the manifest last.
     pub files: Vec<(String, Arc<str>)>,
@@ -67,15 +71,15 @@ pub enum StepChange {
         attempt: u32,
         error: String,
     },
-    /// A Wait, or a task that somebody outside answers by its token.
+    /// The state is a Wait, or a task that a caller answers by its token.
     Waiting { step: String, token: Option<String> },
     /// A task is running.
     Running { step: String },
     /// Iterations of a Map or branches of a Parallel.
     Items { step: String, done: u64, total: u64 },
-    /// The state ended well, or its error was caught.
+    /// The state succeeded, or its error was caught.
     Exited { step: String },
-    /// The state failed and nothing caught it.
+    /// The state failed and its error was not caught.
     Failed {
         step: String,
         error: String,
@@ -99,19 +103,19 @@ pub enum Effect {
     ReadItems(ReadItems),
     /// Store a distributed Map's results.
     WriteResults(WriteResults),
-    /// Nobody waits for this task any more.
+    /// Cancel the task: its answer is no longer needed.
     CancelTask(TaskId),
-    /// Send `TimerFired` at the time. For a timer that is set already the time is a new one.
+    /// Send `TimerFired` at the time. If the timer is already set, this is its new time.
     SetTimer(TimerId, Timestamp),
-    /// Forget the timer.
+    /// Cancel the timer.
     CancelTimer(TimerId),
-    /// Tell the job.
+    /// Report the progress of a top-level state.
     Step(StepChange),
-    /// Nothing is to be done, but the event changed the execution: a journal keeps it.
+    /// Nothing to do, but the event changed the execution, so a journal must keep it.
     Changed,
-    /// Send `Continue`: the bound of transitions per call was reached.
+    /// Send `Continue`: the maximum number of transitions in one call was reached.
     Yield,
-    /// The execution is over.
+    /// The execution has ended.
     End {
         status: Status,
         output: Option<Arc<str>>,

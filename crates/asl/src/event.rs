@@ -1,11 +1,14 @@
-//! What happens to an execution: the driver journals these. Not the history that users see.
-use serde::{Deserialize, Serialize};
+//! The inputs of an execution, which its driver journals. They are not the history that users see.
+
 use std::sync::Arc;
 
-/// Names one attempt of one task within its execution.
+use serde::{Deserialize, Serialize};
+
+/// The id of one attempt of one task within its execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskId(pub u64);
-/// Names one timer within its execution.
+
+/// The id of one timer within its execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TimerId(pub u64);
 
@@ -17,18 +20,18 @@ pub struct TimerId(pub u64);
 )]
 #[non_exhaustive]
 pub enum Event {
-    /// Start running; the first event of every journal.
+    /// Start running. It is the first event of every journal.
     Begin,
-    /// Go on after [`crate::Effect::Yield`].
+    /// Continue after [`crate::Effect::Yield`].
     Continue,
-    /// A worker took the task; an activity's may give its name.
+    /// A worker took the task. A worker of an activity may give its name.
     TaskStarted {
         task: TaskId,
         worker: Option<String>,
     },
     /// The service accepted the request of a callback task.
     TaskSubmitted { task: TaskId, output: Arc<str> },
-    /// The task's result, JSON.
+    /// The task's result, as JSON.
     TaskSucceeded { task: TaskId, output: Arc<str> },
     /// The task's failure.
     TaskFailed {
@@ -38,26 +41,28 @@ pub enum Event {
     },
     /// The worker is alive.
     TaskHeartbeat { task: TaskId },
-    /// An armed timer's deadline has come.
+    /// The deadline of an armed timer has passed.
     TimerFired { timer: TimerId },
     /// A user stops the execution.
     Stop {
         error: Option<String>,
         cause: Option<String>,
     },
-    /// The driver cannot go on with this execution.
+    /// The driver cannot continue this execution.
     Abandon { error: String, cause: String },
-    /// The text that [`crate::Effect::ReadItems`] asked for.
+    /// The text that [`crate::Effect::ReadItems`] requested.
     ItemsRead { task: TaskId, body: Arc<str> },
     /// The files of [`crate::Effect::WriteResults`] are stored.
     ResultsWritten { task: TaskId },
-    /// A user changes a map run that goes on; what is `None` stays. Failures so far count against the new bounds with the next one.
+    /// A user changes a running map run. A field that is `None` keeps its value. Failures so far
+    /// count against the new limits from the next failure on.
     MapRunUpdated {
         run: String,
         max_concurrency: Option<u64>,
         tolerated_failure_count: Option<u64>,
         tolerated_failure_percentage: Option<serde_json::Number>,
     },
-    /// Go on from where the execution failed, timed out or was stopped; see [`crate::Execution::is_redrivable`].
+    /// Continue where the execution failed, timed out or was stopped; see
+    /// [`crate::Execution::is_redrivable`].
     Redrive,
 }

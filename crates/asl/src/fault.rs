@@ -1,13 +1,14 @@
-//! Why a state could not go on: AWS's error name and cause, and how the history tells it. It does not retry or catch.
+//! The error of a state: AWS's error name and cause, and its form in the history. It does not retry
+//! or catch.
 
-/// Where an error comes from.
+/// The source of an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// A task, a Fail state or a child: name and cause stand as they are.
+    /// A task, a Fail state or a child: name and cause are kept unchanged.
     Task,
-    /// The interpreter: the cause begins with the state's name.
+    /// The interpreter: the cause is prefixed with the state's name.
     State,
-    /// The interpreter; the cause is already whole.
+    /// The interpreter; the cause is already complete.
     Plain,
     /// A JSONata field: recorded as `EvaluationFailed`, with the field.
     Evaluation(Option<String>),
@@ -29,13 +30,16 @@ impl Fault {
             origin,
         }
     }
+
     pub(crate) fn state(error: &str, cause: impl Into<String>) -> Self {
         Self::new(error, cause.into(), Origin::State)
     }
-    /// `States.Runtime`: nothing catches it.
+
+    /// `States.Runtime`, which cannot be caught.
     pub(crate) fn runtime(cause: impl Into<String>) -> Self {
         Self::state("States.Runtime", cause)
     }
+
     pub(crate) fn evaluation(location: Option<String>, cause: impl Into<String>) -> Self {
         Self::new(
             "States.QueryEvaluationError",
@@ -43,7 +47,8 @@ impl Fault {
             Origin::Evaluation(location),
         )
     }
-    /// A result over the limit; `what` is the state or the resource that made it.
+
+    /// A result over the limit. `what` is the state or the resource that produced it.
     pub(crate) fn too_large(what: &str) -> Self {
         Self::new(
             "States.DataLimitExceeded",
@@ -53,7 +58,8 @@ impl Fault {
             Origin::Plain,
         )
     }
-    /// An error as a task, a Fail state or a child gave it; empty texts are absent ones.
+
+    /// An error of a task, a Fail state or a child. Empty texts count as absent.
     pub(crate) fn task(error: Option<&str>, cause: Option<&str>) -> Self {
         let text = |s: Option<&str>| s.filter(|s| !s.is_empty()).map(str::to_owned);
         Self {
@@ -62,18 +68,22 @@ impl Fault {
             origin: Origin::Task,
         }
     }
-    /// A task that did not answer in time: without a cause in events, with an empty one where it is caught.
+
+    /// A task that did not answer in time. Events have no cause, a catcher sees an empty one.
     pub(crate) fn timeout() -> Self {
         Self::new("States.Timeout", String::new(), Origin::Task)
     }
+
     pub(crate) fn plain(error: &str, cause: impl Into<String>) -> Self {
         Self::new(error, cause.into(), Origin::Plain)
     }
-    /// Whether the interpreter itself gave up: no retrier and no catcher matters.
+
+    /// Whether the interpreter gave up: no retrier and no catcher applies.
     pub(crate) fn is_final(&self) -> bool {
         self.origin != Origin::Task && self.error.as_deref() == Some("States.Runtime")
     }
-    /// Whether an `ErrorEquals` list names the error. `also` is a second name of it.
+
+    /// Whether an `ErrorEquals` list names the error. `also` is its second name.
     pub(crate) fn is_named_by(&self, names: &[String], also: Option<&str>) -> bool {
         if self.is_final() {
             return false;
@@ -99,7 +109,7 @@ impl Fault {
 mod tests {
     use super::*;
     #[test]
-    fn names() {
+    fn an_error_matches_its_names() {
         let named = |fault: &Fault, name: &str| fault.is_named_by(&[name.to_owned()], Some("Also"));
         let task = Fault::task(Some("Any"), None);
         for (name, want) in [

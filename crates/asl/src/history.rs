@@ -1,16 +1,18 @@
 //! One event of `GetExecutionHistory`, in AWS's JSON. It does not decide when events happen.
+
 use jiff::Timestamp;
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-/// A history event; serializes to AWS's JSON (timestamp in seconds).
+/// A history event. It serializes to AWS's JSON, with the timestamp in seconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HistoryEvent {
-    /// 1, 2, 3, …
+    /// Its number, from 1.
     pub id: u64,
-    /// The event that led here, 0 for none.
+    /// The event that it follows; 0 for none.
     pub previous_event_id: u64,
-    /// When.
+    /// Its time.
     pub timestamp: Timestamp,
     /// AWS's event type, such as `TaskStateEntered`.
     pub kind: String,
@@ -35,7 +37,7 @@ impl Serialize for HistoryEvent {
     }
 }
 
-/// RFC 3339 with milliseconds, as the context object shows times.
+/// RFC 3339 with milliseconds, as in the context object.
 pub(crate) fn time(at: Timestamp) -> String {
     format!("{at:.3}")
 }

@@ -1,26 +1,31 @@
-//! The text of an object taken apart into the items of a distributed Map: JSON, JSON Lines, CSV. It reads no storage.
-use crate::fault::Fault;
+//! Parses the text of an object into the items of a distributed Map: JSON, JSON Lines, CSV. It
+//! reads no storage.
+
 use serde_json::{Map, Value};
 
-/// Bytes of an object that a Map may read: the items live in the journal.
-pub const MAX_ITEMS_BYTES: usize = 64 * 1024 * 1024;
-/// Bytes of one item.
-const MAX_ITEM: usize = crate::execution::MAX_PAYLOAD;
+use crate::fault::Fault;
+use crate::limits::MAX_PAYLOAD;
 
-/// How a text is taken apart.
+/// Maximum size of an object that a Map reads, in bytes. The journal holds its items.
+pub const MAX_ITEMS_BYTES: usize = 64 * 1024 * 1024;
+/// Maximum size of one item, in bytes.
+const MAX_ITEM: usize = MAX_PAYLOAD;
+
+/// The format of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// With the JSON pointer of the list, when it is not the whole text.
+    /// A JSON list, with its JSON pointer if it is not the whole text.
     Json(Option<String>),
     JsonLines,
-    /// What AWS has and this engine has not.
+    /// A format of AWS that this engine does not support.
     Unavailable(String),
     Csv {
         header: Header,
         delimiter: u8,
     },
 }
-/// Where the names of a CSV's columns are.
+
+/// The source of the column names of a CSV.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Header {
     FirstRow,
@@ -120,7 +125,9 @@ fn csv(header: &Header, delimiter: u8, body: &str, most: usize) -> Result<Vec<Va
     Ok(items)
 }
 
-/// Groups items into batches by count and by bytes; `Err` when one item alone is over a batch.
+/// Groups items into batches by number and bytes.
+///
+/// The error is an item that is larger than a batch.
 pub(crate) fn batches(
     items: Vec<Value>,
     input: Option<&Value>,
@@ -164,11 +171,12 @@ pub(crate) fn batches(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
+    use super::*;
+
     #[test]
-    fn every_format() {
+    fn every_format_is_parsed_or_refused() {
         let csv = |header| Format::Csv {
             header,
             delimiter: b',',
@@ -229,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_keep_to_both_bounds() {
+    fn batches_stay_within_both_limits() {
         let items = || vec![json!("aaaa"), json!("bbbb"), json!("cccc")];
         let got = batches(items(), Some(&json!({"k": 1})), Some(2), None).unwrap();
         assert_eq!(

@@ -1,6 +1,8 @@
-//! JSON numbers side by side: integers to their last digit, whatever else as doubles. It does not calculate.
-use serde_json::Number;
+//! Compares JSON numbers: integers exactly, all others as doubles. It does not calculate.
+
 use std::cmp::Ordering;
+
+use serde_json::Number;
 
 /// The integer that a number is written as.
 pub(crate) fn integer(number: &Number) -> Option<i128> {
@@ -10,7 +12,8 @@ pub(crate) fn integer(number: &Number) -> Option<i128> {
         .or_else(|| number.as_u64().map(i128::from))
 }
 
-/// Which of two numbers is the greater one; integers of 64 bits differ though a double cannot tell them apart.
+/// The order of two numbers. 64-bit integers are compared exactly, even where doubles would be
+/// equal.
 pub(crate) fn order(left: &Number, right: &Number) -> Option<Ordering> {
     match (integer(left), integer(right)) {
         (Some(left), Some(right)) => Some(left.cmp(&right)),
@@ -18,7 +21,7 @@ pub(crate) fn order(left: &Number, right: &Number) -> Option<Ordering> {
     }
 }
 
-/// Whether two numbers are the same one.
+/// Whether two numbers are equal.
 pub(crate) fn equal(left: &Number, right: &Number) -> bool {
     order(left, right) == Some(Ordering::Equal)
 }

@@ -1,21 +1,24 @@
-//! A Task's `Resource`, parsed. It does not call anything.
-use crate::definition::substitution::has_placeholder;
+//! Parses a Task's `Resource`. It calls nothing.
+
 use std::fmt;
 
-/// How a service integration answers.
+use crate::definition::substitution::has_placeholder;
+
+/// The way in which a service integration answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {
     /// The response is the result.
     RequestResponse,
-    /// Wait for the job to end.
+    /// The result follows when the job has ended.
     Sync,
     /// Like `Sync`, with a parsed output.
     Sync2,
-    /// Wait for the token to come back.
+    /// The result follows with the task token.
     WaitForTaskToken,
 }
+
 impl Pattern {
-    /// What follows the action in a resource's name.
+    /// The suffix of the pattern in a resource's name.
     #[must_use]
     pub fn suffix(self) -> &'static str {
         match self {
@@ -27,7 +30,7 @@ impl Pattern {
     }
 }
 
-/// What a Task calls.
+/// The resource of a Task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the fields are the parts of the ARN")]
 pub enum Resource {
@@ -35,7 +38,8 @@ pub enum Resource {
     Lambda { function: String },
     /// An activity.
     Activity { arn: String },
-    /// A service integration such as `lambda:invoke`; a service of the SDK has the name `aws-sdk:NAME`.
+    /// A service integration such as `lambda:invoke`; a service of the SDK has the name
+    /// `aws-sdk:NAME`.
     Service {
         service: String,
         action: String,
@@ -46,15 +50,16 @@ pub enum Resource {
 /// One of AWS's optimized integrations.
 struct Integration {
     service: &'static str,
-    /// Empty where any is taken.
+    /// Empty if all actions are accepted.
     actions: &'static [&'static str],
     /// The actions that can wait for their job.
     jobs: &'static [&'static str],
-    /// Whether jobs can give a parsed output too (`.sync:2`).
+    /// Whether jobs can return a parsed output (`.sync:2`).
     parses: bool,
-    /// Whether a token can answer.
+    /// Whether a task token can answer.
     token: bool,
 }
+
 impl Integration {
     const fn new(service: &'static str, actions: &'static [&'static str]) -> Self {
         Self {
@@ -65,21 +70,25 @@ impl Integration {
             token: false,
         }
     }
+
     const fn jobs(self, jobs: &'static [&'static str]) -> Self {
         Self { jobs, ..self }
     }
+
     const fn parses(self) -> Self {
         Self {
             parses: true,
             ..self
         }
     }
+
     const fn token(self) -> Self {
         Self {
             token: true,
             ..self
         }
     }
+
     fn offers(&self, action: &str, pattern: Pattern) -> bool {
         let known = self.actions.is_empty() || self.actions.contains(&action);
         known
@@ -92,7 +101,8 @@ impl Integration {
     }
 }
 
-/// AWS's optimized integrations. Source: developer guide, "Integrating optimized services", with a page for each service.
+/// AWS's optimized integrations. Source: developer guide, "Integrating optimized services", with a
+/// page for each service.
 const SERVICES: [Integration; 22] = [
     Integration::new("apigateway", &["invoke"]).token(),
     Integration::new(
@@ -229,11 +239,11 @@ const SERVICES: [Integration; 22] = [
         .parses()
         .token(),
 ];
-/// Any call of the SDK.
+/// Every call of the SDK.
 const SDK: Integration = Integration::new("aws-sdk", &[]).token();
 
 impl Resource {
-    /// Whether a Lambda function does it: by its ARN or name, or through `lambda:invoke`.
+    /// Whether a Lambda function runs the task: by its ARN or name, or through `lambda:invoke`.
     #[must_use]
     pub fn runs_function(&self) -> bool {
         match self {
@@ -245,7 +255,7 @@ impl Resource {
         }
     }
 
-    /// Parses the `Resource` field; `None` when AWS would not know it.
+    /// Parses the `Resource` field; `None` if AWS would not accept it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let parsed = Self::split(text)?;
@@ -268,7 +278,8 @@ impl Resource {
         }
         Some(parsed)
     }
-    /// Parses the resource of an `ItemReader` or a `ResultWriter`, which is one of these actions of `s3`.
+
+    /// Parses the resource of an `ItemReader` or a `ResultWriter`: one of these actions of `s3`.
     pub(crate) fn parse_s3(text: &str, actions: &[&str]) -> Option<Self> {
         Self::split(text).filter(|r| {
             text.contains("${")
@@ -276,6 +287,7 @@ impl Resource {
                 if service == "s3" && actions.contains(&action.as_str()))
         })
     }
+
     fn split(text: &str) -> Option<Self> {
         if text.is_empty() || text.chars().any(char::is_control) {
             return None;
@@ -304,17 +316,18 @@ impl Resource {
                 Self::service(&format!("aws-sdk:{service}"), action)
             }
             ["arn", _, "states", _, _, service, action] => Self::service(service, action),
-            // The language's own specification shows this one; AWS has no such integration.
+            // The specification of the language shows this one; AWS has no such integration.
             ["arn", _, "swf", _, _, "task", name] if !name.is_empty() => Some(Self::Lambda {
                 function: text.to_owned(),
             }),
-            // A partly substituted name: what it will be is not known yet.
+            // A partly substituted name, which is not known yet.
             _ if text.contains("${") => Some(Self::Lambda {
                 function: text.to_owned(),
             }),
             _ => None,
         }
     }
+
     fn service(service: &str, action: &str) -> Option<Self> {
         let (action, pattern) = match action.split_once('.') {
             None => (action, Pattern::RequestResponse),
@@ -329,6 +342,7 @@ impl Resource {
             pattern,
         })
     }
+
     /// Whether a deployment tool has yet to write it, or a part of it.
     pub(crate) fn is_placeholder(&self) -> bool {
         let parts = match self {
@@ -340,7 +354,8 @@ impl Resource {
         };
         parts.into_iter().any(|part| has_placeholder(part))
     }
-    /// Whether the task is answered by a token from outside.
+
+    /// Whether a caller answers the task by its token.
     pub(crate) fn wants_token(&self) -> bool {
         matches!(
             self,
@@ -351,7 +366,8 @@ impl Resource {
                 }
         )
     }
-    /// Whether the context object offers a token: `.sync` has one too.
+
+    /// Whether the context object has a token. `.sync` has one too.
     pub(crate) fn offers_token(&self) -> bool {
         self.wants_token()
             || matches!(
@@ -364,7 +380,8 @@ impl Resource {
     }
 }
 
-/// Names of the SDK as AWS writes them here: a service in small letters, an action in camel case.
+/// Whether these are names of the SDK as AWS writes them here: a service in lower case, an action
+/// in camel case.
 fn is_call_of_the_sdk(service: &str, action: &str) -> bool {
     let service = service.strip_prefix("aws-sdk:").unwrap_or_default();
     let small = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
@@ -374,7 +391,8 @@ fn is_call_of_the_sdk(service: &str, action: &str) -> bool {
         && action.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
-/// A function's name with its version or alias: letters, digits, `-` and `_`, or `$LATEST`.
+/// Whether it is a function's name with its version or alias: letters, digits, `-` and `_`, or
+/// `$LATEST`.
 fn is_function(name: &str) -> bool {
     let word = |s: &str| {
         !s.is_empty()
@@ -405,7 +423,7 @@ impl fmt::Display for Resource {
 mod tests {
     use super::*;
     #[test]
-    fn known_and_unknown() {
+    fn known_resources_are_parsed_and_unknown_ones_refused() {
         for (text, shown) in [
             ("resize", Some("resize")),
             (

@@ -1,10 +1,11 @@
-//! What an expression sees: input, result, error, variables, the context object; and where its chance comes from.
+//! The data that an expression sees: input, result, error, variables, the context object, and its
+//! source of randomness.
+
+use std::cell::OnceCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use jiff::Timestamp;
 use serde_json::{Map, Value};
-use std::{
-    cell::OnceCell,
-    sync::atomic::{AtomicU64, Ordering},
-};
 
 /// Variables by name, without the `$`.
 pub(crate) type Variables = Map<String, Value>;
@@ -22,11 +23,12 @@ pub(crate) struct Scope<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// The context object, built when somebody looks at it.
+/// The context object, built on first use.
 pub(crate) struct Context<'a> {
     cell: OnceCell<Value>,
     build: Box<dyn Fn() -> Value + 'a>,
 }
+
 impl<'a> Context<'a> {
     pub(crate) fn new(build: impl Fn() -> Value + 'a) -> Self {
         Self {
@@ -34,22 +36,25 @@ impl<'a> Context<'a> {
             build: Box::new(build),
         }
     }
+
     pub(crate) fn value(&self) -> &Value {
         self.cell.get_or_init(|| (self.build)())
     }
 }
+
 impl std::fmt::Debug for Context<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Context").field(&self.cell.get()).finish()
     }
 }
 
-/// Numbers that look random and come back in the same order for the same seed (splitmix64).
+/// Pseudorandom numbers (splitmix64). The same seed gives the same sequence.
 #[derive(Debug)]
 pub(crate) struct Dice {
     seed: u64,
     rolled: AtomicU64,
 }
+
 impl Dice {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
@@ -57,6 +62,7 @@ impl Dice {
             rolled: AtomicU64::new(0),
         }
     }
+
     pub(crate) fn roll(&self) -> u64 {
         let rolled = self.rolled.fetch_add(1, Ordering::Relaxed) + 1;
         let mut z = self
@@ -66,10 +72,12 @@ impl Dice {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
-    /// At least 0, less than 1.
+
+    /// A number from 0 up to 1, without 1.
     pub(crate) fn fraction(&self) -> f64 {
         (self.roll() >> 11) as f64 / (1u64 << 53) as f64
     }
+
     /// A version 4 UUID.
     pub(crate) fn uuid(&self) -> String {
         let bits = (u128::from(self.roll()) << 64) | u128::from(self.roll());
@@ -81,8 +89,9 @@ impl Dice {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     /// A scope with one variable `v` and a small context, for tests of expressions.
     pub(crate) fn with_scope<T>(input: &Value, f: impl FnOnce(&Scope<'_>) -> T) -> T {
@@ -100,7 +109,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn dice_repeat_themselves_for_a_seed() {
+    fn equal_seeds_give_equal_sequences() {
         let (a, b) = (Dice::new(5), Dice::new(5));
         assert_eq!((a.roll(), a.uuid()), (b.roll(), b.uuid()));
         assert!((0.0..1.0).contains(&a.fraction()));

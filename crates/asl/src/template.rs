@@ -1,14 +1,15 @@
-//! Payload templates: `"name.$": path or intrinsic` of JSONPath fields, `"{% … %}"` of JSONata fields, within constants.
-use crate::{
-    definition::expression::{self, Known},
-    definition::substitution::is_placeholder,
-    fault::Fault,
-    intrinsic::Intrinsic,
-    jsonata::{Jsonata, is_expression},
-    path::{Path, Root},
-    scope::Scope,
-};
+//! Payload templates: constants with `"name.$": path or intrinsic` in JSONPath, and `"{% … %}"` in
+//! JSONata.
+
 use serde_json::{Map, Value};
+
+use crate::definition::expression::{self, Known};
+use crate::definition::substitution::is_placeholder;
+use crate::fault::Fault;
+use crate::intrinsic::Intrinsic;
+use crate::jsonata::{Jsonata, is_expression};
+use crate::path::{Path, Root};
+use crate::scope::Scope;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Template {
@@ -20,17 +21,18 @@ pub(crate) enum Template {
     Array(Vec<Template>),
 }
 
-/// What is wrong with a part of a template.
+/// The problem of a part of a template.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// The field, as AWS names it.
     pub(crate) at: String,
-    /// AWS's code; `None` for that of a schema.
+    /// AWS's code; `None` for that of the schema.
     pub(crate) code: Option<&'static str>,
     pub(crate) message: String,
-    /// It runs, but probably not as meant.
+    /// Whether the definition runs, but probably not as intended.
     pub(crate) warning: bool,
 }
+
 impl Problem {
     fn error(at: &str, message: impl Into<String>) -> Self {
         Self {
@@ -40,6 +42,7 @@ impl Problem {
             warning: false,
         }
     }
+
     fn warning(at: &str, message: impl Into<String>) -> Self {
         Self {
             warning: true,
@@ -48,30 +51,34 @@ impl Problem {
     }
 }
 
-/// A field's name within a template, for error texts.
+/// The location of a field within a template, for error texts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place<'a> {
-    above: Option<&'a Place<'a>>,
+pub(crate) struct FieldLocation<'a> {
+    above: Option<&'a FieldLocation<'a>>,
     name: Name<'a>,
 }
+
 #[derive(Debug, Clone, Copy)]
 enum Name<'a> {
     Field(&'a str),
     Index(usize),
 }
-impl<'a> Place<'a> {
+
+impl<'a> FieldLocation<'a> {
     pub(crate) fn new(field: &'a str) -> Self {
         Self {
             above: None,
             name: Name::Field(field),
         }
     }
+
     fn below(&'a self, name: Name<'a>) -> Self {
         Self {
             above: Some(self),
             name,
         }
     }
+
     fn text(&self) -> String {
         match (self.above, self.name) {
             (None, Name::Field(name)) => name.to_owned(),
@@ -83,7 +90,7 @@ impl<'a> Place<'a> {
 }
 
 impl Template {
-    /// Parses a JSONPath template; problems are added to the list.
+    /// Parses a JSONPath template. Problems are added to `problems`.
     pub(crate) fn parse(value: &Value, at: &str, problems: &mut Vec<Problem>) -> Self {
         match value {
             Value::Object(map) => {
@@ -112,7 +119,7 @@ impl Template {
                         Err(_) if is_placeholder(value) => {
                             fields.push((name.to_owned(), Self::Constant(Value::Null)));
                         }
-                        // The place is the object, as on AWS.
+                        // The location is the object, as on AWS.
                         Err(_) => problems.push(Problem::error(
                             at,
                             format!("The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"),
@@ -131,7 +138,10 @@ impl Template {
             other => Self::Constant(other.clone()),
         }
     }
-    /// A path or an intrinsic function; `Err` says why it is neither.
+
+    /// Parses a path or an intrinsic function.
+    ///
+    /// The error says why it is neither.
     pub(crate) fn dynamic(value: &Value) -> Result<Self, String> {
         let text = value
             .as_str()
@@ -143,7 +153,8 @@ impl Template {
             .map(Self::Path)
             .ok_or_else(|| format!("'{text}' is not a path"))
     }
-    /// Parses a JSONata template; problems are added to the list.
+
+    /// Parses a JSONata template. Problems are added to `problems`.
     pub(crate) fn parse_jsonata(
         value: &Value,
         at: &str,
@@ -205,7 +216,8 @@ impl Template {
             other => Self::Constant(other.clone()),
         }
     }
-    /// The value of this field, if it is always the same.
+
+    /// The value of this field, if it is constant.
     pub(crate) fn constant(&self, field: &str) -> Option<&Value> {
         match self {
             Self::Constant(value) => value.get(field),
@@ -216,6 +228,7 @@ impl Template {
             _ => None,
         }
     }
+
     fn object(fields: Vec<(String, Self)>) -> Self {
         if fields.iter().all(|f| matches!(f.1, Self::Constant(_))) {
             let constant = fields
@@ -228,6 +241,7 @@ impl Template {
         }
         Self::Object(fields)
     }
+
     fn array(items: Vec<Self>) -> Self {
         if items.iter().all(|i| matches!(i, Self::Constant(_))) {
             let constant = items.into_iter().filter_map(|template| match template {
@@ -238,16 +252,20 @@ impl Template {
         }
         Self::Array(items)
     }
-    /// Fills the template within `budget` bytes, roughly counted, so that many references to one large value cannot exhaust memory.
+
+    /// Fills the template within about `budget` bytes, so that many references to one large value
+    /// cannot exhaust the memory.
     pub(crate) fn fill(
         &self,
         scope: &Scope<'_>,
-        place: Place<'_>,
+        place: FieldLocation<'_>,
         budget: &mut usize,
-    ) -> Result<Value, Fill> {
+    ) -> Result<Value, FillError> {
         let mut charge = |value: &Value| {
-            *budget = budget.checked_sub(weight(value)).ok_or(Fill::TooLarge)?;
-            Ok::<_, Fill>(())
+            *budget = budget
+                .checked_sub(weight(value))
+                .ok_or(FillError::TooLarge)?;
+            Ok::<_, FillError>(())
         };
         Ok(match self {
             Self::Constant(value) => value.clone(),
@@ -259,7 +277,7 @@ impl Template {
                     .into());
                 }
                 let value = path.read(scope).map_err(|_| {
-                    Fill::Fault(Fault::runtime(format!(
+                    FillError::Fault(Fault::runtime(format!(
                             "The JSONPath '{}' specified for the field '{}' could not be found in the input '{}'",
                             path.text,
                             match place.name {
@@ -300,7 +318,7 @@ impl Template {
     }
 }
 
-/// Whether the delimiters stand apart from the expression.
+/// Whether white space separates the delimiters from the expression.
 fn spaced(text: &str) -> bool {
     let inside = text
         .get(2..text.len().saturating_sub(2))
@@ -308,14 +326,15 @@ fn spaced(text: &str) -> bool {
     inside.starts_with(char::is_whitespace) && inside.ends_with(char::is_whitespace)
 }
 
-/// Why a template could not be filled.
+/// The reason why a template could not be filled.
 #[derive(Debug)]
-pub(crate) enum Fill {
+pub(crate) enum FillError {
     Fault(Fault),
-    /// The result would be over the limit.
+    /// The result would exceed the limit.
     TooLarge,
 }
-impl From<Fault> for Fill {
+
+impl From<Fault> for FillError {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
     }
@@ -337,9 +356,10 @@ fn weight(value: &Value) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::scope::tests::with_scope;
-    use serde_json::json;
 
     fn parse(value: &Value) -> (Template, Vec<Problem>) {
         let mut problems = Vec::new();
@@ -347,31 +367,31 @@ mod tests {
     }
 
     #[test]
-    fn fills_within_its_budget() {
+    fn a_template_is_filled_within_its_budget() {
         let (template, problems) = parse(
             &json!({"a.$": "$.x", "b": [{"c.$": "$$.State.Name"}], "d.$": "States.Array($v.w)"}),
         );
         assert_eq!(problems, []);
         let fill = |budget: usize| {
             with_scope(&json!({"x": "0123456789"}), |scope| {
-                template.fill(scope, Place::new("Parameters"), &mut { budget })
+                template.fill(scope, FieldLocation::new("Parameters"), &mut { budget })
             })
         };
         assert_eq!(
             fill(18).unwrap(),
             json!({"a": "0123456789", "b": [{"c": "S"}], "d": [7]})
         );
-        assert!(matches!(fill(17), Err(Fill::TooLarge)));
+        assert!(matches!(fill(17), Err(FillError::TooLarge)));
         let missing = with_scope(&json!({}), |scope| {
-            template.fill(scope, Place::new("Parameters"), &mut 99)
+            template.fill(scope, FieldLocation::new("Parameters"), &mut 99)
         });
         assert!(
-            matches!(missing, Err(Fill::Fault(f)) if f.cause.as_deref() == Some("The JSONPath '$.x' specified for the field 'a.$' could not be found in the input '{}'"))
+            matches!(missing, Err(FillError::Fault(f)) if f.cause.as_deref() == Some("The JSONPath '$.x' specified for the field 'a.$' could not be found in the input '{}'"))
         );
     }
 
     #[test]
-    fn problems_have_a_place() {
+    fn problems_are_reported_at_their_location() {
         for (template, at) in [
             (json!({"a": [{"b.$": "no"}]}), "/a[0]"),
             (json!({"a/b": {"c.$": 3}}), "/a/b"),
@@ -402,10 +422,10 @@ mod tests {
             &mut problems,
         );
         let fault = with_scope(&json!(1), |scope| {
-            nested.fill(scope, Place::new("Output"), &mut 99)
+            nested.fill(scope, FieldLocation::new("Output"), &mut 99)
         });
         assert!(
-            matches!(fault, Err(Fill::Fault(f)) if f.cause.as_deref().is_some_and(|c| c.contains("'Output/a[1]/b'")))
+            matches!(fault, Err(FillError::Fault(f)) if f.cause.as_deref().is_some_and(|c| c.contains("'Output/a[1]/b'")))
         );
         assert!(matches!(template, Template::Object(_)));
     }

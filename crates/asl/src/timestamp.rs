@@ -1,13 +1,15 @@
-//! RFC 3339 as the states language has it: a capital `T` between date and time, `Z` or an offset after it, years 0000 to 9999.
-//! Nothing looser. As AWS, it takes a time without seconds.
+//! RFC 3339 as in the states language: a capital `T` between date and time, `Z` or an offset behind
+//! it, years 0000 to 9999. As on AWS, seconds may be missing; nothing looser is accepted.
+
 use jiff::{SignedDuration, Timestamp, civil};
 
-/// An instant, as the time since the Unix epoch. A [`Timestamp`] ends 22 hours before the year 9999 does.
+/// An instant, as the time since the Unix epoch. A [`Timestamp`] ends 22 hours before the year
+/// 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(SignedDuration);
 
 impl Moment {
-    /// The nearest time that a timer can have.
+    /// The nearest time that a timer supports.
     pub(crate) fn timestamp(self) -> Timestamp {
         Timestamp::from_duration(self.0).unwrap_or(if self.0.is_negative() {
             Timestamp::MIN
@@ -17,12 +19,12 @@ impl Moment {
     }
 }
 
-/// Digits of a second's fraction.
+/// Maximum number of digits of a second's fraction.
 const FRACTION: usize = 9;
-/// The farthest an offset may be from UTC, in hours (ISO 8601 as Java reads it).
+/// Maximum offset from UTC, in hours (ISO 8601 as Java reads it).
 const OFFSET_HOURS: i64 = 18;
 
-/// The instant, or `None` when AWS would refuse the text.
+/// The instant, or `None` if AWS would refuse the text.
 pub(crate) fn parse(text: &str) -> Option<Moment> {
     let mut rest = Rest(text.as_bytes());
     let year = rest.digits(4)?;
@@ -58,7 +60,7 @@ pub(crate) fn parse(text: &str) -> Option<Moment> {
     ))
 }
 
-/// What is left of the text.
+/// The rest of the text.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -66,6 +68,7 @@ impl Rest<'_> {
         self.0 = self.0.strip_prefix(&[byte])?;
         Some(())
     }
+
     fn digits(&mut self, count: usize) -> Option<i64> {
         let (digits, rest) = self.0.split_at_checked(count)?;
         if !digits.iter().all(u8::is_ascii_digit) {
@@ -78,6 +81,7 @@ impl Rest<'_> {
                 .fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0')),
         )
     }
+
     /// Nanoseconds.
     fn fraction(&mut self) -> Option<i32> {
         let count = self.0.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -87,6 +91,7 @@ impl Rest<'_> {
         let scale = 10_i64.pow(u32::try_from(FRACTION - count).ok()?);
         i32::try_from(self.digits(count)? * scale).ok()
     }
+
     /// Seconds east of UTC.
     fn offset(&mut self) -> Option<i64> {
         if self.take(b'Z').is_some() {
@@ -114,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn strict() {
+    fn only_strict_timestamps_are_accepted() {
         for (text, valid) in [
             ("2016-12-05T21:29:29Z", true),
             ("2016-12-05T21:29:29.1Z", true),
@@ -170,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_are_in_their_order_from_the_first_year_to_the_last() {
+    fn instants_are_ordered_from_the_first_year_to_the_last() {
         let texts = [
             "0000-01-01T00:00:00+14:00",
             "0000-01-01T00:00:00Z",

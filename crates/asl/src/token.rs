@@ -1,14 +1,18 @@
-//! Task tokens: which execution and task a callback answers. Not a secret store: the nonce is the caller's.
-use crate::TaskId;
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+//! Task tokens: the execution and the task that a callback answers. A token is as secret as the
+//! nonce of its caller.
 
-/// Makes a token of the execution's name, the task and a nonce.
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::TaskId;
+
+/// Makes a token from the execution's name, the task and a nonce.
 #[must_use]
 pub fn encode(execution_name: &str, task: TaskId, nonce: u64) -> String {
     URL_SAFE_NO_PAD.encode(format!("{nonce:016x}.{}.{execution_name}", task.0))
 }
 
-/// The execution's name, the task and the nonce of a token; `None` when it is not one of ours.
+/// The execution's name, the task and the nonce of a token; `None` if the token is not one of ours.
 #[must_use]
 pub fn decode(token: &str) -> Option<(String, TaskId, u64)> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(token).ok()?).ok()?;
@@ -22,7 +26,7 @@ pub fn decode(token: &str) -> Option<(String, TaskId, u64)> {
 mod tests {
     use super::*;
     #[test]
-    fn a_token_comes_back_and_rubbish_does_not() {
+    fn a_token_is_decoded_and_other_text_is_refused() {
         assert_eq!(
             decode(&encode("a.b", TaskId(7), 9)),
             Some(("a.b".to_owned(), TaskId(7), 9))

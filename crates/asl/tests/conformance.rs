@@ -1,25 +1,29 @@
-//! Runs the recorded cases in the directory `ASL_CASES` (JSON Lines, any depth) on the real engine with their mocks under
-//! a virtual clock, and checks the definitions there. Prints a score per group and level and fails below the floors.
-//! `ASL_RESULTS` names a file for the results, one JSON object a line; `ASL_VERBOSE` lists the cases that differ.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Runs the recorded cases of the directory `ASL_CASES` (JSON Lines, any depth) on the real engine,
+//! with their mocks and a virtual clock, and checks the definitions there. It prints a score for
+//! each group and level, and fails below the floors. `ASL_RESULTS` names a file for the results,
+//! one JSON object a line; `ASL_VERBOSE` lists the cases that differ.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod scoring;
 mod simulation;
-use asl::{Execution, Kind, ReadItems, Resource, Severity, StateMachine, Status, Task};
-use scoring::{LEVELS, matches, score};
-use serde_json::{Value, json};
-use simulation::{Answer, run, start};
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, VecDeque},
-    fmt::Write as _,
-    path::Path,
-    sync::Arc,
-};
 
-/// What is reached, in cases of the whole set: status, result, cause, types, history, strict. Raise them with the engine.
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{Execution, ReadItems, Resource, Severity, StateMachine, Status, Task, WorkflowType};
+use scoring::{LEVELS, matches, score};
+use simulation::{Answer, run, start};
+
+/// The minimum of cases that match, of the whole set: status, result, cause, types, history,
+/// strict. Raise them with the engine.
 const FLOOR_RECORDINGS: (usize, [usize; 6]) = (682, [682, 680, 73, 378, 376, 365]);
 const FLOOR_THIRD_PARTY: (usize, usize) = (170, 169);
-/// Definitions: valid ones accepted, invalid ones refused, invalid ones reported, at the right place, real ones accepted.
+/// The minimum for definitions: valid ones accepted, invalid ones refused, invalid ones reported,
+/// at the right location, real ones accepted.
 const FLOOR_DEFINITIONS: [(usize, usize); 5] =
     [(111, 103), (140, 137), (140, 140), (14, 14), (224, 221)];
 
@@ -42,20 +46,22 @@ fn read(folder: &Path, cases: &mut Vec<Value>) {
         }
     }
 }
+
 fn text(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
-fn kind(case: &Value) -> Kind {
+
+fn kind(case: &Value) -> WorkflowType {
     if case["type"] == "EXPRESS" {
-        Kind::Express
+        WorkflowType::Express
     } else {
-        Kind::Standard
+        WorkflowType::Standard
     }
 }
 
-/// What a function of `mocks.functions` answers: `echo`, `return`, `raise`.
+/// The answer of a function of `mocks.functions`: `echo`, `return`, `raise`.
 fn function(
     functions: &Value,
     name: &str,
@@ -73,7 +79,7 @@ fn function(
     }
 }
 
-/// The answer to a task: the first recorded one of its state whose request matches.
+/// The answer to a task: the first recorded one of its state with a matching request.
 fn answer(task: &Task, mocks: &mut BTreeMap<String, VecDeque<Value>>, functions: &Value) -> Answer {
     let request: Value = serde_json::from_str(&task.payload).unwrap();
     let fits = |m: &Value| matches(&m["request"], &request) || m["request"] == *task.payload;
@@ -132,6 +138,7 @@ fn answer(task: &Task, mocks: &mut BTreeMap<String, VecDeque<Value>>, functions:
         },
     }
 }
+
 fn file(request: &ReadItems, files: &Value) -> Result<String, String> {
     let want: Value = serde_json::from_str(&request.arguments).unwrap();
     let there = files
@@ -153,7 +160,8 @@ fn file(request: &ReadItems, files: &Value) -> Result<String, String> {
         .ok_or_else(|| format!("no file is recorded for {want}"))
 }
 
-/// The result of a case in the results file's format; a refused definition has the status `REFUSED`.
+/// The result of a case in the format of the results file. A refused definition has the status
+/// `REFUSED`.
 fn play(case: &Value) -> Value {
     let machine = match StateMachine::parse_as(&text(&case["definition"]), kind(case)) {
         Ok(machine) => Arc::new(machine),
@@ -213,6 +221,7 @@ fn play(case: &Value) -> Value {
 }
 
 type Row = [(usize, usize); 6];
+
 fn print(scores: &BTreeMap<String, Row>) {
     println!(
         "{:26}{}",
@@ -232,7 +241,7 @@ fn print(scores: &BTreeMap<String, Row>) {
 }
 
 #[test]
-fn recorded_cases() {
+fn recorded_cases_match_at_least_the_floor() {
     let Some(folder) = std::env::var_os("ASL_CASES") else {
         return println!("ASL_CASES is not set: no recorded case was run");
     };
@@ -295,7 +304,7 @@ fn recorded_cases() {
     }
 }
 
-/// The places that an authority names for the problems of a definition.
+/// The locations that an authority names for the problems of a definition.
 fn places(case: &Value) -> Vec<String> {
     let mut found: Vec<String> = case["aws"]["response"]["diagnostics"]
         .as_array()
@@ -318,7 +327,9 @@ fn places(case: &Value) -> Vec<String> {
         .map(|p| if p == "/" { String::new() } else { indexed(&p) })
         .collect()
 }
-/// A place with each index as AWS writes it, `/Choices[0]`; other authorities write `/Choices/0`.
+
+/// A location with each index as AWS writes it, `/Choices[0]`. Other authorities write
+/// `/Choices/0`.
 fn indexed(place: &str) -> String {
     let mut out = String::new();
     for part in place.split('/').skip(1) {
@@ -395,7 +406,7 @@ fn definitions() {
 }
 
 #[test]
-fn the_scorer_tells_right_from_wrong() {
+fn the_scorer_distinguishes_right_from_wrong() {
     for (want, got, same) in [
         (json!({"a": "«any»"}), json!({"a": 1}), true),
         (json!("x«any»z"), json!("xyz"), true),

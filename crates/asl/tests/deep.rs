@@ -1,17 +1,21 @@
-//! Values, definitions and expressions that nest as deep as they may, and one level deeper. A test's thread has a stack of 2 MiB and the
-//! code is not optimized: what passes here has room everywhere.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Values, definitions and expressions of the maximum nesting, and one level deeper. The thread of
+//! a test has a stack of 2 MiB and the code is not optimized, so other threads have room for the
+//! same.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
-use asl::{StateMachine, Status, Task, validate};
-use serde_json::{Value, json};
-use simulation::{Answer, start};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{StateMachine, Status, Task, validate};
+use simulation::{Answer, start};
 
 fn nested(open: &str, close: &str, depth: usize) -> String {
     open.repeat(depth) + "1" + &close.repeat(depth)
 }
 
-/// Arrays, and objects with the name `a`.
+/// Arrays, and objects with the name `a`, of this depth.
 fn both(depth: usize) -> [String; 2] {
     [nested("[", "]", depth), nested("{\"a\":", "}", depth)]
 }
@@ -43,10 +47,10 @@ fn of(state: Value) -> Value {
     json!({"StartAt": "A", "States": states})
 }
 
-/// A machine, and what it makes of the text of its input.
+/// A machine, and its expected output for the text of its input.
 type Machine = (Value, fn(&str) -> String);
 
-/// One state of each kind, with what it does to its input.
+/// One state of each kind, with its effect on the input.
 fn machines() -> Vec<Machine> {
     let same = |text: &str| text.to_owned();
     let inner = json!({"StartAt": "I", "States": {"I": {"Type": "Pass", "End": true, "Parameters": {"in.$": "$"}}}});
@@ -111,7 +115,7 @@ fn machines() -> Vec<Machine> {
 }
 
 #[test]
-fn every_kind_of_state_takes_a_value_of_any_depth() {
+fn every_kind_of_state_accepts_a_value_of_the_maximum_depth() {
     for text in both(json::DEPTH).into_iter().chain(both(200)) {
         for (definition, expected) in machines() {
             let (status, told) = run(&definition, &text);
@@ -131,14 +135,14 @@ fn every_kind_of_state_takes_a_value_of_any_depth() {
             assert_eq!(run(&pass, &text), (Status::Succeeded, text), "{output}");
         }
     }
-    // What JSONata makes itself nests as deeply.
+    // A value that JSONata creates nests as deeply.
     let mut parse =
         of(json!({"Type": "Pass", "Output": "{% $parse($string($states.input)) %}", "End": true}));
     parse["QueryLanguage"] = json!("JSONata");
     for text in both(json::DEPTH) {
         assert_eq!(run(&parse, &text), (Status::Succeeded, text));
     }
-    // What is sent to a function may be one level deeper than its answer.
+    // The payload of a function may be one level deeper than its answer.
     let call = of(
         json!({"Type": "Task", "Resource": "f", "Parameters": {"x.$": "$"}, "ResultSelector": {"y.$": "$.x"}, "OutputPath": "$.y", "End": true}),
     );
@@ -151,7 +155,7 @@ fn every_kind_of_state_takes_a_value_of_any_depth() {
 }
 
 #[test]
-fn a_value_that_grows_deeper_and_deeper_ends_with_an_error() {
+fn a_value_that_grows_too_deep_ends_the_execution() {
     let grow = json!({"StartAt": "A", "States": {
         "A": {"Type": "Pass", "Parameters": {"a.$": "$"}, "Next": "B"},
         "B": {"Type": "Choice", "Choices": [{"Variable": "$", "IsString": true, "Next": "C"}], "Default": "A"},
@@ -161,7 +165,7 @@ fn a_value_that_grows_deeper_and_deeper_ends_with_an_error() {
     assert!(told.contains("is nested deeper than 1100 levels"), "{told}");
 }
 
-/// Without rebuilding: thousands of events.
+/// Runs without rebuilding, for machines with thousands of events.
 fn run_once(definition: &Value, input: &str) -> (Status, String) {
     let machine = StateMachine::parse(&definition.to_string()).unwrap_or_else(|p| panic!("{p:?}"));
     let run = simulation::run(&Arc::new(machine), &start(input), false, echo, |_| {
@@ -172,7 +176,7 @@ fn run_once(definition: &Value, input: &str) -> (Status, String) {
 }
 
 #[test]
-fn a_definition_may_nest_as_deep_as_any_json() {
+fn a_definition_may_nest_up_to_the_json_limit() {
     let frame = |inside: &str| {
         format!(
             "{{\"StartAt\":\"A\",\"States\":{{\"A\":{{\"Type\":\"Pass\",\"End\":true,{inside}}}}}}}"
@@ -240,7 +244,7 @@ fn a_definition_may_nest_as_deep_as_any_json() {
 }
 
 #[test]
-fn an_input_that_is_too_deep_or_no_json_names_the_reason() {
+fn an_invalid_input_fails_with_its_reason() {
     let pass = of(json!({"Type": "Pass", "End": true}));
     for (input, why) in [
         (
@@ -267,7 +271,7 @@ fn an_input_that_is_too_deep_or_no_json_names_the_reason() {
 }
 
 #[test]
-fn a_functions_answer_has_the_bound_of_every_door() {
+fn the_answer_of_a_function_has_the_limit_of_all_doors() {
     let call = of(json!({"Type": "Task", "Resource": "f", "End": true}));
     let machine = Arc::new(StateMachine::parse(&call.to_string()).unwrap());
     for (answer, why) in [

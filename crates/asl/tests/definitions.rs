@@ -1,21 +1,25 @@
-//! Definitions that break one rule each, and valid ones that a stricter reader would refuse: `definitions/refused.jsonl`, `definitions/accepted.jsonl`.
+//! Definitions that break one rule each, and valid ones that a stricter reader would refuse:
+//! `definitions/refused.jsonl`, `definitions/accepted.jsonl`.
 //!
-//! They were written from the documents (the Amazon States Language, the developer guide of AWS Step Functions, the rules of public validators);
-//! where a recording or `rules.rs` says otherwise, the expected verdict or place was corrected after the first run. `rules.rs` has the words of the answers; here only the verdict and the place count.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! They were written from the documents (the Amazon States Language, the developer guide of AWS
+//! Step Functions, the rules of public validators). Where a recording or `rules.rs` differs, the
+//! expected verdict or location was corrected after the first run. `rules.rs` checks the texts;
+//! here only the verdict and the location count.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use asl::{Diagnostic, Kind, Severity, validate_as};
 use serde_json::Value;
 
-/// What is said against a line's `definition`, or its `text` where that is no JSON or has a name twice.
+use asl::{Diagnostic, Severity, WorkflowType, validate_as};
+
+/// The errors of a line's `definition`, or of its `text` if that is not JSON or repeats a name.
 fn errors(line: &Value) -> Vec<Diagnostic> {
     let text = match line.get("text") {
         Some(text) => text.as_str().unwrap().to_owned(),
         None => line["definition"].to_string(),
     };
     let kind = match line["type"].as_str() {
-        Some("EXPRESS") => Kind::Express,
-        _ => Kind::Standard,
+        Some("EXPRESS") => WorkflowType::Express,
+        _ => WorkflowType::Standard,
     };
     let found = validate_as(&text, kind).into_iter();
     found.filter(|d| d.severity == Severity::Error).collect()
@@ -27,7 +31,7 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 #[test]
-fn definitions_that_break_one_rule_are_refused_at_its_place() {
+fn a_broken_rule_is_reported_at_its_location() {
     let mut missed = vec![];
     for line in lines(include_str!("definitions/refused.jsonl")) {
         let found = errors(&line);

@@ -1,14 +1,19 @@
-//! Distributed Maps: files read, batches, tolerated failures, results written; and scopes of variables.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Distributed Maps: files that are read, batches, tolerated failures, results that are written,
+//! and scopes of variables.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
-use asl::{Effect, Event, Execution, StateMachine, Status, Task};
-use serde_json::{Value, json};
-use simulation::{Answer, Run, start};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{Effect, Event, Execution, StateMachine, Status, Task};
+use simulation::{Answer, Run, start};
 
 fn machine(states: &Value) -> Arc<StateMachine> {
     Arc::new(StateMachine::parse(&json!({"StartAt": "A", "States": states}).to_string()).unwrap())
 }
+
 /// `boom` fails for the payload 2.
 fn answer(task: &Task) -> Answer {
     let outcome = if &*task.payload == "2" {
@@ -21,6 +26,7 @@ fn answer(task: &Task) -> Answer {
         ..Answer::default()
     }
 }
+
 fn run(states: &Value, input: &str, body: Result<&str, &str>) -> Run {
     let machine = machine(states);
     let read = |_: &asl::ReadItems| body.map(str::to_owned).map_err(str::to_owned);
@@ -32,6 +38,7 @@ fn run(states: &Value, input: &str, body: Result<&str, &str>) -> Run {
     );
     straight
 }
+
 fn map(more: Value) -> Value {
     let mut map = json!({"Type": "Map", "End": true, "ItemProcessor": {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
@@ -41,6 +48,7 @@ fn map(more: Value) -> Value {
         .extend(more.as_object().unwrap().clone());
     json!({"A": map})
 }
+
 fn reader(config: Value) -> Value {
     json!({"ItemReader": {"Resource": "arn:aws:states:::s3:getObject", "ReaderConfig": config, "Parameters": {"Bucket": "b", "Key.$": "$.key"}}})
 }
@@ -135,7 +143,7 @@ fn failures_are_tolerated_up_to_the_limit() {
 }
 
 #[test]
-fn batches_carry_their_input_and_the_results_become_files() {
+fn batches_have_their_input_and_results_become_files() {
     let batched = map(
         json!({"ItemsPath": "$.l", "ItemSelector": {"v.$": "$$.Map.Item.Value"}, "ItemBatcher": {"MaxItemsPerBatch": 2, "BatchInput": {"k.$": "$.k"}}}),
     );
@@ -252,14 +260,14 @@ fn variables_reach_into_branches_but_not_out_of_them() {
 }
 
 #[test]
-fn an_execution_may_move_between_threads() {
+fn an_execution_can_move_between_threads() {
     fn shareable<T: Send + Sync>() {}
     shareable::<StateMachine>();
     shareable::<Execution>();
 }
 
 #[test]
-fn a_child_execution_cannot_run_for_ever() {
+fn a_child_execution_ends_at_the_limit_of_states() {
     let map = json!({"A": {"Type": "Map", "End": true, "ItemProcessor": {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "X", "States": {

@@ -1,24 +1,25 @@
-//! A bounded fuzz run of each kind of text: mutated examples must neither panic nor hang, nor take much memory. `JOBCAST_FUZZ_SECONDS` makes
-//! it longer, `JOBCAST_FUZZ_SEED` another one. The targets of libFuzzer in `fuzz/`, which see what code a text reaches, check the same.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! A bounded fuzz run of each kind of text: mutated examples must not panic, hang or need much
+//! memory. `JOBCAST_FUZZ_SECONDS` sets its length, `JOBCAST_FUZZ_SEED` its seed. The targets of
+//! libFuzzer in `fuzz/`, which are guided by coverage, check the same.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod fuzzing;
 mod generator;
 mod simulation;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::{Duration, Instant};
+
 use asl::{StateMachine, Status};
 use generator::Clock;
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    sync::{Arc, Mutex, mpsc},
-    time::{Duration, Instant},
-};
 
-/// A text that takes longer hangs.
+/// Maximum time for one text. A longer one hangs.
 const HANG: Duration = Duration::from_secs(60);
-/// Bytes that all of these runs together may need at once.
+/// Maximum memory of all these runs together, in bytes.
 const MEMORY: u64 = 3 << 30;
-/// Edits of one text.
+/// Number of edits of one text.
 const EDITS: usize = 6;
-/// Bytes of a text.
+/// Maximum size of a text, in bytes.
 const LONGEST: usize = 4_096;
 
 const PATHS: &[&str] = &[
@@ -147,6 +148,7 @@ const TOKENS: &[&str] = &[
 
 /// A linear congruential generator, as in `generator`.
 struct Dice(u64);
+
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
         self.0 = self
@@ -157,7 +159,7 @@ impl Dice {
     }
 }
 
-/// Characters rather than bytes, so that the text stays one.
+/// Edits characters rather than bytes, so that the text stays valid UTF-8.
 fn mutate(text: &str, other: &str, dice: &mut Dice) -> String {
     let mut chars: Vec<char> = text.chars().collect();
     for _ in 0..=dice.roll(EDITS) {
@@ -196,7 +198,7 @@ fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
-/// The most memory that this process ever had, where the system tells.
+/// The peak memory of this process, if the system reports it.
 fn memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
@@ -212,7 +214,7 @@ fn fuzz(check: fn(&[u8]), examples: Vec<String>) {
     let worker = std::thread::spawn({
         let now = now.clone();
         move || {
-            // The thread's end, well or not, is the end of the channel.
+            // Dropping it closes the channel, even after a panic.
             let _finished = finished;
             let (mut dice, mut texts) = (Dice(seed), examples.clone());
             let mut tried = 0_u64;
@@ -226,7 +228,7 @@ fn fuzz(check: fn(&[u8]), examples: Vec<String>) {
                     resume_unwind(panic);
                 }
                 tried += 1;
-                // Mutants of mutants get further from the examples.
+                // Mutants of mutants differ more from the examples.
                 if dice.roll(8) == 0 {
                     let place = examples.len() + dice.roll(256);
                     if place < texts.len() {
@@ -253,7 +255,7 @@ fn owned(examples: &[&str]) -> Vec<String> {
     examples.iter().map(|text| (*text).to_owned()).collect()
 }
 
-/// Machines of both kinds.
+/// Machines of both query languages.
 fn machines() -> Vec<String> {
     let kinds = [Clock::Virtual, Clock::Real].into_iter().cycle();
     (0..40)
@@ -263,7 +265,7 @@ fn machines() -> Vec<String> {
 }
 
 #[test]
-fn the_examples_run_to_their_end() {
+fn every_example_runs_to_its_end() {
     for text in machines() {
         let machine = Arc::new(StateMachine::parse(&text).expect(&text));
         let begin = simulation::start(generator::INPUT);

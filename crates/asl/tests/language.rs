@@ -1,19 +1,24 @@
-//! The language piece by piece, each as a table: retriers, catchers, error names, timeouts, waits, the context object, Choice operators, what
-//! null does to a field, and the bounds of a history.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! The language part by part, each as a table: retriers, catchers, error names, timeouts, waits,
+//! the context object, Choice operators, the effect of null on a field, and the limits of a
+//! history.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
-use asl::{
-    Event, Execution, Kind, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY, StateMachine,
-    Status, Task, TaskId,
-};
-use serde_json::{Value, json};
-use simulation::{Answer, Run, start};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{
+    Event, Execution, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY, StateMachine, Status,
+    Task, TaskId, WorkflowType,
+};
+use simulation::{Answer, Run, start};
 
 fn parse(definition: &Value) -> Arc<StateMachine> {
     let parsed = StateMachine::parse(&definition.to_string());
     Arc::new(parsed.unwrap_or_else(|problems| panic!("{definition}: {problems:?}")))
 }
+
 fn play(states: Value, input: &Value, answer: impl FnMut(&Task) -> Answer) -> Run {
     let machine = parse(&json!({"StartAt": "A", "States": states}));
     let run = simulation::run(&machine, &start(&input.to_string()), false, answer, |_| {
@@ -22,32 +27,38 @@ fn play(states: Value, input: &Value, answer: impl FnMut(&Task) -> Answer) -> Ru
     assert!(run.journal.len() < simulation::MAX_EVENTS);
     run
 }
+
 fn with(mut state: Value, more: Value) -> Value {
     let fields = more.as_object().unwrap().clone();
     state.as_object_mut().unwrap().extend(fields);
     state
 }
+
 fn fails(error: &str) -> Answer {
     Answer {
         outcome: Some(Err((error.to_owned(), "why".to_owned()))),
         ..Answer::default()
     }
 }
+
 fn echoes(task: &Task) -> Answer {
     Answer {
         outcome: Some(Ok(task.payload.to_string())),
         ..Answer::default()
     }
 }
+
 fn silent(_: &Task) -> Answer {
     Answer::default()
 }
+
 fn output(run: &Run) -> Value {
     let text = run.execution.output();
     let text =
         text.unwrap_or_else(|| panic!("{:?} {:?}", run.execution.error(), run.execution.cause()));
     serde_json::from_str(text).unwrap()
 }
+
 /// Milliseconds from the start to each event of this type.
 fn times(run: &Run, kind: &str) -> Vec<i64> {
     let first = run.history[0].timestamp.as_millisecond();
@@ -74,7 +85,7 @@ fn waits(retrier: Value, seed: u64) -> Vec<i64> {
 }
 
 #[test]
-fn retriers_wait_as_they_say() {
+fn retriers_wait_for_their_intervals() {
     for (retrier, want) in [
         (json!({}), vec![1_000, 2_000, 4_000]),
         (json!({"MaxAttempts": 0}), vec![]),
@@ -101,7 +112,7 @@ fn retriers_wait_as_they_say() {
 }
 
 #[test]
-fn jitter_stays_below_the_wait_and_comes_of_the_seed() {
+fn jitter_stays_below_the_wait_and_follows_the_seed() {
     let retrier = || json!({"IntervalSeconds": 10, "MaxDelaySeconds": 30, "MaxAttempts": 6, "JitterStrategy": "FULL"});
     let most = [10_000, 20_000, 30_000, 30_000, 30_000, 30_000];
     let mut all = Vec::new();
@@ -124,7 +135,7 @@ fn jitter_stays_below_the_wait_and_comes_of_the_seed() {
 }
 
 #[test]
-fn each_retrier_counts_for_itself_and_the_first_that_matches_decides() {
+fn the_first_matching_retrier_counts_its_own_attempts() {
     let retry = json!([
         {"ErrorEquals": ["A"], "MaxAttempts": 1},
         {"ErrorEquals": ["B"], "MaxAttempts": 2},
@@ -133,7 +144,7 @@ fn each_retrier_counts_for_itself_and_the_first_that_matches_decides() {
     for (errors, attempts, end) in [
         (vec!["A", "B", "B", "A"], 4, "A"),
         (vec!["B", "B", "B"], 3, "B"),
-        // The retrier for A is used up: the one for all is not asked.
+        // The retrier for A is used up. The one for all errors is not tried.
         (vec!["A", "A"], 2, "A"),
         (vec!["C", "A", "D"], 3, "D"),
     ] {
@@ -161,6 +172,7 @@ fn errors_are_caught_by_their_names() {
         outcome: Some(Ok(format!("\"{}\"", "x".repeat(asl::MAX_PAYLOAD)))),
         ..Answer::default()
     };
+
     type Case<'a> = (
         &'a str,
         Value,
@@ -281,7 +293,7 @@ fn errors_are_caught_by_their_names() {
 }
 
 #[test]
-fn catchers_hand_on_the_error_as_they_say() {
+fn catchers_pass_the_error_to_their_result_path() {
     let error = json!({"Error": "E", "Cause": "why"});
     for (language, catcher, want) in [
         ("JSONPath", json!({}), json!({"out": error, "v": null})),
@@ -324,7 +336,7 @@ fn catchers_hand_on_the_error_as_they_say() {
 }
 
 #[test]
-fn tasks_have_the_time_that_they_are_given() {
+fn a_task_times_out_at_its_limit() {
     let input = json!({"t": 7, "bad": "x", "low": 0});
     for (language, fields, want) in [
         ("JSONPath", json!({"TimeoutSeconds": 5}), Ok(5_000)),
@@ -388,7 +400,7 @@ fn tasks_have_the_time_that_they_are_given() {
 }
 
 #[test]
-fn a_heartbeat_gives_another_span() {
+fn a_heartbeat_postpones_its_deadline() {
     let machine = parse(
         &json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "f", "HeartbeatSeconds": 10, "End": true}}}),
     );
@@ -410,7 +422,7 @@ fn a_heartbeat_gives_another_span() {
 }
 
 #[test]
-fn the_time_of_a_functions_task_counts_from_its_start() {
+fn the_timeout_of_a_function_counts_from_its_start() {
     let seconds = |seconds| jiff::Timestamp::from_second(seconds).unwrap();
     for (resource, moves) in [
         ("f", true),
@@ -460,7 +472,7 @@ fn the_time_of_a_functions_task_counts_from_its_start() {
 }
 
 #[test]
-fn a_wait_takes_each_of_its_forms() {
+fn a_wait_accepts_each_of_its_forms() {
     let input = json!({"s": 30, "t": "2026-01-01T00:01:00Z", "zone": "2026-01-01T01:01:00+01:00", "bad": "x"});
     for (language, fields, want) in [
         ("JSONPath", json!({"Seconds": 0}), Ok(0)),
@@ -515,7 +527,7 @@ fn a_wait_takes_each_of_its_forms() {
 }
 
 #[test]
-fn the_context_object_is_whole_in_both_languages() {
+fn the_context_object_is_complete_in_both_languages() {
     let begin = start("{\"n\":1}");
     let execution = json!({
         "Id": begin.execution_arn, "Input": {"n": 1}, "StartTime": "2026-01-01T00:00:00.000Z", "Name": "e",
@@ -568,7 +580,7 @@ fn the_context_object_is_whole_in_both_languages() {
 }
 
 #[test]
-fn null_means_nothing_where_a_path_may_stand() {
+fn a_null_path_selects_nothing() {
     let input = json!({"a": 1});
     for (fields, want) in [
         (json!({}), json!({"r": 2})),
@@ -595,7 +607,7 @@ fn null_means_nothing_where_a_path_may_stand() {
 }
 
 #[test]
-fn every_choice_operator_decides() {
+fn every_choice_operator_compares_as_documented() {
     let choose = |rule: Value, input: &Value| -> bool {
         let rule = with(rule, json!({"Variable": "$.v", "Next": "Y"}));
         let states = json!({"A": {"Type": "Choice", "Choices": [rule], "Default": "N"},
@@ -676,12 +688,12 @@ fn every_choice_operator_decides() {
         choose(json!({"IsPresent": false}), &json!({}))
             && choose(json!({"IsPresent": true}), &json!({"v": null}))
     );
-    // Twice IsNull; IsPresent besides.
+    // IsNull occurs twice; IsPresent is separate.
     assert_eq!(operators, 39);
 }
 
 #[test]
-fn conditions_are_booleans() {
+fn a_condition_that_is_not_a_boolean_fails() {
     let run = |condition: &str| {
         let states = json!({"A": {"Type": "Choice", "QueryLanguage": "JSONata", "Choices": [{"Condition": condition, "Next": "Y", "Assign": {"v": 1}, "Output": "{% 'yes' %}"}], "Default": "N", "Assign": {"v": 2}, "Output": "{% 'no' %}"},
             "Y": {"Type": "Pass", "Parameters": {"in.$": "$", "v.$": "$v"}, "End": true}, "N": {"Type": "Pass", "Parameters": {"in.$": "$", "v.$": "$v"}, "End": true}});
@@ -702,8 +714,8 @@ fn conditions_are_booleans() {
 }
 
 #[test]
-fn a_history_ends_well_at_its_last_event_and_badly_after_it() {
-    // Four events a round, and four for the beginning and the end.
+fn an_execution_fails_one_event_beyond_the_history_limit() {
+    // Four events for each round, and four for the beginning and the end.
     let rounds = (MAX_HISTORY as i64 - 4) / 4;
     let states = json!({
         "A": {"Type": "Pass", "Parameters": {"n.$": "States.MathAdd($.n, -1)"}, "Next": "B"},
@@ -728,11 +740,11 @@ fn a_history_ends_well_at_its_last_event_and_badly_after_it() {
     assert!(!over.execution.is_redrivable(), "there is no room for more");
 }
 
-/// As [`play`], of an Express machine.
+/// Like [`play`], for an Express machine.
 fn express(definition: &Value, input: &Value) -> Run {
-    let machine = StateMachine::parse_as(&definition.to_string(), Kind::Express).unwrap();
+    let machine = StateMachine::parse_as(&definition.to_string(), WorkflowType::Express).unwrap();
     let begin = asl::Start {
-        kind: Kind::Express,
+        kind: WorkflowType::Express,
         ..start(&input.to_string())
     };
     simulation::run(&Arc::new(machine), &begin, false, silent, |_| {
@@ -741,7 +753,7 @@ fn express(definition: &Value, input: &Value) -> Run {
 }
 
 #[test]
-fn an_express_machine_has_room_for_ten_times_the_events() {
+fn an_express_history_has_ten_times_the_limit() {
     // Four events for each item, and five around them.
     let items = (MAX_EXPRESS_HISTORY - 5) / 4;
     let run = |items: u64| {
@@ -763,7 +775,7 @@ fn an_express_machine_has_room_for_ten_times_the_events() {
 }
 
 #[test]
-fn an_express_machine_has_five_minutes() {
+fn an_express_execution_times_out_after_five_minutes() {
     let run = |seconds: f64, timeout: Option<f64>| {
         let mut definition = json!({"StartAt": "A", "States": {"A": {"Type": "Wait", "Seconds": seconds, "End": true}}});
         if let Some(timeout) = timeout {
@@ -797,9 +809,10 @@ fn an_express_machine_has_five_minutes() {
 fn express_machines_run_and_are_not_redriven() {
     let definition =
         json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "f", "End": true}}});
-    let machine = Arc::new(StateMachine::parse_as(&definition.to_string(), Kind::Express).unwrap());
+    let machine =
+        Arc::new(StateMachine::parse_as(&definition.to_string(), WorkflowType::Express).unwrap());
     let begin = asl::Start {
-        kind: Kind::Express,
+        kind: WorkflowType::Express,
         ..start("1")
     };
     let good = simulation::run(&machine, &begin, true, echoes, |_| Ok(String::new()));
@@ -824,7 +837,7 @@ fn express_machines_run_and_are_not_redriven() {
         let request = json!({"FunctionName": "f", "StateMachineArn": "m", "JobName": "j"});
         let definition = json!({"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": resource, "Parameters": request, "End": true}}});
         assert!(
-            StateMachine::parse_as(&definition.to_string(), Kind::Express).is_err(),
+            StateMachine::parse_as(&definition.to_string(), WorkflowType::Express).is_err(),
             "{resource}"
         );
         assert!(
@@ -835,7 +848,7 @@ fn express_machines_run_and_are_not_redriven() {
 }
 
 #[test]
-fn writers_shape_results() {
+fn result_writers_transform_results() {
     let map = |config: Value| {
         json!({"A": {"Type": "Map", "End": true, "ToleratedFailureCount": 1, "ResultWriter": {"WriterConfig": config}, "ItemProcessor": {
             "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "I", "States": {"I": {"Type": "Task", "Resource": "f", "End": true}}}}})
@@ -917,7 +930,7 @@ fn placeholders_of_deployment_tools_are_warnings() {
 }
 
 #[test]
-fn a_number_comes_out_as_it_went_in() {
+fn a_number_passes_through_unchanged() {
     let states = json!({"A": {"Type": "Pass", "Parameters": {"n.$": "$.n"}, "End": true}});
     for number in [
         "0.30000000000000004",

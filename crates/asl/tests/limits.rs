@@ -1,13 +1,16 @@
-//! Every bound with one under and one over, and every kind of problem with its place.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Every limit with a case under it and one over it, and every kind of problem with its location.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
-use asl::{
-    Diagnostic, Effect, Event, Execution, Kind, MAX_CAUSE, MAX_DEFINITION, MAX_ITEMS_BYTES,
-    Severity, StateMachine, Task, validate, validate_as,
-};
-use serde_json::{Value, json};
-use simulation::{Answer, Run, start};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{
+    Diagnostic, Effect, Event, Execution, MAX_CAUSE, MAX_DEFINITION, MAX_ITEMS_BYTES, Severity,
+    StateMachine, Task, WorkflowType, validate, validate_as,
+};
+use simulation::{Answer, Run, start};
 
 fn run(definition: &Value, input: &str, answer: impl FnMut(&Task) -> Answer, body: &str) -> Run {
     let machine =
@@ -18,21 +21,24 @@ fn run(definition: &Value, input: &str, answer: impl FnMut(&Task) -> Answer, bod
     assert!(run.journal.len() < simulation::MAX_EVENTS && !run.history.is_empty());
     run
 }
+
 fn of(state: Value) -> Value {
     json!({"StartAt": "A", "States": {"A": state}})
 }
+
 fn errors(definition: &Value) -> Vec<Diagnostic> {
     validate(&definition.to_string())
         .into_iter()
         .filter(|d| d.severity == Severity::Error)
         .collect()
 }
+
 fn silent(_: &Task) -> Answer {
     Answer::default()
 }
 
 #[test]
-fn definitions_are_bounded() {
+fn a_definition_beyond_a_limit_is_refused() {
     let sized = |size: usize| {
         let frame = of(json!({"Type": "Succeed", "Comment": ""}))
             .to_string()
@@ -118,7 +124,7 @@ fn definitions_are_bounded() {
 }
 
 #[test]
-fn every_problem_has_its_place_and_code() {
+fn every_problem_has_its_location_and_code() {
     let pass = json!({"Type": "Pass", "End": true});
     for (definition, place, code) in [
         (json!({}), "", "SCHEMA_VALIDATION_FAILED"),
@@ -246,7 +252,7 @@ fn every_problem_has_its_place_and_code() {
     let broken = validate("{\n \"StartAt\" 1}");
     assert_eq!(broken[0].position, Some((2, 12)));
     let token = of(json!({"Type": "Task", "End": true, "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Parameters": {"QueueUrl": "q", "MessageBody": "m"}})).to_string();
-    assert!(validate(&token).is_empty() && !validate_as(&token, Kind::Express).is_empty());
+    assert!(validate(&token).is_empty() && !validate_as(&token, WorkflowType::Express).is_empty());
     let machine = StateMachine::parse(&token).unwrap();
     assert_eq!(machine.resources()[0].0, "/States/A/Resource");
     assert_eq!(
@@ -261,7 +267,7 @@ fn every_problem_has_its_place_and_code() {
 }
 
 #[test]
-fn errors_and_causes_are_cut() {
+fn long_errors_and_causes_are_cut() {
     let task = of(json!({"Type": "Task", "Resource": "f", "End": true}));
     for (length, kept) in [(MAX_CAUSE, MAX_CAUSE), (MAX_CAUSE + 1, MAX_CAUSE)] {
         let failed = |_: &Task| Answer {
@@ -280,7 +286,7 @@ fn errors_and_causes_are_cut() {
 }
 
 #[test]
-fn functions_are_bounded() {
+fn intrinsic_functions_refuse_arguments_beyond_their_limits() {
     let call = |text: &str| of(json!({"Type": "Pass", "End": true, "Parameters": {"r.$": text}}));
     let text = |length: usize| format!("States.Base64Encode('{}')", "x".repeat(length));
     for (good, bad) in [
@@ -299,7 +305,7 @@ fn functions_are_bounded() {
 }
 
 #[test]
-fn children_and_files_are_bounded() {
+fn maps_and_files_beyond_their_limits_fail() {
     for (config, at_once) in [
         (json!({"Mode": "INLINE"}), 40),
         (
@@ -339,7 +345,7 @@ fn children_and_files_are_bounded() {
 }
 
 #[test]
-fn times_reach_the_last_moment_of_the_year_9999() {
+fn timestamps_reach_the_end_of_the_year_9999() {
     let choice = |operator: &str, operand: Value| {
         json!({"StartAt": "C", "States": {
             "C": {"Type": "Choice", "Choices": [{"Variable": "$.t", operator: operand, "Next": "Y"}], "Default": "N"},
@@ -407,7 +413,8 @@ fn times_reach_the_last_moment_of_the_year_9999() {
             "{operator} {time}"
         );
     }
-    // A timer ends earlier than the year: the wait is as long as it can be, and goes on.
+    // A timer ends earlier than the year 9999: the wait is as long as possible, and the execution
+    // continues.
     for wait in [
         json!({"Type": "Wait", "TimestampPath": "$.t", "End": true}),
         json!({"Type": "Wait", "Timestamp": "9999-12-31T23:59:59.999Z", "End": true}),
@@ -423,7 +430,7 @@ fn times_reach_the_last_moment_of_the_year_9999() {
         assert_eq!(timer, Some(jiff::Timestamp::MAX));
         assert_eq!(execution.status(), asl::Status::Running);
     }
-    // Of the past: at once.
+    // A time in the past: the wait ends at once.
     let past = json!({"Type": "Wait", "Timestamp": "0000-01-01T00:00:00Z", "End": true});
     let run = run(&of(past), "{}", silent, "");
     assert_eq!(run.execution.output(), Some("{}"));

@@ -1,14 +1,18 @@
-//! Whole machines as a table, each run straight through and rebuilt from its journal at every event; and the bounds.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Whole machines as a table. Each is run straight through, and rebuilt from its journal at every
+//! event. Also the limits.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
 use asl::{
     Effect, Event, Execution, MAX_HISTORY, MAX_PAYLOAD, StateMachine, Status, StepKind, Task,
     validate,
 };
-use proptest::prelude::*;
-use serde_json::{Value, json};
 use simulation::{Answer, Run, start};
-use std::sync::Arc;
 
 fn run(
     machine: &Arc<StateMachine>,
@@ -38,16 +42,18 @@ fn answer(task: &Task) -> Answer {
         ..Answer::default()
     }
 }
-/// A state that a Choice leads back to for ever.
+
+/// A state that a Choice leads back to endlessly.
 fn endless(first: Value) -> Value {
     json!({"A": first, "B": {"Type": "Choice", "Choices": [{"Variable": "$.never", "IsPresent": true, "Next": "C"}], "Default": "A"}, "C": {"Type": "Succeed"}})
 }
+
 fn machine(states: &Value) -> Arc<StateMachine> {
     Arc::new(StateMachine::parse(&json!({"StartAt": "A", "States": states}).to_string()).unwrap())
 }
 
 #[test]
-fn machines_end_as_they_should_also_when_rebuilt_at_every_event() {
+fn machines_rebuilt_at_every_event_end_the_same_way() {
     let echo = json!({"A": {"Type": "Task", "Resource": "echo", "End": true}});
     let map = |r: &str, more: Value| {
         let mut m = json!({"Type": "Map", "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Task", "Resource": r, "End": true}}}, "End": true});
@@ -226,7 +232,7 @@ fn an_endless_loop_yields_and_ends_at_the_history_limit() {
 }
 
 #[test]
-fn payloads_are_bounded_in_size_and_depth() {
+fn a_payload_too_large_or_too_deep_is_refused() {
     let echo = machine(&json!({"A": {"Type": "Task", "Resource": "echo", "End": true}}));
     for (length, status) in [
         (MAX_PAYLOAD - 2, Status::Succeeded),
@@ -257,7 +263,7 @@ fn payloads_are_bounded_in_size_and_depth() {
 }
 
 #[test]
-fn late_and_repeated_events_have_no_effect_and_a_stop_cancels() {
+fn late_and_repeated_events_have_no_effect() {
     let machine = machine(
         &json!({"A": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken", "Parameters": {"QueueUrl": "q", "MessageBody.$": "$$.Task.Token"}, "TimeoutSeconds": 9, "End": true}}),
     );
@@ -312,7 +318,7 @@ fn late_and_repeated_events_have_no_effect_and_a_stop_cancels() {
 }
 
 #[test]
-fn problems_have_a_place_and_steps_an_order() {
+fn problems_have_a_location_and_steps_an_order() {
     for (text, place) in [
         ("{", ""),
         (r#"{"StartAt":"A","States":{}}"#, "/States"),

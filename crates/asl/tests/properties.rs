@@ -1,16 +1,21 @@
-//! Random machines of all state types, in both languages: the same end straight through, rebuilt from the journal at
-//! every event, and redriven; and no text makes the parser or the interpreter panic or hang.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Random machines of all state types, in both languages, end the same way straight through,
+//! rebuilt from the journal at every event, and redriven. No text makes the parser or the
+//! interpreter panic or hang.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod generator;
 mod simulation;
-use asl::{Event, Execution, StateMachine, Status, Task};
-use generator::{BOOM, Clock, INPUT};
-use proptest::prelude::*;
-use serde_json::json;
-use simulation::{Answer, Run, start};
+
 use std::sync::Arc;
 
-/// `echo` returns its payload, `boom` fails, `flaky` fails twice, `silent` and callbacks never answer.
+use proptest::prelude::*;
+use serde_json::json;
+
+use asl::{Event, Execution, StateMachine, Status, Task};
+use generator::{BOOM, Clock, INPUT};
+use simulation::{Answer, Run, start};
+
+/// `echo` returns its payload, `boom` fails, `flaky` fails twice, `silent` and callbacks never
+/// answer.
 fn answer(task: &Task) -> Answer {
     let name = format!("{:?}", task.resource);
     let failed = Some(Err((BOOM.0.to_owned(), BOOM.1.to_owned())));
@@ -26,11 +31,13 @@ fn answer(task: &Task) -> Answer {
         },
     }
 }
+
 fn run(machine: &Arc<StateMachine>, input: &str, rebuild: bool) -> Run {
     simulation::run(machine, &start(input), rebuild, answer, |_| {
         Ok("[1, 2, 3, 4]".to_owned())
     })
 }
+
 fn rebuilt(machine: &Arc<StateMachine>, run: &Run, input: &str) -> Execution {
     let mut execution = Execution::new(machine.clone(), start(input));
     for (event, at) in &run.journal {

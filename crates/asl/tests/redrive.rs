@@ -1,8 +1,11 @@
-//! Redrive: what succeeded keeps its results, what did not begins again, and only Standard executions may.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
-use asl::{Effect, Event, Execution, Kind, Start, StateMachine, Status, StepChange, Task};
-use serde_json::{Value, json};
+//! Redrive: states that succeeded keep their results, the others start again, and only Standard
+//! executions can be redriven.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{Effect, Event, Execution, Start, StateMachine, Status, StepChange, Task, WorkflowType};
 
 fn start(input: &str) -> Start {
     Start {
@@ -13,12 +16,13 @@ fn start(input: &str) -> Start {
         state_machine_name: "m".into(),
         start_time: "2026-01-01T00:00:00Z".parse().unwrap(),
         input: input.into(),
-        kind: Kind::Standard,
+        kind: WorkflowType::Standard,
         seed: 7,
     }
 }
 
-/// Drives an execution until nothing is left to do; tasks in `broken` fail, others echo. Gives the states that were called.
+/// Drives an execution until there is nothing left to do. Tasks in `broken` fail, others echo.
+/// Returns the states that were called.
 fn drive(execution: &mut Execution, first: Event, broken: &[&str]) -> (Vec<String>, Vec<String>) {
     let now = start("{}").start_time;
     let (mut queue, mut called, mut types) = (vec![first], Vec::new(), Vec::new());
@@ -57,7 +61,8 @@ fn drive(execution: &mut Execution, first: Event, broken: &[&str]) -> (Vec<Strin
     }
     (called, types)
 }
-fn execution(states: Value, input: &str, kind: Kind) -> Execution {
+
+fn execution(states: Value, input: &str, kind: WorkflowType) -> Execution {
     let machine =
         StateMachine::parse(&json!({"StartAt": "A", "States": states}).to_string()).unwrap();
     let mut begin = start(input);
@@ -66,19 +71,19 @@ fn execution(states: Value, input: &str, kind: Kind) -> Execution {
 }
 
 #[test]
-fn it_goes_on_from_the_failed_state_with_fresh_retries() {
+fn a_redrive_continues_from_the_failed_state_with_all_retries() {
     let states = json!({
         "A": {"Type": "Task", "Resource": "f", "Next": "B"},
         "B": {"Type": "Task", "Resource": "f", "Retry": [{"ErrorEquals": ["Boom"], "MaxAttempts": 0}], "End": true},
     });
-    let mut e = execution(states.clone(), "7", Kind::Standard);
+    let mut e = execution(states.clone(), "7", WorkflowType::Standard);
     let (called, _) = drive(&mut e, Event::Begin, &["B"]);
     assert_eq!(
         (called, e.status(), e.is_redrivable()),
         (vec!["A 7".into(), "B 7".into()], Status::Failed, true)
     );
     let entered = Effect::Step(StepChange::Entered { step: "B".into() });
-    let mut copy = execution(states.clone(), "7", Kind::Standard);
+    let mut copy = execution(states.clone(), "7", WorkflowType::Standard);
     drive(&mut copy, Event::Begin, &["B"]);
     assert!(
         copy.handle(Event::Redrive, start("7").start_time)
@@ -106,7 +111,7 @@ fn branches_and_iterations_that_succeeded_keep_their_results() {
         ]},
         "M": {"Type": "Map", "MaxConcurrency": 1, "ItemProcessor": {"StartAt": "I", "States": {"I": {"Type": "Task", "Resource": "f", "End": true}}}, "End": true},
     });
-    let mut e = execution(states, "7", Kind::Standard);
+    let mut e = execution(states, "7", WorkflowType::Standard);
     let (called, _) = drive(&mut e, Event::Begin, &["Y"]);
     assert_eq!(
         (called, e.status()),
@@ -130,7 +135,7 @@ fn a_map_run_redrives_its_failed_children_only() {
     let map = json!({"Type": "Map", "End": true, "MaxConcurrency": 1, "ToleratedFailureCount": 1, "ItemProcessor": {
         "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
         "StartAt": "I", "States": {"I": {"Type": "Task", "Resource": "f", "End": true}}}});
-    let mut e = execution(json!({"A": map}), "[1,2,3,4]", Kind::Standard);
+    let mut e = execution(json!({"A": map}), "[1,2,3,4]", WorkflowType::Standard);
     let (called, types) = drive(&mut e, Event::Begin, &["I 2", "I 3"]);
     assert_eq!(
         (called.len(), e.error()),
@@ -192,9 +197,9 @@ fn a_map_run_redrives_its_failed_children_only() {
 }
 
 #[test]
-fn a_stopped_wait_and_a_failed_one_begin_again_and_express_never() {
+fn only_standard_executions_start_a_stopped_wait_again() {
     let states = || json!({"A": {"Type": "Wait", "Seconds": 9, "End": true}});
-    let mut e = execution(states(), "7", Kind::Standard);
+    let mut e = execution(states(), "7", WorkflowType::Standard);
     drive(&mut e, Event::Begin, &[]);
     drive(
         &mut e,
@@ -211,7 +216,7 @@ fn a_stopped_wait_and_a_failed_one_begin_again_and_express_never() {
     e.handle(Event::TimerFired { timer }, at);
     assert_eq!(e.status(), Status::Succeeded);
 
-    let mut e = execution(states(), "7", Kind::Express);
+    let mut e = execution(states(), "7", WorkflowType::Express);
     drive(&mut e, Event::Begin, &[]);
     drive(
         &mut e,
@@ -225,7 +230,7 @@ fn a_stopped_wait_and_a_failed_one_begin_again_and_express_never() {
     let mut e = execution(
         json!({"A": {"Type": "Fail", "Error": "E"}}),
         "7",
-        Kind::Standard,
+        WorkflowType::Standard,
     );
     drive(&mut e, Event::Begin, &[]);
     drive(&mut e, Event::Redrive, &[]);

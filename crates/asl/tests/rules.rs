@@ -1,18 +1,23 @@
-//! Every rule of a definition as one row: a definition that breaks this rule alone, with the code, the place and the words of the answer.
-//! Each row changes one value of a definition that is accepted, which is the other side of the rule.
+//! Every rule of a definition as one row: a definition that breaks only this rule, with the code,
+//! the location and the text of the answer. Each row changes one value of a definition that is
+//! accepted, which is the other side of the rule.
 //!
-//! Sources: the Amazon States Language; AWS Step Functions developer guide (a page a state type, transforming data with JSONata, variables,
-//! reading, batching and writing of a distributed Map, error handling, integrations, quotas); answers of AWS to invalid definitions; the
-//! rules of public validators. Where no answer of AWS is known, the words are ours.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Sources: the Amazon States Language; the AWS Step Functions developer guide (a page for each
+//! state type, transforming data with JSONata, variables, reading, batching and writing of a
+//! distributed Map, error handling, integrations, quotas); answers of AWS to invalid definitions;
+//! the rules of public validators. Where no answer of AWS is known, the text is ours.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 #[expect(
     dead_code,
     reason = "the machines alone are used here, not what answers their tasks"
 )]
 mod generator;
-use asl::{Diagnostic, Kind, Severity, validate, validate_as};
-use serde_json::{Value, json};
+
 use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use asl::{Diagnostic, Severity, WorkflowType, validate, validate_as};
 
 const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 const TARGET: &str = "MISSING_TRANSITION_TARGET";
@@ -81,11 +86,12 @@ fn jsonata() -> Value {
     })
 }
 
-/// What is put at a JSON pointer; nothing takes the field away.
+/// The change at a JSON pointer: a new value, or none to remove the field.
 enum Change {
     Put(&'static str, Value),
     Remove(&'static str),
 }
+
 use Change::{Put, Remove};
 
 fn changed(mut definition: Value, change: &Change) -> Value {
@@ -117,21 +123,27 @@ fn changed(mut definition: Value, change: &Change) -> Value {
     }
     definition
 }
-fn errors(definition: &Value, kind: Kind) -> Vec<Diagnostic> {
+
+fn errors(definition: &Value, kind: WorkflowType) -> Vec<Diagnostic> {
     let found = validate_as(&definition.to_string(), kind).into_iter();
     found.filter(|d| d.severity == Severity::Error).collect()
 }
 
-/// A rule: what breaks it, and code, place and words of the answer.
+/// A rule: the change that breaks it, and the code, location and text of the answer.
 type Row = (Change, &'static str, &'static str, &'static str);
 
-/// Breaks one rule after the other, and wants this error alone; what a state that leads elsewhere leaves behind may follow.
+/// Breaks one rule after the other, and expects only its error. A state that leads elsewhere may
+/// leave states unreachable; these errors may follow.
 fn check(definition: &Value, rows: Vec<Row>) {
-    assert_eq!(errors(definition, Kind::Standard), [], "the valid side");
+    assert_eq!(
+        errors(definition, WorkflowType::Standard),
+        [],
+        "the valid side"
+    );
     let mut seen = HashSet::new();
     for (change, code, place, words) in rows {
         let broken = changed(definition.clone(), &change);
-        let found = errors(&broken, Kind::Standard);
+        let found = errors(&broken, WorkflowType::Standard);
         let said: Vec<_> = found
             .iter()
             .map(|d| (d.code, d.location.as_str(), d.message.as_str()))
@@ -152,7 +164,7 @@ fn check(definition: &Value, rows: Vec<Row>) {
 }
 
 #[test]
-fn the_machine_and_its_graphs() {
+fn rules_of_machines_and_graphs_are_enforced() {
     check(
         &jsonpath(),
         vec![
@@ -309,7 +321,7 @@ fn the_machine_and_its_graphs() {
                 "/States/Task/Catch[1]/Next",
                 "Missing 'Next' target: Nowhere",
             ),
-            // A branch cannot lead out of itself.
+            // A branch cannot lead to a state outside of it.
             (
                 Put(
                     "/States/Parallel/Branches/1/States/B2",
@@ -441,7 +453,7 @@ fn fields_belong_to_types_and_languages() {
         for kind in types {
             let mut definition = jsonpath();
             definition["States"][kind][field] = value.clone();
-            let found = errors(&definition, Kind::Standard);
+            let found = errors(&definition, WorkflowType::Standard);
             let refused = found
                 .iter()
                 .find(|d| d.message == format!("Field '{field}' is not supported"));
@@ -480,7 +492,7 @@ fn fields_belong_to_types_and_languages() {
             } else {
                 format!("Field '{field}' is not supported")
             };
-            let found = errors(&definition, Kind::Standard);
+            let found = errors(&definition, WorkflowType::Standard);
             assert!(
                 found
                     .iter()
@@ -492,7 +504,7 @@ fn fields_belong_to_types_and_languages() {
 }
 
 #[test]
-fn states_of_jsonpath() {
+fn rules_of_jsonpath_states_are_enforced() {
     let reference = "Value is not a Reference Path: it must name exactly one place";
     let no_start = "Value is not a Reference Path: Reference path didn't start with '$'";
     let no_context = "Value is not a Reference Path: it cannot begin in the context object here";
@@ -928,7 +940,7 @@ fn states_of_jsonpath() {
 }
 
 #[test]
-fn retriers_and_catchers() {
+fn rules_of_retriers_and_catchers_are_enforced() {
     let alone = "States.ALL must appear alone and at end of list";
     check(
         &jsonpath(),
@@ -1100,7 +1112,7 @@ fn retriers_and_catchers() {
 }
 
 #[test]
-fn rules_of_choices() {
+fn rules_of_choices_are_enforced() {
     let selectors = "The object must have only one of the following fields, [And, Or, Not, Variable, Condition]";
     check(
         &jsonpath(),
@@ -1287,7 +1299,7 @@ fn rules_of_choices() {
 }
 
 #[test]
-fn maps() {
+fn rules_of_maps_are_enforced() {
     let reference = "Value is not a Reference Path: it must name exactly one place";
     let no_context = "Value is not a Reference Path: it cannot begin in the context object here";
     let allowed = "The field 'Resource' does not match any of the allowed values";
@@ -1656,7 +1668,7 @@ fn maps() {
 }
 
 #[test]
-fn states_of_jsonata() {
+fn rules_of_jsonata_states_are_enforced() {
     let phone = "Reference to 'phone' at the top level is not supported.";
     let only = |field: &str| -> &'static str {
         format!("The QueryLanguage is set to 'JSONata', but field '{field}' is only supported for the 'JSONPath' QueryLanguage").leak()
@@ -2030,7 +2042,7 @@ fn states_of_jsonata() {
 }
 
 #[test]
-fn express_machines_wait_for_nothing() {
+fn express_machines_refuse_patterns_that_wait() {
     let task = |resource: &str| json!({"StartAt": "T", "States": {"T": {"Type": "Task", "Resource": resource, "Parameters": {"JobName": "j", "FunctionName": "f", "StateMachineArn": "m"}, "End": true}}});
     for (resource, words) in [
         (
@@ -2051,15 +2063,19 @@ fn express_machines_wait_for_nothing() {
         ),
     ] {
         let definition = task(resource);
-        assert_eq!(errors(&definition, Kind::Standard), [], "{resource}");
-        let found = errors(&definition, Kind::Express);
+        assert_eq!(
+            errors(&definition, WorkflowType::Standard),
+            [],
+            "{resource}"
+        );
+        let found = errors(&definition, WorkflowType::Express);
         let said = (found[0].location.as_str(), found[0].message.as_str());
         assert_eq!((found.len(), said), (1, ("/States/T/Resource", words)));
     }
     let map = json!({"StartAt": "M", "States": {"M": {"Type": "Map", "End": true, "ItemProcessor": {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
         "StartAt": "I", "States": {"I": {"Type": "Succeed"}}}}}});
-    assert_eq!(errors(&map, Kind::Standard), []);
-    let found = errors(&map, Kind::Express);
+    assert_eq!(errors(&map, WorkflowType::Standard), []);
+    let found = errors(&map, WorkflowType::Express);
     assert_eq!(
         found[0].location,
         "/States/M/ItemProcessor/ProcessorConfig/Mode"
@@ -2071,9 +2087,9 @@ fn express_machines_wait_for_nothing() {
 }
 
 #[test]
-fn several_errors_come_together() {
+fn all_errors_are_reported_at_once() {
     let said = |definition: Value| -> Vec<String> {
-        let found = errors(&definition, Kind::Standard).into_iter();
+        let found = errors(&definition, WorkflowType::Standard).into_iter();
         found
             .map(|d| format!("{} {}", d.message, d.location))
             .collect()
@@ -2103,14 +2119,14 @@ fn several_errors_come_together() {
             "Workflow has no terminal state "
         ]
     );
-    // Without an end nothing is said of what is not reachable.
+    // Without an end, unreachable states are not reported.
     assert_eq!(
         said(
             json!({"StartAt": "A", "States": {"A": {"Type": "Pass", "Next": "B"}, "B": {"Type": "Pass", "Next": "A"}, "C": {"Type": "Pass", "Next": "A"}}})
         ),
         ["Workflow has no terminal state "]
     );
-    // A circle that nothing leads to is named whole.
+    // A circle that no state leads to is named whole.
     assert_eq!(
         said(
             json!({"StartAt": "A", "States": {"A": {"Type": "Succeed"}, "B": {"Type": "Pass", "Next": "C"}, "C": {"Type": "Pass", "Next": "B"}}})
@@ -2129,7 +2145,7 @@ fn several_errors_come_together() {
             "Reference to 'bbb' at the top level is not supported. /States/E/Output"
         ]
     );
-    // The state's own language is another one than it says: what it holds is read as JSONata.
+    // The state says another language than its fields have: its contents are read as JSONata.
     assert_eq!(
         said(
             json!({"StartAt": "X", "States": {"X": {"Type": "Pass", "QueryLanguage": "foo", "InputPath": "$.a", "Output": "{% 1 %}", "End": true}}})
@@ -2139,7 +2155,8 @@ fn several_errors_come_together() {
             "Value should be one of the following: [JSONPath, JSONata] /States/X/QueryLanguage"
         ]
     );
-    // A machine of JSONata cannot be reverted; only its fields' language is not looked at then.
+    // A state of a JSONata machine cannot use JSONPath. The language of its fields is not checked
+    // then.
     assert_eq!(
         said(
             json!({"QueryLanguage": "JSONata", "StartAt": "M", "States": {"M": {"Type": "Map", "QueryLanguage": "JSONPath", "MaxConcurrency": -1, "Output": 1,
@@ -2150,7 +2167,7 @@ fn several_errors_come_together() {
             "Minimum value is 0 /States/M/MaxConcurrency"
         ]
     );
-    // The language of a Map is not that of the states in it.
+    // The language of a Map does not apply to the states in it.
     assert_eq!(
         said(
             json!({"StartAt": "M", "States": {"M": {"Type": "Map", "QueryLanguage": "JSONata", "Items": "{% [1] %}",
@@ -2163,7 +2180,7 @@ fn several_errors_come_together() {
 }
 
 #[test]
-fn what_looks_wrong_and_is_taken() {
+fn unusual_definitions_that_aws_accepts_are_accepted() {
     for change in [
         Put("/TimeoutSeconds", json!(0)),
         Put("/States/Task/Retry/0/IntervalSeconds", json!(0)),
@@ -2184,7 +2201,11 @@ fn what_looks_wrong_and_is_taken() {
         Put("/States/Task/Comment", json!("{% phone %}")),
     ] {
         let definition = changed(jsonpath(), &change);
-        assert_eq!(errors(&definition, Kind::Standard), [], "{definition}");
+        assert_eq!(
+            errors(&definition, WorkflowType::Standard),
+            [],
+            "{definition}"
+        );
     }
     for change in [
         Put("/States/Pass/Comment", json!("{% phone %}")),
@@ -2198,17 +2219,21 @@ fn what_looks_wrong_and_is_taken() {
         Put("/States/Pass/Assign/größe", json!(1)),
     ] {
         let definition = changed(jsonata(), &change);
-        assert_eq!(errors(&definition, Kind::Standard), [], "{definition}");
+        assert_eq!(
+            errors(&definition, WorkflowType::Standard),
+            [],
+            "{definition}"
+        );
     }
-    // A catcher of the Parallel comes after its branches: both may assign a variable.
+    // A catcher of the Parallel follows its branches: both may assign a variable.
     let caught = json!({"QueryLanguage": "JSONata", "StartAt": "P", "States": {"P": {"Type": "Parallel", "End": true, "Assign": {"v": 1},
         "Branches": [{"StartAt": "B", "States": {"B": {"Type": "Pass", "Assign": {"v": 1, "w": 1}, "End": true}}}],
         "Catch": [{"ErrorEquals": ["States.ALL"], "Assign": {"w": 1}, "Next": "End"}]}, "End": {"Type": "Succeed"}}});
-    assert_eq!(errors(&caught, Kind::Standard), []);
+    assert_eq!(errors(&caught, WorkflowType::Standard), []);
 }
 
 #[test]
-fn the_nesting_of_states_is_bounded() {
+fn states_nested_beyond_the_limit_are_refused() {
     let nested = |depth: usize| {
         let mut graph = json!({"StartAt": "S", "States": {"S": {"Type": "Succeed"}}});
         for level in 0..depth {
@@ -2217,14 +2242,14 @@ fn the_nesting_of_states_is_bounded() {
         }
         graph
     };
-    assert_eq!(errors(&nested(30), Kind::Standard), []);
+    assert_eq!(errors(&nested(30), WorkflowType::Standard), []);
     assert_eq!(
-        errors(&nested(31), Kind::Standard)[0].code,
+        errors(&nested(31), WorkflowType::Standard)[0].code,
         "TOO_DEEPLY_NESTED"
     );
 }
 
-/// What the language takes as it stands: nothing in it is a field of the language.
+/// The fields with free content: nothing in them is a field of the language.
 const PAYLOADS: [&str; 10] = [
     "Parameters",
     "Arguments",
@@ -2238,7 +2263,7 @@ const PAYLOADS: [&str; 10] = [
     "Credentials",
 ];
 
-/// Each object of the language in a definition, as JSON pointer and as place.
+/// Each object of the language in a definition, as JSON pointer and as location.
 fn objects(definition: &Value) -> Vec<(String, String)> {
     let (mut found, mut open) = (
         Vec::new(),
@@ -2278,7 +2303,8 @@ fn objects(definition: &Value) -> Vec<(String, String)> {
     found
 }
 
-/// One change of one field each, and the place of the error that it must give: a field too much, each value of another kind.
+/// All changes of one field: an unknown field, and values of each other type. Each has the location
+/// of the expected error.
 fn mutations(definition: &Value) -> Vec<(Value, String)> {
     let mut all = Vec::new();
     for (pointer, place) in objects(definition) {
@@ -2314,7 +2340,7 @@ fn mutations(definition: &Value) -> Vec<(Value, String)> {
 }
 
 #[test]
-fn every_mutation_is_refused_at_its_place() {
+fn every_mutation_is_refused_at_its_location() {
     let number = |name: &str, default: u64| {
         std::env::var(name)
             .ok()
@@ -2324,24 +2350,29 @@ fn every_mutation_is_refused_at_its_place() {
     let (cases, seed) = (number("JOBCAST_CASES", 20), number("JOBCAST_TEST_SEED", 1));
     let machines = (0..cases).map(|i| generator::machine(seed + i, generator::Clock::Virtual));
     for definition in [jsonpath(), jsonata()].into_iter().chain(machines) {
-        assert_eq!(errors(&definition, Kind::Standard), [], "{definition}");
+        assert_eq!(
+            errors(&definition, WorkflowType::Standard),
+            [],
+            "{definition}"
+        );
         for (broken, place) in mutations(&definition) {
-            let found = errors(&broken, Kind::Standard);
-            // An object where rules, a graph or a selector was wanted is looked into: what it lacks is missing there.
+            let found = errors(&broken, WorkflowType::Standard);
+            // If an object replaces rules, a graph or a selector, the reader looks into it and
+            // reports its missing fields.
             let there = |d: &Diagnostic| d.location == place || broken_object(&broken, &place, d);
             assert!(found.iter().any(there), "{place} of {broken}: {found:?}");
         }
     }
 }
 
-/// Whether the place holds an object that was put there, in which something is wrong.
+/// Whether the location is an object that was inserted, with a problem inside.
 fn broken_object(broken: &Value, place: &str, problem: &Diagnostic) -> bool {
     broken.to_string().contains(r#"{"an":"object","of":"two"}"#)
         && (problem.location.starts_with(place) || place.ends_with("/End"))
 }
 
 #[test]
-fn placeholders_of_deployment_tools_stand_in_every_field() {
+fn placeholders_of_deployment_tools_are_accepted_in_every_field() {
     for definition in [jsonpath(), jsonata()] {
         for (pointer, place) in objects(&definition) {
             let object = definition

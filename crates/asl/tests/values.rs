@@ -1,11 +1,15 @@
-//! Values on their way through states: integers of 64 bits in either query language, numbers out of a field's range, and objects as items of a
-//! Map. `JOBCAST_CASES` is the number of random values, `JOBCAST_TEST_SEED` where they begin.
-#![expect(clippy::unwrap_used, reason = "a test may fail where it stands")]
+//! Values on their way through states: 64-bit integers in either query language, numbers out of a
+//! field's range, and objects as items of a Map. `JOBCAST_CASES` is the number of random values,
+//! `JOBCAST_TEST_SEED` their seed.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 mod simulation;
-use asl::{StateMachine, Task};
-use serde_json::{Value, json};
-use simulation::{Answer, Run, start};
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use asl::{StateMachine, Task};
+use simulation::{Answer, Run, start};
 
 fn play(definition: &Value, input: &Value) -> Run {
     let parsed = StateMachine::parse(&definition.to_string());
@@ -20,6 +24,7 @@ fn play(definition: &Value, input: &Value) -> Run {
     assert!(run.journal.len() < simulation::MAX_EVENTS && !run.history.is_empty());
     run
 }
+
 /// The output's text, or the error and the cause.
 fn outcome(definition: &Value, input: &Value) -> Result<String, (String, String)> {
     let run = play(definition, input);
@@ -28,9 +33,11 @@ fn outcome(definition: &Value, input: &Value) -> Result<String, (String, String)
         (text(run.execution.error()), text(run.execution.cause()))
     })
 }
+
 fn one(language: &str, state: Value) -> Value {
     json!({"QueryLanguage": language, "StartAt": "S", "States": {"S": state}})
 }
+
 fn jsonata(state: Value) -> Value {
     one("JSONata", state)
 }
@@ -38,7 +45,7 @@ fn jsonata(state: Value) -> Value {
 const ID: i64 = 1_234_567_890_123_456_789;
 
 #[test]
-fn integers_of_64_bits_pass_through_states_of_jsonata() {
+fn integers_of_64_bits_pass_through_jsonata_states() {
     let input = json!({"id": ID, "wide": u64::MAX, "least": i64::MIN, "list": [ID, ID + 1], "edge": 9_007_199_254_740_993_i64, "even": 9_007_199_254_740_992_i64});
     let text = input.to_string();
     let task = |more: Value| {
@@ -111,7 +118,7 @@ fn integers_of_64_bits_pass_through_states_of_jsonata() {
 }
 
 #[test]
-fn integers_of_64_bits_pass_through_states_of_jsonpath() {
+fn integers_of_64_bits_pass_through_jsonpath_states() {
     let input = json!({"id": ID, "next": ID + 1, "most": i64::MAX, "list": [ID, ID + 1, ID], "text": format!("[{ID},{}]", u64::MAX), "rows": [{"id": ID, "n": 1}, {"id": ID + 1, "n": 2}]});
     let parameters = |template: Value| {
         one(
@@ -206,7 +213,7 @@ fn integers_of_64_bits_pass_through_states_of_jsonpath() {
     }
 }
 
-/// An expression whose number a field cannot take is an error of the expression: the state may catch it.
+/// An expression whose number does not fit its field is an error that the state can catch.
 #[test]
 fn a_number_out_of_range_is_an_error_of_its_expression() {
     let pass = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
@@ -274,7 +281,7 @@ fn a_number_out_of_range_is_an_error_of_its_expression() {
         let found = outcome(&jsonata(state), &json!({}));
         assert!(found.is_ok(), "{field} {expression}: {found:?}");
     }
-    // What an expression does wrong can be caught.
+    // An error of an expression can be caught.
     let caught = json!({"QueryLanguage": "JSONata", "StartAt": "S", "States": {
         "S": {"Type": "Task", "Resource": "f", "TimeoutSeconds": "{% -1 %}", "Next": "N",
             "Catch": [{"ErrorEquals": ["States.QueryEvaluationError"], "Output": "caught", "Next": "N"}]},
@@ -283,9 +290,10 @@ fn a_number_out_of_range_is_an_error_of_its_expression() {
     assert_eq!(outcome(&caught, &json!({})), Ok("\"caught\"".to_owned()));
 }
 
-/// What a path may lead to where a number is wanted: the verdict of each field, in words that all of them share.
+/// The values that a path may have where a number is required: the verdict of each field, in shared
+/// words.
 #[test]
-fn a_path_to_a_number_leads_to_one_that_the_field_takes() {
+fn a_path_to_an_unfit_number_fails_its_field() {
     let graph = |config: Value| {
         let mut graph = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
         graph["ProcessorConfig"] = config;
@@ -407,7 +415,7 @@ fn a_path_to_a_number_leads_to_one_that_the_field_takes() {
 }
 
 #[test]
-fn the_role_of_a_task_is_a_text() {
+fn a_role_that_is_not_a_text_fails_the_task() {
     let role = |language: &str, credentials: Value| {
         let state =
             json!({"Type": "Task", "Resource": "f", "Credentials": credentials, "End": true});
@@ -444,7 +452,7 @@ fn the_role_of_a_task_is_a_text() {
 }
 
 #[test]
-fn a_map_runs_over_the_pairs_of_an_object() {
+fn a_map_iterates_over_the_pairs_of_an_object() {
     let inner = json!({"StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
     let distributed = json!({"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}});
     let input = json!({"m": {"b": 2, "a": {"x": 1}}, "empty": {}});
@@ -511,15 +519,16 @@ fn a_map_runs_over_the_pairs_of_an_object() {
     }
 }
 
-/// Random values, unless `JOBCAST_CASES` says how many.
+/// Number of random values, unless `JOBCAST_CASES` sets it.
 const CASES: u64 = 40;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
 }
 
-/// Numbers in an order that looks random (xorshift).
+/// Pseudorandom numbers (xorshift).
 struct Random(u64);
+
 impl Random {
     fn next(&mut self, below: u64) -> u64 {
         for (left, by) in [(true, 13), (false, 7), (true, 17)] {
@@ -527,7 +536,8 @@ impl Random {
         }
         self.0 % below
     }
-    /// An integer of 64 bits, most often near one where a double or a shorter integer ends.
+
+    /// A 64-bit integer, most often near the limit of a double or of a shorter integer.
     fn integer(&mut self) -> i64 {
         let edges = [
             0,
@@ -544,6 +554,7 @@ impl Random {
             _ => edges[self.next(8) as usize].wrapping_add(self.next(5) as i64 - 2),
         }
     }
+
     fn value(&mut self, depth: u64) -> Value {
         match self.next(if depth == 0 { 4 } else { 7 }) {
             0 => self.integer().into(),
@@ -562,7 +573,8 @@ impl Random {
     }
 }
 
-/// What an expression only passes on comes out as it was, to the last digit, and integers calculate as integers.
+/// A value that an expression passes on is unchanged to the last digit, and integers calculate as
+/// integers.
 #[test]
 fn any_value_passes_through_an_expression() {
     let seed = number("JOBCAST_TEST_SEED").unwrap_or(1).max(1);

@@ -1,5 +1,6 @@
-//! Structs from JSON objects, and from nothing else. What serde derives for a struct takes an array of its fields too, and stops at a name
-//! that stands twice; a caller who sends either would get another verdict than at the doors that read objects.
+//! Reads structs from JSON objects only. The code that serde derives for a struct also accepts an
+//! array of its fields, and refuses a repeated name. Without this module, a caller would get
+//! different verdicts at different doors.
 
 use std::fmt;
 
@@ -9,17 +10,19 @@ use serde::de::{
 };
 use serde_json::Value;
 
-use crate::{read_made, with_room};
+use crate::nesting::with_room;
+use crate::read::read_made;
 
-/// Reads a struct from the text of an object. Of a name that stands twice the last one counts.
+/// Reads a struct from the text of an object. The last of two equal names counts.
 ///
 /// # Errors
-/// The text is no JSON, no object, or an object that lacks a field or has one of another type; so do the structs within it.
+/// The text is not JSON or not an object, or a field is missing or has another type. The same holds
+/// for the structs within it.
 pub fn object<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let read = T::deserialize(Objects(&mut reader)).and_then(|found| reader.end().map(|()| found));
     read.or_else(|error| match read_made(text) {
-        // Here names are unique already.
+        // Names are unique in the value.
         Ok(value) => object_of(value),
         Err(_) => Err(error),
     })
@@ -28,16 +31,17 @@ pub fn object<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
 /// Reads a struct from an object.
 ///
 /// # Errors
-/// It is no object, or one that lacks a field or has one of another type; so do the structs within it.
+/// The value is not an object, or a field is missing or has another type. The same holds for the
+/// structs within it.
 pub fn object_of<T: DeserializeOwned>(value: Value) -> Result<T, serde_json::Error> {
     with_room(|| T::deserialize(Objects(value)))
 }
 
-/// A deserializer of any format that gives structs from objects only, however deep they lie.
+/// A deserializer of any format that reads structs from objects only, at every depth.
 #[derive(Debug)]
 pub struct Objects<D>(pub D);
 
-/// Formats hand values of their own kinds over as structs with such names.
+/// The first character of the struct names that formats use for their own types.
 const OWN: char = '$';
 
 macro_rules! forward {
@@ -57,6 +61,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         deserialize_char deserialize_str deserialize_string deserialize_bytes deserialize_byte_buf deserialize_option
         deserialize_unit deserialize_seq deserialize_map deserialize_identifier deserialize_ignored_any
     }
+
     fn deserialize_unit_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -64,6 +69,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
     ) -> Result<V::Value, D::Error> {
         self.0.deserialize_unit_struct(name, Within::any(visitor))
     }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -72,6 +78,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         self.0
             .deserialize_newtype_struct(name, Within::any(visitor))
     }
+
     fn deserialize_tuple<V: Visitor<'de>>(
         self,
         len: usize,
@@ -79,6 +86,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
     ) -> Result<V::Value, D::Error> {
         self.0.deserialize_tuple(len, Within::any(visitor))
     }
+
     fn deserialize_tuple_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -88,6 +96,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         self.0
             .deserialize_tuple_struct(name, len, Within::any(visitor))
     }
+
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -101,6 +110,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         }
         self.0.deserialize_map(Within::object(visitor))
     }
+
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
@@ -110,12 +120,13 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Objects<D> {
         self.0
             .deserialize_enum(name, variants, Within::any(visitor))
     }
+
     fn is_human_readable(&self) -> bool {
         self.0.is_human_readable()
     }
 }
 
-/// A visitor, seed or access that hands [`Objects`] on to what lies within.
+/// A visitor, seed or access that applies [`Objects`] to the values within.
 struct Within<T> {
     inner: T,
     is_object: bool,
@@ -128,6 +139,7 @@ impl<T> Within<T> {
             is_object: false,
         }
     }
+
     fn object(inner: T) -> Self {
         Within {
             inner,
@@ -159,28 +171,35 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Within<V> {
         visit_str &str, visit_borrowed_str &'de str, visit_string String, visit_bytes &[u8], visit_borrowed_bytes &'de [u8],
         visit_byte_buf Vec<u8>
     }
+
     fn visit_none<E: Error>(self) -> Result<V::Value, E> {
         self.inner.visit_none()
     }
+
     fn visit_unit<E: Error>(self) -> Result<V::Value, E> {
         self.inner.visit_unit()
     }
+
     fn visit_some<D: Deserializer<'de>>(self, reader: D) -> Result<V::Value, D::Error> {
         self.inner.visit_some(Objects(reader))
     }
+
     fn visit_newtype_struct<D: Deserializer<'de>>(self, reader: D) -> Result<V::Value, D::Error> {
         self.inner.visit_newtype_struct(Objects(reader))
     }
+
     fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<V::Value, A::Error> {
-        // TOML hands over what it finds, whatever was asked for.
+        // TOML passes on any type that it finds.
         if self.is_object {
             return Err(A::Error::invalid_type(Unexpected::Seq, &self));
         }
         self.inner.visit_seq(Within::any(items))
     }
+
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<V::Value, A::Error> {
         self.inner.visit_map(Within::any(fields))
     }
+
     fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
         self.inner.visit_enum(Within::any(variant))
     }
@@ -203,6 +222,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Within<A> {
     ) -> Result<Option<S::Value>, A::Error> {
         self.inner.next_element_seed(Within::any(seed))
     }
+
     fn size_hint(&self) -> Option<usize> {
         self.inner.size_hint()
     }
@@ -217,9 +237,11 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Within<A> {
     ) -> Result<Option<S::Value>, A::Error> {
         self.inner.next_key_seed(Within::any(seed))
     }
+
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
         self.inner.next_value_seed(Within::any(seed))
     }
+
     fn size_hint(&self) -> Option<usize> {
         self.inner.size_hint()
     }
@@ -244,12 +266,15 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Within<A> {
     fn unit_variant(self) -> Result<(), A::Error> {
         self.inner.unit_variant()
     }
+
     fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
         self.inner.newtype_variant_seed(Within::any(seed))
     }
+
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, A::Error> {
         self.inner.tuple_variant(len, Within::any(visitor))
     }
+
     fn struct_variant<V: Visitor<'de>>(
         self,
         _: &'static [&'static str],
@@ -272,20 +297,23 @@ impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Fields<V> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde::Deserialize;
     use serde_json::value::RawValue;
+
+    use super::*;
 
     #[derive(Debug, Deserialize, PartialEq)]
     struct Inner {
         a: u8,
     }
+
     #[derive(Debug, Deserialize, PartialEq)]
     enum Choice {
         Unit,
         One(Inner),
         Fields { a: u8 },
     }
+
     #[derive(Debug, Deserialize)]
     #[expect(dead_code, reason = "only whether it is read counts")]
     struct Outer {
@@ -305,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn structs_are_objects_at_every_level() {
+    fn structs_are_read_from_objects_only() {
         for (text, taken) in [
             (r#"{"inner": {"a": 1}}"#, true),
             (r#" {"inner": {"a": 1}, "other": [[]]}"#, true),
@@ -346,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_two_names_counts() {
+    fn the_last_of_two_equal_names_counts() {
         let text =
             r#"{"inner": {"a": 300, "a": 2}, "inner": {"a": 3, "a": 4}, "raw": {"x": [1.50]}}"#;
         let found: Outer = object(text).unwrap();
@@ -360,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn values_within_may_nest_as_deep_as_elsewhere() {
+    fn values_within_structs_may_nest_up_to_the_limit() {
         let deep = format!("{}{}", "[".repeat(900), "]".repeat(900));
         let found: Outer = object(&format!(r#"{{"inner": {{"a": 1}}, "any": {deep}}}"#)).unwrap();
         assert_eq!(crate::depth(&found.any, 2_000), 900);

@@ -1,22 +1,23 @@
-//! From tokens to a value, with the open arrays and objects in a list instead of on the stack.
+//! Builds a value from tokens. The open arrays and objects are in a list instead of on the stack.
 
 use serde_json::{Map, Number, Value};
 
 use crate::limits::{DEPTH, MADE_DEPTH};
+use crate::mark::without_mark;
 use crate::refused::Refused;
 use crate::scan::Scanner;
 use crate::token::Token;
-use crate::without_mark;
 
-/// The value of a text that a caller sent.
+/// The value of a text from a caller.
 ///
 /// # Errors
-/// The first thing that is wrong with it, and where.
+/// The first problem of the text, and its position.
 pub fn read(text: &str) -> Result<Value, Refused> {
     within(text, DEPTH)
 }
 
-/// The value of a text that was made here, such as the output of an execution: it may nest as deep as [`MADE_DEPTH`].
+/// The value of a text that was made here, such as the output of an execution. It may nest as deep
+/// as [`MADE_DEPTH`].
 ///
 /// # Errors
 /// Those of [`read`].
@@ -24,7 +25,7 @@ pub fn read_made(text: &str) -> Result<Value, Refused> {
     within(text, MADE_DEPTH)
 }
 
-/// An array or object whose end has not come.
+/// An array or object that has not ended.
 enum Open {
     Array(Vec<Value>),
     Object(Map<String, Value>, String),
@@ -71,7 +72,8 @@ fn within(text: &str, limit: usize) -> Result<Value, Refused> {
     Ok(last)
 }
 
-/// A number that the scanner found in range. `-0` is a fraction, as elsewhere: an integer has no negative zero.
+/// A number that the scanner found in range. `-0` is a fraction, as elsewhere, since an integer has
+/// no negative zero.
 fn number(text: &str) -> Value {
     let whole = !text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E'));
     if whole && text != "-0" {

@@ -1,21 +1,22 @@
-//! Why a text was refused, and where. It can be shown: it repeats at most a word of the text.
+//! The reason and the position of a refused text. It is safe to show: it repeats at most one word
+//! of the text.
 
 use std::fmt;
 
-/// What is wrong with a text.
+/// The problem of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// It is empty, or white space only.
     Empty,
     /// It ends before the value does.
     Ended,
-    /// Another character must stand here: what was expected.
+    /// Another character was expected here.
     Expected(&'static str),
-    /// An escape that JSON does not know.
+    /// An escape that does not exist in JSON.
     Escape,
-    /// A control character within a string that is not escaped.
+    /// A control character in a string without an escape.
     Control,
-    /// It nests deeper than this many levels.
+    /// It nests deeper than this number of levels.
     Depth(usize),
     /// A number that double precision does not hold.
     Range,
@@ -25,29 +26,30 @@ pub enum Reason {
     Utf8,
 }
 
-/// A text that is not JSON, or JSON that cannot be kept. `Display` continues a sentence such as "the input is".
+/// A text that is not JSON, or JSON that cannot be kept. `Display` continues a sentence such as
+/// "the input is".
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Refused {
-    /// What is wrong.
+    /// The problem.
     pub reason: Reason,
-    /// Where, in bytes from the beginning of the text (behind its byte order mark).
+    /// Its position, in bytes from the beginning of the text (behind the byte order mark).
     pub offset: usize,
-    /// The same as a line, from 1.
+    /// Its line, from 1.
     pub line: usize,
-    /// The same as a character of the line, from 1.
+    /// Its column, in characters from 1.
     pub column: usize,
-    /// The number or the escape, where one is meant.
+    /// The number or the escape, if the problem is about one.
     word: String,
 }
 
-/// Where the scanner stopped and why: what [`Refused`] is made of.
+/// The position and the reason for a [`Refused`].
 #[derive(Debug)]
 pub(crate) struct Stop {
     pub(crate) at: usize,
     pub(crate) reason: Reason,
 }
 
-/// Maximum characters of a number that an error repeats.
+/// Maximum length of a number that an error repeats, in characters.
 const WORD: usize = 40;
 
 impl Refused {

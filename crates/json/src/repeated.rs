@@ -1,4 +1,4 @@
-//! Names that stand twice in one object, which a value no longer shows.
+//! Finds names that occur twice in one object. A value no longer shows them.
 
 use std::collections::HashSet;
 
@@ -7,24 +7,24 @@ use crate::scan::Scanner;
 use crate::token::Token;
 use crate::without_mark;
 
-/// An array or object whose end has not come.
+/// An array or object that has not ended.
 enum Open {
-    /// With the place of its next item.
+    /// An array, with the index of its next item.
     Array(usize),
-    /// With the names seen, and the last one of them.
+    /// An object, with the names seen, and the last of them.
     Object(HashSet<String>, String),
 }
 
-/// One step of the way to a value.
+/// One step of the path to a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Into an object, by its name.
+    /// Into an object, by name.
     Name(String),
-    /// Into an array, by its place from 0.
+    /// Into an array, by index.
     Index(usize),
 }
 
-/// The way to each name that its object has already; empty when the text is not JSON.
+/// The path to each name that its object already has. The list is empty if the text is not JSON.
 pub fn repeated_names(text: &str) -> Vec<Vec<Step>> {
     let mut scanner = Scanner::new(without_mark(text), DEPTH);
     let (mut open, mut found) = (Vec::new(), Vec::new());

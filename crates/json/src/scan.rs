@@ -1,10 +1,10 @@
-//! The grammar of RFC 8259 as a loop: one token after the other, with the open arrays and objects as bits.
+//! The grammar of RFC 8259 as a loop that returns tokens. The open arrays and objects are bits.
 
 use crate::limits::FOLLOWED;
 use crate::refused::{Reason, Refused, Stop};
 use crate::token::{Quoted, Token, unit};
 
-/// What may come next.
+/// The tokens that may follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Value,
@@ -37,12 +37,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// How many arrays and objects are open.
+    /// Number of open arrays and objects.
     pub(crate) fn depth(&self) -> usize {
         self.depth
     }
 
-    /// The next token; `None` when the text ends where it may.
+    /// The next token; `None` at the end of the text.
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Option<Token<'a>>, Stop> {
         let Some(mut byte) = self.peek() else {
@@ -91,7 +91,7 @@ impl<'a> Scanner<'a> {
         Ok(token)
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is not white space.
     #[inline]
     fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
@@ -179,7 +179,7 @@ impl<'a> Scanner<'a> {
         Err(self.refuse(reason))
     }
 
-    /// A string, from its first quotation mark to behind its last.
+    /// A string, from its opening quotation mark to behind its closing one.
     #[inline]
     fn quoted(&mut self) -> Result<Quoted<'a>, Stop> {
         let start = self.at + 1;
@@ -204,7 +204,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// The length of the escape at `at`; a pair of surrogates is one.
+    /// The length of the escape at `at`. A pair of surrogates is one escape.
     fn escape(&self, at: usize) -> Result<usize, Stop> {
         match self.byte(at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
@@ -258,7 +258,7 @@ impl<'a> Scanner<'a> {
         Ok(number)
     }
 
-    /// Where the digits end that begin at `from`; there must be one.
+    /// The end of the digits that begin at `from`. There must be at least one.
     #[inline]
     fn digits(&self, from: usize) -> Result<usize, Stop> {
         let mut end = from;
@@ -284,7 +284,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Says where the scanner stopped.
+    /// The error for the position where the scanner stopped.
     pub(crate) fn refused(&self, stop: Stop) -> Refused {
         Refused::new(self.text, stop.at, stop.reason)
     }
@@ -294,10 +294,12 @@ fn stop(at: usize, reason: Reason) -> Stop {
     Stop { at, reason }
 }
 
-/// Digits before or behind the point that cannot take a number without an exponent out of the range.
+/// Maximum number of digits before or behind the point for which a number without an exponent is in
+/// range.
 const FAR: usize = 300;
 
-/// Whether double precision holds the number: neither infinity nor, unless it is written as zero, zero.
+/// Whether double precision holds the number: it does not become infinite, or zero unless it is
+/// written as zero.
 fn in_range(number: &str) -> bool {
     let nothing = |number: &str| {
         number
@@ -310,7 +312,8 @@ fn in_range(number: &str) -> bool {
         .is_ok_and(|read| read.is_finite() && (read != 0.0 || nothing(number)))
 }
 
-/// Where the first quotation mark, backslash or control character at or behind `at` is; eight bytes at a time.
+/// The position of the first quotation mark, backslash or control character from `at` on. It reads
+/// eight bytes at a time.
 #[inline]
 fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
@@ -323,7 +326,7 @@ fn plain_until(bytes: &[u8], mut at: usize) -> usize {
             | zero(word ^ (ONES * u64::from(b'"')))
             | zero(word ^ (ONES * u64::from(b'\\')));
         if found != 0 {
-            // Bits above the first one may be carried from it; the first one is right.
+            // Carries may set bits above the first one. The first one is correct.
             return at + found.trailing_zeros() as usize / 8;
         }
         at += 8;

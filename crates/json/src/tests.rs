@@ -1,4 +1,4 @@
-//! The verdicts at their bounds, and the same values as `serde_json` where both read a text.
+//! The verdicts at the limits, and the same values as `serde_json` where both accept a text.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn reason(text: &str) -> Reason {
 }
 
 #[test]
-fn nesting_at_the_limit_and_one_over() {
+fn nesting_beyond_the_limit_is_refused() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}"), ("[{\"a\":", "}]")] {
         let levels = open.matches(['[', '{']).count();
         let most = DEPTH / levels;
@@ -29,7 +29,7 @@ fn nesting_at_the_limit_and_one_over() {
     }
     assert!(read_made(&nested("[", "]", MADE_DEPTH)).is_ok());
     assert!(read_made(&nested("[", "]", MADE_DEPTH + 1)).is_err());
-    // A long text of brackets is refused at the limit, not read to its end.
+    // A long text of brackets is refused at the limit, and not read to its end.
     let refused = check(&"[".repeat(1_000_000)).unwrap_err();
     assert_eq!(refused.offset, DEPTH);
     assert_eq!(
@@ -52,7 +52,7 @@ fn depth_counts_arrays_and_objects() {
 }
 
 #[test]
-fn numbers_are_kept_or_refused() {
+fn numbers_out_of_range_are_refused() {
     for text in [
         "0",
         "-1",
@@ -91,7 +91,7 @@ fn numbers_are_kept_or_refused() {
 }
 
 #[test]
-fn surrogates_come_in_pairs() {
+fn a_lone_surrogate_is_refused() {
     for text in [
         r#""\ud800""#,
         r#""\udc00""#,
@@ -124,7 +124,7 @@ fn surrogates_come_in_pairs() {
 }
 
 #[test]
-fn a_byte_order_mark_is_ignored_before_the_text_only() {
+fn a_byte_order_mark_is_ignored_only_before_the_text() {
     assert_eq!(check("\u{feff}{}"), Ok("{}"));
     assert_eq!(read("\u{feff}[1]"), Ok(json!([1])));
     assert_eq!(text(b"\xef\xbb\xbf{}"), Ok("{}"));
@@ -135,7 +135,7 @@ fn a_byte_order_mark_is_ignored_before_the_text_only() {
 }
 
 #[test]
-fn what_is_not_json_says_where() {
+fn text_that_is_not_json_is_refused_with_its_position() {
     for (text, message) in [
         ("", "not JSON: it is empty"),
         (" \n", "not JSON: it is empty"),
@@ -199,7 +199,7 @@ fn what_is_not_json_says_where() {
 }
 
 #[test]
-fn the_names_of_the_outermost_object_are_seen() {
+fn only_names_of_the_outermost_object_are_passed_on() {
     let names = |text: &str| {
         let mut names = Vec::new();
         check_names(text, |name| names.push(name.to_owned())).unwrap();
@@ -221,7 +221,7 @@ fn the_last_of_two_equal_names_counts() {
 }
 
 #[test]
-fn names_that_stand_twice_are_found_at_any_depth() {
+fn repeated_names_are_found_at_any_depth() {
     let shown = |text: &str| -> Vec<String> {
         let step = |step: &Step| match step {
             Step::Name(name) => format!(".{name}"),
@@ -265,21 +265,22 @@ fn values() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn values_come_back(value in values()) {
+    fn every_written_value_is_read_back(value in values()) {
         prop_assert_eq!(read(&value.to_string()), Ok(value.clone()));
         prop_assert_eq!(read(&serde_json::to_string_pretty(&value).unwrap()), Ok(value));
     }
 
-    /// Texts of the characters that JSON is made of: both readers agree on nearly everything, and on every value.
+    /// Texts of the characters that JSON consists of: both readers agree on nearly all of them, and
+    /// on every value.
     #[test]
-    fn garbage_gets_the_same_verdict_as_from_serde_json(
+    fn random_text_gets_the_verdict_of_serde_json(
         text in r#"[\[\]{}",:0-9eE.+\-tfn\\u \nabdDrulse]{0,24}"#
     ) {
         let known: Result<Value, _> = serde_json::from_str(&text);
         match (read(&text), known) {
             (Ok(ours), Ok(theirs)) => prop_assert_eq!(ours, theirs),
             (Err(_), Err(_)) => {}
-            // what becomes zero there
+            // It becomes zero there.
             (Err(refused), Ok(_)) => prop_assert_eq!(refused.reason, Reason::Range),
             (Ok(_), Err(error)) => prop_assert!(false, "{:?} {}", text, error),
         }

@@ -1,4 +1,4 @@
-//! What the scanner finds: the parts of a text that were checked, not yet values.
+//! The tokens of the scanner: the checked parts of a text, which are not values yet.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub(crate) enum Token<'a> {
     Null,
 }
 
-/// What stands between two quotation marks; its escapes were checked.
+/// The text between two quotation marks. Its escapes were checked.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quoted<'a> {
     pub(crate) raw: &'a str,
@@ -53,7 +53,7 @@ impl<'a> Quoted<'a> {
                     }
                     .unwrap_or(char::REPLACEMENT_CHARACTER)
                 }
-                // a quotation mark, a slash or a backslash
+                // A quotation mark, a slash or a backslash.
                 Some(other) => char::from(*other),
                 None => char::REPLACEMENT_CHARACTER,
             };

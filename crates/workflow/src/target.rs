@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use asl::Kind;
+use asl::WorkflowType;
 use rand::Rng as _;
 
 use crate::api::arn::Qualifier;
@@ -15,7 +15,7 @@ use crate::{Engine, Machine};
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) machine: Arc<Machine>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: WorkflowType,
     pub(crate) account: Arc<str>,
     pub(crate) origin: Origin,
 }
@@ -24,8 +24,8 @@ impl Target {
     /// The ARN of an execution whose row has this name.
     pub(crate) fn execution_arn(&self, engine: &Engine, row: &str) -> String {
         let resource = match self.kind {
-            Kind::Standard => "execution",
-            Kind::Express => "express",
+            WorkflowType::Standard => "execution",
+            WorkflowType::Express => "express",
         };
         let (region, account) = (&engine.settings().region, &self.account);
         format!(
@@ -60,7 +60,7 @@ impl Engine {
             }
             return Ok(Target {
                 machine: machine.clone(),
-                kind: Kind::Standard,
+                kind: WorkflowType::Standard,
                 account: self.settings().account.as_str().into(),
                 origin: Origin::default(),
             });

@@ -35,8 +35,8 @@ pub(super) struct Interests {
     changed: HashSet<Topic>,
     /// The topics that are subscribed to.
     listening: HashSet<Topic>,
-    /// Partitions of the lists that arrive, but of which some node has not said how many messages it had
-    /// sent: a loss would not be found.
+    /// Partitions of the lists that arrive, but of which some node has not said how many messages
+    /// it had sent: a loss would not be found.
     uncounted: BTreeSet<u8>,
     connected: bool,
 }
@@ -100,8 +100,8 @@ impl Interests {
         }
     }
 
-    /// The next changes for the broker, at most `at_most` topics. [`Interests::done`] is to be called
-    /// once it has made them.
+    /// The next changes for the broker, at most `at_most` topics. [`Interests::done`] is to be
+    /// called once it has made them.
     pub(super) fn next(&mut self, at_most: usize) -> ToDo {
         let mut todo = ToDo::default();
         let some: Vec<Topic> = self.changed.iter().take(at_most).copied().collect();
@@ -117,8 +117,8 @@ impl Interests {
         todo
     }
 
-    /// Records that the broker has made the changes. Returns `true` if a watcher has read the store too
-    /// early: the watched jobs have to be read again.
+    /// Records that the broker has made the changes. Returns `true` if a watcher has read the store
+    /// too early: the watched jobs have to be read again.
     pub(super) fn done(&mut self, todo: &ToDo) -> bool {
         let mut late = false;
         for topic in &todo.listen {
@@ -154,8 +154,8 @@ impl Interests {
         !self.uncounted.is_empty()
     }
 
-    /// Marks the partitions as live for which `is_counted` holds: every node has said how many messages
-    /// it had sent. Returns `true` as [`Interests::done`] does.
+    /// Marks the partitions as live for which `is_counted` holds: every node has said how many
+    /// messages it had sent. Returns `true` as [`Interests::done`] does.
     pub(super) fn counted(&mut self, is_counted: impl Fn(u8) -> bool) -> bool {
         let mut late = false;
         for part in self
@@ -218,14 +218,14 @@ mod tests {
         assert!(!interests.is_settled(&[A]));
         let listen = interests.next(9);
         assert_eq!(listen, todo(&[A], &[]));
-        assert!(!interests.done(&listen), "nobody was too early");
+        assert!(!interests.done(&listen), "no read was too early");
         assert!(interests.is_settled(&[A]) && interests.hears(A));
         interests.left(A);
         assert!(!interests.has_to_do());
         interests.left(A);
         let ignore = interests.next(9);
         assert_eq!(ignore, todo(&[], &[A]));
-        // Joined again while the broker is being told.
+        // Joined again while the broker is being asked.
         interests.joined(A);
         interests.done(&ignore);
         let again = interests.next(9);
@@ -251,7 +251,7 @@ mod tests {
         assert!(!interests.is_settled(&[LIST]));
         assert!(interests.counted(|part| part == 3), "too late for one");
         assert!(interests.is_settled(&[LIST]) && !interests.has_uncounted());
-        // Who comes and goes meanwhile begins anew, unless the broker has not been told.
+        // A topic that is left and joined meanwhile begins again, unless the broker was not asked yet.
         interests.left(LIST);
         interests.joined(LIST);
         assert_eq!(interests.next(9), ToDo::default());
@@ -275,7 +275,7 @@ mod tests {
         interests.joined(A);
         assert!(
             interests.is_settled(&[A]),
-            "without a connection nobody waits"
+            "without a connection no read waits"
         );
         interests.go_on(&[A]);
         interests.begin();

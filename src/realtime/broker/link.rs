@@ -1,5 +1,6 @@
-//! A node's side of the broker. It sends what this node publishes, subscribes to the topics that its
-//! watchers need, reconnects after a break, and reports gaps to its [`Inbox`], which then reads again.
+//! A node's side of the broker. It sends what this node publishes, subscribes to the topics that
+//! its watchers need, reconnects after a break, and reports gaps to its [`Inbox`], which then reads
+//! again.
 //!
 //! A gap is reported for each of these:
 //!
@@ -44,8 +45,8 @@ pub mod limits {
     pub const TOPICS: usize = 512;
     /// Interval between the beats of a node.
     pub const BEAT: Duration = Duration::from_secs(1);
-    /// Time without a beat after which a node is considered gone. A node that does not receive its own
-    /// beats for this time considers the connection dead.
+    /// Time without a beat after which a node is considered gone. A node that does not receive its
+    /// own beats for this time considers the connection dead.
     pub const SILENT: Duration = Duration::from_secs(5);
     /// Pause before the second attempt to connect. It doubles with each further attempt.
     pub const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -53,8 +54,9 @@ pub mod limits {
     pub const LONGEST_WAIT: Duration = Duration::from_secs(2);
     /// Time allowed for connecting, sending and subscribing.
     pub const ANSWER: Duration = Duration::from_secs(5);
-    /// Maximum size of a message in bytes. A change carries two images of a job, each of which fits into
-    /// a row (DynamoDB: 400 KB). A larger message is ignored, and the jobs are read from the store.
+    /// Maximum size of a message in bytes. A change carries two images of a job, each of which fits
+    /// into a row (DynamoDB: 400 KB). A larger message is ignored, and the jobs are read from the
+    /// store.
     pub const MESSAGE_BYTES: usize = 1024 * 1024;
     /// Maximum number of other nodes that a node tracks at once.
     pub const NODES: usize = 1_000;
@@ -148,7 +150,7 @@ impl Link {
         self.0.to_send.notify_one();
     }
 
-    /// Tells the other nodes to read their watched jobs again: this node may have missed changes that
+    /// Asks the other nodes to read their watched jobs again: this node may have missed changes that
     /// it was responsible for publishing.
     pub fn passed_over(&self) {
         self.0.outgoing.lock().dropped += 1;
@@ -271,8 +273,8 @@ impl<'a> OpenConnection<'a> {
     }
 }
 
-/// Subscribes to the topics that the hub needs now, and unsubscribes from the others. Returns whether
-/// a watcher has read the store too early.
+/// Subscribes to the topics that the hub needs now, and unsubscribes from the others. Returns
+/// whether a watcher has read the store too early.
 async fn listen(shared: &LinkState, listener: &mut dyn Listener) -> Result<bool, BrokerError> {
     let todo = shared.interests.lock().next(limits::TOPICS);
     let channels = |topics: &[Topic]| -> Vec<Channel> {

@@ -1,5 +1,5 @@
-//! The adapter for several nodes in one process. It can be taken down and brought up again: tests of
-//! failures use it.
+//! The adapter for several nodes in one process. It can be taken down and brought up again: tests
+//! of failures use it.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -13,8 +13,8 @@ use crate::realtime::hub::{LIST_PARTS, Topic, topics_of};
 /// Identifies a running node. Each start makes a new id.
 pub(super) type Node = Uuid;
 
-/// The number of messages that a node has sent to each partition of the lists, which is the number of
-/// the next one.
+/// The number of messages that a node has sent to each partition of the lists, which is the number
+/// of the next one.
 pub(super) type Sent = [u64; LIST_PARTS as usize];
 
 /// A change of a job.
@@ -65,7 +65,8 @@ impl Beat {
     }
 }
 
-/// The messages of one change. Watchers of the job need the new image only, watchers of lists need both.
+/// The messages of one change. Watchers of the job need the new image only, watchers of lists need
+/// both.
 pub(super) fn change(
     node: Node,
     sent: &mut Sent,

@@ -1,8 +1,8 @@
 //! Several nodes: the watchers of each node receive what any node publishes.
 //!
-//! The port is small on purpose: a [`Broker`] carries messages to the nodes that listen, and may lose
-//! them. The [`Link`] makes up for that, in the same way over every adapter. Nothing is stored here: all
-//! nodes share the job store.
+//! The port is small on purpose: a [`Broker`] carries messages to the nodes that listen, and may
+//! lose them. The [`Link`] makes up for that, in the same way over every adapter. Nothing is stored
+//! here: all nodes share the job store.
 //!
 //! | module | what |
 //! |---|---|
@@ -43,7 +43,8 @@ pub(crate) use sequence::Sequence;
 pub enum Channel {
     /// Changes of jobs.
     Topic(Topic),
-    /// Beats of the nodes: each node says that it is running and what it has sent. All nodes listen.
+    /// Beats of the nodes: each node says that it is running and what it has sent. All nodes
+    /// listen.
     Nodes,
 }
 
@@ -56,8 +57,8 @@ pub struct Message {
     pub bytes: Bytes,
 }
 
-/// Why the broker cannot be used at the moment. The text does not contain the address, which may hold
-/// a password.
+/// Why the broker cannot be used at the moment. The text does not contain the address, which may
+/// hold a password.
 #[derive(Debug, thiserror::Error)]
 #[error("the broker is not available: {reason}")]
 pub struct BrokerError {
@@ -65,8 +66,8 @@ pub struct BrokerError {
     pub reason: String,
 }
 
-/// Carries messages to the nodes that listen at that moment. Messages of one node arrive in the order
-/// in which it sent them.
+/// Carries messages to the nodes that listen at that moment. Messages of one node arrive in the
+/// order in which it sent them.
 #[async_trait]
 pub trait Broker: Send + Sync + fmt::Debug + 'static {
     /// Opens a connection. It is valid until its `messages` end or one of its calls fails.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use job::{Job, JobId};
 
 /// Maximum number of jobs whose newest change waits for the broker. Above it the oldest change is
-/// dropped, and the other nodes are told to read their watched jobs again.
+/// dropped, and the other nodes are asked to read their watched jobs again.
 pub const OUTGOING_JOBS: usize = 10_000;
 
 /// A job before and after.

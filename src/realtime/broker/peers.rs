@@ -30,7 +30,8 @@ pub(super) struct Peers<'a> {
 struct Peer {
     heard: Instant,
     dropped: u64,
-    /// By partition of the lists; `None` until the node's next beat after this node subscribed to it.
+    /// By partition of the lists; `None` until the node's next beat after this node subscribed to
+    /// it.
     parts: [Option<Sequence>; LIST_PARTS as usize],
 }
 
@@ -170,8 +171,8 @@ impl<'a> Peers<'a> {
         Ok(())
     }
 
-    /// Marks the partitions as live of which every node has said how many messages it had sent. Returns
-    /// `false` if no partition was waiting for that.
+    /// Marks the partitions as live of which every node has said how many messages it had sent.
+    /// Returns `false` if no partition was waiting for that.
     pub(super) fn count(&self) -> bool {
         let mut interests = self.interests.lock();
         if !interests.has_uncounted() {

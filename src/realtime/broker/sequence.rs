@@ -46,8 +46,8 @@ impl Sequence {
         self.next = self.next.max(end);
     }
 
-    /// Ends a beat. Returns `true` if a number is lost: it was missing at the last beat already. It is
-    /// forgotten then.
+    /// Ends a beat. Returns `true` if a number is lost: it was missing at the last beat already. It
+    /// is forgotten then.
     pub(crate) fn beat(&mut self) -> bool {
         let lost = std::mem::take(&mut self.lost) || !self.overdue.is_empty();
         self.overdue = std::mem::take(&mut self.missing);

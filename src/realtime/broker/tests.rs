@@ -1,6 +1,7 @@
 //! The contract of the port, with every adapter, and the link over each of them.
 //!
-//! `JOBCAST_TEST_REDIS=redis://…` runs it all against that server too (`tests/clients/valkey/run` does).
+//! `JOBCAST_TEST_REDIS=redis://…` runs all of it against that server too
+//! (`tests/clients/valkey/run` does).
 
 use std::time::Duration;
 
@@ -156,7 +157,7 @@ impl Node {
         self.join(topics_of(&row(job, 1))[0]).await;
     }
 
-    /// The part of the lists that the jobs of [`row`] are in.
+    /// The partition of the lists that the jobs of [`row`] are in.
     async fn watch_lists(&self) {
         self.join(topics_of(&row(1, 1))[1]).await;
     }
@@ -210,11 +211,12 @@ async fn a_node_that_stops_has_sent_all_and_said_farewell(broker: Arc<dyn Broker
             break beat;
         }
     };
-    // Once, or twice where the stop broke the sending off: then nobody knows whether it went out, and it is sent again.
+    // Sent once, or twice if the stop interrupted the sending: then it is unknown whether it was
+    // sent, and it is sent again.
     assert!((1..=2).contains(&last.sent[usize::from(list_part("me"))]));
 }
 
-/// What a node says that has sent so much.
+/// The beat of a node that has sent this many messages.
 fn said(node: Uuid, sent: [u64; LIST_PARTS as usize]) -> Beat {
     Beat {
         node,
@@ -243,22 +245,22 @@ async fn what_is_lost_in_silence_is_found(broker: Arc<dyn Broker>) {
     let (first, lost) = (change(2), change(3));
     stranger.sender.send(&first).await.unwrap();
     assert_eq!(node.next().await, Came::Version(1, Version(2)));
-    // The second is never sent; that it should have been is said by the next beat.
+    // The second is never sent; the next beat shows that it is missing.
     drop(lost);
     stranger.sender.send(&[beat(sent, 0)]).await.unwrap();
     assert_eq!(node.next().await, Came::Gap);
-    // A node that had to drop something.
+    // A node that had to drop messages.
     stranger.sender.send(&[beat(sent, 1)]).await.unwrap();
     assert_eq!(node.next().await, Came::Gap);
-    // What cannot be read.
+    // Unreadable messages.
     let garbage = message(Channel::Nodes, "{}");
     stranger.sender.send(&[garbage]).await.unwrap();
     assert_eq!(node.next().await, Came::Gap);
-    // And then it falls silent.
+    // Then the node falls silent.
     assert_eq!(node.next().await, Came::Gap);
 }
 
-/// The next beat of any node, as another connection hears it.
+/// The next beat of any node, as another connection receives it.
 async fn next_beat(raw: &mut Connection) -> Beat {
     let message = next(raw.messages.next()).await;
     serde_json::from_slice(&message.bytes).unwrap()
@@ -273,7 +275,7 @@ async fn a_list_is_live_when_every_node_has_said_what_it_had_sent(broker: Arc<dy
     let mut node = Node::start(&broker).await;
     while next_beat(&mut stranger).await.asks {}
     stranger.sender.send(&says(sent)).await.unwrap();
-    // Behind this the node has heard the stranger's beat.
+    // After this the node has received the stranger's beat.
     node.watch(1).await;
     let [job, _] = super::message::change(id, &mut [0; LIST_PARTS as usize], None, &row(1, 2));
     stranger.sender.send(&[job]).await.unwrap();
@@ -292,12 +294,12 @@ async fn a_list_is_live_when_every_node_has_said_what_it_had_sent(broker: Arc<dy
             futures_util::poll!(&mut live).is_pending(),
             "it was asked and has not said"
         );
-        // What it sends before it answers may get lost: the store is read after that.
+        // Messages before its answer may be lost: the store is read after that.
         drop(super::message::change(id, &mut sent, None, &row(1, 3)));
         stranger.sender.send(&says(sent)).await.unwrap();
         live.await;
     }
-    // What it sends from then on is missed when it does not come, the first as well as any other.
+    // Messages after its answer are missed when they are lost, the first as well as any other.
     drop(super::message::change(id, &mut sent, None, &row(1, 4)));
     stranger.sender.send(&says(sent)).await.unwrap();
     assert_eq!(node.next().await, Came::Gap);
@@ -331,20 +333,20 @@ async fn after_a_break_the_newest_arrives_and_the_gap_is_known() {
     let (node, mut other) = (Node::start(&broker).await, Node::start(&broker).await);
     other.watch(1).await;
     memory.down();
-    // Nobody waits for a broker that is not there.
+    // No caller waits for a broker that is not there.
     for version in 2..=4 {
         node.link.publish(None, &row(1, version));
     }
     other.watch(2).await;
     memory.up();
-    // What was sent before this node was back is found by the gap.
+    // A gap reveals the messages that were sent before this node was back.
     while other.next().await != Came::Gap {}
     node.link.publish(None, &row(2, 2));
     while other.next().await != Came::Version(2, Version(2)) {}
 }
 
 #[tokio::test]
-async fn a_node_listens_for_nothing_that_nobody_watches() {
+async fn a_node_listens_only_for_watched_topics() {
     let broker: Arc<dyn Broker> = Arc::new(Memory::default());
     let node = Node::start(&broker).await;
     let hub = crate::realtime::hub::Hub::with_interest(Arc::new(node.link.clone()));

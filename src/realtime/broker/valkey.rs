@@ -2,8 +2,9 @@
 //! replicas and in cluster mode. Nothing is stored there. A client that can write to it can send
 //! watchers anything: keep it private to the nodes.
 //!
-//! The library's queue of received messages has no bound. The link bounds it: it ends a connection on
-//! which its own beat is older than [`limits::SILENT`], as it is when the queue is not emptied in time.
+//! The library's queue of received messages has no bound. The link bounds it: it ends a connection
+//! on which its own beat is older than [`limits::SILENT`], as it is when the queue is not emptied
+//! in time.
 
 use std::fmt;
 

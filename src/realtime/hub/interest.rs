@@ -34,7 +34,8 @@ pub trait Interest: Send + Sync + fmt::Debug + 'static {
     fn live(&self, topics: Vec<Topic>) -> BoxFuture<'static, ()>;
 }
 
-/// The partition of an owner's jobs: FNV-1a, so that every node and every version computes the same.
+/// The partition of an owner's jobs: FNV-1a, so that every node and every version computes the
+/// same.
 pub fn list_part(owner: &str) -> u8 {
     let hash = owner.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -69,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_needs_only_the_parts_of_its_owners() {
+    fn a_list_needs_only_the_partitions_of_its_owners() {
         let owner = |conditions| Filter {
             owner: conditions,
             ..Filter::default()

@@ -109,7 +109,8 @@ impl JobWatches {
         }
     }
 
-    /// Puts the version into the mailbox of each watcher of the job, and returns how many there are.
+    /// Puts the version into the mailbox of each watcher of the job, and returns how many there
+    /// are.
     pub(super) fn publish(&self, job: &Arc<Job>, wakes: &mut WakeBatch) -> usize {
         let watched = self.shard(job.id).lock().get(&job.id).cloned();
         watched.map_or(0, |watched| {

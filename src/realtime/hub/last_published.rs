@@ -56,7 +56,8 @@ impl Default for LastPublished {
 
 /// What is known of a job when a new version of it is published.
 pub(super) struct Before {
-    /// The version that was published last; else the one that the publisher gives as the one before.
+    /// The version that was published last. If it is not known, the previous version as the
+    /// publisher gives it.
     pub(super) image: Option<Arc<Job>>,
     /// Whether versions between that and the new one are missing.
     pub(super) gap: bool,

@@ -1,4 +1,4 @@
-//! Random interleavings of everything that can happen to live lists, against the jobs as they are.
+//! Random interleavings of everything that can happen to live lists, compared with the stored jobs.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ enum Step {
     Page(usize),
     Take(usize),
     Unwatch(usize),
-    /// The client comes back on another connection, and has what it was told.
+    /// The client connects again, and has what it received.
     Return(usize, usize),
     Leave(usize),
     Gap,
@@ -48,7 +48,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..100)
 }
 
-/// Filters of every index, and one of none.
+/// Filters of every index, and one without an index.
 fn wanted(number: usize) -> Arc<ListScope> {
     let mut wanted = ListScope::default();
     let ListScope { filter, visible } = &mut wanted;
@@ -140,7 +140,7 @@ impl World {
             .iter_mut()
             .find(|watcher| watcher.mailbox == mailbox && watcher.watch == delivery.watch)
             .unwrap();
-        assert!(watcher.open && !watcher.reads, "told without a page");
+        assert!(watcher.open && !watcher.reads, "received without a page");
         let kind = match delivery.kind.unwrap() {
             ListEventKind::Enter => checker::ListEventKind::Enter,
             ListEventKind::Change => checker::ListEventKind::Change,
@@ -201,7 +201,7 @@ impl World {
             Step::Repair(job) => {
                 let newest = Arc::clone(self.newest(job.into()));
                 self.hub.repair(&newest);
-                assert_eq!(self.hub.repair(&newest), 0, "nobody is behind any more");
+                assert_eq!(self.hub.repair(&newest), 0, "no watcher is behind any more");
             }
             Step::Watch(mailbox, number) => {
                 let key = PayloadGroupKey(number.to_string().into());
@@ -281,8 +281,8 @@ proptest! {
     }
 }
 
-/// What a mailbox has to tell, as text: `ENTER 1@2` for job 1 in version 2.
-fn told(mailbox: &Mailbox) -> Vec<String> {
+/// The pending events of a mailbox, as text: `ENTER 1@2` for job 1 in version 2.
+fn pending(mailbox: &Mailbox) -> Vec<String> {
     std::iter::from_fn(|| mailbox.take())
         .map(|delivery| {
             let job = delivery.update.job();
@@ -320,60 +320,61 @@ fn kinds_follow_from_both_images_and_conflate() {
         )
     };
     assert!(hub.page(&mailbox, watch, &[running(1, 2, Running)]));
-    assert_eq!(told(&mailbox), ["ENTER 1@2", "SNAPSHOT"]);
+    assert_eq!(pending(&mailbox), ["ENTER 1@2", "SNAPSHOT"]);
     publish(1, 3, Running, Running);
     publish(2, 2, Queued, Running);
     publish(3, 2, Queued, Failed);
-    assert_eq!(told(&mailbox), ["CHANGE 1@3", "ENTER 2@2"]);
-    // Entered and left before it was told: nothing. Left and entered again: changed.
+    assert_eq!(pending(&mailbox), ["CHANGE 1@3", "ENTER 2@2"]);
+    // Entered and left before a delivery: no event. Left and entered again: changed.
     publish(4, 2, Queued, Running);
     publish(4, 3, Running, Failed);
     publish(1, 4, Running, Failed);
     publish(1, 5, Failed, Running);
     publish(2, 3, Running, Running);
     publish(2, 4, Running, Failed);
-    assert_eq!(told(&mailbox), ["CHANGE 1@5", "LEAVE 2@4"]);
-    // A repeat, and a latecomer.
+    assert_eq!(pending(&mailbox), ["CHANGE 1@5", "LEAVE 2@4"]);
+    // A repeat, and a late event.
     assert_eq!(publish(1, 5, Failed, Running), 0);
     assert_eq!(publish(1, 4, Running, Failed), 0);
-    assert!(told(&mailbox).is_empty());
+    assert!(pending(&mailbox).is_empty());
 }
 
 #[test]
-fn a_client_that_comes_back_gets_no_version_older_than_one_that_a_page_told() {
+fn a_client_that_reconnects_gets_no_version_older_than_its_page() {
     use Status::{Failed, Running};
     let (hub, first, second) = (Hub::default(), Arc::default(), Arc::default());
     let watch = watch_running(&hub, &first);
-    // The store is ahead of what is published: the page has version 5, the last publish was of version 3.
+    // The store is ahead of what is published: the page has version 5, the last publish was of
+    // version 3.
     hub.publish(None, &running(1, 3, Running));
     hub.page(&first, watch, &[running(1, 5, Running)]);
-    assert_eq!(told(&first), ["ENTER 1@5", "SNAPSHOT"]);
+    assert_eq!(pending(&first), ["ENTER 1@5", "SNAPSHOT"]);
     hub.leave(&first);
-    // When the client comes back, the job has left the list.
+    // When the client connects again, the job has left the list.
     let watch = watch_running(&hub, &second);
     hub.page(&second, watch, &[]);
-    assert_eq!(told(&second), ["SNAPSHOT"]);
+    assert_eq!(pending(&second), ["SNAPSHOT"]);
     hub.publish(None, &running(1, 4, Running));
     hub.publish(None, &running(1, 5, Running));
-    assert!(told(&second).is_empty(), "the page is newer");
+    assert!(pending(&second).is_empty(), "the page is newer");
     hub.publish(None, &running(1, 6, Failed));
-    assert_eq!(told(&second), ["LEAVE 1@6"]);
+    assert_eq!(pending(&second), ["LEAVE 1@6"]);
     hub.publish(None, &running(1, 7, Running));
-    assert_eq!(told(&second), ["ENTER 1@7"]);
+    assert_eq!(pending(&second), ["ENTER 1@7"]);
 }
 
 #[test]
-fn over_the_slots_the_list_starts_anew() {
+fn a_list_over_its_slots_begins_again() {
     let (hub, mailbox) = (Hub::with_list_slots(SLOTS), Arc::default());
     let watch = watch_running(&hub, &mailbox);
     let enter = |job| hub.publish(None, &running(job, 1, Status::Running));
     assert!(hub.page(&mailbox, watch, &[]));
-    assert_eq!(told(&mailbox), ["SNAPSHOT"]);
+    assert_eq!(pending(&mailbox), ["SNAPSHOT"]);
     (0..3).for_each(|job| assert_eq!(enter(job), 1));
-    assert_eq!(told(&mailbox), ["ENTER 0@1", "ENTER 1@1", "ENTER 2@1"]);
+    assert_eq!(pending(&mailbox), ["ENTER 0@1", "ENTER 1@1", "ENTER 2@1"]);
     (3..7).for_each(|job| assert_eq!(enter(job), 1));
-    assert_eq!(told(&mailbox), ["RESYNC"]);
-    // The page is read, and meanwhile too much happens again.
+    assert_eq!(pending(&mailbox), ["RESYNC"]);
+    // The page is read, and meanwhile the limit is exceeded again.
     (7..10).for_each(|job| assert_eq!(enter(job), 1));
     assert!(hub.page(&mailbox, watch, &[running(1, 1, Status::Running)]));
     let paged = [
@@ -383,17 +384,17 @@ fn over_the_slots_the_list_starts_anew() {
         "ENTER 8@1",
         "ENTER 9@1",
     ];
-    assert_eq!(told(&mailbox), paged);
+    assert_eq!(pending(&mailbox), paged);
     hub.resync_lists();
-    assert_eq!(told(&mailbox), ["RESYNC"]);
+    assert_eq!(pending(&mailbox), ["RESYNC"]);
     (10..14).for_each(|job| assert_eq!(enter(job), 1));
     assert!(!hub.page(&mailbox, watch, &[]), "read it again");
     assert!(hub.page(&mailbox, watch, &[]));
-    assert_eq!(told(&mailbox), ["SNAPSHOT"]);
+    assert_eq!(pending(&mailbox), ["SNAPSHOT"]);
 }
 
 #[test]
-fn an_event_costs_only_the_lists_that_it_may_matter_to() {
+fn an_event_costs_only_the_lists_it_can_concern() {
     let hub = Hub::default();
     let mailboxes: Vec<Arc<Mailbox>> = (0..100).map(|_| Arc::default()).collect();
     for (number, mailbox) in mailboxes.iter().enumerate() {
@@ -410,7 +411,7 @@ fn an_event_costs_only_the_lists_that_it_may_matter_to() {
 }
 
 #[test]
-fn a_filter_over_two_statuses_is_told_once() {
+fn a_filter_over_two_statuses_gets_an_event_once() {
     let (hub, mailbox) = (Hub::default(), Arc::default());
     watch_running(&hub, &mailbox);
     let (old, new) = (
@@ -421,7 +422,7 @@ fn a_filter_over_two_statuses_is_told_once() {
 }
 
 #[test]
-fn recent_versions_are_bounded_and_outlive_so_many_others() {
+fn recent_versions_are_bounded_and_outlive_later_jobs() {
     let hub = Hub::default();
     let mailbox = Arc::default();
     let watch = hub.watch_list(wanted(0), &mailbox, PayloadGroupKey("0".into()), || {

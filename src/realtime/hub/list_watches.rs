@@ -1,5 +1,5 @@
-//! The watches of lists. They are indexed by the first condition of equality in their filter, so that
-//! an event costs only the lists that it may matter to.
+//! The watches of lists. They are indexed by the first condition of equality in their filter, so
+//! that an event costs only the lists that it may matter to.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use super::watch_group::{STEP, WatchGroup, Watcher};
 pub struct ListScope {
     /// The caller's filter.
     pub filter: Filter,
-    /// The jobs that the caller may see. It filters by fields that never change (id, owner, type), so
-    /// that a job never leaves it.
+    /// The jobs that the caller may see. It filters by fields that never change (id, owner, type),
+    /// so that a job never leaves it.
     pub visible: Filter,
 }
 
@@ -227,8 +227,8 @@ impl ListWatches {
         }
     }
 
-    /// Offers the new version to each watcher whose list the job enters, stays in or leaves. Returns
-    /// the number of these watchers.
+    /// Offers the new version to each watcher whose list the job enters, stays in or leaves.
+    /// Returns the number of these watchers.
     pub(super) fn publish(
         &self,
         old: Option<&Arc<Job>>,

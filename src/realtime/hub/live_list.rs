@@ -14,8 +14,8 @@ use super::ListEventKind;
 use super::last_published::{PageCount, SentAhead};
 use super::payload_group::RenderedUpdate;
 
-/// Maximum number of jobs with a pending event for one watcher, the jobs of its page aside. A watcher
-/// that falls further behind receives RESYNC and a new page.
+/// Maximum number of jobs with a pending event for one watcher, the jobs of its page aside. A
+/// watcher that falls further behind receives RESYNC and a new page.
 pub const LIST_SLOTS: usize = 1_024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

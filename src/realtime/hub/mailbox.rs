@@ -1,5 +1,6 @@
-//! The mailbox of one connection: for each watch of a job a slot with the newest version that has not
-//! been sent, for each watch of a list a [`LiveList`]. Its size is bounded by the number of watches.
+//! The mailbox of one connection: for each watch of a job a slot with the newest version that has
+//! not been sent, for each watch of a list a [`LiveList`]. Its size is bounded by the number of
+//! watches.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -296,9 +297,9 @@ impl Mailbox {
 
     /// Gives the watch the job as the store has it. Events are sent from here on.
     ///
-    /// A client that says it has a version which the job has not reached received it before the store
-    /// was restored. It receives the job as the store has it, and then each later version, although
-    /// these versions are lower than its own.
+    /// A client that says it has a version which the job has not reached received it before the
+    /// store was restored. It receives the job as the store has it, and then each later version,
+    /// although these versions are lower than its own.
     pub fn snapshot(&self, watch: WatchId, job: &Arc<Job>) -> Snapshot {
         let mut state = self.state.lock();
         let Some(entry) = state.watch(watch) else {
@@ -330,9 +331,9 @@ impl Mailbox {
         }
     }
 
-    /// Gives the watch the first page of its list, at most [`job::limits::LIST_PAGE`] jobs. Events are
-    /// sent from here on. Returns `false` when too much was published meanwhile and the page has to
-    /// be read again.
+    /// Gives the watch the first page of its list, at most [`job::limits::LIST_PAGE`] jobs. Events
+    /// are sent from here on. Returns `false` when too much was published meanwhile and the page
+    /// has to be read again.
     pub(super) fn page(&self, watch: WatchId, jobs: &[Arc<Job>]) -> bool {
         let mut state = self.state.lock();
         let Some(entry) = state.watch(watch) else {

@@ -1,8 +1,8 @@
 //! The hub: the watchers of this node, and the events that each of them has yet to receive.
 //!
 //! It does not depend on GraphQL, a protocol or a socket: payloads come from a [`Render`] that the
-//! edge gives. Nothing in it waits: publish, offer and take are plain calls, so that tests can run any
-//! interleaving.
+//! edge gives. Nothing in it waits: publish, offer and take are plain calls, so that tests can run
+//! any interleaving.
 //!
 //! | module | what |
 //! |---|---|
@@ -110,9 +110,9 @@ impl Hub {
 
     /// Registers a watch of a job. Once it returns, every publish of the job reaches the mailbox.
     ///
-    /// The caller then reads the job from the store and hands it to [`Mailbox::snapshot`]. Publishes
-    /// wait until then, so that none is lost and none is sent before an older snapshot. `after` is the
-    /// version that the client has; it is not sent again.
+    /// The caller then reads the job from the store and hands it to [`Mailbox::snapshot`].
+    /// Publishes wait until then, so that none is lost and none is sent before an older snapshot.
+    /// `after` is the version that the client has; it is not sent again.
     pub fn watch(
         &self,
         job: JobId,
@@ -125,9 +125,9 @@ impl Hub {
             .watch(job, mailbox, key, render, after.unwrap_or_default())
     }
 
-    /// Registers a watch of a list. The caller then reads the first page from the store and hands it
-    /// to [`Hub::page`], and again after each [`ListEventKind::Resync`] that it takes. `key` may be
-    /// equal only for equal `scope`.
+    /// Registers a watch of a list. The caller then reads the first page from the store and hands
+    /// it to [`Hub::page`], and again after each [`ListEventKind::Resync`] that it takes. `key` may
+    /// be equal only for equal `scope`.
     pub fn watch_list(
         &self,
         scope: Arc<ListScope>,
@@ -170,11 +170,11 @@ impl Hub {
         }
     }
 
-    /// Offers the version to each watcher of the job, and of each list that it may matter to. Returns
-    /// the number of watches that were offered it.
+    /// Offers the version to each watcher of the job, and of each list that it may matter to.
+    /// Returns the number of watches that were offered it.
     ///
-    /// `old` is the job before this version, as far as the caller has it; ENTER and LEAVE follow from
-    /// it. A repeat, and a version older than the last one, change nothing.
+    /// `old` is the job before this version, as far as the caller has it; ENTER and LEAVE follow
+    /// from it. A repeat, and a version older than the last one, change nothing.
     pub fn publish(&self, old: Option<&Arc<Job>>, new: &Arc<Job>) -> usize {
         let mut wakes = WakeBatch::default();
         let offered = self.jobs.publish(new, &mut wakes) + self.lists.publish(old, new, &mut wakes);
@@ -185,9 +185,9 @@ impl Hub {
     /// Publishes a job as the store has it, and returns the number of watches that had missed the
     /// last publish.
     ///
-    /// When the store has been set back since the last repair but one, for example by a restore under
-    /// running nodes, the watches receive the job as the store has it and all lists a new page. The
-    /// job of each call must have been read after the call before it.
+    /// When the store has been set back since the last repair but one, for example by a restore
+    /// under running nodes, the watches receive the job as the store has it and all lists a new
+    /// page. The job of each call must have been read after the call before it.
     pub fn repair(&self, job: &Arc<Job>) -> usize {
         let mut wakes = WakeBatch::default();
         let found = self.jobs.repair(job, &mut wakes);
@@ -199,13 +199,14 @@ impl Hub {
         found.behind + found.set_back + offered
     }
 
-    /// The watched jobs, for read repair: each is to be handed to [`Hub::repair`] as the store has it.
+    /// The watched jobs, for read repair: each is to be handed to [`Hub::repair`] as the store has
+    /// it.
     pub fn watched(&self) -> Vec<JobId> {
         self.jobs.watched()
     }
 
-    /// Gives every list RESYNC and a new page. To be called after a gap: which jobs entered or left is
-    /// not known then.
+    /// Gives every list RESYNC and a new page. To be called after a gap: which jobs entered or left
+    /// is not known then.
     pub fn resync_lists(&self) {
         let mut wakes = WakeBatch::default();
         self.lists.resync(false, &mut wakes);

@@ -25,7 +25,8 @@ pub struct PayloadGroupKey(pub Arc<str>);
 /// Executes the group's operation on one event.
 #[async_trait]
 pub trait Render: Send + Sync + 'static {
-    /// The JSON text of the `payload`: `{"data":{…}}`, with `errors` when there are any, on one line.
+    /// The JSON text of the `payload`: `{"data":{…}}`, with `errors` when there are any, on one
+    /// line.
     async fn render(&self, event: Event) -> Bytes;
 }
 

@@ -1,4 +1,5 @@
-//! Random interleavings of everything that can happen to the hub, against what a watcher was promised.
+//! Random interleavings of everything that can happen to the hub, compared with what a watcher was
+//! promised.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,9 +55,10 @@ enum Step {
     /// Reads it from the store again.
     Repair(u8),
     Watch(usize, u8),
-    /// Comes back with what it has seen: all up to so many versions before the newest.
+    /// Connects again with what it has seen: all up to this number of versions before the newest.
     Resume(usize, u8, u8),
-    /// Comes back from before a restore of the store: with so many versions more than there are.
+    /// Connects again with a state from before a restore of the store: with this number of versions
+    /// more than there are.
     Ahead(usize, u8, u8),
     Snapshot(usize),
     Take(usize),
@@ -130,7 +132,7 @@ fn take(mailboxes: &[Arc<Mailbox>], models: &mut [Model], mailbox: usize) -> boo
         .unwrap();
     assert!(
         model.open && model.primed,
-        "told before its snapshot or after its end"
+        "received before its snapshot or after its end"
     );
     let job = delivery.update.job().unwrap();
     assert_eq!(job.id, id(model.job));
@@ -162,7 +164,7 @@ proptest! {
                     let watching = models.iter().filter(|model| model.open && model.job == job).count();
                     let newest = row(job, versions[&job]);
                     prop_assert!(hub.repair(&newest) <= watching);
-                    prop_assert_eq!(hub.repair(&newest), 0, "nobody is behind any more");
+                    prop_assert_eq!(hub.repair(&newest), 0, "no watcher is behind any more");
                 }
                 Step::Watch(mailbox, job) => {
                     models.push(watch(&hub, &mailboxes, mailbox, job, versions[&job], None));
@@ -278,26 +280,26 @@ fn a_client_with_a_version_that_the_job_has_not_reached_gets_the_job() {
 }
 
 #[test]
-fn a_repair_counts_who_was_behind() {
+fn a_repair_counts_the_watchers_that_were_behind() {
     let hub = Hub::default();
     let mailboxes: [Arc<Mailbox>; 2] = Default::default();
     let watches = mailboxes.each_ref().map(|mailbox| {
         let key = PayloadGroupKey("g".into());
         hub.watch(id(1), mailbox, key, || Arc::new(Plain), None)
     });
-    // Without their snapshots they are not behind: they have yet to read.
+    // Without their snapshots they are not behind: they have not read yet.
     assert_eq!(hub.repair(&row(1, 3)), 0);
     mailboxes[0].snapshot(watches[0], &row(1, 3));
     mailboxes[1].snapshot(watches[1], &row(1, 4));
     assert_eq!(hub.repair(&row(1, 4)), 1);
     assert_eq!(hub.repair(&row(1, 4)), 0);
     assert_eq!(hub.repair(&row(1, 2)), 0);
-    let told = mailboxes[0].take().unwrap();
-    assert_eq!(told.update.job().unwrap().version, Version(4));
+    let received = mailboxes[0].take().unwrap();
+    assert_eq!(received.update.job().unwrap().version, Version(4));
 }
 
 #[test]
-fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() {
+fn a_store_that_was_set_back_is_found_by_the_second_repair() {
     let (hub, mailbox) = (Hub::default(), Arc::<Mailbox>::default());
     let group = PayloadGroupKey("g".into());
     let watch = hub.watch(id(1), &mailbox, group, || Arc::new(Plain), None);
@@ -309,34 +311,37 @@ fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() 
     );
     let next = |wanted| {
         let deliveries = std::iter::from_fn(|| mailbox.take());
-        let told = deliveries.filter(|delivery| delivery.watch == wanted);
-        let told = told.map(|delivery| {
+        let received = deliveries.filter(|delivery| delivery.watch == wanted);
+        let received = received.map(|delivery| {
             let version = delivery.update.job().map(|job| job.version.0);
             (delivery.kind, version)
         });
-        told.collect::<Vec<_>>()
+        received.collect::<Vec<_>>()
     };
     hub.publish(None, &row(1, 9));
     mailbox.snapshot(watch, &row(1, 9));
     assert!(hub.page(&mailbox, list, &[row(1, 9)]));
     assert_eq!(next(watch), [(None, Some(9))]);
-    // One older read may have begun before version 9 was written.
+    // An older read may have begun before version 9 was written.
     assert_eq!(hub.repair(&row(1, 4)), 0);
     hub.publish(None, &row(1, 10));
-    // What was given since the last repair proves nothing yet.
+    // Deliveries since the last repair prove nothing yet.
     assert_eq!(hub.repair(&row(1, 4)), 0);
     assert_eq!(next(watch), [(None, Some(10))]);
     assert_eq!(hub.repair(&row(1, 4)), 2, "the job's watch and the list");
-    let told: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
+    let received: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
     let of = |wanted| {
-        let told = told.iter().filter(move |delivery| delivery.watch == wanted);
-        told.map(|delivery| {
-            (
-                delivery.kind,
-                delivery.update.job().map(|job| job.version.0),
-            )
-        })
-        .collect::<Vec<_>>()
+        let received = received
+            .iter()
+            .filter(move |delivery| delivery.watch == wanted);
+        received
+            .map(|delivery| {
+                (
+                    delivery.kind,
+                    delivery.update.job().map(|job| job.version.0),
+                )
+            })
+            .collect::<Vec<_>>()
     };
     assert_eq!(of(watch), [(None, Some(4))]);
     assert_eq!(of(list), [(Some(ListEventKind::Resync), None)]);
@@ -346,9 +351,9 @@ fn a_store_that_was_set_back_under_its_watchers_is_found_by_the_second_repair() 
         (Some(ListEventKind::Snapshot), None),
     ];
     assert_eq!(next(list), paged);
-    // Later versions arrive although they are lower than what was told before.
+    // Later versions arrive although they are lower than those sent before.
     assert_eq!(hub.repair(&row(1, 4)), 0);
     hub.publish(None, &row(1, 5));
-    let told: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
-    assert_eq!(told.len(), 2, "{told:?}");
+    let received: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
+    assert_eq!(received.len(), 2, "{received:?}");
 }

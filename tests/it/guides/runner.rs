@@ -225,11 +225,5 @@ async fn soon_enough<T>(future: impl Future<Output = T>) -> T {
 
 /// A photograph of the samples.
 fn photo() -> PathBuf {
-    let folders = ["samples/files", "samples", "examples/samples"];
-    let mut paths = folders
-        .map(|folder| root().join(folder).join("lake-sunset.jpg"))
-        .into_iter();
-    paths
-        .find(|path| path.exists())
-        .expect("the samples have a photograph")
+    root().join("samples/files/lake-sunset.jpg")
 }

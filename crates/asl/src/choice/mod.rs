@@ -1,16 +1,17 @@
-//! Choice rules of JSONPath states: `And`, `Or`, `Not`, the `Is…` tests and every comparison with its `Path` form.
+//! Choice rules of JSONPath states: `And`, `Or`, `Not`, the `Is…` tests, and every comparison with
+//! its `Path` form.
+
 mod operator;
 
-use crate::{
-    definition::substitution::is_placeholder,
-    fault::Fault,
-    path::{Path, Roots},
-    scope::Scope,
-};
-use operator::{Is, Operator, test};
 use serde_json::{Map, Value};
 
-/// Nesting of `And`, `Or` and `Not`.
+use crate::definition::substitution::is_placeholder;
+use crate::fault::Fault;
+use crate::path::{Path, Roots};
+use crate::scope::Scope;
+use operator::{Is, Operator, test};
+
+/// Maximum nesting of `And`, `Or` and `Not`.
 const MAX_NESTING: usize = 60;
 
 #[derive(Debug, Clone)]
@@ -24,22 +25,26 @@ pub(crate) enum Rule {
         operand: Operand,
     },
 }
+
 #[derive(Debug, Clone)]
 pub(crate) enum Operand {
     Value(Value),
     Path(Path),
 }
-/// What is wrong with a rule: the place below it, and why.
+
+/// A problem of a rule: its location below the rule, and its message.
 pub(crate) type Wrong = (String, String);
 
-/// What a rule is: a combination of others, or a test of a variable.
+/// The fields that decide what a rule is: a combination of rules, or a test of a variable.
 const SELECTORS: [&str; 5] = ["And", "Or", "Not", "Variable", "Condition"];
 
 impl Rule {
-    /// Parses a rule; `allowed` are the fields beside the operator. Problems are added to the list.
+    /// Parses a rule. `allowed` are the fields that it may have beside the operator. Problems are
+    /// added to `wrong`.
     pub(crate) fn parse(value: &Value, allowed: &[&str], wrong: &mut Vec<Wrong>) -> Option<Self> {
         Self::parse_at(value, allowed, "", 0, wrong)
     }
+
     fn parse_at(
         value: &Value,
         allowed: &[&str],
@@ -88,6 +93,7 @@ impl Rule {
             _ => None,
         }
     }
+
     fn combined(
         map: &Map<String, Value>,
         key: &str,
@@ -95,7 +101,7 @@ impl Rule {
         depth: usize,
         wrong: &mut Vec<Wrong>,
     ) -> Option<Self> {
-        // A test beside the combination belongs to no variable.
+        // An operator beside a combination has no variable to test.
         for operator in map.keys().filter(|key| Operator::parse(key).is_some()) {
             wrong.push((
                 at.to_owned(),
@@ -131,6 +137,7 @@ impl Rule {
             Self::Or(rules)
         })
     }
+
     fn test(map: &Map<String, Value>, at: &str, wrong: &mut Vec<Wrong>) -> Option<Self> {
         let given: Vec<&String> = map
             .keys()
@@ -187,7 +194,7 @@ impl Rule {
         })
     }
 
-    /// Whether the rule holds; a path that is not there is an error.
+    /// Whether the rule holds. A path without a value is an error.
     pub(crate) fn holds(&self, scope: &Scope<'_>) -> Result<bool, Fault> {
         let missing = |path: &Path| {
             Fault::runtime(format!(
@@ -237,9 +244,10 @@ impl Rule {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::scope::tests::with_scope;
-    use serde_json::json;
 
     fn holds(rule: &Value) -> Result<bool, String> {
         let mut wrong = Vec::new();
@@ -252,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn rules() {
+    fn rules_hold_as_documented() {
         for (rule, want) in [
             (json!({"Variable": "$.n", "NumericLessThan": 3}), true),
             (
@@ -294,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_rules_have_a_place() {
+    fn invalid_rules_are_reported_at_their_location() {
         for (rule, at) in [
             (json!({"Variable": "$.n", "NumericIs": 3}), ""),
             (json!({"Variable": "n", "NumericEquals": 3}), "/Variable"),

@@ -1,12 +1,15 @@
-//! Comparison operators of Choice rules: their names, their operands, their meaning.
-use crate::timestamp;
-use serde_json::Value;
+//! Comparison operators of Choice rules: their names, operands and semantics.
+
 use std::cmp::Ordering;
+
+use serde_json::Value;
+
+use crate::timestamp;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operator {
     Is(Is),
-    Order(Kind, Relation),
+    Order(OperandType, Relation),
     Matches,
 }
 
@@ -21,7 +24,7 @@ pub(crate) enum Is {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum OperandType {
     String,
     Numeric,
     Timestamp,
@@ -38,7 +41,7 @@ pub(crate) enum Relation {
 }
 
 impl Operator {
-    /// The operator of a field's name, and whether its operand is a path.
+    /// The operator that a field names, and whether its operand is a path.
     pub(super) fn parse(name: &str) -> Option<(Self, bool)> {
         let is = |is| Some((Self::Is(is), false));
         match name {
@@ -56,16 +59,16 @@ impl Operator {
             None => (name, false),
         };
         let (kind, relation) = [
-            ("String", Kind::String),
-            ("Numeric", Kind::Numeric),
-            ("Timestamp", Kind::Timestamp),
-            ("Boolean", Kind::Boolean),
+            ("String", OperandType::String),
+            ("Numeric", OperandType::Numeric),
+            ("Timestamp", OperandType::Timestamp),
+            ("Boolean", OperandType::Boolean),
         ]
         .into_iter()
         .find_map(|(prefix, kind)| Some((kind, name.strip_prefix(prefix)?)))?;
         let relation = match relation {
             "Equals" => Relation::Equals,
-            _ if kind == Kind::Boolean => return None,
+            _ if kind == OperandType::Boolean => return None,
             "LessThan" => Relation::LessThan,
             "GreaterThan" => Relation::GreaterThan,
             "LessThanEquals" => Relation::LessThanEquals,
@@ -74,17 +77,20 @@ impl Operator {
         };
         Some((Self::Order(kind, relation), path))
     }
-    /// What is wrong with a literal operand.
+
+    /// The problem of a literal operand, if there is one.
     pub(super) fn refuses(self, operand: &Value) -> Option<&'static str> {
         let (good, want) = match self {
-            Self::Is(_) | Self::Order(Kind::Boolean, _) => {
+            Self::Is(_) | Self::Order(OperandType::Boolean, _) => {
                 (operand.is_boolean(), "Expected value of type Boolean")
             }
-            Self::Matches | Self::Order(Kind::String, _) => {
+            Self::Matches | Self::Order(OperandType::String, _) => {
                 (operand.is_string(), "Expected value of type String")
             }
-            Self::Order(Kind::Numeric, _) => (operand.is_number(), "Expected value of type Number"),
-            Self::Order(Kind::Timestamp, _) => (
+            Self::Order(OperandType::Numeric, _) => {
+                (operand.is_number(), "Expected value of type Number")
+            }
+            Self::Order(OperandType::Timestamp, _) => (
                 operand
                     .as_str()
                     .is_some_and(|s| timestamp::parse(s).is_some()),
@@ -118,13 +124,13 @@ pub(super) fn test(operator: Operator, left: &Value, right: &Value) -> bool {
         Operator::Order(kind, relation) => (kind, relation),
     };
     let order = match kind {
-        Kind::String => left.as_str().zip(right.as_str()).map(|(l, r)| l.cmp(r)),
-        Kind::Numeric => left
+        OperandType::String => left.as_str().zip(right.as_str()).map(|(l, r)| l.cmp(r)),
+        OperandType::Numeric => left
             .as_number()
             .zip(right.as_number())
             .and_then(|(l, r)| crate::number::order(l, r)),
-        Kind::Timestamp => time(left).zip(time(right)).map(|(l, r)| l.cmp(&r)),
-        Kind::Boolean => left.as_bool().zip(right.as_bool()).map(|(l, r)| l.cmp(&r)),
+        OperandType::Timestamp => time(left).zip(time(right)).map(|(l, r)| l.cmp(&r)),
+        OperandType::Boolean => left.as_bool().zip(right.as_bool()).map(|(l, r)| l.cmp(&r)),
     };
     order.is_some_and(|order| match relation {
         Relation::Equals => order == Ordering::Equal,
@@ -135,7 +141,8 @@ pub(super) fn test(operator: Operator, left: &Value, right: &Value) -> bool {
     })
 }
 
-/// `*` is any run of characters, `\*` a star, `\\` a backslash. Backtracks to the last star only: no worse than the product of lengths.
+/// Matches a pattern: `*` is any run of characters, `\*` an asterisk, `\\` a backslash. It
+/// backtracks to the last asterisk only, so its cost is at most the product of the lengths.
 fn matches(pattern: &str, text: &str) -> bool {
     let mut tokens = Vec::new();
     let mut chars = pattern.chars();

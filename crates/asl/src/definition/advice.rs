@@ -1,10 +1,11 @@
-//! What to do about a problem, for those whose finder did not say: by the field that it is in. It finds no problems.
+//! Hints for problems that were reported without one, by the field of the problem. It finds no
+//! problems.
 
-/// What a field takes, or what mends the problem.
+/// The values that a field takes, or the way to correct the problem.
 pub(super) fn advice(location: &str, message: &str) -> &'static str {
     let parts: Vec<&str> = location.split('/').collect();
     let last = parts.last().copied().unwrap_or_default();
-    // An index stands below the list that it belongs to.
+    // An index is below the list that it belongs to.
     let field = match last.parse::<usize>() {
         Ok(_) => parts.get(parts.len().wrapping_sub(2)).copied(),
         Err(_) => Some(last),
@@ -28,18 +29,18 @@ pub(super) fn advice(location: &str, message: &str) -> &'static str {
         }
         "Type" => "give one of the eight state types",
         "QueryLanguage" => "write JSONPath or JSONata, or leave it out",
-        "ResultPath" => "give a path to one place, such as $.result, or null to keep the input",
+        "ResultPath" => "give a path to one location, such as $.result, or null to keep the input",
         "ErrorEquals" => {
             "list error names, such as [\"States.Timeout\", \"MyError\"], or [\"States.ALL\"] alone and last"
         }
         "Retry" => "list retriers: {\"ErrorEquals\": […], \"MaxAttempts\": …}",
         "Catch" => "list catchers: {\"ErrorEquals\": […], \"Next\": …}",
         "Choices" | "And" | "Or" | "Not" => {
-            "a rule has Variable, one operator such as StringEquals and, where it stands in Choices, Next"
+            "a rule has Variable, one operator such as StringEquals and, directly in Choices, Next"
         }
         "Timestamp" => "write it as 2026-01-31T12:00:00Z",
-        "HeartbeatSeconds" => "give a whole number of seconds, fewer than those of TimeoutSeconds",
-        "Items" => "give a list or an expression that gives one",
+        "HeartbeatSeconds" => "give a whole number of seconds below TimeoutSeconds",
+        "Items" => "give a list, or an expression that returns one",
         "Credentials" => "give the role as RoleArn",
         "Assign" => "give names of variables with their values",
         "Label" => "use at most 40 letters, digits, - and _",
@@ -57,9 +58,9 @@ pub(super) fn advice(location: &str, message: &str) -> &'static str {
         }
         _ if message.starts_with("Expected value of type") => "give a value of this type",
         _ if parts.contains(&"Choices") => {
-            "each operator takes a value of its own kind, or with Path at its end a path"
+            "each operator takes a value of its type, or a path if it ends with Path"
         }
-        _ => "mend or remove it; the Amazon States Language says what stands here",
+        _ => "correct or remove it; the Amazon States Language lists the valid values",
     }
 }
 
@@ -68,13 +69,13 @@ mod tests {
     use super::advice;
 
     #[test]
-    fn the_field_decides() {
+    fn the_field_decides_the_hint() {
         for (location, message, words) in [
             ("/States/A/Retry/0/ErrorEquals/1", "x", "list error names"),
             ("/States/A/Choices/2", "x", "a rule has Variable"),
             ("/States/A/Parameters/b.$", "x", "takes a path"),
             ("/States/A", "These fields are required: [Type]", "add what"),
-            ("", "x", "mend or remove"),
+            ("", "x", "correct or remove"),
         ] {
             assert!(advice(location, message).contains(words), "{location}");
         }

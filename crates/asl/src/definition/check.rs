@@ -1,23 +1,22 @@
-//! What only the whole graph shows: missing targets, states that nothing reaches, no way to an end.
-use super::{
-    model::{Graph, Kind, State},
-    reader::Reader,
-    substitution::{has_placeholder, is_placeholder},
-};
-use crate::Diagnostic;
+//! Checks of a whole graph: missing targets, unreachable states, and no path to an end.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-};
+
+use super::model::{Graph, State, StateKind};
+use super::reader::DefinitionReader;
+use super::substitution::{has_placeholder, is_placeholder};
+use crate::Diagnostic;
 
 const TARGET: &str = "MISSING_TRANSITION_TARGET";
 
-/// Every target with the field that names it, below the state.
+/// Every target of a state, with the location of its field below the state.
 pub(super) fn targets(state: &State) -> Vec<(String, &Arc<str>)> {
     let mut all: Vec<(String, &Arc<str>)> =
         state.next.iter().map(|n| ("/Next".to_owned(), n)).collect();
-    if let Kind::Choice { rules, default } = &state.kind {
+    if let StateKind::Choice { rules, default } = &state.kind {
         all.extend(
             rules
                 .iter()
@@ -34,12 +33,12 @@ pub(super) fn targets(state: &State) -> Vec<(String, &Arc<str>)> {
     all
 }
 
-/// The states that a walk from the start meets, in that order.
+/// The states that can be reached from the start, in the order of a walk.
 pub(super) fn walk(graph: &Graph) -> Vec<&Arc<str>> {
     reached(graph, VecDeque::from([&graph.start]))
 }
 
-/// The states that a walk from these meets, in that order.
+/// The states that can be reached from `queue`, in the order of a walk.
 fn reached<'a>(graph: &'a Graph, mut queue: VecDeque<&'a Arc<str>>) -> Vec<&'a Arc<str>> {
     let (mut seen, mut order) = (HashSet::new(), Vec::new());
     while let Some(name) = queue.pop_front() {
@@ -53,8 +52,8 @@ fn reached<'a>(graph: &'a Graph, mut queue: VecDeque<&'a Arc<str>>) -> Vec<&'a A
     order
 }
 
-/// The states that no walk from the start meets: of each group, those to which no other state leads, as AWS names them. A group that is one
-/// circle is named whole.
+/// The unreachable states that AWS names: of each connected group, the states that no other state
+/// leads to. A group that is one circle is named whole.
 fn unreached<'a>(graph: &'a Graph, states: &'a Map<String, Value>) -> Vec<&'a str> {
     let met: HashSet<&str> = walk(graph).into_iter().map(|n| &**n).collect();
     let mut led_to = HashSet::new();
@@ -82,8 +81,8 @@ fn unreached<'a>(graph: &'a Graph, states: &'a Map<String, Value>) -> Vec<&'a st
         .collect()
 }
 
-/// Whether a deployment tool has yet to write where a state leads to, or whether it leads on at all.
-fn leads_anywhere(state: &Value) -> bool {
+/// Whether a deployment tool has yet to fill the state, its type or one of its transitions.
+fn may_lead_anywhere(state: &Value) -> bool {
     let Some(map) = state.as_object().filter(|_| !is_placeholder(state)) else {
         return true;
     };
@@ -99,8 +98,18 @@ fn leads_anywhere(state: &Value) -> bool {
         })
 }
 
-impl Reader {
-    /// Checks a graph against the names in `states`, those of states that could not be read too. `starts` says whether it names its start.
+/// Whether a graph can end with the state.
+fn is_end(state: &State) -> bool {
+    match state.kind {
+        StateKind::Succeed | StateKind::Fail { .. } => true,
+        StateKind::Choice { .. } => false,
+        _ => state.next.is_none(),
+    }
+}
+
+impl DefinitionReader {
+    /// Checks a graph. `states` has the names of all its states, including those that could not be
+    /// read. `starts` is whether the graph names its start.
     pub(super) fn check(
         &mut self,
         graph: &Graph,
@@ -109,10 +118,10 @@ impl Reader {
         at: &str,
     ) {
         let whole = graph.states.len() == states.len();
-        // A name that a deployment tool will fill may be any of them.
+        // A name that a deployment tool will fill may be any state.
         let mut open = states
             .iter()
-            .any(|(name, state)| has_placeholder(name) || leads_anywhere(state))
+            .any(|(name, state)| has_placeholder(name) || may_lead_anywhere(state))
             || graph
                 .states
                 .values()
@@ -133,11 +142,7 @@ impl Reader {
             let Some(state) = graph.states.get(name.as_str()) else {
                 continue;
             };
-            ends |= match state.kind {
-                Kind::Succeed | Kind::Fail { .. } => true,
-                Kind::Choice { .. } => false,
-                _ => state.next.is_none(),
-            };
+            ends |= is_end(state);
             for (field, target) in targets(state) {
                 lead(target, format!("{}{field}", state.at), Some(name));
             }

@@ -1,21 +1,26 @@
-//! The own fields of Choice and Wait: rules with their targets, and delays.
-use super::{
-    expression::{Known, is_half_open},
-    forms,
-    model::{Branch, Delay, Kind, Language, Number, NumberValue, Test},
-    reader::{Reader, list, reference, text},
-    substitution::is_placeholder,
-};
-use crate::{choice::Rule, jsonata::is_expression, timestamp};
+//! The fields of Choice and Wait: rules with their targets, and delays.
+
 use serde_json::{Map, Value};
 
-impl Reader {
+use super::expression::{Known, is_half_open};
+use super::forms;
+use super::model::{
+    ChoiceBranch, ChoiceTest, Delay, Language, NumberField, NumberSource, StateKind,
+};
+use super::reader::DefinitionReader;
+use super::substitution::is_placeholder;
+use super::values::{list, reference, text};
+use crate::choice::Rule;
+use crate::jsonata::is_expression;
+use crate::timestamp;
+
+impl DefinitionReader {
     pub(super) fn choice(
         &mut self,
         map: &Map<String, Value>,
         at: &str,
         language: Language,
-    ) -> Kind {
+    ) -> StateKind {
         let mut rules = Vec::new();
         for (index, rule) in list(map, "Choices").iter().enumerate() {
             let here = format!("{at}/Choices[{index}]");
@@ -35,7 +40,7 @@ impl Reader {
                 Language::Jsonata => self.template(map, "Output", &here, language, Known::BEFORE),
             };
             if let (Some(next), Some(test)) = (text(map, "Next"), test) {
-                rules.push(Branch {
+                rules.push(ChoiceBranch {
                     index,
                     test,
                     next: next.into(),
@@ -44,14 +49,14 @@ impl Reader {
                 });
             }
         }
-        Kind::Choice {
+        StateKind::Choice {
             rules,
             default: text(map, "Default").map(Into::into),
         }
     }
 
-    /// A rule of a JSONPath state.
-    fn rule(&mut self, rule: &Value, map: &Map<String, Value>, at: &str) -> Option<Test> {
+    /// Reads a rule of a JSONPath state.
+    fn rule(&mut self, rule: &Value, map: &Map<String, Value>, at: &str) -> Option<ChoiceTest> {
         self.required(map, &["Next"], at);
         for (key, takes) in forms::RULE {
             if let Some(value) = map.get(key) {
@@ -63,17 +68,17 @@ impl Reader {
         for (below, why) in wrong {
             self.bad(&format!("{at}{below}"), why);
         }
-        parsed.map(Test::Rule)
+        parsed.map(ChoiceTest::Rule)
     }
 
-    /// The condition of a JSONata state's rule.
-    fn condition(&mut self, map: &Map<String, Value>, at: &str) -> Option<Test> {
+    /// Reads the condition of a JSONata state's rule.
+    fn condition(&mut self, map: &Map<String, Value>, at: &str) -> Option<ChoiceTest> {
         match map.get("Condition")? {
-            Value::Bool(constant) => Some(Test::Constant(*constant)),
+            Value::Bool(constant) => Some(ChoiceTest::Constant(*constant)),
             Value::String(text) if is_expression(text) => self
                 .expression(text, &format!("{at}/Condition"), Known::BEFORE)
-                .map(Test::Condition),
-            placeholder => is_placeholder(placeholder).then_some(Test::Constant(false)),
+                .map(ChoiceTest::Condition),
+            placeholder => is_placeholder(placeholder).then_some(ChoiceTest::Constant(false)),
         }
     }
 
@@ -105,7 +110,7 @@ impl Reader {
             return Some(Delay::Seconds(no_seconds()));
         }
         let stamp = timestamp::parse(&text);
-        // The form has reported one that is half an expression.
+        // The form has reported an expression with only one delimiter.
         let half = language == Language::Jsonata && is_half_open(&text);
         if stamp.is_none() && !half {
             self.bad(&here, "String does not match RFC3339 timestamp");
@@ -114,10 +119,10 @@ impl Reader {
     }
 }
 
-/// The delay that stands for one that a deployment tool will fill.
-fn no_seconds() -> Number {
-    Number {
+/// A placeholder for a delay that a deployment tool will fill.
+fn no_seconds() -> NumberField {
+    NumberField {
         field: "Seconds",
-        value: NumberValue::Fixed(0.0),
+        value: NumberSource::Fixed(0.0),
     }
 }

@@ -1,20 +1,20 @@
-//! Fields that may be computed: templates, assignments, expressions, numbers and texts with their `…Path` twins.
-use super::{
-    expression::{self, Known},
-    model::{Language, Number, NumberValue, Text, TextValue},
-    reader::{Reader, reference, text},
-    substitution::{has_placeholder, is_placeholder},
-    variables,
-};
-use crate::{
-    Diagnostic,
-    jsonata::{Jsonata, is_expression},
-    template::Template,
-};
+//! Fields that may be computed: templates, assignments, expressions, and numbers and texts with
+//! their `…Path` forms.
+
 use serde_json::{Map, Value};
 
-impl Reader {
-    /// A payload template in the state's language.
+use super::expression::{self, Known};
+use super::model::{Language, NumberField, NumberSource, TextField, TextSource};
+use super::reader::DefinitionReader;
+use super::substitution::{has_placeholder, is_placeholder};
+use super::values::{reference, text};
+use super::variables;
+use crate::Diagnostic;
+use crate::jsonata::{Jsonata, is_expression};
+use crate::template::Template;
+
+impl DefinitionReader {
+    /// Reads a payload template in the state's language.
     pub(super) fn template(
         &mut self,
         map: &Map<String, Value>,
@@ -42,7 +42,7 @@ impl Reader {
         Some(template)
     }
 
-    /// `Assign`: variables by name, each a template.
+    /// Reads `Assign`: variables by name, each a template.
     pub(super) fn assign(
         &mut self,
         map: &Map<String, Value>,
@@ -66,7 +66,7 @@ impl Reader {
         self.template(map, "Assign", at, language, known)
     }
 
-    /// Why a variable cannot have this name here.
+    /// The reason why a variable cannot have this name here, if there is one.
     fn refused_variable(&mut self, name: &str) -> Option<(&'static str, String)> {
         variables::refused(name).or_else(|| {
             let (_, outer) = self.scopes.split_last_mut()?;
@@ -79,7 +79,7 @@ impl Reader {
         })
     }
 
-    /// An expression in a field that takes one.
+    /// Reads an expression in a field that takes one.
     pub(super) fn expression(&mut self, text: &str, at: &str, known: Known) -> Option<Jsonata> {
         let (parsed, refused) = expression::parse(text, known);
         for (code, message) in refused {
@@ -88,7 +88,7 @@ impl Reader {
         parsed
     }
 
-    /// A number field with its JSONata form, or its JSONPath twin `…Path`.
+    /// Reads a number field, its JSONata form, or its JSONPath form `…Path`.
     pub(super) fn number(
         &mut self,
         map: &Map<String, Value>,
@@ -96,26 +96,27 @@ impl Reader {
         path_key: &'static str,
         at: &str,
         language: Language,
-    ) -> Option<Number> {
+    ) -> Option<NumberField> {
         if language == Language::JsonPath
             && let Some(found) = map.get(path_key)
         {
-            return Some(Number {
+            return Some(NumberField {
                 field: path_key,
-                value: NumberValue::Path(reference(found)?),
+                value: NumberSource::Path(reference(found)?),
             });
         }
         let value = match map.get(key)? {
             Value::String(text) if language == Language::Jsonata && is_expression(text) => {
                 let here = format!("{at}/{key}");
-                NumberValue::Jsonata(self.expression(text, &here, Known::BEFORE)?)
+                NumberSource::Jsonata(self.expression(text, &here, Known::BEFORE)?)
             }
-            other => NumberValue::Fixed(other.as_f64()?),
+            other => NumberSource::Fixed(other.as_f64()?),
         };
-        Some(Number { field: key, value })
+        Some(NumberField { field: key, value })
     }
 
-    /// A text field with its JSONata form, or its JSONPath twin `…Path`, which may be an intrinsic function.
+    /// Reads a text field, its JSONata form, or its JSONPath form `…Path`, which may be an
+    /// intrinsic function.
     pub(super) fn text(
         &mut self,
         map: &Map<String, Value>,
@@ -123,14 +124,14 @@ impl Reader {
         path_key: &'static str,
         at: &str,
         language: Language,
-    ) -> Option<Text> {
+    ) -> Option<TextField> {
         if language == Language::JsonPath
             && let Some(found) = map.get(path_key)
         {
             let value = match Template::dynamic(found) {
-                Ok(Template::Path(path)) => TextValue::Path(path),
-                Ok(Template::Intrinsic(call)) if call.gives_text() => TextValue::Intrinsic(call),
-                _ if is_placeholder(found) => TextValue::Fixed(found.to_string()),
+                Ok(Template::Path(path)) => TextSource::Path(path),
+                Ok(Template::Intrinsic(call)) if call.gives_text() => TextSource::Intrinsic(call),
+                _ if is_placeholder(found) => TextSource::Fixed(found.to_string()),
                 _ => {
                     if found.is_string() {
                         self.bad(
@@ -141,17 +142,17 @@ impl Reader {
                     return None;
                 }
             };
-            return Some(Text {
+            return Some(TextField {
                 field: path_key,
                 value,
             });
         }
         let text = text(map, key)?;
         let value = if language == Language::Jsonata && is_expression(&text) {
-            TextValue::Jsonata(self.expression(&text, &format!("{at}/{key}"), Known::BEFORE)?)
+            TextSource::Jsonata(self.expression(&text, &format!("{at}/{key}"), Known::BEFORE)?)
         } else {
-            TextValue::Fixed(text)
+            TextSource::Fixed(text)
         };
-        Some(Text { field: key, value })
+        Some(TextField { field: key, value })
     }
 }

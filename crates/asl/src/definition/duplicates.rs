@@ -1,8 +1,11 @@
-//! Fields that stand twice in one object: JSON parsers keep the last one in silence, AWS refuses the definition.
-use crate::Diagnostic;
+//! Fields that occur twice in one object. JSON parsers keep the last one silently; AWS refuses the
+//! definition.
+
 use json::Step;
 
-/// One diagnostic for each repeated field; none when the text is not JSON.
+use crate::Diagnostic;
+
+/// One diagnostic for each repeated field. The list is empty if the text is not JSON.
 pub(super) fn find(text: &str) -> Vec<Diagnostic> {
     json::repeated_names(text)
         .into_iter()
@@ -31,7 +34,7 @@ pub(super) fn find(text: &str) -> Vec<Diagnostic> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn repeated_fields_have_a_place() {
+    fn repeated_fields_are_reported_at_their_location() {
         let places = |text: &str| -> Vec<String> {
             super::find(text).into_iter().map(|d| d.location).collect()
         };

@@ -1,33 +1,40 @@
-//! What can be known of a JSONata expression before it runs: whether it can be read, in the words of JSONata's own messages, and whether it
-//! names only what is there. It evaluates nothing.
+//! Static checks of a JSONata expression: whether it parses, and whether it names only data that
+//! exists. It evaluates nothing.
 //!
-//! An expression has no context item: the input is `$states.input`, a variable `$name`. Only the first step of a path is read from the
-//! context item; later steps, predicates, terms of an order and groups are read from what the step before them gives.
-use super::{substitution::has_placeholder, words::in_words};
+//! An expression has no context item: the input is `$states.input`, a variable is `$name`. Only the
+//! first step of a path is read from the context item. Later steps, predicates, sort terms and
+//! groups are read from the value before them.
+
+use super::substitution::has_placeholder;
+use super::words::in_words;
 use crate::jsonata::{Jsonata, Reference, is_expression};
 
-/// Code of an expression that cannot be read.
+/// The code of an expression that does not parse.
 pub(crate) const INVALID: &str = "INVALID_JSONATA_EXPRESSION";
-/// Code of an expression that names what is not there.
+/// The code of an expression that names data that does not exist.
 pub(crate) const UNSUPPORTED: &str = "UNSUPPORTED_JSONATA_EXPRESSION";
 
-/// The fields of `$states` that are there besides `input` and `context`, where an expression stands.
+/// The fields of `$states` that exist besides `input` and `context` at the location of an
+/// expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Known {
     pub(crate) result: bool,
     pub(crate) error: bool,
 }
+
 impl Known {
-    /// Before the state's work is done.
+    /// Before the work of the state.
     pub(crate) const BEFORE: Self = Self {
         result: false,
         error: false,
     };
-    /// After the state's work.
+
+    /// After the work of the state.
     pub(crate) const AFTER: Self = Self {
         result: true,
         error: false,
     };
+
     /// In a catcher.
     pub(crate) const CAUGHT: Self = Self {
         result: false,
@@ -38,31 +45,33 @@ impl Known {
 /// A problem of an expression: code and message.
 pub(crate) type Refused = (&'static str, String);
 
-/// Parses a text for which `is_expression` holds. One that names what is not there can be read all the same.
+/// Parses a text for which `is_expression` holds. An expression that names unknown data still
+/// parses.
 pub(crate) fn parse(text: &str, known: Known) -> (Option<Jsonata>, Vec<Refused>) {
     match Jsonata::parse(text) {
         Ok(parsed) => {
             let refused = refusals(&parsed, known);
             (Some(parsed), refused)
         }
-        // A deployment tool will write what cannot be read yet.
+        // A deployment tool has yet to write a part of it.
         Err(_) if has_placeholder(text) => (Jsonata::parse("{% null %}").ok(), Vec::new()),
         Err(why) => (None, vec![(INVALID, in_words(&why))]),
     }
 }
 
-/// Whether a text has one of the delimiters of an expression, and not the other.
+/// Whether a text has only one of the two delimiters of an expression.
 pub(crate) fn is_half_open(text: &str) -> bool {
     text.starts_with("{%") != text.ends_with("%}")
 }
-/// What is wrong with a text that is half open.
+
+/// The message for a text with only one delimiter.
 pub(crate) const HALF_OPEN: &str = "JSONata string must start with {% and end with %}";
-/// Whether white space around a text makes a constant of an expression.
+/// Whether white space around a text turns an expression into a constant.
 pub(crate) fn is_set_apart(text: &str) -> bool {
     !is_expression(text) && is_expression(text.trim())
 }
 
-/// One problem for each distinct name that is not there, in the order of the text.
+/// One problem for each distinct unknown name, in the order of the text.
 fn refusals(parsed: &Jsonata, known: Known) -> Vec<Refused> {
     let mut found: Vec<Refused> = Vec::new();
     for reference in parsed.references() {
@@ -105,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_there_can_be_named() {
+    fn unknown_names_are_refused() {
         let top =
             |name: &str| format!("UNS: Reference to '{name}' at the top level is not supported.");
         let field = |name: &str| format!("UNS: Field '$states.{name}' does not exist.");
@@ -203,13 +212,13 @@ mod tests {
     }
 
     #[test]
-    fn a_long_sum_is_walked() {
+    fn a_long_sum_is_checked_without_overflow() {
         let sum = format!("{}a", "1+".repeat(500));
         assert_eq!(problems(&sum, Known::AFTER).len(), 1);
     }
 
     #[test]
-    fn placeholders_are_filled_later() {
+    fn an_expression_with_a_placeholder_is_accepted() {
         assert!(problems("${Expression}", Known::AFTER).is_empty());
         assert!(problems("'${A}' & ", Known::AFTER).is_empty());
         assert_eq!(problems("'${A}' & b", Known::AFTER).len(), 1);

@@ -1,20 +1,20 @@
-//! The objects of a definition, each with its fields: the tables that `field` checks them against.
+//! The forms of all objects of a definition. `form` checks objects against them.
 //!
-//! Sources: the Amazon States Language, AWS Step Functions developer guide (one page a state type, "Transforming data with JSONata",
-//! "Variables", "ItemReader", "ItemBatcher", "ResultWriter", "Service quotas"), and answers of `ValidateStateMachineDefinition`.
-use super::{
-    MAX_SECONDS,
-    field::{Field, Form, OneOf, Takes},
-};
+//! Sources: the Amazon States Language, the AWS Step Functions developer guide (one page for each
+//! state type, "Transforming data with JSONata", "Variables", "ItemReader", "ItemBatcher",
+//! "ResultWriter", "Service quotas"), and answers of `ValidateStateMachineDefinition`.
+
+use super::field::{Field, Form, OneOf, Takes};
+use crate::limits::MAX_SECONDS;
 use crate::path::Roots;
 
-/// Seconds that `MaxDelaySeconds` may have (366 days).
+/// Maximum of `MaxDelaySeconds` (366 days).
 const MAX_DELAY: f64 = 31_622_400.0;
-/// Bytes of one batch that `MaxInputBytesPerBatch` may have.
+/// Maximum of `MaxInputBytesPerBatch`, in bytes.
 const MAX_BATCH_BYTES: f64 = 262_144.0;
-/// Items of one dataset that `MaxItems` may have.
+/// Maximum of `MaxItems`.
 const MAX_ITEMS: f64 = 100_000_000.0;
-/// Where AWS names no greatest value: that of a 64-bit integer.
+/// The maximum of a 64-bit integer, where AWS documents none.
 const ANY: f64 = i64::MAX as f64;
 
 const LANGUAGES: Takes = Takes::Word(&["JSONPath", "JSONata"]);
@@ -40,7 +40,25 @@ const START_AT: Field = Field::both("StartAt", Takes::Text);
 const STATES: Field = Field::both("States", Takes::Object);
 const RESOURCE: Field = Field::both("Resource", Takes::Text);
 
-/// A pair of which an object may have one: the value itself, or a path to it.
+/// The first fields of every state.
+const HEAD: &[Field] = &[TYPE, COMMENT, QUERY_LANGUAGE];
+/// The fields of every state that another one may follow.
+const FLOW: &[Field] = &[NEXT, END, ASSIGN, OUTPUT];
+const HANDLERS: &[Field] = &[RETRY, CATCH];
+const PATHS: &[Field] = &[INPUT_PATH, OUTPUT_PATH];
+const DATA: &[Field] = &[INPUT_PATH, OUTPUT_PATH, RESULT_PATH, PARAMETERS];
+/// The JSONPath fields of the states that do work.
+const WORK_DATA: &[Field] = &[
+    INPUT_PATH,
+    OUTPUT_PATH,
+    RESULT_PATH,
+    PARAMETERS,
+    RESULT_SELECTOR,
+];
+/// The first fields of every object with states.
+const GRAPH: &[Field] = &[COMMENT, START_AT, STATES];
+
+/// Two fields of which an object may have one: the value, or a path to it.
 const fn either(names: &'static [&'static str]) -> OneOf {
     OneOf {
         names,
@@ -50,50 +68,48 @@ const fn either(names: &'static [&'static str]) -> OneOf {
 
 pub(super) const MACHINE: Form = Form {
     fields: &[
-        COMMENT,
-        START_AT,
-        STATES,
-        Field::both("Version", Takes::Word(&["1.0"])),
-        Field::both("TimeoutSeconds", Takes::Integer(0.0, MAX_SECONDS)),
-        QUERY_LANGUAGE,
+        GRAPH,
+        &[
+            Field::both("Version", Takes::Word(&["1.0"])),
+            Field::both("TimeoutSeconds", Takes::Integer(0.0, MAX_SECONDS)),
+            QUERY_LANGUAGE,
+        ],
     ],
     required: &["States", "StartAt"],
     one_of: &[],
 };
+
 pub(super) const BRANCH: Form = Form {
-    fields: &[COMMENT, START_AT, STATES],
+    fields: &[GRAPH],
     required: &["States", "StartAt"],
     one_of: &[],
 };
+
 pub(super) const PROCESSOR: Form = Form {
-    fields: &[
-        COMMENT,
-        START_AT,
-        STATES,
-        Field::both("ProcessorConfig", Takes::Object),
-    ],
+    fields: &[GRAPH, &[Field::both("ProcessorConfig", Takes::Object)]],
     required: &["States", "StartAt"],
     one_of: &[],
 };
 
 const MODE: Field = Field::both("Mode", Takes::Word(&["INLINE", "DISTRIBUTED"]));
-/// `ProcessorConfig` without a mode, or of mode INLINE.
+/// `ProcessorConfig` without a mode, or with mode INLINE.
 pub(super) const INLINE: Form = Form {
-    fields: &[MODE],
+    fields: &[&[MODE]],
     required: &[],
     one_of: &[],
 };
-/// `ProcessorConfig` of mode DISTRIBUTED.
+
+/// `ProcessorConfig` with mode DISTRIBUTED.
 pub(super) const DISTRIBUTED: Form = Form {
-    fields: &[
+    fields: &[&[
         MODE,
         Field::both("ExecutionType", Takes::Word(&["STANDARD", "EXPRESS"])),
-    ],
+    ]],
     required: &["ExecutionType"],
     one_of: &[],
 };
 
-/// `ProcessorConfig` of a mode that is not known yet.
+/// `ProcessorConfig` with a mode that is not known yet.
 pub(super) const ANY_MODE: Form = Form {
     required: &[],
     ..DISTRIBUTED
@@ -101,45 +117,31 @@ pub(super) const ANY_MODE: Form = Form {
 
 const PASS: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        NEXT,
-        END,
-        ASSIGN,
-        OUTPUT,
-        INPUT_PATH,
-        OUTPUT_PATH,
-        RESULT_PATH,
-        PARAMETERS,
-        Field::jsonpath("Result", Takes::Anything),
+        HEAD,
+        FLOW,
+        DATA,
+        &[Field::jsonpath("Result", Takes::Anything)],
     ],
     required: &[],
     one_of: &[],
 };
+
 const TASK: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        NEXT,
-        END,
-        ASSIGN,
-        OUTPUT,
-        ARGUMENTS,
-        RESOURCE,
-        RETRY,
-        CATCH,
-        Field::computed("TimeoutSeconds", SECONDS),
-        Field::computed("HeartbeatSeconds", SECONDS),
-        Field::computed("Credentials", Takes::Object),
-        INPUT_PATH,
-        OUTPUT_PATH,
-        RESULT_PATH,
-        PARAMETERS,
-        RESULT_SELECTOR,
-        Field::jsonpath("TimeoutSecondsPath", VALUE),
-        Field::jsonpath("HeartbeatSecondsPath", VALUE),
+        HEAD,
+        FLOW,
+        &[ARGUMENTS, RESOURCE],
+        HANDLERS,
+        &[
+            Field::computed("TimeoutSeconds", SECONDS),
+            Field::computed("HeartbeatSeconds", SECONDS),
+            Field::computed("Credentials", Takes::Object),
+        ],
+        WORK_DATA,
+        &[
+            Field::jsonpath("TimeoutSecondsPath", VALUE),
+            Field::jsonpath("HeartbeatSecondsPath", VALUE),
+        ],
     ],
     required: &["Resource"],
     one_of: &[
@@ -147,36 +149,35 @@ const TASK: Form = Form {
         either(&["HeartbeatSeconds", "HeartbeatSecondsPath"]),
     ],
 };
+
 const CHOICE: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        ASSIGN,
-        OUTPUT,
-        Field::both("Choices", Takes::List(1)),
-        Field::both("Default", Takes::Text),
-        INPUT_PATH,
-        OUTPUT_PATH,
+        HEAD,
+        &[
+            ASSIGN,
+            OUTPUT,
+            Field::both("Choices", Takes::List(1)),
+            Field::both("Default", Takes::Text),
+        ],
+        PATHS,
     ],
     required: &["Choices"],
     one_of: &[],
 };
+
 const WAIT: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        NEXT,
-        END,
-        ASSIGN,
-        OUTPUT,
-        Field::computed("Seconds", Takes::Integer(0.0, MAX_SECONDS)),
-        Field::computed("Timestamp", Takes::Text),
-        INPUT_PATH,
-        OUTPUT_PATH,
-        Field::jsonpath("SecondsPath", VALUE),
-        Field::jsonpath("TimestampPath", VALUE),
+        HEAD,
+        FLOW,
+        &[
+            Field::computed("Seconds", Takes::Integer(0.0, MAX_SECONDS)),
+            Field::computed("Timestamp", Takes::Text),
+        ],
+        PATHS,
+        &[
+            Field::jsonpath("SecondsPath", VALUE),
+            Field::jsonpath("TimestampPath", VALUE),
+        ],
     ],
     required: &[],
     one_of: &[OneOf {
@@ -184,27 +185,22 @@ const WAIT: Form = Form {
         required: true,
     }],
 };
+
 const SUCCEED: Form = Form {
-    fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        OUTPUT,
-        INPUT_PATH,
-        OUTPUT_PATH,
-    ],
+    fields: &[HEAD, &[OUTPUT], PATHS],
     required: &[],
     one_of: &[],
 };
+
 const FAIL: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        Field::computed("Error", Takes::Text),
-        Field::computed("Cause", Takes::Text),
-        Field::jsonpath("ErrorPath", Takes::Text),
-        Field::jsonpath("CausePath", Takes::Text),
+        HEAD,
+        &[
+            Field::computed("Error", Takes::Text),
+            Field::computed("Cause", Takes::Text),
+            Field::jsonpath("ErrorPath", Takes::Text),
+            Field::jsonpath("CausePath", Takes::Text),
+        ],
     ],
     required: &[],
     one_of: &[
@@ -212,59 +208,46 @@ const FAIL: Form = Form {
         either(&["Cause", "CausePath"]),
     ],
 };
+
 const PARALLEL: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        NEXT,
-        END,
-        ASSIGN,
-        OUTPUT,
-        ARGUMENTS,
-        Field::both("Branches", Takes::List(1)),
-        RETRY,
-        CATCH,
-        INPUT_PATH,
-        OUTPUT_PATH,
-        RESULT_PATH,
-        PARAMETERS,
-        RESULT_SELECTOR,
+        HEAD,
+        FLOW,
+        &[ARGUMENTS, Field::both("Branches", Takes::List(1))],
+        HANDLERS,
+        WORK_DATA,
     ],
     required: &["Branches"],
     one_of: &[],
 };
+
 const MAP: Form = Form {
     fields: &[
-        TYPE,
-        COMMENT,
-        QUERY_LANGUAGE,
-        NEXT,
-        END,
-        ASSIGN,
-        OUTPUT,
-        Field::both("ItemProcessor", Takes::Object),
-        Field::both("Iterator", Takes::Object),
-        Field::both("ItemReader", Takes::Object),
-        Field::computed("ItemSelector", Takes::Anything),
-        Field::both("ItemBatcher", Takes::Object),
-        Field::both("ResultWriter", Takes::Object),
-        Field::both("Label", Takes::Text),
-        RETRY,
-        CATCH,
-        Field::computed("MaxConcurrency", COUNT),
-        Field::computed("ToleratedFailureCount", COUNT),
-        Field::computed("ToleratedFailurePercentage", Takes::Decimal(0.0, 100.0)),
-        Field::jsonata("Items", Takes::Anything),
-        INPUT_PATH,
-        OUTPUT_PATH,
-        RESULT_PATH,
-        PARAMETERS,
-        RESULT_SELECTOR,
-        Field::jsonpath("ItemsPath", Takes::Reference(Roots::All)),
-        Field::jsonpath("MaxConcurrencyPath", VALUE),
-        Field::jsonpath("ToleratedFailureCountPath", VALUE),
-        Field::jsonpath("ToleratedFailurePercentagePath", VALUE),
+        HEAD,
+        FLOW,
+        &[
+            Field::both("ItemProcessor", Takes::Object),
+            Field::both("Iterator", Takes::Object),
+            Field::both("ItemReader", Takes::Object),
+            Field::computed("ItemSelector", Takes::Anything),
+            Field::both("ItemBatcher", Takes::Object),
+            Field::both("ResultWriter", Takes::Object),
+            Field::both("Label", Takes::Text),
+        ],
+        HANDLERS,
+        &[
+            Field::computed("MaxConcurrency", COUNT),
+            Field::computed("ToleratedFailureCount", COUNT),
+            Field::computed("ToleratedFailurePercentage", Takes::Decimal(0.0, 100.0)),
+            Field::jsonata("Items", Takes::Anything),
+        ],
+        WORK_DATA,
+        &[
+            Field::jsonpath("ItemsPath", Takes::Reference(Roots::All)),
+            Field::jsonpath("MaxConcurrencyPath", VALUE),
+            Field::jsonpath("ToleratedFailureCountPath", VALUE),
+            Field::jsonpath("ToleratedFailurePercentagePath", VALUE),
+        ],
     ],
     required: &[],
     one_of: &[
@@ -293,11 +276,12 @@ pub(super) const TYPES: [(&str, Form); 8] = [
     ("Parallel", PARALLEL),
     ("Map", MAP),
 ];
-/// Of these a state with a transition has one. `"End": false` counts as none, so that the state's reader looks at them.
+/// The fields of which a state with a transition has exactly one. `"End": false` counts as absent,
+/// so the reader of states checks them.
 pub(super) const TRANSITION: [&str; 2] = ["Next", "End"];
 
 pub(super) const RETRIER: Form = Form {
-    fields: &[
+    fields: &[&[
         COMMENT,
         Field::both("ErrorEquals", Takes::List(1)),
         Field::both("IntervalSeconds", Takes::Integer(0.0, MAX_SECONDS)),
@@ -305,47 +289,50 @@ pub(super) const RETRIER: Form = Form {
         Field::both("BackoffRate", Takes::Decimal(1.0, f64::MAX)),
         Field::both("MaxDelaySeconds", Takes::Integer(1.0, MAX_DELAY)),
         Field::both("JitterStrategy", Takes::Word(&["NONE", "FULL"])),
-    ],
+    ]],
     required: &["ErrorEquals"],
     one_of: &[],
 };
+
 pub(super) const CATCHER: Form = Form {
-    fields: &[
+    fields: &[&[
         COMMENT,
         Field::both("ErrorEquals", Takes::List(1)),
         NEXT,
         ASSIGN,
         OUTPUT,
         RESULT_PATH,
-    ],
+    ]],
     required: &["ErrorEquals", "Next"],
     one_of: &[],
 };
-/// A rule of a Choice in JSONata. Those of JSONPath are `choice`'s.
+
+/// A rule of a Choice in JSONata. `choice` reads those of JSONPath.
 pub(super) const CONDITION: Form = Form {
-    fields: &[
+    fields: &[&[
         COMMENT,
         NEXT,
         ASSIGN,
         OUTPUT,
         Field::jsonata("Condition", Takes::Boolean),
-    ],
+    ]],
     required: &["Condition", "Next"],
     one_of: &[],
 };
 
 pub(super) const ITEM_READER: Form = Form {
-    fields: &[
+    fields: &[&[
         RESOURCE,
         ARGUMENTS,
         PARAMETERS,
         Field::both("ReaderConfig", Takes::Object),
-    ],
+    ]],
     required: &["Resource"],
     one_of: &[],
 };
+
 pub(super) const READER_CONFIG: Form = Form {
-    fields: &[
+    fields: &[&[
         Field::both(
             "InputType",
             Takes::Word(&["CSV", "JSON", "JSONL", "MANIFEST", "PARQUET"]),
@@ -364,12 +351,13 @@ pub(super) const READER_CONFIG: Form = Form {
         Field::both("ItemsPointer", Takes::Text),
         Field::computed("MaxItems", Takes::Integer(0.0, MAX_ITEMS)),
         Field::jsonpath("MaxItemsPath", VALUE),
-    ],
+    ]],
     required: &[],
     one_of: &[either(&["MaxItems", "MaxItemsPath"])],
 };
+
 pub(super) const ITEM_BATCHER: Form = Form {
-    fields: &[
+    fields: &[&[
         Field::computed("BatchInput", Takes::Anything),
         Field::computed("MaxItemsPerBatch", COUNT),
         Field::computed(
@@ -378,35 +366,38 @@ pub(super) const ITEM_BATCHER: Form = Form {
         ),
         Field::jsonpath("MaxItemsPerBatchPath", VALUE),
         Field::jsonpath("MaxInputBytesPerBatchPath", VALUE),
-    ],
+    ]],
     required: &[],
     one_of: &[
         either(&["MaxItemsPerBatch", "MaxItemsPerBatchPath"]),
         either(&["MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath"]),
     ],
 };
+
 pub(super) const RESULT_WRITER: Form = Form {
-    fields: &[
+    fields: &[&[
         RESOURCE,
         ARGUMENTS,
         PARAMETERS,
         Field::both("WriterConfig", Takes::Object),
-    ],
+    ]],
     required: &[],
     one_of: &[],
 };
+
 pub(super) const WRITER_CONFIG: Form = Form {
-    fields: &[
+    fields: &[&[
         Field::both(
             "Transformation",
             Takes::Word(&["NONE", "COMPACT", "FLATTEN"]),
         ),
         Field::both("OutputType", Takes::Word(&["JSON", "JSONL"])),
-    ],
+    ]],
     required: &[],
     one_of: &[],
 };
-/// The fields of a JSONPath state's rule besides its test.
+
+/// The fields of a JSONPath state's rule, besides its test.
 pub(super) const RULE: [(&str, Takes); 3] = [
     ("Next", Takes::Text),
     ("Comment", Takes::Text),

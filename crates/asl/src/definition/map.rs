@@ -1,25 +1,27 @@
-//! Map states: processor, items, limits, and what a distributed one reads, batches and writes.
-use super::{
-    expression::Known,
-    forms,
-    model::{Batcher, Items, Language, MapState, Reader as ItemReader, Transformation, Writer},
-    reader::{Reader, list, object, reference, text},
-    substitution::{has_placeholder, is_placeholder},
-};
-use crate::{
-    Resource,
-    execution::Kind as Type,
-    items::{Format, Header},
-    jsonata::is_expression,
-    path::Path,
-};
-use serde_json::{Map, Value};
+//! Map states: processor, items and limits, and for a distributed Map its reader, batcher and
+//! writer.
+
 use std::sync::Arc;
 
-/// Maximum number of characters of a Map's label.
+use serde_json::{Map, Value};
+
+use super::expression::Known;
+use super::forms;
+use super::model::{
+    ItemBatcher, ItemReader, Language, MapItems, MapState, ResultWriter, Transformation,
+};
+use super::reader::DefinitionReader;
+use super::substitution::{has_placeholder, is_placeholder};
+use super::values::{list, object, reference, text};
+use crate::items::{Format, Header};
+use crate::jsonata::is_expression;
+use crate::path::Path;
+use crate::{Resource, WorkflowType};
+
+/// Maximum length of a Map's label, in characters.
 const MAX_LABEL: usize = 40;
 
-impl Reader {
+impl DefinitionReader {
     pub(super) fn map(
         &mut self,
         map: &Map<String, Value>,
@@ -58,15 +60,15 @@ impl Reader {
                 }
             }
         }
-        // A child execution has variables of its own, and an Express one waits for nothing.
+        // A child execution has its own variables, and an Express child waits for no callback.
         let outer = is_distributed.then(|| std::mem::take(&mut self.scopes));
-        let kind = self.kind;
+        let workflow_type = self.workflow_type;
         let child = object(inner, "ProcessorConfig").and_then(|c| text(c, "ExecutionType"));
         if is_distributed && child.as_deref() == Some("EXPRESS") {
-            self.kind = Type::Express;
+            self.workflow_type = WorkflowType::Express;
         }
         let processor = Arc::new(self.graph(inner, &here));
-        self.kind = kind;
+        self.workflow_type = workflow_type;
         if let Some(outer) = outer {
             self.scopes = outer;
         }
@@ -84,16 +86,21 @@ impl Reader {
         })
     }
 
-    fn items(&mut self, map: &Map<String, Value>, at: &str, language: Language) -> Option<Items> {
+    fn items(
+        &mut self,
+        map: &Map<String, Value>,
+        at: &str,
+        language: Language,
+    ) -> Option<MapItems> {
         if language == Language::JsonPath {
             return match map.get("ItemsPath") {
                 None => Path::parse("$"),
                 Some(found) => reference(found),
             }
-            .map(Items::Path);
+            .map(MapItems::Path);
         }
         let Some(given) = map.get("Items") else {
-            return Some(Items::Input);
+            return Some(MapItems::Input);
         };
         let constant = given.is_array() || given.is_object() || is_placeholder(given);
         if !constant && !given.as_str().is_some_and(is_expression) {
@@ -101,7 +108,7 @@ impl Reader {
             return None;
         }
         self.template(map, "Items", at, language, Known::BEFORE)
-            .map(Items::Jsonata)
+            .map(MapItems::Jsonata)
     }
 
     fn mode(&mut self, inner: &Map<String, Value>, at: &str) -> bool {
@@ -117,7 +124,7 @@ impl Reader {
             Some(_) => &forms::ANY_MODE,
         };
         self.form(config, &here, form, None);
-        if distributed && self.kind == Type::Express {
+        if distributed && self.workflow_type == WorkflowType::Express {
             self.bad(
                 &format!("{here}/Mode"),
                 "The field 'Mode' with value 'DISTRIBUTED' is not supported inside 'EXPRESS' state machines",
@@ -157,7 +164,7 @@ impl Reader {
         Some(label)
     }
 
-    /// The resource of a reader or a writer, with its request.
+    /// Reads the resource of a reader or a writer, with its request.
     fn service(
         &mut self,
         map: &Map<String, Value>,
@@ -178,6 +185,7 @@ impl Reader {
         }
         Some(resource)
     }
+
     fn arguments(language: Language) -> &'static str {
         match language {
             Language::JsonPath => "Parameters",
@@ -311,7 +319,7 @@ impl Reader {
         map: &Map<String, Value>,
         at: &str,
         language: Language,
-    ) -> Option<Batcher> {
+    ) -> Option<ItemBatcher> {
         let batcher = object(map, "ItemBatcher")?;
         let here = format!("{at}/ItemBatcher");
         self.form(batcher, &here, &forms::ITEM_BATCHER, Some(language));
@@ -323,14 +331,19 @@ impl Reader {
         }
         let input = self.template(batcher, "BatchInput", &here, language, Known::BEFORE);
         let mut number = |key, path_key| self.number(batcher, key, path_key, &here, language);
-        Some(Batcher {
+        Some(ItemBatcher {
             input,
             max_items: number("MaxItemsPerBatch", "MaxItemsPerBatchPath"),
             max_bytes: number("MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath"),
         })
     }
 
-    fn writer(&mut self, map: &Map<String, Value>, at: &str, language: Language) -> Option<Writer> {
+    fn writer(
+        &mut self,
+        map: &Map<String, Value>,
+        at: &str,
+        language: Language,
+    ) -> Option<ResultWriter> {
         let writer = object(map, "ResultWriter")?;
         let here = format!("{at}/ResultWriter");
         self.form(writer, &here, &forms::RESULT_WRITER, Some(language));
@@ -366,7 +379,7 @@ impl Reader {
             language,
             Known::BEFORE,
         );
-        (resource.is_some() || !writer.contains_key("Resource")).then_some(Writer {
+        (resource.is_some() || !writer.contains_key("Resource")).then_some(ResultWriter {
             arguments,
             transformation,
             json_lines,

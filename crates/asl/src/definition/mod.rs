@@ -1,10 +1,13 @@
-//! A definition, parsed once: every path and rule ready to use, every problem found. It does not run anything.
+//! Parses a definition once: every path and rule is ready to use, and every problem is found. It
+//! runs nothing.
 //!
-//! `model` holds the result. `forms` are the tables of what each object may have, `field` checks objects against them; `reader` with
-//! `computed` reads fields, `state` with `task`, `choice`, `map` and `retry` states. `expression` knows what a JSONata expression may name, `words`
-//! how JSONata words what it cannot read,
-//! `variables` which names they may have, `substitution` what deployment tools fill, `check` looks at the whole graph, `duplicates` at what JSON parsers hide, `advice` says what to
-//! do.
+//! `model` holds the result. `forms` has the tables of the fields of each object, and `form` checks
+//! objects against them. `reader` with `computed` and `values` reads fields; `state` with `task`,
+//! `choice`, `map` and `retry` reads states. `expression` checks the names in JSONata expressions,
+//! and `words` has JSONata's messages. `variables` checks names of variables, `substitution` finds
+//! placeholders of deployment tools, `check` looks at the whole graph, `duplicates` finds repeated
+//! fields, and `advice` has hints.
+
 mod advice;
 mod check;
 mod choice;
@@ -12,6 +15,7 @@ mod computed;
 mod duplicates;
 pub(crate) mod expression;
 mod field;
+mod form;
 mod forms;
 mod map;
 pub(crate) mod model;
@@ -20,22 +24,17 @@ mod retry;
 mod state;
 pub(crate) mod substitution;
 mod task;
+mod values;
 mod variables;
 mod words;
 
-use crate::{Diagnostic, Resource, Severity, execution::Kind as Type};
-use model::{Graph, Kind, Language, State, TaskState};
-use serde_json::Value;
 use std::sync::Arc;
 
-/// Seconds of a wait, a timeout or an interval.
-pub(crate) const MAX_SECONDS: f64 = 99_999_999.0;
-/// Bytes of a definition's text, as on AWS.
-pub const MAX_DEFINITION: usize = 1_048_576;
-/// Characters of a state's name.
-pub(crate) const MAX_NAME: usize = 80;
-/// Diagnostics of one definition.
-pub(crate) const MAX_DIAGNOSTICS: usize = 100;
+use serde_json::Value;
+
+use crate::limits::MAX_DEFINITION;
+use crate::{Diagnostic, Resource, Severity, WorkflowType};
+use model::{Graph, Language, State, StateKind, TaskState};
 
 /// A parsed, immutable state machine.
 #[derive(Debug)]
@@ -48,7 +47,7 @@ pub struct StateMachine {
     warnings: Vec<Diagnostic>,
 }
 
-/// A top-level state that does work.
+/// A top-level state of a type that does work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepPlan {
     /// The state's name.
@@ -56,6 +55,7 @@ pub struct StepPlan {
     /// Its type.
     pub kind: StepKind,
 }
+
 /// The types of states that do work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names of the state types")]
@@ -67,19 +67,20 @@ pub enum StepKind {
 }
 
 impl StateMachine {
-    /// Parses the definition of a Standard machine. `Err` lists every problem found, warnings among them.
+    /// Parses the definition of a Standard machine.
     ///
     /// # Errors
-    /// When the text is not a definition that AWS would accept.
+    /// All problems, warnings included, if AWS would refuse the definition.
     pub fn parse(text: &str) -> Result<Self, Vec<Diagnostic>> {
-        Self::parse_as(text, Type::Standard)
+        Self::parse_as(text, WorkflowType::Standard)
     }
-    /// Parses the definition of a machine of this type. `Err` lists every problem found, warnings among them.
+
+    /// Parses the definition of a machine of this type.
     ///
     /// # Errors
-    /// When the text is not a definition that AWS would accept for the type.
-    pub fn parse_as(text: &str, kind: Type) -> Result<Self, Vec<Diagnostic>> {
-        let (machine, _, problems) = Self::read(text, kind);
+    /// All problems, warnings included, if AWS would refuse the definition for this type.
+    pub fn parse_as(text: &str, workflow_type: WorkflowType) -> Result<Self, Vec<Diagnostic>> {
+        let (machine, _, problems) = Self::read(text, workflow_type);
         match machine {
             Some(machine) if !problems.iter().any(|p| p.severity == Severity::Error) => Ok(Self {
                 warnings: problems,
@@ -88,27 +89,32 @@ impl StateMachine {
             _ => Err(problems),
         }
     }
-    /// Parses a definition that was accepted before, whatever the rules say of it now: an execution of it goes on as it began.
+
+    /// Parses a definition that was accepted before, even if it breaks a newer rule. Its executions
+    /// continue as they began.
     ///
     /// # Errors
-    /// When one of its states cannot be read.
+    /// All problems, if one of its states cannot be read.
     pub fn restore(text: &str) -> Result<Self, Vec<Diagnostic>> {
-        match Self::read(text, Type::Standard) {
+        match Self::read(text, WorkflowType::Standard) {
             (Some(machine), true, _) => Ok(machine),
             (_, _, problems) => Err(problems),
         }
     }
-    /// The machine, if the text is an object; whether each of its states could be read; every problem.
-    fn read(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
-        // Templates, rules and states nest in each other, and the text decides how deep.
-        json::with_room(|| Self::read_here(text, kind))
+
+    /// Returns the machine if the text is an object, whether each of its states could be read, and
+    /// all problems.
+    fn read(text: &str, workflow_type: WorkflowType) -> (Option<Self>, bool, Vec<Diagnostic>) {
+        // Templates, rules and states nest; the depth is up to the caller.
+        json::with_room(|| Self::read_here(text, workflow_type))
     }
-    fn read_here(text: &str, kind: Type) -> (Option<Self>, bool, Vec<Diagnostic>) {
+
+    fn read_here(text: &str, workflow_type: WorkflowType) -> (Option<Self>, bool, Vec<Diagnostic>) {
         let root = match root(text) {
             Ok(root) => root,
             Err(problem) => return (None, false, vec![*problem]),
         };
-        let mut reader = reader::Reader::new(kind);
+        let mut reader = reader::DefinitionReader::new(workflow_type);
         reader.problems.extend(duplicates::find(text));
         let graph = reader.machine(&root);
         let complete = !reader.incomplete;
@@ -118,7 +124,7 @@ impl StateMachine {
                 .get("Comment")
                 .and_then(Value::as_str)
                 .map(str::to_owned),
-            // AWS takes a machine that says 0: it has no time limit.
+            // AWS accepts 0 for a machine: it has no time limit.
             timeout: root
                 .get("TimeoutSeconds")
                 .and_then(Value::as_f64)
@@ -129,27 +135,32 @@ impl StateMachine {
         };
         (Some(machine), complete, reader.finish())
     }
-    /// Top-level Task, Map, Parallel and Wait states, as a walk from `StartAt` meets them.
+
+    /// Top-level Task, Map, Parallel and Wait states, in the order of a walk from `StartAt`.
     #[must_use]
     pub fn steps(&self) -> &[StepPlan] {
         &self.steps
     }
+
     /// The text it was parsed from.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
     }
+
     /// The definition's `Comment`.
     #[must_use]
     pub fn comment(&self) -> Option<&str> {
         self.comment.as_deref()
     }
-    /// What runs, but probably not as meant.
+
+    /// Warnings: the definition runs, but probably not as intended.
     #[must_use]
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }
-    /// Every Task's resource with the place of its field, nested states too.
+
+    /// The resource of every Task with the location of its field, including nested states.
     #[must_use]
     pub fn resources(&self) -> Vec<(String, Resource)> {
         let mut found: Vec<_> = tasks(&self.graph)
@@ -159,8 +170,9 @@ impl StateMachine {
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found
     }
-    /// Every function that a Task names in so many words, as it names it, with its place; nested states too. A name that
-    /// is worked out when the state runs is not among them.
+
+    /// The function of every Task that names one literally, with its location, including nested
+    /// states. A name that is computed at run time is not included.
     #[must_use]
     pub fn functions(&self) -> Vec<(String, String)> {
         let named = |(state, task): (&State, &TaskState)| match &task.resource {
@@ -189,7 +201,8 @@ impl StateMachine {
         found.sort();
         found
     }
-    /// One error for each Task whose service this installation does not offer, as `supported` says.
+
+    /// One error for each Task whose service is not available here, according to `supported`.
     #[must_use]
     pub fn unsupported(&self, supported: impl Fn(&Resource) -> bool) -> Vec<Diagnostic> {
         let mut found: Vec<Diagnostic> = tasks(&self.graph)
@@ -213,15 +226,16 @@ impl StateMachine {
     }
 }
 
-/// Every problem of a Standard machine's definition, errors and warnings; empty when there is nothing to say.
+/// All problems of a Standard machine's definition. The list is empty if there are none.
 #[must_use]
 pub fn validate(text: &str) -> Vec<Diagnostic> {
-    validate_as(text, Type::Standard)
+    validate_as(text, WorkflowType::Standard)
 }
-/// Every problem of the definition of a machine of this type, errors and warnings; empty when there is nothing to say.
+
+/// All problems of the definition of a machine of this type. The list is empty if there are none.
 #[must_use]
-pub fn validate_as(text: &str, kind: Type) -> Vec<Diagnostic> {
-    match StateMachine::parse_as(text, kind) {
+pub fn validate_as(text: &str, workflow_type: WorkflowType) -> Vec<Diagnostic> {
+    match StateMachine::parse_as(text, workflow_type) {
         Ok(machine) => machine.warnings,
         Err(problems) => problems,
     }
@@ -229,17 +243,19 @@ pub fn validate_as(text: &str, kind: Type) -> Vec<Diagnostic> {
 
 pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
     if text.len() > MAX_DEFINITION {
-        return Err(Box::new(Diagnostic::error(
-            reader::SCHEMA,
-            "",
-            format!(
-                "The definition has {} bytes, but {MAX_DEFINITION} are allowed",
-                text.len()
+        return Err(Box::new(
+            Diagnostic::error(
+                reader::SCHEMA,
+                "",
+                format!(
+                    "The definition has {} bytes, but {MAX_DEFINITION} are allowed",
+                    text.len()
+                ),
+            )
+            .with_hint(
+                "move parts into separate state machines and start them with states:startExecution",
             ),
-        )
-        .with_hint(
-            "move parts into state machines of their own and start them with states:startExecution",
-        )));
+        ));
     }
     if text.trim().is_empty() {
         return Err(Box::new(
@@ -253,7 +269,7 @@ pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
         Box::new(
             Diagnostic::error("INVALID_JSON_DESCRIPTION", "", message)
                 .at(line, column)
-                .with_hint("mend the text at this place"),
+                .with_hint("correct the text at this position"),
         )
     })?;
     if !root.is_object() {
@@ -265,31 +281,32 @@ pub(crate) fn root(text: &str) -> Result<Value, Box<Diagnostic>> {
     Ok(root)
 }
 
-/// Every Task, nested states too.
+/// All Tasks, including nested states.
 fn tasks(graph: &Graph) -> Vec<(&State, &TaskState)> {
     let mut found = Vec::new();
     let mut graphs = vec![graph];
     while let Some(graph) = graphs.pop() {
         for state in graph.states.values() {
             match &state.kind {
-                Kind::Task(task) => found.push((&**state, &**task)),
-                Kind::Parallel(branches) => graphs.extend(branches.iter().map(|b| &**b)),
-                Kind::Map(map) => graphs.push(&map.processor),
+                StateKind::Task(task) => found.push((&**state, &**task)),
+                StateKind::Parallel(branches) => graphs.extend(branches.iter().map(|b| &**b)),
+                StateKind::Map(map) => graphs.push(&map.processor),
                 _ => {}
             }
         }
     }
     found
 }
+
 fn steps(graph: &Graph) -> Vec<StepPlan> {
     check::walk(graph)
         .into_iter()
         .filter_map(|name| {
             let kind = match graph.states.get(name)?.kind {
-                Kind::Task(_) => StepKind::Task,
-                Kind::Map(_) => StepKind::Map,
-                Kind::Parallel(_) => StepKind::Parallel,
-                Kind::Wait(_) => StepKind::Wait,
+                StateKind::Task(_) => StepKind::Task,
+                StateKind::Map(_) => StepKind::Map,
+                StateKind::Parallel(_) => StepKind::Parallel,
+                StateKind::Wait(_) => StepKind::Wait,
                 _ => return None,
             };
             Some(StepPlan {

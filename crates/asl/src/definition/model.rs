@@ -1,18 +1,21 @@
-//! What a definition holds once it is parsed: every path, template and expression ready to use.
-use crate::{
-    Resource,
-    choice::Rule,
-    fault::Fault,
-    intrinsic::Intrinsic,
-    jsonata::Jsonata,
-    path::Path,
-    scope::Scope,
-    template::Template,
-    timestamp::{self, Moment},
-};
+//! A parsed definition: every path, template and expression is ready to use.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::Value;
-use std::{collections::HashMap, sync::Arc};
+
+use crate::Resource;
+use crate::choice::Rule;
+use crate::fault::Fault;
+use crate::intrinsic::Intrinsic;
+use crate::jsonata::Jsonata;
+use crate::limits::MAX_SECONDS;
+use crate::path::Path;
+use crate::scope::Scope;
+use crate::template::Template;
+use crate::timestamp::{self, Moment};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Language {
@@ -20,7 +23,24 @@ pub(crate) enum Language {
     Jsonata,
 }
 
-/// States and where they begin: a machine, a branch or a processor.
+impl Language {
+    /// Its name in a definition.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::JsonPath => "JSONPath",
+            Self::Jsonata => "JSONata",
+        }
+    }
+
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::JsonPath => Self::Jsonata,
+            Self::Jsonata => Self::JsonPath,
+        }
+    }
+}
+
+/// States and their start: a machine, a branch or a processor.
 #[derive(Debug)]
 pub(crate) struct Graph {
     pub(crate) start: Arc<str>,
@@ -30,15 +50,15 @@ pub(crate) struct Graph {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) name: Arc<str>,
-    /// Its place in the definition, as AWS names it.
+    /// Its location in the definition, as AWS names it.
     pub(crate) at: String,
-    pub(crate) kind: Kind,
+    pub(crate) kind: StateKind,
     pub(crate) language: Language,
     pub(crate) next: Option<Arc<str>>,
     pub(crate) input: Option<Path>,
     pub(crate) output: Option<Path>,
     pub(crate) result_path: Option<Path>,
-    /// `Parameters` or `Arguments`; of a Map, `ItemSelector`.
+    /// `Parameters` or `Arguments`; for a Map, `ItemSelector`.
     pub(crate) parameters: Option<Template>,
     pub(crate) selector: Option<Template>,
     pub(crate) assign: Option<Template>,
@@ -46,28 +66,29 @@ pub(crate) struct State {
     pub(crate) result: Option<Template>,
     pub(crate) retry: Vec<Retrier>,
     pub(crate) catch: Vec<Catcher>,
-    /// A Pass, Succeed, Choice or Wait that hands its input on untouched.
+    /// Whether it is a Pass, Succeed, Choice or Wait that passes its input on unchanged.
     pub(crate) is_plain: bool,
 }
 
 #[derive(Debug)]
-pub(crate) enum Kind {
+pub(crate) enum StateKind {
     Pass(Option<Value>),
     Succeed,
     Fail {
-        error: Option<Text>,
-        cause: Option<Text>,
+        error: Option<TextField>,
+        cause: Option<TextField>,
     },
     Task(Box<TaskState>),
     Choice {
-        rules: Vec<Branch>,
+        rules: Vec<ChoiceBranch>,
         default: Option<Arc<str>>,
     },
     Wait(Delay),
     Parallel(Vec<Arc<Graph>>),
     Map(Box<MapState>),
 }
-impl Kind {
+
+impl StateKind {
     pub(crate) fn entered(&self) -> &'static str {
         match self {
             Self::Pass(_) => "PassStateEntered",
@@ -80,6 +101,7 @@ impl Kind {
             Self::Map(_) => "MapStateEntered",
         }
     }
+
     pub(crate) fn exited(&self) -> &'static str {
         match self {
             Self::Pass(_) => "PassStateExited",
@@ -98,23 +120,24 @@ impl Kind {
 pub(crate) struct TaskState {
     pub(crate) resource: Resource,
     pub(crate) arn: String,
-    pub(crate) timeout: Option<Number>,
-    pub(crate) heartbeat: Option<Number>,
+    pub(crate) timeout: Option<NumberField>,
+    pub(crate) heartbeat: Option<NumberField>,
     pub(crate) credentials: Option<Template>,
 }
 
-/// A rule of a Choice state and where it leads.
+/// A rule of a Choice state and its target.
 #[derive(Debug)]
-pub(crate) struct Branch {
-    /// Its place in `Choices`.
+pub(crate) struct ChoiceBranch {
+    /// Its index in `Choices`.
     pub(crate) index: usize,
-    pub(crate) test: Test,
+    pub(crate) test: ChoiceTest,
     pub(crate) next: Arc<str>,
     pub(crate) assign: Option<Template>,
     pub(crate) output: Option<Template>,
 }
+
 #[derive(Debug)]
-pub(crate) enum Test {
+pub(crate) enum ChoiceTest {
     Rule(Rule),
     Condition(Jsonata),
     Constant(bool),
@@ -122,7 +145,7 @@ pub(crate) enum Test {
 
 #[derive(Debug)]
 pub(crate) enum Delay {
-    Seconds(Number),
+    Seconds(NumberField),
     Until(Timestamp),
     UntilPath(Path),
     UntilJsonata(Jsonata),
@@ -130,56 +153,60 @@ pub(crate) enum Delay {
 
 #[derive(Debug)]
 pub(crate) struct MapState {
-    pub(crate) items: Items,
+    pub(crate) items: MapItems,
     pub(crate) processor: Arc<Graph>,
     pub(crate) is_distributed: bool,
     pub(crate) label: Option<String>,
-    pub(crate) concurrency: Option<Number>,
-    pub(crate) tolerated_count: Option<Number>,
-    pub(crate) tolerated_percentage: Option<Number>,
-    pub(crate) reader: Option<Reader>,
-    pub(crate) batcher: Option<Batcher>,
-    pub(crate) writer: Option<Writer>,
+    pub(crate) concurrency: Option<NumberField>,
+    pub(crate) tolerated_count: Option<NumberField>,
+    pub(crate) tolerated_percentage: Option<NumberField>,
+    pub(crate) reader: Option<ItemReader>,
+    pub(crate) batcher: Option<ItemBatcher>,
+    pub(crate) writer: Option<ResultWriter>,
 }
+
 #[derive(Debug)]
-pub(crate) enum Items {
+pub(crate) enum MapItems {
     Path(Path),
     Jsonata(Template),
-    /// JSONata without `Items`: the input itself.
+    /// JSONata without `Items`: the input is the list.
     Input,
 }
-/// `ItemReader`: what to read, and how to take it apart.
+
+/// `ItemReader`: the object to read, and its format.
 #[derive(Debug)]
-pub(crate) struct Reader {
+pub(crate) struct ItemReader {
     pub(crate) resource: Resource,
     pub(crate) arguments: Option<Template>,
     pub(crate) format: crate::items::Format,
-    pub(crate) max_items: Option<Number>,
+    pub(crate) max_items: Option<NumberField>,
 }
+
 #[derive(Debug)]
-pub(crate) struct Batcher {
+pub(crate) struct ItemBatcher {
     pub(crate) input: Option<Template>,
-    pub(crate) max_items: Option<Number>,
-    pub(crate) max_bytes: Option<Number>,
+    pub(crate) max_items: Option<NumberField>,
+    pub(crate) max_bytes: Option<NumberField>,
 }
+
 #[derive(Debug)]
-pub(crate) struct Writer {
-    /// Without them the results stay in the state's output.
+pub(crate) struct ResultWriter {
+    /// Without arguments the results stay in the state's output.
     pub(crate) arguments: Option<Template>,
-    /// `None` where the definition does not say.
+    /// `None` if the definition does not name one.
     pub(crate) transformation: Option<Transformation>,
-    /// JSON Lines instead of JSON, in files.
+    /// Whether the files are JSON Lines instead of JSON.
     pub(crate) json_lines: bool,
 }
 
-/// What becomes of the results of child executions.
+/// The form of the results of child executions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Transformation {
-    /// Each is told of with its input, its times and its status.
+    /// Each result with its input, times and status.
     None,
     /// Only the outputs.
     Compact,
-    /// Only the outputs, those that are lists one level flatter.
+    /// Only the outputs; the items of a list replace the list.
     Flatten,
 }
 
@@ -192,9 +219,10 @@ pub(crate) struct Retrier {
     pub(crate) max: f64,
     pub(crate) jitter: bool,
 }
+
 #[derive(Debug)]
 pub(crate) struct Catcher {
-    /// Its place in `Catch`.
+    /// Its index in `Catch`.
     pub(crate) index: usize,
     pub(crate) errors: Vec<String>,
     pub(crate) next: Arc<str>,
@@ -203,23 +231,25 @@ pub(crate) struct Catcher {
     pub(crate) output: Option<Template>,
 }
 
-/// Where the integers of 64 bits end.
+/// The first double above the 64-bit integers.
 const LONG: f64 = 9_223_372_036_854_775_808.0;
 
 /// A number that may be computed; `field` is its name in errors.
 #[derive(Debug)]
-pub(crate) struct Number {
+pub(crate) struct NumberField {
     pub(crate) field: &'static str,
-    pub(crate) value: NumberValue,
+    pub(crate) value: NumberSource,
 }
+
 #[derive(Debug)]
-pub(crate) enum NumberValue {
+pub(crate) enum NumberSource {
     Fixed(f64),
     Path(Path),
     Jsonata(Jsonata),
 }
-impl Number {
-    /// Reads it as it stands. `wrong` words the error of a path whose value is no such number.
+
+impl NumberField {
+    /// Reads the number. `wrong` writes the error for a path whose value is not such a number.
     pub(crate) fn read(
         &self,
         scope: &Scope<'_>,
@@ -227,8 +257,8 @@ impl Number {
         wrong: impl Fn(&str, &str, &Value) -> String,
     ) -> Result<f64, Fault> {
         match &self.value {
-            NumberValue::Fixed(n) => Ok(*n),
-            NumberValue::Jsonata(expression) => {
+            NumberSource::Fixed(n) => Ok(*n),
+            NumberSource::Jsonata(expression) => {
                 let found = expression.evaluate_as(scope, self.field, "number")?;
                 let number = found.as_f64().unwrap_or_default();
                 if whole && number.fract() != 0.0 {
@@ -236,7 +266,7 @@ impl Number {
                 }
                 Ok(number)
             }
-            NumberValue::Path(path) => {
+            NumberSource::Path(path) => {
                 let found = path.read(scope).map_err(|why| {
                     Fault::runtime(format!("Invalid path '{}' : {why}", path.text))
                 })?;
@@ -255,9 +285,9 @@ impl Number {
     }
 }
 
-impl Number {
-    /// Reads a number that must lie within bounds. A path's number outside ends the execution with `words`; an expression's is an error of
-    /// the expression, which the state may catch.
+impl NumberField {
+    /// Checks that a number is within bounds. If it comes from a path, the execution ends with
+    /// `words`; if it comes from an expression, the error can be caught.
     pub(crate) fn within(
         &self,
         number: f64,
@@ -267,7 +297,7 @@ impl Number {
         if (least..=most).contains(&number) {
             return Ok(number);
         }
-        if let NumberValue::Jsonata(_) = self.value {
+        if let NumberSource::Jsonata(_) = self.value {
             let bounds = if most == f64::INFINITY {
                 format!("at least {least}")
             } else {
@@ -277,10 +307,11 @@ impl Number {
         }
         Err(Fault::runtime(words()))
     }
-    /// The error of an expression whose number does not suit its field.
+
+    /// The error of an expression whose number does not fit its field.
     fn out_of_range(&self, why: &str) -> Fault {
         let text = match &self.value {
-            NumberValue::Jsonata(expression) => expression.text.as_str(),
+            NumberSource::Jsonata(expression) => expression.text.as_str(),
             _ => "",
         };
         Fault::evaluation(
@@ -295,24 +326,26 @@ impl Number {
 
 /// A text that may be computed; `field` is its name in errors.
 #[derive(Debug)]
-pub(crate) struct Text {
+pub(crate) struct TextField {
     pub(crate) field: &'static str,
-    pub(crate) value: TextValue,
+    pub(crate) value: TextSource,
 }
+
 #[derive(Debug)]
-pub(crate) enum TextValue {
+pub(crate) enum TextSource {
     Fixed(String),
     Path(Path),
     Intrinsic(Intrinsic),
     Jsonata(Jsonata),
 }
-impl Text {
+
+impl TextField {
     pub(crate) fn read(&self, scope: &Scope<'_>) -> Result<String, Fault> {
         let found = match &self.value {
-            TextValue::Fixed(text) => return Ok(text.clone()),
-            TextValue::Jsonata(expression) => expression.evaluate_as(scope, self.field, "string")?,
-            TextValue::Intrinsic(call) => call.evaluate(scope)?,
-            TextValue::Path(path) => path
+            TextSource::Fixed(text) => return Ok(text.clone()),
+            TextSource::Jsonata(expression) => expression.evaluate_as(scope, self.field, "string")?,
+            TextSource::Intrinsic(call) => call.evaluate(scope)?,
+            TextSource::Path(path) => path
                 .read(scope)
                 .map_err(|_| {
                     Fault::runtime(format!(
@@ -333,18 +366,19 @@ impl Text {
 }
 
 impl Delay {
-    /// When the wait ends, where the definition alone says it.
+    /// The end of the wait, if the definition alone determines it.
     pub(crate) fn fixed(&self, now: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Until(at) => Some(*at),
-            Self::Seconds(Number {
-                value: NumberValue::Fixed(seconds),
+            Self::Seconds(NumberField {
+                value: NumberSource::Fixed(seconds),
                 ..
             }) => Some(after(now, *seconds)),
             _ => None,
         }
     }
-    /// When the wait ends.
+
+    /// The end of the wait.
     pub(crate) fn until(&self, scope: &Scope<'_>) -> Result<Timestamp, Fault> {
         match self {
             Self::Until(at) => Ok(*at),
@@ -376,7 +410,7 @@ impl Delay {
             }
             Self::Seconds(number) => {
                 let seconds = match &number.value {
-                    NumberValue::Path(path) => {
+                    NumberSource::Path(path) => {
                         let found = path.read(scope).map_err(|_| {
                             Fault::runtime(format!(
                                 "The SecondsPath parameter does not reference an input value: {}",
@@ -397,10 +431,10 @@ impl Delay {
                     }
                     _ => number.read(scope, true, |_, _, _| String::new())?,
                 };
-                let seconds = number.within(seconds, (0.0, super::MAX_SECONDS), || {
+                let seconds = number.within(seconds, (0.0, MAX_SECONDS), || {
                     format!(
                         "The Seconds of a Wait must be between 0 and {}, but is {seconds}",
-                        super::MAX_SECONDS
+                        MAX_SECONDS
                     )
                 })?;
                 Ok(after(scope.now, seconds))
@@ -415,7 +449,7 @@ fn after(now: Timestamp, seconds: f64) -> Timestamp {
     now.checked_add(delay).unwrap_or(Timestamp::MAX)
 }
 
-/// A text without quotes, anything else as JSON.
+/// A string without quotes, any other value as JSON.
 pub(crate) fn plain(value: &Value) -> String {
     value
         .as_str()

@@ -1,55 +1,58 @@
-//! Reading a machine with its problems collected: what the parsers of states share. It knows no state type.
+//! Reads a machine and collects its problems: the part that the readers of all states share. It has
+//! no notion of state types.
 //!
-//! `field` has reported each value of another kind than its field takes, so what is read here is silent about those.
-use super::{
-    forms,
-    model::{Graph, Kind, Language, State, Text, TextValue},
-    substitution::{self, has_placeholder, is_placeholder},
-    variables::Scope,
-};
-use crate::{Diagnostic, Severity, execution::Kind as Type, path::Path};
+//! `form` has reported each value of a wrong type, so the readers are silent about them.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+
+use super::forms;
+use super::model::{Graph, Language, State, StateKind, TextField, TextSource};
+use super::substitution::{self, has_placeholder, is_placeholder};
+use super::values::{object, query_language, text};
+use super::variables::VariableScope;
+use crate::limits::{MAX_DIAGNOSTICS, MAX_NAME};
+use crate::path::Path;
+use crate::{Diagnostic, Severity, WorkflowType};
 
 pub(super) const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 
 /// Maximum nesting of `States` in the states of a Parallel or a Map.
 pub(super) const MAX_NESTED_STATES: usize = 30;
 
-pub(super) struct Reader {
+pub(super) struct DefinitionReader {
     pub(super) problems: Vec<Diagnostic>,
-    /// What only a whole graph shows; reported after all others, as AWS does.
+    /// Problems that only a whole graph shows. They are reported after all others, as AWS does.
     pub(super) transitions: Vec<Diagnostic>,
-    pub(super) kind: Type,
-    /// The machine's own language.
+    pub(super) workflow_type: WorkflowType,
+    /// The query language of the machine.
     pub(super) language: Language,
-    /// Every state's name so far.
+    /// The names of all states read so far.
     pub(super) names: HashSet<String>,
-    /// Every Map's label so far.
+    /// The labels of all Maps read so far.
     pub(super) labels: HashSet<String>,
-    /// The names of the states that are being read, the innermost one last.
+    /// The names of the states that are being read, the innermost last.
     pub(super) inside: Vec<String>,
-    /// The variables of each enclosing graph that the states see, the innermost one last.
-    pub(super) scopes: Vec<Scope>,
-    /// How many graphs enclose the states that are being read.
+    /// The variables of each enclosing graph that the states see, the innermost last.
+    pub(super) scopes: Vec<VariableScope>,
+    /// Number of graphs around the states that are being read.
     depth: usize,
-    /// Whether a state, or what it holds, could not be read.
+    /// Whether a state or a part of it could not be read.
     pub(super) incomplete: bool,
-    /// The places of states that a deployment tool has yet to write.
+    /// The locations of states that a deployment tool has yet to write.
     pub(super) unfilled: HashSet<String>,
-    /// Errors so far.
+    /// Number of errors so far.
     pub(super) errors: usize,
 }
 
-impl Reader {
-    pub(super) fn new(kind: Type) -> Self {
+impl DefinitionReader {
+    pub(super) fn new(workflow_type: WorkflowType) -> Self {
         Self {
             problems: Vec::new(),
             transitions: Vec::new(),
-            kind,
+            workflow_type,
             language: Language::JsonPath,
             names: HashSet::new(),
             labels: HashSet::new(),
@@ -61,7 +64,8 @@ impl Reader {
             errors: 0,
         }
     }
-    /// The problems, errors first, as many as a caller can use.
+
+    /// The problems, errors first, at most [`MAX_DIAGNOSTICS`].
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
         self.problems.append(&mut self.transitions);
         for problem in &mut self.problems {
@@ -71,7 +75,7 @@ impl Reader {
             }
         }
         self.problems.sort_by_key(|p| p.severity != Severity::Error);
-        self.problems.truncate(super::MAX_DIAGNOSTICS);
+        self.problems.truncate(MAX_DIAGNOSTICS);
         self.problems
     }
 
@@ -84,7 +88,7 @@ impl Reader {
         self.graph(map, "")
     }
 
-    /// The states of a machine, branch or processor. Its form is the caller's to check.
+    /// Reads the states of a machine, branch or processor. The caller checks its form.
     pub(super) fn graph(&mut self, map: &Map<String, Value>, at: &str) -> Graph {
         let start = text(map, "StartAt").unwrap_or_default();
         let mut graph = Graph {
@@ -93,7 +97,7 @@ impl Reader {
         };
         let Some(states) = object(map, "States") else {
             if map.get("States").is_some_and(is_placeholder) {
-                let start = graph.start.clone();
+                let start = Arc::clone(&graph.start);
                 let state = stand_in(&start, &format!("{at}/States/{start}"));
                 graph.states.insert(start, Arc::new(state));
             } else {
@@ -106,7 +110,7 @@ impl Reader {
                 "TOO_DEEPLY_NESTED",
                 at,
                 format!("The states nest deeper than {MAX_NESTED_STATES} levels"),
-                "move the inner states into a state machine of their own",
+                "move the inner states into a separate state machine",
             );
             self.incomplete = true;
             return graph;
@@ -116,7 +120,7 @@ impl Reader {
             return graph;
         }
         self.depth += 1;
-        self.scopes.push(Scope::new(states, self.language));
+        self.scopes.push(VariableScope::new(states, self.language));
         for (name, state) in states {
             let here = format!("{at}/States/{name}");
             self.inside.push(name.clone());
@@ -127,7 +131,8 @@ impl Reader {
             let errors = self.errors;
             let mut read = self.state(name, state, &here);
             if read.is_none() && self.errors == errors {
-                // What a deployment tool will fill is no error, and cannot run before.
+                // A state that a deployment tool will write is not an error. It cannot run before
+                // that.
                 read = Some(stand_in(name, &here));
                 self.unfilled.insert(here);
             }
@@ -150,7 +155,7 @@ impl Reader {
     }
 
     fn name(&mut self, name: &str, at: &str) {
-        const MAX: usize = super::MAX_NAME;
+        const MAX: usize = MAX_NAME;
         if name.is_empty() {
             self.problem(
                 "INVALID_STATE_NAME",
@@ -181,6 +186,7 @@ impl Reader {
     pub(super) fn bad(&mut self, at: &str, message: impl Into<String>) {
         self.push(Diagnostic::error(SCHEMA, at, message));
     }
+
     pub(super) fn problem(
         &mut self,
         code: &'static str,
@@ -190,15 +196,18 @@ impl Reader {
     ) {
         self.push(Diagnostic::error(code, at, message).with_hint(hint));
     }
+
     pub(super) fn warn(&mut self, at: &str, message: impl Into<String>) {
         self.push(Diagnostic::warning(SCHEMA, at, message));
     }
+
     pub(super) fn push(&mut self, problem: Diagnostic) {
         let state = self.inside.last().cloned();
         self.errors += usize::from(problem.severity == Severity::Error);
         self.problems.push(problem.in_state(state));
     }
-    /// The object that an element of a list, or a state, is.
+
+    /// The object that an element of a list, or a state, must be.
     pub(super) fn element<'a>(
         &mut self,
         value: &'a Value,
@@ -213,6 +222,7 @@ impl Reader {
         }
         object
     }
+
     pub(super) fn required(&mut self, map: &Map<String, Value>, names: &[&str], at: &str) {
         let missing: Vec<&str> = names
             .iter()
@@ -228,16 +238,16 @@ impl Reader {
     }
 }
 
-/// The state that stands for one that a deployment tool will write.
+/// The state that replaces one that a deployment tool has yet to write.
 fn stand_in(name: &str, at: &str) -> State {
     let text = |field, text: &str| {
-        let value = TextValue::Fixed(text.to_owned());
-        Some(Text { field, value })
+        let value = TextSource::Fixed(text.to_owned());
+        Some(TextField { field, value })
     };
     State {
         name: name.into(),
         at: at.to_owned(),
-        kind: Kind::Fail {
+        kind: StateKind::Fail {
             error: text("Error", "States.Runtime"),
             cause: text("Cause", "A deployment tool has yet to write this state."),
         },
@@ -254,73 +264,4 @@ fn stand_in(name: &str, at: &str) -> State {
         catch: Vec::new(),
         is_plain: false,
     }
-}
-
-/// The query language of an object's fields: JSONPath when it says so in just this way, the enclosing one when it says nothing.
-pub(super) fn query_language(map: &Map<String, Value>, enclosing: Language) -> Language {
-    match map.get("QueryLanguage") {
-        None => enclosing,
-        // What it is to be can be seen by the fields.
-        Some(placeholder) if is_placeholder(placeholder) => {
-            let states = object(map, "States").into_iter().flat_map(Map::values);
-            let mut states = states.filter_map(Value::as_object);
-            if is_jsonata(map) || states.any(is_jsonata) {
-                Language::Jsonata
-            } else {
-                enclosing
-            }
-        }
-        Some(named) if *named == "JSONPath" => Language::JsonPath,
-        Some(_) => Language::Jsonata,
-    }
-}
-
-/// Whether an object has fields of JSONata, or expressions in them.
-fn is_jsonata(map: &Map<String, Value>) -> bool {
-    let own = ["Output", "Arguments", "Items", "Condition"];
-    own.iter().any(|name| map.contains_key(*name))
-        || map
-            .values()
-            .any(|value| value.as_str().is_some_and(crate::jsonata::is_expression))
-        || list(map, "Choices")
-            .iter()
-            .any(|rule| rule.get("Condition").is_some())
-}
-
-/// The value of a text field; what a deployment tool will fill stands for itself.
-pub(super) fn text(map: &Map<String, Value>, key: &str) -> Option<String> {
-    match map.get(key)? {
-        Value::String(text) => Some(text.clone()),
-        other => is_placeholder(other).then(|| "${unresolved}".to_owned()),
-    }
-}
-/// The value of an object field.
-pub(super) fn object<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Map<String, Value>> {
-    let found = map.get(key)?;
-    found.as_object().filter(|_| !is_placeholder(found))
-}
-/// The elements of a list field.
-pub(super) fn list<'a>(map: &'a Map<String, Value>, key: &str) -> &'a [Value] {
-    map.get(key)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-/// A number field.
-pub(super) fn number(map: &Map<String, Value>, key: &str) -> Option<f64> {
-    map.get(key).and_then(Value::as_f64)
-}
-/// A path field whose absence means `$` and whose null means nothing.
-pub(super) fn path(map: &Map<String, Value>, key: &str) -> Option<Path> {
-    match map.get(key) {
-        Some(Value::Null) => None,
-        Some(found) if !is_placeholder(found) => found.as_str().and_then(Path::parse),
-        _ => Path::parse("$"),
-    }
-}
-/// A field with a path that names one place; `field` has reported one that names more.
-pub(super) fn reference(found: &Value) -> Option<Path> {
-    if is_placeholder(found) {
-        return Path::parse("$");
-    }
-    Path::parse(found.as_str()?)
 }

@@ -1,19 +1,20 @@
 //! `Retry` and `Catch`.
-use super::{
-    MAX_SECONDS,
-    expression::Known,
-    forms,
-    model::{Catcher, Language, Retrier},
-    reader::{Reader, list, number, text},
-    state::result_path,
-    substitution::is_placeholder,
-};
+
 use serde_json::{Map, Value};
 
-/// The name that stands for every error.
+use super::expression::Known;
+use super::forms;
+use super::model::{Catcher, Language, Retrier};
+use super::reader::DefinitionReader;
+use super::state::result_path;
+use super::substitution::is_placeholder;
+use super::values::{list, number, text};
+use crate::limits::MAX_SECONDS;
+
+/// The name that matches every error.
 const ALL: &str = "States.ALL";
 
-impl Reader {
+impl DefinitionReader {
     pub(super) fn retriers(&mut self, map: &Map<String, Value>, at: &str) -> Vec<Retrier> {
         let list = list(map, "Retry");
         let mut retriers = Vec::new();

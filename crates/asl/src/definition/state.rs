@@ -1,29 +1,23 @@
-//! One state of any type. Its fields are in `forms`; maps are in `map`, the own fields of others in `task` and `choice`.
-use super::{
-    expression::Known,
-    forms,
-    model::{Kind, Language, State},
-    reader::{Reader, list, path, query_language, reference, text},
-    substitution::has_placeholder,
-};
-use crate::path::Path;
-use serde_json::{Map, Value};
+//! One state of any type. Its fields are in `forms`; `map`, `task` and `choice` read the fields of
+//! their types.
+
 use std::sync::Arc;
 
-impl Reader {
+use serde_json::{Map, Value};
+
+use super::expression::Known;
+use super::forms;
+use super::model::{Language, State, StateKind};
+use super::reader::DefinitionReader;
+use super::substitution::has_placeholder;
+use super::values::{list, path, query_language, reference, text};
+use crate::path::Path;
+
+impl DefinitionReader {
     pub(super) fn state(&mut self, name: &str, value: &Value, at: &str) -> Option<State> {
         let map = self.element(value, at)?;
         self.required(map, &["Type"], at);
-        let mut kind = text(map, "Type").or_else(|| {
-            if map.contains_key("Type") {
-                self.bad(&format!("{at}/Type"), "Expected value of type [STRING]");
-            }
-            None
-        })?;
-        if has_placeholder(&kind) {
-            // What it is to be can be seen by its fields.
-            inferred(map).clone_into(&mut kind);
-        }
+        let kind = self.state_type(map, at)?;
         let Some((_, form)) = forms::TYPES.iter().find(|(name, _)| *name == kind) else {
             let names = forms::TYPES.map(|(name, _)| name).join(", ");
             self.bad(
@@ -43,14 +37,16 @@ impl Reader {
         self.form(map, at, form, (!reverted).then_some(language));
         let next = self.transition_of(map, &kind, at);
         let parsed = self.kind(map, &kind, at, language);
-        let parameters = match (kind.as_str(), language) {
-            ("Map", _) if map.contains_key("ItemSelector") => "ItemSelector",
-            (_, Language::Jsonata) => "Arguments",
-            _ => "Parameters",
-        };
         let is_jsonpath = language == Language::JsonPath;
-        let whole = || Path::parse("$");
-        // What a state that does work gives is known to what follows the work only.
+        let (input, output, written) = match language {
+            Language::JsonPath => (
+                path(map, "InputPath"),
+                path(map, "OutputPath"),
+                result_path(map),
+            ),
+            Language::Jsonata => (Path::parse("$"), Path::parse("$"), Path::parse("$")),
+        };
+        // The result of a state is known only to fields that follow its work.
         let known = match kind.as_str() {
             "Task" | "Parallel" | "Map" | "Pass" => Known::AFTER,
             _ => Known::BEFORE,
@@ -60,22 +56,16 @@ impl Reader {
             at: at.to_owned(),
             language,
             next,
-            input: if is_jsonpath {
-                path(map, "InputPath")
-            } else {
-                whole()
-            },
-            output: if is_jsonpath {
-                path(map, "OutputPath")
-            } else {
-                whole()
-            },
-            result_path: if is_jsonpath {
-                result_path(map)
-            } else {
-                whole()
-            },
-            parameters: self.template(map, parameters, at, language, Known::BEFORE),
+            input,
+            output,
+            result_path: written,
+            parameters: self.template(
+                map,
+                parameters(map, &kind, language),
+                at,
+                language,
+                Known::BEFORE,
+            ),
             selector: if is_jsonpath {
                 self.template(map, "ResultSelector", at, language, known)
                     .filter(|_| !map["ResultSelector"].is_null())
@@ -99,6 +89,21 @@ impl Reader {
         })
     }
 
+    /// The state's `Type`. If a deployment tool has yet to fill it, the fields show the type.
+    fn state_type(&mut self, map: &Map<String, Value>, at: &str) -> Option<String> {
+        let named = text(map, "Type");
+        match named {
+            Some(placeholder) if has_placeholder(&placeholder) => Some(inferred(map).to_owned()),
+            Some(named) => Some(named),
+            None => {
+                if map.contains_key("Type") {
+                    self.bad(&format!("{at}/Type"), "Expected value of type [STRING]");
+                }
+                None
+            }
+        }
+    }
+
     fn transition_of(
         &mut self,
         map: &Map<String, Value>,
@@ -108,7 +113,7 @@ impl Reader {
         if matches!(kind, "Choice" | "Succeed" | "Fail") {
             return None;
         }
-        // `"End": false` says nothing.
+        // `"End": false` has no effect.
         let ends = map.get("End").is_some_and(|end| *end != false);
         let names = forms::TRANSITION.join(", ");
         match (map.contains_key("Next"), ends) {
@@ -131,17 +136,17 @@ impl Reader {
         kind: &str,
         at: &str,
         language: Language,
-    ) -> Option<Kind> {
+    ) -> Option<StateKind> {
         Some(match kind {
-            "Pass" => Kind::Pass(map.get("Result").cloned()),
-            "Succeed" => Kind::Succeed,
-            "Fail" => Kind::Fail {
+            "Pass" => StateKind::Pass(map.get("Result").cloned()),
+            "Succeed" => StateKind::Succeed,
+            "Fail" => StateKind::Fail {
                 error: self.text(map, "Error", "ErrorPath", at, language),
                 cause: self.text(map, "Cause", "CausePath", at, language),
             },
-            "Task" => Kind::Task(Box::new(self.task(map, at, language)?)),
+            "Task" => StateKind::Task(Box::new(self.task(map, at, language)?)),
             "Choice" => self.choice(map, at, language),
-            "Wait" => Kind::Wait(self.delay(map, at, language)?),
+            "Wait" => StateKind::Wait(self.delay(map, at, language)?),
             "Parallel" => {
                 let mut graphs = Vec::new();
                 for (i, branch) in list(map, "Branches").iter().enumerate() {
@@ -153,14 +158,23 @@ impl Reader {
                         self.incomplete = true;
                     }
                 }
-                Kind::Parallel(graphs)
+                StateKind::Parallel(graphs)
             }
-            _ => Kind::Map(Box::new(self.map(map, at, language)?)),
+            _ => StateKind::Map(Box::new(self.map(map, at, language)?)),
         })
     }
 }
 
-/// `ResultPath`: its absence means `$`, null that nothing is written.
+/// The name of the field that `State::parameters` is read from.
+fn parameters(map: &Map<String, Value>, kind: &str, language: Language) -> &'static str {
+    match (kind, language) {
+        ("Map", _) if map.contains_key("ItemSelector") => "ItemSelector",
+        (_, Language::Jsonata) => "Arguments",
+        _ => "Parameters",
+    }
+}
+
+/// Reads `ResultPath`: absent means `$`, null means that the result is discarded.
 pub(super) fn result_path(map: &Map<String, Value>) -> Option<Path> {
     match map.get("ResultPath") {
         None => Path::parse("$"),
@@ -169,7 +183,7 @@ pub(super) fn result_path(map: &Map<String, Value>) -> Option<Path> {
     }
 }
 
-/// The type that a state's fields belong to.
+/// The type that has the state's fields.
 fn inferred(map: &Map<String, Value>) -> &'static str {
     let has = |names: &[&str]| names.iter().any(|name| map.contains_key(*name));
     match () {
@@ -184,12 +198,12 @@ fn inferred(map: &Map<String, Value>) -> &'static str {
     }
 }
 
-/// Whether a state of these types hands its input on untouched.
+/// Whether a state of these types passes its input on unchanged.
 fn is_plain(state: &State) -> bool {
     let whole = |p: &Option<Path>| p.as_ref().is_some_and(Path::is_whole);
     matches!(
         state.kind,
-        Kind::Pass(None) | Kind::Succeed | Kind::Choice { .. } | Kind::Wait(_)
+        StateKind::Pass(None) | StateKind::Succeed | StateKind::Choice { .. } | StateKind::Wait(_)
     ) && whole(&state.input)
         && whole(&state.output)
         && whole(&state.result_path)

@@ -1,7 +1,10 @@
-//! Placeholders of deployment tools, such as `${Name}` and `{"Fn::GetAtt": …}`: nothing is wrong with the definition, but it is not yet
-//! what will run. Each gets a warning wherever it stands, and no field is refused for one.
-use crate::Diagnostic;
+//! Placeholders of deployment tools, such as `${Name}` and `{"Fn::GetAtt": …}`. The definition is
+//! not final until the tool fills them. Each placeholder gets a warning, and no field is refused
+//! because of one.
+
 use serde_json::{Map, Value};
+
+use crate::Diagnostic;
 
 /// The code of a placeholder's warning.
 pub(super) const UNRESOLVED: &str = "UNRESOLVED_SUBSTITUTION";
@@ -31,10 +34,10 @@ fn is_template_call(map: &Map<String, Value>) -> bool {
             .all(|(key, value)| (key == "Ref" && value.is_string()) || key.starts_with("Fn::"))
 }
 
-/// One warning for each placeholder of a definition, in the order of the text.
+/// One warning for each placeholder, in the order of the text.
 pub(super) fn find(root: &Value) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    // The last of these is looked at next: a definition may nest deeper than the stack of this thread.
+    // A stack of values, since a definition may nest deeper than this thread's stack allows.
     let mut open = vec![(String::new(), root)];
     while let Some((at, value)) = open.pop() {
         if is_placeholder(value) && !at.is_empty() {
@@ -81,11 +84,12 @@ pub(super) fn find(root: &Value) -> Vec<Diagnostic> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
+    use super::*;
+
     #[test]
-    fn every_placeholder_has_its_place() {
+    fn every_placeholder_is_reported_at_its_location() {
         let found = find(
             &json!({"a": "${X}", "b": [{"c": "x ${Y} z"}, {"Ref": "R"}], "${K}": 1,
             "d": ["$", "${", "${}", "$x", {"Ref": "R", "more": 1}, {"Ref": {}}], "e": {"Fn::Sub": "${Z}"}}),

@@ -1,14 +1,15 @@
-//! A Task's own fields: what it calls, for how long, in whose name.
-use super::{
-    expression::Known,
-    model::{Language, TaskState},
-    reader::{Reader, object, text},
-    substitution::{has_placeholder, is_placeholder},
-};
-use crate::{Pattern, Resource, execution::Kind as Type};
+//! The fields of a Task: its resource, time limits and credentials.
+
 use serde_json::{Map, Value};
 
-/// What the request of an optimized integration must have, by service and action.
+use super::expression::Known;
+use super::model::{Language, TaskState};
+use super::reader::DefinitionReader;
+use super::substitution::{has_placeholder, is_placeholder};
+use super::values::{object, text};
+use crate::{Pattern, Resource, WorkflowType};
+
+/// The required fields of the request to an optimized integration, by service and action.
 const REQUIRED: [(&str, &str, &[&str]); 19] = [
     ("apigateway", "invoke", &["ApiEndpoint", "Method"]),
     ("athena", "startQueryExecution", &["QueryString"]),
@@ -35,7 +36,7 @@ const REQUIRED: [(&str, &str, &[&str]); 19] = [
     ("states", "startExecution", &["StateMachineArn"]),
 ];
 
-impl Reader {
+impl DefinitionReader {
     pub(super) fn task(
         &mut self,
         map: &Map<String, Value>,
@@ -102,7 +103,7 @@ impl Reader {
                 "The field 'Credentials' is not supported for activities",
             );
         }
-        // Only JSONPath has a name for what is selected.
+        // Only JSONPath has the suffix for a selected value.
         let selected = language == Language::JsonPath && credentials.contains_key("RoleArn.$");
         if !credentials.contains_key("RoleArn") && !selected {
             self.bad(at, "The field 'RoleArn' is required but was missing");
@@ -115,7 +116,7 @@ impl Reader {
         }
     }
 
-    /// Refuses what an Express machine cannot wait for.
+    /// Refuses integration patterns that an Express machine cannot wait for.
     fn of_the_type(&mut self, resource: &Resource, at: &str) {
         let waits = match resource {
             Resource::Activity { .. } => "Activity ARN",
@@ -127,7 +128,7 @@ impl Reader {
             },
             Resource::Lambda { .. } => return,
         };
-        if self.kind == Type::Express {
+        if self.workflow_type == WorkflowType::Express {
             self.bad(
                 at,
                 format!("Express state machine does not support {waits}"),
@@ -135,7 +136,7 @@ impl Reader {
         }
     }
 
-    /// Reports what the request to a service lacks.
+    /// Reports required fields that are missing from the request to a service.
     pub(super) fn request(
         &mut self,
         map: &Map<String, Value>,
@@ -169,7 +170,7 @@ impl Reader {
         for name in required.map_or(&[][..], |(_, _, names)| *names) {
             let dynamic = format!("{name}.$");
             let there = request.keys().any(|key| key == name || *key == dynamic);
-            // A placeholder may stand for any field.
+            // A placeholder may be any field.
             if !there && !request.keys().any(|key| has_placeholder(key)) {
                 self.bad(
                     &format!("{at}/{field}"),

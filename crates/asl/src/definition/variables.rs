@@ -1,10 +1,15 @@
-//! Variables: which names they may have, and which are assigned before a state is entered. An inner scope (a branch or the iterations of a
-//! Map) reads the variables of the scopes around it, and may assign none of them.
-use super::{model::Language, reader, reader::query_language};
-use serde_json::{Map, Value};
+//! Variables: valid names, and the variables that may be assigned before a state is entered. An
+//! inner scope (a branch, or the iterations of a Map) reads the variables of the enclosing scopes,
+//! and may not assign them.
+
 use std::collections::{HashMap, HashSet};
 
-/// Maximum number of characters of a variable's name.
+use serde_json::{Map, Value};
+
+use super::model::Language;
+use super::values::{list, query_language};
+
+/// Maximum length of a variable's name, in characters.
 const MAX_NAME: usize = 80;
 
 /// A variable's name in `Assign`.
@@ -15,7 +20,7 @@ pub(super) fn name(key: &str, language: Language) -> &str {
     }
 }
 
-/// Code and message for a text that no variable can have as its name.
+/// The code and message for a text that is not a valid name of a variable.
 pub(super) fn refused(name: &str) -> Option<(&'static str, String)> {
     let why = match name {
         "states" => {
@@ -33,33 +38,34 @@ pub(super) fn refused(name: &str) -> Option<(&'static str, String)> {
     Some(("INVALID_VARIABLE_NAME", message))
 }
 
-/// Whether a text is an identifier as Unicode (UAX 31) has it: a character of `ID_Start`, then any of `ID_Continue`.
+/// Whether a text is a Unicode identifier (UAX 31): a character of `ID_Start`, then characters of
+/// `ID_Continue`.
 fn is_identifier(text: &str) -> bool {
     let mut chars = text.chars();
     chars.next().is_some_and(unicode_ident::is_xid_start)
         && chars.all(unicode_ident::is_xid_continue)
 }
 
-/// A way from one state to another, with the variables that are assigned on it.
+/// A transition from a state, with the variables that it assigns.
 struct Transition {
     from: usize,
     variables: Vec<String>,
 }
 
 /// The variables of one graph.
-pub(super) struct Scope {
+pub(super) struct VariableScope {
     states: HashMap<String, usize>,
-    /// By state, the transitions that lead to it.
+    /// The transitions to each state.
     into: Vec<Vec<Transition>>,
-    /// Every variable that the graph assigns.
+    /// All variables that the graph assigns.
     assigned: HashSet<String>,
     /// The state that is being read.
     current: usize,
-    /// By state, what may be assigned when it is entered; worked out when it is asked for.
+    /// By state, the variables that may be assigned when it is entered. Computed on first use.
     before: HashMap<usize, HashSet<String>>,
 }
 
-impl Scope {
+impl VariableScope {
     pub(super) fn new(states: &Map<String, Value>, machine: Language) -> Self {
         let mut scope = Self {
             states: states.keys().cloned().zip(0..).collect(),
@@ -75,7 +81,7 @@ impl Scope {
             let language = query_language(state, machine);
             let entries = ["Choices", "Catch"]
                 .into_iter()
-                .flat_map(|field| reader::list(state, field))
+                .flat_map(|field| list(state, field))
                 .filter_map(Value::as_object);
             for object in std::iter::once(state).chain(entries) {
                 let keys = object.get("Assign").and_then(Value::as_object);
@@ -97,12 +103,12 @@ impl Scope {
         scope
     }
 
-    /// Begins with this state.
+    /// Makes this state the current one.
     pub(super) fn enter(&mut self, state: &str) {
         self.current = self.states.get(state).copied().unwrap_or_default();
     }
 
-    /// Whether a variable may be assigned when the state that is being read is entered.
+    /// Whether a variable may be assigned when the current state is entered.
     pub(super) fn has(&mut self, variable: &str) -> bool {
         if !self.assigned.contains(variable) {
             return false;
@@ -127,8 +133,9 @@ impl Scope {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn names_are_identifiers() {
@@ -156,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_comes_before_counts() {
+    fn variables_are_visible_only_after_their_assignment() {
         let states = json!({
             "A": {"Assign": {"a.$": "$"}, "Next": "C"},
             "C": {"Assign": {"d": 1}, "Choices": [{"Next": "M", "Assign": {"c": 1}}, {"Next": "Z"}], "Default": "Z"},
@@ -164,7 +171,7 @@ mod tests {
             "N": {"Next": "Z"},
             "Z": {},
         });
-        let mut scope = Scope::new(states.as_object().unwrap(), Language::JsonPath);
+        let mut scope = VariableScope::new(states.as_object().unwrap(), Language::JsonPath);
         let names = ["a", "c", "d", "m", "e", "other"];
         let mut before = |state: &str| {
             scope.enter(state);

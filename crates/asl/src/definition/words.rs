@@ -1,4 +1,5 @@
-//! The messages of JSONata for an expression that cannot be read, as AWS writes them: without their code.
+//! JSONata's messages for an expression that does not parse, as AWS writes them: without their
+//! code.
 
 /// A message without JSONata's code.
 pub(super) fn in_words(why: &str) -> String {
@@ -15,7 +16,7 @@ mod tests {
     use super::super::expression::{Known, parse};
 
     #[test]
-    fn each_message_is_jsonatas() {
+    fn each_message_equals_that_of_jsonata() {
         for (text, words) in [
             (
                 "\"unterminated",

@@ -1,10 +1,13 @@
-//! Payloads: a JSON text and, when somebody looks at it, its value; both shared from state to state. And their limits.
-use super::{MAX_DEPTH, MAX_PAYLOAD};
-use crate::fault::Fault;
-use serde_json::Value;
+//! Payloads: a JSON text and, once it is needed, its value. States share both. Also their limits.
+
 use std::sync::{Arc, OnceLock};
 
-/// A payload. An execution that waits holds only its text.
+use serde_json::Value;
+
+use crate::fault::Fault;
+use crate::limits::{MAX_DEPTH, MAX_PAYLOAD};
+
+/// A payload. A waiting execution holds only the text.
 #[derive(Debug)]
 pub(crate) struct Data {
     pub(super) text: Arc<str>,
@@ -12,17 +15,19 @@ pub(crate) struct Data {
 }
 
 impl Data {
-    /// A text that is known to be JSON.
+    /// Wraps a text that was checked to be JSON.
     pub(super) fn of_text(text: Arc<str>) -> Self {
         Self {
             text,
             value: OnceLock::new(),
         }
     }
+
     pub(super) fn value(&self) -> &Value {
         self.value
             .get_or_init(|| json::read_made(&self.text).expect("the text was checked before"))
     }
+
     pub(super) fn into_value(self) -> Value {
         let Self { text, value } = self;
         value
@@ -31,7 +36,9 @@ impl Data {
     }
 }
 
-/// A value as payload of `what`; `Err` when it is over a limit.
+/// Makes a value the payload of `what`.
+///
+/// The error says which limit it exceeds.
 pub(super) fn data(value: Value, what: &str) -> Result<Arc<Data>, Fault> {
     if json::depth(&value, MAX_DEPTH) > MAX_DEPTH {
         return Err(Fault::runtime(format!(
@@ -48,7 +55,7 @@ pub(super) fn data(value: Value, what: &str) -> Result<Arc<Data>, Fault> {
     }))
 }
 
-/// A text of at most `most` bytes, cut between characters.
+/// A text cut to at most `most` bytes, between characters.
 pub(super) fn cut(mut text: String, most: usize) -> String {
     if text.len() > most {
         let mut end = most;

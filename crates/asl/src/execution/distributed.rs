@@ -1,31 +1,21 @@
-//! Distributed Maps: batches, items read from files, results written to files, and how the map run ends.
-use super::{
-    Execution, Status,
-    data::Data,
-    enter::fill,
-    map::Children,
-    map_plan::{Listed, MapPlan, not_integer},
-    map_run::{Child, at_once},
-    model::Phase,
-    record::fault_fields,
-};
-use crate::{
-    definition::model::{Kind, MapState, Number, Transformation},
-    fault::Fault,
-    history, items,
-    scope::Context,
-};
-use serde_json::{Value, json};
+//! Distributed Maps: batches, items from files, results in files, and the end of the map run.
+
 use std::sync::Arc;
 
-/// A map run while it goes on.
-#[derive(Debug)]
-pub(super) struct Run {
-    /// In [`Execution::map_runs`].
-    pub(super) index: usize,
-    /// What `ResultWriter` will list, when there is one.
-    pub(super) reports: Option<(Vec<Value>, Vec<Value>)>,
-}
+use serde_json::{Value, json};
+
+use super::Execution;
+use super::children::{ChildExecution, Children, OpenMapRun};
+use super::data::Data;
+use super::fields::fill;
+use super::map_plan::{ItemList, MapPlan, not_integer};
+use super::map_run::at_once;
+use super::model::ThreadPhase;
+use super::record::fault_fields;
+use crate::definition::model::{MapState, NumberField, StateKind, Transformation};
+use crate::fault::Fault;
+use crate::scope::Context;
+use crate::{Status, history, items};
 
 impl Execution {
     pub(super) fn enter_distributed(&mut self, id: u64, map: &MapState, plan: MapPlan) {
@@ -33,7 +23,7 @@ impl Execution {
             Ok(tolerated) => tolerated,
             Err(fault) => return self.fail(id, fault, None),
         };
-        let Some(state) = self.threads.get(&id).map(|t| t.state.clone()) else {
+        let Some(state) = self.threads.get(&id).map(|t| Arc::clone(&t.state)) else {
             return;
         };
         let label = map.label.clone().unwrap_or_else(|| self.dice.uuid());
@@ -52,7 +42,7 @@ impl Execution {
         self.record(id, "MapRunStarted", |_| {
             Some(("mapRunStartedEventDetails", json!({"mapRunArn": arn})))
         });
-        let run = Box::new(Run {
+        let run = Box::new(OpenMapRun {
             index: self.runs.len() - 1,
             reports: map.writer.as_ref().map(|_| Default::default()),
         });
@@ -67,7 +57,7 @@ impl Execution {
         id: u64,
         map: &MapState,
     ) -> Result<(Option<u64>, Option<f64>), Fault> {
-        let read = |number: &Option<Number>, whole, most, words: &str| match number {
+        let read = |number: &Option<NumberField>, whole, most, words: &str| match number {
             None => Ok(None),
             Some(number) => {
                 let found = self.number(id, number, whole)?;
@@ -94,10 +84,10 @@ impl Execution {
     pub(super) fn begin_run(
         &mut self,
         id: u64,
-        items: Listed,
+        items: ItemList,
         input: Arc<Data>,
         concurrency: usize,
-        run: Box<Run>,
+        run: Box<OpenMapRun>,
     ) {
         let items = match self.batch(id, items, &input) {
             Ok(items) => items,
@@ -108,12 +98,18 @@ impl Execution {
         }
         self.begin_items(id, items, input, concurrency, Some(run));
     }
-    pub(super) fn batch(&self, id: u64, items: Listed, input: &Arc<Data>) -> Result<Listed, Fault> {
+
+    pub(super) fn batch(
+        &self,
+        id: u64,
+        items: ItemList,
+        input: &Arc<Data>,
+    ) -> Result<ItemList, Fault> {
         let Some(thread) = self.threads.get(&id) else {
             return Ok(items);
         };
         let state = &*thread.state;
-        let Kind::Map(map) = &state.kind else {
+        let StateKind::Map(map) = &state.kind else {
             return Ok(items);
         };
         let Some(batcher) = &map.batcher else {
@@ -132,27 +128,26 @@ impl Execution {
             .as_ref()
             .map(|template| fill(template, &scope, "ItemBatcher/BatchInput", &state.name))
             .transpose()?;
-        let limit =
-            |number: &Option<crate::definition::model::Number>| -> Result<Option<usize>, Fault> {
-                let Some(number) = number else {
-                    return Ok(None);
-                };
-                let limit = number.read(&scope, true, not_integer)?;
-                let limit = number.within(limit, (1.0, f64::INFINITY), || {
-                    format!("{} must be positive.", number.field)
-                })?;
-                Ok(Some(limit as usize))
+        let limit = |number: &Option<NumberField>| -> Result<Option<usize>, Fault> {
+            let Some(number) = number else {
+                return Ok(None);
             };
+            let limit = number.read(&scope, true, not_integer)?;
+            let limit = number.within(limit, (1.0, f64::INFINITY), || {
+                format!("{} must be positive.", number.field)
+            })?;
+            Ok(Some(limit as usize))
+        };
         items::batches(
             selected,
             common.as_ref(),
             limit(&batcher.max_items)?,
             limit(&batcher.max_bytes)?,
         )
-        .map(Listed::of)
+        .map(ItemList::of)
     }
 
-    /// The run failed: so does the Map.
+    /// Fails the run and its Map.
     pub(super) fn run_failed(&mut self, id: u64, run: usize, fault: Fault) {
         self.close_run(run, Status::Failed);
         let fields = fault_fields(&fault);
@@ -169,17 +164,17 @@ impl Execution {
         );
     }
 
-    /// A child execution ended: counts it, and notes it for the result files.
+    /// Counts a child execution that ended, and adds it to the result files.
     pub(super) fn child_ended(
         &mut self,
         parent: u64,
-        child: &Child,
+        child: &ChildExecution,
         outcome: Result<&Data, &Fault>,
     ) {
         let Some(thread) = self.threads.get(&parent) else {
             return;
         };
-        let Phase::Children(children) = &thread.phase else {
+        let ThreadPhase::Children(children) = &thread.phase else {
             return;
         };
         let Some(run) = children.run.as_ref().map(|run| run.index) else {
@@ -193,7 +188,7 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&parent) else {
             return;
         };
-        let Phase::Children(children) = &mut thread.phase else {
+        let ThreadPhase::Children(children) = &mut thread.phase else {
             return;
         };
         let Some((good, bad)) = children.run.as_mut().and_then(|r| r.reports.as_mut()) else {
@@ -219,7 +214,7 @@ impl Execution {
         }
     }
 
-    /// Every child execution has ended, and no more failed than is tolerated.
+    /// Ends a run whose child executions have all ended without too many failures.
     pub(super) fn run_joined(&mut self, id: u64, children: Children) {
         let Children {
             run: Some(run),
@@ -230,9 +225,9 @@ impl Execution {
         else {
             return;
         };
-        let state = self.threads.get(&id).map(|t| t.state.clone());
+        let state = self.threads.get(&id).map(|t| Arc::clone(&t.state));
         let writer = state.as_ref().and_then(|s| match &s.kind {
-            Kind::Map(map) => map.writer.as_ref(),
+            StateKind::Map(map) => map.writer.as_ref(),
             _ => None,
         });
         let results = results.into_iter().flatten().collect();
@@ -246,7 +241,7 @@ impl Execution {
                     Some(Transformation::Flatten) => flattened(results),
                     Some(Transformation::Compact) | None => results,
                 };
-                // A failure is always told of whole.
+                // A failure is always listed in full.
                 entries.extend(bad);
                 entries
             }
@@ -254,6 +249,7 @@ impl Execution {
         };
         self.run_succeeded(id, run.index, &Arc::new(Value::Array(result)));
     }
+
     pub(super) fn run_succeeded(&mut self, id: u64, run: usize, result: &Arc<Value>) {
         self.close_run(run, Status::Succeeded);
         self.record(id, "MapRunSucceeded", |_| None);
@@ -264,7 +260,7 @@ impl Execution {
     }
 }
 
-/// Lists among the values give way to their items.
+/// Replaces each list among the values by its items.
 pub(super) fn flattened(values: Vec<Value>) -> Vec<Value> {
     let mut flat = Vec::with_capacity(values.len());
     for value in values {

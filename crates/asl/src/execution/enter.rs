@@ -1,39 +1,45 @@
-//! Entering states: what a state's fields say is worked out first, without changing anything; then it is done.
-use super::{
-    Execution,
-    data::{Data, data},
-    model::{Phase, Purpose, Thread},
-    record::Details,
-};
-use crate::{
-    StepChange,
-    definition::model::{Branch, Kind, Language, State, TaskState, Test},
-    fault::Fault,
-    path::Path,
-    scope::{Context, Scope, Variables},
-    template::{Fill, Place, Template},
-    token,
-};
+//! Enters states: first computes what a state's fields say, without changing anything, and then
+//! does it.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::{borrow::Cow, sync::Arc};
 
-/// What a state does once its fields are worked out.
-pub(super) enum Plan {
-    Leave(Left),
+use super::Execution;
+use super::data::{Data, data};
+use super::fields::{assign, fill, select};
+use super::map_run::MAX_CHILD_STATES;
+use super::model::{Thread, ThreadPhase, TimerPurpose};
+use super::record::Details;
+use crate::definition::model::{
+    ChoiceBranch, ChoiceTest, Language, NumberField, State, StateKind, TaskState, TextField, plain,
+};
+use crate::fault::Fault;
+use crate::limits::{MAX_HISTORY, MAX_SECONDS};
+use crate::path::Path;
+use crate::scope::{Context, Scope, Variables};
+use crate::{Status, StepChange, TaskId, token};
+
+/// The action of a state, once its fields are computed.
+pub(super) enum StatePlan {
+    Leave(StateExit),
     Wait(Timestamp),
-    Task(Request),
+    Task(TaskRequest),
     Parallel(Arc<Data>),
     Map,
 }
-/// The end of a state.
-pub(super) struct Left {
+
+/// The exit of a state.
+pub(super) struct StateExit {
     pub(super) output: Arc<Data>,
     pub(super) assigned: Option<Variables>,
     pub(super) next: Option<Arc<str>>,
 }
-/// A task's request, worked out.
-pub(super) struct Request {
+
+/// A task's request, computed.
+pub(super) struct TaskRequest {
     pub(super) payload: Arc<str>,
     pub(super) timeout: Option<f64>,
     pub(super) heartbeat: Option<f64>,
@@ -41,59 +47,20 @@ pub(super) struct Request {
     pub(super) token: Option<String>,
 }
 
-/// The part of the data that a path field selects; null means an empty object.
-pub(super) fn select<'a>(path: Option<&Path>, scope: &Scope<'a>) -> Result<Cow<'a, Value>, Fault> {
-    match path {
-        None => Ok(Cow::Owned(json!({}))),
-        Some(path) => path
-            .read(scope)
-            .map_err(|why| Fault::runtime(format!("Invalid path '{}' : {why}", path.text))),
-    }
-}
-/// Fills a template; `field` names it in errors, `what` made a result that is too large.
-pub(super) fn fill(
-    template: &Template,
-    scope: &Scope<'_>,
-    field: &str,
-    what: &str,
-) -> Result<Value, Fault> {
-    template
-        .fill(scope, Place::new(field), &mut { super::MAX_PAYLOAD })
-        .map_err(|e| match e {
-            Fill::Fault(fault) => fault,
-            Fill::TooLarge => Fault::too_large(what),
-        })
-}
-/// The variables that an `Assign` makes.
-pub(super) fn assign(
-    template: Option<&Template>,
-    scope: &Scope<'_>,
-    what: &str,
-) -> Result<Option<Variables>, Fault> {
-    template
-        .map(|template| match fill(template, scope, "Assign", what)? {
-            Value::Object(map) => Ok(map),
-            other => Err(Fault::runtime(format!(
-                "Assign must give an object, but gave {other}"
-            ))),
-        })
-        .transpose()
-}
-
 impl Execution {
     pub(super) fn enter(&mut self, id: u64) {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
-        if matches!(thread.phase, Phase::Enter) {
-            thread.phase = Phase::Run;
+        if matches!(thread.phase, ThreadPhase::Enter) {
+            thread.phase = ThreadPhase::Run;
             thread.before = thread.previous;
             if let Some(child) = &thread.child
-                && child.count() > super::map_run::MAX_CHILD_STATES
+                && child.count() > MAX_CHILD_STATES
             {
                 let fault = Fault::runtime(format!(
                     "The execution reached the maximum number of history events ({}).",
-                    super::MAX_HISTORY
+                    MAX_HISTORY
                 ));
                 return self.fail(id, fault, None);
             }
@@ -110,57 +77,48 @@ impl Execution {
             thread.entered = (thread.previous, now);
             self.step(id, |step| StepChange::Entered { step });
         }
-        if self.status != super::Status::Running {
+        if self.status != Status::Running {
             return;
         }
         let Some(thread) = self.threads.get(&id) else {
             return;
         };
-        let state = thread.state.clone();
+        let state = Arc::clone(&thread.state);
         match self.plan(thread) {
             Err(fault) => self.fail(id, fault, None),
-            Ok(Plan::Leave(left)) => self.leave(id, left),
-            Ok(Plan::Wait(until)) => {
-                let timer = self.arm_at(until, Purpose::Thread(id));
+            Ok(StatePlan::Leave(left)) => self.leave(id, left),
+            Ok(StatePlan::Wait(until)) => {
+                let timer = self.arm_at(until, TimerPurpose::Thread(id));
                 if let Some(thread) = self.threads.get_mut(&id) {
-                    thread.phase = Phase::Wait(timer);
+                    thread.phase = ThreadPhase::Wait(timer);
                 }
                 self.step(id, |step| StepChange::Waiting { step, token: None });
             }
-            Ok(Plan::Task(request)) => {
-                if let Kind::Task(task) = &state.kind {
+            Ok(StatePlan::Task(request)) => {
+                if let StateKind::Task(task) = &state.kind {
                     self.schedule(id, task, request);
                 }
             }
-            Ok(Plan::Parallel(input)) => {
-                if let Kind::Parallel(branches) = &state.kind {
+            Ok(StatePlan::Parallel(input)) => {
+                if let StateKind::Parallel(branches) = &state.kind {
                     self.split(id, branches, &input);
                 }
             }
-            Ok(Plan::Map) => self.enter_map(id),
+            Ok(StatePlan::Map) => self.enter_map(id),
         }
     }
 
-    /// Works out what the state does.
-    pub(super) fn plan(&self, thread: &Thread) -> Result<Plan, Fault> {
+    /// Computes the action of the thread's state.
+    pub(super) fn plan(&self, thread: &Thread) -> Result<StatePlan, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;
-        if state.is_plain && matches!(state.kind, Kind::Pass(_) | Kind::Succeed) {
-            return Ok(Plan::Leave(Left {
-                output: raw.clone(),
-                assigned: None,
-                next: state.next.clone(),
-            }));
-        }
-        if let (true, Kind::Wait(delay)) = (state.is_plain, &state.kind)
-            && let Some(until) = delay.fixed(self.now)
-        {
-            return Ok(Plan::Wait(until));
+        if let Some(plan) = self.plain_plan(thread) {
+            return Ok(plan);
         }
         let token = match &state.kind {
-            Kind::Task(task) if task.resource.offers_token() => Some(token::encode(
+            StateKind::Task(task) if task.resource.offers_token() => Some(token::encode(
                 &self.start.execution_name,
-                crate::TaskId(self.counter + 1),
+                TaskId(self.counter + 1),
                 self.dice.roll(),
             )),
             _ => None,
@@ -186,40 +144,57 @@ impl Execution {
                 fill(template, &scope, field, &state.name).map(Some)
             }
         };
-        let shared =
-            |value: Option<Value>| value.map_or_else(|| Ok(raw.clone()), |v| data(v, &state.name));
+        let shared = |value: Option<Value>| {
+            value.map_or_else(|| Ok(Arc::clone(raw)), |v| data(v, &state.name))
+        };
         match &state.kind {
-            Kind::Pass(result) => {
+            StateKind::Pass(result) => {
                 let value = match result {
                     Some(result) => Some(result.clone()),
                     None => effective()?,
                 };
                 let value = value.unwrap_or_else(|| raw.value().clone());
-                self.finish(thread, value, &context).map(Plan::Leave)
+                self.finish(thread, value, &context).map(StatePlan::Leave)
             }
-            Kind::Succeed => self
+            StateKind::Succeed => self
                 .finish(thread, input.into_owned(), &context)
-                .map(Plan::Leave),
-            Kind::Fail { error, cause } => {
-                let read = |text: &Option<_>| {
-                    text.as_ref()
-                        .map(|t: &crate::definition::model::Text| t.read(&scope))
-                        .transpose()
+                .map(StatePlan::Leave),
+            StateKind::Fail { error, cause } => {
+                let read = |text: &Option<TextField>| {
+                    text.as_ref().map(|text| text.read(&scope)).transpose()
                 };
                 let (error, cause) = (read(error)?, read(cause)?);
                 Err(Fault::task(error.as_deref(), cause.as_deref()))
             }
-            Kind::Choice { rules, default } => {
+            StateKind::Choice { rules, default } => {
                 self.choose(thread, &scope, &input, rules, default.as_ref())
             }
-            Kind::Wait(delay) => delay.until(&scope).map(Plan::Wait),
-            Kind::Task(task) => {
-                let payload = shared(effective()?)?.text.clone();
-                request(task, &scope, payload, token.clone()).map(Plan::Task)
+            StateKind::Wait(delay) => delay.until(&scope).map(StatePlan::Wait),
+            StateKind::Task(task) => {
+                let payload = Arc::clone(&shared(effective()?)?.text);
+                request(task, &scope, payload, token.clone()).map(StatePlan::Task)
             }
-            Kind::Parallel(_) => shared(effective()?).map(Plan::Parallel),
-            Kind::Map(_) => Ok(Plan::Map),
+            StateKind::Parallel(_) => shared(effective()?).map(StatePlan::Parallel),
+            StateKind::Map(_) => Ok(StatePlan::Map),
         }
+    }
+
+    /// The action of a state that passes its input on unchanged. It needs no scope.
+    fn plain_plan(&self, thread: &Thread) -> Option<StatePlan> {
+        let state = &*thread.state;
+        if state.is_plain && matches!(state.kind, StateKind::Pass(_) | StateKind::Succeed) {
+            return Some(StatePlan::Leave(StateExit {
+                output: Arc::clone(&thread.input),
+                assigned: None,
+                next: state.next.clone(),
+            }));
+        }
+        if let (true, StateKind::Wait(delay)) = (state.is_plain, &state.kind)
+            && let Some(until) = delay.fixed(self.now)
+        {
+            return Some(StatePlan::Wait(until));
+        }
+        None
     }
 
     fn choose(
@@ -227,16 +202,16 @@ impl Execution {
         thread: &Thread,
         scope: &Scope<'_>,
         input: &Value,
-        rules: &[Branch],
+        rules: &[ChoiceBranch],
         default: Option<&Arc<str>>,
-    ) -> Result<Plan, Fault> {
+    ) -> Result<StatePlan, Fault> {
         let state: &State = &thread.state;
         let mut chosen = None;
         for (i, branch) in rules.iter().enumerate() {
             let holds = match &branch.test {
-                Test::Constant(holds) => *holds,
-                Test::Rule(rule) => rule.holds(scope)?,
-                Test::Condition(expression) => expression
+                ChoiceTest::Constant(holds) => *holds,
+                ChoiceTest::Rule(rule) => rule.holds(scope)?,
+                ChoiceTest::Condition(expression) => expression
                     .evaluate_as(scope, &format!("Choices[{i}]/Condition"), "boolean")?
                     .as_bool()
                     .unwrap_or_default(),
@@ -262,17 +237,17 @@ impl Execution {
             None if state.input.as_ref().is_some_and(Path::is_whole)
                 && state.output.as_ref().is_some_and(Path::is_whole) =>
             {
-                thread.input.clone()
+                Arc::clone(&thread.input)
             }
             None => data(
                 select(state.output.as_ref(), &Scope { input, ..*scope })?.into_owned(),
                 &state.name,
             )?,
         };
-        Ok(Plan::Leave(Left {
+        Ok(StatePlan::Leave(StateExit {
             output,
             assigned,
-            next: Some(next.clone()),
+            next: Some(Arc::clone(next)),
         }))
     }
 }
@@ -282,28 +257,27 @@ fn request(
     scope: &Scope<'_>,
     payload: Arc<str>,
     token: Option<String>,
-) -> Result<Request, Fault> {
+) -> Result<TaskRequest, Fault> {
     let wrong = |field: &str, path: &str, value: &Value| {
         format!(
             "The {field} parameter cannot be parsed as a long value: {path} == {}",
-            crate::definition::model::plain(value)
+            plain(value)
         )
     };
-    let seconds =
-        |number: &Option<crate::definition::model::Number>| -> Result<Option<f64>, Fault> {
-            let Some(number) = number else {
-                return Ok(None);
-            };
-            let seconds = number.read(scope, true, wrong)?;
-            let bounds = (1.0, crate::definition::MAX_SECONDS);
-            let words = || {
-                format!(
-                    "The {} must be between 1 and {}, but is {seconds}",
-                    number.field, bounds.1
-                )
-            };
-            number.within(seconds, bounds, words).map(Some)
+    let seconds = |number: &Option<NumberField>| -> Result<Option<f64>, Fault> {
+        let Some(number) = number else {
+            return Ok(None);
         };
+        let seconds = number.read(scope, true, wrong)?;
+        let bounds = (1.0, MAX_SECONDS);
+        let words = || {
+            format!(
+                "The {} must be between 1 and {}, but is {seconds}",
+                number.field, bounds.1
+            )
+        };
+        number.within(seconds, bounds, words).map(Some)
+    };
     let (timeout, heartbeat) = (seconds(&task.timeout)?, seconds(&task.heartbeat)?);
     let credentials = match &task.credentials {
         None => None,
@@ -318,7 +292,7 @@ fn request(
             }
         },
     };
-    Ok(Request {
+    Ok(TaskRequest {
         payload,
         timeout,
         heartbeat,

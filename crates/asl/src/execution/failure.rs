@@ -1,19 +1,21 @@
-//! What an error does: retry, catch, fail the parent, end the execution.
-use super::{
-    Execution, Status,
-    data::data,
-    enter::{Left, assign, fill},
-    model::{Phase, Purpose, Thread},
-    record::{aborted, fault_fields},
-};
-use crate::{
-    StepChange,
-    definition::model::{Catcher, Kind, Language},
-    fault::{Fault, Origin},
-    path::Path,
-    scope::{Context, Scope},
-};
+//! Handles an error: retries, catches, fails the parent, or ends the execution.
+
+use std::sync::Arc;
+
 use serde_json::{Value, json};
+
+use super::Execution;
+use super::data::{cut, data};
+use super::enter::StateExit;
+use super::fields::{assign, fill};
+use super::model::{Thread, ThreadPhase, TimerPurpose};
+use super::record::{aborted, fault_fields};
+use crate::definition::model::{Catcher, Language, StateKind};
+use crate::fault::{Fault, Origin};
+use crate::limits::MAX_CAUSE;
+use crate::path::Path;
+use crate::scope::{Context, Scope};
+use crate::{Status, StepChange};
 
 impl Execution {
     pub(super) fn located(&self, id: u64, cause: &str) -> String {
@@ -25,7 +27,7 @@ impl Execution {
         })
     }
 
-    /// The thread's state failed. `also` is a second name that matches the error.
+    /// Fails the thread's state. `also` is a second name that matches the error.
     pub(super) fn fail(&mut self, id: u64, fault: Fault, also: Option<&str>) {
         if self.status != Status::Running {
             return;
@@ -36,7 +38,7 @@ impl Execution {
                 fault.cause = fault
                     .cause
                     .as_deref()
-                    .map(|c| super::cut(self.located(id, c), super::MAX_CAUSE));
+                    .map(|c| cut(self.located(id, c), MAX_CAUSE));
             }
             Origin::Task | Origin::Plain => {}
         }
@@ -44,7 +46,7 @@ impl Execution {
             if let Some(thread) = self
                 .threads
                 .get_mut(&id)
-                .filter(|t| !matches!(t.state.kind, Kind::Wait(_)))
+                .filter(|t| !matches!(t.state.kind, StateKind::Wait(_)))
             {
                 thread.previous = thread.before;
             }
@@ -60,7 +62,7 @@ impl Execution {
         self.rise(id, fault, also);
     }
 
-    /// Looks for somebody who handles the error: the state, then those around it.
+    /// Searches for a handler of the error: in the state, then in those around it.
     fn rise(&mut self, id: u64, fault: Fault, also: Option<&str>) {
         let (mut id, mut fault, mut also) = (id, fault, also);
         loop {
@@ -93,7 +95,7 @@ impl Execution {
                 return;
             };
             let run = match &above.phase {
-                Phase::Children(children) => children.run.as_ref().map(|r| r.index),
+                ThreadPhase::Children(children) => children.run.as_ref().map(|r| r.index),
                 _ => None,
             };
             if let Some(run) = run {
@@ -116,13 +118,13 @@ impl Execution {
         }
     }
 
-    /// A child execution failed; whether that is one too many.
+    /// Counts a failed child execution, and returns whether that is one too many.
     fn iteration_failed(&mut self, parent: u64, failed: u64, run: usize) -> bool {
         self.freeze(failed);
         let Some(thread) = self.threads.get_mut(&parent) else {
             return false;
         };
-        let Phase::Children(children) = &mut thread.phase else {
+        let ThreadPhase::Children(children) = &mut thread.phase else {
             return false;
         };
         children.open = children.open.saturating_sub(1);
@@ -151,13 +153,14 @@ impl Execution {
         false
     }
 
-    /// Tells of the branch or iteration that failed, and of those that are stopped with it.
+    /// Records the failure of a branch or iteration, and the abort of those that are stopped with
+    /// it.
     fn branch_failed(&mut self, parent: u64, failed: u64, index: usize) {
         let Some(above) = self.threads.get(&parent) else {
             return;
         };
-        let name = above.state.name.clone();
-        let is_map = matches!(above.state.kind, Kind::Map(_));
+        let name = Arc::clone(&above.state.name);
+        let is_map = matches!(above.state.kind, StateKind::Map(_));
         if above.child.is_some() {
             return;
         }
@@ -173,7 +176,7 @@ impl Execution {
             let Some(thread) = self.threads.get(&below) else {
                 continue;
             };
-            if (is_map && below == failed) || matches!(thread.phase, Phase::Enter) {
+            if (is_map && below == failed) || matches!(thread.phase, ThreadPhase::Enter) {
                 continue;
             }
             let direct = thread.parent.filter(|p| p.0 == parent).map(|p| p.1);
@@ -193,15 +196,15 @@ impl Execution {
 
     fn record_failed(&mut self, id: u64) {
         let kind = match self.threads.get(&id).map(|t| &t.state.kind) {
-            Some(Kind::Parallel(_)) => "ParallelStateFailed",
-            Some(Kind::Map(_)) => "MapStateFailed",
+            Some(StateKind::Parallel(_)) => "ParallelStateFailed",
+            Some(StateKind::Map(_)) => "MapStateFailed",
             _ => return,
         };
-        // A retry would have come before: nobody handles the error within the state.
+        // A retry would have happened before: the state does not handle the error.
         self.record(id, kind, |_| None);
     }
 
-    /// Nobody handles the error: the execution ends.
+    /// Ends the execution with an error that was not handled.
     fn give_up(&mut self, id: u64, fault: &Fault) {
         let Some(thread) = self.threads.get(&id) else {
             return;
@@ -216,12 +219,13 @@ impl Execution {
         let cause = fault.cause.clone().filter(|c| !c.is_empty());
         self.end_after(previous, Status::Failed, None, fault.error.clone(), cause);
     }
-    /// Whether a retrier takes the error; then its delay has begun.
+
+    /// Retries if a retrier matches the error: starts its delay and returns true.
     fn retry(&mut self, id: u64, fault: &Fault, also: Option<&str>) -> bool {
         let Some(thread) = self.threads.get_mut(&id) else {
             return false;
         };
-        let state = thread.state.clone();
+        let state = Arc::clone(&thread.state);
         thread.retries.resize(state.retry.len(), 0);
         let Some(index) = state
             .retry
@@ -243,9 +247,9 @@ impl Execution {
             delay *= self.dice.fraction();
         }
         self.remove_children(id);
-        let timer = self.arm(delay, Purpose::Thread(id));
+        let timer = self.arm(delay, TimerPurpose::Thread(id));
         if let Some(thread) = self.threads.get_mut(&id) {
-            thread.phase = Phase::Backoff(timer);
+            thread.phase = ThreadPhase::Backoff(timer);
         }
         self.step(id, |step| StepChange::Retrying {
             step,
@@ -255,9 +259,9 @@ impl Execution {
         true
     }
 
-    /// Whether a catcher takes the error; then its state is next.
+    /// Catches the error if a catcher matches: enters its state and returns true.
     fn caught(&mut self, id: u64, fault: &Fault, also: Option<&str>) -> bool {
-        let Some(state) = self.threads.get(&id).map(|t| t.state.clone()) else {
+        let Some(state) = self.threads.get(&id).map(|t| Arc::clone(&t.state)) else {
             return false;
         };
         let Some(catcher) = state
@@ -277,26 +281,28 @@ impl Execution {
         }
         true
     }
-    /// The catcher's own fields failed: nothing of the state catches that.
+
+    /// The catcher's own fields failed. The state cannot catch that.
     fn rise_uncaught(&mut self, id: u64, fault: Fault) {
         let cause = fault.cause.as_deref().map(|c| self.located(id, c));
         let fault = Fault { cause, ..fault };
         self.give_up(id, &fault);
     }
+
     pub(super) fn catch(
         &self,
         thread: &Thread,
         catcher: &Catcher,
         fault: &Fault,
-    ) -> Result<Left, Fault> {
+    ) -> Result<StateExit, Fault> {
         let state = &*thread.state;
         let error = json!({"Error": fault.error, "Cause": fault.cause});
         let context = Context::new(|| self.context_object(thread, None));
         let name = &*state.name;
-        let left = |output, assigned| Left {
+        let left = |output, assigned| StateExit {
             output,
             assigned,
-            next: Some(catcher.next.clone()),
+            next: Some(Arc::clone(&catcher.next)),
         };
         if state.language == Language::Jsonata {
             let scope = Scope {
@@ -316,7 +322,7 @@ impl Execution {
             name,
         )?;
         let output = match &catcher.result_path {
-            None => return Ok(left(thread.input.clone(), assigned)),
+            None => return Ok(left(Arc::clone(&thread.input), assigned)),
             Some(path) if Path::is_whole(path) => error,
             Some(path) => path
                 .write(thread.input.value().clone(), error)

@@ -1,22 +1,21 @@
-//! Files of a distributed Map: items read, results written. Requests and answers only; the driver does the work.
-use super::{
-    Execution,
-    data::Data,
-    distributed::{Run, flattened},
-    enter::fill,
-    map::Children,
-    map_plan::Listed,
-    model::{Files, FilesRequest, Phase},
-};
-use crate::{
-    Effect, ReadItems, TaskId, WriteResults,
-    definition::model::{Kind, MapState, Transformation, Writer, plain},
-    fault::{Fault, Origin},
-    items,
-    scope::Context,
-};
-use serde_json::{Value, json};
+//! Files of a distributed Map: reading items and writing results. It makes requests and handles
+//! answers; the driver does the I/O.
+
 use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::Execution;
+use super::children::{Children, OpenMapRun};
+use super::data::Data;
+use super::distributed::flattened;
+use super::fields::fill;
+use super::map_plan::ItemList;
+use super::model::{FilesRequest, OpenFiles, ThreadPhase};
+use crate::definition::model::{MapState, ResultWriter, StateKind, Transformation, plain};
+use crate::fault::{Fault, Origin};
+use crate::scope::Context;
+use crate::{Effect, ReadItems, TaskId, WriteResults, items};
 
 impl Execution {
     pub(super) fn read_items(
@@ -25,12 +24,12 @@ impl Execution {
         map: &MapState,
         input: Arc<Data>,
         concurrency: usize,
-        run: Box<Run>,
+        run: Box<OpenMapRun>,
     ) {
         let (Some(reader), Some(thread)) = (&map.reader, self.threads.get(&id)) else {
             return;
         };
-        let state = thread.state.clone();
+        let state = Arc::clone(&thread.state);
         let step = thread.step.to_string();
         let context = Context::new(|| self.context_object(thread, None));
         let arguments = match &reader.arguments {
@@ -55,18 +54,7 @@ impl Execution {
             resource: reader.resource.clone(),
             arguments: arguments.to_string().into(),
         });
-        let children = Box::new(Children {
-            next: 0,
-            open: 0,
-            done: 0,
-            failed: 0,
-            results: Vec::new(),
-            items: None,
-            pairs: false,
-            concurrency,
-            input,
-            run: Some(run),
-        });
+        let children = Box::new(Children::none(input, concurrency, run));
         self.await_files(id, request, children);
     }
 
@@ -74,17 +62,18 @@ impl Execution {
         self.tasks.insert(request.task(), id);
         self.out.push(request.effect());
         if let Some(thread) = self.threads.get_mut(&id) {
-            thread.phase = Phase::Files(Box::new(Files { request, children }));
+            thread.phase = ThreadPhase::Files(Box::new(OpenFiles { request, children }));
         }
     }
 
-    pub(super) fn files(&mut self, task: TaskId) -> Option<(u64, Files)> {
+    pub(super) fn files(&mut self, task: TaskId) -> Option<(u64, OpenFiles)> {
         let id = *self.tasks.get(&task)?;
         let thread = self.threads.get_mut(&id)?;
-        if !matches!(thread.phase, Phase::Files(_)) {
+        if !matches!(thread.phase, ThreadPhase::Files(_)) {
             return None;
         }
-        let Phase::Files(files) = std::mem::replace(&mut thread.phase, Phase::Run) else {
+        let ThreadPhase::Files(files) = std::mem::replace(&mut thread.phase, ThreadPhase::Run)
+        else {
             return None;
         };
         self.tasks.remove(&task);
@@ -93,12 +82,12 @@ impl Execution {
 
     pub(super) fn items_read(&mut self, task: TaskId, body: &str) {
         let reading = self.tasks.get(&task).and_then(|id| self.threads.get(id)).is_some_and(|t| {
-            matches!(&t.phase, Phase::Files(f) if matches!(f.request, FilesRequest::Read(_)))
+            matches!(&t.phase, ThreadPhase::Files(f) if matches!(f.request, FilesRequest::Read(_)))
         });
         if !reading {
             return;
         }
-        let Some((id, Files { children, .. })) = self.files(task) else {
+        let Some((id, OpenFiles { children, .. })) = self.files(task) else {
             return;
         };
         let Children {
@@ -111,7 +100,7 @@ impl Execution {
             return;
         };
         match self.items(id, &input, body) {
-            Ok(items) => self.begin_run(id, Listed::of(items), input, concurrency, run),
+            Ok(items) => self.begin_run(id, ItemList::of(items), input, concurrency, run),
             Err(fault) => self.run_failed(id, run.index, fault),
         }
     }
@@ -125,7 +114,7 @@ impl Execution {
         let Some(thread) = self.threads.get(&id) else {
             return Ok(Vec::new());
         };
-        let Kind::Map(map) = &thread.state.kind else {
+        let StateKind::Map(map) = &thread.state.kind else {
             return Ok(Vec::new());
         };
         let Some(reader) = &map.reader else {
@@ -150,7 +139,7 @@ impl Execution {
         items::parse(&reader.format, body, most)
     }
 
-    /// The files could not be read or written.
+    /// Handles a failure to read or write the files.
     pub(super) fn files_failed(&mut self, task: TaskId, error: &str, cause: &str) -> bool {
         let Some((id, files)) = self.files(task) else {
             return false;
@@ -174,19 +163,18 @@ impl Execution {
         id: u64,
         run: usize,
         input: &Arc<Data>,
-        writer: &Writer,
+        writer: &ResultWriter,
         (good, bad): (Vec<Value>, Vec<Value>),
     ) {
         let (Some(thread), Some(template)) = (self.threads.get(&id), &writer.arguments) else {
             return;
         };
-        let (state, step) = (thread.state.clone(), thread.step.to_string());
+        let (state, step) = (Arc::clone(&thread.state), thread.step.to_string());
         let good = match writer.transformation {
             None | Some(Transformation::None) => good,
             Some(Transformation::Compact) => good.iter().map(output).collect(),
             Some(Transformation::Flatten) => flattened(good.iter().map(output).collect()),
         };
-        let ending = if writer.json_lines { "jsonl" } else { "json" };
         let context = Context::new(|| self.context_object(thread, None));
         let arguments = fill(
             template,
@@ -216,30 +204,9 @@ impl Execution {
             "" => uuid.to_owned(),
             prefix => format!("{prefix}/{uuid}"),
         };
-        let mut files: Vec<(String, Arc<str>)> = Vec::new();
-        let mut listed = |name: &str, entries: Vec<Value>| -> Value {
-            if entries.is_empty() {
-                return json!([]);
-            }
-            let body = if writer.json_lines {
-                entries.iter().map(|entry| format!("{entry}\n")).collect()
-            } else {
-                Value::Array(entries).to_string()
-            };
-            let (key, body): (String, Arc<str>) =
-                (format!("{folder}/{name}_0.{ending}"), body.into());
-            let listed = json!([{"Key": key, "Size": body.len()}]);
-            files.push((key, body));
-            listed
-        };
-        let manifest = json!({
-            "DestinationBucket": bucket, "MapRunArn": arn,
-            "ResultFiles": {"FAILED": listed("FAILED", bad), "PENDING": [], "SUCCEEDED": listed("SUCCEEDED", good)},
-        });
-        let key = format!("{folder}/manifest.json");
-        files.push((key.clone(), manifest.to_string().into()));
-        let result =
-            json!({"MapRunArn": arn, "ResultWriterDetails": {"Bucket": bucket, "Key": key}});
+        let (manifest, files) = result_files(&folder, &bucket, &arn, writer.json_lines, good, bad);
+        let details = json!({"Bucket": bucket, "Key": manifest});
+        let result = json!({"MapRunArn": arn, "ResultWriterDetails": details});
         let task = self.next_task();
         let request = FilesRequest::Write(
             WriteResults {
@@ -251,34 +218,27 @@ impl Execution {
             },
             Arc::new(result),
         );
-        let children = Box::new(Children {
-            next: 0,
-            open: 0,
-            done: 0,
-            failed: 0,
-            results: Vec::new(),
-            items: None,
-            pairs: false,
-            concurrency: 0,
-            input: input.clone(),
-            run: Some(Box::new(Run {
+        let children = Box::new(Children::none(
+            Arc::clone(input),
+            0,
+            Box::new(OpenMapRun {
                 index: run,
                 reports: None,
-            })),
-        });
+            }),
+        ));
         self.await_files(id, request, children);
     }
 
     pub(super) fn results_written(&mut self, task: TaskId) {
         let writing = self.tasks.get(&task).and_then(|id| self.threads.get(id)).is_some_and(|t| {
-            matches!(&t.phase, Phase::Files(f) if matches!(f.request, FilesRequest::Write(..)))
+            matches!(&t.phase, ThreadPhase::Files(f) if matches!(f.request, FilesRequest::Write(..)))
         });
         if !writing {
             return;
         }
         if let Some((
             id,
-            Files {
+            OpenFiles {
                 request: FilesRequest::Write(_, result),
                 children,
             },
@@ -289,15 +249,49 @@ impl Execution {
         }
     }
 
-    /// Forgets a request for files that nobody waits for any more.
-    pub(super) fn forget_files(&mut self, files: &Files) {
+    /// Forgets a request for files whose answer is no longer needed.
+    pub(super) fn forget_files(&mut self, files: &OpenFiles) {
         let task = files.request.task();
         self.tasks.remove(&task);
         self.out.push(Effect::CancelTask(task));
     }
 }
 
-/// The output that an entry tells of.
+/// The files of a map run's results, the manifest last, and the key of the manifest.
+fn result_files(
+    folder: &str,
+    bucket: &str,
+    arn: &str,
+    json_lines: bool,
+    good: Vec<Value>,
+    bad: Vec<Value>,
+) -> (String, Vec<(String, Arc<str>)>) {
+    let ending = if json_lines { "jsonl" } else { "json" };
+    let mut files: Vec<(String, Arc<str>)> = Vec::new();
+    let mut listed = |name: &str, entries: Vec<Value>| -> Value {
+        if entries.is_empty() {
+            return json!([]);
+        }
+        let body = if json_lines {
+            entries.iter().map(|entry| format!("{entry}\n")).collect()
+        } else {
+            Value::Array(entries).to_string()
+        };
+        let (key, body): (String, Arc<str>) = (format!("{folder}/{name}_0.{ending}"), body.into());
+        let listed = json!([{"Key": key, "Size": body.len()}]);
+        files.push((key, body));
+        listed
+    };
+    let manifest = json!({
+        "DestinationBucket": bucket, "MapRunArn": arn,
+        "ResultFiles": {"FAILED": listed("FAILED", bad), "PENDING": [], "SUCCEEDED": listed("SUCCEEDED", good)},
+    });
+    let key = format!("{folder}/manifest.json");
+    files.push((key.clone(), manifest.to_string().into()));
+    (key, files)
+}
+
+/// The output in an entry.
 fn output(entry: &Value) -> Value {
     let text = entry["Output"].as_str();
     text.and_then(|text| json::read_made(text).ok())

@@ -1,38 +1,42 @@
-//! Leaving states: the result becomes the output, variables are assigned, the next state or the thread's end follows.
-use super::{
-    Execution, Status,
-    data::data,
-    enter::{Left, assign, fill, select},
-    model::{Phase, Thread},
-};
-use crate::{
-    StepChange,
-    definition::model::{Kind, Language},
-    fault::Fault,
-    path::Path,
-    scope::{Context, Scope, Variables},
-};
-use serde_json::{Map, Value, json};
+//! Leaves states: the result becomes the output, variables are assigned, and the next state or the
+//! end of the thread follows.
+
 use std::sync::Arc;
 
+use serde_json::{Map, Value, json};
+
+use super::Execution;
+use super::data::data;
+use super::enter::StateExit;
+use super::fields::{assign, fill, select};
+use super::model::{Thread, ThreadPhase};
+use crate::definition::model::{Language, StateKind};
+use crate::fault::Fault;
+use crate::path::Path;
+use crate::scope::{Context, Scope, Variables};
+use crate::{Status, StepChange};
+
 impl Execution {
-    /// The output of a state that made `result`.
+    /// The exit of a state with this result.
     pub(super) fn finish(
         &self,
         thread: &Thread,
         result: Value,
         context: &Context<'_>,
-    ) -> Result<Left, Fault> {
+    ) -> Result<StateExit, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;
         let name = &*state.name;
-        let left = |output, assigned| Left {
+        let left = |output, assigned| StateExit {
             output,
             assigned,
             next: state.next.clone(),
         };
         if state.language == Language::Jsonata {
-            let is_result = matches!(state.kind, Kind::Task(_) | Kind::Parallel(_) | Kind::Map(_));
+            let is_result = matches!(
+                state.kind,
+                StateKind::Task(_) | StateKind::Parallel(_) | StateKind::Map(_)
+            );
             let scope = Scope {
                 result: is_result.then_some(&result),
                 ..self.scope(thread, raw.value(), context)
@@ -40,7 +44,9 @@ impl Execution {
             let assigned = assign(state.assign.as_ref(), &scope, name)?;
             let output = match &state.result {
                 Some(template) => data(fill(template, &scope, "Output", name)?, name)?,
-                None if !is_result && !matches!(state.kind, Kind::Pass(Some(_))) => raw.clone(),
+                None if !is_result && !matches!(state.kind, StateKind::Pass(Some(_))) => {
+                    Arc::clone(raw)
+                }
                 None => data(result, name)?,
             };
             return Ok(left(output, assigned));
@@ -59,7 +65,7 @@ impl Execution {
             )?,
         };
         let output = match &state.result_path {
-            None => raw.clone(),
+            None => Arc::clone(raw),
             Some(path) if path.is_whole() => data(result, name)?,
             Some(path) => data(
                 path.write(raw.value().clone(), result).ok_or_else(|| {
@@ -82,7 +88,7 @@ impl Execution {
         Ok(left(data(selected, name)?, assigned))
     }
 
-    /// A state made its result: output, variables, next state.
+    /// Leaves a state with its result.
     pub(super) fn result(&mut self, id: u64, result: Value) {
         let Some(thread) = self.threads.get(&id) else {
             return;
@@ -96,7 +102,7 @@ impl Execution {
         }
     }
 
-    /// A Wait is over: its input passes on.
+    /// Leaves a Wait: its input passes on.
     pub(super) fn waited(&mut self, id: u64) {
         let Some(thread) = self.threads.get(&id) else {
             return;
@@ -106,12 +112,13 @@ impl Execution {
             Err(fault) => self.fail(id, fault, None),
         }
     }
-    pub(super) fn after_wait(&self, thread: &Thread) -> Result<Left, Fault> {
+
+    pub(super) fn after_wait(&self, thread: &Thread) -> Result<StateExit, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;
         if state.is_plain {
-            return Ok(Left {
-                output: raw.clone(),
+            return Ok(StateExit {
+                output: Arc::clone(raw),
                 assigned: None,
                 next: state.next.clone(),
             });
@@ -122,9 +129,9 @@ impl Execution {
         self.finish(thread, input, &context)
     }
 
-    /// Exits the state with its output and goes to the next, or ends the thread.
-    pub(super) fn leave(&mut self, id: u64, left: Left) {
-        let Left {
+    /// Exits the state with its output and enters the next one, or ends the thread.
+    pub(super) fn leave(&mut self, id: u64, left: StateExit) {
+        let StateExit {
             output,
             assigned,
             next,
@@ -161,10 +168,10 @@ impl Execution {
             && let Some(state) = thread.graph.states.get(&next).cloned()
         {
             if thread.parent.is_none() {
-                thread.step = state.name.clone();
+                thread.step = Arc::clone(&state.name);
             }
             thread.state = state;
-            (thread.input, thread.phase, thread.attempt) = (output, Phase::Enter, 0);
+            (thread.input, thread.phase, thread.attempt) = (output, ThreadPhase::Enter, 0);
             thread.retries.clear();
             self.ready.push_back(id);
             return;
@@ -176,7 +183,7 @@ impl Execution {
             None => self.end_after(
                 thread.previous,
                 Status::Succeeded,
-                Some(output.text.clone()),
+                Some(Arc::clone(&output.text)),
                 None,
                 None,
             ),
@@ -190,7 +197,7 @@ impl Execution {
     }
 }
 
-/// Variables as an exit event shows them: each value as JSON text.
+/// Variables as an exit event shows them: each value is JSON text.
 fn shown(assigned: &Variables) -> Value {
     Value::Object(
         assigned

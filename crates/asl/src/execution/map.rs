@@ -1,43 +1,23 @@
-//! Parallel branches and Map iterations: starting them, counting them, joining their results.
-use super::{
-    Execution, Status,
-    data::{Data, data},
-    distributed::Run,
-    enter::fill,
-    map_plan::Listed,
-    map_run::Child,
-    model::Phase,
-};
-use crate::{
-    StepChange,
-    definition::model::{Graph, Kind},
-    fault::Fault,
-    scope::Context,
-    template::Template,
-};
-use serde_json::{Value, json};
+//! Parallel branches and Map iterations: starts them, counts them and joins their results.
+
 use std::sync::Arc;
 
-/// Iterations of an inline Map at once, when it sets no `MaxConcurrency`.
-const INLINE_CONCURRENCY: usize = 40;
+use serde_json::{Value, json};
 
-/// The branches or iterations of a state.
-#[derive(Debug)]
-pub(super) struct Children {
-    pub(super) next: usize,
-    pub(super) open: usize,
-    pub(super) done: u64,
-    pub(super) failed: u64,
-    pub(super) results: Vec<Option<Value>>,
-    /// A Map's items that have not begun; a Parallel has none.
-    pub(super) items: Option<Vec<Value>>,
-    /// Whether the items are the fields of an object, as pairs of key and value.
-    pub(super) pairs: bool,
-    pub(super) concurrency: usize,
-    /// What `ItemSelector` sees as `$`.
-    pub(super) input: Arc<Data>,
-    pub(super) run: Option<Box<Run>>,
-}
+use super::children::{ChildExecution, Children, OpenMapRun};
+use super::data::{Data, data};
+use super::fields::fill;
+use super::map_plan::ItemList;
+use super::model::ThreadPhase;
+use super::{Execution, no_variables};
+use crate::definition::model::{Graph, StateKind};
+use crate::fault::Fault;
+use crate::scope::Context;
+use crate::template::Template;
+use crate::{Status, StepChange};
+
+/// Maximum concurrency of an inline Map without `MaxConcurrency`.
+const INLINE_CONCURRENCY: usize = 40;
 
 impl Execution {
     /// Starts the branches of a Parallel.
@@ -46,7 +26,7 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
-        thread.phase = Phase::Children(Box::new(Children {
+        thread.phase = ThreadPhase::Children(Box::new(Children {
             next: branches.len(),
             open: branches.len(),
             done: 0,
@@ -55,12 +35,12 @@ impl Execution {
             items: None,
             pairs: false,
             concurrency: 0,
-            input: input.clone(),
+            input: Arc::clone(input),
             run: None,
         }));
         let (previous, variables, item, child) = (
             thread.previous,
-            thread.variables.clone(),
+            Arc::clone(&thread.variables),
             thread.item.clone(),
             thread.child.clone(),
         );
@@ -74,8 +54,8 @@ impl Execution {
             self.spawn(
                 Some((id, index)),
                 branch,
-                input.clone(),
-                variables.clone(),
+                Arc::clone(input),
+                Arc::clone(&variables),
                 previous,
                 item.clone(),
                 child.clone(),
@@ -87,8 +67,8 @@ impl Execution {
         let Some(thread) = self.threads.get(&id) else {
             return;
         };
-        let state = thread.state.clone();
-        let Kind::Map(map) = &state.kind else {
+        let state = Arc::clone(&thread.state);
+        let StateKind::Map(map) = &state.kind else {
             return;
         };
         let plan = match self.map_plan(thread, map) {
@@ -123,17 +103,18 @@ impl Execution {
             None,
         );
     }
+
     pub(super) fn begin_items(
         &mut self,
         id: u64,
-        items: Listed,
+        items: ItemList,
         input: Arc<Data>,
         concurrency: usize,
-        run: Option<Box<Run>>,
+        run: Option<Box<OpenMapRun>>,
     ) {
         let total = items.values.len();
         if let Some(thread) = self.threads.get_mut(&id) {
-            thread.phase = Phase::Children(Box::new(Children {
+            thread.phase = ThreadPhase::Children(Box::new(Children {
                 next: 0,
                 open: 0,
                 done: 0,
@@ -158,7 +139,7 @@ impl Execution {
         }
     }
 
-    /// Starts iterations up to the Map's concurrency.
+    /// Starts iterations, up to the Map's concurrency.
     pub(super) fn iterate(&mut self, id: u64) {
         loop {
             if self.status != Status::Running {
@@ -167,8 +148,9 @@ impl Execution {
             let Some(thread) = self.threads.get_mut(&id) else {
                 return;
             };
-            let state = thread.state.clone();
-            let (Kind::Map(map), Phase::Children(children)) = (&state.kind, &mut thread.phase)
+            let state = Arc::clone(&thread.state);
+            let (StateKind::Map(map), ThreadPhase::Children(children)) =
+                (&state.kind, &mut thread.phase)
             else {
                 return;
             };
@@ -182,45 +164,37 @@ impl Execution {
             let value = (items[index].take(), children.pairs);
             children.next += 1;
             children.open += 1;
-            let batched = map.batcher.is_some();
-            let input = children.input.clone();
+            let input = Arc::clone(&children.input);
             let run = children.run.as_ref().map(|r| r.index);
-            let selector = state.parameters.as_ref().filter(|_| !batched);
-            let (item, value) = match self.select_item(id, index, value, selector, &input) {
+            let selector = state.parameters.as_ref().filter(|_| map.batcher.is_none());
+            let selected = self
+                .select_item(id, index, value, selector, &input)
+                .and_then(|(item, value)| Ok((item, data(value, &state.name)?)));
+            let (item, item_input) = match selected {
                 Ok(selected) => selected,
-                Err(fault) => return self.fail(id, fault, None),
-            };
-            let item_input = match data(value, &state.name) {
-                Ok(data) => data,
                 Err(fault) => return self.fail(id, fault, None),
             };
             let Some(thread) = self.threads.get(&id) else {
                 return;
             };
-            let (previous, variables) = (thread.previous, thread.variables.clone());
+            let (previous, variables) = (thread.previous, Arc::clone(&thread.variables));
             if let Some(run) = run {
                 let child = self.child(run, &item_input);
                 self.spawn(
                     Some((id, index)),
                     &map.processor,
                     item_input,
-                    super::no_variables(),
+                    no_variables(),
                     0,
                     Some(item),
                     Some(child),
                 );
                 continue;
             }
-            let child: Option<Arc<Child>> = thread.child.clone();
-            let event = if child.is_some() {
-                previous
-            } else {
-                let details = json!({"name": &*state.name, "index": index});
-                self.record_after(
-                    previous,
-                    "MapIterationStarted",
-                    Some(("mapIterationStartedEventDetails", details)),
-                )
+            let child: Option<Arc<ChildExecution>> = thread.child.clone();
+            let event = match child {
+                Some(_) => previous,
+                None => self.record_iteration(previous, &state.name, index),
             };
             if self.status != Status::Running {
                 return;
@@ -237,7 +211,16 @@ impl Execution {
         }
     }
 
-    /// The context's `Map.Item` and the iteration's input.
+    fn record_iteration(&mut self, previous: u64, map: &str, index: usize) -> u64 {
+        let details = json!({"name": map, "index": index});
+        self.record_after(
+            previous,
+            "MapIterationStarted",
+            Some(("mapIterationStartedEventDetails", details)),
+        )
+    }
+
+    /// The context's `Map.Item`, and the iteration's input.
     pub(super) fn select_item(
         &self,
         id: u64,
@@ -261,10 +244,10 @@ impl Execution {
         });
         let scope = self.scope(thread, input.value(), &context);
         let selected = fill(template, &scope, "ItemSelector", &thread.state.name)?;
-        Ok((item.clone(), selected))
+        Ok((Arc::clone(&item), selected))
     }
 
-    /// A branch or an iteration ended well.
+    /// Handles the success of a branch or an iteration.
     pub(super) fn child_done(
         &mut self,
         parent: u64,
@@ -275,8 +258,8 @@ impl Execution {
         let Some(above) = self.threads.get_mut(&parent) else {
             return;
         };
-        let name = above.state.name.clone();
-        let Phase::Children(children) = &mut above.phase else {
+        let name = Arc::clone(&above.state.name);
+        let ThreadPhase::Children(children) = &mut above.phase else {
             return;
         };
         if let Some(slot) = children.results.get_mut(index) {
@@ -310,7 +293,7 @@ impl Execution {
         }
     }
 
-    /// Every branch or iteration has ended.
+    /// Joins the results, since every branch or iteration has ended.
     pub(super) fn joined(&mut self, id: u64) {
         if self.status != Status::Running {
             return;
@@ -319,7 +302,9 @@ impl Execution {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
-        let Phase::Children(children) = std::mem::replace(&mut thread.phase, Phase::Run) else {
+        let ThreadPhase::Children(children) =
+            std::mem::replace(&mut thread.phase, ThreadPhase::Run)
+        else {
             return;
         };
         if children.run.is_some() {

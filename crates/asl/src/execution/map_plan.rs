@@ -1,43 +1,44 @@
-//! What a Map's fields say: its items, its concurrency, its numbers. It starts nothing.
-use super::{
-    Execution,
-    data::{Data, data},
-    enter::{fill, select},
-    model::Thread,
-};
-use crate::{
-    definition::model::{Items, MapState, Number, plain},
-    fault::Fault,
-    path::{Path, Root},
-    scope::{Context, Scope},
-    template::Template,
-};
-use serde_json::{Value, json};
+//! Computes the fields of a Map: its items, concurrency and numbers. It starts nothing.
+
 use std::sync::Arc;
 
-/// What a Map's fields say.
+use serde_json::{Value, json};
+
+use super::Execution;
+use super::data::{Data, data};
+use super::fields::{fill, select};
+use super::model::Thread;
+use crate::definition::model::{MapItems, MapState, NumberField, plain};
+use crate::fault::Fault;
+use crate::path::{Path, Root};
+use crate::scope::{Context, Scope};
+use crate::template::Template;
+
+/// The computed fields of a Map.
 pub(super) struct MapPlan {
     pub(super) input: Arc<Data>,
     pub(super) concurrency: usize,
-    /// `None` when they are to be read.
-    pub(super) items: Option<Listed>,
+    /// `None` if they are read from files.
+    pub(super) items: Option<ItemList>,
 }
 
 /// The items of a Map.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Listed {
+pub(super) struct ItemList {
     pub(super) values: Vec<Value>,
     /// Whether they are the fields of an object, each as `{"Key": …, "Value": …}`.
     pub(super) pairs: bool,
 }
-impl Listed {
+
+impl ItemList {
     pub(super) fn of(values: Vec<Value>) -> Self {
         Self {
             values,
             pairs: false,
         }
     }
-    /// The items of an array; the fields of an object, where `objects` may be.
+
+    /// The items of an array, or the fields of an object if `objects` are allowed.
     fn read(found: Value, objects: bool) -> Option<Self> {
         match found {
             Value::Array(values) => Some(Self::of(values)),
@@ -60,15 +61,63 @@ pub(super) fn not_integer(field: &str, path: &str, value: &Value) -> String {
     )
 }
 
+/// The items of a Map; `None` if they are read from files.
+fn items(
+    map: &MapState,
+    state: &str,
+    scope: &Scope<'_>,
+    input: &Data,
+) -> Result<Option<ItemList>, Fault> {
+    Ok(match (&map.reader, &map.items) {
+        (Some(_), _) => None,
+        (None, MapItems::Path(path)) => {
+            let found = path
+                .read(scope)
+                .map_err(|why| Fault::runtime(format!("Invalid path '{}' : {why}", path.text)))?;
+            // A variable with an object ends an inline Map. Recordings of AWS show this; its
+            // guide does not mention it.
+            let selected = path.root == Root::Input && !path.is_whole();
+            let objects = map.is_distributed || selected;
+            Some(ItemList::read(found.into_owned(), objects).ok_or_else(|| {
+                Fault::runtime(format!(
+                    "Reference path \"{}\" must point to array.",
+                    path.text
+                ))
+            })?)
+        }
+        (None, MapItems::Jsonata(Template::Jsonata(expression))) => {
+            // Likewise, an inline Map takes an object from the state's data only.
+            let objects = map.is_distributed || expression.selects_data();
+            let found = expression.evaluate_items(scope, objects)?;
+            Some(ItemList::read(found, objects).unwrap_or_default())
+        }
+        (None, MapItems::Jsonata(template)) => {
+            let found = fill(template, scope, "Items", state)?;
+            Some(
+                ItemList::read(found, map.is_distributed)
+                    .ok_or_else(|| Fault::runtime("Items must be an array"))?,
+            )
+        }
+        (None, MapItems::Input) => Some(
+            ItemList::read(input.value().clone(), map.is_distributed).ok_or_else(|| {
+                Fault::evaluation(
+                    None,
+                    format!("Map state input must be an array but was: {}", input.text),
+                )
+            })?,
+        ),
+    })
+}
+
 impl Execution {
-    /// Works out a Map's input, items and concurrency.
+    /// Computes a Map's input, items and concurrency.
     pub(super) fn map_plan(&self, thread: &Thread, map: &MapState) -> Result<MapPlan, Fault> {
         let state = &*thread.state;
         let raw = &thread.input;
         let context = Context::new(|| self.context_object(thread, None));
         let scope = self.scope(thread, raw.value(), &context);
         let input = if state.input.as_ref().is_some_and(Path::is_whole) {
-            raw.clone()
+            Arc::clone(raw)
         } else {
             data(
                 select(state.input.as_ref(), &scope)?.into_owned(),
@@ -79,44 +128,7 @@ impl Execution {
             input: input.value(),
             ..scope
         };
-        let items = match (&map.reader, &map.items) {
-            (Some(_), _) => None,
-            (None, Items::Path(path)) => {
-                let found = path.read(&scope).map_err(|why| {
-                    Fault::runtime(format!("Invalid path '{}' : {why}", path.text))
-                })?;
-                // A variable with an object ends an inline Map: so it is in recordings of AWS, which its guide does not speak of.
-                let selected = path.root == Root::Input && !path.is_whole();
-                let objects = map.is_distributed || selected;
-                Some(Listed::read(found.into_owned(), objects).ok_or_else(|| {
-                    Fault::runtime(format!(
-                        "Reference path \"{}\" must point to array.",
-                        path.text
-                    ))
-                })?)
-            }
-            (None, Items::Jsonata(Template::Jsonata(expression))) => {
-                // As above: an inline Map takes an object from the state's data only.
-                let objects = map.is_distributed || expression.selects_data();
-                let found = expression.evaluate_items(&scope, objects)?;
-                Some(Listed::read(found, objects).unwrap_or_default())
-            }
-            (None, Items::Jsonata(template)) => {
-                let found = fill(template, &scope, "Items", &state.name)?;
-                Some(
-                    Listed::read(found, map.is_distributed)
-                        .ok_or_else(|| Fault::runtime("Items must be an array"))?,
-                )
-            }
-            (None, Items::Input) => Some(
-                Listed::read(input.value().clone(), map.is_distributed).ok_or_else(|| {
-                    Fault::evaluation(
-                        None,
-                        format!("Map state input must be an array but was: {}", input.text),
-                    )
-                })?,
-            ),
-        };
+        let items = items(map, &state.name, &scope, &input)?;
         let concurrency = match &map.concurrency {
             None => 0.0,
             Some(number) => {
@@ -127,13 +139,14 @@ impl Execution {
             }
         };
         Ok(MapPlan {
-            input: input.clone(),
+            input: Arc::clone(&input),
             concurrency: concurrency as usize,
             items,
         })
     }
-    /// A number field of the thread's state, over its raw input.
-    pub(super) fn number(&self, id: u64, number: &Number, whole: bool) -> Result<f64, Fault> {
+
+    /// A number field of the thread's state, read from its raw input.
+    pub(super) fn number(&self, id: u64, number: &NumberField, whole: bool) -> Result<f64, Fault> {
         let Some(thread) = self.threads.get(&id) else {
             return Ok(0.0);
         };

@@ -1,13 +1,16 @@
-//! The interpreter's state and its door: `handle(event, now)`.
+//! The state of the interpreter and its entry point, [`Execution::handle`].
 //!
-//! `enter` begins states, `leave` ends them, `task` follows tasks, `map` and `distributed` follow iterations, `failure`
-//! retries and catches, `redrive` goes on after an end, `record` writes the history, `trial` tries one state alone. Everything here is a pure function
-//! of the machine, the start and the list of (event, now): replay gives the same effects.
+//! `enter` begins states and `leave` ends them; `task` follows tasks; `map` and `distributed` run
+//! iterations; `failure` retries and catches; `redrive` continues after an end; `record` writes the
+//! history; `trial` tries one state alone. Everything here is a pure function of the machine, the
+//! start and the list of (event, now): a replay produces the same effects.
 
+mod children;
 mod data;
 mod distributed;
 mod enter;
 mod failure;
+mod fields;
 mod files;
 mod leave;
 mod map;
@@ -16,40 +19,39 @@ mod map_run;
 mod model;
 mod record;
 mod redrive;
+mod run_tracking;
 mod subtree;
 mod table;
 mod task;
 mod trial;
 mod view;
 
-pub use map_run::{MapRun, MapRunChild};
-pub use model::{
-    Kind, MAX_CAUSE, MAX_EXPRESS_HISTORY, MAX_EXPRESS_SECONDS, MAX_HISTORY, MAX_PAYLOAD,
-    MAX_TRANSITIONS, Start, Status,
-};
-pub(crate) use model::{MAX_DEPTH, MAX_ERROR};
-pub use trial::{Before, Outcome, Trial, TrialStatus, Tried};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
-use crate::{
-    Effect, Event, StateMachine, Task, TaskId, TimerId,
-    definition::model::Graph,
-    scope::{Dice, Variables},
-};
-use data::{Data, cut};
 use jiff::Timestamp;
-use map_run::Child;
-use model::{Phase, Purpose, Thread};
 use serde_json::{Value, json};
-use std::{collections::VecDeque, sync::Arc};
+
+use crate::definition::model::Graph;
+use crate::limits::{MAX_CAUSE, MAX_ERROR, MAX_TRANSITIONS};
+use crate::scope::{Dice, Variables};
+use crate::{Effect, Event, StateMachine, Status, Task, TaskId, TimerId};
+use children::ChildExecution;
+use data::{Data, cut};
+use model::{Thread, ThreadPhase, TimerPurpose};
 use table::Table;
 
-/// One running execution. Cheap to drop: rebuild it with the same start and events.
+pub use map_run::{MapRun, MapRunChild};
+pub use model::Start;
+pub use trial::{Before, Outcome, Trial, TrialStatus, Tried};
+
+/// One running execution. It can be dropped and rebuilt from the same start and events.
 #[derive(Debug)]
 pub struct Execution {
     machine: Arc<StateMachine>,
     start: Start,
     input: Option<Arc<Data>>,
-    /// The context object that a trial shows instead of its own.
+    /// The context object of a trial, in place of the execution's own.
     shown: Option<Box<Value>>,
     status: Status,
     output: Option<Arc<str>>,
@@ -64,7 +66,7 @@ pub struct Execution {
     threads: Table<u64, Box<Thread>>,
     ready: VecDeque<u64>,
     tasks: Table<TaskId, u64>,
-    timers: Table<TimerId, (Timestamp, Purpose)>,
+    timers: Table<TimerId, (Timestamp, TimerPurpose)>,
     runs: Vec<MapRun>,
     now: Timestamp,
     out: Vec<Effect>,
@@ -98,78 +100,90 @@ impl Execution {
             out: Vec::new(),
         }
     }
-    /// Where it is.
+
+    /// Its status.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
-    /// The result, JSON, once it succeeded.
+
+    /// Its result as JSON, if it succeeded.
     #[must_use]
     pub fn output(&self) -> Option<&str> {
         self.output.as_deref()
     }
-    /// The error's name, once it failed.
+
+    /// The name of its error, if it failed.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
-    /// The error's text, once it failed.
+
+    /// The text of its error, if it failed.
     #[must_use]
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }
-    /// The requests in flight, in the order of their ids: to schedule again after a rebuild.
+
+    /// The requests in flight, in the order of their ids. A driver schedules them again after a
+    /// rebuild.
     #[must_use]
     pub fn open_tasks(&self) -> Vec<&Task> {
         self.tasks
             .values()
             .filter_map(|t| match &self.threads.get(t)?.phase {
-                Phase::Task(open) => Some(&open.request),
+                ThreadPhase::Task(open) => Some(&open.request),
                 _ => None,
             })
             .collect()
     }
-    /// The reads and writes of distributed Maps in flight, as effects: to do again after a rebuild.
+
+    /// The reads and writes of distributed Maps in flight, as effects. A driver repeats them after
+    /// a rebuild.
     #[must_use]
     pub fn open_files(&self) -> Vec<Effect> {
         self.tasks
             .values()
             .filter_map(|t| match &self.threads.get(t)?.phase {
-                Phase::Files(files) => Some(files.request.effect()),
+                ThreadPhase::Files(files) => Some(files.request.effect()),
                 _ => None,
             })
             .collect()
     }
+
     /// The armed timers and their deadlines.
     #[must_use]
     pub fn timers(&self) -> Vec<(TimerId, Timestamp)> {
         self.timers.iter().map(|(id, t)| (*id, t.0)).collect()
     }
-    /// Whether a `Continue` is due (after a rebuild that ended with `Yield`).
+
+    /// Whether a `Continue` is due, after a rebuild that ended with `Yield`.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    /// Whether the timer is a deadline of a function's task that no worker has taken yet. Such a deadline counts from
-    /// [`Event::TaskStarted`] (Amazon States Language, `TimeoutSeconds`: the count begins with the started event), so a driver
-    /// does not report the timer as fired.
+    /// Whether the timer is a deadline of a function's task that no worker has taken yet. Such a
+    /// deadline counts from [`Event::TaskStarted`] (Amazon States Language, `TimeoutSeconds`: the
+    /// count begins with the started event), so a driver must not report the timer as fired.
     #[must_use]
     pub fn waits_for_start(&self, timer: TimerId) -> bool {
-        let Some((_, Purpose::Timeout(task) | Purpose::Heartbeat(task))) = self.timers.get(&timer)
+        let Some((_, TimerPurpose::Timeout(task) | TimerPurpose::Heartbeat(task))) =
+            self.timers.get(&timer)
         else {
             return false;
         };
         let thread = self.tasks.get(task).and_then(|id| self.threads.get(id));
         thread.is_some_and(|thread| match &thread.phase {
-            Phase::Task(open) => !open.started && open.request.resource.runs_function(),
+            ThreadPhase::Task(open) => !open.started && open.request.resource.runs_function(),
             _ => false,
         })
     }
 
-    /// Takes one event at its time and says what to do. Unknown, late and repeated events have no effects.
+    /// Handles one event at its time, and returns the effects. Unknown, late and repeated events
+    /// have none.
     pub fn handle(&mut self, event: Event, now: Timestamp) -> Vec<Effect> {
-        // Values are walked by recursion, and a caller decides how deep they nest.
+        // Values are walked by recursion; their depth is up to the caller.
         json::with_room(|| self.take(event, now))
     }
 
@@ -225,7 +239,7 @@ impl Execution {
         if std::mem::replace(&mut self.begun, true) {
             return;
         }
-        let text = self.start.input.clone();
+        let text = Arc::clone(&self.start.input);
         let role = self.start.role_arn.clone();
         self.record_after(
             0,
@@ -237,9 +251,10 @@ impl Execution {
         );
         self.set_off(text);
     }
+
     /// Starts the machine's first state.
     fn set_off(&mut self, text: Arc<str>) {
-        // Each door has checked it: this is for drivers that did not.
+        // The doors have checked it. This is for other drivers.
         if let Err(refused) = json::check_made(&text) {
             return self.end(
                 Status::Failed,
@@ -249,11 +264,11 @@ impl Execution {
             );
         }
         if let Some(seconds) = self.start.kind.timeout(self.machine.timeout) {
-            self.arm(seconds, Purpose::Execution);
+            self.arm(seconds, TimerPurpose::Execution);
         }
-        let graph = self.machine.graph.clone();
+        let graph = Arc::clone(&self.machine.graph);
         let input = Arc::new(Data::of_text(text));
-        self.input = Some(input.clone());
+        self.input = Some(Arc::clone(&input));
         self.spawn(None, &graph, input, no_variables(), 0, None, None);
     }
 
@@ -266,7 +281,7 @@ impl Execution {
         variables: Arc<Variables>,
         previous: u64,
         item: Option<Arc<Value>>,
-        child: Option<Arc<Child>>,
+        child: Option<Arc<ChildExecution>>,
     ) {
         let Some(state) = graph.states.get(&graph.start).cloned() else {
             return;
@@ -274,10 +289,10 @@ impl Execution {
         self.counter += 1;
         let step = parent
             .and_then(|(p, _)| self.threads.get(&p))
-            .map_or_else(|| state.name.clone(), |p| p.step.clone());
+            .map_or_else(|| Arc::clone(&state.name), |p| Arc::clone(&p.step));
         let thread = Thread {
             parent,
-            graph: graph.clone(),
+            graph: Arc::clone(graph),
             step,
             state,
             input,
@@ -289,13 +304,13 @@ impl Execution {
             retries: Vec::new(),
             item,
             child,
-            phase: Phase::Enter,
+            phase: ThreadPhase::Enter,
         };
         self.threads.insert(self.counter, Box::new(thread));
         self.ready.push_back(self.counter);
     }
 
-    /// Runs what is ready, at most [`MAX_TRANSITIONS`] states.
+    /// Runs the ready threads, at most [`MAX_TRANSITIONS`] states.
     fn run(&mut self) {
         for _ in 0..MAX_TRANSITIONS {
             if self.status != Status::Running {
@@ -316,17 +331,17 @@ impl Execution {
             return;
         };
         match fired.1 {
-            // AWS names no error: the status says it.
-            Purpose::Execution => self.end(Status::TimedOut, None, None, None),
-            Purpose::Timeout(task) => self.task_timed_out(task, false),
-            Purpose::Heartbeat(task) => self.task_timed_out(task, true),
-            Purpose::Thread(id) => {
+            // AWS names no error here: the status is enough.
+            TimerPurpose::Execution => self.end(Status::TimedOut, None, None, None),
+            TimerPurpose::Timeout(task) => self.task_timed_out(task, false),
+            TimerPurpose::Heartbeat(task) => self.task_timed_out(task, true),
+            TimerPurpose::Thread(id) => {
                 let Some(thread) = self.threads.get_mut(&id) else {
                     return;
                 };
-                match std::mem::replace(&mut thread.phase, Phase::Run) {
-                    Phase::Backoff(_) => self.ready.push_back(id),
-                    Phase::Wait(_) => self.waited(id),
+                match std::mem::replace(&mut thread.phase, ThreadPhase::Run) {
+                    ThreadPhase::Backoff(_) => self.ready.push_back(id),
+                    ThreadPhase::Wait(_) => self.waited(id),
                     other => thread.phase = other,
                 }
             }
@@ -349,7 +364,8 @@ impl Execution {
             .unwrap_or(self.last);
         self.end_after(previous, status, output, error, cause);
     }
-    /// Ends the execution. Threads stay as they are, for a redrive; nothing of theirs is in flight any more.
+
+    /// Ends the execution. Threads are kept for a redrive; their tasks and timers are cancelled.
     fn end_after(
         &mut self,
         previous: u64,
@@ -386,7 +402,7 @@ impl Execution {
         });
     }
 
-    fn arm(&mut self, seconds: f64, purpose: Purpose) -> TimerId {
+    fn arm(&mut self, seconds: f64, purpose: TimerPurpose) -> TimerId {
         let delay = jiff::SignedDuration::try_from_secs_f64(seconds.clamp(0.0, 1e11))
             .unwrap_or(jiff::SignedDuration::ZERO);
         self.arm_at(
@@ -394,13 +410,15 @@ impl Execution {
             purpose,
         )
     }
-    fn arm_at(&mut self, at: Timestamp, purpose: Purpose) -> TimerId {
+
+    fn arm_at(&mut self, at: Timestamp, purpose: TimerPurpose) -> TimerId {
         self.counter += 1;
         let timer = TimerId(self.counter);
         self.timers.insert(timer, (at, purpose));
         self.out.push(Effect::SetTimer(timer, at));
         timer
     }
+
     /// Moves an armed timer's deadline.
     fn postpone(&mut self, timer: TimerId, by: jiff::SignedDuration) {
         if let Some((at, _)) = self.timers.get_mut(&timer) {
@@ -408,18 +426,20 @@ impl Execution {
             self.out.push(Effect::SetTimer(timer, *at));
         }
     }
+
     fn disarm(&mut self, timer: TimerId) {
         if self.timers.remove(&timer).is_some() {
             self.out.push(Effect::CancelTimer(timer));
         }
     }
+
     fn next_task(&mut self) -> TaskId {
         self.counter += 1;
         TaskId(self.counter)
     }
 }
 
-/// The empty set of variables, shared by all that have none.
+/// The empty set of variables, shared by all threads without any.
 fn no_variables() -> Arc<Variables> {
     static NONE: std::sync::LazyLock<Arc<Variables>> = std::sync::LazyLock::new(Arc::default);
     NONE.clone()

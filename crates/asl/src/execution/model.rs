@@ -1,61 +1,17 @@
-//! What an execution is made of: its limits, its start, its threads and what each of them waits for.
-use super::{data::Data, map::Children, map_run::Child};
-use crate::{
-    Effect, ReadItems, Task, TaskId, TimerId, WriteResults,
-    definition::model::{Graph, State},
-    scope::Variables,
-};
-use jiff::Timestamp;
-use serde_json::Value;
+//! The parts of an execution: its start, its threads, and what each thread waits for.
+
 use std::sync::Arc;
 
-/// Transitions in one call before `Yield`, so that a loop of Pass states starves nobody.
-pub const MAX_TRANSITIONS: usize = 1_000;
-/// Events of a Standard execution's history, the last one being its end.
-pub const MAX_HISTORY: u64 = 25_000;
-/// The same of an Express one. AWS bounds only its time, in which it would not get so far.
-pub const MAX_EXPRESS_HISTORY: u64 = 250_000;
-/// Seconds that an Express execution may take.
-pub const MAX_EXPRESS_SECONDS: f64 = 300.0;
-/// Bytes of a state's input or output.
-pub const MAX_PAYLOAD: usize = 262_144;
-/// Bytes of a cause; longer ones are cut.
-pub const MAX_CAUSE: usize = 32_768;
-/// Bytes of an error's name; longer ones are cut.
-pub(crate) const MAX_ERROR: usize = 256;
-/// Maximum nesting of a payload.
-pub(crate) const MAX_DEPTH: usize = json::MADE_DEPTH;
+use jiff::Timestamp;
+use serde_json::Value;
 
-/// The type of the state machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Kind {
-    /// Durable, with a history.
-    #[default]
-    Standard,
-    /// Short, at least once; never redriven.
-    Express,
-}
+use super::children::{ChildExecution, Children};
+use super::data::Data;
+use crate::definition::model::{Graph, State};
+use crate::scope::Variables;
+use crate::{Effect, ReadItems, Task, TaskId, TimerId, WorkflowType, WriteResults};
 
-impl Kind {
-    pub(super) fn max_history(self) -> u64 {
-        match self {
-            Kind::Standard => MAX_HISTORY,
-            Kind::Express => MAX_EXPRESS_HISTORY,
-        }
-    }
-
-    /// How many seconds an execution may take whose machine has this `TimeoutSeconds`.
-    pub(super) fn timeout(self, seconds: Option<f64>) -> Option<f64> {
-        match self {
-            Kind::Standard => seconds,
-            Kind::Express => {
-                Some(seconds.map_or(MAX_EXPRESS_SECONDS, |s| s.min(MAX_EXPRESS_SECONDS)))
-            }
-        }
-    }
-}
-
-/// Everything an execution knows of its surroundings.
+/// The surroundings of an execution.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the fields are those of DescribeExecution")]
 pub struct Start {
@@ -65,42 +21,30 @@ pub struct Start {
     pub state_machine_arn: String,
     pub state_machine_name: String,
     pub start_time: Timestamp,
-    /// JSON.
+    /// The input, as JSON.
     pub input: Arc<str>,
-    pub kind: Kind,
-    /// The only source of randomness: tokens and jitter.
+    pub kind: WorkflowType,
+    /// The only source of randomness, for tokens and jitter.
     pub seed: u64,
 }
 
-/// Where an execution is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "AWS's own words")]
-#[non_exhaustive]
-pub enum Status {
-    Running,
-    Succeeded,
-    Failed,
-    TimedOut,
-    Aborted,
-}
-
 #[derive(Debug)]
-pub(super) enum Phase {
+pub(super) enum ThreadPhase {
     Enter,
     Run,
-    Task(Box<Open>),
+    Task(Box<OpenTask>),
     Wait(TimerId),
     Backoff(TimerId),
     Children(Box<Children>),
     /// Waits for a distributed Map's items, or for its results to be stored.
-    Files(Box<Files>),
+    Files(Box<OpenFiles>),
 }
 
 /// A task that has not ended.
 #[derive(Debug)]
-pub(super) struct Open {
+pub(super) struct OpenTask {
     pub(super) request: Task,
-    /// When it was scheduled.
+    /// The time when it was scheduled.
     pub(super) since: Timestamp,
     pub(super) started: bool,
     pub(super) submitted: bool,
@@ -109,7 +53,7 @@ pub(super) struct Open {
 }
 
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct OpenFiles {
     pub(super) request: FilesRequest,
     pub(super) children: Box<Children>,
 }
@@ -127,6 +71,7 @@ impl FilesRequest {
             Self::Write(request, _) => request.task,
         }
     }
+
     pub(super) fn effect(&self) -> Effect {
         match self {
             Self::Read(request) => Effect::ReadItems(request.clone()),
@@ -135,7 +80,7 @@ impl FilesRequest {
     }
 }
 
-/// One line of states: the machine itself, a branch, an iteration.
+/// One sequence of states: the machine, a branch or an iteration.
 #[derive(Debug)]
 pub(super) struct Thread {
     pub(super) parent: Option<(u64, usize)>,
@@ -144,22 +89,23 @@ pub(super) struct Thread {
     pub(super) state: Arc<State>,
     pub(super) input: Arc<Data>,
     pub(super) variables: Arc<Variables>,
-    /// The event that the next one follows.
+    /// The event that the next event follows.
     pub(super) previous: u64,
-    /// What `previous` was before the state was entered.
+    /// The value of `previous` before the state was entered.
     pub(super) before: u64,
     pub(super) entered: (u64, Timestamp),
     pub(super) attempt: u32,
     pub(super) retries: Vec<u32>,
     /// The context object's `Map.Item`.
     pub(super) item: Option<Arc<Value>>,
-    /// The child execution of a distributed Map that this is part of: it has no events in this history.
-    pub(super) child: Option<Arc<Child>>,
-    pub(super) phase: Phase,
+    /// The child execution of a distributed Map that the thread belongs to. It has no events in
+    /// this history.
+    pub(super) child: Option<Arc<ChildExecution>>,
+    pub(super) phase: ThreadPhase,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Purpose {
+pub(super) enum TimerPurpose {
     Execution,
     Thread(u64),
     Timeout(TaskId),

@@ -1,8 +1,14 @@
-//! The history as it grows: ids, the event before, the bound. What an event says is its caller's matter.
-use super::{Execution, Status, model::Thread};
-use crate::{Effect, HistoryEvent, StepChange, definition::model::Kind, fault::Fault};
-use serde_json::{Map, Value, json};
+//! Writes the history: ids, previous events and the limit. The callers decide what an event says.
+
 use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::Execution;
+use super::model::Thread;
+use crate::definition::model::StateKind;
+use crate::fault::Fault;
+use crate::{Effect, HistoryEvent, Status, StepChange};
 
 pub(super) type Details = Option<(&'static str, Value)>;
 
@@ -17,7 +23,9 @@ impl Execution {
             details,
         }));
     }
-    /// Records an event, or ends the execution when only its end still fits into the history.
+
+    /// Records an event. If only the end of the execution still fits into the history, ends it
+    /// instead.
     pub(super) fn record_after(&mut self, previous: u64, kind: &str, details: Details) -> u64 {
         if self.status == Status::Running {
             let most = self.start.kind.max_history();
@@ -37,7 +45,8 @@ impl Execution {
         }
         self.last
     }
-    /// Records an event of a thread; a child execution's events are counted, not recorded.
+
+    /// Records an event of a thread. Events of a child execution are counted, not recorded.
     pub(super) fn record(&mut self, id: u64, kind: &str, details: impl FnOnce(&Thread) -> Details) {
         let Some(thread) = self.threads.get(&id) else {
             return;
@@ -51,7 +60,8 @@ impl Execution {
             thread.previous = event;
         }
     }
-    /// Records an event that the thread's next one does not follow.
+
+    /// Records an event that the thread's next event does not follow.
     pub(super) fn record_aside(&mut self, id: u64, kind: &str, details: Details) {
         let Some(thread) = self.threads.get(&id) else {
             return;
@@ -90,7 +100,7 @@ impl Execution {
         self.push_event(previous, kind, Some((field, Value::Object(details))));
     }
 
-    /// Tells the job about a top-level state.
+    /// Reports the progress of a top-level state.
     pub(super) fn step(&mut self, id: u64, change: impl FnOnce(String) -> StepChange) {
         if self.status != Status::Running {
             return;
@@ -101,7 +111,7 @@ impl Execution {
     }
 }
 
-/// `error` and `cause` as events carry them: absent ones are left out.
+/// `error` and `cause` as events have them. Absent values are left out.
 pub(super) fn fault_fields(fault: &Fault) -> Map<String, Value> {
     let mut fields = Map::new();
     if let Some(error) = &fault.error {
@@ -113,13 +123,13 @@ pub(super) fn fault_fields(fault: &Fault) -> Map<String, Value> {
     fields
 }
 
-/// The event that tells of a state that was stopped from outside; Pass, Fail and Choice have none.
-pub(super) fn aborted(kind: &Kind) -> Option<&'static str> {
+/// The event of a state that was stopped from outside. Pass, Fail and Choice have none.
+pub(super) fn aborted(kind: &StateKind) -> Option<&'static str> {
     Some(match kind {
-        Kind::Task(_) => "TaskStateAborted",
-        Kind::Wait(_) => "WaitStateAborted",
-        Kind::Parallel(_) => "ParallelStateAborted",
-        Kind::Map(_) => "MapStateAborted",
+        StateKind::Task(_) => "TaskStateAborted",
+        StateKind::Wait(_) => "WaitStateAborted",
+        StateKind::Parallel(_) => "ParallelStateAborted",
+        StateKind::Map(_) => "MapStateAborted",
         _ => return None,
     })
 }

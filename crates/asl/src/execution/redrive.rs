@@ -1,26 +1,32 @@
-//! Redrive: a failed, timed-out or stopped execution goes on from the states that did not succeed.
+//! Redrive: a failed, timed-out or stopped execution continues with the states that did not
+//! succeed.
 //!
-//! Source: AWS Step Functions developer guide, "Restarting state machine executions with redrive". What succeeded keeps
-//! its results, branches and iterations too; states that did not begin again from the start, with fresh retries.
-use super::{
-    Execution, Kind, MAX_HISTORY, Status,
-    model::{Phase, Purpose},
-};
-use crate::StepChange;
+//! Source: AWS Step Functions developer guide, "Restarting state machine executions with redrive".
+//! Branches, iterations and states that succeeded keep their results. Other states start again,
+//! with all their retries.
+
+use std::sync::Arc;
+
 use serde_json::json;
 
+use super::Execution;
+use super::model::{ThreadPhase, TimerPurpose};
+use crate::limits::MAX_HISTORY;
+use crate::{Status, StepChange, WorkflowType};
+
 impl Execution {
-    /// Whether `Event::Redrive` would go on with the execution.
+    /// Whether `Event::Redrive` would continue the execution.
     #[must_use]
     pub fn is_redrivable(&self) -> bool {
-        self.start.kind == Kind::Standard
+        self.start.kind == WorkflowType::Standard
             && matches!(
                 self.status,
                 Status::Failed | Status::TimedOut | Status::Aborted
             )
             && self.last + 1 < MAX_HISTORY
     }
-    /// How often it was redriven.
+
+    /// Number of redrives.
     #[must_use]
     pub fn redrive_count(&self) -> u32 {
         self.redrives
@@ -47,11 +53,16 @@ impl Execution {
             )),
         );
         if self.threads.is_empty() {
-            return self.set_off(self.start.input.clone());
+            return self.set_off(Arc::clone(&self.start.input));
         }
         if let Some(seconds) = self.machine.timeout {
-            self.arm(seconds, Purpose::Execution);
+            self.arm(seconds, TimerPurpose::Execution);
         }
+        self.redrive_threads(event);
+    }
+
+    /// Starts the threads that did not succeed again, behind the event of the redrive.
+    fn redrive_threads(&mut self, event: u64) {
         let ids: Vec<u64> = self.threads.keys().collect();
         if let Some(root) = ids.first() {
             self.step(*root, |step| StepChange::Entered { step });
@@ -64,7 +75,7 @@ impl Execution {
             if thread.child.is_none() {
                 thread.previous = event;
             }
-            if let Phase::Children(children) = &mut thread.phase {
+            if let ThreadPhase::Children(children) = &mut thread.phase {
                 if children.items.is_some() {
                     maps.push(id);
                 }
@@ -88,8 +99,8 @@ impl Execution {
                 continue;
             }
             (thread.attempt, thread.retries) = (0, Vec::new());
-            if !matches!(thread.phase, Phase::Enter) {
-                thread.phase = Phase::Run;
+            if !matches!(thread.phase, ThreadPhase::Enter) {
+                thread.phase = ThreadPhase::Run;
             }
             self.ready.push_back(id);
         }

@@ -1,5 +1,7 @@
-//! Threads below a thread: finding, stopping and removing them.
-use super::{Execution, model::Phase};
+//! The threads below a thread: finds, stops and removes them.
+
+use super::Execution;
+use super::model::ThreadPhase;
 use crate::Effect;
 
 impl Execution {
@@ -29,10 +31,10 @@ impl Execution {
         root
     }
 
-    /// Every thread below one, parents before children.
+    /// All threads below one, parents before children.
     pub(super) fn below(&self, id: u64) -> Vec<u64> {
         let mut found = vec![id];
-        // Children have higher ids than their parents: one pass in order finds them all.
+        // Children have higher ids than their parents, so one pass in order finds all.
         for (child, thread) in self.threads.after(&id) {
             if thread
                 .parent
@@ -45,26 +47,26 @@ impl Execution {
         found
     }
 
-    /// Stops what a thread waits for; it stays as it is.
+    /// Cancels what a thread waits for, and keeps the thread.
     pub(super) fn stop(&mut self, id: u64) {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
-        if matches!(thread.phase, Phase::Enter | Phase::Children(_)) {
+        if matches!(thread.phase, ThreadPhase::Enter | ThreadPhase::Children(_)) {
             return;
         }
-        match std::mem::replace(&mut thread.phase, Phase::Run) {
-            Phase::Task(open) => {
+        match std::mem::replace(&mut thread.phase, ThreadPhase::Run) {
+            ThreadPhase::Task(open) => {
                 self.close(&open);
                 self.out.push(Effect::CancelTask(open.request.task));
             }
-            Phase::Files(files) => self.forget_files(&files),
-            Phase::Wait(timer) | Phase::Backoff(timer) => self.disarm(timer),
+            ThreadPhase::Files(files) => self.forget_files(&files),
+            ThreadPhase::Wait(timer) | ThreadPhase::Backoff(timer) => self.disarm(timer),
             _ => {}
         }
     }
 
-    /// Stops a thread and all below it; they stay, for a redrive.
+    /// Stops a thread and all threads below it, and keeps them for a redrive.
     pub(super) fn freeze(&mut self, id: u64) {
         let mut all = self.below(id);
         all.insert(0, id);
@@ -74,7 +76,7 @@ impl Execution {
         self.ready.retain(|r| all.binary_search(r).is_err());
     }
 
-    /// Removes every thread below this one, with its tasks and timers.
+    /// Removes all threads below this one, with their tasks and timers.
     pub(super) fn remove_below(&mut self, id: u64) {
         if self.threads.after(&id).next().is_none() {
             return;
@@ -90,13 +92,13 @@ impl Execution {
         self.ready.retain(|r| below.binary_search(r).is_err());
     }
 
-    /// Removes every thread below this one, and stops its own tasks and timers.
+    /// Removes all threads below this one, and stops its own tasks and timers.
     pub(super) fn remove_children(&mut self, id: u64) {
         let Some(thread) = self.threads.get_mut(&id) else {
             return;
         };
-        if matches!(thread.phase, Phase::Children(_)) {
-            thread.phase = Phase::Run;
+        if matches!(thread.phase, ThreadPhase::Children(_)) {
+            thread.phase = ThreadPhase::Run;
             self.remove_below(id);
         } else {
             self.stop(id);

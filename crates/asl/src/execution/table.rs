@@ -1,5 +1,6 @@
-//! A small ordered map for ids that only grow: a sorted vector. An execution that waits has one thread and one timer, and a
-//! tree's node would have room for eleven of each. Removal shifts what follows; concurrency bounds how much that is.
+//! A small ordered map for ids that only grow: a sorted vector. A waiting execution has one thread
+//! and one timer, and a node of a tree would have room for eleven of each. A removal shifts the
+//! later entries; the concurrency bounds their number.
 
 #[derive(Debug)]
 pub(super) struct Table<K, V>(Vec<(K, V)>);
@@ -12,18 +13,21 @@ impl<K, V> Default for Table<K, V> {
 
 impl<K: Ord + Copy, V> Table<K, V> {
     fn find(&self, key: &K) -> Result<usize, usize> {
-        // The newest is asked for most.
+        // The newest entry is requested most often.
         match self.0.last() {
             Some((last, _)) if last == key => Ok(self.0.len() - 1),
             _ => self.0.binary_search_by(|entry| entry.0.cmp(key)),
         }
     }
+
     pub(super) fn get(&self, key: &K) -> Option<&V> {
         self.find(key).ok().map(|at| &self.0[at].1)
     }
+
     pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         self.find(key).ok().map(|at| &mut self.0[at].1)
     }
+
     pub(super) fn insert(&mut self, key: K, value: V) {
         match self.find(&key) {
             Ok(at) => self.0[at].1 = value,
@@ -35,32 +39,40 @@ impl<K: Ord + Copy, V> Table<K, V> {
             }
         }
     }
+
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         let at = self.find(key).ok()?;
         Some(self.0.remove(at).1)
     }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
+
     pub(super) fn keys(&self) -> impl Iterator<Item = K> {
         self.0.iter().map(|entry| entry.0)
     }
+
     pub(super) fn values(&self) -> impl Iterator<Item = &V> {
         self.0.iter().map(|entry| &entry.1)
     }
+
     /// The entries after a key, in order.
     pub(super) fn after(&self, key: &K) -> impl Iterator<Item = (&K, &V)> {
         let from = self.find(key).map_or_else(|at| at, |at| at + 1);
         self.0[from..].iter().map(|(key, value)| (key, value))
     }
-    /// Removes every entry whose key is in the sorted list.
+
+    /// Removes the entries whose keys are in the sorted list.
     pub(super) fn remove_all(&mut self, keys: &[K]) {
         self.0.retain(|entry| keys.binary_search(&entry.0).is_err());
     }
-    /// Every key, in order; the table is empty afterwards.
+
+    /// Removes all entries, and returns their keys in order.
     pub(super) fn take_keys(&mut self) -> Vec<K> {
         std::mem::take(&mut self.0)
             .into_iter()
@@ -71,11 +83,12 @@ impl<K: Ord + Copy, V> Table<K, V> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeMap;
 
+    use super::*;
+
     #[test]
-    fn it_is_an_ordered_map() {
+    fn the_table_equals_an_ordered_map() {
         let (mut table, mut tree) = (Table::default(), BTreeMap::new());
         for i in 0..200_u64 {
             let key = i * 7 % 101;

@@ -1,31 +1,29 @@
-//! One state, tried alone with a given outcome (`TestState`): what its fields make of the data, step by step. Nothing is called and
-//! nothing waits.
+//! Tries one state alone with a given outcome (`TestState`): shows what its fields make of the
+//! data, step by step. It calls nothing and waits for nothing.
 //!
-//! Source: the API reference of `TestState`, `InspectionData`; which fields each type of state fills in is recorded behaviour.
+//! Source: the API reference of `TestState`, `InspectionData`. The fields that each type of state
+//! fills in follow recordings.
+
 mod cut;
 
-use self::cut::{alone, find};
-use super::{
-    Execution, Start,
-    data::Data,
-    enter::{Left, Plan, fill, select},
-    map_plan::Listed,
-    model::{Phase, Thread},
-};
-use crate::{
-    Diagnostic, Resource, StateMachine,
-    definition::model::{Kind, Language, MapState, State},
-    fault::{Fault, Origin},
-    path::Path,
-    scope::{Context, Scope, Variables},
-};
-use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// What a state gets the name of, when it is given without one.
-const NAME: &str = "StateName";
+use serde_json::{Map, Value, json};
 
-/// What a Task, a Map or a Parallel comes to.
+use self::cut::{alone, find};
+use super::data::Data;
+use super::enter::{StateExit, StatePlan};
+use super::fields::{fill, select};
+use super::map_plan::ItemList;
+use super::model::{Thread, ThreadPhase};
+use super::{Execution, Start};
+use crate::definition::model::{Language, MapState, State, StateKind};
+use crate::fault::{Fault, Origin};
+use crate::path::Path;
+use crate::scope::{Context, Scope, Variables};
+use crate::{Diagnostic, Resource, StateMachine};
+
+/// The outcome of a Task, a Map or a Parallel.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// The result.
@@ -39,22 +37,22 @@ pub enum Outcome {
     },
 }
 
-/// What came before, as far as it matters.
+/// The relevant past of the state.
 #[derive(Debug, Clone, Default)]
 pub struct Before {
     /// Variables by name.
     pub variables: Map<String, Value>,
     /// The context object.
     pub context: Value,
-    /// How often the retrier that the error meets has retried.
+    /// Number of retries so far of the retrier that matches the error.
     pub retries: u32,
-    /// Iterations of a Map that failed.
+    /// Number of failed iterations of a Map.
     pub failures: Option<u64>,
-    /// What a Map's `ItemReader` reads.
+    /// The items that a Map's `ItemReader` reads.
     pub items: Option<Vec<Value>>,
 }
 
-/// How a trial ended (`TestExecutionStatus`).
+/// The end of a trial (`TestExecutionStatus`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "AWS's own words")]
 pub enum TrialStatus {
@@ -64,24 +62,24 @@ pub enum TrialStatus {
     CaughtError,
 }
 
-/// What came of a trial.
+/// The result of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tried {
-    /// How it ended.
+    /// Its end.
     pub status: TrialStatus,
-    /// The output, JSON.
+    /// The output, as JSON.
     pub output: Option<Arc<str>>,
     /// The error's name.
     pub error: Option<String>,
     /// The error's text.
     pub cause: Option<String>,
-    /// The state that would be next.
+    /// The next state.
     pub next: Option<String>,
     /// `InspectionData`.
     pub inspection: Map<String, Value>,
 }
 
-/// A state that is ready to be tried.
+/// A state that is ready for a trial.
 #[derive(Debug)]
 pub struct Trial {
     execution: Execution,
@@ -90,10 +88,11 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// Takes a state's definition, or a state machine's with the name of one of its states, which may be nested.
+    /// Takes a state's definition, or a state machine's definition with the name of one of its
+    /// states, which may be nested.
     ///
     /// # Errors
-    /// Every problem of the definition. `None` when the state machine has no such state.
+    /// All problems of the definition. `None` if the state machine has no such state.
     pub fn new(
         definition: &str,
         name: Option<&str>,
@@ -124,19 +123,19 @@ impl Trial {
             }
         };
         let machine = Arc::new(StateMachine::parse(&alone.to_string())?);
-        let graph = machine.graph.clone();
-        let input = Arc::new(Data::of_text(start.input.clone()));
+        let graph = Arc::clone(&machine.graph);
+        let input = Arc::new(Data::of_text(Arc::clone(&start.input)));
         let now = start.start_time;
         let mut execution = Execution::new(machine, start);
         execution.begun = true;
-        execution.input = Some(input.clone());
+        execution.input = Some(Arc::clone(&input));
         execution.shown = Some(Box::new(before.context.clone()));
         let variables: Variables = before.variables.clone();
         execution.spawn(None, &graph, input, Arc::new(variables), 0, None, None);
         let thread = execution.counter;
         if let Some(thread) = execution.threads.get_mut(&thread) {
-            // The second event: the first one starts the execution.
-            (thread.entered, thread.phase) = ((2, now), Phase::Run);
+            // Its event is the second: the first one starts the execution.
+            (thread.entered, thread.phase) = ((2, now), ThreadPhase::Run);
         }
         Ok(Some(Trial {
             execution,
@@ -151,12 +150,14 @@ impl Trial {
             .get(&self.thread)
             .expect("a trial's thread stays")
     }
+
     fn state(&self) -> &State {
         &self.thread().state
     }
+
     fn map(&self) -> Option<&MapState> {
         match &self.state().kind {
-            Kind::Map(map) => Some(map),
+            StateKind::Map(map) => Some(map),
             _ => None,
         }
     }
@@ -167,30 +168,35 @@ impl Trial {
         let entered = self.state().kind.entered();
         entered.strip_suffix("StateEntered").unwrap_or(entered)
     }
-    /// The number of a Parallel's branches.
+
+    /// Number of branches of a Parallel.
     #[must_use]
     pub fn branches(&self) -> Option<usize> {
         match &self.state().kind {
-            Kind::Parallel(branches) => Some(branches.len()),
+            StateKind::Parallel(branches) => Some(branches.len()),
             _ => None,
         }
     }
-    /// Whether a Map hands its results to a `ResultWriter`.
+
+    /// Whether a Map has a `ResultWriter`.
     #[must_use]
     pub fn has_writer(&self) -> bool {
         self.map().is_some_and(|map| map.writer.is_some())
     }
-    /// Whether a Map reads its items from somewhere.
+
+    /// Whether a Map has an `ItemReader`.
     #[must_use]
     pub fn has_reader(&self) -> bool {
         self.map().is_some_and(|map| map.reader.is_some())
     }
+
     /// Whether the state's context object has a task token.
     #[must_use]
     pub fn has_token(&self) -> bool {
-        matches!(&self.state().kind, Kind::Task(task) if task.resource.offers_token())
+        matches!(&self.state().kind, StateKind::Task(task) if task.resource.offers_token())
     }
-    /// How many iterations a Map has, when its items can be told.
+
+    /// Number of iterations of a Map, if its items can be computed.
     #[must_use]
     pub fn iterations(&self) -> Option<usize> {
         if let Some(items) = &self.before.items {
@@ -200,22 +206,24 @@ impl Trial {
         let plan = json::with_room(|| self.execution.map_plan(self.thread(), map)).ok()?;
         plan.items.map(|items| items.values.len())
     }
-    /// What a Task calls, with its payload (JSON).
+
+    /// The resource of a Task, with its payload as JSON.
     ///
     /// # Errors
-    /// What [`Self::run`] says when the request cannot be made.
+    /// The trial of [`Self::run`], if the request cannot be made.
     pub fn request(&self) -> Result<Option<(Resource, Arc<str>)>, Box<Tried>> {
-        let Kind::Task(task) = &self.state().kind else {
+        let StateKind::Task(task) = &self.state().kind else {
             return Ok(None);
         };
         match json::with_room(|| self.execution.plan(self.thread())) {
-            Ok(Plan::Task(request)) => Ok(Some((task.resource.clone(), request.payload))),
+            Ok(StatePlan::Task(request)) => Ok(Some((task.resource.clone(), request.payload))),
             Ok(_) => Ok(None),
             Err(_) => Err(Box::new(self.run(None))),
         }
     }
 
-    /// Tries the state. A Task, a Map or a Parallel needs an outcome; without one the state ends before it.
+    /// Tries the state. A Task, a Map or a Parallel needs an outcome; without one the trial ends
+    /// before the work.
     #[must_use]
     pub fn run(&self, outcome: Option<Outcome>) -> Tried {
         json::with_room(|| self.tried(outcome))
@@ -233,7 +241,7 @@ impl Trial {
         let (mut output, mut next) = (None, None);
         if let Some(left) = left {
             variables.extend(left.assigned.unwrap_or_default());
-            output = Some(left.output.text.clone());
+            output = Some(Arc::clone(&left.output.text));
             next = left.next.map(|next| next.to_string());
         }
         if !variables.is_empty() {
@@ -254,18 +262,23 @@ impl Trial {
         &self,
         outcome: Option<Outcome>,
         shown: &mut Map<String, Value>,
-    ) -> Result<Left, Fault> {
+    ) -> Result<StateExit, Fault> {
         let (execution, thread, state) = (&self.execution, self.thread(), self.state());
         let context = Context::new(|| execution.context_object(thread, None));
         let paths = state.language == Language::JsonPath;
         let raw = thread.input.value();
         let scope = execution.scope(thread, raw, &context);
-        if paths && !matches!(state.kind, Kind::Pass(Some(_)) | Kind::Parallel(_)) {
+        if paths
+            && !matches!(
+                state.kind,
+                StateKind::Pass(Some(_)) | StateKind::Parallel(_)
+            )
+        {
             let input = select(state.input.as_ref(), &scope)?;
             shown.insert("afterInputPath".into(), text(&input));
         }
         match &state.kind {
-            Kind::Pass(result) => {
+            StateKind::Pass(result) => {
                 let value = match result {
                     Some(result) => {
                         if paths {
@@ -278,7 +291,7 @@ impl Trial {
                 self.show_result(&value, &context, shown)?;
                 execution.finish(thread, value, &context)
             }
-            Kind::Task(_) => {
+            StateKind::Task(_) => {
                 self.request_data(&scope, shown)?;
                 execution.plan(thread)?;
                 let result = given(outcome)?;
@@ -286,33 +299,33 @@ impl Trial {
                 self.show_result(&result, &context, shown)?;
                 execution.finish(thread, result, &context)
             }
-            Kind::Parallel(_) => {
+            StateKind::Parallel(_) => {
                 execution.plan(thread)?;
                 let result = given(outcome)?;
                 self.show_result(&result, &context, shown)?;
                 execution.finish(thread, result, &context)
             }
-            Kind::Map(map) => {
+            StateKind::Map(map) => {
                 self.show_map(map, shown)?;
                 let result = given(outcome)?;
                 self.tolerate(map)?;
                 self.show_result(&result, &context, shown)?;
                 execution.finish(thread, result, &context)
             }
-            Kind::Wait(_) => {
+            StateKind::Wait(_) => {
                 execution.plan(thread)?;
                 execution.after_wait(thread)
             }
-            Kind::Succeed | Kind::Choice { .. } | Kind::Fail { .. } => {
+            StateKind::Succeed | StateKind::Choice { .. } | StateKind::Fail { .. } => {
                 match execution.plan(thread)? {
-                    Plan::Leave(left) => Ok(left),
+                    StatePlan::Leave(left) => Ok(left),
                     _ => Err(Fault::runtime("The state did not end")),
                 }
             }
         }
     }
 
-    /// What the state hands to its work: after `Parameters`, or `Arguments`.
+    /// The input of the state's work: after `Parameters` or `Arguments`.
     fn request_data(
         &self,
         scope: &Scope<'_>,
@@ -340,7 +353,7 @@ impl Trial {
         Ok(data)
     }
 
-    /// What JSONPath makes of a result before `OutputPath`.
+    /// Shows the steps of JSONPath from a result to the data before `OutputPath`.
     fn show_result(
         &self,
         result: &Value,
@@ -363,7 +376,7 @@ impl Trial {
             Some(path) if Path::is_whole(path) => Some(selected),
             Some(path) => path.write(raw.clone(), selected),
         };
-        // A place that does not fit is told by the state's end.
+        // The end of the state reports a location that does not fit.
         if let Some(placed) = placed {
             shown.insert("afterResultPath".into(), text(&placed));
         }
@@ -374,7 +387,7 @@ impl Trial {
         let (execution, state) = (&self.execution, self.state());
         let plan = execution.map_plan(self.thread(), map)?;
         let paths = state.language == Language::JsonPath;
-        let before = self.before.items.clone().map(Listed::of);
+        let before = self.before.items.clone().map(ItemList::of);
         let items = plan.items.clone().or(before);
         if paths && let Some(items) = &plan.items {
             shown.insert("afterItemsPath".into(), text(&json!(items.values)));
@@ -411,7 +424,7 @@ impl Trial {
         Ok(())
     }
 
-    /// Fails a Map with more failures than it says it tolerates.
+    /// Fails a Map with more failures than it tolerates.
     fn tolerate(&self, map: &MapState) -> Result<(), Fault> {
         let Some(failed) = self.before.failures else {
             return Ok(());
@@ -429,12 +442,12 @@ impl Trial {
         Ok(())
     }
 
-    /// What the state's retriers and catchers make of an error.
+    /// Handles an error with the state's retriers and catchers.
     fn failed(
         &self,
         mut fault: Fault,
         shown: &mut Map<String, Value>,
-    ) -> (TrialStatus, Option<Left>, Option<Fault>) {
+    ) -> (TrialStatus, Option<StateExit>, Option<Fault>) {
         if matches!(fault.origin, Origin::State | Origin::Evaluation(_)) {
             fault.cause = fault
                 .cause

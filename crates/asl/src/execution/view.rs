@@ -1,11 +1,13 @@
-//! What a thread's expressions see: the context object and the scope around it.
-use super::{Execution, data::Data, model::Thread};
-use crate::{
-    definition::model::Kind,
-    history,
-    scope::{Context, Scope},
-};
+//! The data that a thread's expressions see: the context object and the scope.
+
 use serde_json::{Value, json};
+
+use super::Execution;
+use super::data::Data;
+use super::model::Thread;
+use crate::definition::model::StateKind;
+use crate::history;
+use crate::scope::{Context, Scope};
 
 impl Execution {
     /// The context object as this thread sees it.
@@ -33,7 +35,7 @@ impl Execution {
             json!({"Name": &*thread.state.name, "EnteredTime": history::time(thread.entered.1)});
         if matches!(
             thread.state.kind,
-            Kind::Task(_) | Kind::Parallel(_) | Kind::Map(_)
+            StateKind::Task(_) | StateKind::Parallel(_) | StateKind::Map(_)
         ) {
             state["RetryCount"] = json!(thread.attempt);
         }

@@ -1,14 +1,16 @@
-//! What each intrinsic function computes, with AWS's limits. Arguments are values: paths are read before.
-use crate::{
-    digest,
-    scope::{Dice, Scope},
-};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+//! Computes the intrinsic functions, with AWS's limits. Arguments are values: paths are read
+//! before.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-/// Elements of `States.ArrayRange`.
+use crate::digest;
+use crate::scope::{Dice, Scope};
+
+/// Maximum number of elements of `States.ArrayRange`.
 const MAX_RANGE: usize = 1_000;
-/// Characters of an argument of the encoding and hashing functions.
+/// Maximum length of an argument of the encoding and hashing functions, in characters.
 const MAX_TEXT: usize = 10_000;
 
 type Answer = Result<Value, String>;
@@ -17,17 +19,7 @@ pub(super) fn call(name: &str, arguments: &[Value], scope: &Scope<'_>) -> Answer
     let at = |i: usize| &arguments[i];
     match name {
         "States.Array" => Ok(Value::Array(arguments.to_vec())),
-        "States.ArrayPartition" => {
-            let size = integer(at(1))?;
-            let size = usize::try_from(size)
-                .ok()
-                .filter(|s| *s > 0)
-                .ok_or("the chunk size must be positive")?;
-            Ok(list(at(0))?
-                .chunks(size)
-                .map(|c| Value::Array(c.to_vec()))
-                .collect())
-        }
+        "States.ArrayPartition" => partition(at(0), integer(at(1))?),
         "States.ArrayContains" => Ok(Value::Bool(list(at(0))?.iter().any(|v| equal(v, at(1))))),
         "States.ArrayRange" => range(integer(at(0))?, integer(at(1))?, integer(at(2))?),
         "States.ArrayGetItem" => {
@@ -48,53 +40,15 @@ pub(super) fn call(name: &str, arguments: &[Value], scope: &Scope<'_>) -> Answer
                 .collect())
         }
         "States.Base64Encode" => Ok(Value::String(STANDARD.encode(short(at(0))?))),
-        "States.Base64Decode" => {
-            let bytes = STANDARD
-                .decode(short(at(0))?)
-                .map_err(|e| format!("the text is not Base64: {e}"))?;
-            String::from_utf8(bytes)
-                .map(Value::String)
-                .map_err(|_| "the decoded bytes are not UTF-8".to_owned())
-        }
-        "States.Hash" => {
-            let data = match at(0) {
-                Value::String(s) => s.clone(),
-                Value::Number(_) | Value::Object(_) | Value::Array(_) => at(0).to_string(),
-                other => return Err(format!("{other} cannot be hashed")),
-            };
-            if data.chars().count() > MAX_TEXT {
-                return Err(format!("the text is longer than {MAX_TEXT} characters"));
-            }
-            digest::hex(text(at(1))?, data.as_bytes()).map(Value::String)
-        }
-        "States.JsonMerge" => match (at(0), at(1), at(2)) {
-            (Value::Object(first), Value::Object(second), Value::Bool(false)) => {
-                let mut merged: Map<String, Value> = first.clone();
-                merged.extend(second.iter().map(|(k, v)| (k.clone(), v.clone())));
-                Ok(Value::Object(merged))
-            }
-            (Value::Object(_), Value::Object(_), _) => {
-                Err("only shallow merging (false) is supported".to_owned())
-            }
-            _ => Err("both values must be objects".to_owned()),
-        },
+        "States.Base64Decode" => decode(short(at(0))?),
+        "States.Hash" => hash(at(0), at(1)),
+        "States.JsonMerge" => merge(at(0), at(1), at(2)),
         "States.StringToJson" => match text(at(0))?.trim() {
             "" => Ok(Value::Null),
             text => json::read(text).map_err(|refused| format!("the text is {refused}")),
         },
         "States.JsonToString" => Ok(Value::String(at(0).to_string())),
-        "States.MathRandom" => {
-            let (from, to) = (integer(at(0))?, integer(at(1))?);
-            let width = u64::try_from(i128::from(to) - i128::from(from))
-                .ok()
-                .filter(|w| *w > 0)
-                .ok_or("the end must be greater than the start")?;
-            let roll = match arguments.get(2) {
-                None => scope.dice.roll(),
-                Some(seed) => Dice::new(integer(seed)? as u64).roll(),
-            };
-            Ok(Value::from(from.wrapping_add((roll % width) as i64)))
-        }
+        "States.MathRandom" => random(integer(at(0))?, integer(at(1))?, arguments.get(2), scope),
         "States.MathAdd" => integer(at(0))?
             .checked_add(integer(at(1))?)
             .map(Value::from)
@@ -109,6 +63,65 @@ pub(super) fn call(name: &str, arguments: &[Value], scope: &Scope<'_>) -> Answer
         "States.UUID" => Ok(Value::String(scope.dice.uuid())),
         _ => format(arguments),
     }
+}
+
+fn partition(items: &Value, size: i64) -> Answer {
+    let size = usize::try_from(size)
+        .ok()
+        .filter(|s| *s > 0)
+        .ok_or("the chunk size must be positive")?;
+    Ok(list(items)?
+        .chunks(size)
+        .map(|c| Value::Array(c.to_vec()))
+        .collect())
+}
+
+fn decode(text: &str) -> Answer {
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|e| format!("the text is not Base64: {e}"))?;
+    String::from_utf8(bytes)
+        .map(Value::String)
+        .map_err(|_| "the decoded bytes are not UTF-8".to_owned())
+}
+
+fn hash(value: &Value, algorithm: &Value) -> Answer {
+    let data = match value {
+        Value::String(s) => s.clone(),
+        Value::Number(_) | Value::Object(_) | Value::Array(_) => value.to_string(),
+        other => return Err(format!("{other} cannot be hashed")),
+    };
+    if data.chars().count() > MAX_TEXT {
+        return Err(format!("the text is longer than {MAX_TEXT} characters"));
+    }
+    digest::hex(text(algorithm)?, data.as_bytes()).map(Value::String)
+}
+
+fn merge(first: &Value, second: &Value, deep: &Value) -> Answer {
+    match (first, second, deep) {
+        (Value::Object(first), Value::Object(second), Value::Bool(false)) => {
+            let mut merged: Map<String, Value> = first.clone();
+            merged.extend(second.iter().map(|(k, v)| (k.clone(), v.clone())));
+            Ok(Value::Object(merged))
+        }
+        (Value::Object(_), Value::Object(_), _) => {
+            Err("only shallow merging (false) is supported".to_owned())
+        }
+        _ => Err("both values must be objects".to_owned()),
+    }
+}
+
+/// A random integer from `from` up to `to`, without `to`.
+fn random(from: i64, to: i64, seed: Option<&Value>, scope: &Scope<'_>) -> Answer {
+    let width = u64::try_from(i128::from(to) - i128::from(from))
+        .ok()
+        .filter(|w| *w > 0)
+        .ok_or("the end must be greater than the start")?;
+    let roll = match seed {
+        None => scope.dice.roll(),
+        Some(seed) => Dice::new(integer(seed)? as u64).roll(),
+    };
+    Ok(Value::from(from.wrapping_add((roll % width) as i64)))
 }
 
 fn range(from: i64, to: i64, step: i64) -> Answer {
@@ -132,11 +145,13 @@ fn list(value: &Value) -> Result<&Vec<Value>, String> {
         .as_array()
         .ok_or_else(|| format!("{value} is not an array"))
 }
+
 fn text(value: &Value) -> Result<&str, String> {
     value
         .as_str()
         .ok_or_else(|| format!("{value} is not a string"))
 }
+
 fn short(value: &Value) -> Result<&str, String> {
     let text = text(value)?;
     if text.chars().count() > MAX_TEXT {
@@ -144,7 +159,8 @@ fn short(value: &Value) -> Result<&str, String> {
     }
     Ok(text)
 }
-/// Numbers are rounded half up, as AWS does.
+
+/// Rounds half up, as AWS does.
 fn integer(value: &Value) -> Result<i64, String> {
     if let Some(n) = value.as_i64() {
         return Ok(n);
@@ -156,6 +172,7 @@ fn integer(value: &Value) -> Result<i64, String> {
         .map(|n| n as i64)
         .ok_or_else(|| format!("{value} is not a number"))
 }
+
 fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(l), Value::Number(r)) => crate::number::equal(l, r),
@@ -193,7 +210,7 @@ fn format(arguments: &[Value]) -> Answer {
     Ok(Value::String(out))
 }
 
-/// How AWS shows a value within a text: `{a=1, b=[x, y]}`.
+/// Writes a value into a text, as AWS does: `{a=1, b=[x, y]}`.
 fn shown(value: &Value, out: &mut String) {
     match value {
         Value::String(s) => out.push_str(s),

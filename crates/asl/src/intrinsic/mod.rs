@@ -1,15 +1,19 @@
-//! Intrinsic functions (`States.Format(…)`): parsed once, depth bounded. `call` computes them.
+//! Intrinsic functions (`States.Format(…)`): parsed once, with bounded depth. `call` computes them.
 //!
 //! Source: AWS Step Functions developer guide, "Intrinsics for JSONPath states".
+
 mod call;
 
-use crate::{fault::Fault, path::Path, scope::Scope};
 use serde_json::{Number, Value};
 
-/// Nesting of calls; AWS allows ten.
+use crate::fault::Fault;
+use crate::path::Path;
+use crate::scope::Scope;
+
+/// Maximum nesting of calls, as on AWS.
 const MAX_NESTING: usize = 10;
 
-/// The functions and how many arguments each takes.
+/// The functions, each with its minimum and maximum number of arguments.
 const FUNCTIONS: [(&str, usize, usize); 18] = [
     ("States.Array", 0, usize::MAX),
     ("States.ArrayPartition", 2, 2),
@@ -37,6 +41,7 @@ pub(crate) struct Intrinsic {
     arguments: Vec<Argument>,
     pub(crate) text: String,
 }
+
 #[derive(Debug, Clone, PartialEq)]
 enum Argument {
     Literal(Value),
@@ -45,7 +50,9 @@ enum Argument {
 }
 
 impl Intrinsic {
-    /// Parses a whole text, with white space behind it or not; `Err` says what is wrong with it.
+    /// Parses a whole text; white space may follow.
+    ///
+    /// The error says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (call, rest) = call(text, 0)?;
         if rest.trim_start().is_empty() {
@@ -54,7 +61,8 @@ impl Intrinsic {
             Err(format!("unexpected text after the call: {rest}"))
         }
     }
-    /// Whether the result is a text, as the fields `ErrorPath` and `CausePath` want it.
+
+    /// Whether the result is a text, as the fields `ErrorPath` and `CausePath` require.
     pub(crate) fn gives_text(&self) -> bool {
         matches!(
             self.name,
@@ -67,7 +75,8 @@ impl Intrinsic {
                 | "States.UUID"
         )
     }
-    /// What can be known to be wrong before running: a literal of a kind that the function never takes.
+
+    /// Problems that are known before the call: literals of a type that the function never takes.
     pub(crate) fn doubts(&self) -> Vec<String> {
         let mut found: Vec<String> = self
             .arguments
@@ -197,7 +206,7 @@ fn argument(text: &str, depth: usize) -> Result<(Argument, &str), String> {
     Ok((Argument::Literal(value), &text[end..]))
 }
 
-/// A text in single quotes. Braces stay escaped: `States.Format` decides about them.
+/// A text in single quotes. Braces stay escaped, since `States.Format` interprets them.
 fn string(text: &str) -> Option<(String, &str)> {
     let mut out = String::new();
     let mut chars = text.char_indices().skip(1);
@@ -219,9 +228,10 @@ fn string(text: &str) -> Option<(String, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::scope::tests::with_scope;
-    use serde_json::json;
 
     fn run(text: &str) -> Result<Value, String> {
         let call = Intrinsic::parse(text)?;
@@ -233,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_nest_up_to_their_bound() {
+    fn calls_nest_up_to_the_limit() {
         let nested = |levels: usize| "States.Array(".repeat(levels) + &")".repeat(levels);
         assert!(run(&nested(MAX_NESTING)).is_ok());
         let over = run(&nested(MAX_NESTING + 1)).expect_err("too deep");
@@ -241,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn every_function_works() {
+    fn every_function_returns_its_documented_value() {
         for (text, want) in [
             ("States.Array()", json!([])),
             ("States.Array(1, 'x', null, $.n)", json!([1, "x", null, 2])),
@@ -303,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_calls_say_why() {
+    fn invalid_calls_name_the_problem() {
         for text in [
             "States.ArrayLength()",
             "States.Nothing(1)",

@@ -1,13 +1,13 @@
-//! From what is written to what is evaluated: paths are gathered, filters and groups are put where they apply, and each `%` finds its step.
-use super::{
-    content::level,
-    node::{Kind, Lambda, Node, Pairs, Stage, Term},
-    parse::{Raw, RawKind},
-    token::Token,
-    wrong::{Outcome, Wrong},
-};
+//! Builds the tree to evaluate from the tree as written: joins paths, attaches filters and groups
+//! to their steps, and finds the step of each `%`.
 
-/// Number of steps up from which a `%` reads.
+use super::node::{Lambda, Node, NodeKind, Pairs, Stage, Term};
+use super::parse::{Raw, RawKind};
+use super::stack::level;
+use super::token::Token;
+use super::wrong::{Outcome, Wrong};
+
+/// Number of steps above the current one that a `%` refers to.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) label: String,
@@ -23,105 +23,27 @@ impl Builder {
     fn boxed(&mut self, raw: Raw) -> Outcome<Box<Node>> {
         self.node(raw).map(Box::new)
     }
+
     fn pairs(&mut self, pairs: Vec<(Raw, Raw)>) -> Outcome<Pairs> {
         let node = |(key, value)| Ok((self.node(key)?, self.node(value)?));
         pairs.into_iter().map(node).collect()
     }
+
     pub(super) fn node(&mut self, raw: Raw) -> Outcome<Node> {
         level(|| self.node_here(raw))
     }
+
     fn node_here(&mut self, raw: Raw) -> Outcome<Node> {
         let keep_array = raw.keep_array;
         let mut node = match raw.kind {
             RawKind::Leaf(token) => return self.leaf(token, keep_array),
-            RawKind::Wildcard => Node::of(Kind::Wildcard),
-            RawKind::Descendant => Node::of(Kind::Descendant),
-            RawKind::Parent => {
-                let slot = self.slots.len();
-                self.slots.push(Slot {
-                    label: format!("!{slot}"),
-                    level: 1,
-                });
-                Node::of(Kind::Parent(slot))
-            }
-            RawKind::Binary(".", lhs, rhs) => self.step(*lhs, *rhs)?,
-            RawKind::Binary("[", lhs, rhs) => self.filter(*lhs, *rhs)?,
-            RawKind::Binary(":=", lhs, rhs) => {
-                let value = self.boxed(*rhs)?;
-                let seeking = seeking(&value);
-                let RawKind::Leaf(Token::Variable(name)) = lhs.kind else {
-                    return Err(Wrong::new("S0212"));
-                };
-                Node {
-                    seeking,
-                    ..Node::of(Kind::Bind { name, value })
-                }
-            }
-            RawKind::Binary(sign @ ("@" | "#"), lhs, rhs) => {
-                let RawKind::Leaf(Token::Variable(name)) = rhs.kind else {
-                    return Err(Wrong::new("S0214").token(sign));
-                };
-                let node = self.node(*lhs)?;
-                bound(node, sign == "@", name, keep_array)?
-            }
-            RawKind::Binary("~>", lhs, rhs) => {
-                let (lhs, rhs) = (self.boxed(*lhs)?, self.boxed(*rhs)?);
-                Node {
-                    keep_array: lhs.keep_array || rhs.keep_array,
-                    ..Node::of(Kind::Apply { lhs, rhs })
-                }
-            }
-            RawKind::Binary(sign, lhs, rhs) => {
-                let (lhs, rhs) = (self.boxed(*lhs)?, self.boxed(*rhs)?);
-                let mut all = seeking(&lhs);
-                all.extend(seeking(&rhs));
-                Node {
-                    seeking: all,
-                    ..Node::of(Kind::Binary { sign, lhs, rhs })
-                }
-            }
-            RawKind::Group(lhs, pairs) => {
-                let mut node = self.node(*lhs)?;
-                if node.group.is_some() {
-                    return Err(Wrong::new("S0210"));
-                }
-                node.group = Some(self.pairs(pairs)?);
-                node
-            }
-            RawKind::Sort(lhs, terms) => {
-                let node = self.node(*lhs)?;
-                let mut path = into_path(node);
-                let mut sort = Node::default();
-                let mut ordered = Vec::new();
-                for (descending, expression) in terms {
-                    let expression = self.node(expression)?;
-                    sort.seeking.extend(seeking(&expression));
-                    ordered.push(Term {
-                        descending,
-                        expression,
-                    });
-                }
-                sort.kind = Kind::Sort(ordered);
-                if let Kind::Path { steps, .. } = &mut path.kind {
-                    steps.push(sort);
-                }
-                self.resolve(&mut path)?;
-                path
-            }
-            RawKind::Negate(inner) => {
-                let inner = self.boxed(*inner)?;
-                if let Kind::Number(n) = inner.kind {
-                    Node {
-                        kind: Kind::Number(n.negate()),
-                        ..*inner
-                    }
-                } else {
-                    Node {
-                        seeking: seeking(&inner),
-                        ..Node::of(Kind::Negate(inner))
-                    }
-                }
-            }
+            RawKind::Wildcard => Node::of(NodeKind::Wildcard),
+            RawKind::Descendant => Node::of(NodeKind::Descendant),
+            RawKind::Parent => self.parent(),
+            RawKind::Binary(sign, lhs, rhs) => self.binary(sign, *lhs, *rhs, keep_array)?,
+            RawKind::Group(lhs, pairs) => self.group(*lhs, pairs)?,
+            RawKind::Sort(lhs, terms) => self.sort(*lhs, terms)?,
+            RawKind::Negate(inner) => self.negate(*inner)?,
             RawKind::Array(items) => {
                 let items = items
                     .into_iter()
@@ -129,7 +51,7 @@ impl Builder {
                     .collect::<Outcome<Vec<_>>>()?;
                 Node {
                     seeking: items.iter().flat_map(seeking).collect(),
-                    ..Node::of(Kind::Array(items))
+                    ..Node::of(NodeKind::Array(items))
                 }
             }
             RawKind::Object(pairs) => {
@@ -139,81 +61,33 @@ impl Builder {
                         .iter()
                         .flat_map(|(key, value)| [seeking(key), seeking(value)].concat())
                         .collect(),
-                    ..Node::of(Kind::Object(pairs))
+                    ..Node::of(NodeKind::Object(pairs))
                 }
             }
-            RawKind::Block(parts) => {
-                let parts = parts
-                    .into_iter()
-                    .map(|part| self.node(part))
-                    .collect::<Outcome<Vec<_>>>()?;
-                let cons = |part: &Node| {
-                    part.cons_array
-                        || matches!(&part.kind, Kind::Path { steps, .. } if steps.first().is_some_and(|step| step.cons_array))
-                };
-                Node {
-                    cons_array: parts.iter().any(cons),
-                    seeking: parts.iter().flat_map(seeking).collect(),
-                    ..Node::of(Kind::Block(parts))
-                }
-            }
+            RawKind::Block(parts) => self.block(parts)?,
             RawKind::Condition(condition, then, otherwise) => {
-                let (condition, then) = (self.boxed(*condition)?, self.boxed(*then)?);
-                let otherwise = otherwise.map(|raw| self.boxed(*raw)).transpose()?;
-                let mut all = seeking(&condition);
-                all.extend(seeking(&then));
-                all.extend(otherwise.iter().flat_map(|node| seeking(node)));
-                Node {
-                    seeking: all,
-                    ..Node::of(Kind::Condition {
-                        condition,
-                        then,
-                        otherwise,
-                    })
-                }
+                self.condition(*condition, *then, otherwise)?
             }
             RawKind::Exists(inner) => {
                 let inner = self.node(*inner)?;
                 Node {
                     seeking: seeking(&inner),
-                    ..Node::of(Kind::Call {
-                        procedure: Box::new(Node::of(Kind::Variable("exists".to_owned()))),
+                    ..Node::of(NodeKind::Call {
+                        procedure: Box::new(Node::of(NodeKind::Variable("exists".to_owned()))),
                         arguments: vec![inner],
                     })
                 }
             }
-            RawKind::Call(procedure, arguments) => {
-                let arguments = arguments
-                    .into_iter()
-                    .map(|argument| argument.map(|raw| self.node(raw)).transpose())
-                    .collect::<Outcome<Vec<_>>>()?;
-                let all = arguments.iter().flatten().flat_map(seeking).collect();
-                let procedure = self.boxed(*procedure)?;
-                let kind = if arguments.iter().any(Option::is_none) {
-                    Kind::Partial {
-                        procedure,
-                        arguments,
-                    }
-                } else {
-                    Kind::Call {
-                        procedure,
-                        arguments: arguments.into_iter().flatten().collect(),
-                    }
-                };
-                Node {
-                    seeking: all,
-                    ..Node::of(kind)
-                }
-            }
+            RawKind::Call(procedure, arguments) => self.call(*procedure, arguments)?,
             RawKind::Lambda(parameters, signature, body) => {
                 let body = with_thunks(self.node(*body)?);
-                Node::of(Kind::Lambda(Lambda {
+                Node::of(NodeKind::Lambda(Lambda {
                     parameters,
                     signature,
                     body: Box::new(body),
                 }))
             }
-            RawKind::Transform(pattern, update, delete) => Node::of(Kind::Transform {
+            RawKind::Transform(pattern, update, delete) => Node::of(NodeKind::Transform {
                 pattern: self.boxed(*pattern)?,
                 update: self.boxed(*update)?,
                 delete: delete.map(|raw| self.boxed(*raw)).transpose()?,
@@ -222,18 +96,186 @@ impl Builder {
         node.keep_array |= keep_array;
         Ok(node)
     }
+
+    /// `%`, with a slot for its step.
+    fn parent(&mut self) -> Node {
+        let slot = self.slots.len();
+        self.slots.push(Slot {
+            label: format!("!{slot}"),
+            level: 1,
+        });
+        Node::of(NodeKind::Parent(slot))
+    }
+
+    /// `lhs{pairs}`.
+    fn group(&mut self, lhs: Raw, pairs: Vec<(Raw, Raw)>) -> Outcome<Node> {
+        let mut node = self.node(lhs)?;
+        if node.group.is_some() {
+            return Err(Wrong::new("S0210"));
+        }
+        node.group = Some(self.pairs(pairs)?);
+        Ok(node)
+    }
+
+    /// `lhs sign rhs`. `keep_array` is whether `[]` follows.
+    fn binary(
+        &mut self,
+        sign: &'static str,
+        lhs: Raw,
+        rhs: Raw,
+        keep_array: bool,
+    ) -> Outcome<Node> {
+        Ok(match sign {
+            "." => self.step(lhs, rhs)?,
+            "[" => self.filter(lhs, rhs)?,
+            ":=" => {
+                let value = self.boxed(rhs)?;
+                let seeking = seeking(&value);
+                let RawKind::Leaf(Token::Variable(name)) = lhs.kind else {
+                    return Err(Wrong::new("S0212"));
+                };
+                Node {
+                    seeking,
+                    ..Node::of(NodeKind::Bind { name, value })
+                }
+            }
+            "@" | "#" => {
+                let RawKind::Leaf(Token::Variable(name)) = rhs.kind else {
+                    return Err(Wrong::new("S0214").token(sign));
+                };
+                let node = self.node(lhs)?;
+                bound(node, sign == "@", name, keep_array)?
+            }
+            "~>" => {
+                let (lhs, rhs) = (self.boxed(lhs)?, self.boxed(rhs)?);
+                Node {
+                    keep_array: lhs.keep_array || rhs.keep_array,
+                    ..Node::of(NodeKind::Apply { lhs, rhs })
+                }
+            }
+            _ => {
+                let (lhs, rhs) = (self.boxed(lhs)?, self.boxed(rhs)?);
+                let mut all = seeking(&lhs);
+                all.extend(seeking(&rhs));
+                Node {
+                    seeking: all,
+                    ..Node::of(NodeKind::Binary { sign, lhs, rhs })
+                }
+            }
+        })
+    }
+
+    /// `lhs^(terms)`.
+    fn sort(&mut self, lhs: Raw, terms: Vec<(bool, Raw)>) -> Outcome<Node> {
+        let node = self.node(lhs)?;
+        let mut path = into_path(node);
+        let mut sort = Node::default();
+        let mut ordered = Vec::new();
+        for (descending, expression) in terms {
+            let expression = self.node(expression)?;
+            sort.seeking.extend(seeking(&expression));
+            ordered.push(Term {
+                descending,
+                expression,
+            });
+        }
+        sort.kind = NodeKind::Sort(ordered);
+        if let NodeKind::Path { steps, .. } = &mut path.kind {
+            steps.push(sort);
+        }
+        self.resolve(&mut path)?;
+        Ok(path)
+    }
+
+    fn negate(&mut self, inner: Raw) -> Outcome<Node> {
+        let inner = self.boxed(inner)?;
+        Ok(if let NodeKind::Number(n) = inner.kind {
+            Node {
+                kind: NodeKind::Number(n.negate()),
+                ..*inner
+            }
+        } else {
+            Node {
+                seeking: seeking(&inner),
+                ..Node::of(NodeKind::Negate(inner))
+            }
+        })
+    }
+
+    fn block(&mut self, parts: Vec<Raw>) -> Outcome<Node> {
+        let parts = parts
+            .into_iter()
+            .map(|part| self.node(part))
+            .collect::<Outcome<Vec<_>>>()?;
+        let cons = |part: &Node| {
+            part.cons_array
+                || matches!(&part.kind, NodeKind::Path { steps, .. } if steps.first().is_some_and(|step| step.cons_array))
+        };
+        Ok(Node {
+            cons_array: parts.iter().any(cons),
+            seeking: parts.iter().flat_map(seeking).collect(),
+            ..Node::of(NodeKind::Block(parts))
+        })
+    }
+
+    fn condition(
+        &mut self,
+        condition: Raw,
+        then: Raw,
+        otherwise: Option<Box<Raw>>,
+    ) -> Outcome<Node> {
+        let (condition, then) = (self.boxed(condition)?, self.boxed(then)?);
+        let otherwise = otherwise.map(|raw| self.boxed(*raw)).transpose()?;
+        let mut all = seeking(&condition);
+        all.extend(seeking(&then));
+        all.extend(otherwise.iter().flat_map(|node| seeking(node)));
+        Ok(Node {
+            seeking: all,
+            ..Node::of(NodeKind::Condition {
+                condition,
+                then,
+                otherwise,
+            })
+        })
+    }
+
+    /// A call, or a partial application if an argument is missing.
+    fn call(&mut self, procedure: Raw, arguments: Vec<Option<Raw>>) -> Outcome<Node> {
+        let arguments = arguments
+            .into_iter()
+            .map(|argument| argument.map(|raw| self.node(raw)).transpose())
+            .collect::<Outcome<Vec<_>>>()?;
+        let all = arguments.iter().flatten().flat_map(seeking).collect();
+        let procedure = self.boxed(procedure)?;
+        let kind = if arguments.iter().any(Option::is_none) {
+            NodeKind::Partial {
+                procedure,
+                arguments,
+            }
+        } else {
+            NodeKind::Call {
+                procedure,
+                arguments: arguments.into_iter().flatten().collect(),
+            }
+        };
+        Ok(Node {
+            seeking: all,
+            ..Node::of(kind)
+        })
+    }
+
     fn leaf(&mut self, token: Token, keep_array: bool) -> Outcome<Node> {
         let name = match token {
             Token::Name(name) => name,
             Token::Sign(word @ ("and" | "or" | "in")) => word.to_owned(),
             other => {
                 let kind = match other {
-                    Token::Variable(name) => Kind::Variable(name),
-                    Token::Text(text) => Kind::Text(text),
-                    Token::Number(n) => Kind::Number(n),
-                    Token::Bool(b) => Kind::Bool(b),
-                    Token::Null => Kind::Null,
-                    Token::Pattern(pattern) => Kind::Pattern(pattern),
+                    Token::Variable(name) => NodeKind::Variable(name),
+                    Token::Text(text) => NodeKind::Text(text),
+                    Token::Number(n) => NodeKind::Number(n),
+                    Token::Bool(b) => NodeKind::Bool(b),
+                    Token::Null => NodeKind::Null,
+                    Token::Pattern(pattern) => NodeKind::Pattern(pattern),
                     Token::End => return Err(Wrong::new("S0207")),
                     other => return Err(Wrong::new("S0201").token_of(&other)),
                 };
@@ -245,21 +287,22 @@ impl Builder {
         };
         let step = Node {
             keep_array,
-            ..Node::of(Kind::Name(name))
+            ..Node::of(NodeKind::Name(name))
         };
         Ok(Node {
             keep_array,
-            ..Node::of(Kind::Path {
+            ..Node::of(NodeKind::Path {
                 steps: vec![step],
                 keep_singleton: keep_array,
             })
         })
     }
+
     /// `lhs.rhs`.
     fn step(&mut self, lhs: Raw, rhs: Raw) -> Outcome<Node> {
         let lhs = self.node(lhs)?;
         let parent = match lhs.kind {
-            Kind::Parent(slot) => Some(slot),
+            NodeKind::Parent(slot) => Some(slot),
             _ => None,
         };
         let mut path = into_path(lhs);
@@ -267,14 +310,14 @@ impl Builder {
             path.seeking = vec![slot];
         }
         let mut rest = self.node(rhs)?;
-        let Kind::Path {
+        let NodeKind::Path {
             steps,
             keep_singleton,
         } = &mut path.kind
         else {
             return Ok(path);
         };
-        if let Kind::Path { steps: more, .. } = rest.kind {
+        if let NodeKind::Path { steps: more, .. } = rest.kind {
             steps.extend(more);
         } else {
             rest.stages.append(&mut rest.predicate);
@@ -282,31 +325,32 @@ impl Builder {
         }
         for step in steps.iter_mut() {
             let literal = match &mut step.kind {
-                Kind::Text(text) => {
-                    step.kind = Kind::Name(std::mem::take(text));
+                NodeKind::Text(text) => {
+                    step.kind = NodeKind::Name(std::mem::take(text));
                     continue;
                 }
-                Kind::Number(n) => n.to_string(),
-                Kind::Bool(b) => b.to_string(),
-                Kind::Null => "null".to_owned(),
+                NodeKind::Number(n) => n.to_string(),
+                NodeKind::Bool(b) => b.to_string(),
+                NodeKind::Null => "null".to_owned(),
                 _ => continue,
             };
             return Err(Wrong::new("S0213").value(literal));
         }
         *keep_singleton |= steps.iter().any(|step| step.keep_array);
         for at in [0, steps.len() - 1] {
-            if matches!(steps[at].kind, Kind::Array(_)) {
+            if matches!(steps[at].kind, NodeKind::Array(_)) {
                 steps[at].cons_array = true;
             }
         }
         self.resolve(&mut path)?;
         Ok(path)
     }
+
     /// `lhs[rhs]`.
     fn filter(&mut self, lhs: Raw, rhs: Raw) -> Outcome<Node> {
         let mut node = self.node(lhs)?;
         let predicate = self.node(rhs)?;
-        let is_path = matches!(node.kind, Kind::Path { .. });
+        let is_path = matches!(node.kind, NodeKind::Path { .. });
         let Some(step) = last_step(&mut node) else {
             return Ok(node);
         };
@@ -331,10 +375,11 @@ impl Builder {
         }
         Ok(node)
     }
+
     /// Goes up one step for a `%`.
     fn seek(&mut self, node: &mut Node, slot: usize) -> Outcome<()> {
         match &mut node.kind {
-            Kind::Name(_) | Kind::Wildcard => {
+            NodeKind::Name(_) | NodeKind::Wildcard => {
                 self.slots[slot].level -= 1;
                 if self.slots[slot].level == 0 {
                     if let Some(other) = node.ancestor {
@@ -344,14 +389,14 @@ impl Builder {
                     node.tuple = true;
                 }
             }
-            Kind::Parent(_) => self.slots[slot].level += 1,
-            Kind::Block(parts) => {
+            NodeKind::Parent(_) => self.slots[slot].level += 1,
+            NodeKind::Block(parts) => {
                 if let Some(last) = parts.last_mut() {
                     node.tuple = true;
                     self.seek(last, slot)?;
                 }
             }
-            Kind::Path { steps, .. } => {
+            NodeKind::Path { steps, .. } => {
                 node.tuple = true;
                 let mut steps = steps.iter_mut().rev();
                 if let Some(last) = steps.next() {
@@ -368,9 +413,10 @@ impl Builder {
         }
         Ok(())
     }
-    /// Finds the steps that the `%` in a path's last step mean; the others are left to what the path is part of.
+
+    /// Finds the steps for the `%` in a path's last step. Others are left for the enclosing path.
     fn resolve(&mut self, path: &mut Node) -> Outcome<()> {
-        let Kind::Path { steps, .. } = &mut path.kind else {
+        let NodeKind::Path { steps, .. } = &mut path.kind else {
             return Ok(());
         };
         let Some(last) = steps.last() else {
@@ -396,28 +442,28 @@ impl Builder {
     }
 }
 
-/// The slots that are not found within a part.
+/// The slots of a part that have no step yet.
 fn seeking(node: &Node) -> Vec<usize> {
     let mut all = node.seeking.clone();
-    if let Kind::Parent(slot) = node.kind {
+    if let NodeKind::Parent(slot) = node.kind {
         all.push(slot);
     }
     all
 }
 
 fn into_path(node: Node) -> Node {
-    if matches!(node.kind, Kind::Path { .. }) {
+    if matches!(node.kind, NodeKind::Path { .. }) {
         return node;
     }
-    Node::of(Kind::Path {
+    Node::of(NodeKind::Path {
         steps: vec![node],
         keep_singleton: false,
     })
 }
 
 fn last_step(node: &mut Node) -> Option<&mut Node> {
-    if matches!(node.kind, Kind::Path { .. }) {
-        let Kind::Path { steps, .. } = &mut node.kind else {
+    if matches!(node.kind, NodeKind::Path { .. }) {
+        let NodeKind::Path { steps, .. } = &mut node.kind else {
             return None;
         };
         return steps.last_mut();
@@ -427,7 +473,7 @@ fn last_step(node: &mut Node) -> Option<&mut Node> {
 
 /// `node@$name` (focus) or `node#$name`.
 fn bound(mut node: Node, focus: bool, name: String, keep_array: bool) -> Outcome<Node> {
-    if !focus && !matches!(node.kind, Kind::Path { .. }) {
+    if !focus && !matches!(node.kind, NodeKind::Path { .. }) {
         node.stages = std::mem::take(&mut node.predicate);
         node = into_path(node);
     }
@@ -439,7 +485,7 @@ fn bound(mut node: Node, focus: bool, name: String, keep_array: bool) -> Outcome
         if !step.stages.is_empty() || !step.predicate.is_empty() {
             return Err(Wrong::new("S0215"));
         }
-        if matches!(step.kind, Kind::Sort(_)) {
+        if matches!(step.kind, NodeKind::Sort(_)) {
             return Err(Wrong::new("S0216"));
         }
         step.keep_array |= keep_array;
@@ -452,13 +498,13 @@ fn bound(mut node: Node, focus: bool, name: String, keep_array: bool) -> Outcome
     Ok(node)
 }
 
-/// The calls in the last place of a body are made by the caller, so that they do not nest.
+/// Marks the calls in tail position. The caller makes them, so they do not nest.
 fn with_thunks(mut node: Node) -> Node {
     match &mut node.kind {
-        Kind::Call { .. } if node.predicate.is_empty() => {
-            return Node::of(Kind::Thunk(Box::new(node)));
+        NodeKind::Call { .. } if node.predicate.is_empty() => {
+            return Node::of(NodeKind::Thunk(Box::new(node)));
         }
-        Kind::Condition {
+        NodeKind::Condition {
             then, otherwise, ..
         } => {
             **then = with_thunks(std::mem::take(then));
@@ -466,7 +512,7 @@ fn with_thunks(mut node: Node) -> Node {
                 **otherwise = with_thunks(std::mem::take(otherwise));
             }
         }
-        Kind::Block(parts) => {
+        NodeKind::Block(parts) => {
             if let Some(last) = parts.pop() {
                 parts.push(with_thunks(last));
             }

@@ -1,14 +1,16 @@
-//! Calls of functions, whatever kind they are, and what is given to them beforehand. What the functions of the language do is in `native`.
-use super::{
-    content::{self, Walk},
-    function::{Frame, Function},
-    machine::{MAX_CALLS, Machine, PLACE},
-    native,
-    node::{Kind, Node},
-    value::{self, Value},
-    wrong::{Outcome, STACK, Wrong},
-};
+//! Calls functions of all kinds, with arguments that are bound beforehand. `native` has the
+//! functions of the language.
+
 use std::rc::Rc;
+
+use super::content::Walk;
+use super::function::{Frame, Function};
+use super::machine::{MAX_CALLS, Machine, PLACE};
+use super::native;
+use super::node::{Node, NodeKind};
+use super::stack::level;
+use super::value::{self, Value};
+use super::wrong::{Outcome, STACK, Wrong};
 
 impl<'a> Machine<'a> {
     pub(super) fn call(
@@ -35,16 +37,19 @@ impl<'a> Machine<'a> {
                 None => wrong,
             })
     }
-    /// Whether a `$` before the name would make it a function.
+
+    /// Whether the name would be a function with a `$` before it.
     fn would_be(&self, procedure: &Node, frame: &Rc<Frame<'a>>) -> bool {
-        matches!(procedure.kind, Kind::Path { .. })
+        matches!(procedure.kind, NodeKind::Path { .. })
             && procedure
                 .call_name()
                 .is_some_and(|name| self.truthy_lookup(name, frame))
     }
+
     fn truthy_lookup(&self, name: &str, frame: &Rc<Frame<'a>>) -> bool {
         !self.lookup(name, frame).is_undefined()
     }
+
     pub(super) fn partial(
         &self,
         procedure: &'a Node,
@@ -81,6 +86,7 @@ impl<'a> Machine<'a> {
             depth,
         })))
     }
+
     /// `lhs ~> rhs`.
     pub(super) fn chained(
         &self,
@@ -90,7 +96,7 @@ impl<'a> Machine<'a> {
         frame: &Rc<Frame<'a>>,
     ) -> Outcome<Value<'a>> {
         let left = self.evaluate(lhs, input, frame)?;
-        if let Kind::Call {
+        if let NodeKind::Call {
             procedure,
             arguments,
         } = &rhs.kind
@@ -114,7 +120,7 @@ impl<'a> Machine<'a> {
             })
     }
 
-    /// The result of a function; `input` stands in for a first argument that is missing.
+    /// The result of a function. `input` replaces a missing first argument.
     pub(super) fn apply(
         &self,
         function: &Value<'a>,
@@ -125,10 +131,11 @@ impl<'a> Machine<'a> {
         if self.calls.get() > MAX_CALLS {
             return Err(Wrong::bound(STACK));
         }
-        let result = content::level(|| self.applied(function, arguments, input))?;
+        let result = level(|| self.applied(function, arguments, input))?;
         self.calls.set(self.calls.get() - 1);
         Ok(result)
     }
+
     fn applied(
         &self,
         function: &Value<'a>,
@@ -148,7 +155,7 @@ impl<'a> Machine<'a> {
             else {
                 return Ok(result);
             };
-            let Kind::Call {
+            let NodeKind::Call {
                 procedure,
                 arguments,
             } = &call.kind
@@ -168,6 +175,7 @@ impl<'a> Machine<'a> {
             })?;
         }
     }
+
     fn apply_once(
         &self,
         function: &Value<'a>,
@@ -179,9 +187,9 @@ impl<'a> Machine<'a> {
         };
         match &**function {
             Function::Native(native) => {
-                let arguments = native.signature().validate(arguments, input)?;
+                let arguments = native.signature.validate(arguments, input)?;
                 self.read_all(&arguments)?;
-                (native.run)(self, &arguments)
+                native::run(native, self, &arguments)
             }
             Function::Lambda { lambda, .. } => {
                 let arguments = match &lambda.signature {
@@ -193,12 +201,14 @@ impl<'a> Machine<'a> {
             _ => self.apply_bare(function, arguments),
         }
     }
-    /// Counts the texts that a function is given, each of which it may read to its end.
+
+    /// Counts the texts among the arguments. The function may read each of them to its end.
     fn read_all(&self, arguments: &[Value<'a>]) -> Outcome<()> {
         let texts = arguments.iter().filter_map(Value::as_str);
         self.read(texts.map(str::len).sum())
     }
-    /// Without a look at the signature.
+
+    /// Calls a function without a check of its signature.
     fn apply_bare(
         &self,
         function: &Rc<Function<'a>>,
@@ -207,7 +217,7 @@ impl<'a> Machine<'a> {
         match &**function {
             Function::Native(native) => {
                 self.read_all(&arguments)?;
-                (native.run)(self, &arguments)
+                native::run(native, self, &arguments)
             }
             Function::Lambda {
                 lambda,
@@ -261,18 +271,29 @@ impl<'a> Machine<'a> {
                 delete,
                 frame,
             } => {
-                if !matches!(self.lookup("clone", frame), Value::Function(_)) {
-                    return Err(Wrong::new("T2013"));
-                }
                 let given = arguments.into_iter().next().unwrap_or(Value::Undefined);
-                match given {
-                    Value::Undefined => Ok(given),
-                    given if given.is_array() || given.is_object() => {
-                        self.transformed(pattern, update, *delete, given, frame)
-                    }
-                    _ => Err(Wrong::argument(1)),
-                }
+                self.transform(pattern, update, *delete, given, frame)
             }
+        }
+    }
+
+    fn transform(
+        &self,
+        pattern: &'a Node,
+        update: &'a Node,
+        delete: Option<&'a Node>,
+        given: Value<'a>,
+        frame: &Rc<Frame<'a>>,
+    ) -> Outcome<Value<'a>> {
+        if !matches!(self.lookup("clone", frame), Value::Function(_)) {
+            return Err(Wrong::new("T2013"));
+        }
+        match given {
+            Value::Undefined => Ok(given),
+            given if given.is_array() || given.is_object() => {
+                self.transformed(pattern, update, delete, given, frame)
+            }
+            _ => Err(Wrong::argument(1)),
         }
     }
 }

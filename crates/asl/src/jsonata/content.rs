@@ -1,23 +1,17 @@
-//! Walks through whole values: comparing them, writing them as JSON texts, and making JSON of them. Each walk is bounded in time and in what it
-//! makes.
-use super::{
-    number::Number,
-    value::{MAX_BYTES, Value},
-    wrong::{MEMORY, Outcome, Wrong},
-};
-use serde_json::{Map, Value as Json};
+//! Walks through whole values: compares them, writes them as JSON text, and converts them to JSON.
+//! Each walk is bounded in time and in the size of its result.
+
 use std::fmt::Write as _;
 
-/// Bytes of stack below which a recursion goes on on a new one, and of that one.
-const LEAST_STACK: usize = 128 * 1024;
-const MORE_STACK: usize = 1024 * 1024;
+use serde_json::{Map, Value as Json};
 
-/// One level of a recursion: the stack grows where it would end. The depth itself is bounded elsewhere.
-pub(super) fn level<T>(f: impl FnOnce() -> T) -> T {
-    stacker::maybe_grow(LEAST_STACK, MORE_STACK, f)
-}
+use super::number::Number;
+use super::stack::level;
+use super::value::{MAX_BYTES, Value};
+use super::wrong::{MEMORY, Outcome, Wrong, quoted};
+use crate::limits::MAX_DEPTH;
 
-/// A walk through values, with a bound on its steps and on what it makes.
+/// A walk through values, with a bound on its steps and on its result.
 pub(super) trait Walk {
     /// Counts a value that is visited.
     fn visit(&self) -> Outcome<()>;
@@ -29,6 +23,7 @@ pub(super) trait Walk {
 pub(super) fn equal<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
     level(|| equal_here(walk, a, b))
 }
+
 fn equal_here<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool> {
     walk.visit()?;
     walk.read(a.as_str().map_or(0, str::len))?;
@@ -65,18 +60,19 @@ fn equal_here<'a>(walk: &dyn Walk, a: &Value<'a>, b: &Value<'a>) -> Outcome<bool
     Ok(true)
 }
 
-/// How JSON is written.
+/// The style of a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Style {
     /// As `$string` writes it: fractions have fifteen digits.
     Text,
     /// As `$string` writes it with its second argument.
     Pretty,
-    /// As an error names it.
+    /// As in error texts.
     Exact,
 }
 
-/// A value as JSON. Infinite numbers are an error, but for their names in an error.
+/// A value as JSON text. An infinite number is an error, except in [`Style::Exact`], which writes
+/// its name.
 pub(super) fn json_text(walk: &dyn Walk, value: &Value<'_>, style: Style) -> Outcome<String> {
     let mut out = String::new();
     write(walk, value, style, 0, &mut out)?;
@@ -92,6 +88,7 @@ fn write(
 ) -> Outcome<()> {
     level(|| write_here(walk, value, style, indent, out))
 }
+
 fn write_here(
     walk: &dyn Walk,
     value: &Value<'_>,
@@ -103,15 +100,6 @@ fn write_here(
     if out.len() > MAX_BYTES {
         return Err(Wrong::bound(MEMORY));
     }
-    let line = |out: &mut String, indent: usize| {
-        if style == Style::Pretty {
-            out.push('\n');
-            out.extend(std::iter::repeat_n("  ", indent));
-        }
-    };
-    let quoted = |text: &str, out: &mut String| {
-        out.push_str(&super::wrong::quoted(text));
-    };
     match value {
         Value::Undefined | Value::Null => out.push_str("null"),
         Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
@@ -119,74 +107,107 @@ fn write_here(
             let _ = write!(out, "{n}");
         }
         Value::Number(_) | Value::Wide(_) => {
-            let n = value.any_number().unwrap_or(Number::Whole(0));
-            if !n.double().is_finite() {
-                if style != Style::Exact && n.double().is_infinite() {
-                    return Err(Wrong::new("D1001").value("null"));
-                }
-                out.push_str("null");
-            } else if style == Style::Exact {
-                let _ = write!(out, "{n}");
-            } else {
-                let _ = write!(out, "{}", n.with_precision());
-            }
+            write_number(value.any_number().unwrap_or(Number::Whole(0)), style, out)?;
         }
-        Value::Str(text) => quoted(text, out),
-        Value::Text(text) => quoted(text, out),
+        Value::Str(text) => out.push_str(&quoted(text)),
+        Value::Text(text) => out.push_str(&quoted(text)),
         Value::Function(_) => out.push_str("\"\""),
         Value::JsonArray(_) | Value::List(_) | Value::Tuples(_) => {
-            let items = value.clone().into_items();
-            if let Value::List(list) = value
-                && list.outer
-            {
-                return write(walk, &items.get(0), style, indent, out);
-            }
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                line(out, indent + 1);
-                write(walk, &item, style, indent + 1, out)?;
-            }
-            if items.len() > 0 {
-                line(out, indent);
-            }
-            out.push(']');
+            write_array(walk, value, style, indent, out)?;
         }
-        Value::JsonObject(_) | Value::Object(_) => {
-            let mut first = true;
-            out.push('{');
-            for (key, field) in value.fields() {
-                if field.is_undefined() {
-                    continue;
-                }
-                if !first {
-                    out.push(',');
-                }
-                first = false;
-                line(out, indent + 1);
-                quoted(&key, out);
-                out.push_str(if style == Style::Pretty { ": " } else { ":" });
-                write(walk, &field, style, indent + 1, out)?;
-            }
-            if !first {
-                line(out, indent);
-            }
-            out.push('}');
-        }
+        Value::JsonObject(_) | Value::Object(_) => write_object(walk, value, style, indent, out)?,
     }
     Ok(())
 }
 
-/// Bytes of a value besides its text.
+fn write_number(n: Number, style: Style, out: &mut String) -> Outcome<()> {
+    if !n.double().is_finite() {
+        if style != Style::Exact && n.double().is_infinite() {
+            return Err(Wrong::new("D1001").value("null"));
+        }
+        out.push_str("null");
+    } else if style == Style::Exact {
+        let _ = write!(out, "{n}");
+    } else {
+        let _ = write!(out, "{}", n.with_precision());
+    }
+    Ok(())
+}
+
+fn write_array(
+    walk: &dyn Walk,
+    value: &Value<'_>,
+    style: Style,
+    indent: usize,
+    out: &mut String,
+) -> Outcome<()> {
+    let items = value.clone().into_items();
+    if let Value::List(list) = value
+        && list.outer
+    {
+        return write(walk, &items.get(0), style, indent, out);
+    }
+    out.push('[');
+    for (at, item) in items.iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        line(style, indent + 1, out);
+        write(walk, &item, style, indent + 1, out)?;
+    }
+    if items.len() > 0 {
+        line(style, indent, out);
+    }
+    out.push(']');
+    Ok(())
+}
+
+fn write_object(
+    walk: &dyn Walk,
+    value: &Value<'_>,
+    style: Style,
+    indent: usize,
+    out: &mut String,
+) -> Outcome<()> {
+    let mut first = true;
+    out.push('{');
+    for (key, field) in value.fields() {
+        if field.is_undefined() {
+            continue;
+        }
+        if !first {
+            out.push(',');
+        }
+        first = false;
+        line(style, indent + 1, out);
+        out.push_str(&quoted(&key));
+        out.push_str(if style == Style::Pretty { ": " } else { ":" });
+        write(walk, &field, style, indent + 1, out)?;
+    }
+    if !first {
+        line(style, indent, out);
+    }
+    out.push('}');
+    Ok(())
+}
+
+/// Begins a line, if the style has lines.
+fn line(style: Style, indent: usize, out: &mut String) {
+    if style == Style::Pretty {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", indent));
+    }
+}
+
+/// Size of a value besides its text, in bytes.
 const VALUE: usize = 8;
 
-/// What leaves the expression. Nothing stands for null within arrays and objects; a number that JSON does not have is the text that names it.
-/// `None`: a function, which JSON does not have either, or a value that is nested too deeply for the states language.
+/// The result of an expression as JSON. Undefined becomes null within arrays and objects; a number
+/// that JSON does not have becomes the text of its name. `None`: a function, or a value that nests
+/// too deeply for the states language.
 pub(super) fn to_json(walk: &dyn Walk, value: &Value<'_>) -> Outcome<Option<Json>> {
     let mut room = MAX_BYTES * 2;
-    convert(walk, value, crate::execution::MAX_DEPTH, &mut room)
+    convert(walk, value, MAX_DEPTH, &mut room)
 }
 
 fn convert(
@@ -216,7 +237,8 @@ fn convert(
         }
     }))
 }
-/// Arrays and objects.
+
+/// Converts arrays and objects.
 fn convert_inner(
     walk: &dyn Walk,
     value: &Value<'_>,

@@ -1,13 +1,16 @@
-//! The fields of objects: one by its name, all of them (`*`, `**`), and those that a transformer (`| … | … |`) changes in a copy.
-use super::{
-    content::{Walk, level},
-    function::Frame,
-    machine::Machine,
-    node::Node,
-    value::{Object, Value},
-    wrong::{Outcome, Wrong},
-};
-use std::{collections::HashMap, rc::Rc};
+//! The fields of objects: one by its name, all of them (`*`, `**`), and those that a transformer
+//! (`| … | … |`) changes in a copy.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::content::Walk;
+use super::function::Frame;
+use super::machine::Machine;
+use super::node::Node;
+use super::stack::level;
+use super::value::{Object, Value};
+use super::wrong::{Outcome, Wrong};
 
 impl<'a> Machine<'a> {
     /// A field of an object, or of all objects in an array.
@@ -31,6 +34,7 @@ impl<'a> Machine<'a> {
         }
         self.sequence(found)
     }
+
     pub(super) fn wildcard(&self, input: &Value<'a>) -> Outcome<Value<'a>> {
         let input = match input {
             Value::List(list) if list.outer => input.clone().into_items().get(0),
@@ -51,6 +55,7 @@ impl<'a> Machine<'a> {
         }
         self.array(found)
     }
+
     fn flat(&self, value: Value<'a>, found: &mut Vec<Value<'a>>) -> Outcome<()> {
         match value.items() {
             None => self.push(found, value),
@@ -62,6 +67,7 @@ impl<'a> Machine<'a> {
             }
         }
     }
+
     pub(super) fn descendants(&self, value: &Value<'a>, found: &mut Vec<Value<'a>>) -> Outcome<()> {
         if let Some(items) = value.items() {
             self.visit()?;
@@ -76,7 +82,7 @@ impl<'a> Machine<'a> {
             .try_for_each(|(_, value)| level(|| self.descendants(value, found)))
     }
 
-    /// A copy of a value, in which the objects that a pattern finds have other fields.
+    /// A copy of a value, with other fields in the objects that a pattern finds.
     pub(super) fn transformed(
         &self,
         pattern: &'a Node,
@@ -93,7 +99,8 @@ impl<'a> Machine<'a> {
         let mut changed: Changes<'a> = HashMap::new();
         for item in found.into_items().iter() {
             let Value::Object(original) = &item else {
-                // What is no object cannot be changed, but the clauses must hold for it all the same.
+                // A value that is not an object cannot be changed, but its clauses are evaluated
+                // and checked.
                 self.clauses(update, delete, &item, frame)?;
                 continue;
             };
@@ -106,7 +113,7 @@ impl<'a> Machine<'a> {
                 object.set(Rc::clone(key), value.clone())?;
             }
             for (key, value) in updates {
-                // A copy, so that no object comes to hold itself.
+                // A copy, so that no object contains itself.
                 object.set(key, self.copied(&value, &changed)?)?;
             }
             for key in deletions {
@@ -116,7 +123,8 @@ impl<'a> Machine<'a> {
         }
         self.copied(&copy, &changed)
     }
-    /// The fields that an object gets, and those that it loses.
+
+    /// The fields that are set in an object, and those that are removed.
     fn clauses(
         &self,
         update: &'a Node,
@@ -143,7 +151,8 @@ impl<'a> Machine<'a> {
         }
         Ok((updates.fields(), names))
     }
-    /// A copy all of whose objects are its own, with some of them replaced.
+
+    /// A deep copy, with some objects replaced.
     pub(super) fn copied(&self, value: &Value<'a>, changed: &Changes<'a>) -> Outcome<Value<'a>> {
         self.visit()?;
         if let Some(items) = value.items() {
@@ -161,7 +170,7 @@ impl<'a> Machine<'a> {
                 }
             }
             Value::JsonObject(_) => value.fields(),
-            // As JSON, which has no functions.
+            // As in JSON, which has no functions.
             Value::Function(_) => return self.text(""),
             other => return Ok(other.clone()),
         };
@@ -176,5 +185,6 @@ impl<'a> Machine<'a> {
 /// Names and values of an object.
 type Fields<'a> = Vec<(Rc<str>, Value<'a>)>;
 
-/// Objects by their address, kept so that no other one gets it, and what stands for each.
+/// The replacement of each object, by the object's address. The object is kept so that its address
+/// is not reused.
 pub(super) type Changes<'a> = HashMap<*const (), (Rc<Object<'a>>, Rc<Object<'a>>)>;

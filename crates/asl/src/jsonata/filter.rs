@@ -1,16 +1,16 @@
-//! Filters and orders of items.
-use super::{
-    content::Walk,
-    function::Frame,
-    machine::{Machine, context},
-    node::{Kind, Node, Term},
-    value::{Tuple, Tuples, Value},
-    wrong::{Outcome, Wrong},
-};
+//! Filters and sorts items.
+
 use std::rc::Rc;
 
+use super::content::Walk;
+use super::function::Frame;
+use super::machine::{Machine, context};
+use super::node::{Node, NodeKind, Term};
+use super::value::{Tuple, Tuples, Value};
+use super::wrong::{Outcome, Wrong};
+
 impl<'a> Machine<'a> {
-    /// The items of a value for which a predicate holds, or which it names by position.
+    /// The items of a value that a predicate selects, by truth or by position.
     pub(super) fn filter(
         &self,
         predicate: &'a Node,
@@ -28,7 +28,7 @@ impl<'a> Machine<'a> {
             }));
         }
         let items = input.into_items();
-        if let Kind::Number(n) = &predicate.kind {
+        if let NodeKind::Number(n) = &predicate.kind {
             let item = match position(n.floor().towards_zero(), items.len()) {
                 Some(at) => items.get(at),
                 None => Value::Undefined,
@@ -47,6 +47,7 @@ impl<'a> Machine<'a> {
         }
         self.sequence(kept)
     }
+
     pub(super) fn kept<T: Clone>(
         &self,
         predicate: &'a Node,
@@ -54,7 +55,7 @@ impl<'a> Machine<'a> {
         seen: impl Fn(&T) -> (Value<'a>, Option<Rc<Tuple<'a>>>),
         frame: &Rc<Frame<'a>>,
     ) -> Outcome<Vec<T>> {
-        if let Kind::Number(n) = &predicate.kind {
+        if let NodeKind::Number(n) = &predicate.kind {
             let at = position(n.floor().towards_zero(), items.len());
             return Ok(at.map(|at| items[at].clone()).into_iter().collect());
         }
@@ -71,7 +72,8 @@ impl<'a> Machine<'a> {
         }
         Ok(kept)
     }
-    /// How often a predicate keeps the item at a place.
+
+    /// Number of times that a predicate selects the item at an index.
     fn times(
         &self,
         predicate: &'a Node,
@@ -138,7 +140,8 @@ impl<'a> Machine<'a> {
             Ok(false)
         })
     }
-    /// Sorts by a function that says whether its first argument comes after its second.
+
+    /// Sorts by a function that says whether its first argument belongs after its second.
     pub(super) fn merge_sort<T: Clone>(
         &self,
         items: Vec<T>,
@@ -168,7 +171,7 @@ impl<'a> Machine<'a> {
     }
 }
 
-/// The place that a number means: a negative one counts from the end.
+/// The index for a number; negative numbers count from the end.
 fn position(n: i64, count: usize) -> Option<usize> {
     let at = if n < 0 {
         n.checked_add(i64::try_from(count).ok()?)?

@@ -1,14 +1,14 @@
-//! Functions as values, and the names that they see. It does not call them.
-use super::{
-    native::Native,
-    node::{Lambda, Node},
-    value::Value,
-};
+//! Functions as values, and the names in their scope. It does not call them.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
 use regex::Regex;
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-};
+
+use super::node::{Lambda, Node};
+use super::signature::Signature;
+use super::value::Value;
 
 /// A function.
 #[derive(Debug)]
@@ -20,19 +20,19 @@ pub(super) enum Function<'a> {
         frame: Rc<Frame<'a>>,
         depth: u32,
     },
-    /// A call that is still to be made, in place of its result.
+    /// A call that is made later, in place of its result.
     Thunk {
         call: &'a Node,
         input: Value<'a>,
         frame: Rc<Frame<'a>>,
     },
-    /// Some arguments are given; `None` stands for those that are not.
+    /// A function with some arguments bound; `None` marks those that are not.
     Partial {
         function: Rc<Function<'a>>,
         arguments: Vec<Option<Value<'a>>>,
         depth: u32,
     },
-    /// One after the other.
+    /// Two functions, called one after the other.
     Chain(Value<'a>, Value<'a>, u32),
     Pattern(&'a Regex),
     /// Finds the next match of a pattern.
@@ -50,7 +50,7 @@ pub(super) enum Function<'a> {
 }
 
 impl Function<'_> {
-    /// How many arguments it looks at.
+    /// Number of arguments that it uses.
     pub(super) fn arity(&self) -> usize {
         match self {
             Self::Native(native) => native.arity,
@@ -61,7 +61,8 @@ impl Function<'_> {
             Self::Thunk { .. } | Self::NextMatch { .. } => 0,
         }
     }
-    /// How deep the values are that it holds itself; those of its frame are freed by themselves.
+
+    /// Depth of the values that it holds itself. The values of its frame are freed separately.
     pub(super) fn depth(&self) -> u32 {
         match self {
             Self::Lambda { depth, .. } | Self::Partial { depth, .. } | Self::Chain(_, _, depth) => {
@@ -70,7 +71,8 @@ impl Function<'_> {
             _ => 0,
         }
     }
-    /// How many arguments may be given beforehand.
+
+    /// Number of arguments that can be bound.
     pub(super) fn parameters(&self) -> usize {
         match self {
             Self::Native(native) => native.parameters,
@@ -79,12 +81,30 @@ impl Function<'_> {
     }
 }
 
-/// Names and their values; what is not here is looked for further out.
+/// A function of the language, as the table of `native` describes it.
+pub(super) struct Native {
+    pub(super) name: &'static str,
+    /// Number of arguments that `$map` and similar functions pass to it.
+    pub(super) arity: usize,
+    /// Number of arguments that a call with `?` may leave open.
+    pub(super) parameters: usize,
+    pub(super) signature: Signature,
+    /// Its row in the table.
+    pub(super) row: usize,
+}
+
+impl fmt::Debug for Native {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${}", self.name)
+    }
+}
+
+/// Names and their values. Other names are looked up in the parent.
 #[derive(Debug, Default)]
 pub(super) struct Frame<'a> {
     names: RefCell<Vec<(&'a str, Value<'a>)>>,
     parent: Option<Rc<Frame<'a>>>,
-    /// A function refers to it.
+    /// Whether a function refers to it.
     pub(super) held: Cell<bool>,
 }
 
@@ -95,6 +115,7 @@ impl<'a> Frame<'a> {
             ..Self::default()
         })
     }
+
     pub(super) fn bind(&self, name: &'a str, value: Value<'a>) {
         let mut names = self.names.borrow_mut();
         match names.iter_mut().find(|(known, _)| *known == name) {
@@ -102,6 +123,7 @@ impl<'a> Frame<'a> {
             None => names.push((name, value)),
         }
     }
+
     pub(super) fn lookup(&self, name: &str) -> Option<Value<'a>> {
         let mut frame = self;
         loop {
@@ -113,7 +135,8 @@ impl<'a> Frame<'a> {
             frame = frame.parent.as_deref()?;
         }
     }
-    /// All names with their values; the frame has none afterwards.
+
+    /// Removes all names, and returns them with their values.
     pub(super) fn take(&self) -> Vec<(&'a str, Value<'a>)> {
         self.names.take()
     }

@@ -1,16 +1,18 @@
-//! Objects that are constructed of the items of a value: one field for each key. Paths are elsewhere.
-use super::{
-    content::Walk,
-    function::Frame,
-    machine::{Machine, context},
-    node::Pairs,
-    value::{Object, Tuple, Value},
-    wrong::{Outcome, Wrong, quoted},
-};
-use std::{collections::HashMap, rc::Rc};
+//! Objects built from the items of a value: one field for each key. Paths are elsewhere.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::content::Walk;
+use super::function::Frame;
+use super::machine::{Machine, context};
+use super::node::Pairs;
+use super::value::{Object, Tuple, Value};
+use super::wrong::{Outcome, Wrong, quoted};
 
 impl<'a> Machine<'a> {
-    /// `{key: value, …}` over the items of a value: one field for each key, whose value sees all items that have it.
+    /// Evaluates `{key: value, …}` over the items of a value: one field for each key. The value of
+    /// a field sees all items with its key.
     pub(super) fn group(
         &self,
         pairs: &'a Pairs,
@@ -27,7 +29,7 @@ impl<'a> Machine<'a> {
             _ => input.into_items(),
         };
         let count = tuples.as_ref().map_or(items.len(), |tuples| tuples.len());
-        // For each key: its pair, and its items.
+        // For each key: the index of its pair, and its items.
         let mut groups: Vec<(Rc<str>, usize, Vec<usize>)> = Vec::new();
         let mut places: HashMap<Rc<str>, usize> = HashMap::new();
         for at in 0..count {
@@ -69,22 +71,7 @@ impl<'a> Machine<'a> {
                     self.evaluate(value, &item, &self.tuple_frame(frame, &merged))?
                 }
                 None => {
-                    let mut members = members.iter().map(|at| items.get(*at));
-                    let first = members.next().unwrap_or(Value::Undefined);
-                    let data = match members.len() {
-                        0 => first,
-                        _ => {
-                            let mut all: Vec<_> = match first {
-                                Value::Undefined => Vec::new(),
-                                first => first.into_items().iter().collect(),
-                            };
-                            for member in members.filter(|member| !member.is_undefined()) {
-                                all.extend(member.into_items().iter());
-                                self.visit()?;
-                            }
-                            self.array(all)?
-                        }
-                    };
+                    let data = self.joined(members.iter().map(|at| items.get(*at)))?;
                     self.evaluate(value, &data, frame)?
                 }
             };
@@ -94,7 +81,25 @@ impl<'a> Machine<'a> {
         }
         self.object(object)
     }
-    /// One tuple of several: of each name, all values.
+
+    /// The items with one key: the item itself, or an array of several.
+    fn joined(&self, mut members: impl ExactSizeIterator<Item = Value<'a>>) -> Outcome<Value<'a>> {
+        let first = members.next().unwrap_or(Value::Undefined);
+        if members.len() == 0 {
+            return Ok(first);
+        }
+        let mut all: Vec<_> = match first {
+            Value::Undefined => Vec::new(),
+            first => first.into_items().iter().collect(),
+        };
+        for member in members.filter(|member| !member.is_undefined()) {
+            all.extend(member.into_items().iter());
+            self.visit()?;
+        }
+        self.array(all)
+    }
+
+    /// Merges tuples: each name has all its values.
     fn merged<'t>(&self, mut tuples: impl Iterator<Item = &'t Tuple<'a>>) -> Outcome<Tuple<'a>>
     where
         'a: 't,

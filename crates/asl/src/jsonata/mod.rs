@@ -1,12 +1,18 @@
-//! JSONata between `{%` and `%}`: parsed once, evaluated over `$states` and the variables, with AWS's extra functions.
+//! JSONata between `{%` and `%}`: parsed once, evaluated over `$states` and the variables, with
+//! AWS's additional functions.
 //!
-//! The language is ours, since AWS's bounds, its integers of 64 bits and its words for errors are its own: `token`, `parse` and `build` make a
-//! tree of a text, `machine` evaluates it over values that are borrowed from the state's data (`value`) with `operator`, `group`, `walk`
-//! (paths), `filter`, `fields` and `call`, `native` has the functions. Chance and
-//! time come from the scope, so that a replay gives the same values. Pictures of numbers and times are `jsonata-core`'s.
+//! This is our own implementation, since AWS's limits, 64-bit integers and error texts differ from
+//! JSONata's. `token`, `parse` and `build` make a tree from a text. `evaluate` walks it in a
+//! `machine`, over values that borrow the state's data (`value`), with `operator`, `group`, `walk`
+//! (paths), `filter`, `fields` and `call`. `native` has the functions. Randomness and time come
+//! from the scope, so a replay gives the same values. The pictures of numbers and times are those
+//! of the crate `jsonata-core`.
+
+mod arguments;
 mod build;
 mod call;
 mod content;
+mod evaluate;
 mod fields;
 mod filter;
 mod function;
@@ -19,6 +25,7 @@ mod operator;
 mod parse;
 mod references;
 mod signature;
+mod stack;
 #[cfg(test)]
 mod suite;
 #[cfg(test)]
@@ -28,20 +35,22 @@ mod value;
 mod walk;
 mod wrong;
 
-use crate::{
-    fault::Fault,
-    scope::{Dice, Scope},
-};
-use function::Frame;
-use machine::{Machine, Start};
-use node::Program;
-pub(crate) use references::Reference;
+use std::rc::Rc;
+use std::sync::Arc;
+
 use serde_json::Value as Json;
-use std::{rc::Rc, sync::Arc};
+
+use crate::fault::Fault;
+use crate::scope::{Dice, Scope};
+use function::Frame;
+use machine::{Machine, MachineInput};
+use node::Program;
 use value::{Object, Value};
 use wrong::{Outcome, STACK, Wrong};
 
-/// Maximum bytes of an expression's text.
+pub(crate) use references::Reference;
+
+/// Maximum size of an expression's text, in bytes.
 const MAX_TEXT: usize = 65_536;
 
 /// A parsed expression.
@@ -50,11 +59,12 @@ pub(crate) struct Jsonata {
     /// The expression, without its delimiters.
     pub(crate) text: String,
     program: Arc<Program>,
-    states: Parts,
+    states: StatesParts,
 }
-/// The parts of `$states` that the text may touch.
+
+/// The parts of `$states` that the text may use.
 #[derive(Debug, Clone, Copy, Default)]
-struct Parts {
+struct StatesParts {
     input: bool,
     result: bool,
     error: bool,
@@ -67,7 +77,9 @@ pub(crate) fn is_expression(text: &str) -> bool {
 }
 
 impl Jsonata {
-    /// Parses a text for which [`is_expression`] holds; `Err` says what is wrong.
+    /// Parses a text for which [`is_expression`] holds.
+    ///
+    /// The error says what is wrong.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let inside = text
             .get(2..text.len().saturating_sub(2))
@@ -84,7 +96,7 @@ impl Jsonata {
         })
     }
 
-    /// The value; `location` names the field in an error.
+    /// Evaluates the expression. `location` names the field in an error.
     pub(crate) fn evaluate(
         &self,
         scope: &Scope<'_>,
@@ -111,7 +123,8 @@ impl Jsonata {
         }
     }
 
-    /// The value, which must be of a kind; `kind` is JSONata's name for it.
+    /// Evaluates the expression, whose value must have a type. `kind` is JSONata's name of the
+    /// type.
     pub(crate) fn evaluate_as(
         &self,
         scope: &Scope<'_>,
@@ -121,6 +134,7 @@ impl Jsonata {
         let found = self.evaluate(scope, &|| location.to_owned())?;
         self.expect(found, location, kind)
     }
+
     fn expect(&self, found: Json, location: &str, kind: &str) -> Result<Json, Fault> {
         let got = kind_of(&found);
         if got == kind || (kind == "integer" && found.is_i64()) {
@@ -135,7 +149,7 @@ impl Jsonata {
         ))
     }
 
-    /// The items of a Map: an array, or an object where it may be one.
+    /// Evaluates the items of a Map: an array, or an object if `objects` are allowed.
     pub(crate) fn evaluate_items(&self, scope: &Scope<'_>, objects: bool) -> Result<Json, Fault> {
         let found = self.evaluate(scope, &|| "Items".to_owned())?;
         if objects && found.is_object() {
@@ -143,11 +157,12 @@ impl Jsonata {
         }
         self.expect(found, "Items", "array")
     }
-    /// Whether it is a path into `$states`, and makes nothing of its own.
+
+    /// Whether the expression is a path into `$states` that creates nothing new.
     pub(crate) fn selects_data(&self) -> bool {
         self.program.root.as_ref().is_some_and(|root| match &root.kind {
-            node::Kind::Path { steps, .. } => {
-                matches!(steps.first().map(|step| &step.kind), Some(node::Kind::Variable(name)) if name == "states")
+            node::NodeKind::Path { steps, .. } => {
+                matches!(steps.first().map(|step| &step.kind), Some(node::NodeKind::Variable(name)) if name == "states")
                     && root.group.is_none()
             }
             _ => false,
@@ -174,7 +189,7 @@ impl Jsonata {
                 states.set(name.into(), Value::from_json(part))?;
             }
         }
-        let machine = Machine::new(Start {
+        let machine = Machine::new(MachineInput {
             labels: &self.program.labels,
             root: Value::Undefined,
             states: Value::Object(Rc::new(states)),
@@ -188,13 +203,14 @@ impl Jsonata {
     }
 }
 
-/// What an expression comes to.
+/// The result of an expression.
 enum Found {
     Json(Json),
     Nothing,
-    /// A function, or something that holds one.
+    /// A function, or a value that contains one.
     Function,
 }
+
 fn found_json<'a>(machine: &Machine<'a>, value: &Value<'a>) -> Outcome<Found> {
     if value.is_undefined() {
         return Ok(Found::Nothing);
@@ -214,9 +230,9 @@ pub(crate) fn kind_of(value: &Json) -> &'static str {
     }
 }
 
-/// The parts of `$states` that a text may refer to: a superset, found without understanding it.
-fn parts(text: &str) -> Parts {
-    let mut parts = Parts::default();
+/// The parts of `$states` that a text may use: a superset, found without parsing.
+fn parts(text: &str) -> StatesParts {
+    let mut parts = StatesParts::default();
     for (at, _) in text.match_indices("$states") {
         let after = &text[at + "$states".len()..];
         let field = after.strip_prefix('.').unwrap_or_default();
@@ -227,7 +243,7 @@ fn parts(text: &str) -> Parts {
             "errorOutput" => parts.error = true,
             "context" => parts.context = true,
             _ => {
-                return Parts {
+                return StatesParts {
                     input: true,
                     result: true,
                     error: true,

@@ -1,37 +1,39 @@
-//! An expression as a tree, ready to be evaluated. It has no values.
-use super::number::Number;
+//! An expression as a tree for the evaluation. It holds no values.
+
 use regex::Regex;
 
-/// One part of an expression, and what is written behind it.
+use super::number::Number;
+
+/// One node of an expression, with its suffixes.
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    pub(super) kind: Kind,
-    /// `[]` is written behind it: a lone value stays in its array.
+    pub(super) kind: NodeKind,
+    /// Whether `[]` follows: a single value stays in its array.
     pub(super) keep_array: bool,
-    /// Filters behind a part that is no path.
+    /// Filters behind a node that is not a path.
     pub(super) predicate: Vec<Stage>,
-    /// Filters and positions behind a step of a path.
+    /// Filters and position bindings behind a step of a path.
     pub(super) stages: Vec<Stage>,
-    /// `{key: value, …}` behind it.
+    /// `{key: value, …}` behind the node.
     pub(super) group: Option<Pairs>,
-    /// An array that a path does not take apart.
+    /// Whether it is an array that a path does not flatten.
     pub(super) cons_array: bool,
-    /// Its path is walked with the values that its steps bind.
+    /// Whether its path is walked with the values that its steps bind.
     pub(super) tuple: bool,
     /// `@$name` behind a step.
     pub(super) focus: Option<String>,
     /// `#$name` behind a step.
     pub(super) index: Option<String>,
-    /// The slot of the `%` that means what this step starts from.
+    /// The slot of the `%` that refers to the input of this step.
     pub(super) ancestor: Option<usize>,
-    /// Slots of `%` whose step is not found yet; used while parsing.
+    /// Slots of `%` whose step is not found yet. Used by `build`.
     pub(super) seeking: Vec<usize>,
 }
 
 /// Keys and values.
 pub(super) type Pairs = Vec<(Node, Node)>;
 
-/// What happens to the result of a step.
+/// A stage that is applied to the result of a step.
 #[derive(Debug)]
 pub(super) enum Stage {
     Filter(Node),
@@ -39,9 +41,9 @@ pub(super) enum Stage {
     Index(String),
 }
 
-/// Kinds of parts.
+/// The kinds of nodes.
 #[derive(Debug, Default)]
-pub(super) enum Kind {
+pub(super) enum NodeKind {
     Text(String),
     Number(Number),
     Bool(bool),
@@ -81,13 +83,13 @@ pub(super) enum Kind {
         procedure: Box<Node>,
         arguments: Vec<Node>,
     },
-    /// A call with `?` in some places, which are `None`.
+    /// A call with `?` for some arguments, which are `None`.
     Partial {
         procedure: Box<Node>,
         arguments: Vec<Option<Node>>,
     },
     Lambda(Lambda),
-    /// A call in the last place of a function's body: it is made when the function has returned.
+    /// A call in tail position: it is made after the function has returned.
     Thunk(Box<Node>),
     /// `lhs ~> rhs`.
     Apply {
@@ -117,18 +119,19 @@ pub(super) struct Term {
 }
 
 impl Node {
-    pub(super) fn of(kind: Kind) -> Self {
+    pub(super) fn of(kind: NodeKind) -> Self {
         Self {
             kind,
             ..Self::default()
         }
     }
-    /// The name that a call of this part has in errors.
+
+    /// The name of a call of this node in errors.
     pub(super) fn call_name(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Variable(name) | Kind::Name(name) => Some(name),
-            Kind::Path { steps, .. } => match &steps.first()?.kind {
-                Kind::Name(name) | Kind::Variable(name) => Some(name),
+            NodeKind::Variable(name) | NodeKind::Name(name) => Some(name),
+            NodeKind::Path { steps, .. } => match &steps.first()?.kind {
+                NodeKind::Name(name) | NodeKind::Variable(name) => Some(name),
                 _ => None,
             },
             _ => None,
@@ -136,10 +139,10 @@ impl Node {
     }
 }
 
-/// A parsed text.
+/// A parsed expression.
 #[derive(Debug)]
 pub(super) struct Program {
-    /// `None`: nested so deeply that no evaluation comes to its end.
+    /// `None` if it nests so deeply that an evaluation would always fail.
     pub(super) root: Option<Node>,
     /// The names of the slots of `%`.
     pub(super) labels: Vec<String>,

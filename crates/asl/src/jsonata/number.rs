@@ -1,23 +1,24 @@
-//! Numbers of an expression: integers of 64 bits stay what they are, everything else is a double, and both are written as JavaScript writes them.
-//! It does not know of other values.
+//! Numbers of an expression: 64-bit integers are exact, all others are doubles. Both are written as
+//! JavaScript writes them. It has no notion of other values.
 
-/// The first integer whose neighbours a double cannot tell apart.
+/// The first integer that a double cannot distinguish from a neighbour.
 const EXACT: f64 = 9_007_199_254_740_992.0;
-/// The first double above all integers of 64 bits.
+/// The first double above all 64-bit integers.
 const INTEGERS: f64 = 9_223_372_036_854_775_808.0;
 
-/// A number that is a number: not NaN.
+/// A number that is not NaN.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Number {
-    /// An integer that is known to its last digit.
+    /// An exact integer.
     Whole(i64),
-    /// Whatever else a double holds.
+    /// Any other double.
     Double(f64),
 }
+
 use Number::{Double, Whole};
 
 impl Number {
-    /// The number of a double; an integer that a double holds to its last digit is one of ours.
+    /// The number of a double. A double that holds an exact integer becomes one.
     pub(super) fn of(n: f64) -> Self {
         if n.fract() == 0.0 && n.abs() <= EXACT {
             Whole(n as i64)
@@ -25,85 +26,100 @@ impl Number {
             Double(n)
         }
     }
+
     /// The number of an integer that may have more than 64 bits.
     fn wide(n: i128) -> Self {
         i64::try_from(n).map_or(Double(n as f64), Whole)
     }
+
     pub(super) fn double(self) -> f64 {
         match self {
             Whole(n) => n as f64,
             Double(n) => n,
         }
     }
-    /// Whether it is an integer, of whatever size.
+
+    /// Whether it is an integer of any size.
     pub(super) fn is_integer(self) -> bool {
         match self {
             Whole(_) => true,
             Double(n) => n.is_finite() && n.fract() == 0.0,
         }
     }
-    /// The integer next to it in the direction of zero, or the greatest or least of 64 bits.
+
+    /// Truncates to an integer, within the range of 64 bits.
     pub(super) fn towards_zero(self) -> i64 {
         match self {
             Whole(n) => n,
             Double(n) => n as i64,
         }
     }
+
     pub(super) fn add(self, other: Self) -> Self {
         match (self, other) {
             (Whole(a), Whole(b)) => Self::wide(i128::from(a) + i128::from(b)),
             (a, b) => Self::of(a.double() + b.double()),
         }
     }
+
     pub(super) fn subtract(self, other: Self) -> Self {
         match (self, other) {
             (Whole(a), Whole(b)) => Self::wide(i128::from(a) - i128::from(b)),
             (a, b) => Self::of(a.double() - b.double()),
         }
     }
+
     pub(super) fn multiply(self, other: Self) -> Self {
         match (self, other) {
             (Whole(a), Whole(b)) => Self::wide(i128::from(a) * i128::from(b)),
             (a, b) => Self::of(a.double() * b.double()),
         }
     }
+
     pub(super) fn divide(self, other: Self) -> Self {
         match (self, other) {
             (Whole(a), Whole(b)) if a.checked_rem(b) == Some(0) => Whole(a / b),
             (a, b) => Self::of(a.double() / b.double()),
         }
     }
-    /// The rest of a division, with the sign of the dividend.
+
+    /// The remainder of a division, with the sign of the dividend.
     pub(super) fn modulo(self, other: Self) -> Self {
         match (self, other) {
             (Whole(a), Whole(b)) if b != 0 => Self::wide(i128::from(a) % i128::from(b)),
             (a, b) => Self::of(a.double() % b.double()),
         }
     }
+
     pub(super) fn negate(self) -> Self {
         match self {
             Whole(n) => Self::wide(-i128::from(n)),
             Double(n) => Double(-n),
         }
     }
+
     pub(super) fn absolute(self) -> Self {
         match self {
             Whole(n) => Self::wide(i128::from(n).abs()),
             Double(n) => Double(n.abs()),
         }
     }
+
     pub(super) fn floor(self) -> Self {
         self.with(f64::floor)
     }
+
     pub(super) fn ceil(self) -> Self {
         self.with(f64::ceil)
     }
+
     fn with(self, round: impl Fn(f64) -> f64) -> Self {
         match self {
             Whole(n) => Whole(n),
             Double(n) => Self::of(round(n)),
         }
     }
+
     pub(super) fn power(self, exponent: Self) -> Self {
         if let (Whole(base), Whole(exponent)) = (self, exponent)
             && let Ok(exponent) = u32::try_from(exponent)
@@ -113,7 +129,9 @@ impl Number {
         }
         Self::of(self.double().powf(exponent.double()))
     }
-    /// To `digits` after the point (before it, where negative); a half goes to the even neighbour.
+
+    /// Rounds to `digits` after the point, or before it if negative. A half goes to the even
+    /// neighbour.
     pub(super) fn round(self, digits: i64) -> Self {
         if let (Whole(_), 0..) = (self, digits) {
             return self;
@@ -141,14 +159,16 @@ impl Number {
             shifted(rounded, -digits)
         })
     }
-    /// Without the digits that a double does not have: fifteen, unless it is an integer.
+
+    /// The number with fifteen digits, unless it is an integer.
     pub(super) fn with_precision(self) -> Self {
         match self {
             Double(n) if n.fract() != 0.0 => Self::of(format!("{n:.14e}").parse().unwrap_or(n)),
             other => other,
         }
     }
-    /// In base `radix`, which is 2 to 36.
+
+    /// The number in base `radix`, from 2 to 36.
     pub(super) fn in_base(self, radix: u32) -> String {
         let n = match self {
             Whole(n) => i128::from(n),
@@ -169,7 +189,8 @@ impl Number {
         }
         digits.iter().rev().collect()
     }
-    /// As JSON has it; where JSON has no such number, the text that JavaScript names it by.
+
+    /// The number as JSON. If JSON has no such number, JavaScript's name for it as text.
     pub(super) fn json(self) -> serde_json::Value {
         match self {
             Whole(n) => n.into(),
@@ -185,6 +206,7 @@ impl PartialEq for Number {
         self.partial_cmp(other) == Some(std::cmp::Ordering::Equal)
     }
 }
+
 impl PartialOrd for Number {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         match (self, other) {
@@ -204,7 +226,7 @@ fn name(n: f64) -> &'static str {
     }
 }
 
-/// The shortest digits that read back as the same double, and its exponent.
+/// The shortest digits that read back as the same double, and their exponent.
 fn parts(n: f64) -> (String, i64) {
     let text = format!("{n:e}");
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));

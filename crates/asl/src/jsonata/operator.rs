@@ -1,14 +1,14 @@
-//! Operators between two values. It does not evaluate parts by itself but for the two sides.
-use super::{
-    content::{Style, Walk},
-    function::Frame,
-    machine::Machine,
-    node::Node,
-    number::Number,
-    value::{self, MAX_ITEMS, Value},
-    wrong::{MEMORY, Outcome, Wrong},
-};
+//! Operators on two values. It evaluates only their two sides.
+
 use std::rc::Rc;
+
+use super::content::{Style, Walk};
+use super::function::Frame;
+use super::machine::Machine;
+use super::node::Node;
+use super::number::Number;
+use super::value::{self, MAX_ITEMS, Value};
+use super::wrong::{MEMORY, Outcome, Wrong};
 
 impl<'a> Machine<'a> {
     pub(super) fn binary(
@@ -32,6 +32,7 @@ impl<'a> Machine<'a> {
         self.operation(sign, &left, &right)
             .map_err(|wrong| wrong.token(sign))
     }
+
     fn operation(&self, sign: &str, left: &Value<'a>, right: &Value<'a>) -> Outcome<Value<'a>> {
         let missing = left.is_undefined() || right.is_undefined();
         Ok(match sign {
@@ -70,6 +71,7 @@ impl<'a> Machine<'a> {
             }
         })
     }
+
     fn concatenated(&self, left: &Value<'a>, right: &Value<'a>) -> Outcome<Value<'a>> {
         let left = self.string_of(left, Style::Text)?;
         let right = self.string_of(right, Style::Text)?;
@@ -82,6 +84,7 @@ impl<'a> Machine<'a> {
         }
         self.text([left, right].concat())
     }
+
     fn range(&self, left: &Value<'a>, right: &Value<'a>) -> Outcome<Value<'a>> {
         let whole = |value: &Value<'a>, code| match value.any_number() {
             Some(n) if n.is_integer() => Ok(Some(n)),
@@ -106,6 +109,7 @@ impl<'a> Machine<'a> {
         let items = (from..=to).map(|n| Value::Number(Number::Whole(n)));
         self.sequence(items.collect())
     }
+
     fn comparison(&self, sign: &str, left: &Value<'a>, right: &Value<'a>) -> Outcome<Value<'a>> {
         let comparable = |value: &Value<'a>| {
             value.is_undefined() || value.as_str().is_some() || value.any_number().is_some()

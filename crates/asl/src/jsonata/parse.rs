@@ -1,28 +1,31 @@
-//! From a text to a raw tree, by the precedence of its operators. `build` makes of it what is evaluated.
-use super::{
-    build::Builder,
-    content::level,
-    node::{Kind, Program},
-    signature::Signature,
-    token::{Lexer, Token},
-    wrong::{Outcome, Wrong, quoted},
-};
+//! Parses a text into a raw tree, by the precedence of its operators. `build` makes the tree to
+//! evaluate from it.
 
-/// Maximum depth of brackets and prefixes: the parser calls itself for each. The evaluator's own bound is lower.
+use super::build::Builder;
+use super::node::{NodeKind, Program};
+use super::signature::Signature;
+use super::stack::level;
+use super::token::{Lexer, Token};
+use super::wrong::{Outcome, Wrong, quoted};
+
+/// Maximum depth of brackets and prefixes, for each of which the parser calls itself. The
+/// evaluator's limit is lower.
 const MAX_BRACKETS: usize = 150;
-/// Maximum depth of the tree; a chain of operators is as deep as it is long.
+/// Maximum depth of the tree. A chain of operators is as deep as it is long.
 const MAX_DEPTH: usize = 600;
 
-/// What goes on until the end, or until the tree is too deep to be evaluated.
+/// The reason why parsing stops: an error, or a tree too deep to evaluate.
 enum Stop {
     Wrong(Box<Wrong>),
     TooDeep,
 }
+
 impl From<Box<Wrong>> for Stop {
     fn from(wrong: Box<Wrong>) -> Self {
         Self::Wrong(wrong)
     }
 }
+
 type Parsed<T> = Result<T, Stop>;
 
 /// Parses an expression.
@@ -44,7 +47,7 @@ pub(super) fn parse(text: &str) -> Outcome<Program> {
     };
     let mut builder = Builder::default();
     let root = builder.node(raw)?;
-    if matches!(root.kind, Kind::Parent(_)) || !root.seeking.is_empty() {
+    if matches!(root.kind, NodeKind::Parent(_)) || !root.seeking.is_empty() {
         return Err(Wrong::new("S0217"));
     }
     Ok(Program {
@@ -53,14 +56,15 @@ pub(super) fn parse(text: &str) -> Outcome<Program> {
     })
 }
 
-/// A part as it is written.
+/// A node as written.
 #[derive(Debug, Clone)]
 pub(super) struct Raw {
     pub(super) kind: RawKind,
     pub(super) keep_array: bool,
     depth: usize,
 }
-/// Kinds of parts, as they are written.
+
+/// The kinds of nodes, as written.
 #[derive(Debug, Clone)]
 pub(super) enum RawKind {
     Leaf(Token),
@@ -75,7 +79,7 @@ pub(super) enum RawKind {
     Object(Vec<(Raw, Raw)>),
     Block(Vec<Raw>),
     Condition(Box<Raw>, Box<Raw>, Option<Box<Raw>>),
-    /// Whether something is there.
+    /// A test for existence.
     Exists(Box<Raw>),
     Call(Box<Raw>, Vec<Option<Raw>>),
     Lambda(Vec<String>, Option<Signature>, Box<Raw>),
@@ -120,7 +124,8 @@ impl Raw {
             depth: inner + 1,
         })
     }
-    /// What an error calls it.
+
+    /// Its name in an error.
     fn named(&self) -> String {
         match &self.kind {
             RawKind::Leaf(token) => token.named(),
@@ -139,7 +144,7 @@ impl Raw {
     }
 }
 
-/// How strongly an operator binds what stands before it.
+/// The precedence of an operator.
 fn power(token: &Token) -> u8 {
     let Token::Sign(sign) = token else { return 0 };
     match *sign {
@@ -172,6 +177,7 @@ impl Parser<'_> {
             other => Err(Wrong::new("S0201").token_of(other).into()),
         }
     }
+
     fn next(&mut self, infix: bool) -> Parsed<Token> {
         let next = self.lexer.next(infix)?;
         if next.is("!") || next.is("~") {
@@ -179,7 +185,8 @@ impl Parser<'_> {
         }
         Ok(std::mem::replace(&mut self.token, next))
     }
-    /// Goes on behind a sign that must stand here.
+
+    /// Consumes a required sign.
     fn expect(&mut self, sign: &'static str, infix: bool) -> Parsed<()> {
         if self.token.is(sign) {
             return self.next(infix).map(|_| ());
@@ -190,7 +197,8 @@ impl Parser<'_> {
         };
         Err(wrong.value(quoted(sign)).into())
     }
-    /// Whether a sign stands here; goes on behind it if it does.
+
+    /// Consumes a sign if it is next, and returns whether it was.
     fn accept(&mut self, sign: &'static str) -> Parsed<bool> {
         let found = self.token.is(sign);
         if found {
@@ -198,12 +206,15 @@ impl Parser<'_> {
         }
         Ok(found)
     }
+
     fn boxed(&mut self, least: u8) -> Parsed<Box<Raw>> {
         self.expression(least).map(Box::new)
     }
+
     fn expression(&mut self, least: u8) -> Parsed<Raw> {
         level(|| self.expression_here(least))
     }
+
     fn expression_here(&mut self, least: u8) -> Parsed<Raw> {
         self.open += 1;
         if self.open > MAX_BRACKETS {
@@ -219,6 +230,7 @@ impl Parser<'_> {
         self.open -= 1;
         Ok(left)
     }
+
     fn prefix(&mut self, token: Token) -> Parsed<Raw> {
         let Token::Sign(sign) = token else {
             return Raw::of(RawKind::Leaf(token));
@@ -275,6 +287,7 @@ impl Parser<'_> {
         };
         Raw::of(kind)
     }
+
     fn pairs(&mut self) -> Parsed<Vec<(Raw, Raw)>> {
         let mut pairs = Vec::new();
         if !self.token.is("}") {
@@ -290,6 +303,7 @@ impl Parser<'_> {
         self.expect("}", true)?;
         Ok(pairs)
     }
+
     fn infix(&mut self, sign: &'static str, left: Raw) -> Parsed<Raw> {
         let kind = match sign {
             "(" => return self.call(left),
@@ -310,19 +324,7 @@ impl Parser<'_> {
             }
             "{" => RawKind::Group(Box::new(left), self.pairs()?),
             "^" => {
-                self.expect("(", false)?;
-                let mut terms = Vec::new();
-                loop {
-                    let descending = self.token.is(">");
-                    if descending || self.token.is("<") {
-                        self.next(false)?;
-                    }
-                    terms.push((descending, self.expression(0)?));
-                    if !self.accept(",")? {
-                        break;
-                    }
-                }
-                self.expect(")", false)?;
+                let terms = self.sort_terms()?;
                 RawKind::Sort(Box::new(left), terms)
             }
             ":=" => {
@@ -363,6 +365,25 @@ impl Parser<'_> {
         };
         Raw::of(kind)
     }
+
+    /// The terms of a sort in their parentheses, each with whether it is descending.
+    fn sort_terms(&mut self) -> Parsed<Vec<(bool, Raw)>> {
+        self.expect("(", false)?;
+        let mut terms = Vec::new();
+        loop {
+            let descending = self.token.is(">");
+            if descending || self.token.is("<") {
+                self.next(false)?;
+            }
+            terms.push((descending, self.expression(0)?));
+            if !self.accept(",")? {
+                break;
+            }
+        }
+        self.expect(")", false)?;
+        Ok(terms)
+    }
+
     fn call(&mut self, left: Raw) -> Parsed<Raw> {
         let mut arguments = Vec::new();
         if !self.token.is(")") {

@@ -1,11 +1,10 @@
-//! What an expression reads from outside: found in its tree, without evaluating it.
-use super::{
-    Jsonata,
-    content::level,
-    node::{Kind, Node},
-};
+//! The data that an expression reads from outside, found in its tree without evaluation.
 
-/// Something that an expression reads which is no variable and no function.
+use super::Jsonata;
+use super::node::{Node, NodeKind};
+use super::stack::level;
+
+/// Data that an expression reads, other than a variable or a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reference {
     /// A field of the context item, which the states language does not have.
@@ -19,8 +18,8 @@ pub(crate) enum Reference {
 }
 
 impl Jsonata {
-    /// What the expression reads from its own context, in the order of its text. Later steps of a path, filters, orders, groups and transformers
-    /// read from what stands before them.
+    /// The data that the expression reads from its context, in the order of its text. Later steps
+    /// of a path, filters, sort terms, groups and transformers read from the value before them.
     pub(crate) fn references(&self) -> Vec<Reference> {
         let mut found = Vec::new();
         if let Some(root) = &self.program.root {
@@ -33,14 +32,16 @@ impl Jsonata {
 fn walk(node: &Node, found: &mut Vec<Reference>) {
     level(|| walk_here(node, found));
 }
+
 fn walk_here(node: &Node, found: &mut Vec<Reference>) {
     match &node.kind {
-        Kind::Name(name) => found.push(Reference::Name(name.clone())),
-        Kind::Variable(name) if name.is_empty() => found.push(Reference::Context),
-        Kind::Variable(name) if name == "$" => found.push(Reference::Root),
-        Kind::Path { steps, .. } => {
+        NodeKind::Name(name) => found.push(Reference::Name(name.clone())),
+        NodeKind::Variable(name) if name.is_empty() => found.push(Reference::Context),
+        NodeKind::Variable(name) if name == "$" => found.push(Reference::Root),
+        NodeKind::Path { steps, .. } => {
             if let [first, second, ..] = steps.as_slice()
-                && let (Kind::Variable(root), Kind::Name(field)) = (&first.kind, &second.kind)
+                && let (NodeKind::Variable(root), NodeKind::Name(field)) =
+                    (&first.kind, &second.kind)
                 && root == "states"
             {
                 found.push(Reference::State(field.clone()));
@@ -48,23 +49,23 @@ fn walk_here(node: &Node, found: &mut Vec<Reference>) {
                 walk(first, found);
             }
         }
-        Kind::Binary { lhs, rhs, .. } | Kind::Apply { lhs, rhs } => {
+        NodeKind::Binary { lhs, rhs, .. } | NodeKind::Apply { lhs, rhs } => {
             walk(lhs, found);
             walk(rhs, found);
         }
-        Kind::Negate(inner) | Kind::Thunk(inner) | Kind::Bind { value: inner, .. } => {
+        NodeKind::Negate(inner) | NodeKind::Thunk(inner) | NodeKind::Bind { value: inner, .. } => {
             walk(inner, found);
         }
-        Kind::Array(parts) | Kind::Block(parts) => {
+        NodeKind::Array(parts) | NodeKind::Block(parts) => {
             parts.iter().for_each(|part| walk(part, found));
         }
-        Kind::Object(pairs) => {
+        NodeKind::Object(pairs) => {
             for (key, value) in pairs {
                 walk(key, found);
                 walk(value, found);
             }
         }
-        Kind::Condition {
+        NodeKind::Condition {
             condition,
             then,
             otherwise,
@@ -75,14 +76,14 @@ fn walk_here(node: &Node, found: &mut Vec<Reference>) {
                 walk(otherwise, found);
             }
         }
-        Kind::Call {
+        NodeKind::Call {
             procedure,
             arguments,
         } => {
             walk(procedure, found);
             arguments.iter().for_each(|argument| walk(argument, found));
         }
-        Kind::Partial {
+        NodeKind::Partial {
             procedure,
             arguments,
         } => {
@@ -92,7 +93,7 @@ fn walk_here(node: &Node, found: &mut Vec<Reference>) {
                 .flatten()
                 .for_each(|argument| walk(argument, found));
         }
-        Kind::Lambda(lambda) => walk(&lambda.body, found),
+        NodeKind::Lambda(lambda) => walk(&lambda.body, found),
         _ => {}
     }
 }

@@ -1,28 +1,27 @@
-//! Signatures of functions: which arguments one takes, in JSONata's own notation. It does not call them.
-use super::{
-    value::Value,
-    wrong::{Outcome, Wrong},
-};
+//! Signatures of functions, in JSONata's notation: the arguments that a function takes. It does not
+//! call them.
+
+use super::wrong::{Outcome, Wrong};
 
 /// One parameter.
 #[derive(Debug, Clone)]
-struct Parameter {
-    /// The kinds that it takes, a letter each.
-    kinds: String,
+pub(super) struct Parameter {
+    /// The types that it takes, a letter each.
+    pub(super) kinds: String,
     /// The first letter of its notation: `a` for arrays.
-    kind: char,
-    optional: bool,
-    repeated: bool,
-    /// The context stands in when it is missing.
-    context: bool,
-    /// What an array's items must be.
-    items: Option<String>,
+    pub(super) kind: char,
+    pub(super) optional: bool,
+    pub(super) repeated: bool,
+    /// Whether the context replaces a missing argument.
+    pub(super) context: bool,
+    /// The type that an array's items must have.
+    pub(super) items: Option<String>,
 }
 
 /// A parsed signature, such as `<s-nn?:s>`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Signature {
-    parameters: Vec<Parameter>,
+    pub(super) parameters: Vec<Parameter>,
 }
 
 const ANY: &str = "asnblfom";
@@ -97,8 +96,9 @@ impl Signature {
         Ok(Self { parameters })
     }
 
-    /// How many of `kinds` each of the first `count` parameters takes; all of them must be taken where `whole`.
-    fn matched(&self, count: usize, kinds: &[char], whole: bool) -> Option<Vec<usize>> {
+    /// Number of `kinds` that each of the first `count` parameters takes. If `whole`, all kinds
+    /// must be taken.
+    pub(super) fn matched(&self, count: usize, kinds: &[char], whole: bool) -> Option<Vec<usize>> {
         fn from(
             parameters: &[Parameter],
             kinds: &[char],
@@ -124,101 +124,5 @@ impl Signature {
         }
         let mut taken = Vec::with_capacity(count);
         from(&self.parameters[..count], kinds, whole, &mut taken).then_some(taken)
-    }
-
-    /// The arguments as the function takes them: the context where one is missing, arrays where it wants some.
-    pub(super) fn validate<'a>(
-        &self,
-        arguments: Vec<Value<'a>>,
-        context: &Value<'a>,
-    ) -> Outcome<Vec<Value<'a>>> {
-        let kinds: Vec<char> = arguments.iter().map(symbol).collect();
-        let Some(taken) = self.matched(self.parameters.len(), &kinds, true) else {
-            let mut good = 0;
-            for count in 1..=self.parameters.len() {
-                match self.matched(count, &kinds, false) {
-                    Some(taken) => good = taken.iter().sum(),
-                    None => break,
-                }
-            }
-            return Err(Wrong::argument(good + 1));
-        };
-        let mut validated = Vec::with_capacity(arguments.len().max(self.parameters.len()));
-        let mut arguments = arguments.into_iter().enumerate().peekable();
-        for (parameter, count) in self.parameters.iter().zip(taken) {
-            let next = arguments.peek().map_or(kinds.len(), |(at, _)| *at);
-            if count == 0 {
-                if !parameter.context {
-                    validated.push(arguments.next().map_or(Value::Undefined, |(_, a)| a));
-                } else if parameter.kinds.contains(symbol(context)) {
-                    validated.push(context.clone());
-                } else {
-                    return Err(Wrong::new("T0411").index(next + 1));
-                }
-            }
-            for (at, argument) in arguments.by_ref().take(count) {
-                if parameter.kind == 'a' {
-                    validated.push(array(parameter, at, count, argument)?);
-                } else {
-                    validated.push(argument);
-                }
-            }
-        }
-        Ok(validated)
-    }
-}
-
-/// An argument for an array: what is none becomes one.
-fn array<'a>(
-    parameter: &Parameter,
-    at: usize,
-    count: usize,
-    argument: Value<'a>,
-) -> Outcome<Value<'a>> {
-    let kind = symbol(&argument);
-    if kind == 'm' {
-        return Ok(Value::Undefined);
-    }
-    if let Some(items) = &parameter.items {
-        let fits = match argument.items() {
-            Some(found) => {
-                found.len() == 0 || {
-                    let first = symbol(&found.get(0));
-                    items.starts_with(first) && found.iter().all(|item| symbol(&item) == first)
-                }
-            }
-            None => count == 1 && items.chars().eq([kind]),
-        };
-        if !fits {
-            let plural = match items.as_str() {
-                "a" => "\"arrays\"",
-                "b" => "\"booleans\"",
-                "f" => "\"functions\"",
-                "n" => "\"numbers\"",
-                "o" => "\"objects\"",
-                "s" => "\"strings\"",
-                _ => "undefined",
-            };
-            return Err(Wrong::new("T0412").index(at + 1).value(plural));
-        }
-    }
-    Ok(if kind == 'a' {
-        argument
-    } else {
-        Value::list(vec![argument])
-    })
-}
-
-/// The letter of a value's kind.
-fn symbol(value: &Value<'_>) -> char {
-    match value {
-        Value::Undefined => 'm',
-        Value::Null => 'l',
-        Value::Bool(_) => 'b',
-        Value::Number(_) | Value::Wide(_) => 'n',
-        Value::Str(_) | Value::Text(_) => 's',
-        Value::JsonArray(_) | Value::List(_) | Value::Tuples(_) => 'a',
-        Value::JsonObject(_) | Value::Object(_) => 'o',
-        Value::Function(_) => 'f',
     }
 }

@@ -1,25 +1,30 @@
-//! JSONata's published test suite, run with the bounds that this engine sets. It is not part of this repository: `JSONATA_SUITE` names its
-//! folder (`test/test-suite` of jsonata-js/jsonata). `JSONATA_VERBOSE` lists the cases that differ.
-use super::{
-    content,
-    function::Frame,
-    machine::{Machine, Start},
-    parse,
-    value::Value as Ours,
-    wrong::Wrong,
-};
-use crate::scope::Dice;
-use serde_json::Value;
-use std::{collections::HashMap, fs, path::Path, rc::Rc};
+//! JSONata's published test suite, run with the limits of this engine. It is not part of this
+//! repository: `JSONATA_SUITE` names its folder (`test/test-suite` of jsonata-js/jsonata).
+//! `JSONATA_VERBOSE` lists the cases that differ.
 
-/// Steps that stand for a millisecond of a case's own limit.
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::function::Frame;
+use super::machine::{Machine, MachineInput};
+use super::value::Value as Ours;
+use super::wrong::Wrong;
+use super::{content, parse};
+use crate::scope::Dice;
+
+/// Number of steps for a millisecond of a case's own limit.
 const STEPS_A_MILLISECOND: usize = 20_000;
 
-/// What is reached of the suite as it was in July 2026: readable cases, and those that give the published result, or what AWS gives instead:
-/// it has no `$eval` (12 cases), and its bounds are lower (6).
+/// The minimum for the suite as of July 2026: readable cases, and cases with the published result
+/// or that of AWS, which has no `$eval` (12 cases) and lower limits (6 cases).
 const FLOOR: (usize, usize) = (1_684, 1_684);
 
-/// The JSON files of a folder, by name; those that hold what is not JSON here (a lone surrogate) are left out.
+/// The JSON files of a folder, by name. Files that are not JSON here (a lone surrogate) are left
+/// out.
 fn read(folder: &Path) -> Vec<(String, Value)> {
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -37,7 +42,8 @@ fn read(folder: &Path) -> Vec<(String, Value)> {
         .collect()
 }
 
-/// Numbers by their value, but for the last bit, which reading the case may cost; lists in any order where the case says so.
+/// Whether two values are equal. Numbers may differ in their last bit, which reading the case may
+/// cost; lists may be in any order if the case says so.
 fn same(want: &Value, got: &Value, any_order: bool) -> bool {
     match (want, got) {
         (Value::Number(a), Value::Number(b)) => {
@@ -69,7 +75,7 @@ fn play(case: &Value, text: &str, datasets: &HashMap<String, Value>) -> Result<(
     let code = case["code"].as_str().or(case["error"]["code"].as_str());
     match (outcome, code) {
         (Err(wrong), Some(code)) if wrong.to_string().starts_with(code) => Ok(()),
-        // AWS's bounds have no code.
+        // AWS's limits have no code.
         (Err(wrong), _) if !wrong.has_code() => Ok(()),
         (Err(wrong), _) if text.contains("$eval(") && wrong.to_string().starts_with("T1006") => {
             Ok(())
@@ -80,7 +86,8 @@ fn play(case: &Value, text: &str, datasets: &HashMap<String, Value>) -> Result<(
         (Ok(got), _) => Err(format!("{got:?}")),
     }
 }
-/// The value of a case; `None` for nothing.
+
+/// The value of a case; `None` for undefined.
 fn outcome(
     case: &Value,
     text: &str,
@@ -95,7 +102,7 @@ fn outcome(
         .get("data")
         .or_else(|| datasets.get(case["dataset"].as_str()?))
         .map_or(Ours::Undefined, Ours::from_json);
-    let mut machine = Machine::new(Start {
+    let mut machine = Machine::new(MachineInput {
         labels: &program.labels,
         root: match data.is_array() {
             true => Ours::outer(data)?,
@@ -107,7 +114,7 @@ fn outcome(
         random: Dice::new(1),
         ids: Dice::new(2),
     });
-    // The suite's own limits are in milliseconds; few of its cases are meant to reach them.
+    // The suite's own limits are in milliseconds. Few of its cases are meant to reach them.
     let limit = case["timelimit"].as_u64().unwrap_or(60_000);
     machine.allow(
         usize::try_from(limit)
@@ -127,7 +134,7 @@ fn outcome(
 }
 
 #[test]
-fn the_published_suite() {
+fn the_published_suite_passes() {
     let Some(folder) = std::env::var_os("JSONATA_SUITE") else {
         return println!("JSONATA_SUITE is not set: the published suite was not run");
     };

@@ -1,7 +1,9 @@
-//! JSONata as the states language has it: AWS's functions, bounds, numbers and words.
+//! JSONata in the states language: AWS's functions, limits, numbers and error texts.
+
+use serde_json::{Value as Json, json};
+
 use super::*;
 use crate::scope::tests::with_scope;
-use serde_json::{Value as Json, json};
 
 fn run_on(input: &Json, text: &str) -> Result<Json, String> {
     let expression = Jsonata::parse(&format!("{{% {text} %}}"))?;
@@ -11,10 +13,12 @@ fn run_on(input: &Json, text: &str) -> Result<Json, String> {
             .map_err(|f| f.cause.unwrap_or_default())
     })
 }
+
 fn run(text: &str) -> Result<Json, String> {
     run_on(&json!({"a": [1, 2, 3], "s": "x"}), text)
 }
-/// What stands behind AWS's sentence about an expression that fails.
+
+/// The text behind AWS's sentence about an expression that fails.
 fn failure(text: &str) -> String {
     let error = run(text).expect_err(text);
     let sentence = format!(
@@ -27,7 +31,7 @@ fn failure(text: &str) -> String {
 }
 
 #[test]
-fn evaluates_with_aws_functions() {
+fn expressions_use_the_functions_of_aws() {
     for (text, want) in [
         ("$sum($states.input.a) + $v.w", json!(13)),
         ("$states.context.State.Name", json!("S")),
@@ -87,7 +91,7 @@ fn evaluates_with_aws_functions() {
 }
 
 #[test]
-fn what_gives_nothing_fails_its_field() {
+fn an_undefined_result_fails_the_field() {
     for text in [
         "$nothing",
         "$partition([], 2)",
@@ -109,7 +113,7 @@ fn what_gives_nothing_fails_its_field() {
 }
 
 #[test]
-fn errors_are_in_words_of_aws() {
+fn errors_have_the_texts_of_aws() {
     for (text, words) in [
         (
             "'a' + 1",
@@ -346,7 +350,7 @@ fn errors_are_in_words_of_aws() {
 }
 
 #[test]
-fn what_cannot_be_parsed_is_said_as_the_language_says_it() {
+fn parse_errors_have_the_texts_of_jsonata() {
     for (text, words) in [
         (
             "\"unterminated",
@@ -403,7 +407,7 @@ fn what_cannot_be_parsed_is_said_as_the_language_says_it() {
 }
 
 #[test]
-fn an_expression_is_as_long_as_its_bound_at_most() {
+fn an_expression_longer_than_the_limit_is_refused() {
     let quoted = |bytes: usize| format!("$length('{}')", "x".repeat(bytes - "$length('')".len()));
     assert_eq!(
         run(&quoted(MAX_TEXT)),
@@ -415,7 +419,7 @@ fn an_expression_is_as_long_as_its_bound_at_most() {
 
 /// AWS's own limits, from both sides.
 #[test]
-fn an_expression_is_as_deep_as_on_aws_at_most() {
+fn an_expression_deeper_than_on_aws_is_refused() {
     let chain = |terms: usize, sign: &str| vec!["1"; terms].join(sign);
     let nested =
         |open: &str, close: &str, n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
@@ -440,7 +444,7 @@ fn an_expression_is_as_deep_as_on_aws_at_most() {
         assert_eq!(run(&deepest), Ok(value));
         assert_eq!(failure(&too_deep), stack);
     }
-    // Far beyond the bound, and beyond what the parser goes into.
+    // Far beyond the limit, and beyond the depth that the parser follows.
     for text in [
         chain(200, "+"),
         chain(20_000, "+"),
@@ -451,13 +455,13 @@ fn an_expression_is_as_deep_as_on_aws_at_most() {
     ] {
         assert_eq!(failure(&text), stack, "{}", &text[..40]);
     }
-    // A call in the last place does not nest.
+    // A call in tail position does not nest.
     let counted = "($f := function($n){ $n = 0 ? 'done' : $f($n - 1) }; $f(5000))";
     assert_eq!(run(counted), Ok(json!("done")));
 }
 
 #[test]
-fn an_expression_takes_a_bounded_number_of_steps() {
+fn an_expression_with_too_many_steps_fails() {
     for text in [
         "($f := function($n){ $f($n + 1) }; $f(0))",
         "$map([1..800000], function($i) { $sum($map([1..1000], function($j) { $i * $j })) })",
@@ -472,7 +476,7 @@ fn an_expression_takes_a_bounded_number_of_steps() {
 }
 
 #[test]
-fn an_expression_has_as_much_memory_as_on_aws() {
+fn an_expression_has_the_memory_limit_of_aws() {
     let doubled = |times: usize| {
         format!(
             "($p := function($s, $n) {{ $n = 0 ? $s : $p($s & $s, $n - 1) }}; $length($p('x', {times})))"
@@ -519,7 +523,7 @@ fn an_expression_has_as_much_memory_as_on_aws() {
         format!("$length($join([1..20000].('x'), '{long}'))"),
         format!("$length($replace($pad('x', 20000, 'x'), /x/, '{long}'))"),
         format!("$length($replace($pad('x', 20000, 'x'), 'x', '{long}'))"),
-        // What is nested deeper and deeper.
+        // Values of growing depth.
         "($f := function($v, $n) { $n = 0 ? $v : $f([[$v]], $n - 1) }; $f(1, 100000))".to_owned(),
         "($f := function($v, $n) { $n = 0 ? $v : $f({'a': $v}, $n - 1) }; $f(1, 100000))".to_owned(),
         "($f := function($v, $n) { $n = 0 ? $v : $f($v ~> $string, $n - 1) }; $f($string, 100000))".to_owned(),
@@ -540,9 +544,9 @@ fn an_expression_has_as_much_memory_as_on_aws() {
     );
 }
 
-/// Whatever refers to itself is freed, and no chain of it exhausts the stack.
+/// Cycles of values are freed, and no chain of them exhausts the stack.
 #[test]
-fn functions_that_hold_functions_end_with_the_evaluation() {
+fn cycles_of_functions_are_freed_with_the_evaluation() {
     let chained = "($f := function($n, $k){ $n = 0 ? $k(0) : $f($n - 1, function($x){ $x + 1 }) }; $f(20000, function($x){ $x }))";
     assert_eq!(run(chained), Ok(json!(1)));
     let held =
@@ -551,7 +555,7 @@ fn functions_that_hold_functions_end_with_the_evaluation() {
 }
 
 #[test]
-fn a_value_that_holds_another_again_and_again_is_not_walked_through_for_long() {
+fn a_value_with_many_references_is_not_walked_for_long() {
     let made = |times: usize| {
         format!(
             "$lists := function($v, $n) {{ $n = 0 ? $v : $lists([[$v], [$v]], $n - 1) }};
@@ -587,7 +591,7 @@ fn a_value_that_holds_another_again_and_again_is_not_walked_through_for_long() {
 }
 
 #[test]
-fn integers_of_64_bits_stay_what_they_are() {
+fn integers_of_64_bits_stay_exact() {
     let id = 1_234_567_890_123_456_789_i64;
     let input = json!({
         "id": id,
@@ -716,7 +720,7 @@ fn integers_of_64_bits_stay_what_they_are() {
     ] {
         assert_eq!(run_on(&input, text), Ok(want), "{text}");
     }
-    // No integer is written with a fraction or an exponent.
+    // No integer has a fraction or an exponent in its text.
     let whole = run_on(&input, "$states.input").unwrap().to_string();
     assert!(
         whole.contains("\"edge\":9007199254740993,\"even\":9007199254740992,"),
@@ -726,7 +730,7 @@ fn integers_of_64_bits_stay_what_they_are() {
 }
 
 #[test]
-fn numbers_that_json_does_not_have_are_named_as_on_aws() {
+fn numbers_outside_of_json_are_named_as_on_aws() {
     for (text, want) in [
         ("1/0", json!("Infinity")),
         ("-1/0", json!("-Infinity")),
@@ -781,7 +785,7 @@ fn numbers_that_json_does_not_have_are_named_as_on_aws() {
 }
 
 #[test]
-fn the_language_is_what_it_is_elsewhere() {
+fn the_language_follows_its_specification() {
     for (text, want) in [
         (
             "($x := 'b'; 'a' & $x & 1 & [2, 'c'] & $nothing & {'d': null})",
@@ -853,19 +857,19 @@ fn the_language_is_what_it_is_elsewhere() {
 }
 
 #[test]
-fn a_mistake_of_the_library_is_an_error_of_the_expression() {
+fn a_panic_of_the_library_is_an_error_of_the_expression() {
     let error = run("$fromMillis(0, '[Y,200000000]')").unwrap_err();
     assert!(error.contains("within the JSONata library"), "{error}");
 }
 
 #[test]
-fn only_named_parts_are_looked_at() {
+fn only_named_parts_of_states_are_read() {
     let found = parts("$states.input.x & $a.$b & '$c' & $sum($a)");
     assert!(found.input && !found.result && !found.context);
     assert!(parts("$lookup($states, 'input')").context);
 }
 
-/// The stack that the deepest evaluation needs is a part of what a thread has, even without optimization.
+/// The deepest evaluation needs only a part of a thread's stack, even without optimization.
 #[test]
 fn the_deepest_evaluation_fits_a_small_stack() {
     let deep = format!(

@@ -1,11 +1,11 @@
-//! The words and signs of an expression's text. It does not know how they belong together.
-use super::{
-    number::Number,
-    wrong::{Outcome, Wrong, quoted},
-};
+//! The tokens of an expression's text. It has no notion of their structure.
+
 use regex::Regex;
 
-/// One word or sign.
+use super::number::Number;
+use super::wrong::{Outcome, Wrong, quoted};
+
+/// One token.
 #[derive(Debug, Clone)]
 pub(super) enum Token {
     Name(String),
@@ -15,14 +15,14 @@ pub(super) enum Token {
     Number(Number),
     Bool(bool),
     Null,
-    /// A pattern, or why it is none.
+    /// A pattern, or the reason why it is invalid.
     Pattern(Result<Regex, String>),
     /// An operator, a bracket, or one of the words `and`, `or` and `in`.
     Sign(&'static str),
     End,
 }
 
-/// Signs by length; the first that fits is the one.
+/// Signs by length. The first that fits is taken.
 const SIGNS: [&str; 35] = [
     "..", ":=", "!=", ">=", "<=", "**", "~>", "?:", "??", ".", "[", "]", "{", "}", "(", ")", ",",
     "@", "#", ";", ":", "?", "+", "-", "*", "/", "%", "|", "=", "<", ">", "^", "&", "!", "~",
@@ -33,7 +33,8 @@ impl Token {
     pub(super) fn is(&self, sign: &str) -> bool {
         matches!(self, Self::Sign(own) if *own == sign)
     }
-    /// As an error names it.
+
+    /// Its name in an error.
     pub(super) fn named(&self) -> String {
         match self {
             Self::Name(text) | Self::Variable(text) | Self::Text(text) => text.clone(),
@@ -47,7 +48,7 @@ impl Token {
     }
 }
 
-/// Reads a text from its start to its end.
+/// Reads the tokens of a text.
 pub(super) struct Lexer<'a> {
     rest: &'a str,
     /// The character before `rest`.
@@ -61,12 +62,14 @@ impl<'a> Lexer<'a> {
             before: ' ',
         }
     }
+
     fn take(&mut self, bytes: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at(bytes);
         self.before = taken.chars().next_back().unwrap_or(self.before);
         self.rest = rest;
         taken
     }
+
     fn skip(&mut self) -> Outcome<()> {
         loop {
             self.rest = self.rest.trim_start_matches(SPACE);
@@ -77,7 +80,8 @@ impl<'a> Lexer<'a> {
             self.rest = &comment[end + 2..];
         }
     }
-    /// The next token. After an operand (`infix`) a `/` divides; anywhere else it begins a pattern.
+
+    /// The next token. A `/` divides after an operand (`infix`), and begins a pattern elsewhere.
     pub(super) fn next(&mut self, infix: bool) -> Outcome<Token> {
         self.skip()?;
         let Some(first) = self.rest.chars().next() else {
@@ -116,6 +120,7 @@ impl<'a> Lexer<'a> {
             },
         })
     }
+
     fn number(&mut self) -> Outcome<Token> {
         let bytes = self.rest.as_bytes();
         let digits = |from: usize| {
@@ -144,6 +149,7 @@ impl<'a> Lexer<'a> {
             _ => Err(Wrong::new("S0102").token(text)),
         }
     }
+
     fn text(&mut self, quote: char) -> Outcome<Token> {
         self.take(1);
         let mut units: Vec<u16> = Vec::new();
@@ -192,6 +198,7 @@ impl<'a> Lexer<'a> {
             }
         }
     }
+
     fn pattern(&mut self) -> Outcome<Token> {
         self.take(1);
         let (mut depth, mut escaped, mut end) = (0_i32, false, None);
@@ -215,7 +222,7 @@ impl<'a> Lexer<'a> {
         self.take(1);
         let flags = self.rest.len() - self.rest.trim_start_matches(['i', 'm']).len();
         let flags = self.take(flags);
-        // JavaScript's digits and spaces of words are ASCII's; a slash may be written as an escape.
+        // In JavaScript, the classes for digits and words are ASCII. A slash may be escaped.
         let built = regex::RegexBuilder::new(&ascii_classes(pattern))
             .case_insensitive(flags.contains('i'))
             .multi_line(flags.contains('m'))
@@ -230,7 +237,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// `\d`, `\w` and `\b` as JavaScript means them, and `\/` without its escape.
+/// Translates `\d`, `\w` and `\b` to JavaScript's meaning, and `\/` to a slash.
 fn ascii_classes(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len() + 16);
     let mut chars = pattern.chars();
@@ -247,7 +254,7 @@ fn ascii_classes(pattern: &str) -> String {
                 Some('W') => out.push_str("[^0-9A-Za-z_]"),
                 Some('b') if !in_class => out.push_str("(?-u:\\b)"),
                 Some('-') => out.push_str("\\-"),
-                // Escapes of what needs none.
+                // Escapes of characters that need none.
                 Some(other) if !other.is_ascii_alphanumeric() && other.is_ascii() => {
                     out.push('\\');
                     out.push(other);

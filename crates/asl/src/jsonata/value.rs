@@ -1,18 +1,23 @@
-//! Values of an expression: JSON that is borrowed from the state's data, and what the expression makes of it. It evaluates nothing.
-use super::{
-    content::level,
-    function::Function,
-    number::Number,
-    wrong::{MEMORY, Outcome, Wrong},
-};
-use serde_json::{Map, Value as Json};
-use std::{collections::HashMap, rc::Rc};
+//! Values of an expression: JSON that is borrowed from the state's data, and values that the
+//! expression creates. It evaluates nothing.
 
-/// Maximum items of one array: AWS evaluates `[1..873782]`, and refuses one item more.
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use serde_json::{Map, Value as Json};
+
+use super::function::Function;
+use super::number::Number;
+use super::stack::level;
+use super::wrong::{MEMORY, Outcome, Wrong};
+
+/// Maximum number of items of one array. AWS evaluates `[1..873782]`, and refuses one item more.
 pub(super) const MAX_ITEMS: usize = 873_782;
-/// Maximum bytes of one text, at 8 for each of [`MAX_ITEMS`]: AWS makes a text of 2^22 characters, and none of 2^23.
+/// Maximum size of one text, in bytes: 8 for each of [`MAX_ITEMS`]. AWS creates a text of 2^22
+/// characters, but not of 2^23.
 pub(super) const MAX_BYTES: usize = MAX_ITEMS * 8;
-/// Maximum depth of the arrays and objects that an expression makes, so that no walk exhausts the stack.
+/// Maximum depth of the arrays and objects that an expression creates, so that no walk exhausts the
+/// stack.
 pub(super) const MAX_DEPTH: u32 = json::MADE_DEPTH as u32;
 
 /// A value.
@@ -23,7 +28,7 @@ pub(super) enum Value<'a> {
     Bool(bool),
     /// May be infinite, or not a number at all.
     Number(Number),
-    /// An integer of the data above those of 64 bits with a sign; it calculates as a double.
+    /// An integer of the data above the signed 64-bit range. It calculates as a double.
     Wide(u64),
     Str(&'a str),
     Text(Rc<str>),
@@ -32,46 +37,47 @@ pub(super) enum Value<'a> {
     List(List<'a>),
     Object(Rc<Object<'a>>),
     Function(Rc<Function<'a>>),
-    /// The values of a path with the names that its steps bind. It never leaves its path.
+    /// The values of a path with the names that its steps bind. It does not leave its path.
     Tuples(Tuples<'a>),
 }
 
-/// An array that the expression made.
+/// An array that the expression created.
 #[derive(Debug, Clone)]
 pub(super) struct List<'a> {
     items: Rc<Vec<Value<'a>>>,
     depth: u32,
-    /// Made by a path or a function that collects: one item stands for itself, none for nothing.
+    /// Whether it is the result of a path or a collecting function: a single item replaces it, and
+    /// an empty one is undefined.
     pub(super) sequence: bool,
-    /// One item stays in its array.
+    /// Whether a single item stays in its array.
     pub(super) keep_singleton: bool,
-    /// A path does not take it apart.
+    /// Whether a path does not flatten it.
     pub(super) cons: bool,
-    /// Wraps the context of the whole expression, which is an array.
+    /// Whether it wraps the context of the whole expression, which is an array.
     pub(super) outer: bool,
 }
 
-/// Names and values; `@` is the value that the path has come to.
+/// Names and values; `@` is the current value of the path.
 pub(super) type Tuple<'a> = Vec<(&'a str, Value<'a>)>;
 
 /// A path's values.
 #[derive(Debug, Clone)]
 pub(super) struct Tuples<'a> {
     pub(super) items: Rc<Vec<Rc<Tuple<'a>>>>,
-    /// Whether it still is known what they are: an order forgets it, and gives plain objects.
+    /// Whether the names are still known. A sort loses them, and gives plain objects.
     pub(super) known: bool,
 }
 
-/// An object that the expression made.
+/// An object that the expression created.
 #[derive(Debug, Default)]
 pub(super) struct Object<'a> {
     fields: Vec<(Rc<str>, Value<'a>)>,
-    /// Where each field is, once there are many.
+    /// The index of each field, if there are more than [`FEW`].
     places: HashMap<Rc<str>, usize>,
     depth: u32,
 }
 
-/// Fields up to which an object is searched from its start.
+/// Maximum number of fields that are searched without an index.
 const FEW: usize = 12;
 
 impl<'a> Object<'a> {
@@ -81,9 +87,11 @@ impl<'a> Object<'a> {
         }
         self.places.get(key).copied()
     }
+
     pub(super) fn get(&self, key: &str) -> Option<&Value<'a>> {
         self.place(key).map(|at| &self.fields[at].1)
     }
+
     pub(super) fn set(&mut self, key: Rc<str>, value: Value<'a>) -> Outcome<()> {
         self.depth = self.depth.max(deeper(value.depth())?);
         if let Some(at) = self.place(&key) {
@@ -105,6 +113,7 @@ impl<'a> Object<'a> {
         }
         Ok(())
     }
+
     pub(super) fn remove(&mut self, key: &str) {
         if let Some(at) = self.place(key) {
             self.fields.remove(at);
@@ -112,15 +121,17 @@ impl<'a> Object<'a> {
             self.places = all.map(|(at, (k, _))| (Rc::clone(k), at)).collect();
         }
     }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &(Rc<str>, Value<'a>)> {
         self.fields.iter()
     }
+
     pub(super) fn len(&self) -> usize {
         self.fields.len()
     }
 }
 
-/// The depth of what holds a value of a depth.
+/// The depth of a container of a value of this depth.
 pub(super) fn deeper(depth: u32) -> Outcome<u32> {
     if depth >= MAX_DEPTH {
         return Err(Wrong::bound(MEMORY));
@@ -128,7 +139,7 @@ pub(super) fn deeper(depth: u32) -> Outcome<u32> {
     Ok(depth + 1)
 }
 
-/// An array's items, wherever they are.
+/// The items of an array, borrowed or owned.
 #[derive(Debug, Clone)]
 pub(super) enum Items<'a> {
     Json(&'a [Json]),
@@ -142,13 +153,15 @@ impl<'a> Items<'a> {
             Self::Own(items) => items.len(),
         }
     }
-    /// The item at a place within the array; nothing elsewhere.
+
+    /// The item at an index; undefined outside the array.
     pub(super) fn get(&self, at: usize) -> Value<'a> {
         match self {
             Self::Json(items) => items.get(at).map_or(Value::Undefined, Value::from_json),
             Self::Own(items) => items.get(at).cloned().unwrap_or(Value::Undefined),
         }
     }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Value<'a>> + '_ {
         (0..self.len()).map(|at| self.get(at))
     }
@@ -169,7 +182,9 @@ impl<'a> Value<'a> {
             Json::Object(fields) => Self::JsonObject(fields),
         }
     }
-    /// A value of its own, from JSON that does not outlive the call. Integers of more than 64 bits are doubles, as AWS reads them.
+
+    /// An owned value from JSON that does not outlive the call. Integers of more than 64 bits
+    /// become doubles, as on AWS.
     pub(super) fn from_owned(json: Json) -> Outcome<Self> {
         Ok(match json {
             Json::Null => Self::Null,
@@ -194,12 +209,15 @@ impl<'a> Value<'a> {
             }
         })
     }
+
     pub(super) fn double(n: f64) -> Self {
         Self::Number(Number::of(n))
     }
+
     pub(super) fn whole(n: usize) -> Self {
         Self::Number(Number::Whole(i64::try_from(n).unwrap_or(i64::MAX)))
     }
+
     pub(super) fn text(text: impl Into<Rc<str>>) -> Outcome<Self> {
         let text = text.into();
         if text.len() > MAX_BYTES {
@@ -207,7 +225,8 @@ impl<'a> Value<'a> {
         }
         Ok(Self::Text(text))
     }
-    /// An array of a few values that are already there.
+
+    /// An array of a few existing values.
     pub(super) fn list(items: Vec<Self>) -> Self {
         let depth = items.iter().map(Self::depth).max().unwrap_or(0);
         Self::List(List {
@@ -219,7 +238,8 @@ impl<'a> Value<'a> {
             outer: false,
         })
     }
-    /// An array, if it is not too large.
+
+    /// An array. Too many items are an error.
     pub(super) fn array(items: Vec<Self>) -> Outcome<Self> {
         let depth = items.iter().map(Self::depth).max().unwrap_or(0);
         if items.len() > MAX_ITEMS {
@@ -234,7 +254,8 @@ impl<'a> Value<'a> {
             outer: false,
         }))
     }
-    /// An array whose only item stands for itself.
+
+    /// An array that is replaced by its only item.
     pub(super) fn sequence(items: Vec<Self>) -> Outcome<Self> {
         let mut list = Self::array(items)?;
         if let Self::List(list) = &mut list {
@@ -242,6 +263,7 @@ impl<'a> Value<'a> {
         }
         Ok(list)
     }
+
     /// An array as the context of a whole expression.
     #[cfg(test)]
     pub(super) fn outer(array: Self) -> Outcome<Self> {
@@ -251,6 +273,7 @@ impl<'a> Value<'a> {
         }
         Ok(list)
     }
+
     pub(super) fn depth(&self) -> u32 {
         match self {
             Self::Function(function) => function.depth(),
@@ -260,7 +283,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// An array of the same items, which stands for nothing but itself.
+    /// An array of the same items that is not replaced by its only item.
     pub(super) fn into_plain(self) -> Self {
         match self {
             Self::List(list) => Self::List(List {
@@ -274,18 +297,23 @@ impl<'a> Value<'a> {
             other => other,
         }
     }
+
     pub(super) fn is_undefined(&self) -> bool {
         matches!(self, Self::Undefined)
     }
+
     pub(super) fn is_array(&self) -> bool {
         matches!(self, Self::JsonArray(_) | Self::List(_) | Self::Tuples(_))
     }
+
     pub(super) fn is_object(&self) -> bool {
         matches!(self, Self::JsonObject(_) | Self::Object(_))
     }
+
     pub(super) fn is_sequence(&self) -> bool {
         matches!(self, Self::List(list) if list.sequence)
     }
+
     pub(super) fn items(&self) -> Option<Items<'a>> {
         match self {
             Self::JsonArray(items) => Some(Items::Json(items)),
@@ -297,6 +325,7 @@ impl<'a> Value<'a> {
             _ => None,
         }
     }
+
     /// The items of an array; any other value is the only item.
     pub(super) fn into_items(self) -> Items<'a> {
         match self.items() {
@@ -304,6 +333,7 @@ impl<'a> Value<'a> {
             None => Items::Own(Rc::new(vec![self])),
         }
     }
+
     pub(super) fn as_str(&self) -> Option<&str> {
         match self {
             Self::Str(text) => Some(text),
@@ -311,7 +341,8 @@ impl<'a> Value<'a> {
             _ => None,
         }
     }
-    /// The number, if it is one and not infinite: an infinite one is an error.
+
+    /// The number, if it is one. An infinite number is an error.
     pub(super) fn as_number(&self) -> Outcome<Option<Number>> {
         match self {
             Self::Number(n) if n.double().is_nan() => Ok(None),
@@ -321,7 +352,8 @@ impl<'a> Value<'a> {
             _ => Ok(None),
         }
     }
-    /// The number, even an infinite one.
+
+    /// The number, even if it is infinite.
     pub(super) fn any_number(&self) -> Option<Number> {
         match self {
             Self::Number(n) => Some(*n),
@@ -329,6 +361,7 @@ impl<'a> Value<'a> {
             _ => None,
         }
     }
+
     /// A field of an object.
     pub(super) fn field(&self, key: &str) -> Option<Value<'a>> {
         match self {
@@ -337,6 +370,7 @@ impl<'a> Value<'a> {
             _ => None,
         }
     }
+
     /// The fields of an object, in their order.
     pub(super) fn fields(&self) -> Vec<(Rc<str>, Value<'a>)> {
         match self {
@@ -348,7 +382,8 @@ impl<'a> Value<'a> {
             _ => Vec::new(),
         }
     }
-    /// Whether two values are one and the same: by content where they are no arrays and no objects.
+
+    /// Whether two values are identical: the same array or object, or equal scalars.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::JsonArray(a), Self::JsonArray(b)) => std::ptr::eq(*a, *b),
@@ -359,6 +394,7 @@ impl<'a> Value<'a> {
             _ => self.is_same_scalar(other),
         }
     }
+
     pub(super) fn is_same_scalar(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Null, Self::Null) => true,
@@ -376,7 +412,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The names and values of a path as an object.
+/// The names and values of a path, as an object.
 pub(super) fn tuple_object<'a>(tuple: &Tuple<'a>) -> Value<'a> {
     let fields = tuple
         .iter()

@@ -1,20 +1,20 @@
-//! Paths: their steps, filters, orders, and the names that steps bind; and what looks at all fields: `*`, `**` and `| … | … |`.
-use super::{
-    function::Frame,
-    machine::{Machine, context},
-    node::{Kind, Node, Stage},
-    value::{Items, Tuple, Tuples, Value, tuple_object},
-    wrong::{Outcome, Wrong},
-};
+//! Evaluates paths: their steps, filters, sort terms, and the names that steps bind.
+
 use std::rc::Rc;
 
-/// What a path has come to.
+use super::function::Frame;
+use super::machine::{Machine, context};
+use super::node::{Node, NodeKind, Stage, Term};
+use super::value::{Items, Tuple, Tuples, Value, tuple_object};
+use super::wrong::{Outcome, Wrong};
+
+/// The current value of a path.
 enum Reached<'a> {
     Nothing,
-    /// One value, which may be an array that is not taken apart.
+    /// One value, which may be an array that is not flattened.
     One(Value<'a>),
     Many(Items<'a>),
-    /// An array that the path's value is, as it stands.
+    /// An array that is the value of the path.
     Array(Value<'a>),
 }
 
@@ -26,6 +26,7 @@ impl<'a> Reached<'a> {
             None => Self::One(value),
         }
     }
+
     fn is_empty(&self) -> bool {
         match self {
             Self::Nothing => true,
@@ -34,12 +35,23 @@ impl<'a> Reached<'a> {
             Self::Array(array) => array.items().is_none_or(|items| items.len() == 0),
         }
     }
+
     fn items(&self) -> Items<'a> {
         match self {
             Self::Nothing => Items::Own(Rc::default()),
             Self::One(value) => Items::Own(Rc::new(vec![value.clone()])),
             Self::Many(items) => items.clone(),
             Self::Array(array) => array.clone().into_items(),
+        }
+    }
+
+    /// The value as the input of the next step.
+    fn as_input(&self) -> Self {
+        match self {
+            Self::Nothing => Self::Nothing,
+            Self::One(value) => Self::One(value.clone()),
+            Self::Many(items) => Self::Many(items.clone()),
+            Self::Array(array) => Self::of(array.clone()),
         }
     }
 }
@@ -51,16 +63,16 @@ impl<'a> Machine<'a> {
         input: &Value<'a>,
         frame: &Rc<Frame<'a>>,
     ) -> Outcome<Value<'a>> {
-        let Kind::Path {
+        let NodeKind::Path {
             steps,
             keep_singleton,
         } = &node.kind
         else {
             return Ok(Value::Undefined);
         };
-        let starts_anew = matches!(steps.first().map(|s| &s.kind), Some(Kind::Variable(_)));
+        let is_absolute = matches!(steps.first().map(|s| &s.kind), Some(NodeKind::Variable(_)));
         let mut from = match input.items() {
-            Some(items) if !starts_anew => Reached::Many(items),
+            Some(items) if !is_absolute => Reached::Many(items),
             _ => Reached::One(input.clone()),
         };
         let mut tuples: Option<Tuples<'a>> = None;
@@ -88,44 +100,23 @@ impl<'a> Machine<'a> {
                 break;
             }
             if step.focus.is_none() && !is_stream {
-                from = match &reached {
-                    Reached::Nothing => Reached::Nothing,
-                    Reached::One(value) => Reached::One(value.clone()),
-                    Reached::Many(items) => Reached::Many(items.clone()),
-                    Reached::Array(array) => Reached::of(array.clone()),
-                };
+                from = reached.as_input();
             }
         }
-        let mut result = match (is_stream, tuples) {
-            (true, tuples) => {
-                let tuples = tuples.unwrap_or(Tuples {
-                    items: Rc::default(),
-                    known: true,
-                });
-                if let Some(pairs) = &node.group {
-                    return self.group(pairs, Value::Tuples(tuples), frame);
-                }
-                if node.tuple {
-                    return Ok(Value::Tuples(tuples));
-                }
-                self.sequence(tuples.items.iter().map(|tuple| context(tuple)).collect())?
+        let mut result = if is_stream {
+            let tuples = tuples.unwrap_or(Tuples {
+                items: Rc::default(),
+                known: true,
+            });
+            if let Some(pairs) = &node.group {
+                return self.group(pairs, Value::Tuples(tuples), frame);
             }
-            (false, _) => match reached {
-                Reached::Nothing => Value::Undefined,
-                Reached::One(value) if !keep_singleton => value,
-                Reached::One(value) => self.sequence(vec![value])?,
-                Reached::Many(Items::Own(items)) => {
-                    let items = Rc::try_unwrap(items).unwrap_or_else(|items| (*items).clone());
-                    self.sequence(items)?
-                }
-                Reached::Many(items) => self.sequence(items.iter().collect())?,
-                Reached::Array(array) => match &array {
-                    Value::List(list) if *keep_singleton && list.cons && !list.sequence => {
-                        self.sequence(vec![array])?
-                    }
-                    _ => array,
-                },
-            },
+            if node.tuple {
+                return Ok(Value::Tuples(tuples));
+            }
+            self.sequence(tuples.items.iter().map(|tuple| context(tuple)).collect())?
+        } else {
+            self.reached_value(reached, *keep_singleton)?
         };
         if *keep_singleton && let Value::List(list) = &mut result {
             list.keep_singleton = true;
@@ -136,6 +127,26 @@ impl<'a> Machine<'a> {
         }
     }
 
+    /// The value of a path that has reached its end.
+    fn reached_value(&self, reached: Reached<'a>, keep_singleton: bool) -> Outcome<Value<'a>> {
+        match reached {
+            Reached::Nothing => Ok(Value::Undefined),
+            Reached::One(value) if !keep_singleton => Ok(value),
+            Reached::One(value) => self.sequence(vec![value]),
+            Reached::Many(Items::Own(items)) => {
+                let items = Rc::try_unwrap(items).unwrap_or_else(|items| (*items).clone());
+                self.sequence(items)
+            }
+            Reached::Many(items) => self.sequence(items.iter().collect()),
+            Reached::Array(array) => match &array {
+                Value::List(list) if keep_singleton && list.cons && !list.sequence => {
+                    self.sequence(vec![array])
+                }
+                _ => Ok(array),
+            },
+        }
+    }
+
     fn step(
         &self,
         step: &'a Node,
@@ -143,7 +154,7 @@ impl<'a> Machine<'a> {
         last: bool,
         frame: &Rc<Frame<'a>>,
     ) -> Outcome<Reached<'a>> {
-        if let Kind::Sort(terms) = &step.kind {
+        if let NodeKind::Sort(terms) = &step.kind {
             let items: Vec<_> = from.items().iter().collect();
             let sorted = self.sorted(terms, items, |item| (item.clone(), None), frame)?;
             let mut sorted = self.sequence(sorted)?;
@@ -164,7 +175,7 @@ impl<'a> Machine<'a> {
             Ok::<_, Box<Wrong>>(found)
         };
         let is_cons = |value: &Value<'a>| matches!(value, Value::List(list) if list.cons);
-        // The values of most steps: of one value, one value.
+        // Most steps map one value to one value.
         let only = match from {
             Reached::One(item) => Some(item.clone()),
             Reached::Many(items) if items.len() == 1 => Some(items.get(0)),
@@ -211,37 +222,8 @@ impl<'a> Machine<'a> {
         tuples: Option<Tuples<'a>>,
         frame: &Rc<Frame<'a>>,
     ) -> Outcome<Tuples<'a>> {
-        if let Kind::Sort(terms) = &step.kind {
-            let result = match tuples {
-                Some(tuples) => {
-                    let known = tuples.items.len() <= 1 && tuples.known;
-                    let items = (*tuples.items).clone();
-                    let of_tuple = |tuple: &Rc<Tuple<'a>>| match tuples.known {
-                        true => (context(tuple), Some(Rc::clone(tuple))),
-                        false => (tuple_object(tuple), None),
-                    };
-                    let items = self.sorted(terms, items, of_tuple, frame)?;
-                    Tuples {
-                        items: Rc::new(items),
-                        known,
-                    }
-                }
-                None => {
-                    let items: Vec<_> = from.items().iter().collect();
-                    let sorted = self.sorted(terms, items, |item| (item.clone(), None), frame)?;
-                    let items = sorted.into_iter().enumerate().map(|(at, item)| {
-                        let mut tuple: Tuple<'a> = vec![("@", item)];
-                        if let Some(name) = &step.index {
-                            tuple.push((name, Value::whole(at)));
-                        }
-                        Rc::new(tuple)
-                    });
-                    Tuples {
-                        items: Rc::new(items.collect()),
-                        known: true,
-                    }
-                }
-            };
+        if let NodeKind::Sort(terms) = &step.kind {
+            let result = self.sorted_tuples(step, terms, from, tuples, frame)?;
             return self.stages(&step.stages, result, frame);
         }
         let before: Rc<Vec<Rc<Tuple<'a>>>> = match tuples {
@@ -299,6 +281,48 @@ impl<'a> Machine<'a> {
         };
         self.stages(&step.stages, made, frame)
     }
+
+    /// Sorts the tuples of a path, or its items if it has no tuples yet.
+    fn sorted_tuples(
+        &self,
+        step: &'a Node,
+        terms: &'a [Term],
+        from: &Reached<'a>,
+        tuples: Option<Tuples<'a>>,
+        frame: &Rc<Frame<'a>>,
+    ) -> Outcome<Tuples<'a>> {
+        Ok(match tuples {
+            Some(tuples) => {
+                let known = tuples.items.len() <= 1 && tuples.known;
+                let items = (*tuples.items).clone();
+                let of_tuple = |tuple: &Rc<Tuple<'a>>| match tuples.known {
+                    true => (context(tuple), Some(Rc::clone(tuple))),
+                    false => (tuple_object(tuple), None),
+                };
+                let items = self.sorted(terms, items, of_tuple, frame)?;
+                Tuples {
+                    items: Rc::new(items),
+                    known,
+                }
+            }
+            None => {
+                let items: Vec<_> = from.items().iter().collect();
+                let sorted = self.sorted(terms, items, |item| (item.clone(), None), frame)?;
+                let items = sorted.into_iter().enumerate().map(|(at, item)| {
+                    let mut tuple: Tuple<'a> = vec![("@", item)];
+                    if let Some(name) = &step.index {
+                        tuple.push((name, Value::whole(at)));
+                    }
+                    Rc::new(tuple)
+                });
+                Tuples {
+                    items: Rc::new(items.collect()),
+                    known: true,
+                }
+            }
+        })
+    }
+
     fn stages(
         &self,
         stages: &'a [Stage],

@@ -1,24 +1,26 @@
-//! What an expression does wrong, in the words that AWS uses: a code, and a text with the values that it names. It does not decide when.
+//! Errors of an expression, in AWS's words: a code, and a text with the values that it names. It
+//! does not decide when they occur.
+
 use super::token::Token;
 
-/// Maximum bytes of one value that a text names.
+/// Maximum size of a value that a text names, in bytes.
 const MAX_NAMED: usize = 4_096;
 
-/// The cause of an expression that asks for more memory than one may.
+/// The cause of an expression that needs too much memory.
 pub(super) const MEMORY: &str =
     "Expression evaluation memory limit exceeded: Check for excessive memory usage";
-/// The cause of an expression that calls itself too often, or is nested too deeply.
+/// The cause of an expression that nests too deeply.
 pub(super) const STACK: &str = "Stack overflow error: Check for non-terminating recursive function. Consider rewriting as tail-recursive";
 /// The cause of an expression that takes too long.
 pub(super) const TIME: &str = "Expression evaluation timeout: Check for infinite loop";
 
-/// One mistake. The empty code stands for a bound, whose words are the whole text.
+/// One error. If the code is empty, it is a limit, and the words are the whole text.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wrong {
     code: &'static str,
-    /// The operator or the function; the innermost call that has a name fills it in.
+    /// The operator or the function. The innermost call with a name sets it.
     token: Option<String>,
-    /// Whether the token is a number or a constant, which no quotes stand around.
+    /// Whether the token is a number or a constant, which is not quoted.
     is_literal: bool,
     index: usize,
     value: Option<String>,
@@ -36,47 +38,57 @@ impl Wrong {
             ..Self::default()
         })
     }
-    /// A bound that was hit: [`MEMORY`], [`STACK`], [`TIME`] or words of the like.
+
+    /// A limit that was exceeded: [`MEMORY`], [`STACK`], [`TIME`] or another text.
     pub(super) fn bound(words: &str) -> Box<Self> {
         Self::new("").words(words)
     }
-    /// What `$error` and `$parse` say, and whatever has no text of its own.
+
+    /// The error of `$error` and `$parse`, and others with their own text.
     pub(super) fn said(code: &'static str, words: impl Into<String>) -> Box<Self> {
         Self::new(code).words(words)
     }
+
     /// An argument that does not fit its function's signature.
     pub(super) fn argument(index: usize) -> Box<Self> {
         let mut wrong = Self::new("T0410");
         wrong.index = index;
         wrong
     }
+
     pub(super) fn token(mut self: Box<Self>, token: &str) -> Box<Self> {
         self.token.get_or_insert_with(|| token.to_owned());
         self
     }
+
     /// A token of the text.
     pub(super) fn token_of(mut self: Box<Self>, token: &Token) -> Box<Self> {
         self.is_literal = matches!(token, Token::Number(_) | Token::Bool(_) | Token::Null);
         self.token(&token.named())
     }
+
     pub(super) fn index(mut self: Box<Self>, index: usize) -> Box<Self> {
         self.index = index;
         self
     }
+
     /// A value as JSON writes it.
     pub(super) fn value(mut self: Box<Self>, value: impl Into<String>) -> Box<Self> {
         self.value = Some(shortened(value.into()));
         self
     }
+
     pub(super) fn other(mut self: Box<Self>, value: impl Into<String>) -> Box<Self> {
         self.other = Some(shortened(value.into()));
         self
     }
+
     fn words(mut self: Box<Self>, words: impl Into<String>) -> Box<Self> {
         self.words = Some(shortened(words.into()));
         self
     }
-    /// Whether AWS writes a full stop before the text: it does so before a code.
+
+    /// Whether AWS writes a full stop before the text, as it does before a code.
     pub(super) fn has_code(&self) -> bool {
         !self.code.is_empty()
     }

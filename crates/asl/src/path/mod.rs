@@ -1,137 +1,20 @@
-//! JSONPath as AWS reads it: parsed once. `read` walks a value, `filter` decides about elements. It does not build payloads.
+//! JSONPath as AWS reads it: `parse` and `parse_filter` read its text once, `read` walks a value
+//! along it, and `filter` decides about elements. It does not build payloads.
+
 mod filter;
+mod model;
 mod parse;
+mod parse_filter;
 mod read;
 
-use filter::Filter;
-use serde_json::{Map, Value};
-
-/// Where a path begins.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Root {
-    /// `$`: the state's input (or result).
-    Input,
-    /// `$$`: the context object.
-    Context,
-    /// `$name`: a variable.
-    Variable(String),
-}
-
-/// Where a reference path may begin besides the input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Roots {
-    /// Nowhere: `ResultPath` writes into the input.
-    Input,
-    /// At a variable.
-    Variables,
-    /// At a variable or in the context object.
-    All,
-}
-
-/// One step of a path.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Part {
-    Field(String),
-    Index(i64),
-    Fields(Vec<String>),
-    Indexes(Vec<i64>),
-    Slice(Option<i64>, Option<i64>),
-    Wildcard,
-    /// `..`: every value below, then the next part.
-    Descent,
-    Filter(Filter),
-}
-
-/// A function at a path's end, such as `.length()`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Function {
-    Length,
-    Min,
-    Max,
-    Average,
-    Deviation,
-    Sum,
-    Keys,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Path {
-    pub(crate) root: Root,
-    parts: Vec<Part>,
-    function: Option<Function>,
-    pub(crate) text: String,
-}
-
-impl Path {
-    /// `None` when the text is not a path; white space around it is no part of it.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        parse::path(text)
-    }
-    /// A path at the beginning of a text, and what follows it.
-    pub(crate) fn parse_prefix(text: &str) -> Option<(Self, &str)> {
-        parse::prefix(text)
-    }
-    /// A path that names one place; `Err` has AWS's words.
-    pub(crate) fn reference(text: &str, roots: Roots) -> Result<Self, String> {
-        let refused = |why: &str| Err(format!("Value is not a Reference Path: {why}"));
-        if !text.starts_with('$') {
-            return refused("Reference path didn't start with '$'");
-        }
-        match Self::parse(text) {
-            None => refused(&format!("'{text}' is not a path")),
-            Some(path) if !path.is_reference() => refused("it must name exactly one place"),
-            Some(path) => match (&path.root, roots) {
-                (Root::Input, _) | (_, Roots::All) | (Root::Variable(_), Roots::Variables) => {
-                    Ok(path)
-                }
-                (Root::Context, _) => refused("it cannot begin in the context object here"),
-                (Root::Variable(_), _) => refused("it cannot begin at a variable here"),
-            },
-        }
-    }
-    /// Whether every part names exactly one field or element.
-    pub(crate) fn is_reference(&self) -> bool {
-        self.function.is_none()
-            && self
-                .parts
-                .iter()
-                .all(|p| matches!(p, Part::Field(_) | Part::Index(_)))
-    }
-    /// Whether it is `$` itself.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.root == Root::Input && self.parts.is_empty() && self.function.is_none()
-    }
-    /// Puts `value` into `input` where the path points, making objects on the way; `None` where it cannot go.
-    pub(crate) fn write(&self, mut input: Value, value: Value) -> Option<Value> {
-        let mut slot = &mut input;
-        for part in &self.parts {
-            slot = match part {
-                Part::Field(name) => {
-                    if slot.is_null() {
-                        *slot = Value::Object(Map::new());
-                    }
-                    slot.as_object_mut()?
-                        .entry(name.clone())
-                        .or_insert(Value::Null)
-                }
-                Part::Index(index) => {
-                    let list = slot.as_array_mut()?;
-                    let index = read::position(*index, list.len())?;
-                    list.get_mut(index)?
-                }
-                _ => return None,
-            };
-        }
-        *slot = value;
-        Some(input)
-    }
-}
+pub(crate) use model::{Path, Root, Roots};
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use serde_json::{Value, json};
+
+    use super::{Path, Roots, parse, parse_filter, read as reading};
     use crate::scope::tests::with_scope;
-    use serde_json::json;
 
     fn read(path: &str, input: &Value) -> Result<Value, String> {
         let path = Path::parse(path).unwrap_or_else(|| panic!("{path}"));
@@ -139,7 +22,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_every_kind_of_part() {
+    fn every_kind_of_part_is_read() {
         let value = json!({"a": [{"b": 1, "c": "x"}, {"b": 5}, {"c": "y", "n": null}], "x y": 2, "o": {"p": [1, 2, 3, 4]}, "s": "text"});
         for (path, want) in [
             ("$.a[0].b", json!(1)),
@@ -190,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_path_and_writes_where_it_can() {
+    fn invalid_paths_are_refused_and_valid_ones_write() {
         for bad in [
             "a",
             "$.",
@@ -233,10 +116,10 @@ mod tests {
     }
 
     #[test]
-    fn filters_nest_and_paths_have_parts_within_their_bounds() {
+    fn filters_and_parts_beyond_the_limits_are_refused() {
         let nested = |depth: usize| "$".to_owned() + &"[?(@".repeat(depth) + &")]".repeat(depth);
-        assert!(Path::parse(&nested(filter::MAX_NESTING + 1)).is_some());
-        assert_eq!(Path::parse(&nested(filter::MAX_NESTING + 2)), None);
+        assert!(Path::parse(&nested(parse_filter::MAX_NESTING + 1)).is_some());
+        assert_eq!(Path::parse(&nested(parse_filter::MAX_NESTING + 2)), None);
         for open in [
             "[?(@",
             "[?(",
@@ -264,9 +147,9 @@ mod tests {
         }
     }
 
-    /// The longest paths over the deepest values, in the stack that an execution has.
+    /// The longest paths over the deepest values, with the stack of an execution.
     #[test]
-    fn deep_walks_have_room() {
+    fn the_longest_paths_fit_the_stack() {
         let mut value = json!({"a": 1});
         for _ in 1..json::DEPTH {
             value = json!({"a": value});
@@ -286,9 +169,9 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_visits_values_up_to_its_bound() {
+    fn a_walk_beyond_the_limit_of_visits_fails() {
         // The list itself, and each item twice: found and copied.
-        let most = (read::MAX_VISITS - 1) / 2;
+        let most = (reading::MAX_VISITS - 1) / 2;
         let list = |count: usize| Value::from(vec![1; count]);
         assert!(read("$[*]", &list(most)).is_ok());
         let over = read("$[*]", &list(most + 1));
@@ -296,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_that_multiplies_ends() {
+    fn a_walk_that_multiplies_fails() {
         let mut value = json!(1);
         for _ in 0..100 {
             value = json!({"a": value, "b": 2});

@@ -1,14 +1,45 @@
-//! The text of a path, parsed. It accepts what AWS's evaluator accepts; what a field allows is the definition's matter.
-use super::{Filter, Function, Part, Path, Root};
+//! Parses the text of a path. It accepts what AWS's evaluator accepts; the definition checks what a
+//! field allows.
 
-pub(super) fn path(text: &str) -> Option<Path> {
-    prefix(text.trim())
-        .filter(|(_, rest)| rest.is_empty())
-        .map(|(path, _)| path)
+use super::model::{Function, Part, Path, Root, Roots};
+use super::parse_filter;
+
+impl Path {
+    /// Parses a path. White space around it is ignored.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::parse_prefix(text.trim())
+            .filter(|(_, rest)| rest.is_empty())
+            .map(|(path, _)| path)
+    }
+
+    /// Parses a path at the beginning of a text, and returns the rest of the text.
+    pub(crate) fn parse_prefix(text: &str) -> Option<(Self, &str)> {
+        prefix(text)
+    }
+
+    /// Parses a path that names one location.
+    ///
+    /// The error has AWS's words.
+    pub(crate) fn reference(text: &str, roots: Roots) -> Result<Self, String> {
+        let refused = |why: &str| Err(format!("Value is not a Reference Path: {why}"));
+        if !text.starts_with('$') {
+            return refused("Reference path didn't start with '$'");
+        }
+        match Self::parse(text) {
+            None => refused(&format!("'{text}' is not a path")),
+            Some(path) if !path.is_reference() => refused("it must name exactly one place"),
+            Some(path) => match (&path.root, roots) {
+                (Root::Input, _) | (_, Roots::All) | (Root::Variable(_), Roots::Variables) => {
+                    Ok(path)
+                }
+                (Root::Context, _) => refused("it cannot begin in the context object here"),
+                (Root::Variable(_), _) => refused("it cannot begin at a variable here"),
+            },
+        }
+    }
 }
 
-/// A path at the beginning of a text, and what follows it.
-pub(super) fn prefix(text: &str) -> Option<(Path, &str)> {
+fn prefix(text: &str) -> Option<(Path, &str)> {
     let mut rest = text.strip_prefix('$')?;
     let mut root = Root::Input;
     if let Some(after) = rest.strip_prefix('$') {
@@ -32,7 +63,7 @@ pub(super) fn prefix(text: &str) -> Option<(Path, &str)> {
     Some((path, rest))
 }
 
-/// A variable's name: a letter or `_` first.
+/// A variable's name: it begins with a letter or `_`.
 pub(super) fn variable(name: &str) -> Option<String> {
     let first = name.chars().next()?;
     (first.is_alphabetic() || first == '_').then(|| name.to_owned())
@@ -40,10 +71,11 @@ pub(super) fn variable(name: &str) -> Option<String> {
 
 type Parsed<'a> = (Vec<Part>, Option<Function>, &'a str);
 
-/// Maximum parts of a path. No value nests so deep that more of them could name something.
-pub(crate) const MAX_PARTS: usize = 1_000;
+/// Maximum number of parts of a path. No value nests deeply enough for more.
+pub(super) const MAX_PARTS: usize = 1_000;
 
-/// Parses parts as long as there are any; the rest is the caller's. `depth` counts the filters around them.
+/// Parses parts until another character follows; the caller handles the rest. `depth` is the number
+/// of enclosing filters.
 pub(super) fn parts(mut rest: &str, depth: usize) -> Option<Parsed<'_>> {
     let mut parts = Vec::new();
     loop {
@@ -127,14 +159,14 @@ fn name(text: &str) -> Option<(Part, &str)> {
         .then(|| (Part::Field(text[..end].to_owned()), &text[end..]))
 }
 
-/// What stands between brackets; `text` begins after the opening one.
+/// The part between brackets. `text` begins behind the opening one.
 fn bracket(text: &str, depth: usize) -> Option<(Part, &str)> {
     let text = text.trim_start();
     if let Some(rest) = text.strip_prefix('*') {
         return Some((Part::Wildcard, rest.trim_start().strip_prefix(']')?));
     }
     if let Some(rest) = text.strip_prefix('?') {
-        let (filter, rest) = Filter::parse(rest, depth)?;
+        let (filter, rest) = parse_filter::filter(rest, depth)?;
         return Some((Part::Filter(filter), rest.trim_start().strip_prefix(']')?));
     }
     if text.starts_with(['\'', '"']) {
@@ -158,7 +190,7 @@ fn bracket(text: &str, depth: usize) -> Option<(Part, &str)> {
         }
     }
     if let Some(after) = text.strip_prefix("(@.length") {
-        // The only script that Jayway's parser knows: an index counted from the end.
+        // The only script of Jayway's parser: an index counted from the end.
         let (back, rest) = after.trim_start().strip_prefix('-')?.split_once(')')?;
         let back = back.trim().parse::<u32>().ok().filter(|b| *b > 0)?;
         return Some((
@@ -184,7 +216,7 @@ fn bracket(text: &str, depth: usize) -> Option<(Part, &str)> {
     Some((part, rest))
 }
 
-/// A quoted text with backslash escapes, and what follows it.
+/// A quoted text with backslash escapes, and the text behind it.
 pub(super) fn quoted(text: &str) -> Option<(String, &str)> {
     let quote = text.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
     let mut out = String::new();

@@ -1,23 +1,21 @@
-//! Walking a value along a path. Work is bounded: a path that multiplies ends with an error.
-use super::{Function, Part, Path, Root};
-use crate::{number::integer, scope::Scope};
-use serde_json::{Map, Number, Value};
+//! Walks a value along a path. The work is bounded: a path that visits too many values ends with an
+//! error.
+
 use std::borrow::Cow;
 
-/// Values that one path may visit or copy.
+use serde_json::{Map, Number, Value};
+
+use super::model::{Function, Part, Path, Root, position};
+use crate::number::integer;
+use crate::scope::Scope;
+
+/// Maximum number of values that one path visits or copies.
 pub(super) const MAX_VISITS: usize = 1_000_000;
 
-/// The element that an index means; negative ones count from the end.
-pub(super) fn position(index: i64, length: usize) -> Option<usize> {
-    let length = i64::try_from(length).ok()?;
-    let at = if index < 0 { index + length } else { index };
-    usize::try_from(at).ok().filter(|_| at < length)
-}
-
 impl Path {
-    /// The value that the path names; one that may name many gives a list.
+    /// The value that the path names. A path that can name several values gives a list.
     ///
-    /// `Err` says why there is none, in the words of AWS's evaluator.
+    /// The error is AWS's text for a missing value.
     pub(crate) fn read<'a>(&self, scope: &Scope<'a>) -> Result<Cow<'a, Value>, String> {
         let root: &'a Value = match &self.root {
             Root::Input => scope.input,
@@ -41,7 +39,7 @@ impl Path {
     }
 }
 
-/// One evaluation: the document that `$` means in filters, and the work that is left.
+/// One walk: the document that `$` means in filters, and the remaining visits.
 pub(super) struct Walk<'a> {
     pub(super) root: &'a Value,
     pub(super) visits: usize,
@@ -70,7 +68,8 @@ impl<'a> Walk<'a> {
         Ok(Cow::Owned(Value::Array(items)))
     }
 
-    /// A copy of what was found, unless it is one. Its values count: many finds within each other are large together.
+    /// A copy of a found value, unless it is already owned. The values of the copy count as visits,
+    /// since many overlapping finds add up.
     pub(super) fn own(&mut self, found: Cow<'a, Value>) -> Result<Value, String> {
         if let Cow::Borrowed(value) = found {
             let mut open = vec![value];
@@ -107,82 +106,11 @@ impl<'a> Walk<'a> {
             out.push(Cow::Borrowed(value));
             return Ok(());
         };
-        let here = || shown(&parts[..at]);
         match part {
-            Part::Field(name) => match value {
-                Value::Object(map) => match map.get(name) {
-                    Some(next) => self.step(next, parts, at + 1, definite, out)?,
-                    None if definite && at + 1 < parts.len() => {
-                        return Err(format!("Missing property in path {}['{name}']", here()));
-                    }
-                    None => {}
-                },
-                _ if definite => {
-                    return Err(format!(
-                        "Expected to find an object with property ['{name}'] in path {} but found '{}'",
-                        here(),
-                        kind(value)
-                    ));
-                }
-                _ => {}
-            },
-            Part::Fields(names) => {
-                let Value::Object(map) = value else {
-                    return if definite {
-                        Err(format!(
-                            "Expected to find an object in path {} but found '{}'",
-                            here(),
-                            kind(value)
-                        ))
-                    } else {
-                        Ok(())
-                    };
-                };
-                if at + 1 == parts.len() {
-                    let chosen: Map<String, Value> = names
-                        .iter()
-                        .filter_map(|n| Some((n.clone(), map.get(n)?.clone())))
-                        .collect();
-                    out.push(Cow::Owned(Value::Object(chosen)));
-                } else {
-                    for next in names.iter().filter_map(|n| map.get(n)) {
-                        self.step(next, parts, at + 1, false, out)?;
-                    }
-                }
-            }
+            Part::Field(name) => self.field(value, name, parts, at, definite, out)?,
+            Part::Fields(names) => self.fields(value, names, parts, at, definite, out)?,
             Part::Index(_) | Part::Indexes(_) | Part::Slice(..) => {
-                let Value::Array(items) = value else {
-                    return if definite {
-                        Err(format!(
-                            "Filter: {} can only be applied to arrays. Current context is: {value}",
-                            shown_part(part)
-                        ))
-                    } else {
-                        Ok(())
-                    };
-                };
-                match part {
-                    Part::Index(index) => {
-                        if let Some(next) = position(*index, items.len()) {
-                            self.step(&items[next], parts, at + 1, definite, out)?;
-                        }
-                    }
-                    Part::Indexes(indexes) => {
-                        for next in indexes.iter().filter_map(|i| position(*i, items.len())) {
-                            self.step(&items[next], parts, at + 1, false, out)?;
-                        }
-                    }
-                    Part::Slice(from, to) => {
-                        let length = items.len() as i64;
-                        let bound =
-                            |b: i64| (if b < 0 { b + length } else { b }).clamp(0, length) as usize;
-                        let (from, to) = (bound(from.unwrap_or(0)), bound(to.unwrap_or(length)));
-                        for next in items.get(from..to).unwrap_or_default() {
-                            self.step(next, parts, at + 1, false, out)?;
-                        }
-                    }
-                    _ => {}
-                }
+                self.elements(value, part, parts, at, definite, out)?;
             }
             Part::Wildcard => match value {
                 Value::Array(items) => {
@@ -211,6 +139,111 @@ impl<'a> Walk<'a> {
                 _ => {}
             },
             Part::Descent => self.descend(value, parts, at, out)?,
+        }
+        Ok(())
+    }
+
+    fn field(
+        &mut self,
+        value: &'a Value,
+        name: &str,
+        parts: &[Part],
+        at: usize,
+        definite: bool,
+        out: &mut Vec<Cow<'a, Value>>,
+    ) -> Result<(), String> {
+        match value {
+            Value::Object(map) => match map.get(name) {
+                Some(next) => self.step(next, parts, at + 1, definite, out),
+                None if definite && at + 1 < parts.len() => Err(format!(
+                    "Missing property in path {}['{name}']",
+                    shown(&parts[..at])
+                )),
+                None => Ok(()),
+            },
+            _ if definite => Err(format!(
+                "Expected to find an object with property ['{name}'] in path {} but found '{}'",
+                shown(&parts[..at]),
+                kind(value)
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn fields(
+        &mut self,
+        value: &'a Value,
+        names: &[String],
+        parts: &[Part],
+        at: usize,
+        definite: bool,
+        out: &mut Vec<Cow<'a, Value>>,
+    ) -> Result<(), String> {
+        let Value::Object(map) = value else {
+            return if definite {
+                Err(format!(
+                    "Expected to find an object in path {} but found '{}'",
+                    shown(&parts[..at]),
+                    kind(value)
+                ))
+            } else {
+                Ok(())
+            };
+        };
+        if at + 1 == parts.len() {
+            let chosen: Map<String, Value> = names
+                .iter()
+                .filter_map(|n| Some((n.clone(), map.get(n)?.clone())))
+                .collect();
+            out.push(Cow::Owned(Value::Object(chosen)));
+        } else {
+            for next in names.iter().filter_map(|n| map.get(n)) {
+                self.step(next, parts, at + 1, false, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The elements of an array that `part` selects: an index, indexes or a slice.
+    fn elements(
+        &mut self,
+        value: &'a Value,
+        part: &Part,
+        parts: &[Part],
+        at: usize,
+        definite: bool,
+        out: &mut Vec<Cow<'a, Value>>,
+    ) -> Result<(), String> {
+        let Value::Array(items) = value else {
+            return if definite {
+                Err(format!(
+                    "Filter: {} can only be applied to arrays. Current context is: {value}",
+                    shown_part(part)
+                ))
+            } else {
+                Ok(())
+            };
+        };
+        match part {
+            Part::Index(index) => {
+                if let Some(next) = position(*index, items.len()) {
+                    self.step(&items[next], parts, at + 1, definite, out)?;
+                }
+            }
+            Part::Indexes(indexes) => {
+                for next in indexes.iter().filter_map(|i| position(*i, items.len())) {
+                    self.step(&items[next], parts, at + 1, false, out)?;
+                }
+            }
+            Part::Slice(from, to) => {
+                let length = items.len() as i64;
+                let bound = |b: i64| (if b < 0 { b + length } else { b }).clamp(0, length) as usize;
+                let (from, to) = (bound(from.unwrap_or(0)), bound(to.unwrap_or(length)));
+                for next in items.get(from..to).unwrap_or_default() {
+                    self.step(next, parts, at + 1, false, out)?;
+                }
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -264,6 +297,7 @@ fn shown(parts: &[Part]) -> String {
         .iter()
         .fold("$".to_owned(), |text, part| text + &shown_part(part))
 }
+
 fn shown_part(part: &Part) -> String {
     let list = |items: &[i64]| {
         items
@@ -328,7 +362,7 @@ fn apply(function: Function, value: &Value) -> Option<Value> {
     })
 }
 
-/// What a function makes of integers, to the last digit; `None` where it makes no integer of them.
+/// The exact result of a function of integers; `None` if the result is not an integer.
 fn of_integers(function: Function, items: &[Value]) -> Option<Value> {
     let mut numbers = items.iter().filter_map(Value::as_number).map(integer);
     let numbers: Vec<i128> = numbers.by_ref().collect::<Option<_>>()?;
@@ -344,7 +378,7 @@ fn of_integers(function: Function, items: &[Value]) -> Option<Value> {
         .ok()
 }
 
-/// A JSON number: an integer where it is one.
+/// A JSON number, as an integer if it is one.
 fn number(n: f64) -> Option<Value> {
     if n.fract() == 0.0 && n.abs() < 9_007_199_254_740_992.0 {
         Some(Value::from(n as i64))

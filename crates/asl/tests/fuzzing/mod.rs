@@ -1,13 +1,17 @@
-//! What must hold of any bytes: a definition, a path, an intrinsic function or a JSONata expression made of them is refused or runs to its
-//! end. The loops that make the bytes are elsewhere: `tests/fuzz.rs`, and the libFuzzer targets in `fuzz/`.
-use crate::simulation::{Answer, run, start};
-use asl::StateMachine;
-use serde_json::{Value, json};
+//! The property that must hold of any bytes: a definition, a path, an intrinsic function or a
+//! JSONata expression made of them is refused or runs to its end. The loops that make the bytes are
+//! elsewhere: `tests/fuzz.rs`, and the libFuzzer targets in `fuzz/`.
+
 use std::sync::Arc;
 
-/// What the expressions find.
+use serde_json::{Value, json};
+
+use crate::simulation::{Answer, run, start};
+use asl::StateMachine;
+
+/// The input of the expressions.
 const INPUT: &str = r#"{"a":[0,{"a":"x","b":[1.5,null]}],"b":"2026-01-01T00:00:00Z","c":{"d":true,"e f":-3},"n":7}"#;
-/// Longer ones only cost time: what they are made of repeats.
+/// Maximum size of a text. Longer ones only cost time, since their parts repeat.
 const LONGEST: usize = 16 * 1024;
 
 /// A whole definition.
@@ -54,7 +58,7 @@ fn text(data: &[u8]) -> Option<&str> {
         .flatten()
 }
 
-/// Parses the definition and, when it is one, runs it: its tasks answer what they are asked.
+/// Parses the definition and, if it is valid, runs it. Its tasks echo their payload.
 fn play(definition: &str) {
     for problem in asl::validate(definition) {
         assert!(problem.location.is_empty() || problem.location.starts_with('/'));

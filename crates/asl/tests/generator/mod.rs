@@ -1,17 +1,20 @@
-//! Machines at random: all eight state types, both languages, Retry and Catch, Maps of both modes, callbacks and activities. It runs nothing.
+//! Random machines: all eight state types, both languages, Retry and Catch, Maps of both modes,
+//! callbacks and activities. It runs nothing.
 //!
-//! What concurrent branches fail with is always the same, so that the end does not depend on which of them was first.
+//! Concurrent branches always fail with the same error, so the end does not depend on which of them
+//! fails first.
+
 use serde_json::{Map, Value, json};
 
-/// The input that the machines need: their Maps go over `items`.
+/// The input of the machines. Their Maps iterate over `items`.
 pub(crate) const INPUT: &str = r#"{"items": [5, {"k": "v"}, "x"], "n": 1}"#;
-/// The error that `boom` fails with, and what Fail states say.
+/// The error of `boom` and of Fail states.
 pub(crate) const BOOM: (&str, &str) = ("Boom", "as asked");
-/// Tasks that somebody answers by their token.
+/// Tasks that are answered by their token.
 pub(crate) const CALLBACK: &str = "arn:aws:states:::sqs:sendMessage.waitForTaskToken";
 pub(crate) const ACTIVITY: &str = "arn:aws:states:us-east-1:000000000000:activity:a";
 
-/// Which clock the machines run under.
+/// The clock that the machines run under.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Clock {
     /// Waits may be long, and tasks may never answer.
@@ -20,8 +23,9 @@ pub(crate) enum Clock {
     Real,
 }
 
-/// Choices of a machine's shape, one after the other (a linear congruential generator).
+/// The random choices of a machine's shape (a linear congruential generator).
 struct Dice(u64);
+
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self
@@ -30,12 +34,13 @@ impl Dice {
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
     }
+
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.roll(from.len() as u64) as usize]
     }
 }
 
-/// The definition that belongs to a seed.
+/// The definition for a seed.
 pub(crate) fn machine(seed: u64, clock: Clock) -> Value {
     let mut builder = Builder {
         dice: Dice(seed),
@@ -49,12 +54,13 @@ pub(crate) fn machine(seed: u64, clock: Clock) -> Value {
     graph
 }
 
-/// Builds machines; names differ within the whole machine.
+/// Builds machines. Names are unique within the whole machine.
 struct Builder {
     dice: Dice,
     names: usize,
     clock: Clock,
 }
+
 impl Builder {
     /// A chain of states; `depth` bounds the nesting.
     fn graph(&mut self, depth: u64) -> Value {
@@ -67,7 +73,8 @@ impl Builder {
         }
         json!({"StartAt": names[0], "States": states})
     }
-    /// A state that leads to the first of those that follow, or to none when it ends its graph.
+
+    /// A state that leads to the first of those that follow, or to none if it ends its graph.
     fn state(&mut self, after: &[String], depth: u64) -> Value {
         let jsonata = self.dice.roll(3) == 0;
         let next = after.first();
@@ -79,7 +86,7 @@ impl Builder {
             }
             1 => json!({"Type": "Pass", "Result": {"n": 1, "l": [1, 2]}, "ResultPath": "$.r"}),
             2 if jsonata => {
-                // An inner scope may not assign what an outer one has.
+                // An inner scope may not assign the variables of an outer one.
                 let variable = format!("v{depth}");
                 json!({"Type": "Pass", "Assign": {variable: "{% $states.context.State.Name %}"}})
             }
@@ -118,6 +125,7 @@ impl Builder {
         }
         state
     }
+
     fn wait(&mut self, jsonata: bool) -> Value {
         let longest = if self.clock == Clock::Virtual { 300 } else { 2 };
         let seconds = self.dice.roll(longest);
@@ -129,7 +137,8 @@ impl Builder {
             _ => json!({"Type": "Wait", "Seconds": seconds}),
         }
     }
-    /// A Choice when states follow, one of the two states that end a graph when none do.
+
+    /// A Choice if states follow; otherwise one of the two types that end a graph.
     fn choice_or_end(&mut self, jsonata: bool, after: &[String]) -> Value {
         let Some(next) = after.first() else {
             return match self.dice.roll(3) {
@@ -156,6 +165,7 @@ impl Builder {
         };
         json!({"Type": "Choice", "Choices": [rule], "Default": other})
     }
+
     fn retrier(&mut self, error: &str, attempts: u64) -> Value {
         let backoff = if self.clock == Clock::Virtual {
             2.0
@@ -164,6 +174,7 @@ impl Builder {
         };
         json!({"ErrorEquals": [error], "MaxAttempts": attempts, "BackoffRate": backoff, "JitterStrategy": "FULL"})
     }
+
     fn task(&mut self, jsonata: bool, next: Option<&String>) -> Value {
         let resource = match (self.clock, self.dice.roll(6)) {
             (Clock::Virtual, 0) => "silent",
@@ -208,6 +219,7 @@ impl Builder {
         }
         task
     }
+
     fn map(&mut self, jsonata: bool, depth: u64) -> Value {
         let mut map = json!({"Type": "Map", "ItemProcessor": self.graph(depth - 1), "MaxConcurrency": self.dice.roll(4)});
         if jsonata {

@@ -1,7 +1,10 @@
-//! How near a run is to a recording: the reference scorer's six levels, and its way of matching.
+//! The similarity of a run to a recording: the reference scorer's six levels, and its rules for
+//! matching.
+
+use std::sync::LazyLock;
+
 use regex::Regex;
 use serde_json::{Map, Value};
-use std::sync::LazyLock;
 
 pub(crate) const LEVELS: [&str; 6] = ["status", "result", "cause", "types", "history", "strict"];
 const ANY: &str = "«any»";
@@ -9,7 +12,8 @@ static TIME: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"[1-9]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-][01]\d:?(?:[0-5]\d)?)").unwrap()
 });
 
-/// `«any»` matches anything, also within a text; the word `date` matches a time; a text that holds JSON matches by value.
+/// Whether a value matches. `«any»` matches anything, also within a text; the word `date` matches a
+/// time; a text with JSON matches by value.
 pub(crate) fn matches(want: &Value, got: &Value) -> bool {
     let parsed = |s: &str| serde_json::from_str::<Value>(s).ok();
     match (want, got) {
@@ -60,6 +64,7 @@ pub(crate) fn matches(want: &Value, got: &Value) -> bool {
         _ => want == got,
     }
 }
+
 fn spread(want: &str, got: &str) -> bool {
     let mut parts = want.split(ANY);
     let Some(mut rest) = got.strip_prefix(parts.next().unwrap_or_default()) else {
@@ -78,7 +83,7 @@ fn spread(want: &str, got: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// The events of a run or a recording, without what is not compared: timestamps and empty details.
+/// The events of a run or a recording, without timestamps and empty details.
 fn stripped(events: &[&Value]) -> Vec<Map<String, Value>> {
     events
         .iter()
@@ -94,6 +99,7 @@ fn stripped(events: &[&Value]) -> Vec<Map<String, Value>> {
         })
         .collect()
 }
+
 fn same(want: &Map<String, Value>, got: &Map<String, Value>, without: &[&str]) -> bool {
     let kept = |map: &Map<String, Value>| -> Value {
         Value::Object(
@@ -106,7 +112,7 @@ fn same(want: &Map<String, Value>, got: &Map<String, Value>, without: &[&str]) -
     matches(&kept(want), &kept(got))
 }
 
-/// One answer a level; `None` where the recording says nothing about it.
+/// The verdict for each level; `None` if the recording has no data for it.
 pub(crate) fn score(case: &Value, got: &Value) -> [Option<bool>; 6] {
     let want = &case["expect"];
     let status = want["status"] == got["status"];

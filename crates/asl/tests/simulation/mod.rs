@@ -1,18 +1,19 @@
-//! A driver without I/O: answers tasks from a closure and moves a virtual clock to the next timer.
-use asl::{
-    Effect, Event, Execution, HistoryEvent, Kind, ReadItems, Start, StateMachine, Status, Task,
-    TimerId,
-};
+//! A driver without I/O: a closure answers tasks, and a virtual clock moves to the next timer.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::Arc,
+
+use asl::{
+    Effect, Event, Execution, HistoryEvent, ReadItems, Start, StateMachine, Status, Task, TimerId,
+    WorkflowType,
 };
 
-/// More events than any machine here may need.
+/// Maximum number of events of a machine.
 pub(crate) const MAX_EVENTS: usize = 100_000;
 
-/// What a task does: its first answer, then its result; `None` never answers.
+/// The answers to a task: the first answer, then the result. `None` never answers.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Answer {
     pub(crate) worker: Option<String>,
@@ -36,13 +37,14 @@ pub(crate) fn start(input: &str) -> Start {
         state_machine_name: "m".into(),
         start_time: "2026-01-01T00:00:00Z".parse().unwrap(),
         input: input.into(),
-        kind: Kind::Standard,
+        kind: WorkflowType::Standard,
         seed: 7,
     }
 }
 
-/// Runs to the end, or until nothing more can happen, or for `MAX_EVENTS` events. With `rebuild` the execution is rebuilt
-/// from the journal before every event; `read` gives the text that a distributed Map asks for.
+/// Runs to the end, or until nothing more can happen, or for `MAX_EVENTS` events. With `rebuild`
+/// the execution is rebuilt from the journal before every event. `read` returns the text that a
+/// distributed Map requests.
 pub(crate) fn run(
     machine: &Arc<StateMachine>,
     start: &Start,
@@ -138,6 +140,7 @@ pub(crate) fn run(
         journal,
     }
 }
+
 pub(crate) fn records(effects: &[Effect]) -> Vec<HistoryEvent> {
     effects
         .iter()

@@ -5,6 +5,6 @@
 
 mod files;
 mod reports;
-#[expect(dead_code, reason = "the crate `examples` tests with the rest of it")]
+#[expect(dead_code, reason = "the crate `samples` tests with the rest of it")]
 mod server;
 mod service;

@@ -1,6 +1,6 @@
 //! Definitions: what `CreateStateMachine` says of a wrong one, and `ValidateStateMachineDefinition`. The language is `asl`'s.
 
-use asl::{Diagnostic, Kind, Severity, StateMachine};
+use asl::{Diagnostic, Severity, StateMachine, WorkflowType};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
@@ -12,23 +12,23 @@ pub(super) const TYPES: &[&str] = &["STANDARD", "EXPRESS"];
 /// Diagnostics of one answer.
 const DIAGNOSTICS: i64 = 100;
 
-pub(super) fn kind_of(word: Option<&str>) -> Kind {
+pub(super) fn kind_of(word: Option<&str>) -> WorkflowType {
     if word == Some("EXPRESS") {
-        Kind::Express
+        WorkflowType::Express
     } else {
-        Kind::Standard
+        WorkflowType::Standard
     }
 }
 
-pub(super) fn type_of(kind: Kind) -> &'static str {
+pub(super) fn type_of(kind: WorkflowType) -> &'static str {
     match kind {
-        Kind::Standard => "STANDARD",
-        Kind::Express => "EXPRESS",
+        WorkflowType::Standard => "STANDARD",
+        WorkflowType::Express => "EXPRESS",
     }
 }
 
 /// Parses a definition. A service that is not available here is no error: the state fails when it is reached.
-pub(super) fn parse(text: &str, kind: Kind) -> Result<StateMachine, ApiError> {
+pub(super) fn parse(text: &str, kind: WorkflowType) -> Result<StateMachine, ApiError> {
     StateMachine::parse_as(text, kind).map_err(|problems| refused(&problems, text))
 }
 
@@ -201,7 +201,9 @@ mod tests {
                 "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
                 "StartAt": "P", "States": {"P": {"Type": "Pass", "End": true}}}}}})
             .to_string();
-            let told = parse(&text, Kind::Standard).unwrap_err().to_string();
+            let told = parse(&text, WorkflowType::Standard)
+                .unwrap_err()
+                .to_string();
             assert!(told.contains(want), "{label:?}: {told}");
             assert!(
                 told.ends_with(&format!(" in definition '{text}'.")),
@@ -212,7 +214,7 @@ mod tests {
 
     #[test]
     fn every_problem_is_told_with_its_place() {
-        let told = |text: &str| parse(text, Kind::Standard).unwrap_err().to_string();
+        let told = |text: &str| parse(text, WorkflowType::Standard).unwrap_err().to_string();
         assert_eq!(
             told(r#"{"StartAt": "A"}"#),
             "InvalidDefinition: Invalid State Machine Definition: 'SCHEMA_VALIDATION_FAILED: These fields are required: [States] at /'"

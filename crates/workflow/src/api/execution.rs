@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use asl::Kind;
+use asl::WorkflowType;
 use serde_json::{Value, json};
 
 use super::arn::{self, MachineArn, Qualifier};
@@ -199,8 +199,8 @@ impl Api {
         input: &str,
     ) -> Result<(String, jiff::Timestamp), ApiError> {
         let row_name = match target.kind {
-            Kind::Standard => name.to_owned(),
-            Kind::Express => format!("{name}:{}", uuid()),
+            WorkflowType::Standard => name.to_owned(),
+            WorkflowType::Express => format!("{name}:{}", uuid()),
         };
         let arn = target.execution_arn(&self.engine, &row_name);
         let Target {
@@ -372,7 +372,7 @@ impl Api {
         self.read(move |tables| {
             let none = || ApiError::no_machine(&whole);
             let record = tables.machine(&name)?.ok_or_else(none)?;
-            if record.kind == Kind::Express {
+            if record.kind == WorkflowType::Express {
                 return Err(ApiError::wrong_type());
             }
             if let Some(number) = version {

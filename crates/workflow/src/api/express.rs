@@ -1,6 +1,6 @@
 //! `StartSyncExecution`: an Express execution, answered at its end.
 
-use asl::Kind;
+use asl::WorkflowType;
 use serde_json::json;
 
 use super::error::ApiError;
@@ -18,7 +18,7 @@ impl Api {
         let included = shape.word("includedData", &["ALL_DATA", "METADATA_ONLY"]);
         let order = Order::read(&mut shape)?;
         let target = self.target(order.machine).await?;
-        if target.kind != Kind::Express {
+        if target.kind != WorkflowType::Express {
             return Err(ApiError::wrong_type());
         }
         let name = order.name.map_or_else(uuid, str::to_owned);

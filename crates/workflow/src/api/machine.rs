@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use asl::Kind;
+use asl::WorkflowType;
 use serde_json::{Value, json};
 
 use super::arn::{MachineArn, Qualifier};
@@ -378,7 +378,7 @@ impl Api {
         let records = self
             .read(move |tables| Ok(tables.machines(&from, limit + 1)?))
             .await?;
-        let line = |arn: String, name: &str, kind: Kind, created: Value| json!({"stateMachineArn": arn, "name": name, "type": type_of(kind), "creationDate": created});
+        let line = |arn: String, name: &str, kind: WorkflowType, created: Value| json!({"stateMachineArn": arn, "name": name, "type": type_of(kind), "creationDate": created});
         let mut lines: Vec<(String, Value)> = records
             .into_iter()
             .map(|record| {
@@ -395,7 +395,7 @@ impl Api {
                 .filter(|machine| **machine.name() > *after)
                 .map(|machine| {
                     let arn = self.engine.machine_arn(machine.name());
-                    let line = line(arn, machine.name(), Kind::Standard, json!(0));
+                    let line = line(arn, machine.name(), WorkflowType::Standard, json!(0));
                     (machine.name().to_string(), line)
                 }),
         );

@@ -1,6 +1,6 @@
 //! `TestState`: one state, tried alone. What its fields make of the data is `asl`'s; a Task without a mock is really done.
 
-use asl::{Before, Diagnostic, Kind, Outcome, Resource, Start, Trial, TrialStatus};
+use asl::{Before, Diagnostic, Outcome, Resource, Start, Trial, TrialStatus, WorkflowType};
 use serde_json::{Map, Value, json};
 
 use super::definition;
@@ -162,7 +162,7 @@ impl Api {
             state_machine_name: machine,
             start_time: jiff::Timestamp::now(),
             input: order.input.into(),
-            kind: Kind::Express,
+            kind: WorkflowType::Express,
             seed: rand::random(),
         };
         let trial = trial(&order, start.clone(), before.clone())?;
@@ -223,7 +223,7 @@ impl Api {
         };
         let state = json!({"Type": "Task", "Resource": arn, "End": true});
         let machine = json!({"StartAt": "StateName", "States": {"StateName": state}}).to_string();
-        definition::parse(&machine, Kind::Express)?;
+        definition::parse(&machine, WorkflowType::Express)?;
         let machine = self.engine.machine_of(MACHINE, machine.into())?;
         let name = format!("{}:{}", uuid(), uuid());
         let started = self
@@ -232,7 +232,7 @@ impl Api {
                 machine,
                 &name,
                 payload.into(),
-                Kind::Express,
+                WorkflowType::Express,
                 Origin::default(),
             )
             .await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use asl::Kind;
+use asl::WorkflowType;
 
 /// What a state machine runs with; a version freezes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct Configuration {
 pub(crate) struct MachineRecord {
     pub(crate) name: String,
     pub(crate) account: Arc<str>,
-    pub(crate) kind: Kind,
+    pub(crate) kind: WorkflowType,
     pub(crate) configuration: Configuration,
     pub(crate) created: i64,
     pub(crate) updated: i64,

@@ -1,6 +1,6 @@
 //! Every statement on the catalog. It decides nothing.
 
-use asl::Kind;
+use asl::WorkflowType;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::{ActivityRecord, Alias, Configuration, MachineRecord, Version};
@@ -26,9 +26,9 @@ fn machine(row: &Row<'_>) -> rusqlite::Result<MachineRecord> {
         name: row.get(0)?,
         account: row.get(1)?,
         kind: if row.get::<_, i64>(2)? == 1 {
-            Kind::Express
+            WorkflowType::Express
         } else {
-            Kind::Standard
+            WorkflowType::Standard
         },
         created: row.get(3)?,
         updated: row.get(4)?,
@@ -145,7 +145,7 @@ impl Tables<'_> {
             params![
                 record.name,
                 record.account,
-                i64::from(record.kind == Kind::Express),
+                i64::from(record.kind == WorkflowType::Express),
                 with.definition,
                 with.role,
                 with.logging,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use asl::{Event, Kind};
+use asl::{Event, WorkflowType};
 use futures_util::FutureExt;
 use sqlite::{Write, WriteError};
 use tokio::sync::oneshot;
@@ -70,7 +70,7 @@ impl Engine {
     {
         let machine = self.machine(machine)?;
         let origin = Origin::default();
-        let begun = self.begin(machine, name, input, Kind::Standard, origin, first);
+        let begun = self.begin(machine, name, input, WorkflowType::Standard, origin, first);
         Ok(begun.await?.map(|(told, _)| told))
     }
 
@@ -80,7 +80,7 @@ impl Engine {
         machine: Arc<Machine>,
         name: &str,
         input: Arc<str>,
-        kind: Kind,
+        kind: WorkflowType,
         origin: Origin,
     ) -> Result<Started, EngineError> {
         let of = machine.name().clone();
@@ -100,7 +100,7 @@ impl Engine {
         machine: Arc<Machine>,
         name: &str,
         input: Arc<str>,
-        kind: Kind,
+        kind: WorkflowType,
         origin: Origin,
         first: F,
     ) -> Result<Result<(T, Option<i64>), WriteError<E>>, EngineError>
@@ -110,8 +110,8 @@ impl Engine {
         F: FnOnce(&mut Write<'_>) -> Result<(T, bool), E> + Send + 'static,
     {
         let shown = match kind {
-            Kind::Standard => name,
-            Kind::Express => name.split(':').next().unwrap_or(name),
+            WorkflowType::Standard => name,
+            WorkflowType::Express => name.split(':').next().unwrap_or(name),
         };
         if !is_name(shown) {
             return Err(EngineError::InvalidName(name.to_owned()));
@@ -156,7 +156,7 @@ impl Inner {
         machine: &Arc<Machine>,
         name: &Arc<str>,
         input: Arc<str>,
-        kind: Kind,
+        kind: WorkflowType,
         origin: Origin,
     ) -> (Beginning, Row) {
         let id = self.last_id.fetch_add(1, Ordering::Relaxed) + 1;

@@ -90,7 +90,7 @@ pub(super) struct NewExecution {
     pub(super) hash: [u8; 32],
     /// `None` when the definition is known to be stored.
     pub(super) text: Option<Arc<str>>,
-    pub(super) kind: asl::Kind,
+    pub(super) kind: asl::WorkflowType,
     pub(super) seed: u64,
     pub(super) input: Arc<str>,
     pub(super) started: i64,
@@ -118,7 +118,7 @@ pub(crate) struct Stored {
     pub(crate) name: Arc<str>,
     pub(crate) machine: Arc<str>,
     pub(crate) hash: [u8; 32],
-    pub(crate) kind: asl::Kind,
+    pub(crate) kind: asl::WorkflowType,
     pub(crate) seed: u64,
     pub(crate) input: Arc<str>,
     pub(crate) started: i64,
@@ -162,7 +162,7 @@ fn keys(execution: i64) -> (i64, i64) {
 
 /// Whether the execution is new; nothing is written when its name is taken.
 pub(super) fn insert(connection: &Connection, new: &NewExecution) -> rusqlite::Result<bool> {
-    let kind = i64::from(new.kind == asl::Kind::Express);
+    let kind = i64::from(new.kind == asl::WorkflowType::Express);
     let inserted = connection
         .prepare_cached(
             "INSERT INTO workflow_execution (id, name, machine, definition, kind, seed, input, started, status, account, role, version, alias)
@@ -248,9 +248,9 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         machine: row.get(2)?,
         hash: row.get(3)?,
         kind: if row.get::<_, i64>(4)? == 1 {
-            asl::Kind::Express
+            asl::WorkflowType::Express
         } else {
-            asl::Kind::Standard
+            asl::WorkflowType::Standard
         },
         seed: row.get::<_, i64>(5)? as u64,
         input: row.get(6)?,

@@ -23,7 +23,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 
-use asl::{Event, Kind, StateMachine, TimerId};
+use asl::{Event, StateMachine, TimerId, WorkflowType};
 use parking_lot::Mutex;
 use sqlite::Database;
 use tokio::runtime::Handle;
@@ -202,8 +202,14 @@ impl Engine {
         input: Arc<str>,
     ) -> Result<Started, EngineError> {
         let machine = self.machine(machine)?;
-        self.start_machine(machine, name, input, Kind::Standard, Origin::default())
-            .await
+        self.start_machine(
+            machine,
+            name,
+            input,
+            WorkflowType::Standard,
+            Origin::default(),
+        )
+        .await
     }
 
     /// As [`Engine::start`], an Express execution: its history is longer ([`asl::MAX_EXPRESS_HISTORY`]), its time shorter.
@@ -217,8 +223,14 @@ impl Engine {
         input: Arc<str>,
     ) -> Result<Started, EngineError> {
         let machine = self.machine(machine)?;
-        self.start_machine(machine, name, input, Kind::Express, Origin::default())
-            .await
+        self.start_machine(
+            machine,
+            name,
+            input,
+            WorkflowType::Express,
+            Origin::default(),
+        )
+        .await
     }
 
     fn machine(&self, name: &str) -> Result<Arc<Machine>, EngineError> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use asl::{Event, Kind, Start, StateMachine};
+use asl::{Event, Start, StateMachine, WorkflowType};
 
 use super::Inner;
 use super::cell::Cell;
@@ -28,7 +28,7 @@ impl Inner {
         machine: &str,
         name: &str,
         input: Arc<str>,
-        kind: Kind,
+        kind: WorkflowType,
         seed: u64,
         started: i64,
         origin: &Origin,
@@ -36,9 +36,9 @@ impl Inner {
         let region = &self.settings.region;
         let account = origin.account.as_deref().unwrap_or(&self.settings.account);
         let (resource, shown) = match kind {
-            Kind::Standard => ("execution", name),
+            WorkflowType::Standard => ("execution", name),
             // Its row's name is made unique by what follows the colon.
-            Kind::Express => ("express", name.split(':').next().unwrap_or(name)),
+            WorkflowType::Express => ("express", name.split(':').next().unwrap_or(name)),
         };
         Start {
             execution_arn: format!("arn:aws:states:{region}:{account}:{resource}:{machine}:{name}"),

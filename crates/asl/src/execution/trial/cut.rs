@@ -1,10 +1,11 @@
-//! One state cut out of its definition.
+//! Cuts one state out of its definition.
 
 use serde_json::{Map, Value, json};
 
-use super::NAME;
+/// The name of a state that is given without one.
+pub(super) const NAME: &str = "StateName";
 
-/// A state machine of this state only; whatever it leads to does nothing.
+/// A state machine with only this state. The states it leads to do nothing.
 pub(super) fn alone(state: &Value, language: Value) -> Value {
     let mut states = Map::new();
     let rules = ["Choices", "Catch"];
@@ -23,7 +24,7 @@ pub(super) fn alone(state: &Value, language: Value) -> Value {
     machine
 }
 
-/// A state by its name, nested ones too.
+/// A state by its name, including nested states.
 pub(super) fn find<'a>(graph: &'a Value, name: &str) -> Option<&'a Value> {
     let states = graph["States"].as_object()?;
     if let Some(state) = states.get(name) {

@@ -9,17 +9,18 @@ fn start(input: &Value) -> Start {
         state_machine_name: "m".to_owned(),
         start_time: "2026-01-02T03:04:05Z".parse().unwrap(),
         input: input.to_string().into(),
-        kind: super::super::Kind::Express,
+        kind: crate::WorkflowType::Express,
         seed: 1,
     }
 }
+
 fn tried(definition: &Value, input: &Value, before: Before, outcome: Option<Outcome>) -> Tried {
     let trial = Trial::new(&definition.to_string(), None, start(input), before);
     trial.unwrap().unwrap().run(outcome)
 }
 
 #[test]
-fn a_task_shows_what_each_field_made() {
+fn a_trial_of_a_task_shows_the_result_of_each_field() {
     let definition = json!({"Type": "Task", "Resource": "f", "InputPath": "$.in", "Parameters": {"p.$": "$.a"},
         "ResultSelector": {"r.$": "$.x"}, "ResultPath": "$.out", "OutputPath": "$.out", "Next": "N"});
     let done = tried(
@@ -42,7 +43,7 @@ fn a_task_shows_what_each_field_made() {
 }
 
 #[test]
-fn an_error_is_retried_then_caught() {
+fn a_trial_retries_an_error_before_it_catches_it() {
     let definition = json!({"Type": "Task", "Resource": "f", "Retry": [{"ErrorEquals": ["E"], "MaxAttempts": 2, "IntervalSeconds": 3}],
         "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "C"}], "End": true});
     let error = || {
@@ -79,7 +80,7 @@ fn an_error_is_retried_then_caught() {
 }
 
 #[test]
-fn a_nested_state_is_found_and_another_is_not() {
+fn a_trial_finds_nested_states_only_by_their_names() {
     let definition = json!({"QueryLanguage": "JSONata", "StartAt": "M", "States": {"M": {"Type": "Map", "End": true, "ItemProcessor": {
         "StartAt": "P", "States": {"P": {"Type": "Pass", "Output": "{% $v %}", "End": true}}}}}})
     .to_string();

@@ -1,26 +1,26 @@
-//! AWS's own functions, and those of JSONata that would ask the machine: time and chance come from the execution, so that a replay gives the same.
-use super::{
-    super::{
-        machine::Machine,
-        number::Number,
-        value::{Items, Value},
-        wrong::{MEMORY, Outcome, Wrong},
-    },
-    argument, pictures,
-};
+//! AWS's additional functions, and JSONata's functions of time and randomness. Their time and
+//! randomness come from the execution, so a replay gives the same values.
+
+use super::super::arguments::argument;
+use super::super::machine::Machine;
+use super::super::number::Number;
+use super::super::value::{Items, Value};
+use super::super::wrong::{MEMORY, Outcome, Wrong};
+use super::pictures;
 use crate::{digest, history};
 
-/// Maximum items of `$range`: AWS gives 360,145, and refuses one more.
+/// Maximum number of items of `$range`. AWS returns 360,145 items, and refuses one more.
 const MAX_RANGE: i128 = 360_145;
 
-/// No function takes more arguments than it has.
+/// Refuses arguments beyond those of the function.
 fn refuse_surplus(arguments: &[Value<'_>], count: usize) -> Outcome<()> {
     match argument(arguments, count) {
         Value::Undefined => Ok(()),
         _ => Err(Wrong::argument(count + 1)),
     }
 }
-/// A number without its fraction; anything else does not fit the signature.
+
+/// An argument as an integer, without its fraction. Other values do not fit the signature.
 fn integer(arguments: &[Value<'_>], at: usize) -> Outcome<i64> {
     argument(arguments, at)
         .any_number()
@@ -36,13 +36,16 @@ pub(super) fn now<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome
     all.extend_from_slice(arguments);
     pictures::from_millis(machine, &all)
 }
+
 pub(super) fn millis<'a>(machine: &Machine<'a>, _: &[Value<'a>]) -> Outcome<Value<'a>> {
     Ok(Value::Number(Number::Whole(machine.now.as_millisecond())))
 }
+
 pub(super) fn uuid<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     refuse_surplus(arguments, 0)?;
     machine.text(machine.ids.uuid())
 }
+
 pub(super) fn random<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     refuse_surplus(arguments, 1)?;
     Ok(Value::double(match argument(arguments, 0) {
@@ -50,7 +53,9 @@ pub(super) fn random<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
         _ => seeded(integer(arguments, 0)?),
     }))
 }
-/// The first fraction of Java's generator for a seed: 48 bits of state, 26 and 27 of which are taken in two steps.
+
+/// The first fraction of Java's random generator for a seed. The generator has 48 bits of state,
+/// and takes 26 and 27 of them in two steps.
 fn seeded(seed: i64) -> f64 {
     const FACTOR: u64 = 0x5_DEEC_E66D;
     const STATE: u64 = (1 << 48) - 1;
@@ -150,7 +155,7 @@ pub(super) fn range<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outco
 #[cfg(test)]
 mod tests {
     #[test]
-    fn seeds_give_the_fractions_of_java() {
+    fn a_seed_gives_the_fraction_of_java() {
         for (seed, fraction) in [
             (42, 0.727_563_680_032_868_1),
             (0, 0.730_967_787_376_657),

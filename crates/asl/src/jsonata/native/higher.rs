@@ -1,14 +1,13 @@
-//! Functions that call functions, and those that look at what kind of value there is.
-use super::{
-    super::{
-        machine::Machine,
-        value::{Object, Value},
-        wrong::{Outcome, Wrong},
-    },
-    argument,
-};
+//! Functions that call functions, and those that examine the type of a value.
 
-/// Calls a function with a value, its place and all values: with as many of them as it looks at.
+use std::rc::Rc;
+
+use super::super::arguments::argument;
+use super::super::machine::Machine;
+use super::super::value::{Object, Value};
+use super::super::wrong::{Outcome, Wrong};
+
+/// Calls a function with a value, its index and all values, as far as it uses them.
 fn call<'a>(
     machine: &Machine<'a>,
     function: &Value<'a>,
@@ -26,6 +25,7 @@ fn call<'a>(
     }
     machine.apply(function, given, &Value::Null)
 }
+
 fn arity(function: &Value<'_>) -> usize {
     match function {
         Value::Function(function) => function.arity(),
@@ -47,6 +47,7 @@ pub(super) fn map<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome
     }
     machine.sequence(found)
 }
+
 pub(super) fn filter<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let (all, function) = (argument(arguments, 0), argument(arguments, 1));
     let Some(items) = all.items() else {
@@ -61,6 +62,7 @@ pub(super) fn filter<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
     }
     machine.sequence(found)
 }
+
 pub(super) fn single<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let (all, function) = (argument(arguments, 0), argument(arguments, 1));
     let Some(items) = all.items() else {
@@ -78,6 +80,7 @@ pub(super) fn single<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
     }
     found.ok_or_else(|| Wrong::new("D3139"))
 }
+
 pub(super) fn reduce<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let (all, function) = (argument(arguments, 0), argument(arguments, 1));
     let Some(items) = all.items() else {
@@ -106,6 +109,7 @@ pub(super) fn reduce<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
     }
     Ok(result)
 }
+
 pub(super) fn each<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let (all, function) = (argument(arguments, 0), argument(arguments, 1));
     let mut found = Vec::new();
@@ -117,11 +121,12 @@ pub(super) fn each<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcom
     }
     machine.sequence(found)
 }
+
 pub(super) fn sift<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let (all, function) = (argument(arguments, 0), argument(arguments, 1));
     let mut kept = Object::default();
     for (key, value) in all.fields() {
-        let name = Value::Text(key.clone());
+        let name = Value::Text(Rc::clone(&key));
         let keep = call(machine, function, value.clone(), name, all)?;
         if machine.truthy(&keep)? {
             kept.set(key, value)?;
@@ -139,15 +144,18 @@ pub(super) fn boolean<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Out
         given => machine.truthy(given).map(Value::Bool),
     }
 }
+
 pub(super) fn not<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     match argument(arguments, 0) {
         Value::Undefined => Ok(Value::Undefined),
         given => machine.truthy(given).map(|b| Value::Bool(!b)),
     }
 }
+
 pub(super) fn exists<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     Ok(Value::Bool(!argument(arguments, 0).is_undefined()))
 }
+
 pub(super) fn kind<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let given = argument(arguments, 0);
     Ok(Value::Str(match given {
@@ -164,6 +172,7 @@ pub(super) fn kind<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Valu
         Value::Function(_) => "function",
     }))
 }
+
 pub(super) fn error<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let words = argument(arguments, 0).as_str().filter(|w| !w.is_empty());
     Err(Wrong::said(
@@ -171,6 +180,7 @@ pub(super) fn error<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Val
         words.unwrap_or("$error() function evaluated"),
     ))
 }
+
 pub(super) fn assert<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     if machine.truthy(argument(arguments, 0))? {
         return Ok(Value::Undefined);

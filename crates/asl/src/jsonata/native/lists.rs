@@ -1,17 +1,13 @@
 //! Functions of arrays and objects.
-use super::{
-    super::{
-        content::Walk,
-        machine::Machine,
-        value::{Object, Value},
-        wrong::{Outcome, Wrong},
-    },
-    argument,
-};
-use std::{
-    collections::{HashMap, HashSet},
-    rc::Rc,
-};
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use super::super::arguments::argument;
+use super::super::content::Walk;
+use super::super::machine::Machine;
+use super::super::value::{Object, Value};
+use super::super::wrong::{Outcome, Wrong};
 
 pub(super) fn append<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     machine.append(
@@ -19,15 +15,17 @@ pub(super) fn append<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
         argument(arguments, 1).clone(),
     )
 }
+
 pub(super) fn count<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let items = argument(arguments, 0).items();
     Ok(Value::whole(items.map_or(0, |items| items.len())))
 }
+
 pub(super) fn clone<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     machine.copied(argument(arguments, 0), &HashMap::new())
 }
 
-/// A scalar by which it is found again.
+/// The key of a scalar in a set.
 #[derive(PartialEq, Eq, Hash)]
 enum Key {
     Null,
@@ -35,6 +33,7 @@ enum Key {
     Whole(i64),
     Text(Rc<str>),
 }
+
 fn key(value: &Value<'_>) -> Option<Key> {
     Some(match value {
         Value::Null => Key::Null,
@@ -51,7 +50,7 @@ pub(super) fn distinct<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Ou
     let Some(items) = given.items().filter(|items| items.len() > 1) else {
         return Ok(given.clone());
     };
-    // What has a key is compared by it; the others, with each other.
+    // Values with a key are compared by it, the others with each other.
     let mut keys = HashSet::new();
     let mut others: Vec<Value<'a>> = Vec::new();
     let mut found = Vec::new();
@@ -99,6 +98,7 @@ fn add_keys<'a>(
     }
     Ok(())
 }
+
 pub(super) fn keys<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let mut keys = Vec::new();
     add_keys(
@@ -109,10 +109,12 @@ pub(super) fn keys<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcom
     )?;
     machine.sequence(keys)
 }
+
 pub(super) fn lookup<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let key = argument(arguments, 1).as_str().unwrap_or_default();
     machine.named_field(argument(arguments, 0), key)
 }
+
 pub(super) fn merge<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let Some(objects) = argument(arguments, 0).items() else {
         return Ok(Value::Undefined);
@@ -126,6 +128,7 @@ pub(super) fn merge<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outco
     }
     machine.object(merged)
 }
+
 pub(super) fn reverse<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let given = argument(arguments, 0);
     match given.items() {
@@ -137,6 +140,7 @@ pub(super) fn reverse<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Out
         _ => Ok(given.clone()),
     }
 }
+
 pub(super) fn shuffle<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let given = argument(arguments, 0);
     match given.items() {
@@ -151,6 +155,7 @@ pub(super) fn shuffle<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Out
         _ => Ok(given.clone()),
     }
 }
+
 pub(super) fn sort<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let (given, function) = (argument(arguments, 0), argument(arguments, 1));
     let Some(items) = given.items().filter(|items| items.len() > 1) else {
@@ -180,6 +185,7 @@ pub(super) fn sort<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcom
     };
     machine.array(sorted)
 }
+
 pub(super) fn spread<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let given = argument(arguments, 0);
     let mut found = Vec::new();
@@ -206,6 +212,7 @@ pub(super) fn spread<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
     }
     machine.sequence(found)
 }
+
 pub(super) fn zip<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let lists: Vec<_> = arguments.iter().map(Value::items).collect();
     let length = |list: &Option<super::super::value::Items<'a>>| {

@@ -1,4 +1,5 @@
-//! The functions that JSONata and AWS name: their signatures, and where each is.
+//! The functions of JSONata and AWS: a table of their names, signatures and implementations.
+
 mod aws;
 mod higher;
 mod lists;
@@ -7,61 +8,50 @@ pub(super) mod patterns;
 mod pictures;
 mod texts;
 
-use super::{machine::Machine, signature::Signature, value::Value, wrong::Outcome};
-use std::{collections::HashMap, fmt, sync::LazyLock};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
-/// What a function does with its arguments.
-type Run = for<'a> fn(&Machine<'a>, &[Value<'a>]) -> Outcome<Value<'a>>;
+use super::function::Native;
+use super::machine::Machine;
+use super::signature::Signature;
+use super::value::Value;
+use super::wrong::Outcome;
 
-/// A function of the language.
-pub(super) struct Native {
-    pub(super) name: &'static str,
-    /// How many arguments `$map` and its like give it.
-    pub(super) arity: usize,
-    /// How many arguments a call with `?` may leave open.
-    pub(super) parameters: usize,
-    signature: Signature,
-    pub(super) run: Run,
-}
-
-impl Native {
-    pub(super) fn signature(&self) -> &Signature {
-        &self.signature
-    }
-}
-impl fmt::Debug for Native {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "${}", self.name)
-    }
-}
+/// The implementation of a function.
+type Implementation = for<'a> fn(&Machine<'a>, &[Value<'a>]) -> Outcome<Value<'a>>;
 
 /// A function by its name, without the `$`.
 pub(super) fn find(name: &str) -> Option<&'static Native> {
     NATIVES.get(name)
 }
 
-/// An argument; nothing where there is none.
-fn argument<'v, 'a>(arguments: &'v [Value<'a>], at: usize) -> &'v Value<'a> {
-    arguments.get(at).unwrap_or(&Value::Undefined)
+/// Calls a function of the language.
+pub(super) fn run<'a>(
+    native: &Native,
+    machine: &Machine<'a>,
+    arguments: &[Value<'a>],
+) -> Outcome<Value<'a>> {
+    let (.., run) = ROWS[native.row];
+    run(machine, arguments)
 }
 
 static NATIVES: LazyLock<HashMap<&'static str, Native>> = LazyLock::new(|| {
-    let row = |&(name, signature, arity, parameters, run): &Row| {
+    let native = |(row, &(name, signature, arity, parameters, _)): (usize, &Row)| {
         let signature = Signature::parse(signature).expect("the signatures below are valid");
         let native = Native {
             name,
             arity,
             parameters,
             signature,
-            run,
+            row,
         };
         (name, native)
     };
-    ROWS.iter().map(row).collect()
+    ROWS.iter().enumerate().map(native).collect()
 });
 
-/// Name, signature, arity, parameters.
-type Row = (&'static str, &'static str, usize, usize, Run);
+/// Name, signature, arity, parameters and implementation.
+type Row = (&'static str, &'static str, usize, usize, Implementation);
 
 const ROWS: [Row; 69] = [
     ("abs", "<n-:n>", 1, 1, numbers::abs),

@@ -1,25 +1,25 @@
 //! Functions of numbers.
-use super::{
-    super::{
-        machine::Machine,
-        number::Number,
-        value::{Items, Value},
-        wrong::{Outcome, Wrong},
-    },
-    argument,
-};
 
-/// The first argument as a number; nothing if it is missing.
+use super::super::arguments::argument;
+use super::super::machine::Machine;
+use super::super::number::Number;
+use super::super::value::{Items, Value};
+use super::super::wrong::{Outcome, Wrong};
+
+/// The first argument as a number, or `None` if it is missing.
 fn first<'a>(arguments: &[Value<'a>]) -> Option<Number> {
     argument(arguments, 0).any_number()
 }
+
 fn of_number<'a>(arguments: &[Value<'a>], f: impl Fn(Number) -> Number) -> Outcome<Value<'a>> {
     Ok(first(arguments).map_or(Value::Undefined, |n| Value::Number(f(n))))
 }
-/// The numbers of an array; nothing if it is missing.
+
+/// The numbers of an array, or `None` if it is missing.
 fn numbers<'a>(arguments: &[Value<'a>]) -> Option<Items<'a>> {
     argument(arguments, 0).items()
 }
+
 fn each(items: &Items<'_>) -> impl Iterator<Item = Number> {
     items.iter().filter_map(|item| item.any_number())
 }
@@ -27,17 +27,21 @@ fn each(items: &Items<'_>) -> impl Iterator<Item = Number> {
 pub(super) fn abs<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     of_number(arguments, Number::absolute)
 }
+
 pub(super) fn floor<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     of_number(arguments, Number::floor)
 }
+
 pub(super) fn ceil<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     of_number(arguments, Number::ceil)
 }
+
 pub(super) fn round<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let digits = argument(arguments, 1).any_number();
     let digits = digits.map_or(0, Number::towards_zero);
     of_number(arguments, |n| n.round(digits))
 }
+
 pub(super) fn sqrt<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     match first(arguments) {
         Some(n) if n.double() < 0.0 => {
@@ -46,6 +50,7 @@ pub(super) fn sqrt<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcom
         _ => of_number(arguments, |n| Number::of(n.double().sqrt())),
     }
 }
+
 pub(super) fn power<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let Some(base) = first(arguments) else {
         return Ok(Value::Undefined);
@@ -65,6 +70,7 @@ pub(super) fn sum<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value
         Value::Number(each(&items).fold(Number::Whole(0), Number::add))
     }))
 }
+
 pub(super) fn average<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     match numbers(arguments) {
         Some(items) if items.len() > 0 => {
@@ -75,14 +81,17 @@ pub(super) fn average<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Out
         _ => Ok(Value::Undefined),
     }
 }
+
 fn chosen<'a>(arguments: &[Value<'a>], better: impl Fn(Number, Number) -> bool) -> Value<'a> {
     let choose = |best, n| if better(n, best) { n } else { best };
     let best = numbers(arguments).and_then(|items| each(&items).reduce(choose));
     best.map_or(Value::Undefined, Value::Number)
 }
+
 pub(super) fn max<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     Ok(chosen(arguments, |n, best| n > best))
 }
+
 pub(super) fn min<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     Ok(chosen(arguments, |n, best| n < best))
 }
@@ -121,7 +130,9 @@ pub(super) fn number<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
         Err(_) => wrong(),
     }
 }
-/// A sign, digits, a fraction, an exponent: what JSON has, and zeros before it.
+
+/// Whether a text is a decimal number: sign, digits, fraction and exponent as in JSON, with leading
+/// zeros allowed.
 fn is_decimal(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let text = text.strip_prefix('-').unwrap_or(text);

@@ -1,42 +1,43 @@
-//! Functions that look for a text, a pattern, or what a function of the expression finds. Positions are JavaScript's: a character beyond the basic
-//! plane counts as two.
-use super::{
-    super::{
-        content::{Style, Walk},
-        function::Function,
-        machine::Machine,
-        number::Number,
-        value::{MAX_BYTES, Object, Value},
-        wrong::{MEMORY, Outcome, Wrong, quoted},
-    },
-    argument,
-    texts::{number_of, text_of},
-};
-use regex::{Captures, Regex};
+//! Functions that search for a text, a pattern, or the matches of a function. Positions are those
+//! of JavaScript: a character outside the basic multilingual plane counts as two.
+
 use std::rc::Rc;
 
-/// A match, as a pattern or a function of the expression finds it.
+use regex::{Captures, Regex};
+
+use super::super::arguments::argument;
+use super::super::content::{Style, Walk};
+use super::super::function::Function;
+use super::super::machine::Machine;
+use super::super::number::Number;
+use super::super::value::{MAX_BYTES, Object, Value};
+use super::super::wrong::{MEMORY, Outcome, Wrong, quoted};
+use super::texts::{number_of, text_of};
+
+/// A match of a pattern or a function.
 struct Found<'a> {
     matched: Rc<str>,
-    /// Bytes before it, and up to its end.
+    /// Number of bytes before it, and up to its end.
     start: usize,
     end: usize,
     index: Value<'a>,
     groups: Vec<Value<'a>>,
     next: Next<'a>,
-    /// What a function for replacements gets.
+    /// The argument of a replacement function.
     object: Value<'a>,
 }
+
 enum Next<'a> {
     Pattern(&'a Regex, usize),
     Function(Value<'a>),
 }
 
-/// The position that JavaScript gives to a byte.
+/// The JavaScript position of a byte.
 fn position(text: &str, byte: usize) -> usize {
     text[..byte].encode_utf16().count()
 }
-/// The byte at a position of JavaScript's.
+
+/// The byte at a JavaScript position.
 fn byte(text: &str, position: f64) -> usize {
     let mut units = 0.0;
     for (at, c) in text.char_indices() {
@@ -55,7 +56,8 @@ fn groups<'a>(machine: &Machine<'a>, captures: &Captures<'_>) -> Outcome<Vec<Val
     });
     groups.collect()
 }
-/// What a pattern gives as a function: the match behind a byte, as an object.
+
+/// The result of a pattern as a function: the first match at or behind a byte, as an object.
 pub(in super::super) fn match_object<'a>(
     machine: &Machine<'a>,
     pattern: &'a Regex,
@@ -83,7 +85,8 @@ pub(in super::super) fn match_object<'a>(
     object.set("next".into(), Value::Function(Rc::new(next)))?;
     machine.object(object)
 }
-/// The match behind another one, which may not be empty.
+
+/// The match behind another one. It must not be empty.
 pub(in super::super) fn next_match<'a>(
     machine: &Machine<'a>,
     pattern: &'a Regex,
@@ -123,6 +126,7 @@ fn by_pattern<'a>(
         object: Value::Undefined,
     }))
 }
+
 fn by_object<'a>(text: &str, found: Value<'a>) -> Outcome<Option<Found<'a>>> {
     if found.is_undefined() {
         return Ok(None);
@@ -150,6 +154,7 @@ fn by_object<'a>(text: &str, found: Value<'a>) -> Outcome<Option<Found<'a>>> {
         object: found,
     }))
 }
+
 fn first_found<'a>(
     machine: &Machine<'a>,
     matcher: &Value<'a>,
@@ -163,6 +168,7 @@ fn first_found<'a>(
     let given = vec![Value::Text(Rc::clone(text))];
     by_object(text, machine.apply(matcher, given, &Value::Null)?)
 }
+
 fn next_found<'a>(
     machine: &Machine<'a>,
     next: Next<'a>,
@@ -179,7 +185,8 @@ fn next_found<'a>(
         Next::Function(next) => by_object(text, machine.apply(&next, Vec::new(), &Value::Null)?),
     }
 }
-/// Calls `act` for each match, while it says so.
+
+/// Calls `act` for each match, as long as it returns true.
 fn each_found<'a>(
     machine: &Machine<'a>,
     matcher: &Value<'a>,
@@ -211,6 +218,7 @@ pub(super) fn contains<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Ou
     let found = first_found(machine, sought, &text.into())?;
     Ok(Value::Bool(found.is_some()))
 }
+
 pub(super) fn matches<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let Some(text) = text_of(arguments, 0) else {
         return Ok(Value::Undefined);
@@ -237,6 +245,7 @@ pub(super) fn matches<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Out
     }
     machine.sequence(all)
 }
+
 pub(super) fn split<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let Some(text) = text_of(arguments, 0) else {
         return Ok(Value::Undefined);
@@ -280,6 +289,7 @@ pub(super) fn split<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outco
     }
     machine.array(parts)
 }
+
 pub(super) fn replace<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let Some(text) = text_of(arguments, 0) else {
         return Ok(Value::Undefined);
@@ -348,7 +358,8 @@ pub(super) fn replace<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Out
     add(&mut result, text.get(from..).unwrap_or_default())?;
     machine.text(result)
 }
-/// A replacement with its `$1`, `$0` and `$$`.
+
+/// A replacement with its `$1`, `$0` and `$$` replaced.
 fn substituted(replacement: &str, found: &Found<'_>) -> String {
     let mut out = String::new();
     let mut rest = replacement;

@@ -1,25 +1,26 @@
-//! Functions that write and read numbers and times by a picture. How a picture is read is `jsonata-core`'s.
-use super::super::{
-    machine::Machine,
-    value::Value,
-    wrong::{Outcome, Wrong, quoted},
-};
-use jsonata_core::{
-    ast::AstNode,
-    evaluator::{Context, Evaluator},
-    functions::numeric,
-    value::JValue,
-};
+//! Functions that write and read numbers and times by a picture. `jsonata-core` interprets the
+//! picture.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Codes of the library's errors about pictures.
+use jsonata_core::ast::AstNode;
+use jsonata_core::evaluator::{Context, Evaluator};
+use jsonata_core::functions::numeric;
+use jsonata_core::value::JValue;
+
+use super::super::machine::Machine;
+use super::super::value::Value;
+use super::super::wrong::{Outcome, Wrong, quoted};
+
+/// The library's error codes for pictures.
 const CODES: [&str; 22] = [
     "D3080", "D3081", "D3082", "D3083", "D3084", "D3085", "D3086", "D3087", "D3088", "D3089",
     "D3090", "D3091", "D3092", "D3093", "D3110", "D3130", "D3131", "D3132", "D3133", "D3134",
     "D3135", "D3136",
 ];
 
-/// An error of the library's in the language's own words; `given` is what the function read.
+/// An error of the library as an error of the language. `given` is the value that the function
+/// read.
 fn wrong(message: &str, given: &Value<'_>) -> Box<Wrong> {
     let code = CODES
         .iter()
@@ -34,7 +35,7 @@ fn wrong(message: &str, given: &Value<'_>) -> Box<Wrong> {
     Wrong::new(code).value(value)
 }
 
-/// What the library's function of a name gives.
+/// The result of the library's function of this name.
 fn library<'a>(machine: &Machine<'a>, name: &str, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let Some(first) = arguments.first().filter(|a| !a.is_undefined()) else {
         return Ok(Value::Undefined);
@@ -63,7 +64,7 @@ fn library<'a>(machine: &Machine<'a>, name: &str, arguments: &[Value<'a>]) -> Ou
         is_builtin: true,
     };
     let run = || Evaluator::with_context(context).evaluate(&call, &JValue::Undefined);
-    // A panic of the library is an error of this expression only.
+    // A panic in the library is an error of this expression only.
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(JValue::Number(n))) => Ok(Value::double(n)),
         Ok(Ok(JValue::String(text))) => machine.text(&*text),
@@ -81,21 +82,25 @@ pub(super) fn format_integer<'a>(
 ) -> Outcome<Value<'a>> {
     library(machine, "formatInteger", arguments)
 }
+
 pub(super) fn parse_integer<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
 ) -> Outcome<Value<'a>> {
     library(machine, "parseInteger", arguments)
 }
+
 pub(super) fn from_millis<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
 ) -> Outcome<Value<'a>> {
     library(machine, "fromMillis", arguments)
 }
+
 pub(super) fn to_millis<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     library(machine, "toMillis", arguments)
 }
+
 pub(super) fn format_number<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],

@@ -1,27 +1,26 @@
-//! Functions of texts. A part of a text is counted in characters, as JSONata does.
-use super::{
-    super::{
-        content::{Style, Walk},
-        machine::Machine,
-        number::Number,
-        value::{MAX_BYTES, Value},
-        wrong::{MEMORY, Outcome, Wrong, quoted},
-    },
-    argument,
-};
-use base64::{
-    Engine, alphabet,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
-use jsonata_core::{functions::encoding, value::JValue};
+//! Functions of texts. Positions count characters, as in JSONata.
+
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
+use jsonata_core::functions::encoding;
+use jsonata_core::value::JValue;
+
+use super::super::arguments::argument;
+use super::super::content::{Style, Walk};
+use super::super::machine::Machine;
+use super::super::number::Number;
+use super::super::value::{MAX_BYTES, Value};
+use super::super::wrong::{MEMORY, Outcome, Wrong, quoted};
 
 pub(super) fn text_of<'v>(arguments: &'v [Value<'_>], at: usize) -> Option<&'v str> {
     argument(arguments, at).as_str()
 }
+
 pub(super) fn number_of(arguments: &[Value<'_>], at: usize) -> Option<f64> {
     argument(arguments, at).any_number().map(Number::double)
 }
-/// A text made of the first argument; nothing if it is missing.
+
+/// Makes a text from the first argument. Undefined if it is missing.
 fn of_text<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
@@ -40,16 +39,20 @@ pub(super) fn string<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outc
     };
     machine.string_of(argument(arguments, 0), style)
 }
+
 pub(super) fn length<'a>(_: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let text = text_of(arguments, 0);
     Ok(text.map_or(Value::Undefined, |text| Value::whole(text.chars().count())))
 }
+
 pub(super) fn lowercase<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     of_text(machine, arguments, str::to_lowercase)
 }
+
 pub(super) fn uppercase<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     of_text(machine, arguments, str::to_uppercase)
 }
+
 pub(super) fn trim<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     of_text(machine, arguments, |text| {
         let words = text.split([' ', '\t', '\n', '\r']);
@@ -57,6 +60,7 @@ pub(super) fn trim<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcom
         words.join(" ")
     })
 }
+
 pub(super) fn substring<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let Some(text) = text_of(arguments, 0) else {
         return Ok(Value::Undefined);
@@ -79,6 +83,7 @@ pub(super) fn substring<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> O
     let part = text.chars().skip(start).take(end.saturating_sub(start));
     machine.text(part.collect::<String>())
 }
+
 fn parted<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
@@ -93,18 +98,21 @@ fn parted<'a>(
         None => Ok(argument(arguments, 0).clone()),
     }
 }
+
 pub(super) fn substring_before<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
 ) -> Outcome<Value<'a>> {
     parted(machine, arguments, |(before, _)| before.to_owned())
 }
+
 pub(super) fn substring_after<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
 ) -> Outcome<Value<'a>> {
     parted(machine, arguments, |(_, after)| after.to_owned())
 }
+
 pub(super) fn pad<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let Some(text) = text_of(arguments, 0) else {
         return Ok(Value::Undefined);
@@ -126,6 +134,7 @@ pub(super) fn pad<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome
         [&padding, text].concat()
     })
 }
+
 pub(super) fn join<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     let Some(texts) = argument(arguments, 0).items() else {
         return Ok(Value::Undefined);
@@ -145,7 +154,7 @@ pub(super) fn join<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcom
     machine.text(joined)
 }
 
-/// A function of the library's that takes and gives a text.
+/// Applies a text function of the library.
 fn coded<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
@@ -159,12 +168,14 @@ fn coded<'a>(
         _ => Err(Wrong::new("D3140").value(quoted(text))),
     }
 }
+
 pub(super) fn base64encode<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
 ) -> Outcome<Value<'a>> {
     coded(machine, arguments, encoding::base64encode)
 }
+
 pub(super) fn base64decode<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
@@ -181,17 +192,20 @@ pub(super) fn base64decode<'a>(
         Err(why) => Err(Wrong::bound(&format!("The text is not Base64: {why}"))),
     }
 }
+
 pub(super) fn encode_url<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     coded(machine, arguments, encoding::encode_url)
 }
+
 pub(super) fn encode_url_component<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
 ) -> Outcome<Value<'a>> {
     coded(machine, arguments, encoding::encode_url_component)
 }
-/// A text without its percent signs, but for those that stand for one of `kept`; nothing where one is followed by no two digits, or where
-/// what they stand for is no text.
+
+/// Decodes percent signs, except those of the characters in `kept`. `None` if one is not followed
+/// by two digits, or if the bytes are not text.
 fn decoded(text: &str, kept: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -214,6 +228,7 @@ fn decoded(text: &str, kept: &str) -> Option<String> {
     }
     String::from_utf8(bytes).ok()
 }
+
 fn decode<'a>(machine: &Machine<'a>, arguments: &[Value<'a>], kept: &str) -> Outcome<Value<'a>> {
     let Some(text) = text_of(arguments, 0) else {
         return Ok(Value::Undefined);
@@ -223,9 +238,11 @@ fn decode<'a>(machine: &Machine<'a>, arguments: &[Value<'a>], kept: &str) -> Out
         None => Err(Wrong::new("D3140").value(quoted(text))),
     }
 }
+
 pub(super) fn decode_url<'a>(machine: &Machine<'a>, arguments: &[Value<'a>]) -> Outcome<Value<'a>> {
     decode(machine, arguments, ";/?:@&=+$,#")
 }
+
 pub(super) fn decode_url_component<'a>(
     machine: &Machine<'a>,
     arguments: &[Value<'a>],
