@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// A request that attacks.
 #[derive(Clone, Debug)]
 pub struct Hostile {
-    /// What it does without measure.
+    /// Name of the attack.
     pub what: &'static str,
     /// The document.
     pub query: String,
@@ -36,7 +36,7 @@ fn circle(links: usize) -> String {
     format!("{{...F0}} {all}")
 }
 
-/// A chain of fragments whose spreads stand deep inside.
+/// A chain of fragments whose spreads are nested deeply.
 fn nest(fragments: usize, deep: usize) -> String {
     let (open, close) = ("...{".repeat(deep), "}".repeat(deep));
     let all = numbered(fragments, |at| {
@@ -45,7 +45,7 @@ fn nest(fragments: usize, deep: usize) -> String {
     format!("{{...F0}} {all}fragment F{fragments} on Query{{__typename}}")
 }
 
-/// A document around brackets inside each other.
+/// A document around nested brackets.
 fn between(begin: &str, open: &str, close: &str, end: &str) -> String {
     format!(
         "{begin}{}1{}{end}",
@@ -71,7 +71,7 @@ pub fn all() -> Vec<Hostile> {
     all
 }
 
-/// Documents that go deep.
+/// Documents that are nested deeply.
 fn nested() -> Vec<(&'static str, String)> {
     let subscription = chain(5_000).replacen('{', "subscription{", 1);
     vec![
@@ -116,7 +116,8 @@ fn nested() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Documents that repeat: over a bound, or up to it with a fault at the end, so that all that comes before is checked.
+/// Documents that repeat: over a bound, or up to the bound with an error at the end, so that
+/// everything before it is checked.
 fn repeated() -> Vec<(&'static str, String)> {
     let many = |count: usize, of: &dyn Fn(usize) -> String| numbered(count, of);
     vec![
@@ -223,7 +224,7 @@ fn repeated() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Documents of few tokens that are long.
+/// Long documents of few tokens.
 fn long() -> Vec<(&'static str, String)> {
     let name = "x".repeat(60_000);
     vec![

@@ -34,7 +34,10 @@ impl<K: Eq + Hash, V> TwoGenerationCache<K, V> {
         K: Borrow<Q>,
         Q: Eq + Hash + ?Sized,
     {
-        if let Some((key, value)) = self.older.remove_entry(key) {
+        // No hash of the key for a generation without entries.
+        if !self.older.is_empty()
+            && let Some((key, value)) = self.older.remove_entry(key)
+        {
             self.insert(key, value);
         }
         self.younger.get(key)

@@ -1,12 +1,12 @@
-//! What subscriptions hold in memory, counted for each caller: the names and the writers of the fields that they select. Watchers
-//! who share a payload hold it once.
+//! Memory of subscriptions, counted for each caller: the names and the writers of the fields that
+//! they select. Watchers that share a payload hold it once.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::bounds::{OverBound, SUBSCRIPTION_BYTES_PER_CALLER, TOO_MUCH};
+use crate::graphql::request::bounds::{OverBound, SUBSCRIPTION_BYTES_PER_CALLER, TOO_MUCH};
 
 type Callers = Arc<Mutex<HashMap<Arc<str>, usize>>>;
 
@@ -26,7 +26,7 @@ impl Holdings {
     /// Counts bytes of a caller.
     ///
     /// # Errors
-    /// The caller holds too many.
+    /// The caller's subscriptions would hold more than [`SUBSCRIPTION_BYTES_PER_CALLER`].
     pub(super) fn take(&self, name: &Arc<str>, bytes: usize) -> Result<Held, OverBound> {
         let mut callers = self.0.lock();
         let before = callers.get(name).copied().unwrap_or(0);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_of_each_caller_up_to_their_limit() {
+    fn a_caller_holds_at_most_its_limit_of_bytes() {
         let holdings = Holdings::default();
         let (ann, bob): (Arc<str>, Arc<str>) = ("ann".into(), "bob".into());
         let half = SUBSCRIPTION_BYTES_PER_CALLER / 2;

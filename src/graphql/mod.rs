@@ -1,86 +1,55 @@
-//! The GraphQL edge: the schema over the use cases, and its execution for every door.
+//! The GraphQL edge: the schema over the use cases, and its execution for HTTP and for sessions.
 //!
 //! | module | what |
 //! |---|---|
-//! | `query`, `mutation`, `subscription` | the root fields |
-//! | `object`, `filter`, `scalar` | the types |
-//! | [`bounds`], [`rate`] | what a request may ask for, how often one caller may submit |
-//! | `syntax` | documents from their text |
-//! | `types`, `rules` | the schema, and whether a document is valid against it |
-//! | `documents` | what was found valid lately |
-//! | `variables`, `plan`, `weight` | what a valid document asks for with its variables, and what that costs |
-//! | [`executor`] | runs requests for HTTP and for sessions |
-//! | `allowance`, `answer`, `error` | what an answer may hold, how it is written, errors as clients see them |
-//! | `held` | what the subscriptions of a caller hold in memory |
-//! | `projection` | writes the payloads of events, without an execution where it can |
-//! | `on_job`, `publishing` | `onJob` and `publishJob` of documents that were executed before: without an execution |
-//! | `plain_field` | which documents these are |
-//! | [`sdl`] | the schema as text, as AppSync accepts it |
+//! | `schema` | root fields, types, and the schema's text |
+//! | `request` | requests before their execution: documents, variables, bounds, plan |
+//! | [`executor`] | executes requests |
+//! | `batch`, `watch`, `session` | lists of requests, subscriptions, operations of sessions |
+//! | `response` | the text of responses, their errors and bounds |
+//! | `shortcut` | faster ways with the same results, which may be left out |
+//! | `held` | memory of subscriptions, for each caller |
+//! | [`rate`] | how often one caller may submit |
 
-mod allowance;
-mod answer;
-pub mod bounds;
-mod documents;
-mod error;
+mod batch;
 pub mod executor;
-mod filter;
-#[cfg(test)]
-mod garbage_tests;
 mod held;
-mod mutation;
-mod object;
-mod on_job;
-mod plain_field;
-mod plan;
-mod projection;
-#[cfg(test)]
-mod projection_tests;
-mod publishing;
-mod query;
 pub mod rate;
-mod rules;
-mod scalar;
-pub mod sdl;
-mod subscription;
-mod syntax;
-#[cfg(test)]
-mod tests;
-mod types;
-mod variables;
-mod weight;
+mod request;
+mod response;
+mod schema;
+mod session;
+mod shortcut;
+mod watch;
 
 use std::sync::{Arc, LazyLock};
 
-use async_graphql::{Schema, ValidationMode};
 use resolvers::Resolvers;
 
 use crate::realtime::publisher::Publisher;
-pub use bounds::{COMPLEXITY, DEPTH, RECURSION};
-pub use error::{error_json, errors_text};
-pub use executor::{Executor, HttpAnswer};
+pub use executor::{Executor, HttpReply};
 use rate::SubmitRate;
+pub use request::bounds::{self, COMPLEXITY, DEPTH, RECURSION};
+use request::validated::ValidatedDocuments;
+use response::allowance;
+pub use response::error::{error_json, errors_text};
+pub use schema::sdl;
+use schema::types::TYPES;
+pub use schema::{JobSchema, bare_schema};
 
-/// Our schema.
-pub type JobSchema = Schema<query::Query, mutation::Mutation, subscription::Subscription>;
-
-/// Whether a text is a document that may be executed; if not, a JSON array of GraphQL errors.
+/// Checks that a text is a valid document.
 ///
 /// # Errors
-/// The errors.
+/// A JSON array of GraphQL errors.
 pub fn check_document(text: &str) -> Result<(), String> {
-    let document = documents::Documents::default().get(text);
+    let document = ValidatedDocuments::default().get(text);
     document.map(drop).map_err(|errors| errors.json())
-}
-
-/// The schema without anything behind it: for its text.
-pub fn bare_schema() -> JobSchema {
-    builder().finish()
 }
 
 /// The schema over the use cases.
 #[derive(Clone)]
 pub struct Schemas {
-    /// Executes what was found valid. The library checks no more than it cannot leave out.
+    /// Executes valid plans. The library repeats only the checks that it cannot leave out.
     schema: JobSchema,
     publisher: Publisher,
 }
@@ -92,19 +61,14 @@ impl std::fmt::Debug for Schemas {
 }
 
 /// The schema over the use cases.
+#[must_use]
 pub fn schema(resolvers: Resolvers, publisher: Publisher, rate: SubmitRate) -> Schemas {
-    // Not with the first request.
-    LazyLock::force(&types::TYPES);
-    let builder = builder().data(resolvers).data(publisher.clone());
+    // At the start, so that the first request does not wait for it.
+    LazyLock::force(&TYPES);
+    let builder = schema::builder().data(resolvers).data(publisher.clone());
     let builder = builder.data(Arc::new(rate)).extension(allowance::Counting);
     Schemas {
         schema: builder.finish(),
         publisher,
     }
-}
-
-fn builder()
--> async_graphql::SchemaBuilder<query::Query, mutation::Mutation, subscription::Subscription> {
-    Schema::build(query::Query, mutation::Mutation, subscription::Subscription)
-        .validation_mode(ValidationMode::Fast)
 }

@@ -1,4 +1,5 @@
-//! How often one caller may submit: a token bucket for each. Says nothing of how much a job may ask for; the limits of a job are in `job::limits`.
+//! Limits the rate at which one caller submits jobs: a token bucket for each caller. The limits of
+//! one job are in `job::limits`.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -8,27 +9,31 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// Jobs that one caller may submit in a second when nothing else is configured (AppSync's request tokens: 5,000 or 10,000).
+/// Maximum number of jobs that one caller may submit in a second, by default (AppSync's request
+/// tokens: 5,000 or 10,000).
 pub const SUBMITS_PER_SECOND: NonZeroU32 = NonZeroU32::new(10_000).expect("it is not zero");
-/// So many seconds' worth, and always one whole `submitJobs`, may be submitted at once by who was silent before.
+/// Burst size in seconds: an idle caller may submit this many seconds' worth at once, and always
+/// one whole `submitJobs`.
 pub const BURST_SECONDS: f64 = 2.0;
-/// Callers who are remembered; who was silent for [`BURST_SECONDS`] needs no place.
+/// Maximum number of callers that are remembered. A caller that was idle for [`BURST_SECONDS`]
+/// needs no entry.
 pub const CALLERS: usize = 10_000;
 
 tokio::task_local! {
-    /// Of the request that is being executed.
+    /// Tokens that the current request took.
     static TAKEN: Cell<Taken>;
 }
 
-/// What a request took of its caller's bucket.
+/// Tokens that a request took from its caller's bucket.
 #[derive(Clone, Copy, Debug, Default)]
 struct Taken {
     some: bool,
-    /// When there will be room for what was refused.
+    /// Time until the refused jobs would be accepted.
     come_back: Option<Duration>,
 }
 
-/// Executes a request; also when to come back, where all that it would submit was refused.
+/// Executes a request. The second value is the time after which the caller may try again, if all
+/// its jobs were refused.
 pub async fn noting<T>(request: impl Future<Output = T>) -> (T, Option<Duration>) {
     let noted = async {
         let answer = request.await;
@@ -39,7 +44,7 @@ pub async fn noting<T>(request: impl Future<Output = T>) -> (T, Option<Duration>
 }
 
 fn note(change: impl FnOnce(&mut Taken)) {
-    // Sockets have no status to tell.
+    // Sockets have no status for this, and no scope.
     let _ = TAKEN.try_with(|taken| {
         let mut now = taken.get();
         change(&mut now);
@@ -63,17 +68,18 @@ struct Bucket {
 /// A caller submits too fast.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error(
-    "too many jobs at once: one caller may submit {per_second} a second, and {burst} after a silence; come back in {seconds:.1} s"
+    "too many jobs at once: one caller may submit {per_second} a second, and {burst} after an idle time; try again in {seconds:.1} s"
 )]
 pub struct TooFast {
     per_second: f64,
     burst: f64,
-    /// When there is room, in whole tenths.
+    /// Time until there is room, in seconds with one decimal.
     seconds: f64,
 }
 
 impl TooFast {
-    /// When there is room, in seconds.
+    /// Time until there is room, in seconds.
+    #[must_use]
     pub fn retry_after(&self) -> f64 {
         self.seconds
     }
@@ -81,14 +87,15 @@ impl TooFast {
 
 impl Default for SubmitRate {
     fn default() -> Self {
-        SubmitRate::new(SUBMITS_PER_SECOND)
+        Self::new(SUBMITS_PER_SECOND)
     }
 }
 
 impl SubmitRate {
-    /// For so many jobs a second.
-    pub fn new(per_second: NonZeroU32) -> SubmitRate {
-        SubmitRate {
+    /// A limit in jobs per second.
+    #[must_use]
+    pub fn new(per_second: NonZeroU32) -> Self {
+        Self {
             per_second: f64::from(per_second.get()),
             buckets: Mutex::default(),
         }
@@ -104,8 +111,8 @@ impl SubmitRate {
         (bucket.left + since * self.per_second).min(self.burst())
     }
 
-    /// Forgets the half that has most left: those gain the least by it, and who has used up its rate stays held back, however many names
-    /// come.
+    /// Removes the half of the callers that have the most tokens left. They gain the least by it,
+    /// and a caller that has used up its rate remains limited, however many other names appear.
     fn forget_half(&self, buckets: &mut HashMap<String, Bucket>, now: Instant) {
         let left = |bucket: Bucket| self.left(bucket, now);
         let mut all: Vec<(String, Bucket)> = buckets.drain().collect();
@@ -157,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_then_the_rate() {
+    fn an_idle_caller_has_a_burst_and_then_the_rate() {
         let rate = SubmitRate::new(NonZeroU32::new(100).expect("not zero"));
         let start = Instant::now();
         for _ in 0..200 {
@@ -166,28 +173,28 @@ mod tests {
         let error = rate.take("ann", 1, start).expect_err("the bucket is empty");
         assert_eq!(
             error.to_string(),
-            "too many jobs at once: one caller may submit 100 a second, and 200 after a silence; come back in 0.1 s"
+            "too many jobs at once: one caller may submit 100 a second, and 200 after an idle time; try again in 0.1 s"
         );
         assert_eq!(rate.take("bob", 200, start), Ok(()), "each has a bucket");
         let later = start + Duration::from_millis(100);
         assert!(rate.take("ann", 11, later).is_err(), "all or none");
         assert_eq!(rate.take("ann", 10, later), Ok(()));
         assert!(rate.take("ann", 1, later).is_err());
-        // Silence fills the bucket, and no more than that.
+        // An idle time fills the bucket, and adds no more.
         let silence = later + Duration::from_secs(60);
         assert!(rate.take("ann", 201, silence).is_err());
         assert_eq!(rate.take("ann", 200, silence), Ok(()));
     }
 
     #[test]
-    fn callers_up_to_their_limit() {
+    fn the_rate_remembers_at_most_its_limit_of_callers() {
         let rate = SubmitRate::new(NonZeroU32::new(100).expect("not zero"));
         let start = Instant::now();
         for caller in 0..CALLERS {
             assert_eq!(rate.take(&caller.to_string(), 1, start), Ok(()));
         }
         assert_eq!(rate.buckets.lock().len(), CALLERS);
-        // All of them have been silent: their places are free.
+        // All callers have been idle: their entries are free.
         let later = start + Duration::from_secs(1);
         assert_eq!(rate.take("ann", 1, later), Ok(()));
         assert_eq!(rate.buckets.lock().len(), 1);
@@ -198,7 +205,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_told_when_to_come_back_if_nothing_was_taken() {
+    async fn a_request_has_a_retry_time_if_all_its_jobs_were_refused() {
         let rate = SubmitRate::new(NonZeroU32::new(100).expect("not zero"));
         let now = Instant::now();
         let take = |jobs: usize| rate.take("a", jobs, now).is_ok();
@@ -214,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn names_without_number_let_nobody_go_faster() {
+    fn a_flood_of_other_names_frees_no_caller_from_its_rate() {
         let rate = SubmitRate::new(NonZeroU32::new(100).expect("not zero"));
         let start = Instant::now();
         assert_eq!(rate.take("ann", 200, start), Ok(()));

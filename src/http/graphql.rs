@@ -18,7 +18,7 @@ use super::incoming::{self, Incoming, objects};
 use super::negotiation::{AnswerFormat, answer_format};
 use super::{BODY_BYTES, Doors, graphiql};
 use crate::auth::{AuthError, Authenticated, Credentials};
-use crate::graphql::executor::{Changes, HttpAnswer, Outcome, connections_of};
+use crate::graphql::executor::{Changes, HttpReply, Outcome, counted_name};
 use crate::graphql::{errors_text, rate};
 use crate::session;
 
@@ -99,7 +99,7 @@ async fn stream(
     if parts.method == Method::HEAD {
         return session::head_of_stream(is_sse);
     }
-    let name = connections_of(&found.caller);
+    let name = counted_name(&found.caller);
     match doors.executor.begin(found, graphql, changes).await {
         Ok(started) if is_sse => session::sse(&doors.sessions, name.as_ref(), parts, started),
         Ok(started) => session::multipart(&doors.sessions, name.as_ref(), started),
@@ -142,7 +142,7 @@ async fn batch(
     paced(answered(wants, answer), come_back)
 }
 
-fn answered(wants: AnswerFormat, answer: HttpAnswer) -> Response {
+fn answered(wants: AnswerFormat, answer: HttpReply) -> Response {
     let status = match (wants, answer.outcome) {
         (_, Outcome::MutationOverGet) => StatusCode::METHOD_NOT_ALLOWED,
         (AnswerFormat::GraphqlResponse, Outcome::Refused) => StatusCode::BAD_REQUEST,

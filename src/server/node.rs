@@ -66,6 +66,8 @@ pub struct Node {
     /// Whether this node publishes the store's change feed. Without it the node publishes only what
     /// `publishJob` gives it.
     pub follows_changes: bool,
+    /// Whether GraphQL operations may take shortcuts. Tests compare nodes with and without them.
+    pub shortcuts: bool,
     /// The real-time side.
     pub realtime: Realtime,
     /// The keys of API-key callers.
@@ -96,6 +98,7 @@ impl Node {
             signer,
             jobs,
             follows_changes: true,
+            shortcuts: true,
             realtime: Realtime::default(),
             api_keys: Vec::new(),
             issuers: Vec::new(),
@@ -127,6 +130,10 @@ impl Node {
             resolvers.clone(),
             Arc::new(Authenticator::new(self.api_keys, self.issuers, self.signer)),
         );
+        let executor = match self.shortcuts {
+            true => executor,
+            false => executor.without_shortcuts(),
+        };
         let drain = stopping.clone();
         Ok(Doors {
             sessions: Sessions::new(hub, executor.clone(), drain, self.sessions),

@@ -53,13 +53,31 @@ impl Node {
         Self::serving(store, feeds, realtime, settings, http::Settings::default()).await
     }
 
-    /// The same with a listener that is told more.
+    /// The same with settings of the listener.
     pub async fn serving(
         store: &Arc<dyn JobStore>,
         feeds: bool,
         realtime: Realtime,
         settings: Settings,
         listens: http::Settings,
+    ) -> Self {
+        Self::executing(store, feeds, realtime, settings, listens, true).await
+    }
+
+    /// A node that feeds, with default settings, and that executes every operation.
+    pub async fn without_shortcuts(store: &Arc<dyn JobStore>) -> Self {
+        let (settings, listens) = (Settings::default(), http::Settings::default());
+        let realtime = Realtime::default();
+        Self::executing(store, true, realtime, settings, listens, false).await
+    }
+
+    async fn executing(
+        store: &Arc<dyn JobStore>,
+        feeds: bool,
+        realtime: Realtime,
+        settings: Settings,
+        listens: http::Settings,
+        shortcuts: bool,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -76,6 +94,7 @@ impl Node {
             follows_changes: feeds,
             realtime,
             sessions: settings,
+            shortcuts,
             ..node::Node::new(
                 Arc::clone(store),
                 Arc::new(EmbeddedWorkflow::new(engine.await.unwrap())),

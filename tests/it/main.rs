@@ -34,6 +34,7 @@ mod pieces;
 mod proxies;
 mod queries;
 mod restored;
+mod shortcuts;
 mod startup;
 mod stop;
 mod terminal;

@@ -68,6 +68,7 @@ const DONE: &[&str] = &[
     "src/config.rs",
     "src/config/",
     "src/data.rs",
+    "src/graphql/",
     "src/http/",
     "src/lib.rs",
     "src/log/",

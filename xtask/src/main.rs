@@ -97,7 +97,7 @@ const SUITES: &[Suite] = &[
             "jobcast",
             "--lib",
             "--locked",
-            "graphql::garbage_tests",
+            "graphql::request::garbage_tests",
         ],
     },
     Suite {
