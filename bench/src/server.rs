@@ -60,8 +60,8 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    /// A server of the program `program` with its own directory below `place`, without the samples and without a limit of
-    /// submits.
+    /// A server of the program `program` with its own directory below `place`, without the samples
+    /// and without a limit of submits.
     pub(crate) fn new(program: PathBuf, place: &Path) -> Result<Setting> {
         let machines = place.join("state-machines");
         std::fs::create_dir_all(&machines)?;

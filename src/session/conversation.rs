@@ -1,5 +1,5 @@
-//! One client's conversation: the protocol, the operations and their pending work. It writes into an
-//! outbox and has no socket; its caller gives it messages, finished work and time.
+//! One client's conversation: the protocol, the operations and their pending work. It writes into
+//! an outbox and has no socket; its caller gives it messages, finished work and time.
 
 use std::sync::Arc;
 use std::task::Context;

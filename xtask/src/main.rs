@@ -1,8 +1,9 @@
 //! Tasks of the project's own development, run as `cargo xtask TASK`.
 //!
 //! Without a task it lists all of them. This is a table of commands, not a test runner: `long` runs
-//! a suite at its full size, which the suite reads from the environment, and `.ci/run` runs the same
-//! suites at a small, seeded size. `recording` records the demo for the README; see [`recording`].
+//! a suite at its full size, which the suite reads from the environment, and `.ci/run` runs the
+//! same suites at a small, seeded size. `recording` records the demo for the README; see
+//! [`recording`].
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 

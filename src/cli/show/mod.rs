@@ -1,5 +1,5 @@
-//! The output: text that cannot control a terminal, tables and JSON, and a running job as bars or as
-//! lines.
+//! The output: text that cannot control a terminal, tables and JSON, and a running job as bars or
+//! as lines.
 
 pub(crate) mod bars;
 pub(crate) mod job;

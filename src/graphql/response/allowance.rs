@@ -14,10 +14,10 @@ use async_graphql::{ServerError, ServerResult, Value};
 use async_trait::async_trait;
 use job::{JobId, Time};
 use parking_lot::Mutex;
+use resolvers::jobs::JobStats;
 use tokio::sync::OnceCell;
 
 use crate::graphql::request::bounds::ANSWER_BYTES;
-use crate::graphql::schema::object::JobStatsObject;
 use crate::graphql::schema::scalar::AwsJson;
 
 /// Shared by the fields of a request, or of a batch.
@@ -27,7 +27,7 @@ pub(in crate::graphql) struct Allowance {
     used: AtomicUsize,
     pub(in crate::graphql) inputs: Once<JobId, Option<AwsJson>>,
     pub(in crate::graphql) results: Once<JobId, Option<AwsJson>>,
-    pub(in crate::graphql) stats: Once<Option<Time>, JobStatsObject>,
+    pub(in crate::graphql) stats: Once<Option<Time>, Arc<JobStats>>,
 }
 
 /// Values that are read once for each key.

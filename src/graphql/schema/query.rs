@@ -86,12 +86,16 @@ impl Query {
         let (resolvers, caller) = (ctx.data::<Resolvers>()?, ctx.data::<Caller>()?);
         let since = since.map(|since| since.0);
         let read = async {
-            let stats = resolvers.job_stats(caller, since).await;
-            stats.map(JobStatsObject::from).map_err(to_graphql)
+            resolvers
+                .job_stats(caller, since)
+                .await
+                .map(Arc::new)
+                .map_err(to_graphql)
         };
-        match ctx.data_opt::<Arc<Allowance>>() {
-            Some(allowance) => allowance.stats.get(since, read).await,
-            None => read.await,
-        }
+        let stats = match ctx.data_opt::<Arc<Allowance>>() {
+            Some(allowance) => allowance.stats.get(since, read).await?,
+            None => read.await?,
+        };
+        Ok(JobStatsObject::from(&*stats))
     }
 }

@@ -251,7 +251,8 @@ mod tests {
         assert!(!interests.is_settled(&[LIST]));
         assert!(interests.counted(|part| part == 3), "too late for one");
         assert!(interests.is_settled(&[LIST]) && !interests.has_uncounted());
-        // A topic that is left and joined meanwhile begins again, unless the broker was not asked yet.
+        // A topic that is left and joined meanwhile begins again, unless the broker was not asked
+        // yet.
         interests.left(LIST);
         interests.joined(LIST);
         assert_eq!(interests.next(9), ToDo::default());

@@ -150,8 +150,8 @@ impl Link {
         self.0.to_send.notify_one();
     }
 
-    /// Asks the other nodes to read their watched jobs again: this node may have missed changes that
-    /// it was responsible for publishing.
+    /// Asks the other nodes to read their watched jobs again: this node may have missed changes
+    /// that it was responsible for publishing.
     pub fn passed_over(&self) {
         self.0.outgoing.lock().dropped += 1;
     }

@@ -1,5 +1,5 @@
-// GraphiQL as a newcomer uses it: opens the page, runs the mutation of the first steps, watches the job, and
-// answers it in a second tab.
+// GraphiQL as a newcomer uses it: opens the page, runs the mutation of the first steps, watches the
+// job, and answers it in a second tab.
 
 import assert from "node:assert/strict";
 import { readFileSync, rmSync } from "node:fs";

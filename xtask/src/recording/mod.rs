@@ -1,5 +1,5 @@
-//! `cargo xtask recording BINARY FILE`: runs `BINARY demo` on a pseudo terminal and writes what the terminal showed
-//! as an animated picture, for the README.
+//! `cargo xtask recording BINARY FILE`: runs `BINARY demo` on a pseudo terminal and writes what the
+//! terminal showed as an animated picture, for the README.
 //!
 //! | module | what |
 //! |---|---|
@@ -52,7 +52,8 @@ pub(crate) fn record(binary: &Path, file: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The same output with another text in the place of `from`, wherever the output was cut into pieces.
+/// The same output with another text in the place of `from`, wherever the output was cut into
+/// pieces.
 fn replaced(written: &[Written], from: &str, to: &str) -> Vec<Written> {
     let bytes: Vec<u8> = written.iter().flat_map(|one| one.bytes.clone()).collect();
     let times = written

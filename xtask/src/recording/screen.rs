@@ -1,5 +1,5 @@
-//! The cells of a terminal, for the control sequences that Jobcast writes: colours, moves of the cursor, erased lines.
-//! Other sequences are ignored.
+//! The cells of a terminal, for the control sequences that Jobcast writes: colours, moves of the
+//! cursor, erased lines. Other sequences are ignored.
 
 /// How a character looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,8 @@ pub(crate) struct Screen {
     columns: usize,
     rows: Vec<Vec<Cell>>,
     row: usize,
-    /// Equal to the number of columns after a character in the last one: the next character begins a new line.
+    /// Equal to the number of columns after a character in the last one: the next character begins
+    /// a new line.
     column: usize,
     look: Look,
     /// The beginning of a sequence or character whose rest follows.
@@ -87,7 +88,8 @@ impl Screen {
         self.pending = all[all.len() - rest..].to_vec();
     }
 
-    /// Obeys the sequence at the beginning of the text: its length, or nothing when it is not complete.
+    /// Obeys the sequence at the beginning of the text: its length, or nothing when it is not
+    /// complete.
     fn sequence(&mut self, text: &str) -> Option<usize> {
         let rest = &text[1..];
         let Some(rest) = rest.strip_prefix('[') else {

@@ -1,5 +1,6 @@
-//! Screens as one animated SVG: a strip of pictures that moves behind a window. It needs no script, so it plays where
-//! pictures are shown, and it shows the last picture to readers who want no motion.
+//! Screens as one animated SVG: a strip of pictures that moves behind a window. It needs no script,
+//! so it plays where pictures are shown, and it shows the last picture to readers who want no
+//! motion.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

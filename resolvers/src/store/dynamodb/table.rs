@@ -1,5 +1,5 @@
-//! The table: its keys, its indexes, its stream, and how it is created. docs/guides/aws.md lists the
-//! same for other tools.
+//! The table: its keys, its indexes, its stream, and how it is created. docs/guides/aws.md lists
+//! the same for other tools.
 
 use std::time::Duration;
 

@@ -43,23 +43,23 @@ pub struct JobStatsObject {
     durations: Vec<TypeDuration>,
 }
 
-impl From<JobStats> for JobStatsObject {
-    fn from(stats: JobStats) -> Self {
-        let duration = |stats: DurationStats| TypeDuration {
-            job_type: stats.job_type,
+impl From<&JobStats> for JobStatsObject {
+    fn from(stats: &JobStats) -> Self {
+        let duration = |stats: &DurationStats| TypeDuration {
+            job_type: stats.job_type.clone(),
             count: int(stats.count),
             p50_millis: int(stats.p50_millis),
             p95_millis: int(stats.p95_millis),
         };
-        let count = |(status, count): (job::Status, usize)| StatusCount {
-            status: status.into(),
-            count: int(count),
+        let count = |(status, count): &(job::Status, usize)| StatusCount {
+            status: (*status).into(),
+            count: int(*count),
         };
         Self {
             total: int(stats.total),
             truncated: stats.truncated,
-            by_status: stats.by_status.into_iter().map(count).collect(),
-            durations: stats.durations.into_iter().map(duration).collect(),
+            by_status: stats.by_status.iter().map(count).collect(),
+            durations: stats.durations.iter().map(duration).collect(),
         }
     }
 }
