@@ -402,7 +402,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
-        fn the_read_watch_equals_the_librarys(given in given(), document in select(vec![AFTER, NEEDED, ID])) {
+        fn the_read_watch_equals_that_of_the_library(given in given(), document in select(vec![AFTER, NEEDED, ID])) {
             let operation = (document == ID).then_some("A");
             let mut given = given;
             let unknown = if operation.is_some() { ["id", "after"] } else { ["i", ""] };

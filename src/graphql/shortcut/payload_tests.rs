@@ -284,7 +284,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
-    fn a_written_payload_equals_the_librarys(
+    fn a_written_payload_equals_that_of_the_library(
         document in documents(),
         kind in select(&[ListEventKind::Enter, ListEventKind::Change, ListEventKind::Leave, ListEventKind::Snapshot, ListEventKind::Resync][..]),
         job in jobs(),

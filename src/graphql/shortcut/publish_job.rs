@@ -258,7 +258,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
-        fn the_response_equals_the_librarys(set in selections("Job", 3), job in jobs(), alias in any::<bool>()) {
+        fn the_response_equals_that_of_the_library(set in selections("Job", 3), job in jobs(), alias in any::<bool>()) {
             let set = set.replace("$yes", "true").replace("$no", "false");
             let alias = if alias { "one: " } else { "" };
             let document = format!("mutation($new: AWSJSON!) {{ {alias}publishJob(new: $new) {{ {set} }} }} {FRAGMENTS}");
