@@ -65,7 +65,7 @@ pub struct ServeFlags {
     /// [default: 127.0.0.1:0]
     #[arg(long, env = "JOBCAST_INTERNAL_LISTEN", value_name = "ADDRESS")]
     pub internal_listen: Option<SocketAddr>,
-    /// Directory of the database and the files; with [aws] of the files only, if they are in no
+    /// Directory of the database and the files; with `[aws]` of the files only, if they are in no
     /// bucket [default: ./data]
     #[arg(long, env = "JOBCAST_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,

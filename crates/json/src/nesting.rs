@@ -25,13 +25,13 @@ pub fn depth(value: &serde_json::Value, most: usize) -> usize {
     deepest
 }
 
-/// Runs `walk` with enough stack for several walks over values as deep as [`MADE_DEPTH`]. It costs
-/// nothing on a thread with a stack of [`THREAD_STACK`]; otherwise it allocates a stack.
+/// Runs `walk` with enough stack for several walks over values as deep as [`crate::MADE_DEPTH`]. It
+/// costs nothing on a thread with a stack of [`THREAD_STACK`]; otherwise it allocates a stack.
 pub fn with_room<T>(walk: impl FnOnce() -> T) -> T {
     stacker::maybe_grow(ROOM, THREAD_STACK, walk)
 }
 
-/// The text of a value, which may nest as deep as [`MADE_DEPTH`].
+/// The text of a value, which may nest as deep as [`crate::MADE_DEPTH`].
 pub fn write(value: &serde_json::Value) -> String {
     with_room(|| value.to_string())
 }
