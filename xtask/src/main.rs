@@ -15,6 +15,81 @@ use std::{
     time::Instant,
 };
 
+/// A program that is run in the root of the repository.
+enum Program {
+    /// Tests of this repository.
+    Tests(Tests),
+    /// The program and its arguments.
+    Other(&'static [&'static str]),
+}
+
+/// Tests that `cargo test` runs.
+struct Tests {
+    package: &'static str,
+    target: Target,
+    /// A part of the names of the tests; empty for all of them.
+    filter: &'static str,
+    /// Whether they are built in the release profile.
+    release: bool,
+}
+
+/// The target that holds tests.
+enum Target {
+    Lib,
+    Test(&'static str),
+}
+
+const fn tests(package: &'static str, target: Target, filter: &'static str) -> Program {
+    Program::Tests(Tests {
+        package,
+        target,
+        filter,
+        release: false,
+    })
+}
+
+impl Program {
+    /// The same tests, built in the release profile.
+    const fn in_release(self) -> Self {
+        match self {
+            Self::Tests(Tests {
+                package,
+                target,
+                filter,
+                ..
+            }) => Self::Tests(Tests {
+                package,
+                target,
+                filter,
+                release: true,
+            }),
+            Self::Other(_) => self,
+        }
+    }
+
+    /// The program and its arguments.
+    fn words(&self) -> Vec<&'static str> {
+        match self {
+            Self::Other(words) => words.to_vec(),
+            Self::Tests(tests) => {
+                let mut words = vec!["cargo", "test", "-p", tests.package];
+                match tests.target {
+                    Target::Lib => words.push("--lib"),
+                    Target::Test(name) => words.extend(["--test", name]),
+                }
+                words.push("--locked");
+                if tests.release {
+                    words.push("--release");
+                }
+                if !tests.filter.is_empty() {
+                    words.push(tests.filter);
+                }
+                words
+            }
+        }
+    }
+}
+
 /// A suite with a small size for every run of the tests, and a full size for a release.
 struct Suite {
     /// The argument of `cargo xtask long`.
@@ -23,8 +98,7 @@ struct Suite {
     about: &'static str,
     /// The environment that gives the suite its full size.
     environment: &'static [(&'static str, &'static str)],
-    /// The program and its arguments, run in the root of the repository.
-    command: &'static [&'static str],
+    command: Program,
 }
 
 /// Every suite with a full size.
@@ -33,95 +107,61 @@ const SUITES: &[Suite] = &[
         name: "asl-fuzz",
         about: "mutated definitions, paths, intrinsic functions and JSONata expressions, for ten minutes",
         environment: &[("JOBCAST_FUZZ_SECONDS", "600")],
-        command: &["cargo", "test", "-p", "asl", "--test", "fuzz", "--locked"],
+        command: tests("asl", Target::Test("fuzz"), ""),
     },
     Suite {
         name: "asl-rules",
         about: "two thousand random definitions, each field of each changed in turn and refused at its location",
         environment: &[("JOBCAST_CASES", "2000")],
-        command: &[
-            "cargo",
-            "test",
-            "-p",
-            "asl",
-            "--test",
-            "rules",
-            "--locked",
-            "--release",
-            "--",
-            "every_mutation",
-        ],
+        command: tests("asl", Target::Test("rules"), "every_mutation").in_release(),
     },
     Suite {
         name: "values",
         about: "10,000 random values through expressions of JSONata, to their last digit",
         environment: &[("JOBCAST_CASES", "10000")],
-        command: &["cargo", "test", "-p", "asl", "--test", "values", "--locked"],
+        command: tests("asl", Target::Test("values"), ""),
     },
     Suite {
         name: "json-doors",
         about: "JSON at its limits, 1,000 random texts, through every door that reads it",
         environment: &[("JOBCAST_CASES", "1000")],
-        command: &[
-            "cargo",
-            "test",
-            "-p",
-            "jobcast",
-            "--test",
-            "it",
-            "--locked",
-            "json_doors::",
-        ],
+        command: tests("jobcast", Target::Test("it"), "json_doors::"),
     },
     Suite {
         name: "functions",
         about: "function processes that fail in every way, thousands of times in parallel",
         environment: &[("JOBCAST_CASES", "3000")],
-        command: &[
-            "cargo", "test", "-p", "workflow", "--test", "it", "--locked", "faulty",
-        ],
+        command: tests("workflow", Target::Test("it"), "faulty"),
     },
     Suite {
         name: "documents",
         about: "10,000 random documents, executed here and by graphql-js",
         environment: &[("JOBCAST_CASES", "10000")],
-        command: &["tests/clients/run", "graphql-js"],
+        command: Program::Other(&["tests/clients/run", "graphql-js"]),
     },
     Suite {
         name: "garbage-documents",
         about: "a million invalid documents through their limits and rules",
         environment: &[("JOBCAST_CASES", "1000000")],
-        command: &[
-            "cargo",
-            "test",
-            "-p",
-            "jobcast",
-            "--lib",
-            "--locked",
-            "graphql::request::garbage_tests",
-        ],
+        command: tests("jobcast", Target::Lib, "graphql::request::garbage_tests"),
     },
     Suite {
         name: "wire-fuzz",
         about: "the decoders of the wire protocols over random input, for ten minutes each",
         environment: &[("JOBCAST_FUZZ_SECONDS", "600")],
-        command: &[
-            "cargo", "test", "-p", "wire", "--test", "decoders", "--locked",
-        ],
+        command: tests("wire", Target::Test("decoders"), ""),
     },
     Suite {
         name: "frames",
         about: "conversations of each WebSocket protocol, cut at every byte and 3,000 times at random",
         environment: &[("JOBCAST_CASES", "3000")],
-        command: &[
-            "cargo", "test", "-p", "jobcast", "--test", "it", "--locked", "pieces::",
-        ],
+        command: tests("jobcast", Target::Test("it"), "pieces::"),
     },
     Suite {
         name: "retries",
         about: "100,000 executions with retries, whose events are late, repeated, gathered or lost",
         environment: &[("JOBCAST_CASES", "100000")],
-        command: &["cargo", "test", "-p", "job", "--test", "retry", "--locked"],
+        command: tests("job", Target::Test("retry"), ""),
     },
 ];
 
@@ -135,8 +175,8 @@ struct Task {
     about: &'static str,
     /// The environment of the programs.
     environment: &'static [(&'static str, &'static str)],
-    /// The programs and their arguments, run until one fails.
-    commands: &'static [&'static [&'static str]],
+    /// The programs, run until one fails.
+    commands: &'static [Program],
 }
 
 /// Every task besides `docs`, `long` and `recording`.
@@ -146,7 +186,7 @@ const TASKS: &[Task] = &[
         arguments: "",
         about: "everything that must pass before a merge",
         environment: &[],
-        commands: &[&[".ci/run"]],
+        commands: &[Program::Other(&[".ci/run"])],
     },
     Task {
         name: "bench",
@@ -154,7 +194,7 @@ const TASKS: &[Task] = &[
         about: "build the shipped profile and measure it; `--help` has the benchmarks",
         environment: &[],
         commands: &[
-            &[
+            Program::Other(&[
                 "cargo",
                 "build",
                 "--locked",
@@ -164,8 +204,8 @@ const TASKS: &[Task] = &[
                 "jobcast",
                 "-p",
                 "jobcast-bench",
-            ],
-            &["target/dist/jobcast-bench"],
+            ]),
+            Program::Other(&["target/dist/jobcast-bench"]),
         ],
     },
     Task {
@@ -173,35 +213,27 @@ const TASKS: &[Task] = &[
         arguments: "[NAME…]",
         about: "the client libraries from npm and PyPI, and a browser",
         environment: &[],
-        commands: &[&["tests/clients/run"]],
+        commands: &[Program::Other(&["tests/clients/run"])],
     },
     Task {
         name: "schema",
         arguments: "",
         about: "write schema.graphql from the schema that is served",
         environment: &[("UPDATE_SCHEMA", "1")],
-        commands: &[&[
-            "cargo",
-            "test",
-            "-p",
+        commands: &[tests(
             "jobcast",
-            "--lib",
-            "--locked",
-            "the_file_is_what_is_served",
-        ]],
+            Target::Lib,
+            "schema_graphql_equals_the_served_schema",
+        )],
     },
 ];
 
 /// The test that compares the reference of the configuration with the code, and writes it.
-const REFERENCE: &[&str] = &[
-    "cargo",
-    "test",
-    "-p",
+const REFERENCE: Program = tests(
     "jobcast",
-    "--lib",
-    "--locked",
+    Target::Lib,
     "the_reference_has_the_settings_of_the_code",
-];
+);
 
 impl Task {
     fn run(&self, arguments: &[&str]) -> ExitCode {
@@ -222,8 +254,9 @@ impl Task {
 /// # Errors
 ///
 /// Says which program failed, or why it could not be run.
-fn call(command: &[&str], further: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
-    let (program, arguments) = command
+fn call(command: &Program, further: &[&str], environment: &[(&str, &str)]) -> Result<(), String> {
+    let words = command.words();
+    let (program, arguments) = words
         .split_first()
         .expect("each command of the tables has a program");
     let status = Command::new(program)
@@ -240,7 +273,7 @@ fn call(command: &[&str], further: &[&str], environment: &[(&str, &str)]) -> Res
 
 /// Writes the generated part of the reference, or only compares it.
 fn docs(environment: &[(&str, &str)]) -> ExitCode {
-    match call(REFERENCE, &[], environment) {
+    match call(&REFERENCE, &[], environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("failed: {error}");
@@ -286,7 +319,7 @@ fn run<'a>(suites: impl Iterator<Item = &'a Suite>) -> ExitCode {
     for suite in suites {
         println!("==> {}: {}", suite.name, suite.about);
         let started = Instant::now();
-        let ran = call(suite.command, &[], suite.environment);
+        let ran = call(&suite.command, &[], suite.environment);
         println!("<== {}: {} s", suite.name, started.elapsed().as_secs());
         if let Err(error) = ran {
             failed.push(format!("{}: {error}", suite.name));
@@ -329,4 +362,64 @@ fn usage(wrong: &str) -> ExitCode {
         eprintln!("  {:12} {}", suite.name, suite.about);
     }
     ExitCode::from(2)
+}
+
+#[cfg(test)]
+mod tests_of_the_tables {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::*;
+
+    fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+
+    /// `cargo test` succeeds when its filter matches no test, so a renamed test would go unnoticed.
+    #[test]
+    fn every_filter_names_a_module_or_a_test_of_its_target() {
+        let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        let suites = SUITES.iter().map(|suite| &suite.command);
+        let tasks = TASKS.iter().flat_map(|task| task.commands);
+        for program in suites.chain(tasks).chain([&REFERENCE]) {
+            let Program::Tests(tests) = program else {
+                continue;
+            };
+            let package = match tests.package {
+                "jobcast" => root.to_owned(),
+                name => root.join("crates").join(name),
+            };
+            let mut files = Vec::new();
+            match tests.target {
+                Target::Lib => sources(&package.join("src"), &mut files),
+                Target::Test(name) => {
+                    let (file, folder) = (format!("tests/{name}.rs"), format!("tests/{name}"));
+                    files.extend(Some(package.join(file)).filter(|file| file.exists()));
+                    if package.join(&folder).is_dir() {
+                        sources(&package.join(folder), &mut files);
+                    }
+                }
+            }
+            assert!(!files.is_empty(), "{:?}: no such target", program.words());
+            let last = tests.filter.trim_end_matches(':').rsplit("::").next();
+            let last = last.unwrap_or_default();
+            let names = [format!("mod {last}"), format!("fn {last}")];
+            let is_there = files.iter().any(|file| {
+                let text = fs::read_to_string(file).unwrap();
+                names.iter().any(|name| text.contains(name.as_str()))
+            });
+            assert!(
+                last.is_empty() || is_there,
+                "{:?}: no such test",
+                program.words()
+            );
+        }
+    }
 }
