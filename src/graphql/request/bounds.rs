@@ -333,33 +333,18 @@ mod tests {
             |levels| value("{a:", "}", levels),
             "nested too deep",
         );
-        let directive = |levels: usize| {
-            let levels = levels - 2;
-            format!(
-                "{{ a @d(b: {}1{}) }}",
-                "[".repeat(levels),
-                "]".repeat(levels)
-            )
-        };
-        both_sides(RECURSION, directive, "nested too deep");
-        let kind = |levels: usize| {
-            let levels = levels - 1;
-            format!(
-                "query ($a: {}I{}) {{ a }}",
-                "[".repeat(levels),
-                "]".repeat(levels)
-            )
-        };
-        both_sides(RECURSION, kind, "nested too deep");
-        let default = |levels: usize| {
-            let levels = levels - 1;
-            format!(
-                "query ($a: I = {}1{}) {{ a }}",
-                "[".repeat(levels),
-                "]".repeat(levels)
-            )
-        };
-        both_sides(RECURSION, default, "nested too deep");
+        // In each place that takes a list, with the number of levels that are open around it.
+        for (before, around, item, after) in [
+            ("{ a @d(b: ", 2, "1", ") }"),
+            ("query ($a: ", 1, "I", ") { a }"),
+            ("query ($a: I = ", 1, "1", ") { a }"),
+        ] {
+            let list = |levels: usize| {
+                let (open, close) = ("[".repeat(levels - around), "]".repeat(levels - around));
+                format!("{before}{open}{item}{close}{after}")
+            };
+            both_sides(RECURSION, list, "nested too deep");
+        }
         let chain = |links: usize| {
             let all = (1..links - 1).map(|at| format!("fragment F{at} on T {{ ...F{} }} ", at + 1));
             let last = links - 1;

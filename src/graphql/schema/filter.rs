@@ -245,23 +245,22 @@ impl StringFilter {
 
 impl TagsFilter {
     fn conditions(self) -> Result<Vec<Condition<String>>, Error> {
-        let given = Operand {
-            field: "filter.tags",
-        };
-        let mut conditions = Vec::new();
-        equality(&mut conditions, self.eq, self.ne);
-        conditions.extend(
-            given
-                .of("contains", self.contains)?
-                .map(Condition::Contains),
-        );
-        let without = given.of("notContains", self.not_contains)?;
-        conditions.extend(without.map(Condition::NotContains));
-        let any = given.of("containsAny", self.contains_any)?;
-        conditions.extend(any.map(Condition::ContainsAny));
-        let begins = given.of("beginsWith", self.begins_with)?;
-        conditions.extend(begins.map(Condition::BeginsWith));
-        Ok(conditions)
+        StringFilter::from(self).conditions("filter.tags")
+    }
+}
+
+/// Tags have the operators of words, and no order.
+impl From<TagsFilter> for StringFilter {
+    fn from(tags: TagsFilter) -> Self {
+        Self {
+            eq: tags.eq,
+            ne: tags.ne,
+            contains: tags.contains,
+            not_contains: tags.not_contains,
+            begins_with: tags.begins_with,
+            contains_any: tags.contains_any,
+            ..Self::default()
+        }
     }
 }
 
