@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use resolvers::Caller;
+use resolvers::{Caller, percent_decoded};
 use serde_json::value::RawValue;
 
 use super::body::{BodyError, Paced};
@@ -296,7 +296,8 @@ fn from_query(query: &str) -> Result<wire::Request, String> {
     let mut found = false;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = decode(value).ok_or_else(|| format!("{name} is not percent-encoded UTF-8"))?;
+        let value = percent_decoded(value, true)
+            .ok_or_else(|| format!("{name} is not percent-encoded UTF-8"))?;
         let object = |value: String| {
             RawValue::from_string(json::without_mark(&value).to_owned())
                 .map(Some)
@@ -317,25 +318,6 @@ fn from_query(query: &str) -> Result<wire::Request, String> {
         return objects(request);
     }
     Err("the parameter `query` is missing: /graphql?query=…".to_owned())
-}
-
-/// `application/x-www-form-urlencoded`.
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-                bytes.push(u8::from_str_radix(digits, 16).ok()?);
-                rest = &after[2..];
-            }
-            other => bytes.push(other),
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 fn refuse(wants: AnswerFormat, status: StatusCode, message: &str, code: &str) -> Response {

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use job::Time;
 use object_store::path::Path;
 
+use crate::percent_decoded;
+
 use super::{Files, KEY_NAME_BYTES, NAME_BYTES};
 
 /// The request that an address allows, after its signature was checked.
@@ -97,7 +99,7 @@ impl Files {
 
     /// The decoded key and the address, if the signature is valid, even if the address has expired.
     pub(super) fn signed(&self, method: &str, id: &str, query: &str) -> Option<(String, Address)> {
-        let id = decode(id, false)?;
+        let id = percent_decoded(id, false)?;
         // A `+` means a space in a form and a plus sign elsewhere. The reading that was signed is
         // used.
         let readings = [true, false].map(|plus| self.read(method, &id, query, plus));
@@ -110,10 +112,14 @@ impl Files {
         let mut found: BTreeMap<String, String> = BTreeMap::new();
         for pair in query.split('&') {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode(name, plus_is_space)?;
+            let name = percent_decoded(name, plus_is_space)?;
             let known = ["expires", "size", "type", "name", "signature"].contains(&name.as_str());
             // If a parameter occurs twice, other readers could use the other one.
-            if known && found.insert(name, decode(value, plus_is_space)?).is_some() {
+            if known
+                && found
+                    .insert(name, percent_decoded(value, plus_is_space)?)
+                    .is_some()
+            {
                 return None;
             }
         }
@@ -203,22 +209,4 @@ pub(super) fn encode(text: &str) -> String {
         }
         encoded
     })
-}
-
-pub(super) fn decode(text: &str, plus_is_space: bool) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        match byte {
-            b'+' if plus_is_space => bytes.push(b' '),
-            b'%' => {
-                let digits = std::str::from_utf8(after.get(..2)?).ok()?;
-                bytes.push(u8::from_str_radix(digits, 16).ok()?);
-                rest = &after[2..];
-            }
-            other => bytes.push(other),
-        }
-    }
-    String::from_utf8(bytes).ok()
 }

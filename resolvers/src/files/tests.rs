@@ -3,8 +3,9 @@
 use object_store::memory::InMemory;
 use object_store::path::Path;
 
-use super::address::{decode, last};
+use super::address::last;
 use super::*;
+use crate::percent_decoded;
 
 fn files() -> Files {
     Files::new(
@@ -68,7 +69,7 @@ fn written_otherwise(query: &str) -> Vec<String> {
         .split('&')
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap();
-            let value = decode(value, false).unwrap();
+            let value = percent_decoded(value, false).unwrap();
             let value: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
             format!("{name}={value}&")
         })
