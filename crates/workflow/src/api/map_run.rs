@@ -32,7 +32,7 @@ impl Api {
         let arn = shape.text("mapRunArn", MAP_RUN_ARN);
         shape.check()?;
         let (row, run) = self.run(arn).await?;
-        let status = Status::of(run.status);
+        let status = run.status;
         let open = status == Status::Running;
         let left = run.total.saturating_sub(run.succeeded + run.failed);
         let (running, aborted) = if open {
@@ -125,10 +125,10 @@ impl Api {
             ));
         }
         let (row, run) = self.run(arn).await?;
-        if Status::of(run.status) != Status::Running {
+        if run.status != Status::Running {
             return Err(ApiError::invalid(format!(
                 "The map run is {} and cannot be changed: {arn}",
-                Status::of(run.status).name()
+                run.status.name()
             )));
         }
         let event = asl::Event::MapRunUpdated {
@@ -156,7 +156,7 @@ impl Api {
         let before = before.map_or(usize::MAX, |number| usize::try_from(number).unwrap_or(0));
         let found = run.children().enumerate().rev().filter(|(number, child)| {
             *number < before
-                && status.is_none_or(|wanted| Status::of(child.status).name() == wanted)
+                && status.is_none_or(|wanted| child.status.name() == wanted)
                 && redriven.is_none_or(|wanted| wanted == (child.redrive_count > 0))
         });
         let mut found: Vec<_> = found.take(limit + 1).collect();
@@ -172,7 +172,7 @@ impl Api {
                     "mapRunArn": run.arn,
                     "name": child.name,
                     "stateMachineArn": machine,
-                    "status": Status::of(child.status).name(),
+                    "status": child.status.name(),
                     "startDate": seconds(child.started),
                     "redriveCount": child.redrive_count,
                 });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::model::{End, Status};
+use super::model::{End, Status, status_code, status_of_code};
 
 /// Bits of a journal key that count an execution's rows; the others are the execution's id. One
 /// index, and each execution's rows together.
@@ -236,7 +236,7 @@ pub(super) fn append(
             .prepare_cached(
                 "UPDATE workflow_execution SET status = ?2, stopped = ?3, output = ?4, error = ?5, cause = ?6 WHERE id = ?1",
             )?
-            .execute(params![execution, end.status.code(), at, end.output, end.error, end.cause])?;
+            .execute(params![execution, status_code(end.status), at, end.output, end.error, end.cause])?;
     }
     Ok(())
 }
@@ -258,7 +258,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         seed: row.get::<_, i64>(5)? as u64,
         input: row.get(6)?,
         started: row.get(7)?,
-        status: Status::from_code(row.get(8)?),
+        status: status_of_code(row.get(8)?),
         stopped: row.get(9)?,
         output: row.get(10)?,
         error: row.get(11)?,
@@ -437,7 +437,7 @@ pub(super) fn list(
             params![
                 before,
                 filter.machine,
-                filter.status.map(Status::code),
+                filter.status.map(status_code),
                 limit as i64,
                 filter.version,
                 filter.alias,

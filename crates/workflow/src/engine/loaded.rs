@@ -11,7 +11,7 @@ use asl::{
 };
 
 use super::journal::{Entry, Record};
-use super::model::{End, ExecutionEvent, Status};
+use super::model::{End, ExecutionEvent};
 use crate::timers::{micros, timestamp};
 
 /// What is known of a task that has not ended.
@@ -183,7 +183,7 @@ impl LoadedExecution {
                     cause,
                 } => {
                     end = Some(End {
-                        status: Status::of(status),
+                        status,
                         output,
                         error,
                         cause,

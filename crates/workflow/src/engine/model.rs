@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use asl::Status;
 use asl::StepChange;
 use jiff::Timestamp;
 
@@ -85,59 +86,25 @@ impl Default for Settings {
     }
 }
 
-/// The status of an execution (`DescribeExecution`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "AWS's own words")]
-pub enum Status {
-    Running,
-    Succeeded,
-    Failed,
-    TimedOut,
-    Aborted,
+/// The number that a row of the journal has for a status.
+pub(super) fn status_code(status: Status) -> i64 {
+    match status {
+        Status::Running => 0,
+        Status::Succeeded => 1,
+        Status::Failed => 2,
+        Status::TimedOut => 3,
+        Status::Aborted => 4,
+    }
 }
 
-impl Status {
-    /// As AWS writes it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Status::Running => "RUNNING",
-            Status::Succeeded => "SUCCEEDED",
-            Status::Failed => "FAILED",
-            Status::TimedOut => "TIMED_OUT",
-            Status::Aborted => "ABORTED",
-        }
-    }
-
-    pub(crate) fn code(self) -> i64 {
-        match self {
-            Status::Running => 0,
-            Status::Succeeded => 1,
-            Status::Failed => 2,
-            Status::TimedOut => 3,
-            Status::Aborted => 4,
-        }
-    }
-
-    pub(crate) fn from_code(code: i64) -> Status {
-        match code {
-            0 => Status::Running,
-            1 => Status::Succeeded,
-            3 => Status::TimedOut,
-            4 => Status::Aborted,
-            _ => Status::Failed,
-        }
-    }
-
-    pub(crate) fn of(status: asl::Status) -> Status {
-        match status {
-            asl::Status::Running => Status::Running,
-            asl::Status::Succeeded => Status::Succeeded,
-            asl::Status::TimedOut => Status::TimedOut,
-            asl::Status::Aborted => Status::Aborted,
-            // An end that the language adds later is not a success.
-            _ => Status::Failed,
-        }
+/// The status of a number in a row of the journal.
+pub(super) fn status_of_code(code: i64) -> Status {
+    match code {
+        0 => Status::Running,
+        1 => Status::Succeeded,
+        3 => Status::TimedOut,
+        4 => Status::Aborted,
+        _ => Status::Failed,
     }
 }
 
