@@ -74,128 +74,117 @@ pub(super) enum Style {
 /// A value as JSON text. An infinite number is an error, except in [`Style::Exact`], which writes
 /// its name.
 pub(super) fn json_text(walk: &dyn Walk, value: &Value<'_>, style: Style) -> Outcome<String> {
-    let mut out = String::new();
-    write(walk, value, style, 0, &mut out)?;
-    Ok(out)
+    let mut writer = JsonWriter {
+        walk,
+        style,
+        out: String::new(),
+    };
+    writer.value(value, 0)?;
+    Ok(writer.out)
 }
 
-fn write(
-    walk: &dyn Walk,
-    value: &Value<'_>,
+/// Writes values as JSON text.
+struct JsonWriter<'a> {
+    walk: &'a dyn Walk,
     style: Style,
-    indent: usize,
-    out: &mut String,
-) -> Outcome<()> {
-    level(|| write_here(walk, value, style, indent, out))
+    out: String,
 }
 
-fn write_here(
-    walk: &dyn Walk,
-    value: &Value<'_>,
-    style: Style,
-    indent: usize,
-    out: &mut String,
-) -> Outcome<()> {
-    walk.visit()?;
-    if out.len() > MAX_BYTES {
-        return Err(Wrong::bound(MEMORY));
+impl JsonWriter<'_> {
+    /// Writes a value whose lines are indented by `indent` levels.
+    fn value(&mut self, value: &Value<'_>, indent: usize) -> Outcome<()> {
+        level(|| self.value_here(value, indent))
     }
-    match value {
-        Value::Undefined | Value::Null => out.push_str("null"),
-        Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
-        Value::Wide(n) if style == Style::Exact => {
-            let _ = write!(out, "{n}");
-        }
-        Value::Number(_) | Value::Wide(_) => {
-            write_number(value.any_number().unwrap_or(Number::Whole(0)), style, out)?;
-        }
-        Value::Str(text) => out.push_str(&quoted(text)),
-        Value::Text(text) => out.push_str(&quoted(text)),
-        Value::Function(_) => out.push_str("\"\""),
-        Value::JsonArray(_) | Value::List(_) | Value::Tuples(_) => {
-            write_array(walk, value, style, indent, out)?;
-        }
-        Value::JsonObject(_) | Value::Object(_) => write_object(walk, value, style, indent, out)?,
-    }
-    Ok(())
-}
 
-fn write_number(n: Number, style: Style, out: &mut String) -> Outcome<()> {
-    if !n.double().is_finite() {
-        if style != Style::Exact && n.double().is_infinite() {
-            return Err(Wrong::new("D1001").value("null"));
+    fn value_here(&mut self, value: &Value<'_>, indent: usize) -> Outcome<()> {
+        self.walk.visit()?;
+        if self.out.len() > MAX_BYTES {
+            return Err(Wrong::bound(MEMORY));
         }
-        out.push_str("null");
-    } else if style == Style::Exact {
-        let _ = write!(out, "{n}");
-    } else {
-        let _ = write!(out, "{}", n.with_precision());
-    }
-    Ok(())
-}
-
-fn write_array(
-    walk: &dyn Walk,
-    value: &Value<'_>,
-    style: Style,
-    indent: usize,
-    out: &mut String,
-) -> Outcome<()> {
-    let items = value.clone().into_items();
-    if let Value::List(list) = value
-        && list.outer
-    {
-        return write(walk, &items.get(0), style, indent, out);
-    }
-    out.push('[');
-    for (at, item) in items.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
+        match value {
+            Value::Undefined | Value::Null => self.out.push_str("null"),
+            Value::Bool(b) => self.out.push_str(if *b { "true" } else { "false" }),
+            Value::Wide(n) if self.style == Style::Exact => {
+                let _ = write!(self.out, "{n}");
+            }
+            Value::Number(_) | Value::Wide(_) => {
+                self.number(value.any_number().unwrap_or(Number::Whole(0)))?;
+            }
+            Value::Str(text) => self.out.push_str(&quoted(text)),
+            Value::Text(text) => self.out.push_str(&quoted(text)),
+            Value::Function(_) => self.out.push_str("\"\""),
+            Value::JsonArray(_) | Value::List(_) | Value::Tuples(_) => self.array(value, indent)?,
+            Value::JsonObject(_) | Value::Object(_) => self.object(value, indent)?,
         }
-        line(style, indent + 1, out);
-        write(walk, &item, style, indent + 1, out)?;
+        Ok(())
     }
-    if items.len() > 0 {
-        line(style, indent, out);
-    }
-    out.push(']');
-    Ok(())
-}
 
-fn write_object(
-    walk: &dyn Walk,
-    value: &Value<'_>,
-    style: Style,
-    indent: usize,
-    out: &mut String,
-) -> Outcome<()> {
-    let mut first = true;
-    out.push('{');
-    for (key, field) in value.fields() {
-        if field.is_undefined() {
-            continue;
+    fn number(&mut self, n: Number) -> Outcome<()> {
+        if !n.double().is_finite() {
+            if self.style != Style::Exact && n.double().is_infinite() {
+                return Err(Wrong::new("D1001").value("null"));
+            }
+            self.out.push_str("null");
+        } else if self.style == Style::Exact {
+            let _ = write!(self.out, "{n}");
+        } else {
+            let _ = write!(self.out, "{}", n.with_precision());
+        }
+        Ok(())
+    }
+
+    fn array(&mut self, value: &Value<'_>, indent: usize) -> Outcome<()> {
+        let items = value.clone().into_items();
+        if let Value::List(list) = value
+            && list.outer
+        {
+            return self.value(&items.get(0), indent);
+        }
+        self.out.push('[');
+        for (at, item) in items.iter().enumerate() {
+            if at > 0 {
+                self.out.push(',');
+            }
+            self.line(indent + 1);
+            self.value(&item, indent + 1)?;
+        }
+        if items.len() > 0 {
+            self.line(indent);
+        }
+        self.out.push(']');
+        Ok(())
+    }
+
+    fn object(&mut self, value: &Value<'_>, indent: usize) -> Outcome<()> {
+        let mut first = true;
+        self.out.push('{');
+        for (key, field) in value.fields() {
+            if field.is_undefined() {
+                continue;
+            }
+            if !first {
+                self.out.push(',');
+            }
+            first = false;
+            self.line(indent + 1);
+            self.out.push_str(&quoted(&key));
+            let pretty = self.style == Style::Pretty;
+            self.out.push_str(if pretty { ": " } else { ":" });
+            self.value(&field, indent + 1)?;
         }
         if !first {
-            out.push(',');
+            self.line(indent);
         }
-        first = false;
-        line(style, indent + 1, out);
-        out.push_str(&quoted(&key));
-        out.push_str(if style == Style::Pretty { ": " } else { ":" });
-        write(walk, &field, style, indent + 1, out)?;
+        self.out.push('}');
+        Ok(())
     }
-    if !first {
-        line(style, indent, out);
-    }
-    out.push('}');
-    Ok(())
-}
 
-/// Begins a line, if the style has lines.
-fn line(style: Style, indent: usize, out: &mut String) {
-    if style == Style::Pretty {
-        out.push('\n');
-        out.extend(std::iter::repeat_n("  ", indent));
+    /// Begins a line, if the style has lines.
+    fn line(&mut self, indent: usize) {
+        if self.style == Style::Pretty {
+            self.out.push('\n');
+            self.out.extend(std::iter::repeat_n("  ", indent));
+        }
     }
 }
 
