@@ -7,16 +7,10 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt as _;
 use job::change::Report;
 use job::{Change, JobId, Update};
-use jobcast::auth::Authenticator;
-use jobcast::graphql::rate::SubmitRate;
-use jobcast::graphql::{Executor, schema};
+use jobcast::http;
 use jobcast::http::guard::Guard;
-use jobcast::http::{self, Doors};
-use jobcast::realtime::hub::Hub;
-use jobcast::realtime::publisher::Publisher;
-use jobcast::session::{self, Sessions};
+use jobcast::server::node::{Background, Node};
 use object_store::local::LocalFileSystem;
-use resolvers::Resolvers;
 use resolvers::files::Files;
 use resolvers::jobs::{Settings, now};
 use resolvers::store::JobStore;
@@ -156,38 +150,20 @@ async fn serve(place: std::path::PathBuf) -> Result<(String, JobId, Changes)> {
         Arc::new(NoListener),
     )
     .await?;
-    let resolvers = Resolvers::new(
+    let node = Node::new(
         Arc::clone(&store),
         Arc::new(EmbeddedWorkflow::new(engine)),
         Files::new(files, signer.clone(), "http://127.0.0.1"),
-        signer.clone(),
+        signer,
         Settings {
             report_url: String::new(),
             retention_millis: None,
             report_life_millis: 60_000,
         },
     );
-    let hub = Arc::new(Hub::default());
-    let publisher = Publisher::new(Arc::clone(&hub), None, None);
-    let feed = store.changes(None).await?;
-    tokio::spawn(publisher.clone().run(Arc::clone(&store), feed));
-    let executor = Executor::new(
-        schema(resolvers.clone(), publisher, SubmitRate::default()),
-        resolvers.clone(),
-        Arc::new(Authenticator::new(Vec::new(), Vec::new(), signer)),
-    );
-    let stopping = CancellationToken::new();
-    let doors = Doors {
-        sessions: Sessions::new(
-            hub,
-            executor.clone(),
-            stopping.child_token(),
-            session::Settings::default(),
-        ),
-        executor,
-        resolvers,
-        stopping,
-    };
+    let doors = node
+        .assemble(&Background::default(), CancellationToken::new())
+        .await?;
     let settings = http::Settings {
         guard: Guard {
             loopback_only: true,
