@@ -20,6 +20,7 @@ pub mod id;
 pub mod limits;
 pub mod progress;
 pub mod record;
+mod refused;
 pub mod status;
 pub mod step;
 pub mod time;
