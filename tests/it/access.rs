@@ -1,12 +1,13 @@
-//! Who may do what, through the real doors: API keys with roles, owner rules, watch and report tokens. Deny by default.
+//! Who may do what, through the real doors: API keys with roles, owner rules, watch and report
+//! tokens. Deny by default.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::kit::{Client, Door, Home, Said, Watch, on_job};
 
-/// A server that knows `ann` and `ben` (submitters), `vera` (viewer), `olga` (operator), `adam` (admin), `paul` (publisher); each key is
-/// the name and `-key`.
+/// A server that knows `ann` and `ben` (submitters), `vera` (viewer), `olga` (operator), `adam`
+/// (admin), `paul` (publisher); each key is the name and `-key`.
 pub(crate) fn home() -> Home {
     let keys = [
         ("ann", "submitter"),
@@ -33,7 +34,8 @@ pub(crate) fn home() -> Home {
     Home::simple().config(&lines.collect::<String>())
 }
 
-/// The report token of a job that waits, as its function got it: the test looks where only the operator of the machine can look.
+/// The report token of a job that waits, as its function got it: the test looks where only the
+/// operator of the machine can look.
 pub(crate) async fn report_token(
     internal: &str,
     client: &Client,
@@ -208,7 +210,8 @@ async fn each_role_may_do_what_it_is_for() {
         let published = code(client, publish, json!({ "new": new })).await;
         assert_eq!(published.as_deref(), refusal, "{new}");
     }
-    // Who steers it: its owner, operators and admins. A foreign submitter learns nothing, a viewer of all is refused.
+    // Who steers it: its owner, operators and admins. A foreign submitter learns nothing, a viewer
+    // of all is refused.
     let cancel = "mutation($id: ID!) { cancelJob(id: $id) { status } }";
     for (client, refusal) in [
         (&ben, Some("NotFound")),
@@ -341,7 +344,8 @@ async fn what_a_reader_sees_holds_no_token_that_may_write() {
     let home = home();
     let server = home.start().await;
     let ann = server.client().with_key("ann-key");
-    // The input of every execution carries the job's report token, and this job type gives its input back.
+    // The input of every execution carries the job's report token, and this job type gives its
+    // input back.
     let id = ann.submit("pass", &json!({})).await;
     ann.until_status(&id, "SUCCEEDED").await;
     let document = "query($id: ID!) { getJob(id: $id) { input result history { events } } }";

@@ -1,5 +1,6 @@
-//! The whole authorization table: each operation by each kind of caller, on a job of its own and on another's, through each door. A
-//! mutation by GET is refused whoever sends it, and a subscription needs a door of streams.
+//! The whole authorization table: each operation by each kind of caller, on a job of its own and on
+//! another's, through each door. A mutation by GET is refused whoever sends it, and a subscription
+//! needs a door of streams.
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -29,7 +30,8 @@ const WAYS: [Way; 9] = [
     Way::Through(Door::Legacy),
 ];
 
-/// The callers, in the order of the table's columns. `vera` and `ann` own the job that is their own; `watch` and `report` are tokens of it.
+/// The callers, in the order of the table's columns. `vera` and `ann` own the job that is their
+/// own; `watch` and `report` are tokens of it.
 const CALLERS: [&str; 8] = [
     "vera", "both", "ann", "olga", "adam", "paul", "watch", "report",
 ];
@@ -41,7 +43,8 @@ const NO: &str = "Unauthorized";
 const NF: &str = "NotFound";
 const ST: &str = "InvalidStatus";
 
-/// An operation, what comes of it on the caller's own job, and on another's where it is about a job.
+/// An operation, what comes of it on the caller's own job, and on another's where it is about a
+/// job.
 const TABLE: [(&str, Row, Option<Row>); 15] = [
     (
         "query($id: ID!) { getJob(id: $id) { id owner input history(limit: 5) { events } } }",

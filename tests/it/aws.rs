@@ -147,7 +147,8 @@ async fn a_job_is_submitted_on_one_node_and_watched_and_steered_on_others() {
     retry(&clients[1], &asked).await;
     let mut watcher = Watcher::open(&clients[2], &asked).await;
     watcher.until("WAITING").await;
-    // Step Functions gives a redriven execution its first input, and so the first token: it reports in this attempt too.
+    // Step Functions gives a redriven execution its first input, and so the first token: it reports
+    // in this attempt too.
     let endpoint = &aws.step_functions.endpoint;
     let token = report_token(endpoint, &Client::new(endpoint), "ask", &asked).await;
     let report = "mutation($id: ID!) { reportProgress(input: { id: $id, progress: 7 }) { attempt progress } }";

@@ -1,5 +1,5 @@
-//! What a client may get wrong: each mistake has its code and a message that says what to do, and leaves nothing half-done. Every limit of
-//! a job is tried exactly at it and one over it.
+//! What a client may get wrong: each mistake has its code and a message that says what to do, and
+//! leaves nothing half-done. Every limit of a job is tried exactly at it and one over it.
 
 use job::limits;
 use serde_json::{Value, json};
@@ -580,7 +580,8 @@ async fn a_job_shows_so_many_steps_and_runs_them_all() {
     }
 }
 
-/// The server tells a job's functions in the field `job` where they report: a submitter must not say it instead.
+/// The server tells a job's functions in the field `job` where they report: a submitter must not
+/// say it instead.
 #[tokio::test]
 async fn an_input_with_a_field_job_is_refused() {
     let home = Home::simple();

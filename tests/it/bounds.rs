@@ -1,4 +1,5 @@
-//! What one request may ask for, where a client meets it: each bound on both sides. The counting itself is tested beside it.
+//! What one request may ask for, where a client meets it: each bound on both sides. The counting
+//! itself is tested beside it.
 
 use jobcast::graphql::bounds::{
     ALIASES, MESSAGE_BYTES, SELECTIONS, SUBSCRIPTION_BYTES, SUBSCRIPTION_FIELDS, TOKENS,

@@ -1,4 +1,5 @@
-//! The promise under chaos: changes dropped, repeated and delayed, sockets cut, and yet every watcher sees what it must.
+//! The promise under chaos: changes dropped, repeated and delayed, sockets cut, and yet every
+//! watcher sees what it must.
 
 use std::sync::Arc;
 use std::time::Duration;

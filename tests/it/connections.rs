@@ -1,5 +1,6 @@
-//! Connections that are silent, slow or never end, at a listener with short times and few places: each is closed in its time, those that
-//! go on live, and honest callers get through whatever others hold open.
+//! Connections that are silent, slow or never end, at a listener with short times and few places:
+//! each is closed in its time, those that go on live, and honest callers get through whatever
+//! others hold open.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,6 @@
-//! `kill -9` of the server in the middle of running jobs, again and again: nothing acknowledged is lost, nothing runs twice, every job
-//! ends as it would have ended, and every watcher sees the truth.
+//! `kill -9` of the server in the middle of running jobs, again and again: nothing acknowledged is
+//! lost, nothing runs twice, every job ends as it would have ended, and every watcher sees the
+//! truth.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -137,7 +138,8 @@ impl World {
         self.client.at(&url.unwrap())
     }
 
-    /// Asks until somebody answers: the answer to what was asked, which may have been done more than once.
+    /// Asks until somebody answers: the answer to what was asked, which may have been done more
+    /// than once.
     async fn ask(&self, document: &str, variables: &Value) -> Value {
         let begun = std::time::Instant::now();
         loop {
@@ -155,7 +157,8 @@ impl World {
     }
 }
 
-/// Submits with a token of its own until it is acknowledged, and once more: it must be the same job.
+/// Submits with a token of its own until it is acknowledged, and once more: it must be the same
+/// job.
 async fn submit(world: &World, number: usize) -> (String, Plan) {
     let plan = Plan::of(number);
     let token = format!("token {number}");
@@ -195,7 +198,8 @@ async fn steer(world: &World, id: &str, plan: Plan) {
             let answer = world.ask(document, &id).await;
             match code_of(&answer) {
                 None => break,
-                // It does not wait yet, or the answer before this one was taken and its acknowledgement lost.
+                // It does not wait yet, or the answer before this one was taken and its
+                // acknowledgement lost.
                 Some((code, _)) => assert_eq!(code, "NotWaiting", "{answer}"),
             }
             let now = world
@@ -248,7 +252,8 @@ async fn watch_job(world: Arc<World>, id: String, door: Door) {
     world.transcripts.lock().insert(id, transcript);
 }
 
-/// Watches the list of the open jobs until it is told to stop, at a moment when nothing is open any more.
+/// Watches the list of the open jobs until it is told to stop, at a moment when nothing is open any
+/// more.
 async fn watch_list(world: Arc<World>, mut stop: watch::Receiver<bool>) -> ListTranscript<String> {
     let document = "subscription { onJobs(filter: { status: { in: [QUEUED, RUNNING, WAITING] } }) { kind job { id version status } } }";
     let mut list = ListTranscript::default();
@@ -396,7 +401,8 @@ async fn unfinished(world: &World, client: &Client, log: &str) {
     );
 }
 
-/// Every acknowledged job is there, once, in its first attempt, with the end that it would have had.
+/// Every acknowledged job is there, once, in its first attempt, with the end that it would have
+/// had.
 async fn ends_are_right(world: &World, client: &Client) {
     let acknowledged = world.acknowledged.lock().clone();
     assert_eq!(acknowledged.len(), KILLS * JOBS_PER_LIFE * SUBMITTERS);

@@ -1,5 +1,5 @@
-//! Nodes over one job store, a load of jobs, and watchers who prove what they were promised: for the tests of several nodes and
-//! of chaos.
+//! Nodes over one job store, a load of jobs, and watchers who prove what they were promised: for
+//! the tests of several nodes and of chaos.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -125,8 +125,8 @@ impl Node {
     }
 }
 
-/// The shared client over HTTP. Creating one is slow. It keeps no connections, which would belong to
-/// one test's runtime.
+/// The shared client over HTTP. Creating one is slow. It keeps no connections, which would belong
+/// to one test's runtime.
 pub fn http() -> reqwest::Client {
     static CLIENT: std::sync::OnceLock<reqwest::Client> = std::sync::OnceLock::new();
     let client = CLIENT.get_or_init(|| {
@@ -230,7 +230,8 @@ impl Jobs {
         (old, new)
     }
 
-    /// Takes every job through so many reports to its end, `at_once` of them at a time, and gives each change to `publish`.
+    /// Takes every job through so many reports to its end, `at_once` of them at a time, and gives
+    /// each change to `publish`.
     pub async fn run<P: Future<Output = ()>>(
         &self,
         reports: u8,
@@ -447,7 +448,8 @@ fn is_open(transcript: &JobTranscript) -> bool {
         .is_none_or(|last| !last.status.is_terminal())
 }
 
-/// Watches the running jobs until the list is the true one and will not change; returns how often it had to come back.
+/// Watches the running jobs until the list is the true one and will not change; returns how often
+/// it had to come back.
 pub async fn watch_list(address: String, jobs: Arc<Jobs>, filter: Value) -> usize {
     let query = "subscription ($filter: JobFilter) { onJobs(filter: $filter) { kind job { id version status } } }";
     let running = |job: &Value| {

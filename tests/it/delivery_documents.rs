@@ -1,5 +1,6 @@
-//! Subscription documents as the GraphQL specification allows them, through the real door: variables that are not supplied,
-//! fragments at the root, fields in parts, `@skip` and `@include`, aliases.
+//! Subscription documents as the GraphQL specification allows them, through the real door:
+//! variables that are not supplied, fragments at the root, fields in parts, `@skip` and `@include`,
+//! aliases.
 
 use std::sync::Arc;
 

@@ -1,6 +1,8 @@
-//! A disk that is full: writes fail cleanly, reads go on, nothing acknowledged is lost, and with room again everything goes on.
+//! A disk that is full: writes fail cleanly, reads go on, nothing acknowledged is lost, and with
+//! room again everything goes on.
 //!
-//! The server's files are kept from growing by a limit on their size (RLIMIT_FSIZE), which needs no root.
+//! The server's files are kept from growing by a limit on their size (RLIMIT_FSIZE), which needs no
+//! root.
 
 #![cfg(target_os = "linux")]
 

@@ -1,5 +1,5 @@
-//! Documents as clients and attackers send them: none ends the server, each wrong one has its error, and each valid one the answer of the
-//! specification, whatever the door.
+//! Documents as clients and attackers send them: none ends the server, each wrong one has its
+//! error, and each valid one the answer of the specification, whatever the door.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::hostile_requests::{self, Hostile};
 use crate::kit::{Client, Door, Home, Said, Watch, code_of};
 
-/// Each is an error at every door, and the server answers the next request; in a debug build, and with a fourth of the stack that its
-/// threads have.
+/// Each is an error at every door, and the server answers the next request; in a debug build, and
+/// with a fourth of the stack that its threads have.
 #[tokio::test]
 async fn no_request_ends_the_server() {
     let home = Home::simple().variable("RUST_MIN_STACK", "524288");
@@ -77,7 +77,8 @@ fn form_urlencoded(text: &str) -> String {
     bytes.collect()
 }
 
-/// What is left out leaves `{}` behind and never null, fields keep their order, and a key comes once.
+/// What is left out leaves `{}` behind and never null, fields keep their order, and a key comes
+/// once.
 #[tokio::test]
 async fn answers_to_the_letter() {
     let home = Home::simple();
@@ -276,7 +277,8 @@ async fn post(client: &Client, accept: &str, body: &Value) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
-/// What is wrong before the execution has a status of its own, and no `data`; a variable's fault is one of them.
+/// What is wrong before the execution has a status of its own, and no `data`; a variable's fault is
+/// one of them.
 #[tokio::test]
 async fn errors_of_a_request_have_their_status_and_no_data() {
     let home = Home::simple();
@@ -420,7 +422,8 @@ async fn batches() {
     assert_eq!(before, after);
 }
 
-/// An input of 256 KiB, asked for as often as its weight allows, is over the bytes that an answer may have.
+/// An input of 256 KiB, asked for as often as its weight allows, is over the bytes that an answer
+/// may have.
 #[tokio::test]
 async fn answers_up_to_their_bytes() {
     let home = Home::simple();

@@ -1,4 +1,5 @@
-//! Signed uploads and downloads: the address is the permission, for its method, its size and its time, and for nothing else.
+//! Signed uploads and downloads: the address is the permission, for its method, its size and its
+//! time, and for nothing else.
 
 use std::path::Path;
 use std::time::Duration;
@@ -388,7 +389,8 @@ async fn a_function_uploads_for_its_job_while_that_lasts() {
     assert!(message.contains("CANCELLED"), "{message}");
 }
 
-/// The files of unfinished uploads below a directory: the store names them after the file with `#` and a number.
+/// The files of unfinished uploads below a directory: the store names them after the file with `#`
+/// and a number.
 fn unfinished(directory: &Path) -> usize {
     let entries = std::fs::read_dir(directory).into_iter().flatten();
     let counts = entries.flatten().map(|entry| {

@@ -1,11 +1,13 @@
-//! Functions over the Lambda Runtime API: one that runs outside and attaches, and the samples on a picture that is none.
+//! Functions over the Lambda Runtime API: one that runs outside and attaches, and the samples on a
+//! picture that is none.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::kit::{Client, Home, soon};
 
-/// The runtime of a function that lives in this test: answers one invocation after the other with what `answer` gives.
+/// The runtime of a function that lives in this test: answers one invocation after the other with
+/// what `answer` gives.
 async fn attach(internal: String, name: &str, answer: impl Fn(Value) -> Result<Value, Value>) {
     let client = Client::new(&internal);
     let base = format!("{internal}/{name}/2018-06-01/runtime/invocation");
@@ -191,7 +193,8 @@ async fn what_a_function_gives_is_bounded() {
     }
 }
 
-/// A retry whose step fails at once: whatever the order in which the row of the retry and the news of the step come, the step was tried.
+/// A retry whose step fails at once: whatever the order in which the row of the retry and the news
+/// of the step come, the step was tried.
 #[tokio::test]
 async fn a_step_that_fails_again_at_once_was_tried() {
     let definition = json!({ "StartAt": "First", "States": {
@@ -237,7 +240,8 @@ async fn a_step_that_fails_again_at_once_was_tried() {
     }
 }
 
-/// How a process of the test's own function begins and what its process does: this binary again, with a variable set.
+/// How a process of the test's own function begins and what its process does: this binary again,
+/// with a variable set.
 const MARK: &str = "TEST_PROCESS";
 
 fn own_function(mark: &str) -> Vec<String> {
@@ -473,7 +477,8 @@ async fn a_function_may_report_as_soon_as_its_attempt_begins() {
 
 #[tokio::test]
 async fn a_redriven_attempt_reports_with_a_token_of_its_own() {
-    // The function is called, and then the job waits, so that reports are judged in an attempt that goes on.
+    // The function is called, and then the job waits, so that reports are judged in an attempt that
+    // goes on.
     let machine = |call: Value| {
         let mut call = call;
         call["Type"] = "Task".into();
@@ -526,14 +531,7 @@ async fn a_redriven_attempt_reports_with_a_token_of_its_own() {
             let expected = [Some("StaleAttempt"), Some("StaleAttempt"), None];
             assert_eq!(tokens.len(), expected.len(), "{tokens:?}");
             for (token, expected) in tokens.iter().zip(expected) {
-                let report =
-                    "mutation($id: ID!) { reportProgress(input: { id: $id, progress: 7 }) { id } }";
-                let answer = client
-                    .with_token(token)
-                    .ask(report, json!({ "id": id }))
-                    .await;
-                let refused = crate::kit::code_of(&answer).map(|(code, _)| code);
-                assert_eq!(refused.as_deref(), expected, "{answer}");
+                report_is_answered_with(&client, token, &id, expected).await;
             }
         }
     };
@@ -600,19 +598,23 @@ async fn a_job_follows_an_execution_that_is_redriven_through_the_step_functions_
         let tokens = tokens.lock().unwrap().clone();
         assert_eq!(tokens.len(), 4);
         for (index, token) in tokens.iter().enumerate() {
-            let report =
-                "mutation($id: ID!) { reportProgress(input: { id: $id, progress: 7 }) { id } }";
-            let answer = client
-                .with_token(token)
-                .ask(report, json!({ "id": id }))
-                .await;
-            let refused = crate::kit::code_of(&answer).map(|(code, _)| code);
             let expected = (index < 3).then_some("StaleAttempt");
-            assert_eq!(refused.as_deref(), expected, "{answer}");
+            report_is_answered_with(&client, token, &id, expected).await;
         }
     };
     tokio::select! {
         () = runtime => unreachable!("a runtime does not end"),
         () = soon("the job", job) => {}
     }
+}
+
+/// Reports with a token: the code of the refusal is `expected`, `None` if the report is accepted.
+async fn report_is_answered_with(client: &Client, token: &str, id: &str, expected: Option<&str>) {
+    let report = "mutation($id: ID!) { reportProgress(input: { id: $id, progress: 7 }) { id } }";
+    let answer = client
+        .with_token(token)
+        .ask(report, json!({ "id": id }))
+        .await;
+    let refused = crate::kit::code_of(&answer).map(|(code, _)| code);
+    assert_eq!(refused.as_deref(), expected, "{answer}");
 }

@@ -1,6 +1,8 @@
-//! The documentation is true: its snippets run, its links lead somewhere, its tables are those of the code.
+//! The documentation is true: its snippets run, its links lead somewhere, its tables are those of
+//! the code.
 //!
-//! CONTRIBUTING.md lists the words of a fence. `tests/docs/run` runs the snippets that need other programs.
+//! CONTRIBUTING.md lists the words of a fence. `tests/docs/run` runs the snippets that need other
+//! programs.
 
 mod page;
 mod runner;

@@ -1,4 +1,5 @@
-//! HTTP to the letter at the public listener: what clients, browsers and proxies send, and what they must get.
+//! HTTP to the letter at the public listener: what clients, browsers and proxies send, and what
+//! they must get.
 
 use reqwest::Method;
 use serde_json::json;
@@ -335,7 +336,8 @@ async fn graphiql_trusts_nobody() {
     }
 }
 
-/// Asks as a proxy does that takes the path of the public address away, and as one that hands it on.
+/// Asks as a proxy does that takes the path of the public address away, and as one that hands it
+/// on.
 async fn behind(client: &Client, path: &str) -> [reqwest::Response; 2] {
     let ask = async |path: &str| {
         let request = client

@@ -1,4 +1,5 @@
-//! Who may use the internal listener: no web page; every program of this machine, or only those that show the secret of this start.
+//! Who may use the internal listener: no web page; every program of this machine, or only those
+//! that show the secret of this start.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -1,7 +1,8 @@
-//! JSON at its bounds through every door that takes it: each gives the same verdict at once, and what was taken comes back as it was.
+//! JSON at its bounds through every door that takes it: each gives the same verdict at once, and
+//! what was taken comes back as it was.
 //!
-//! The texts are a table and, beside it, texts put together at random of parts whose verdict is known. `JOBCAST_CASES` says how many of
-//! those, `JOBCAST_TEST_SEED` which.
+//! The texts are a table and, beside it, texts put together at random of parts whose verdict is
+//! known. `JOBCAST_CASES` says how many of those, `JOBCAST_TEST_SEED` which.
 
 use std::fmt::Write as _;
 

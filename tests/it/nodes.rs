@@ -1,8 +1,9 @@
-//! Three nodes over one job store, SQLite or DynamoDB, and one broker, which dies and comes back. They are fed through `publishJob` on any of
-//! them, or one or two of them read the store's change feed.
+//! Three nodes over one job store, SQLite or DynamoDB, and one broker, which dies and comes back.
+//! They are fed through `publishJob` on any of them, or one or two of them read the store's change
+//! feed.
 //!
-//! With `JOBCAST_TEST_REDIS_SERVER=/usr/bin/redis-server` (or a Valkey) the broker is that program, killed with `kill -9`; else it
-//! is the in-process one. `tests/clients/valkey/run` does the first.
+//! With `JOBCAST_TEST_REDIS_SERVER=/usr/bin/redis-server` (or a Valkey) the broker is that program,
+//! killed with `kill -9`; else it is the in-process one. `tests/clients/valkey/run` does the first.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;

@@ -1,7 +1,9 @@
-//! Proxies and networks gather what a client writes, or cut it anywhere: whole conversations of each WebSocket protocol, from the
-//! upgrade on, have the same outcome in one piece, cut once at each place, and cut at random with fragmented frames.
+//! Proxies and networks gather what a client writes, or cut it anywhere: whole conversations of
+//! each WebSocket protocol, from the upgrade on, have the same outcome in one piece, cut once at
+//! each place, and cut at random with fragmented frames.
 //!
-//! `JOBCAST_CASES` says how many cuttings of each conversation, `JOBCAST_TEST_SEED` with which the random ones begin.
+//! `JOBCAST_CASES` is the number of random cuttings of each conversation, `JOBCAST_TEST_SEED` their
+//! seed.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +18,8 @@ use crate::kit::{Client, Home, soon};
 /// Cuttings of each conversation, unless `JOBCAST_CASES` says how many.
 const CASES: usize = 40;
 
-/// What a client writes without waiting for an answer in between, and how it knows that it was answered: this many messages of these
-/// types.
+/// What a client writes without waiting for an answer in between, and how it knows that it was
+/// answered: this many messages of these types.
 struct Turn {
     sends: Vec<Value>,
     awaits: Vec<(&'static str, usize)>,

@@ -1,4 +1,5 @@
-//! The command line through a proxy: a watch asks it for a tunnel (`CONNECT`), and says what a proxy answers that gives none.
+//! The command line through a proxy: a watch asks it for a tunnel (`CONNECT`), and says what a
+//! proxy answers that gives none.
 
 use std::process::Stdio;
 
@@ -15,7 +16,8 @@ const ELSEWHERE: &str = "http://jobs.test";
 /// Maximum size of a proxy's answer that the command line reads, in bytes.
 const ANSWER_BYTES: usize = 8 * 1024;
 
-/// A proxy that answers a request for a tunnel with this text. Returns its address, and the head that it got once that is awaited.
+/// A proxy that answers a request for a tunnel with this text. Returns its address, and the head
+/// that it got once that is awaited.
 async fn proxy(answer: String) -> (String, JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use crate::kit::{Client, Home, JOB};
 
-/// The names of all fields of `Query`, `Mutation` and `Subscription` stand in a test of this folder.
+/// The names of all fields of `Query`, `Mutation` and `Subscription` stand in a test of this
+/// folder.
 #[test]
 fn every_root_field_is_tested() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

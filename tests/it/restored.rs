@@ -1,5 +1,5 @@
-//! A store that was replaced by an older copy of itself, as after a restore from a backup: clients come back with versions that their
-//! jobs have not reached, and get the jobs as they are.
+//! A store that was replaced by an older copy of itself, as after a restore from a backup: clients
+//! come back with versions that their jobs have not reached, and get the jobs as they are.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! A server that cannot start says why and what to do, with exit status 1, and leaves everything as it was.
+//! A server that cannot start says why and what to do, with exit status 1, and leaves everything as
+//! it was.
 
 use std::fs;
 

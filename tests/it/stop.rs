@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT: requests finish, watchers are told to come back, and what runs goes on at the next start.
+//! SIGTERM and SIGINT: requests finish, watchers are told to come back, and what runs goes on at
+//! the next start.
 
 use std::time::Duration;
 

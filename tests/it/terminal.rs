@@ -1,5 +1,5 @@
-//! The command line on a terminal, and on a pipe that is closed: what other people wrote acts on nothing, lines fit, and whatever ends a command
-//! leaves the terminal as it was.
+//! The command line on a terminal, and on a pipe that is closed: what other people wrote acts on
+//! nothing, lines fit, and whatever ends a command leaves the terminal as it was.
 
 use std::fs::File;
 use std::io::Read;
@@ -16,7 +16,8 @@ use tempfile::TempDir;
 
 use crate::cli::{PATIENCE, Ran, Serving, command, lines, pid, within};
 
-/// Other people's text that would set a title, clear the screen, turn the line around and forge a second one.
+/// Other people's text that would set a title, clear the screen, turn the line around and forge a
+/// second one.
 const HOSTILE: &str = "a\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}\u{200b}\nforged";
 
 /// A terminal with a command on it.

@@ -1,4 +1,5 @@
-//! Clients, functions and streams repeat themselves: each step of a job's walk done twice has the same end as done once.
+//! Clients, functions and streams repeat themselves: each step of a job's walk done twice has the
+//! same end as done once.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,5 @@
-//! Checks a recorded watch: each line of standard input is a job as an event had it, the last one as `getJob` answers.
+//! Checks a recorded watch: each line of standard input is a job as an event had it, the last one
+//! as `getJob` answers.
 //!
 //! ```sh
 //! jobcast watch ID --json | cargo run -p jobcast-checker --example lines

@@ -1,4 +1,5 @@
-//! The function of the guide "A first job type in Rust". A Lambda host starts it: `jobcast serve` or AWS Lambda.
+//! The function of the guide "A first job type in Rust". A Lambda host starts it: `jobcast serve`
+//! or AWS Lambda.
 
 use functions::{Failure, Job};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! Tests a handler without a server: an event without the field `job` has no one to report to, and the handler runs
-//! the same. Run it with `cargo run -p jobcast-functions --example report`.
+//! Tests a handler without a server: an event without the field `job` has no one to report to, and
+//! the handler runs the same. Run it with `cargo run -p jobcast-functions --example report`.
 
 use functions::lambda_runtime::{Context, Diagnostic, LambdaEvent, Service};
 use functions::{Failure, Job, service};

@@ -1,4 +1,5 @@
-//! A page of the documentation as its fences, headings and links. Markdown as these pages use it, not all of it.
+//! A page of the documentation as its fences, headings and links. Markdown as these pages use it,
+//! not all of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! Runs a page as a reader does: writes its files, starts its server, and runs its snippets in their order.
+//! Runs a page as a reader does: writes its files, starts its server, and runs its snippets in
+//! their order.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,5 @@
-//! What stands for AWS in the tests, in their own process: DynamoDB is dynoxide, Step Functions the embedded engine's own API.
+//! What stands for AWS in the tests, in their own process: DynamoDB is dynoxide, Step Functions the
+//! embedded engine's own API.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -60,7 +61,8 @@ impl DynamoDb {
     }
 }
 
-/// A Step Functions with the state machines of a directory, and the Lambda functions `noop1` to `noop3`.
+/// A Step Functions with the state machines of a directory, and the Lambda functions `noop1` to
+/// `noop3`.
 pub struct StepFunctions {
     /// `http://127.0.0.1:PORT`.
     pub endpoint: String,

@@ -1,4 +1,5 @@
-//! The kit of the integration tests: real servers in processes of their own, and clients of every door. It judges nothing.
+//! The kit of the integration tests: real servers in processes of their own, and clients of every
+//! door. It judges nothing.
 //!
 //! | module | what |
 //! |---|---|
@@ -21,7 +22,8 @@ pub use watch::{Door, Said, Watch};
 use std::future::Future;
 use std::time::Duration;
 
-/// How long a test waits for what must come. Only a failing test waits so long; machines may be slow.
+/// How long a test waits for what must come. Only a failing test waits so long; machines may be
+/// slow.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits for what must come.

@@ -13,7 +13,8 @@ use tokio::process::{Child, Command};
 
 use super::{Client, soon};
 
-/// A directory with everything that a server needs: `jobcast.toml`, `state-machines/`, `data/`. Removed at the end.
+/// A directory with everything that a server needs: `jobcast.toml`, `state-machines/`, `data/`.
+/// Removed at the end.
 pub struct Home {
     directory: TempDir,
     config: String,
@@ -36,7 +37,8 @@ impl Home {
         }
     }
 
-    /// With a job type of no function: `pass` gives its input back, `wait` waits for an answer in the step `Ask`.
+    /// With a job type of no function: `pass` gives its input back, `wait` waits for an answer in
+    /// the step `Ask`.
     pub fn simple() -> Home {
         Home::new()
             .machine(
@@ -114,7 +116,8 @@ impl Home {
         self
     }
 
-    /// Its servers are not ended by SIGXFSZ when a file may not grow: as on a full disk, the write fails.
+    /// Its servers are not ended by SIGXFSZ when a file may not grow: as on a full disk, the write
+    /// fails.
     #[cfg(target_os = "linux")]
     pub fn ignoring_size_signals(mut self) -> Home {
         self.ignores_size_signals = true;
@@ -131,7 +134,8 @@ impl Home {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// Runs another command of the binary, with the configuration: its exit status, what it printed and what it complained of.
+    /// Runs another command of the binary, with the configuration: its exit status, what it printed
+    /// and what it complained of.
     pub async fn run(&self, command: &str) -> (ExitStatus, String, String) {
         let mut command = self.command_of(command);
         let output = command.arg("--config").arg(self.path("jobcast.toml"));

@@ -1,6 +1,6 @@
-//! The jobs that were used last. [`Cache`] is the writer's: an update of one of them needs no read and
-//! no parsing. Only requests inside a group use it, so it may hold what is not committed yet.
-//! [`Committed`] is the readers', and holds committed versions only.
+//! The jobs that were used last. [`Cache`] is the writer's: an update of one of them needs no
+//! read and no parsing. Only requests inside a group use it, so it may hold what is not committed
+//! yet. [`Committed`] is the readers', and holds committed versions only.
 
 use std::sync::Arc;
 
@@ -119,7 +119,8 @@ impl Committed {
         }
     }
 
-    /// Keeps a job that was read, unless a job has changed since the read began: it may be this one.
+    /// Keeps a job that was read, unless a job has changed since the read began: it may be this
+    /// one.
     pub(super) fn was_read(&mut self, job: &Arc<Job>, begun: Heard) {
         if begun.0 == self.changes {
             self.jobs.insert(job.id, Arc::clone(job));
