@@ -29,7 +29,7 @@ mod rules;
 mod services;
 mod settings;
 
-pub use aws::Aws;
+pub use aws::{Aws, Steps};
 pub use error::ConfigError;
 pub use flags::{Secret, ServeFlags};
 pub use notices::unknown_variables;

@@ -104,10 +104,11 @@ pub async fn serve(
     .await?;
     let embedded = adapters.embedded.take();
     let (internal, sweeps_files) = (adapters.internal, adapters.sweeps_files);
+    let sweeps = adapters.sweeps;
     let node = node(&config, public, adapters, issuers)?;
     let doors = node.assemble(&background, shutdown.clone()).await?;
     let resolvers = doors.resolvers.clone();
-    events.run(&resolvers, background.tasks(), &background.stop);
+    events.run(&resolvers, sweeps, background.tasks(), &background.stop);
     background.spawn(cleaning::purge(resolvers.clone()));
     if sweeps_files {
         // A file's job may be submitted or run while the file's address lives, and is kept for its
