@@ -22,6 +22,7 @@ mod aws;
 mod error;
 mod file;
 mod flags;
+mod function;
 mod in_force;
 mod lines;
 mod notices;
@@ -37,6 +38,7 @@ mod usual;
 pub use aws::Aws;
 pub use error::ConfigError;
 pub use flags::{Given, Secret, ServeFlags};
+pub use function::Function;
 pub use in_force::InForce;
 pub use notices::unknown_variables;
 pub use public_url::{NotPublic, PublicUrl, reachable, usual_url};
@@ -162,59 +164,6 @@ fn tables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OidcConfig>,
     deserializer.deserialize_any(Tables)
 }
 
-/// A function: `[functions.NAME]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Function {
-    /// Program and arguments. Without a command, outside processes attach to the Runtime API.
-    pub command: Vec<String>,
-    /// Maximum number of processes, and so of invocations at once [default: the machine's cores, at
-    /// least 4].
-    pub concurrency: Option<usize>,
-    /// Time allowed for one invocation [default: 15m, the maximum on AWS].
-    #[serde(
-        deserialize_with = "duration",
-        serialize_with = "masked::duration_if_set"
-    )]
-    pub timeout: Option<Duration>,
-    /// Time allowed for a process until it asks for its first invocation [default: 10s, as on AWS].
-    #[serde(
-        deserialize_with = "duration",
-        serialize_with = "masked::duration_if_set"
-    )]
-    pub init_timeout: Option<Duration>,
-    /// Variables in addition to Lambda's own.
-    #[serde(serialize_with = "masked::mask_values")]
-    pub environment: BTreeMap<String, String>,
-    /// Names of the server's variables that the function receives too.
-    pub pass_environment: Vec<String>,
-    /// Whether the path of its `AWS_LAMBDA_RUNTIME_API` has a secret of each process, which a
-    /// client needs to get invocations.
-    pub runtime_secret: bool,
-    /// Working directory [default: the directory of the configuration file].
-    #[serde(serialize_with = "masked::path_if_set")]
-    pub directory: Option<PathBuf>,
-}
-
-impl Function {
-    /// Refuses durations that no function can have.
-    fn check(&self, name: &str) -> Result<(), ConfigError> {
-        let valid = FUNCTION_TIMEOUT;
-        for (key, given) in [
-            ("timeout", self.timeout),
-            ("init_timeout", self.init_timeout),
-        ] {
-            if given.is_some_and(|given| !valid.contains(&given)) {
-                return Err(ConfigError::FunctionTime {
-                    function: name.to_owned(),
-                    key,
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
 /// The whole configuration. Its fields are the keys of the file, in the order in which [`InForce`]
 /// lists them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -277,9 +226,6 @@ pub struct Config {
     pub notices: Vec<String>,
 }
 
-/// Valid values of `timeout` and `init_timeout` of a function. 15 minutes is Lambda's maximum.
-const FUNCTION_TIMEOUT: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=workflow::lambda::limits::TIMEOUT;
 /// Default time for which finished jobs are kept: 30 days.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Default time for which functions may report: 7 days.

@@ -387,8 +387,7 @@ fn a_warning_is_no_part_of_the_result() {
 #[test]
 fn no_secret_is_printed() {
     let embedded = format!(
-        "sample_addresses = [\"https://canary@a.example/\"]\n\
-         [broker]\nurl = \"redis://user:canary@host\"\n\
+        "[broker]\nurl = \"redis://user:canary@host\"\n\
          [functions.f]\ncommand = [\"p\", \"https://user:canary@a.example/?k=canary\"]\nenvironment = {{ TOKEN = \"canary\" }}\n\
          [services]\naccess_key_id = \"canary\"\nsecret_access_key = \"canary\"\ndynamodb = \"http://user:canary@127.0.0.1:1\"\nsqs = \"http://127.0.0.1:1/?k=canary\"\n\
          [services.connections.c]\nallow = [\"https://user:canary@a.example/\"]\nheaders = {{ authorization = \"canary\" }}\nquery = {{ key = \"canary\" }}\n\

@@ -14,8 +14,8 @@ use crate::server::allow_open_files;
 /// Prints every setting with its value in force and its source
 ///
 /// Takes the flags, variables and file of `jobcast serve`, and starts nothing. The source of a
-/// setting is a flag, a variable, a line of the file, or `default`. Secrets are printed as `***`. An
-/// invalid configuration is the same error as that of `jobcast serve`.
+/// setting is a flag, a variable, a line of the file, or `default`. Secrets are printed as `***`.
+/// An invalid configuration is the same error as that of `jobcast serve`.
 #[derive(Debug, Args)]
 pub(crate) struct PrintConfig {
     // The flags below take their values away, so this is read before them.
