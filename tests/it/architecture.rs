@@ -28,35 +28,92 @@ const CRATES: &[&str] = &[
 /// The programs beside a library, which are crates too.
 const PROGRAMS: &[&str] = &["samples/src/bin/make-samples"];
 
-/// The modules of `src`, in the order of their imports: a module imports only from modules before
-/// it.
+/// The modules of a folder, in the order of their imports: a module imports only from neighbours
+/// that are before it. The folder's root module may import from all.
 ///
-/// `graphql` is after `session`, whose port it implements. `config` is after the modules whose
-/// settings it reads.
-const ROOMS: &[&str] = &[
-    "chaos",
-    "colour",
-    "data",
-    "nearest",
-    "peers",
-    "printable",
-    "auth",
-    "realtime",
-    "session",
-    "graphql",
-    "http",
-    "config",
-    "log",
-    "server",
-    "cli",
-    "lib",
+/// In `src`, `graphql` is after `session`, whose port it implements, and `config` is after the
+/// modules whose settings it reads. In `resolvers`, `workflow` is after `store`, because a
+/// submitted job and its execution are one commit.
+const ORDERS: &[(&str, &[&str])] = &[
+    (
+        "src",
+        &[
+            "chaos",
+            "colour",
+            "data",
+            "nearest",
+            "peers",
+            "printable",
+            "auth",
+            "realtime",
+            "session",
+            "graphql",
+            "http",
+            "config",
+            "log",
+            "server",
+            "cli",
+        ],
+    ),
+    (
+        "src/cli",
+        &["error", "outcome", "show", "signals", "client", "commands"],
+    ),
+    (
+        "src/graphql",
+        &[
+            "limits", "rate", "error", "held", "syntax", "schema", "request", "response",
+            "shortcut", "executor", "batch", "session", "watch",
+        ],
+    ),
+    ("src/realtime", &["hub", "broker", "publisher"]),
+    (
+        "resolvers/src",
+        &[
+            "percent",
+            "two_generation_cache",
+            "caller",
+            "token",
+            "store",
+            "workflow",
+            "error",
+            "files",
+            "jobs",
+        ],
+    ),
+    (
+        "crates/workflow/src",
+        &[
+            "arn",
+            "catalog",
+            "guard",
+            "ids",
+            "json_error",
+            "secret",
+            "task",
+            "timers",
+            "activity",
+            "lambda",
+            "services",
+            "supported",
+            "machines",
+            "engine",
+            "target",
+            "start",
+            "nested",
+            "runner",
+            "api",
+            "internal",
+        ],
+    ),
 ];
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The code of every Rust file below a folder, without comments and without what only tests have.
+/// The code of a file, or of every Rust file below a folder, without comments and without what only
+/// tests have.
 fn code(folder: &str) -> Vec<(String, String)> {
     let mut files = Vec::new();
     walk(&root().join(folder), &mut files);
@@ -64,8 +121,9 @@ fn code(folder: &str) -> Vec<(String, String)> {
     files
         .into_iter()
         .filter(|path| {
-            let tests = path.ends_with("tests.rs") || path.ends_with("suite.rs");
-            !tests && !path.to_string_lossy().contains("/tests")
+            let path = path.to_string_lossy();
+            let is_test = path.ends_with("tests.rs") || path.ends_with("suite.rs");
+            !is_test && !path.contains("/tests")
         })
         .map(|path| {
             let text = fs::read_to_string(&path).unwrap();
@@ -83,7 +141,12 @@ fn code(folder: &str) -> Vec<(String, String)> {
         .collect()
 }
 
+/// Adds the Rust files of a folder, or one file.
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    if folder.is_file() {
+        files.push(folder.to_path_buf());
+        return;
+    }
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.ends_with("target") {
@@ -179,20 +242,33 @@ fn folders_import_from_each_other_in_no_circle() {
 }
 
 #[test]
-fn a_room_imports_only_from_rooms_before_it() {
-    let room = |file: &str| {
-        let name = file.split('/').next().unwrap().trim_end_matches(".rs");
-        let place = ROOMS.iter().position(|room| *room == name);
-        place.unwrap_or_else(|| panic!("add src/{name} to ROOMS"))
-    };
+fn a_module_imports_only_from_modules_before_it() {
     let mut found = String::new();
-    for (file, targets) in Graph::read(&root().join("src")).edges() {
-        let wrong = targets.iter().filter(|target| room(target) > room(&file));
-        found.extend(wrong.map(|target| format!("src/{file} imports from src/{target}\n")));
+    for (folder, order) in ORDERS {
+        let root_folder = CRATES.iter().filter(|root| folder.starts_with(*root));
+        let root_folder = root_folder.max_by_key(|root| root.len()).unwrap();
+        let below = format!("{folder}/");
+        let place = |file: &str| {
+            let path = format!("{root_folder}/{file}");
+            let name = path.strip_prefix(&below)?.split('/').next()?;
+            let name = name.trim_end_matches(".rs");
+            let place = order.iter().position(|module| *module == name);
+            let is_root = ["lib", "mod"].contains(&name);
+            assert!(place.is_some() || is_root, "add {path} to ORDERS");
+            place
+        };
+        for (file, targets) in Graph::read(&root().join(root_folder)).edges() {
+            let Some(from) = place(&file) else { continue };
+            let is_wrong = |target: &&String| place(target).is_some_and(|to| to > from);
+            let wrong = targets.iter().filter(is_wrong);
+            found.extend(wrong.map(|target| {
+                format!("{root_folder}/{file} imports from {root_folder}/{target}\n")
+            }));
+        }
     }
     assert!(
         found.is_empty(),
-        "imports against the order of ROOMS:\n{found}"
+        "imports against the order of ORDERS:\n{found}"
     );
 }
 
@@ -218,6 +294,41 @@ fn a_crate_depends_only_on_crates_before_it() {
             );
         }
     }
+}
+
+#[test]
+fn parts_with_one_purpose_stay_pure() {
+    for file in [
+        "src/session/operations.rs",
+        "resolvers/src/workflow/change.rs",
+    ] {
+        nowhere(file, &["async ", ".await", "tokio", "::now()"], &[]);
+    }
+}
+
+#[test]
+fn sessions_know_no_graphql() {
+    nowhere("src/session", &["async_graphql", "crate::graphql"], &[]);
+}
+
+#[test]
+fn a_node_is_assembled_in_one_place() {
+    for folder in ["src", "bench/src"] {
+        nowhere(
+            folder,
+            &["Sessions::new(", "Publisher::new(", "Hub::default("],
+            &["src/server/node.rs", "src/realtime/mod.rs"],
+        );
+    }
+}
+
+#[test]
+fn arns_are_written_in_one_place() {
+    nowhere(
+        "crates/workflow/src",
+        &["format!(\"arn:"],
+        &["crates/workflow/src/arn.rs"],
+    );
 }
 
 #[test]

@@ -524,8 +524,9 @@ fn string(text: &str) -> usize {
 
 fn graph(files: &[(&str, &str)]) -> Graph {
     let source = |(file, text): &(&str, &str)| {
-        let module = file.trim_end_matches(".rs").to_owned();
-        let module: Vec<String> = Some(module).filter(|m| m != "lib").into_iter().collect();
+        let parts = file.trim_end_matches(".rs").split('/');
+        let parts = parts.filter(|part| !["lib", "mod"].contains(part));
+        let module: Vec<String> = parts.map(str::to_owned).collect();
         (module.clone(), parse((*file).to_owned(), module, text))
     };
     Graph {
@@ -564,4 +565,50 @@ fn a_re_export_and_a_comment_are_no_imports() {
     ];
     let graph = graph(&files);
     assert!(graph.circles().is_empty());
+}
+
+#[test]
+fn an_import_of_a_module_counts_for_the_file_that_defines_the_name() {
+    let files = [
+        ("lib.rs", "mod a; mod b;"),
+        ("a.rs", "use crate::b;\nconst A: u8 = b::C;"),
+        ("b/mod.rs", "mod c; pub use c::C;"),
+        ("b/c.rs", "pub const C: u8 = 1;"),
+    ];
+    let expected = BTreeSet::from(["b/c.rs".to_owned()]);
+    assert_eq!(graph(&files).edges()["a.rs"], expected);
+}
+
+#[test]
+fn code_of_tests_is_skipped_and_code_after_it_is_read() {
+    let files = [
+        ("lib.rs", "mod a; mod b; mod c;"),
+        (
+            "a.rs",
+            "#[cfg(test)]\n#[expect(x, reason = \"y\")]\nmod tests { use crate::b::B; fn f() {} }\n\
+             #[cfg(test)]\nuse crate::{b::B};\nuse crate::c::C;",
+        ),
+        ("b.rs", "pub struct B;"),
+        ("c.rs", "pub struct C;"),
+    ];
+    let expected = BTreeSet::from(["c.rs".to_owned()]);
+    assert_eq!(graph(&files).edges()["a.rs"], expected);
+}
+
+#[test]
+fn folders_that_import_from_each_other_by_different_files_are_a_circle() {
+    let files = [
+        ("lib.rs", "mod a; mod b;"),
+        ("a/mod.rs", "pub mod x; pub mod y;"),
+        ("a/x.rs", "use crate::b::v::V;"),
+        ("a/y.rs", "pub struct Y;"),
+        ("b/mod.rs", "pub mod v; pub mod w;"),
+        ("b/v.rs", "pub struct V;"),
+        ("b/w.rs", "use crate::a::y::Y;"),
+    ];
+    let graph = graph(&files);
+    assert!(graph.circles().is_empty());
+    let found = graph.folder_circles();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("b/w.rs imports from a/y.rs"), "{found:?}");
 }
