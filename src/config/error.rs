@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::LISTEN;
 use super::aws::SECRET_BYTES;
-use super::defaults::LISTEN;
 use super::public_url::NotPublic;
 use crate::auth::oidc::OidcError;
 use crate::realtime::broker;
