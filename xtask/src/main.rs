@@ -169,6 +169,18 @@ const SUITES: &[Suite] = &[
         environment: &[("JOBCAST_CASES", "100000")],
         command: tests("job", Target::Test("retry"), ""),
     },
+    Suite {
+        name: "pushed",
+        about: "1,000 executions on AWS whose log entries are lost, doubled and shuffled",
+        environment: &[("JOBCAST_CASES", "1000")],
+        command: tests("resolvers", Target::Test("pushed"), ""),
+    },
+    Suite {
+        name: "account",
+        about: "a restart of three nodes with 1,000 open jobs within the budget of reads",
+        environment: &[("JOBCAST_CASES", "1000")],
+        command: tests("resolvers", Target::Test("account"), "restart"),
+    },
 ];
 
 /// A task that is a list of programs, run in the root of the repository.
