@@ -100,7 +100,7 @@ pub(crate) fn definition(rng: &mut StdRng) -> Value {
 fn start(rng: &mut StdRng, name: &str) -> Start {
     let items: Vec<u32> = (0..rng.random_range(0..4)).collect();
     Start {
-        execution_arn: format!("arn:aws:states:us-east-1:000000000000:execution:m:{name}").into(),
+        execution_arn: format!("arn:aws:states:us-east-1:000000000000:execution:m:{name}"),
         execution_name: name.into(),
         role_arn: "arn:aws:iam::000000000000:role/r".into(),
         state_machine_arn: "arn:aws:states:us-east-1:000000000000:stateMachine:m".into(),

@@ -57,10 +57,10 @@ fn new_job(definition: &Value) -> Job {
 /// The entry of the log: flat, numbers as strings, without execution data.
 fn entry_of(event: &Value, arn: &str, redrives: u32, with_resource: bool) -> String {
     let details = event.as_object().unwrap().iter();
-    let details = details
+    let mut details = details
         .filter(|(name, _)| name.ends_with("Details"))
         .map(|(_, value)| value);
-    let mut details = details.cloned().next().unwrap_or(json!({}));
+    let mut details = details.next().cloned().unwrap_or(json!({}));
     if let Some(fields) = details.as_object_mut() {
         for data in [
             "input",

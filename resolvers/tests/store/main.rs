@@ -10,6 +10,7 @@ mod create;
 mod feed;
 mod full_disk;
 mod jobs;
+mod lease;
 mod list;
 mod places;
 mod purge;
