@@ -12,6 +12,7 @@
 //! | `quota` | the limits of `createUpload` for one caller |
 //! | `execution` | no field: applies the workflow's events |
 //! | `pushed` | no field: applies events of executions that AWS pushes |
+//! | `waiting` | no field: pushed events that cannot be applied yet |
 //! | `sweep` | no field: reconciles jobs with their executions |
 
 mod control;
@@ -26,6 +27,8 @@ mod schema;
 mod stats;
 mod submit;
 mod sweep;
+#[cfg(feature = "aws")]
+mod waiting;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -83,7 +86,7 @@ struct Parts {
     holder: String,
     /// The pushed events that could not be applied yet.
     #[cfg(feature = "aws")]
-    pushed: pushed::Waiting,
+    pushed: waiting::Waiting,
 }
 
 impl Resolvers {
@@ -107,7 +110,7 @@ impl Resolvers {
                 quota: quota::Quota::default(),
                 holder: format!("{:032x}", rand::random::<u128>()),
                 #[cfg(feature = "aws")]
-                pushed: pushed::Waiting::default(),
+                pushed: waiting::Waiting::default(),
             }),
         }
     }

@@ -5,33 +5,26 @@
 //! come in another call, here or in another process, which shows in the row. Then the history is
 //! read once, from the account's budget. The sweep finds the rest.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use job::Job;
 use job::change::Refused;
-use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Resolvers;
+use super::waiting::Received;
 use crate::Error;
 use crate::store::StoreError;
 use crate::workflow::ExecutionEvent;
 use crate::workflow::change::job_of;
-use crate::workflow::step_functions::pushed::{
-    Followed, Lack, LogEntry, Pushed, StatusChange, follow, success,
-};
+use crate::workflow::step_functions::pushed::{Followed, Lack, Pushed, follow, success};
 
 /// Time allowed for missing entries to arrive before the history is read.
 pub const GAP: Duration = Duration::from_secs(2);
 /// Interval at which the row is read again while entries are missing.
 const GAP_LOOK: Duration = Duration::from_millis(500);
-/// Maximum number of entries that wait in one process. Beyond it all are dropped, and histories are
-/// read instead.
-const WAITING_ENTRIES: usize = 100_000;
 /// Maximum number of executions whose events are applied at once.
 const AT_ONCE: usize = 32;
 /// Maximum number of tries of a change that loses races.
@@ -46,81 +39,6 @@ pub struct AppliedPushes {
     pub reads: usize,
     /// Number of jobs that are left to the sweep; each is in the log.
     pub left: usize,
-}
-
-/// The events that could not be applied yet, by execution.
-#[derive(Debug, Default)]
-pub(super) struct Waiting {
-    executions: Mutex<HashMap<String, Received>>,
-    arrived: Notify,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Received {
-    entries: BTreeMap<u64, LogEntry>,
-    status: Option<StatusChange>,
-}
-
-impl Waiting {
-    /// Adds events, and returns the executions that they belong to.
-    fn add(&self, pushed: Vec<Pushed>) -> Vec<String> {
-        let mut executions = self.executions.lock();
-        let waiting: usize = executions.values().map(|one| one.entries.len()).sum();
-        if waiting > WAITING_ENTRIES {
-            tracing::warn!(
-                waiting,
-                "too many log entries wait for others; histories are read instead"
-            );
-            executions.clear();
-        }
-        let mut names = std::collections::BTreeSet::new();
-        for one in pushed {
-            names.insert(one.execution().to_owned());
-            let received = executions.entry(one.execution().to_owned()).or_default();
-            match one {
-                Pushed::Entry(entry) => {
-                    received.entries.insert(entry.id, entry);
-                }
-                Pushed::Status(status) => {
-                    let known = received.status.as_ref();
-                    // A later redrive replaces an end, and an end the beginning before it.
-                    let newer = known.is_none_or(|known| {
-                        (known.redrives, known.end.is_some())
-                            <= (status.redrives, status.end.is_some())
-                    });
-                    if newer {
-                        received.status = Some(status);
-                    }
-                }
-            }
-        }
-        drop(executions);
-        self.arrived.notify_waiters();
-        names.into_iter().collect()
-    }
-
-    /// The events of an execution that its job does not show yet.
-    fn of(&self, name: &str, position: u64) -> Received {
-        let mut executions = self.executions.lock();
-        let Some(received) = executions.get_mut(name) else {
-            return Received::default();
-        };
-        received.entries = received.entries.split_off(&(position.saturating_add(1)));
-        received.clone()
-    }
-
-    fn forget(&self, name: &str) {
-        self.executions.lock().remove(name);
-    }
-
-    /// Drops an execution without waiting events.
-    fn forget_if_empty(&self, name: &str, position: u64) {
-        let received = self.of(name, position);
-        let is_end = received.status.is_some_and(|status| status.end.is_some());
-        if received.entries.is_empty() && !is_end {
-            self.forget(name);
-        }
-    }
 }
 
 /// The progress of one call for one execution.

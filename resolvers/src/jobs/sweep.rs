@@ -2,7 +2,7 @@
 //! an end without a listener. A job with an error does not end a sweep: the others go on.
 //!
 //! Where several nodes have one job table, a lease lets one of them sweep at a time, and a job that
-//! stands still is looked at less often the longer it does: each look is a read with a quota.
+//! does not change is looked at less and less often: each look is a read with a quota.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::workflow::change::job_of;
 pub const START_AFTER_MILLIS: i64 = 2_000;
 /// Time in milliseconds without a change after which an open job is compared with its execution.
 pub const RECONCILE_AFTER_MILLIS: i64 = 60_000;
-/// Maximum time in milliseconds between two looks at an open job that stands still.
+/// Maximum time in milliseconds between two looks at an open job that does not change.
 const LONGEST_STILL_MILLIS: i64 = 16 * RECONCILE_AFTER_MILLIS;
 /// Interval at which the sweep of a process with its own jobs looks for jobs that were not started.
 const SWEEP: Duration = Duration::from_secs(2);

@@ -216,7 +216,7 @@ pub trait Workflow: Send + Sync + fmt::Debug {
     }
 
     /// What happened to an execution after the event at `position`: one event for each attempt.
-    /// Empty if nothing did, or if the workflow cannot tell it apart from what was before.
+    /// Empty if nothing did, or if the workflow cannot separate it from what was before.
     ///
     /// # Errors
     /// [`WorkflowError::Unavailable`].

@@ -1,5 +1,5 @@
-//! Steps by push: whatever happens to the log's entries and to the changes of status on their way,
-//! a job's final steps are those of its history. `JOBCAST_CASES` is the number of executions, and
+//! Steps by push: if entries of the log and changes of status are lost, doubled or shuffled, a job's
+//! final steps are those of its history. `JOBCAST_CASES` is the number of executions, and
 //! `JOBCAST_TEST_SEED` the seed.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -287,7 +287,7 @@ fn work(case: &Case, process: &Process, job: &mut Job, known: &[Value], reads: O
     *reads += 1;
 }
 
-/// The job after what was pushed arrived, disturbed, in two processes of which one may start anew
+/// The job after what was pushed arrived, disturbed, in two processes of which one may start again
 /// at any time. At the end, the sweep reads what is missing.
 fn pushed_job(rng: &mut StdRng, case: &Case, reads: &mut usize) -> Job {
     let (mut job, mut processes) = (case.job.clone(), [Process::default(), Process::default()]);
