@@ -1,0 +1,393 @@
+//! The cloud: one endpoint on loopback for DynamoDB, its streams, Step Functions, SQS and Lambda,
+//! with everything that moves between them.
+//!
+//! | module | what |
+//! |---|---|
+//! | `settings` | how it is set |
+//! | `door` | the endpoint: counts, faults, and where a request goes |
+//! | `action` | which action a request is, and errors in each service's form |
+//! | `tables` | DynamoDB behind the door: its region, its units, its streams |
+//! | `lambda` | invocations, and the API of mappings |
+//! | `streams`, `queues` | the mappings at work |
+//! | `pushes` | log entries and events of executions, to functions |
+
+mod action;
+mod door;
+mod lambda;
+mod pushes;
+mod queues;
+mod settings;
+mod streams;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dynoxide::Database;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use workflow::lambda::{Host, HostSettings};
+use workflow::runner::Runner;
+use workflow::secret::Admission;
+use workflow::services::ServiceSettings;
+use workflow::{Engine, Machines};
+
+pub use self::settings::{LogSettings, Settings, Timing};
+use crate::counts::Counts;
+use crate::event_bus::Rule;
+use crate::execution_log::LogEvent;
+use crate::faults::Faults;
+use crate::mapping::config::ApiError;
+use crate::mapping::registry::Mappings;
+use crate::pattern::Pattern;
+use crate::scope::Scope;
+use crate::sqs::{Queues, SqsError};
+
+/// Why a cloud does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No port on loopback is free.
+    #[error("no listener on loopback: {0}")]
+    Listen(#[from] std::io::Error),
+    /// DynamoDB does not start.
+    #[error("DynamoDB does not start: {0}")]
+    Database(String),
+    /// Step Functions does not start.
+    #[error("Step Functions does not start: {0}")]
+    Engine(String),
+}
+
+type Bytes = http_body_util::Full<bytes::Bytes>;
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    scope: Scope,
+    endpoint: String,
+    timing: Timing,
+    logs: LogSettings,
+    database: Tables,
+    dynamodb: SocketAddr,
+    /// The internal listener of the engine and of the Lambda host.
+    internal: SocketAddr,
+    client: Client<HttpConnector, Bytes>,
+    engine: std::sync::OnceLock<Engine>,
+    host: Host,
+    queues: Mutex<Queues>,
+    queues_changed: Notify,
+    tables_changed: Notify,
+    mappings: Mutex<Mappings>,
+    running: Mutex<BTreeMap<String, CancellationToken>>,
+    rules: Mutex<Vec<Rule>>,
+    subscribers: Mutex<Vec<String>>,
+    pushes: pushes::Pushes,
+    log: Mutex<Vec<LogEvent>>,
+    events: Mutex<Vec<Value>>,
+    failed: Mutex<Vec<FailedEvent>>,
+    faults: Faults,
+    counts: Counts,
+    seed: AtomicU64,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// The database, which says nothing about itself.
+#[derive(Clone)]
+struct Tables(Database);
+
+impl std::fmt::Debug for Tables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tables")
+    }
+}
+
+/// An event that a function did not take after all retries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FailedEvent {
+    /// The function.
+    pub function: String,
+    /// The event.
+    pub event: Value,
+}
+
+/// A running cloud. It ends, with its functions' processes, when it is dropped.
+#[derive(Debug)]
+pub struct Cloud {
+    inner: Arc<Inner>,
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        self.inner.stop.cancel();
+        self.inner.host.stop();
+    }
+}
+
+impl Cloud {
+    /// Starts a cloud without tables, queues and mappings.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(settings: Settings) -> Result<Cloud, StartError> {
+        let door = TcpListener::bind("127.0.0.1:0").await?;
+        let dynamodb = TcpListener::bind("127.0.0.1:0").await?;
+        let internal = TcpListener::bind("127.0.0.1:0").await?;
+        let endpoint = format!("http://{}", door.local_addr()?);
+        let database = Database::memory();
+        let database = database.map_err(|error| StartError::Database(error.to_string()))?;
+        let Settings { scope, .. } = settings;
+        let environment = environment(&scope, &endpoint);
+        let mut functions = settings.functions;
+        for function in &mut functions {
+            for (name, value) in &environment {
+                let own = function.environment.entry(name.clone());
+                own.or_insert_with(|| value.clone());
+            }
+        }
+        let host = Host::new(HostSettings {
+            functions,
+            region: scope.region.clone(),
+            account: scope.account.clone(),
+            supervisor: settings.supervisor,
+            ..HostSettings::default()
+        });
+        let inner = Arc::new(Inner {
+            dynamodb: dynamodb.local_addr()?,
+            internal: internal.local_addr()?,
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            engine: std::sync::OnceLock::new(),
+            host: host.clone(),
+            queues: Mutex::new(Queues::new(scope.clone(), &endpoint, settings.seed)),
+            queues_changed: Notify::new(),
+            tables_changed: Notify::new(),
+            mappings: Mutex::default(),
+            running: Mutex::default(),
+            rules: Mutex::default(),
+            subscribers: Mutex::default(),
+            pushes: pushes::Pushes::default(),
+            log: Mutex::default(),
+            events: Mutex::default(),
+            failed: Mutex::default(),
+            faults: Faults::default(),
+            counts: Counts::default(),
+            seed: AtomicU64::new(settings.seed),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            database: Tables(database.clone()),
+            timing: settings.timing,
+            logs: settings.logs,
+            endpoint,
+            scope,
+        });
+        inner.serve_dynamodb(dynamodb, database);
+        inner.serve_engine(internal, settings.machines).await?;
+        inner.spawn(door::serve(Arc::clone(&inner), door));
+        inner.spawn(pushes::drive(Arc::clone(&inner)));
+        Ok(Cloud { inner })
+    }
+
+    /// `http://127.0.0.1:PORT`, of every service.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.inner.endpoint
+    }
+
+    /// The variables with which AWS's SDKs reach this cloud; functions have them.
+    #[must_use]
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        environment(&self.inner.scope, &self.inner.endpoint)
+    }
+
+    /// Faults to come.
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// What was called and consumed.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.inner.counts
+    }
+
+    /// The embedded Step Functions behind the endpoint.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        self.inner.engine()
+    }
+
+    /// The ARN of a table's stream; `None` while it has none.
+    #[must_use]
+    pub fn stream_arn(&self, table: &str) -> Option<String> {
+        self.inner.stream_arn(table)
+    }
+
+    /// Creates an event source mapping, with the members of `CreateEventSourceMapping`; returns
+    /// what AWS answers. It works from then on.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub fn map(&self, request: &Value) -> Result<Value, ApiError> {
+        self.inner.create_mapping(request)
+    }
+
+    /// Calls SQS without HTTP, uncounted and without faults.
+    ///
+    /// # Errors
+    /// [`SqsError`].
+    pub fn sqs(&self, action: &str, request: &Value) -> Result<Value, SqsError> {
+        self.inner.sqs(action, request)
+    }
+
+    /// Creates a queue with attributes; returns its ARN.
+    ///
+    /// # Errors
+    /// [`SqsError`].
+    pub fn create_queue(&self, name: &str, attributes: &Value) -> Result<String, SqsError> {
+        let request = serde_json::json!({"QueueName": name, "Attributes": attributes});
+        self.inner.sqs("CreateQueue", &request)?;
+        Ok(self.inner.scope.queue(name))
+    }
+
+    /// The address of a queue.
+    #[must_use]
+    pub fn queue_url(&self, name: &str) -> String {
+        self.inner.queues.lock().url(name)
+    }
+
+    /// Subscribes a function to the log group of the executions.
+    pub fn subscribe_logs(&self, function: &str) {
+        self.inner.subscribers.lock().push(function.to_owned());
+    }
+
+    /// Adds a rule of the event bus.
+    pub fn add_rule(&self, name: &str, pattern: Pattern, function: &str) {
+        self.inner.rules.lock().push(Rule {
+            name: name.to_owned(),
+            pattern,
+            function: function.to_owned(),
+        });
+    }
+
+    /// Invokes a function with a scheduled event, now. Its outcome is not waited for.
+    pub fn tick(&self, rule: &str, function: &str) {
+        self.inner.tick(rule, function);
+    }
+
+    /// The log entries of the executions so far.
+    #[must_use]
+    pub fn log_entries(&self) -> Vec<LogEvent> {
+        self.inner.log.lock().clone()
+    }
+
+    /// The events on the bus so far.
+    #[must_use]
+    pub fn events(&self) -> Vec<Value> {
+        self.inner.events.lock().clone()
+    }
+
+    /// Events that functions did not take after all retries.
+    #[must_use]
+    pub fn failed_events(&self) -> Vec<FailedEvent> {
+        self.inner.failed.lock().clone()
+    }
+}
+
+fn environment(scope: &Scope, endpoint: &str) -> BTreeMap<String, String> {
+    let variables = [
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_REGION", &scope.region),
+        ("AWS_DEFAULT_REGION", &scope.region),
+        ("AWS_ACCESS_KEY_ID", "localcloud"),
+        ("AWS_SECRET_ACCESS_KEY", "localcloud"),
+    ];
+    let owned = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    owned.into_iter().collect()
+}
+
+impl Inner {
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine
+            .get()
+            .expect("it is set before the cloud is returned")
+    }
+
+    fn serve_dynamodb(self: &Arc<Self>, listener: TcpListener, database: Database) {
+        self.spawn(async move {
+            dynoxide::server::serve_on(listener, database).await;
+        });
+    }
+
+    async fn serve_engine(
+        self: &Arc<Self>,
+        listener: TcpListener,
+        machines: Machines,
+    ) -> Result<(), StartError> {
+        let failed = |error: String| StartError::Engine(error);
+        let database = sqlite::Database::open(&sqlite::Location::Memory);
+        let database = database.map_err(|error| failed(error.to_string()))?;
+        let services = ServiceSettings {
+            region: self.scope.region.clone(),
+            dynamodb: self.endpoint.parse().ok(),
+            sqs: self.endpoint.parse().ok(),
+            ..ServiceSettings::default()
+        };
+        let runner = Runner::with_services(self.host.clone(), services);
+        let settings = workflow::Settings {
+            machines,
+            region: self.scope.region.clone(),
+            account: self.scope.account.clone(),
+            ..workflow::Settings::default()
+        };
+        let listening = Arc::new(pushes::Follower(Arc::downgrade(self)));
+        let engine = Engine::open(database, settings, Arc::new(runner.clone()), listening).await;
+        let engine = engine.map_err(|error| failed(error.to_string()))?;
+        let _ = self.engine.set(engine.clone());
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let stopped = stop.cancelled_owned();
+            let admission = Admission::Open;
+            let served =
+                workflow::internal::serve(listener, engine, runner, admission, stopped).await;
+            if let Err(error) = served {
+                tracing::warn!(%error, "the internal listener ended");
+            }
+        });
+        Ok(())
+    }
+
+    /// An id that was not given before.
+    fn uuid(&self) -> String {
+        use sha2::{Digest as _, Sha256};
+        let count = self.seed.fetch_add(1, Ordering::Relaxed);
+        let hash = Sha256::digest(format!("{} {count}", self.endpoint));
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        uuid::Builder::from_random_bytes(bytes)
+            .into_uuid()
+            .to_string()
+    }
+}
+
+/// Now, in milliseconds since the Unix epoch.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
