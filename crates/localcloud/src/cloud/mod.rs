@@ -7,11 +7,13 @@
 //! | `door` | the endpoint: counts, faults, and where a request goes |
 //! | `action` | which action a request is, and errors in each service's form |
 //! | `tables` | DynamoDB behind the door: its region, its units, its streams |
+//! | `attached` | functions that run in this process |
 //! | `lambda` | invocations, and the API of mappings |
 //! | `streams`, `queues` | the mappings at work |
 //! | `pushes` | log entries and events of executions, to functions |
 
 mod action;
+mod attached;
 mod door;
 mod lambda;
 mod pushes;
@@ -41,6 +43,7 @@ use workflow::secret::Admission;
 use workflow::services::ServiceSettings;
 use workflow::{Engine, Machines};
 
+pub use self::attached::Answer;
 pub use self::settings::{LogSettings, Settings, Timing};
 use crate::counts::Counts;
 use crate::event_bus::Rule;
@@ -157,6 +160,7 @@ impl Cloud {
             region: scope.region.clone(),
             account: scope.account.clone(),
             supervisor: settings.supervisor,
+            attach_any: true,
             ..HostSettings::default()
         });
         let inner = Arc::new(Inner {
@@ -261,6 +265,14 @@ impl Cloud {
     #[must_use]
     pub fn queue_url(&self, name: &str) -> String {
         self.inner.queues.lock().url(name)
+    }
+
+    /// Runs a function in this process, one invocation at a time, besides those that run as
+    /// programs. The handler may block briefly.
+    pub fn attach(&self, name: &str, handler: impl Fn(Value) -> Answer + Send + Sync + 'static) {
+        let inner = Arc::clone(&self.inner);
+        let served = attached::serve(Arc::clone(&inner), name.to_owned(), Arc::new(handler));
+        inner.spawn(served);
     }
 
     /// Subscribes a function to the log group of the executions.
