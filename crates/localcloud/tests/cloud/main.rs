@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits until a condition holds.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let waited = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -31,15 +31,15 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     assert!(waited.is_ok(), "not within {DEADLINE:?}: {what}");
 }
 
-pub async fn cloud() -> Cloud {
+async fn cloud() -> Cloud {
     Cloud::start(Settings::default()).await.unwrap()
 }
 
 /// The events that a function received.
-pub type Received = Arc<Mutex<Vec<Value>>>;
+type Received = Arc<Mutex<Vec<Value>>>;
 
 /// A function that remembers its events and answers with what `answer` makes of each.
-pub fn attach(
+fn attach(
     cloud: &Cloud,
     name: &str,
     answer: impl Fn(usize, &Value) -> Result<Value, String> + Send + Sync + 'static,
@@ -55,7 +55,7 @@ pub fn attach(
 }
 
 /// This test binary as the process of a function: it answers each event with the event.
-pub fn process(name: &str) -> FunctionConfig {
+fn process(name: &str) -> FunctionConfig {
     let program = std::env::current_exe().unwrap().display().to_string();
     let words = ["--ignored", "--exact", "function_process"];
     let command = std::iter::once(program).chain(words.map(str::to_owned));
@@ -97,7 +97,7 @@ fn function_process() {
 }
 
 /// A table with a stream; returns the stream's ARN.
-pub async fn table(cloud: &Cloud, name: &str) -> String {
+async fn table(cloud: &Cloud, name: &str) -> String {
     let request = json!({
         "TableName": name,
         "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -111,7 +111,7 @@ pub async fn table(cloud: &Cloud, name: &str) -> String {
     cloud.stream_arn(name).unwrap()
 }
 
-pub async fn put(cloud: &Cloud, table: &str, item: Value) -> (u16, Value) {
+async fn put(cloud: &Cloud, table: &str, item: Value) -> (u16, Value) {
     let request = json!({"TableName": table, "Item": item});
     http::call(cloud, "DynamoDB_20120810.PutItem", &request)
         .await
