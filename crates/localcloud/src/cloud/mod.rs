@@ -45,6 +45,7 @@ use workflow::{Engine, Machines};
 
 pub use self::attached::Answer;
 pub use self::settings::{LogSettings, Settings, Timing};
+pub use self::tables::no_stream;
 use crate::counts::Counts;
 use crate::event_bus::Rule;
 use crate::execution_log::LogEvent;

@@ -30,6 +30,12 @@ const READS: &[&str] = &[
     "TransactGetItems",
 ];
 
+/// The words of DynamoDB about a stream that does not exist.
+#[must_use]
+pub fn no_stream(arn: &str) -> String {
+    format!("Requested resource not found: Stream: {arn} not found")
+}
+
 impl Inner {
     fn own_region(&self) -> String {
         format!(":dynamodb:{}:", self.scope.region)
@@ -46,7 +52,7 @@ impl Inner {
         if action.service == Service::Streams
             && let Some(missing) = self.missing_stream(&asked)
         {
-            let message = format!("Requested resource not found: Stream: {missing} not found");
+            let message = no_stream(&missing);
             return Ok(error(
                 action.service,
                 400,

@@ -52,7 +52,7 @@ pub struct Discarded {
     pub condition: Condition,
     /// The records, in order, at least one.
     pub records: Vec<StreamRecord>,
-    /// How often the function was invoked with them.
+    /// How often the function was invoked with them, at least one.
     pub invocations: u32,
     /// Whether the last invocation ended with a function error.
     pub function_error: bool,
@@ -255,7 +255,8 @@ impl Shard {
             self.discarded.push_back(Discarded {
                 condition: Condition::RecordAgeExceeded,
                 records: lane.waiting.drain(..old).collect(),
-                invocations: 0,
+                // Recorded, although the function was not invoked.
+                invocations: 1,
                 function_error: false,
             });
             lane.since = now;

@@ -1,0 +1,106 @@
+//! Recordings of what Step Functions pushes: log entries by level, and events of executions.
+
+use localcloud::event_bus::{ExecutionFacts, execution_event};
+use localcloud::execution_log::{LogLevel, entry};
+use serde_json::{Value, json};
+
+use crate::Run;
+use crate::template::{Bindings, concrete, scope};
+
+/// Whether an entry is of a level and with data: what the recording's name says, as its entries
+/// show it.
+fn settings(recorded: &Value) -> Vec<(LogLevel, bool)> {
+    let _ = recorded;
+    let levels = ["ALL", "ERROR", "FATAL", "OFF"].map(|word| LogLevel::of(word).unwrap());
+    let both = levels
+        .iter()
+        .flat_map(|level| [(*level, true), (*level, false)]);
+    both.collect()
+}
+
+/// Runs a recording of log entries: the entries of its history.
+pub fn logs(name: &str, recorded: &Value) -> Run {
+    let Some(history) = recorded["get_execution_history"]["events"].as_array() else {
+        return Run::Outside;
+    };
+    let (_, parameters) = name.rsplit_once('[').unwrap_or_default();
+    let mut words = parameters.trim_end_matches(']').rsplit('_');
+    let data = words.next() == Some("True");
+    let level = words.next().and_then(LogLevel::of);
+    let candidates = match level {
+        Some(level) => vec![(level, data)],
+        // A recording whose name says nothing of it.
+        None => settings(recorded),
+    };
+    let wanted = recorded.get("logged_execution_events").cloned();
+    let wanted = wanted.unwrap_or_else(|| json!([]));
+    let mut fewest: Option<Vec<String>> = None;
+    for (level, data) in candidates {
+        let arn = scope().execution("m", "x");
+        let entries = history.iter().filter_map(|event| {
+            let mut event = concrete(event);
+            event["timestamp"] = json!(1_700_000_000.123);
+            entry(&event, &arn, 0, level, data)
+        });
+        let found = json!(entries.collect::<Vec<_>>());
+        let differences = Bindings::default().compare("", &wanted, &found);
+        if fewest
+            .as_ref()
+            .is_none_or(|fewest| differences.len() < fewest.len())
+        {
+            fewest = Some(differences);
+        }
+    }
+    Run::Compared(fewest.unwrap_or_default())
+}
+
+/// Runs a recording of events: each is written from what it says about the execution.
+pub fn events(recorded: &Value) -> Run {
+    let Some(events) = recorded["stepfunctions_events"].as_array() else {
+        return Run::Outside;
+    };
+    let mut bindings = Bindings::default();
+    let mut differences = Vec::new();
+    for (at, event) in events.iter().enumerate() {
+        let detail = concrete(&event["detail"]);
+        let text = |name: &str| match &detail[name] {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            data => Some(data.to_string()),
+        };
+        let status = text("status").unwrap_or_default();
+        let arn = text("stateMachineArn").unwrap_or_default();
+        let machine = arn.rsplit(':').next().unwrap_or_default();
+        let is_open = status == "RUNNING";
+        let (input, output) = (text("input").unwrap_or_default(), text("output"));
+        let (error, cause) = (text("error"), text("cause"));
+        let facts = ExecutionFacts {
+            machine,
+            name: &text("name").unwrap_or_default(),
+            status: &status,
+            started: 1_700_000_000_000,
+            stopped: (!is_open).then_some(1_700_000_000_500),
+            input: &input,
+            output: output.as_deref(),
+            error: error.as_deref(),
+            cause: cause.as_deref(),
+            redrives: 0,
+            redriven: None,
+            is_redrivable: !is_open && status != "SUCCEEDED",
+        };
+        let id = format!("00000000-0000-4000-8000-00000000000{at}");
+        let found = execution_event(&scope(), &id, 1_700_000_000_000, &facts);
+        let key = format!("event {at}");
+        differences.extend(bindings.compare(&key, &without_time(event), &without_time(&found)));
+    }
+    Run::Compared(differences)
+}
+
+/// The name of the recording's execution was not filled in.
+fn without_time(event: &Value) -> Value {
+    let mut event = event.clone();
+    event["detail"]["name"] = json!("n");
+    event["detail"]["executionArn"] = json!("a");
+    event["resources"] = json!(["a"]);
+    event
+}
