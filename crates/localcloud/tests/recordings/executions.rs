@@ -1,5 +1,7 @@
 //! Recordings of what Step Functions pushes: log entries by level, and events of executions.
 
+use std::collections::BTreeSet;
+
 use localcloud::event_bus::{ExecutionFacts, execution_event};
 use localcloud::execution_log::{LogLevel, entry};
 use serde_json::{Value, json};
@@ -7,10 +9,8 @@ use serde_json::{Value, json};
 use crate::Run;
 use crate::template::{Bindings, concrete, scope};
 
-/// Whether an entry is of a level and with data: what the recording's name says, as its entries
-/// show it.
-fn settings(recorded: &Value) -> Vec<(LogLevel, bool)> {
-    let _ = recorded;
+/// All settings that a log may have.
+fn settings() -> Vec<(LogLevel, bool)> {
     let levels = ["ALL", "ERROR", "FATAL", "OFF"].map(|word| LogLevel::of(word).unwrap());
     let both = levels
         .iter()
@@ -30,7 +30,7 @@ pub fn logs(name: &str, recorded: &Value) -> Run {
     let candidates = match level {
         Some(level) => vec![(level, data)],
         // A recording whose name says nothing of it.
-        None => settings(recorded),
+        None => settings(),
     };
     let wanted = recorded.get("logged_execution_events").cloned();
     let wanted = wanted.unwrap_or_else(|| json!([]));
@@ -51,7 +51,8 @@ pub fn logs(name: &str, recorded: &Value) -> Run {
             fewest = Some(differences);
         }
     }
-    Run::Compared(fewest.unwrap_or_default())
+    let compared = BTreeSet::from(["logged_execution_events".to_owned()]);
+    Run::Compared(fewest.unwrap_or_default(), compared)
 }
 
 /// Runs a recording of events: each is written from what it says about the execution.
@@ -90,10 +91,10 @@ pub fn events(recorded: &Value) -> Run {
         };
         let id = format!("00000000-0000-4000-8000-00000000000{at}");
         let found = execution_event(&scope(), &id, 1_700_000_000_000, &facts);
-        let key = format!("event {at}");
-        differences.extend(bindings.compare(&key, &without_time(event), &without_time(&found)));
+        let key = "stepfunctions_events";
+        differences.extend(bindings.compare(key, &without_time(event), &without_time(&found)));
     }
-    Run::Compared(differences)
+    Run::Compared(differences, bindings.compared())
 }
 
 /// The name of the recording's execution was not filled in.

@@ -1,10 +1,10 @@
 //! What recordings of streams and queues share: requests and answers about mappings.
 
 use localcloud::mapping::config::ApiError;
-use localcloud::mapping::registry::Mappings;
+use localcloud::mapping::registry::{Mappings, PROBLEM, PROCESSED};
 use serde_json::{Value, json};
 
-use crate::template::{Bindings, answered, concrete, scope};
+use crate::template::{Bindings, answered, concrete, scope, without_metadata};
 
 /// The answers to `CreateEventSourceMapping` in a recording, with their keys.
 pub fn created(recorded: &Value) -> Vec<(String, Value)> {
@@ -127,9 +127,11 @@ pub fn compare_errors(name: &str, recorded: &Value, bindings: &mut Bindings) -> 
     let mappings_of = created(recorded);
     let fields = recorded.as_object().into_iter().flatten();
     for (key, answer) in fields.filter(|(_, value)| value.get("Error").is_some()) {
+        let answer_is_about_streams = answer.to_string().contains("tream");
         let mut mappings = Mappings::default();
         let known = mappings_of.first().map(|one| request(&one.1));
-        let is_stream = answer.to_string().contains("tream") || name.contains("ynamo");
+        let is_stream =
+            answer_is_about_streams || name.contains("ynamo") || name.contains("inesis");
         let base = known.clone().unwrap_or_else(|| base(is_stream));
         let uuid = || UUID.to_owned();
         let found = if name.contains("invalid_event_filter") {
@@ -143,7 +145,15 @@ pub fn compare_errors(name: &str, recorded: &Value, bindings: &mut Bindings) -> 
                 .create(&base, "other".to_owned(), 0, |_| true)
                 .map(|_| ())
         } else if name.contains("not_existing") {
-            mappings.create(&base, uuid(), 0, |_| false).map(|_| ())
+            let mut asked = base;
+            let message = concrete(&answer["message"]);
+            let arn = message
+                .as_str()
+                .and_then(|text| text.split("not found: ").nth(1));
+            if let Some(arn) = arn {
+                asked["EventSourceArn"] = json!(arn);
+            }
+            mappings.create(&asked, uuid(), 0, |_| false).map(|_| ())
         } else {
             // A batch size that needs a window.
             let mut asked = base.clone();
@@ -197,4 +207,48 @@ fn invalid_pattern(name: &str) -> String {
         "invalid_filter3" => json!({"eventSource": ["aws:sqs", {"test": []}]}).to_string(),
         written => written.to_owned(),
     }
+}
+
+/// Later looks at a mapping: listed, read, changed.
+pub fn compare_states(recorded: &Value, bindings: &Bindings) -> Vec<String> {
+    let mut differences = Vec::new();
+    for (key, shown) in recorded.as_object().into_iter().flatten() {
+        let listed = shown["EventSourceMappings"].as_array();
+        let later = key.starts_with("get") || key.starts_with("update");
+        let shown = match listed {
+            Some(list) => &list[0],
+            None if later && shown.get("EventSourceArn").is_some() => shown,
+            None => continue,
+        };
+        let mut mappings = Mappings::default();
+        let created = mappings.create(&request(shown), UUID.to_owned(), 0, |_| true);
+        if let Err(error) = created {
+            differences.push(format!("{key}: {error}"));
+            continue;
+        }
+        let mapping = mappings.find(UUID).unwrap();
+        // How far it is by then is not decided here.
+        let states = [
+            "Creating",
+            "Disabling",
+            "Disabled",
+            "Updating",
+            "Enabled",
+            "Enabling",
+        ];
+        let state = states.iter().find(|state| shown["State"] == **state);
+        mapping.state = state.copied().unwrap_or("Enabled");
+        for result in [PROCESSED, PROBLEM] {
+            if shown["LastProcessingResult"] == result {
+                mapping.last_result = result;
+            }
+        }
+        let found = mapping.shown(&scope());
+        differences.extend(
+            bindings
+                .clone()
+                .compare(key, &without_metadata(shown), &found),
+        );
+    }
+    differences
 }

@@ -12,7 +12,7 @@ use localcloud::sqs::Queues;
 use serde_json::{Value, json};
 
 use crate::Run;
-use crate::mappings::{compare_created, compare_errors, created, request};
+use crate::mappings::{compare_created, compare_errors, compare_states, created, request};
 use crate::template::{Bindings, REGION, answered, concrete, scope};
 
 /// Runs a recording.
@@ -25,6 +25,7 @@ pub fn run(name: &str, recorded: &Value) -> Run {
         differences.extend(compare_created(key, answer, &mut mappings, &mut bindings));
     }
     differences.extend(compare_errors(name, recorded, &mut bindings));
+    differences.extend(compare_states(recorded, &bindings));
     let asked = answers.first().map(|one| request(&one.1));
     let seen = invocations(recorded);
     if name.contains("lambda_dead_letter_queue") {
@@ -36,7 +37,7 @@ pub fn run(name: &str, recorded: &Value) -> Run {
     } else if let Some(records) = recorded["Records"].as_array() {
         differences.extend(gathered(recorded, records, asked, &mut bindings));
     }
-    Run::Compared(differences)
+    Run::Compared(differences, bindings.compared())
 }
 
 /// One invocation as a recording shows it: its key, the event, and what the function made of it.
@@ -107,6 +108,10 @@ struct Simulation {
     queues: Queues,
     policy: QueuePolicy,
     source: String,
+    /// The queue's name.
+    queue: String,
+    /// The patterns of its filters, as text.
+    patterns: String,
     has_window: bool,
     /// The function's answer where the recording overrides it.
     override_answer: Option<Value>,
@@ -173,6 +178,8 @@ impl Simulation {
             policy: config.queue_policy(),
             has_window: config.has_window(),
             source,
+            queue: queue_name.clone(),
+            patterns: asked["FilterCriteria"].to_string(),
             queues,
             now: 1_000_000,
             invocations: Vec::new(),
@@ -204,7 +211,7 @@ impl Simulation {
         }
         let url = self.queues.url(queue);
         if self.name.contains("filter") {
-            for body in left_out(&bodies[&order[0]]["body"]) {
+            for body in left_out(&bodies[&order[0]]["body"], &self.patterns) {
                 let request = json!({"QueueUrl": url, "MessageBody": body});
                 self.queues.call("SendMessage", &request, self.now).unwrap();
             }
@@ -244,8 +251,7 @@ impl Simulation {
     }
 
     fn run(&mut self) {
-        let queue = self.source.rsplit(':').next().unwrap().to_owned();
-        let url = self.queues.url(&queue);
+        let url = self.queues.url(&self.queue);
         for _ in 0..40 {
             let mut batch: Vec<Value> = Vec::new();
             loop {
@@ -383,34 +389,31 @@ fn receives(name: &str, recorded: &Value, seen: &[Seen]) -> usize {
 }
 
 /// Bodies that the recorded filters leave out: another value, other fields, no JSON.
-fn left_out(body: &Value) -> Vec<String> {
-    let mut other = body.clone();
-    for value in other
-        .as_object_mut()
-        .into_iter()
-        .flat_map(|fields| fields.values_mut())
-    {
-        *value = match value {
-            // Far from every recorded bound, on the other side of it.
-            Value::Number(number) if number.as_i64() < Some(100) => json!(1_000_000),
-            Value::Number(_) => json!(-1_000_000),
-            _ => json!("another value"),
-        };
-    }
-    let mut bodies = vec![json!({"other": "field"}).to_string(), "no JSON".to_owned()];
-    let text = other.to_string();
-    // A filter for a field's presence takes every value.
-    let by_presence = body.as_object().is_some_and(|fields| fields.len() == 1)
-        && body.to_string().contains("7411")
-        || body.to_string().contains("any-value");
-    if body.is_object() && !by_presence {
-        bodies.push(text);
-    }
+fn left_out(body: &Value, patterns: &str) -> Vec<String> {
     if !body.is_object() {
-        bodies = vec![
+        return vec![
             json!({"other": "field"}).to_string(),
             "another text".to_owned(),
         ];
+    }
+    let asks = |operator: &str| patterns.contains(&format!("\\\"{operator}\\\""));
+    let mut bodies = vec!["no JSON".to_owned()];
+    let asks_absence = asks("exists") && patterns.contains("false");
+    if !asks_absence {
+        bodies.push(json!({"other": "field"}).to_string());
+    }
+    // A filter for presence, or for other values, takes every other value.
+    if !asks("exists") && !asks("anything-but") {
+        let mut other = body.clone();
+        for value in other.as_object_mut().unwrap().values_mut() {
+            *value = match value {
+                // Far from every recorded bound, on the other side of it.
+                Value::Number(number) if number.as_i64() < Some(100) => json!(1_000_000),
+                Value::Number(_) => json!(-1_000_000),
+                _ => json!("another value"),
+            };
+        }
+        bodies.push(other.to_string());
     }
     bodies
 }

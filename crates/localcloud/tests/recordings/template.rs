@@ -2,7 +2,9 @@
 //! for any text, the same one each time. A value that is its own key in words (`sent-timestamp`) is
 //! a placeholder too. JSON inside a text is compared as JSON.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -11,12 +13,22 @@ const LOOSE: &[&str] = &["date", "datetime", "timestamp", "snf_role_arn"];
 
 /// What the placeholders stand for so far.
 #[derive(Clone, Debug, Default)]
-pub struct Bindings(HashMap<String, String>);
+pub struct Bindings {
+    bound: HashMap<String, String>,
+    /// The keys of the recording that were compared; shared by clones.
+    compared: Rc<RefCell<BTreeSet<String>>>,
+}
 
 impl Bindings {
-    /// The differences between a recorded value and another.
+    /// The keys of the recording that were compared.
+    pub fn compared(&self) -> BTreeSet<String> {
+        self.compared.borrow().clone()
+    }
+
+    /// The differences between a recorded value, at a key of the recording, and another.
     pub fn compare(&mut self, at: &str, recorded: &Value, found: &Value) -> Vec<String> {
         let mut differences = Vec::new();
+        self.compared.borrow_mut().insert(at.to_owned());
         self.values(at, "", recorded, found, &mut differences);
         differences
     }
@@ -101,7 +113,7 @@ impl Bindings {
                 && self.rest(after, &rest[form.len()..]);
         }
         let is_numbered = name.contains(':');
-        if let Some(bound) = self.0.get(name) {
+        if let Some(bound) = self.bound.get(name) {
             let bound = bound.clone();
             return rest
                 .strip_prefix(&bound)
@@ -113,7 +125,7 @@ impl Bindings {
             let mut trial = self.clone();
             let fixed = name == "<region>" || name == "<partition>";
             if is_numbered || fixed {
-                trial.0.insert(name.to_owned(), rest[..end].to_owned());
+                trial.bound.insert(name.to_owned(), rest[..end].to_owned());
             }
             let matched = trial.rest(after, &rest[end..]);
             if matched {
@@ -153,7 +165,7 @@ fn kebab(text: &str) -> String {
 }
 
 /// JSON in a text, where it is an object or a list.
-fn parsed(value: &Value) -> Value {
+pub fn parsed(value: &Value) -> Value {
     let text = value.as_str().unwrap_or_default();
     let inner = serde_json::from_str::<Value>(text).ok();
     let inner = inner.filter(|inner| inner.is_object() || inner.is_array());
