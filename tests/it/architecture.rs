@@ -13,6 +13,7 @@ const CRATES: &[&str] = &[
     "crates/functions/src",
     "crates/job/src",
     "crates/json/src",
+    "crates/localcloud/src",
     "crates/outgoing/src",
     "crates/sqlite/src",
     "crates/wire/src",
@@ -28,6 +29,7 @@ const WITHOUT_CIRCLES: &[&str] = &[
     "crates/functions/",
     "crates/job/",
     "crates/json/",
+    "crates/localcloud/src/mapping/",
     "crates/outgoing/",
     "crates/sqlite/",
     "crates/wire/",
@@ -181,6 +183,23 @@ fn the_use_cases_know_no_edge() {
             !dependencies.contains(edge),
             "resolvers must not depend on {edge}"
         );
+    }
+}
+
+#[test]
+fn nothing_that_is_shipped_depends_on_the_local_cloud() {
+    let crates = fs::read_dir(root().join("crates")).unwrap();
+    let crates = crates.map(|entry| format!("crates/{}", entry.unwrap().file_name().display()));
+    let rest = [".", "resolvers", "samples"].map(str::to_owned);
+    for folder in crates.chain(rest) {
+        let manifest = format!("{folder}/Cargo.toml");
+        if root().join(&manifest).is_file() {
+            let dependencies = dependencies(&manifest);
+            assert!(
+                !dependencies.contains("localcloud"),
+                "{manifest} must not depend on localcloud: it is for tests and benchmarks"
+            );
+        }
     }
 }
 

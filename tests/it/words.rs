@@ -35,6 +35,7 @@ const DONE: &[&str] = &[
     "crates/functions/tests/",
     "crates/job/",
     "crates/json/",
+    "crates/localcloud/",
     "crates/outgoing/",
     "crates/sqlite/",
     "crates/wire/",

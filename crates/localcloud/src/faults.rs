@@ -203,8 +203,8 @@ impl Faults {
         take(self.state.lock().redeliver.get_mut(function))
     }
 
-    /// The next `count` invocations of a function by a mapping, a subscription or a rule end with
-    /// their process, this long after they began.
+    /// The next `count` invocations of a function end with their process, this long after they
+    /// began. [`crate::Cloud::kill_in_flight`] kills what runs now.
     pub fn kill_next(&self, function: &str, count: u64, after: Duration) {
         let mut state = self.state.lock();
         state.kill.insert(function.to_owned(), (count, after));
@@ -216,12 +216,10 @@ impl Faults {
         take(Some(left)).then_some(*after)
     }
 
-    /// Kills the invocations of a function that a mapping, a subscription or a rule has in flight.
-    /// Returns how many there were.
-    pub fn kill_in_flight(&self, function: &str) -> usize {
+    pub(crate) fn kill_in_flight(&self, function: &str) {
         let state = self.state.lock();
         let running = state.in_flight.iter().filter(|one| one.1 == function);
-        running.map(|one| one.2.cancel()).count()
+        running.for_each(|one| one.2.cancel());
     }
 
     pub(crate) fn begin(&self, function: &str) -> (u64, CancellationToken) {

@@ -5,10 +5,12 @@
 //! |---|---|
 //! | `settings` | how it is set |
 //! | `door` | the endpoint: counts, faults, and where a request goes |
+//! | `services` | what is behind the door |
 //! | `action` | which action a request is, and errors in each service's form |
 //! | `tables` | DynamoDB behind the door: its region, its units, its streams |
 //! | `attached` | functions that run in this process |
 //! | `lambda` | invocations, and the API of mappings |
+//! | `tasks` | the work of Task states |
 //! | `streams`, `queues` | the mappings at work |
 //! | `pushes` | log entries and events of executions, to functions |
 
@@ -18,14 +20,16 @@ mod door;
 mod lambda;
 mod pushes;
 mod queues;
+mod services;
 mod settings;
 mod streams;
 mod tables;
+mod tasks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use dynoxide::Database;
 use hyper_util::client::legacy::Client;
@@ -37,11 +41,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use workflow::Engine;
 use workflow::lambda::{Host, HostSettings};
-use workflow::runner::Runner;
-use workflow::secret::Admission;
-use workflow::services::ServiceSettings;
-use workflow::{Engine, Machines};
 
 pub use self::attached::Answer;
 pub use self::settings::{LogSettings, Settings, Timing};
@@ -93,6 +94,7 @@ pub(crate) struct Inner {
     rules: Mutex<Vec<Rule>>,
     subscribers: Mutex<Vec<String>>,
     pushes: pushes::Pushes,
+    begun: Mutex<tasks::Begun>,
     log: Mutex<Vec<LogEvent>>,
     events: Mutex<Vec<Value>>,
     failed: Mutex<Vec<FailedEvent>>,
@@ -178,6 +180,7 @@ impl Cloud {
             rules: Mutex::default(),
             subscribers: Mutex::default(),
             pushes: pushes::Pushes::default(),
+            begun: Mutex::default(),
             log: Mutex::default(),
             events: Mutex::default(),
             failed: Mutex::default(),
@@ -295,6 +298,13 @@ impl Cloud {
         self.inner.tick(rule, function);
     }
 
+    /// Kills what a function does now: the processes of its invocations end, whichever part of the
+    /// cloud began them.
+    pub fn kill_in_flight(&self, function: &str) {
+        self.inner.faults.kill_in_flight(function);
+        self.inner.begun.lock().kill(function, &self.inner.host);
+    }
+
     /// The log entries of the executions so far.
     #[must_use]
     pub fn log_entries(&self) -> Vec<LogEvent> {
@@ -324,80 +334,6 @@ fn environment(scope: &Scope, endpoint: &str) -> BTreeMap<String, String> {
     ];
     let owned = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     owned.into_iter().collect()
-}
-
-impl Inner {
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = work => {}
-            }
-        });
-    }
-
-    fn engine(&self) -> &Engine {
-        self.engine
-            .get()
-            .expect("it is set before the cloud is returned")
-    }
-
-    fn serve_dynamodb(self: &Arc<Self>, listener: TcpListener, database: Database) {
-        self.spawn(async move {
-            dynoxide::server::serve_on(listener, database).await;
-        });
-    }
-
-    async fn serve_engine(
-        self: &Arc<Self>,
-        listener: TcpListener,
-        machines: Machines,
-    ) -> Result<(), StartError> {
-        let failed = |error: String| StartError::Engine(error);
-        let database = sqlite::Database::open(&sqlite::Location::Memory);
-        let database = database.map_err(|error| failed(error.to_string()))?;
-        let services = ServiceSettings {
-            region: self.scope.region.clone(),
-            dynamodb: self.endpoint.parse().ok(),
-            sqs: self.endpoint.parse().ok(),
-            ..ServiceSettings::default()
-        };
-        let runner = Runner::with_services(self.host.clone(), services);
-        let settings = workflow::Settings {
-            machines,
-            region: self.scope.region.clone(),
-            account: self.scope.account.clone(),
-            ..workflow::Settings::default()
-        };
-        let listening = Arc::new(pushes::Follower(Arc::downgrade(self)));
-        let engine = Engine::open(database, settings, Arc::new(runner.clone()), listening).await;
-        let engine = engine.map_err(|error| failed(error.to_string()))?;
-        let _ = self.engine.set(engine.clone());
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            let stopped = stop.cancelled_owned();
-            let admission = Admission::Open;
-            let served =
-                workflow::internal::serve(listener, engine, runner, admission, stopped).await;
-            if let Err(error) = served {
-                tracing::warn!(%error, "the internal listener ended");
-            }
-        });
-        Ok(())
-    }
-
-    /// An id that was not given before.
-    fn uuid(&self) -> String {
-        use sha2::{Digest as _, Sha256};
-        let count = self.seed.fetch_add(1, Ordering::Relaxed);
-        let hash = Sha256::digest(format!("{} {count}", self.endpoint));
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash[..16]);
-        uuid::Builder::from_random_bytes(bytes)
-            .into_uuid()
-            .to_string()
-    }
 }
 
 /// Now, in milliseconds since the Unix epoch.

@@ -1,5 +1,5 @@
-//! The cloud as its users see it: over its endpoint, with functions that are processes and functions
-//! of this process.
+//! The cloud as its users see it: over its endpoint, with functions that are processes and
+//! functions of this process.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod http;

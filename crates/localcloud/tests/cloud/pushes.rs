@@ -8,9 +8,10 @@ use localcloud::pattern::Pattern;
 use localcloud::{Cloud, Settings};
 use serde_json::{Value, json};
 
-use crate::{attach, http, until};
+use crate::{attach, http, process, until};
 
-async fn with_machine() -> (Cloud, tempfile::TempDir) {
+/// A folder with a state machine.
+fn machine() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let machine = json!({"StartAt": "A", "States": {
         "A": {"Type": "Pass", "Next": "B"},
@@ -18,6 +19,11 @@ async fn with_machine() -> (Cloud, tempfile::TempDir) {
               "End": true},
     }});
     std::fs::write(folder.path().join("m.asl.json"), machine.to_string()).unwrap();
+    folder
+}
+
+async fn with_machine() -> (Cloud, tempfile::TempDir) {
+    let folder = machine();
     let settings = Settings {
         machines: workflow::Machines::load(folder.path()).unwrap(),
         ..Settings::default()
@@ -26,9 +32,13 @@ async fn with_machine() -> (Cloud, tempfile::TempDir) {
 }
 
 async fn start(cloud: &Cloud, name: &str) {
+    start_with(cloud, name, json!({"a": 1})).await;
+}
+
+async fn start_with(cloud: &Cloud, name: &str, input: Value) {
     let request = json!({
         "stateMachineArn": "arn:aws:states:us-east-1:000000000000:stateMachine:m",
-        "name": name, "input": "{\"a\":1}",
+        "name": name, "input": input.to_string(),
     });
     let target = "AWSStepFunctions.StartExecution";
     let (status, answer) = http::call(cloud, target, &request).await.unwrap();
@@ -134,4 +144,28 @@ async fn an_event_that_a_function_never_takes_is_given_up_after_two_retries() {
     .await;
     assert_eq!(received.lock().len(), 3);
     assert_eq!(received.lock()[0]["detail-type"], "Scheduled Event");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_that_is_killed_in_flight_fails_its_task() {
+    let folder = machine();
+    let settings = Settings {
+        machines: workflow::Machines::load(folder.path()).unwrap(),
+        functions: vec![process("work")],
+        ..Settings::default()
+    };
+    let cloud = Cloud::start(settings).await.unwrap();
+    start_with(&cloud, "one", json!({"slow": true})).await;
+    until("the invocation", || {
+        cloud.counts().now().invocations.get("work") == Some(&1)
+    })
+    .await;
+    cloud.kill_in_flight("work");
+    let failed = || {
+        let events = cloud.events();
+        events
+            .iter()
+            .any(|event| event["detail"]["error"] == "Runtime.ExitError")
+    };
+    until("the failed end", failed).await;
 }

@@ -437,7 +437,7 @@ fn dead_letter(recorded: &Value, bindings: &mut Bindings) -> Vec<String> {
     let request = json!({"QueueUrl": url, "MessageAttributeNames": ["All"]});
     let found = answered(200, queues.call("ReceiveMessage", &request, 0).unwrap());
     let mut wanted = wanted.clone();
-    // It stands in another form than the other digests.
+    // It has another form than the other digests.
     wanted["Messages"][0]["MD5OfMessageAttributes"] = json!("<digest:1>");
     bindings.compare("messages", &wanted, &found)
 }

@@ -121,7 +121,7 @@ fn default_request(recorded: &Value) -> Value {
     })
 }
 
-/// A stream with its mapping and its function, under a clock of its own.
+/// A stream with its mapping and its function, under a simulated clock.
 struct Simulation {
     config: MappingConfig,
     shard: Shard,

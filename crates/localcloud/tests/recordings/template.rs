@@ -1,5 +1,5 @@
-//! Compares a value with a recorded one in which ids and times are placeholders: `<uuid:1>` stands
-//! for any text, the same one each time. A value that is its own key in words (`sent-timestamp`) is
+//! Compares a value with a recorded one in which ids and times are placeholders: `<uuid:1>` is
+//! any text, the same one each time. A value that is its own key in words (`sent-timestamp`) is
 //! a placeholder too. JSON inside a text is compared as JSON.
 
 use std::cell::RefCell;

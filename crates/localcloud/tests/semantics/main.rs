@@ -1,5 +1,5 @@
-//! What AWS's semantics are, in our own words: the tests of what decides in localcloud. They need no
-//! recordings.
+//! What AWS's semantics are, in our own words: the tests of what decides in localcloud. They need
+//! no recordings.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod configs;
