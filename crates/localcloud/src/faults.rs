@@ -134,17 +134,20 @@ impl Faults {
     /// The fault that a call meets.
     pub(crate) fn take(&self, action: &str) -> Option<Fault> {
         let mut state = self.state.lock();
-        let at = state.rules.iter_mut().position(|rule| {
+        let mut found = None;
+        for (at, rule) in state.rules.iter_mut().enumerate() {
             let meant = match rule.action.strip_suffix('*') {
                 Some(prefix) => action.starts_with(prefix),
                 None => action == rule.action,
             };
+            // Every rule counts the call, and the first one that is due decides.
             if meant && rule.skip > 0 {
                 rule.skip -= 1;
-                return false;
+            } else if meant && found.is_none() {
+                found = Some(at);
             }
-            meant && rule.left != Some(0)
-        })?;
+        }
+        let at = found?;
         let rule = &mut state.rules[at];
         let fault = rule.fault.clone();
         if let Some(left) = &mut rule.left {

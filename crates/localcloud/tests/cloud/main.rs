@@ -5,6 +5,7 @@
 mod http;
 mod pushes;
 mod queues;
+mod sdks;
 mod streams;
 mod tables;
 

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use localcloud::mapping::config::{MappingConfig, QueuePolicy};
-use localcloud::mapping::destination::dead_letter_attributes;
 use localcloud::mapping::messages::{done, event};
 use localcloud::mapping::registry::Mappings;
 use localcloud::mapping::shard::Ended;
@@ -12,8 +11,9 @@ use localcloud::sqs::Queues;
 use serde_json::{Value, json};
 
 use crate::Run;
+use crate::gathered::{dead_letter, gathered};
 use crate::mappings::{compare_created, compare_errors, compare_states, created, request};
-use crate::template::{Bindings, REGION, answered, concrete, scope};
+use crate::template::{Bindings, REGION, concrete, scope};
 
 /// Runs a recording.
 pub fn run(name: &str, recorded: &Value) -> Run {
@@ -98,7 +98,7 @@ fn dead_letters(recorded: &Value) -> Option<(String, Vec<Value>)> {
 }
 
 /// What a run's message is made of: the body as text.
-fn body_text(body: &Value) -> String {
+pub fn body_text(body: &Value) -> String {
     body.as_str()
         .map_or_else(|| body.to_string(), str::to_owned)
 }
@@ -416,106 +416,4 @@ fn left_out(body: &Value, patterns: &str) -> Vec<String> {
         bodies.push(other.to_string());
     }
     bodies
-}
-
-/// An event that a function did not take, in its dead-letter queue.
-fn dead_letter(recorded: &Value, bindings: &mut Bindings) -> Vec<String> {
-    let mut queues = Queues::new(scope(), "http://localhost", 1);
-    queues
-        .call("CreateQueue", &json!({"QueueName": "dead"}), 0)
-        .unwrap();
-    let wanted = &recorded["messages"];
-    let message = &wanted["Messages"][0];
-    let error = &message["MessageAttributes"]["ErrorMessage"]["StringValue"];
-    let id = "00000000-0000-4000-8000-000000000007";
-    let attributes = dead_letter_attributes(id, error.as_str().unwrap());
-    let body = body_text(&message["Body"]);
-    queues
-        .deliver(&scope().queue("dead"), &body, attributes, 0)
-        .unwrap();
-    let url = queues.url("dead");
-    let request = json!({"QueueUrl": url, "MessageAttributeNames": ["All"]});
-    let found = answered(200, queues.call("ReceiveMessage", &request, 0).unwrap());
-    let mut wanted = wanted.clone();
-    // It has another form than the other digests.
-    wanted["Messages"][0]["MD5OfMessageAttributes"] = json!("<digest:1>");
-    bindings.compare("messages", &wanted, &found)
-}
-
-/// Messages that were gathered over a time: sent in batches, received in batches, listed together.
-fn gathered(
-    recorded: &Value,
-    records: &[Value],
-    asked: Option<Value>,
-    bindings: &mut Bindings,
-) -> Vec<String> {
-    let mut differences = Vec::new();
-    let Some(asked) = asked else {
-        return differences;
-    };
-    let config = MappingConfig::of(&asked).unwrap();
-    let policy = config.queue_policy();
-    let name = config.source.rsplit(':').next().unwrap().to_owned();
-    let mut queues = Queues::new(scope(), "http://localhost", 1);
-    queues
-        .call("CreateQueue", &json!({"QueueName": name}), 0)
-        .unwrap();
-    let url = queues.url(&name);
-    let mut sent = 0;
-    for (key, answer) in recorded.as_object().into_iter().flatten() {
-        let Some(successful) = answer["Successful"].as_array() else {
-            continue;
-        };
-        let entries = successful.iter().map(|one| {
-            let id = &one["MessageId"];
-            let record = records.iter().find(|record| record["messageId"] == *id);
-            json!({"Id": one["Id"], "MessageBody": record.unwrap()["body"]})
-        });
-        let entries: Vec<Value> = entries.collect();
-        sent += entries.len();
-        let request = json!({"QueueUrl": url, "Entries": entries});
-        let mut found = queues.call("SendMessageBatch", &request, 1).unwrap();
-        if answer.get("ResponseMetadata").is_some() {
-            found = answered(200, found);
-        }
-        differences.extend(bindings.compare(key, answer, &found));
-    }
-    if sent == 0 {
-        for record in records {
-            let request = json!({"QueueUrl": url, "MessageBody": record["body"]});
-            queues.call("SendMessage", &request, 1).unwrap();
-        }
-    }
-    let (mut found, mut batches) = (Vec::new(), 0);
-    loop {
-        let mut batch = 0;
-        while batch < policy.batch_size {
-            let count = (policy.batch_size - batch).min(10);
-            let request = json!({
-                "QueueUrl": url, "MaxNumberOfMessages": count, "AttributeNames": ["All"],
-            });
-            let received = queues.call("ReceiveMessage", &request, 2).unwrap();
-            let messages = received["Messages"].as_array().cloned().unwrap_or_default();
-            if messages.is_empty() {
-                break;
-            }
-            batch += messages.len();
-            let events = messages.iter();
-            found.extend(events.map(|one| event(one, &config.source, REGION, config.has_window())));
-        }
-        if batch == 0 {
-            break;
-        }
-        batches += 1;
-    }
-    found.sort_by_key(|one| one["body"].as_str().map(str::to_owned));
-    let mut wanted = records.to_vec();
-    wanted.sort_by_key(|one| one["body"].as_str().map(str::to_owned));
-    differences.extend(bindings.compare("Records", &json!(wanted), &json!(found)));
-    if let Some(total) = recorded["batch_info"]["total_batches_received"].as_u64()
-        && total != batches
-    {
-        differences.push(format!("recorded {total} batches, found {batches}"));
-    }
-    differences
 }

@@ -52,6 +52,14 @@ pub fn run(name: &str, recorded: &Value) -> Run {
     differences.extend(compare_errors(name, recorded, &mut bindings));
     differences.extend(compare_states(recorded, &bindings));
     let deliveries = deliveries(recorded);
+    let payload = &recorded["kinesis-record-lambda-payload"];
+    if let (Some((_, answer)), false) = (answers.first(), payload.is_null()) {
+        let mut simulation = Simulation::new(name, recorded, &request(answer));
+        simulation.run();
+        let data = simulation.data();
+        let key = "kinesis-record-lambda-payload";
+        differences.extend(bindings.compare(key, payload, &data));
+    }
     if deliveries.is_empty() && !has_notice(recorded) {
         return Run::Compared(differences, bindings.compared());
     }
@@ -238,6 +246,17 @@ impl Simulation {
         }
     }
 
+    /// What Kinesis's records hold, as the function decodes it.
+    fn data(&self) -> Value {
+        let records = self.batches.iter();
+        let records = records.flat_map(|one| one["Records"].as_array().unwrap());
+        let data = records.map(|record| {
+            let data = record["kinesis"]["data"].as_str().unwrap();
+            serde_json::from_slice::<Value>(&STANDARD.decode(data).unwrap()).unwrap()
+        });
+        data.collect()
+    }
+
     fn invoke(&mut self, records: &[StreamRecord]) -> Ended {
         match &self.behaviour {
             Behaviour::Answers(answer) => Ended::Answered(answer.to_string().into_bytes()),
@@ -323,6 +342,12 @@ fn inputs(name: &str, recorded: &Value, config: &MappingConfig, shard: &str) -> 
                 }
             }
         }
+    }
+    let payload = parsed(&recorded["kinesis-record-lambda-payload"]);
+    for data in payload.as_array().into_iter().flatten() {
+        let data = STANDARD.encode(data.to_string());
+        let record = json!({"kinesis": {"data": data, "partitionKey": "test"}});
+        inputs.push(input(&record, config, shard, inputs.len()));
     }
     if name.contains("filter") && !inputs.is_empty() {
         inputs.extend(left_out(config, shard, &inputs));
