@@ -3,6 +3,27 @@
 //! What decides is pure and held to recordings of AWS (`tests/recordings.rs`); the cloud on top of
 //! it moves bytes.
 //!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use localcloud::{Cloud, Fault, FunctionConfig, Settings};
+//! use serde_json::json;
+//!
+//! let program = vec!["target/debug/lambda-intake".to_owned()];
+//! let cloud = Cloud::start(Settings {
+//!     functions: vec![FunctionConfig::new("intake", program)],
+//!     ..Settings::default()
+//! })
+//! .await?;
+//! let queue = cloud.create_queue("intake", &json!({"VisibilityTimeout": "30"}))?;
+//! cloud.map(&json!({"EventSourceArn": queue, "FunctionName": "intake"}))?;
+//! cloud.faults().next("dynamodb:PutItem", 3, Fault::Throttle);
+//! // AWS's SDKs reach the cloud with these variables, as its functions do.
+//! let variables = cloud.environment();
+//! println!("{variables:?} {:?}", cloud.counts().now());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! | module | what |
 //! |---|---|
 //! | [`cloud`] | the cloud: one endpoint, functions, mappings, pushes |

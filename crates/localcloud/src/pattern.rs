@@ -174,7 +174,7 @@ fn affix(is_prefix: bool, argument: &Value) -> Result<Matcher, InvalidPattern> {
 }
 
 fn numeric(list: &[Value]) -> Result<Matcher, InvalidPattern> {
-    if list.is_empty() || list.len() > 4 || list.len() % 2 != 0 {
+    if list.is_empty() || list.len() > 4 || !list.len().is_multiple_of(2) {
         return Err(InvalidPattern);
     }
     let pairs = list.chunks(2).map(|pair| {

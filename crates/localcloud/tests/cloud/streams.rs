@@ -39,7 +39,7 @@ async fn a_change_of_a_table_reaches_the_function_of_its_mapping() {
     until("the record", || !received.lock().is_empty()).await;
     let event = received.lock()[0].clone();
     let record = &event["Records"][0];
-    assert_eq!(numbers(&[event.clone()]), [("a".to_owned(), 2)]);
+    assert_eq!(numbers(std::slice::from_ref(&event)), [("a".to_owned(), 2)]);
     assert_eq!(record["eventName"], "INSERT");
     assert_eq!(record["awsRegion"], "us-east-1");
     assert_eq!(record["eventSourceARN"], json!(stream));

@@ -53,10 +53,8 @@ pub fn request(answer: &Value) -> Value {
         fields.shift_remove(name);
     }
     for (name, default) in DEFAULTS {
-        if fields
-            .get(*name)
-            .is_some_and(|value| value.to_string() == *default)
-        {
+        let default: Value = serde_json::from_str(default).unwrap();
+        if fields.get(*name) == Some(&default) {
             fields.shift_remove(*name);
         }
     }

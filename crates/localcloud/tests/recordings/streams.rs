@@ -151,13 +151,13 @@ enum Behaviour {
 
 fn behaviour(name: &str, recorded: &Value) -> Behaviour {
     let item = |identifier: Value| json!({"batchItemFailures": [{"itemIdentifier": identifier}]});
-    let foo = |value: Value| json!({"batchItemFailures": [{"foo": value}]});
+    let other_key = |value: Value| json!({"batchItemFailures": [{"foo": value}]});
     let (_, parameter) = name.split_once('[').unwrap_or_default();
     match parameter.trim_end_matches(']') {
         "empty_string_item_identifier_failure" => Behaviour::Answers(item(json!(""))),
         "null_item_identifier_failure" => Behaviour::Answers(item(Value::Null)),
-        "invalid_key_foo_failure" => Behaviour::Answers(foo(json!("notvalid"))),
-        "invalid_key_foo_null_value_failure" => Behaviour::Answers(foo(Value::Null)),
+        "invalid_key_foo_failure" => Behaviour::Answers(other_key(json!("notvalid"))),
+        "invalid_key_foo_null_value_failure" => Behaviour::Answers(other_key(Value::Null)),
         "item_identifier_not_present_failure" => Behaviour::Answers(item(json!(123))),
         "unhandled_exception_in_function" => Behaviour::Fails,
         "empty_string_success" => Behaviour::Answers(json!("")),

@@ -43,7 +43,7 @@ impl Bindings {
     ) {
         let (recorded, found) = (&parsed(recorded), &parsed(found));
         match (recorded, found) {
-            (Value::String(recorded), found) if is_loose(key, recorded) => drop(found.clone()),
+            (Value::String(recorded), _) if is_loose(key, recorded) => {}
             (Value::String(recorded), Value::String(found)) => {
                 if !self.texts(recorded, found) {
                     to.push(format!("{at}: recorded {recorded}, found {found}"));
