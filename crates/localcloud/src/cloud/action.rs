@@ -4,7 +4,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::Bytes;
+use super::inner::Bytes;
 use crate::faults::Fault;
 
 /// A service behind the door.

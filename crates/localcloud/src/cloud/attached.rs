@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
-use super::{Bytes, Inner};
+use super::inner::{Bytes, Inner};
 
 /// What a function answers, or the text of its error.
 pub type Answer = Result<Value, String>;

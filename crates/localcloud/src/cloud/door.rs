@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::action::{Action, Service, error, json_answer};
-use super::{Bytes, Inner};
+use super::inner::{Bytes, Inner};
 use crate::faults::Fault;
 
 /// Maximum bytes of a request: a payload of Lambda or a batch of DynamoDB, with room.

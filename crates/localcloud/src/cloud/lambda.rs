@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use workflow::lambda::function_name;
 
-use super::{Bytes, FailedEvent, Inner, now};
+use super::inner::{Bytes, FailedEvent, Inner, now};
 use crate::mapping::config::{ApiError, SourceKind};
 use crate::mapping::registry::Mapping;
 use crate::mapping::shard::Ended;

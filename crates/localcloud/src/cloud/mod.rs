@@ -5,19 +5,24 @@
 //! |---|---|
 //! | `settings` | how it is set |
 //! | `door` | the endpoint: counts, faults, and where a request goes |
+//! | `inner` | what all parts share |
 //! | `services` | what is behind the door |
 //! | `action` | which action a request is, and errors in each service's form |
 //! | `tables` | DynamoDB behind the door: its region, its units, its streams |
 //! | `attached` | functions that run in this process |
 //! | `lambda` | invocations, and the API of mappings |
-//! | `tasks` | the work of Task states |
+//! | `tasks`, `begun` | the work of Task states |
 //! | `streams`, `queues` | the mappings at work |
-//! | `pushes` | log entries and events of executions, to functions |
+//! | `pushed`, `pushes` | log entries and events of executions, to functions |
 
 mod action;
 mod attached;
+mod begun;
 mod door;
+mod error;
+mod inner;
 mod lambda;
+mod pushed;
 mod pushes;
 mod queues;
 mod services;
@@ -27,13 +32,11 @@ mod tables;
 mod tasks;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use dynoxide::Database;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -45,6 +48,9 @@ use workflow::Engine;
 use workflow::lambda::{Host, HostSettings};
 
 pub use self::attached::Answer;
+pub use self::error::StartError;
+pub use self::inner::FailedEvent;
+use self::inner::{Inner, Tables};
 pub use self::settings::{LogSettings, Settings, Timing};
 pub use self::tables::no_stream;
 use crate::counts::Counts;
@@ -52,77 +58,9 @@ use crate::event_bus::Rule;
 use crate::execution_log::LogEvent;
 use crate::faults::Faults;
 use crate::mapping::config::ApiError;
-use crate::mapping::registry::Mappings;
 use crate::pattern::Pattern;
 use crate::scope::Scope;
 use crate::sqs::{Queues, SqsError};
-
-/// Why a cloud does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// No port on loopback is free.
-    #[error("no listener on loopback: {0}")]
-    Listen(#[from] std::io::Error),
-    /// DynamoDB does not start.
-    #[error("DynamoDB does not start: {0}")]
-    Database(String),
-    /// Step Functions does not start.
-    #[error("Step Functions does not start: {0}")]
-    Engine(String),
-}
-
-type Bytes = http_body_util::Full<bytes::Bytes>;
-
-#[derive(Debug)]
-pub(crate) struct Inner {
-    scope: Scope,
-    endpoint: String,
-    timing: Timing,
-    logs: LogSettings,
-    database: Tables,
-    dynamodb: SocketAddr,
-    /// The internal listener of the engine and of the Lambda host.
-    internal: SocketAddr,
-    client: Client<HttpConnector, Bytes>,
-    engine: std::sync::OnceLock<Engine>,
-    host: Host,
-    queues: Mutex<Queues>,
-    queues_changed: Notify,
-    tables_changed: Notify,
-    mappings: Mutex<Mappings>,
-    running: Mutex<BTreeMap<String, CancellationToken>>,
-    rules: Mutex<Vec<Rule>>,
-    subscribers: Mutex<Vec<String>>,
-    pushes: pushes::Pushes,
-    begun: Mutex<tasks::Begun>,
-    log: Mutex<Vec<LogEvent>>,
-    events: Mutex<Vec<Value>>,
-    failed: Mutex<Vec<FailedEvent>>,
-    faults: Faults,
-    counts: Counts,
-    seed: AtomicU64,
-    stop: CancellationToken,
-    tasks: TaskTracker,
-}
-
-/// The database, which says nothing about itself.
-#[derive(Clone)]
-struct Tables(Database);
-
-impl std::fmt::Debug for Tables {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Tables")
-    }
-}
-
-/// An event that a function did not take after all retries.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FailedEvent {
-    /// The function.
-    pub function: String,
-    /// The event.
-    pub event: Value,
-}
 
 /// A running cloud. It ends, with its functions' processes, when it is dropped.
 #[derive(Debug)]
@@ -179,7 +117,7 @@ impl Cloud {
             running: Mutex::default(),
             rules: Mutex::default(),
             subscribers: Mutex::default(),
-            pushes: pushes::Pushes::default(),
+            pushes: Default::default(),
             begun: Mutex::default(),
             log: Mutex::default(),
             events: Mutex::default(),
@@ -334,9 +272,4 @@ fn environment(scope: &Scope, endpoint: &str) -> BTreeMap<String, String> {
     ];
     let owned = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     owned.into_iter().collect()
-}
-
-/// Now, in milliseconds since the Unix epoch.
-fn now() -> i64 {
-    jiff::Timestamp::now().as_millisecond()
 }

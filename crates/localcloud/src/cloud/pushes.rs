@@ -4,16 +4,14 @@
 //! The engine notifies about steps and ends; the history is read after each of them, and while an
 //! execution is open also regularly, because not every history event comes with a step.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 use workflow::{ExecutionEvent, Listener};
 
 use super::action::Action;
-use super::{Inner, now};
+use super::inner::{Inner, now};
+use super::pushed::Pushed;
 use crate::event_bus::{ExecutionFacts, event, execution_event};
 use crate::execution_log::{LogEvent, LogSource, entry, subscription_event};
 
@@ -21,27 +19,6 @@ use crate::execution_log::{LogEvent, LogSource, entry, subscription_event};
 const DELIVERY: usize = 1_000;
 /// Maximum number of history events of one read.
 const PAGE: usize = 1_000;
-
-/// An execution as far as it was pushed.
-#[derive(Clone, Debug, Default)]
-struct Pushed {
-    machine: String,
-    position: u64,
-    redrives: u32,
-    /// Whether its start was sent, and whether its end was.
-    announced: (bool, bool),
-}
-
-/// What is to be pushed.
-#[derive(Debug, Default)]
-pub(super) struct Pushes {
-    /// Executions with news.
-    dirty: Mutex<BTreeSet<String>>,
-    known: Mutex<BTreeMap<String, Pushed>>,
-    changed: Notify,
-    /// Entries that wait for their delivery.
-    waiting: Mutex<Vec<LogEvent>>,
-}
 
 /// Receives what the engine notifies about.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::action::json_answer;
-use super::{Bytes, Inner, now};
+use super::inner::{Bytes, Inner, now};
 use crate::mapping::messages::{done, event};
 use crate::mapping::registry::Mapping;
 use crate::mapping::shard::Ended;

@@ -1,35 +1,19 @@
 //! The services behind the door: DynamoDB, and the engine with the Lambda host.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use dynoxide::Database;
-use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
 use workflow::runner::Runner;
 use workflow::secret::Admission;
 use workflow::services::ServiceSettings;
 use workflow::{Engine, Machines};
 
-use super::{Inner, StartError, pushes, tasks};
+use super::error::StartError;
+use super::inner::Inner;
+use super::{pushes, tasks};
 
 impl Inner {
-    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = work => {}
-            }
-        });
-    }
-
-    pub(super) fn engine(&self) -> &Engine {
-        self.engine
-            .get()
-            .expect("it is set before the cloud is returned")
-    }
-
     pub(super) fn serve_dynamodb(self: &Arc<Self>, listener: TcpListener, database: Database) {
         self.spawn(async move {
             dynoxide::server::serve_on(listener, database).await;
@@ -76,16 +60,5 @@ impl Inner {
             }
         });
         Ok(())
-    }
-
-    /// An id that was not given before.
-    pub(super) fn uuid(&self) -> String {
-        let count = self.seed.fetch_add(1, Ordering::Relaxed);
-        let hash = Sha256::digest(format!("{} {count}", self.endpoint));
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash[..16]);
-        uuid::Builder::from_random_bytes(bytes)
-            .into_uuid()
-            .to_string()
     }
 }

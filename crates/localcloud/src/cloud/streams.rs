@@ -13,7 +13,7 @@ use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::{Inner, now};
+use super::inner::{Inner, now};
 use crate::mapping::destination::{Origin, notice};
 use crate::mapping::registry::{Mapping, PROBLEM, PROCESSED};
 use crate::mapping::shard::{Discarded, Ended, Next, Shard};

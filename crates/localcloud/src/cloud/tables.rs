@@ -9,7 +9,7 @@ use http::{Request, Response};
 use serde_json::{Value, json};
 
 use super::action::{Action, Service, error};
-use super::{Bytes, Inner};
+use super::inner::{Bytes, Inner};
 use crate::record::item_size;
 
 /// The region in the emulator's own ARNs.

@@ -1,50 +1,16 @@
 //! The work of Task states: as the engine's own runner does it, counted, and with functions that can
 //! be killed.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Weak;
 
 use asl::Resource;
-use serde_json::{Value, json};
-use workflow::lambda::{Host, function_name};
+use serde_json::Value;
+use workflow::lambda::function_name;
 use workflow::runner::Runner;
 use workflow::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 
-use super::Inner;
-
-/// Maximum number of tasks of a function that a kill reaches: the last ones that began.
-const KILLABLE: usize = 1_024;
-
-/// The tasks that functions got from executions, by function, the oldest first. Those that have
-/// ended are among them: a kill does not change them.
-#[derive(Debug, Default)]
-pub(super) struct Begun(HashMap<String, VecDeque<(TaskKey, Responder)>>);
-
-impl Begun {
-    fn add(&mut self, function: &str, key: TaskKey, responder: Responder) {
-        let begun = self.0.entry(function.to_owned()).or_default();
-        if begun.len() == KILLABLE {
-            begun.pop_front();
-        }
-        begun.push_back((key, responder));
-    }
-
-    pub(super) fn kill(&mut self, function: &str, host: &Host) {
-        for (key, responder) in self.0.remove(function).unwrap_or_default() {
-            kill(host, key, &responder);
-        }
-    }
-}
-
-/// Ends the process that does a task, which fails the task as it does on AWS.
-fn kill(host: &Host, key: TaskKey, responder: &Responder) {
-    host.cancel(key);
-    let cause = json!({
-        "errorType": "Runtime.ExitError",
-        "errorMessage": "Error: Runtime exited with error: signal: killed",
-    });
-    responder.failed("Runtime.ExitError", cause.to_string());
-}
+use super::begun::kill;
+use super::inner::Inner;
 
 /// The runner of the cloud.
 #[derive(Debug)]

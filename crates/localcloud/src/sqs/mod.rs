@@ -3,20 +3,23 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `queues` | all queues; which action of the API does what |
+//! | `account` | all queues of an account |
+//! | `actions` | which action of the API does what |
 //! | `queue` | one queue: its attributes, what is visible to whom |
 //! | `send` | sending: sizes, digests, FIFO groups and deduplication |
-//! | `moving` | tasks that move dead letters back |
+//! | `task`, `moving` | tasks that move dead letters back |
 //! | `digest` | MD5 of bodies and attributes |
 //! | `error` | errors of the API |
 
+mod account;
+mod actions;
 mod digest;
 mod error;
 mod moving;
 mod queue;
-mod queues;
 mod send;
+mod task;
 
+pub use account::Queues;
 pub use error::SqsError;
 pub use queue::limits;
-pub use queues::Queues;

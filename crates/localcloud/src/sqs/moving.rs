@@ -4,75 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::account::{Queues, text};
 use super::error::SqsError;
-use super::queues::{Queues, text};
+use super::task::{Task, TaskStatus};
 
 /// Maximum number of messages that a task moves in a second, where it is bounded.
 const PER_SECOND: i64 = 500;
 /// Maximum number of tasks of a list.
 const LISTED: i64 = 10;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum TaskStatus {
-    Running,
-    Completed,
-    Cancelled,
-    Failed,
-}
-
-impl TaskStatus {
-    fn name(self) -> &'static str {
-        match self {
-            TaskStatus::Running => "RUNNING",
-            TaskStatus::Completed => "COMPLETED",
-            TaskStatus::Cancelled => "CANCELLED",
-            TaskStatus::Failed => "FAILED",
-        }
-    }
-}
-
-/// A task.
-#[derive(Clone, Debug)]
-pub(super) struct Task {
-    id: String,
-    source: String,
-    destination: Option<String>,
-    per_second: Option<i64>,
-    started: i64,
-    moved: i64,
-    to_move: i64,
-    status: TaskStatus,
-    failure: Option<&'static str>,
-}
-
-impl Task {
-    fn handle(&self) -> String {
-        STANDARD.encode(json!({"taskId": self.id, "sourceArn": self.source}).to_string())
-    }
-
-    fn shown(&self) -> Value {
-        let mut shown = json!({
-            "Status": self.status.name(),
-            "SourceArn": self.source,
-            "ApproximateNumberOfMessagesMoved": self.moved,
-            "ApproximateNumberOfMessagesToMove": self.to_move,
-            "StartedTimestamp": self.started,
-        });
-        if self.status == TaskStatus::Running {
-            shown["TaskHandle"] = json!(self.handle());
-        }
-        if let Some(destination) = &self.destination {
-            shown["DestinationArn"] = json!(destination);
-        }
-        if let Some(most) = self.per_second {
-            shown["MaxNumberOfMessagesPerSecond"] = json!(most);
-        }
-        if let Some(reason) = self.failure {
-            shown["FailureReason"] = json!(reason);
-        }
-        shown
-    }
-}
 
 impl Queues {
     pub(super) fn start_message_move_task(

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
+use super::account::{Queues, text};
 use super::digest;
 use super::error::SqsError;
 use super::queue::{Message, Queue, limits};
-use super::queues::{Queues, text};
 
 impl Queues {
     pub(super) fn send_message(&mut self, request: &Value, now: i64) -> Result<Value, SqsError> {

@@ -1,48 +1,13 @@
-//! All queues of an account, and the actions of the API on them.
+//! The actions of the API: which of them does what with the queues.
 
-use std::collections::BTreeMap;
-
-use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
+use super::account::{Queues, text};
 use super::error::SqsError;
-use super::moving::Task;
 use super::queue::{Queue, limits};
 use super::send::{batch_answer, check_batch};
-use crate::scope::Scope;
-
-/// The queues.
-#[derive(Clone, Debug)]
-pub struct Queues {
-    pub(super) scope: Scope,
-    /// `http://127.0.0.1:PORT`: what queue addresses begin with.
-    endpoint: String,
-    pub(super) queues: BTreeMap<String, Queue>,
-    pub(super) tasks: Vec<Task>,
-    random: StdRng,
-    sent: u128,
-}
-
-/// A text member of a request; empty when it is missing.
-pub(super) fn text(request: &Value, name: &str) -> String {
-    request[name].as_str().unwrap_or_default().to_owned()
-}
 
 impl Queues {
-    /// No queues. `endpoint` is what their addresses begin with; ids come of `seed`.
-    #[must_use]
-    pub fn new(scope: Scope, endpoint: &str, seed: u64) -> Self {
-        Queues {
-            scope,
-            endpoint: endpoint.to_owned(),
-            queues: BTreeMap::new(),
-            tasks: Vec::new(),
-            random: StdRng::seed_from_u64(seed),
-            sent: 0,
-        }
-    }
-
     /// Does one action of the API (`SendMessage`, …). A receive does not wait: it answers with what
     /// there is.
     ///
@@ -88,44 +53,6 @@ impl Queues {
             "ListMessageMoveTasks" => self.list_message_move_tasks(request),
             _ => Err(SqsError::unknown_action(action)),
         }
-    }
-
-    /// The queue that a request names.
-    pub(super) fn queue(&mut self, request: &Value) -> Result<&mut Queue, SqsError> {
-        let url = text(request, "QueueUrl");
-        let name = url.rsplit('/').next().unwrap_or_default();
-        self.queues.get_mut(name).ok_or_else(SqsError::no_queue)
-    }
-
-    /// The queue with an ARN.
-    pub(super) fn by_arn(&mut self, arn: &str) -> Option<&mut Queue> {
-        let name = arn.rsplit(':').next().unwrap_or_default();
-        self.queues.get_mut(name).filter(|queue| queue.arn == arn)
-    }
-
-    /// Whether there is a queue with this ARN.
-    #[must_use]
-    pub fn exists(&self, arn: &str) -> bool {
-        self.queues.values().any(|queue| queue.arn == arn)
-    }
-
-    /// The address of a queue.
-    #[must_use]
-    pub fn url(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.endpoint, self.scope.account)
-    }
-
-    pub(super) fn id(&mut self) -> String {
-        let bytes: [u8; 16] = self.random.random();
-        uuid::Builder::from_random_bytes(bytes)
-            .into_uuid()
-            .to_string()
-    }
-
-    /// The next sequence number of a FIFO queue: twenty digits that rise.
-    pub(super) fn sequence(&mut self) -> String {
-        self.sent += 1;
-        format!("{}", 18_850_000_000_000_000_000_u128 + self.sent)
     }
 
     fn create_queue(&mut self, request: &Value, now: i64) -> Result<Value, SqsError> {
@@ -186,15 +113,6 @@ impl Queues {
         let names = self.queues.keys().filter(|name| name.starts_with(&prefix));
         let urls: Vec<String> = names.map(|name| self.url(name)).collect();
         json!({"QueueUrls": urls})
-    }
-
-    /// The names of the queues whose dead letters go to a queue.
-    pub(super) fn sources(&self, dead_letters: &str) -> Vec<String> {
-        let queues = self.queues.values().filter(|queue| {
-            let policy = queue.redrive();
-            policy.is_some_and(|policy| policy.dead_letters == dead_letters)
-        });
-        queues.map(|queue| queue.name.clone()).collect()
     }
 
     fn list_dead_letter_sources(&mut self, request: &Value) -> Result<Value, SqsError> {
