@@ -1,5 +1,5 @@
-//! The work of Task states: as the engine's own runner does it, counted, and with functions that can
-//! be killed.
+//! The work of Task states: as the engine's own runner does it, counted, and with functions that
+//! can be killed.
 
 use std::sync::Weak;
 
