@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::Run;
 use crate::gathered::{dead_letter, gathered};
 use crate::mappings::{compare_created, compare_errors, compare_states, created, request};
-use crate::template::{Bindings, REGION, concrete, scope};
+use crate::template::{Bindings, REGION, answered, concrete, scope};
 
 /// Runs a recording.
 pub fn run(name: &str, recorded: &Value) -> Run {
@@ -116,6 +116,8 @@ struct Simulation {
     /// The function's answer where the recording overrides it.
     override_answer: Option<Value>,
     now: i64,
+    /// What the sender of each message was answered, with its recorded id.
+    sent: Vec<Value>,
     invocations: Vec<(Value, Ended)>,
 }
 
@@ -153,7 +155,7 @@ impl Simulation {
             let request = json!({"QueueName": dead, "Attributes": attributes});
             queues.call("CreateQueue", &request, 0).unwrap();
         }
-        let most = receives(name, recorded, seen);
+        let most = receives(recorded, seen);
         let policy = json!({"deadLetterTargetArn": scope().queue(dead), "maxReceiveCount": most});
         let mut attributes = json!({"RedrivePolicy": policy.to_string(), "VisibilityTimeout": "5"});
         let queue_name = if fifo && !queue_name.ends_with(".fifo") {
@@ -182,6 +184,7 @@ impl Simulation {
             patterns: asked["FilterCriteria"].to_string(),
             queues,
             now: 1_000_000,
+            sent: Vec::new(),
             invocations: Vec::new(),
         };
         simulation.send(&queue_name, fifo, recorded, seen);
@@ -244,9 +247,18 @@ impl Simulation {
                     .as_str()
                     .unwrap_or("1");
                 request["MessageGroupId"] = json!(group);
-                request["MessageDeduplicationId"] = json!(format!("dedup-{at}"));
+                let given = &record["attributes"]["MessageDeduplicationId"];
+                let counted = json!(format!("dedup-{at}"));
+                request["MessageDeduplicationId"] = if given.is_string() {
+                    given.clone()
+                } else {
+                    counted
+                };
             }
-            self.queues.call("SendMessage", &request, self.now).unwrap();
+            let mut sent = self.queues.call("SendMessage", &request, self.now).unwrap();
+            // As an entry of a batch's answer.
+            sent["recorded"] = bodies[id]["messageId"].clone();
+            self.sent.push(sent);
         }
     }
 
@@ -364,6 +376,7 @@ impl Simulation {
                 self.invocations.len()
             ));
         }
+        differences.extend(self.compare_sent(recorded, bindings));
         if let Some((key, wanted)) = dead_letters(recorded) {
             let mut found = Vec::new();
             for name in ["dead", "dead.fifo"] {
@@ -379,12 +392,37 @@ impl Simulation {
     }
 }
 
-/// How often a message may be received: as often as the recording's last message was.
-fn receives(name: &str, recorded: &Value, seen: &[Seen]) -> usize {
+impl Simulation {
+    /// The recorded answers to batches that were sent.
+    fn compare_sent(&self, recorded: &Value, bindings: &mut Bindings) -> Vec<String> {
+        let mut differences = Vec::new();
+        for (key, answer) in recorded.as_object().into_iter().flatten() {
+            let Some(successful) = answer["Successful"].as_array() else {
+                continue;
+            };
+            let found = successful.iter().filter_map(|one| {
+                let mut sent = self.sent.iter();
+                let sent = sent.find(|sent| sent["recorded"] == one["MessageId"])?;
+                let mut sent = sent.clone();
+                sent.as_object_mut().unwrap().shift_remove("recorded");
+                sent["Id"] = one["Id"].clone();
+                Some(sent)
+            });
+            let mut found = json!({"Successful": found.collect::<Vec<_>>()});
+            if answer.get("ResponseMetadata").is_some() {
+                found = answered(200, found);
+            }
+            differences.extend(bindings.compare(key, answer, &found));
+        }
+        differences
+    }
+}
+
+/// How often a message may be received: as often as the function was invoked in the recording.
+fn receives(recorded: &Value, seen: &[Seen]) -> usize {
     if dead_letters(recorded).is_none() {
         return 100;
     }
-    let _ = name;
     seen.len().max(1)
 }
 
