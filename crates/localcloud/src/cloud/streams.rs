@@ -128,20 +128,11 @@ pub(super) async fn drive(inner: &Arc<Inner>, mapping: &Mapping) {
                 shard.push(record, now());
             }
         }
-        let wake = loop {
-            match shard.next(now()) {
-                Next::Invoke { lane, records } if reads => {
-                    let (inner, function) = (Arc::clone(inner), config.function.clone());
-                    running.spawn(async move { (lane, invoke(&inner, &function, records).await) });
-                }
-                // A paused stream gives nothing out.
-                Next::Invoke { lane, .. } => {
-                    shard.ended(lane, &Ended::NotInvoked, now());
-                    break None;
-                }
-                Next::Discard(discarded) => discard(inner, mapping, &reader.table, &discarded),
-                Next::Wait(at) => break at,
-            }
+        // A paused stream gives nothing out.
+        let wake = if reads {
+            give_out(inner, mapping, &reader.table, &mut shard, &mut running)
+        } else {
+            None
         };
         let poll = inner.timing.stream_poll;
         let sleep = wake.map_or(poll, |at| {
@@ -155,6 +146,26 @@ pub(super) async fn drive(inner: &Arc<Inner>, mapping: &Mapping) {
             () = changed, if inner.timing.wakes => {}
             () = resumed => {}
             () = tokio::time::sleep(sleep) => {}
+        }
+    }
+}
+
+/// Begins what is due, and returns when something else is.
+fn give_out(
+    inner: &Arc<Inner>,
+    mapping: &Mapping,
+    table: &str,
+    shard: &mut Shard,
+    running: &mut JoinSet<(usize, Ended)>,
+) -> Option<i64> {
+    loop {
+        match shard.next(now()) {
+            Next::Invoke { lane, records } => {
+                let (inner, function) = (Arc::clone(inner), mapping.config.function.clone());
+                running.spawn(async move { (lane, invoke(&inner, &function, records).await) });
+            }
+            Next::Discard(discarded) => discard(inner, mapping, table, &discarded),
+            Next::Wait(at) => return at,
         }
     }
 }

@@ -109,6 +109,8 @@ pub struct Shard {
 
 /// The delay before the first retry of a batch. Recorded: eight invocations in a minute.
 pub const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// How many times the first delay the longest one is.
+const LONGEST_OF_FIRST: u32 = 240;
 /// Maximum delay before a retry of a batch.
 pub const RETRY_LONGEST: Duration = Duration::from_secs(60);
 
@@ -363,7 +365,12 @@ impl Shard {
 
     fn delay(&self, attempts: u32) -> i64 {
         let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1));
-        millis(self.retry.saturating_mul(doubled).min(RETRY_LONGEST))
+        // Where the first delay is shorter than on AWS, so is the longest one.
+        let longest = self
+            .retry
+            .saturating_mul(LONGEST_OF_FIRST)
+            .min(RETRY_LONGEST);
+        millis(self.retry.saturating_mul(doubled).min(longest))
     }
 }
 
