@@ -15,6 +15,7 @@ pub(super) enum Service {
     StepFunctions,
     Sqs,
     Lambda,
+    Events,
 }
 
 /// An action as IAM names it, such as `dynamodb:PutItem`.
@@ -39,6 +40,7 @@ impl Action {
             "DynamoDBStreams_20120810" => (Service::Streams, "dynamodb"),
             "AWSStepFunctions" => (Service::StepFunctions, "states"),
             "AmazonSQS" => (Service::Sqs, "sqs"),
+            "AWSEvents" => (Service::Events, "events"),
             _ => return None,
         };
         Some(Action {
@@ -88,7 +90,7 @@ impl Action {
             Service::DynamoDb if self.operation.contains("Table") => "ThrottlingException",
             Service::DynamoDb => "ProvisionedThroughputExceededException",
             Service::Streams => "LimitExceededException",
-            Service::StepFunctions => "ThrottlingException",
+            Service::StepFunctions | Service::Events => "ThrottlingException",
             Service::Sqs => "RequestThrottled",
             Service::Lambda => "TooManyRequestsException",
         }
@@ -124,7 +126,7 @@ pub(super) fn error(service: Service, status: u16, code: &str, message: &str) ->
     let namespace = match service {
         Service::DynamoDb | Service::Streams => "com.amazonaws.dynamodb.v20120810#",
         Service::Sqs => "com.amazonaws.sqs#",
-        Service::StepFunctions | Service::Lambda => "",
+        Service::StepFunctions | Service::Lambda | Service::Events => "",
     };
     let body = json!({"__type": format!("{namespace}{code}"), "message": message});
     let mut answer = json_answer(status, &body);

@@ -102,6 +102,15 @@ impl Inner {
                 let request = serde_json::from_slice(body).unwrap_or(Value::Null);
                 Ok(self.handle_sqs(&action.operation, &request).await)
             }
+            Service::Events if action.operation == "PutEvents" => {
+                let asked = serde_json::from_slice(body).unwrap_or(Value::Null);
+                Ok(json_answer(200, &self.put_events(&asked)))
+            }
+            Service::Events => {
+                let message = format!("localcloud has no action {}", action.name);
+                let code = "UnknownOperationException";
+                Ok(error(action.service, 400, code, &message))
+            }
             Service::Lambda if action.operation == "InvokeFunction" => {
                 Ok(self.forward(self.internal, request).await?.0)
             }

@@ -1,5 +1,5 @@
-//! The cloud: one endpoint on loopback for DynamoDB, its streams, Step Functions, SQS and Lambda,
-//! with everything that moves between them.
+//! The cloud: one endpoint on loopback for DynamoDB, its streams, Step Functions, SQS, Lambda and
+//! EventBridge, with everything that moves between them.
 //!
 //! | module | what |
 //! |---|---|

@@ -190,6 +190,38 @@ impl Inner {
         }
     }
 
+    /// `PutEvents`: each entry is an event on the bus.
+    pub(super) fn put_events(self: &Arc<Self>, asked: &Value) -> Value {
+        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        let entries = asked["Entries"].as_array().into_iter().flatten();
+        let mut failed = 0;
+        let answered = entries.map(|entry| {
+            let (source, kind) = (text(entry, "Source"), text(entry, "DetailType"));
+            let detail = serde_json::from_str::<Value>(&text(entry, "Detail")).ok();
+            let detail = detail.filter(|detail| detail.is_object());
+            let (Some(detail), false, false) = (detail, source.is_empty(), kind.is_empty()) else {
+                failed += 1;
+                let message = "Source, DetailType and Detail, a JSON object, are required.";
+                return json!({"ErrorCode": "MalformedDetail", "ErrorMessage": message});
+            };
+            let resources = entry["Resources"].as_array().into_iter().flatten();
+            let resources = resources.filter_map(Value::as_str).map(str::to_owned);
+            let (id, resources) = (self.uuid(), resources.collect::<Vec<_>>());
+            self.publish(event(
+                &self.scope,
+                &id,
+                now(),
+                &source,
+                &kind,
+                &resources,
+                detail,
+            ));
+            json!({ "EventId": id })
+        });
+        let answered: Vec<Value> = answered.collect();
+        json!({"FailedEntryCount": failed, "Entries": answered})
+    }
+
     pub(super) fn tick(self: &Arc<Self>, rule: &str, function: &str) {
         let region = &self.scope.region;
         let arn = format!("arn:aws:events:{region}:{}:rule/{rule}", self.scope.account);

@@ -169,3 +169,25 @@ async fn a_function_that_is_killed_in_flight_fails_its_task() {
     };
     until("the failed end", failed).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_was_put_reaches_the_rules_that_match() {
+    let cloud = crate::cloud().await;
+    let received = attach(&cloud, "orders", |_, _| Ok(Value::Null));
+    let pattern = json!({"source": ["shop"], "detail": {"state": ["paid"]}});
+    cloud.add_rule("orders", Pattern::of(&pattern).unwrap(), "orders");
+    let entry = |state: &str| {
+        let detail = json!({"state": state}).to_string();
+        json!({"Source": "shop", "DetailType": "order", "Detail": detail})
+    };
+    let broken = json!({"Source": "shop", "DetailType": "order", "Detail": "no JSON"});
+    let request = json!({"Entries": [entry("open"), entry("paid"), broken]});
+    let (status, answer) = http::call(&cloud, "AWSEvents.PutEvents", &request)
+        .await
+        .unwrap();
+    assert_eq!((status, &answer["FailedEntryCount"]), (200, &json!(1)));
+    until("the event", || !received.lock().is_empty()).await;
+    let event = received.lock()[0].clone();
+    assert_eq!(event["detail"], json!({"state": "paid"}));
+    assert_eq!(event["id"], answer["Entries"][1]["EventId"]);
+}

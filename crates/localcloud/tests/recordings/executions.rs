@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use localcloud::event_bus::{ExecutionFacts, execution_event};
+use localcloud::event_bus::{ExecutionFacts, event, execution_event};
 use localcloud::execution_log::{LogLevel, entry};
 use serde_json::{Value, json};
 
 use crate::Run;
-use crate::template::{Bindings, concrete, scope};
+use crate::template::{Bindings, concrete, parsed, scope};
 
 /// All settings that a log may have.
 fn settings() -> Vec<(LogLevel, bool)> {
@@ -95,6 +95,50 @@ pub fn events(recorded: &Value) -> Run {
         differences.extend(bindings.compare(key, &without_time(event), &without_time(&found)));
     }
     Run::Compared(differences, bindings.compared())
+}
+
+/// Runs a recording of what a rule's target received: each event in it is written again.
+pub fn targets(recorded: &Value) -> Run {
+    let mut bindings = Bindings::default();
+    let mut differences = Vec::new();
+    for (key, value) in recorded.as_object().into_iter().flatten() {
+        let Some(wanted) = find_event(value) else {
+            continue;
+        };
+        let text = |name: &str| {
+            concrete(&wanted[name])
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let id = "00000000-0000-4000-8000-000000000001";
+        let (source, kind) = (text("source"), text("detail-type"));
+        let detail = concrete(&wanted["detail"]);
+        let found = event(&scope(), id, 1_700_000_000_000, &source, &kind, &[], detail);
+        let mut wanted = wanted;
+        // The envelope of a topic has another placeholder.
+        if !wanted["id"].to_string().contains('<') {
+            wanted["id"] = json!(id);
+        }
+        differences.extend(bindings.compare(key, &wanted, &found));
+    }
+    match bindings.compared().is_empty() {
+        true => Run::Outside,
+        false => Run::Compared(differences, bindings.compared()),
+    }
+}
+
+/// The event in what a target received: in a message's body, in a topic's envelope.
+fn find_event(value: &Value) -> Option<Value> {
+    let value = parsed(value);
+    if value.get("detail-type").is_some() {
+        return Some(value);
+    }
+    match &value {
+        Value::Array(list) => list.iter().find_map(find_event),
+        Value::Object(fields) => fields.values().find_map(find_event),
+        _ => None,
+    }
 }
 
 /// The name of the recording's execution was not filled in.

@@ -36,6 +36,7 @@ fn run(file: &str, name: &str, recorded: &Value) -> Run {
         "sqs-move-task" => moves::run(name, recorded),
         "dynamodb-streams" => streams::api(recorded),
         "stepfunctions-logs" | "stepfunctions-express-async" => executions::logs(name, recorded),
+        "events-targets" => executions::targets(recorded),
         "stepfunctions-base-and-events" => executions::events(recorded),
         _ => Run::Outside,
     }
