@@ -90,6 +90,7 @@ struct File {
     listen: Option<SocketAddr>,
     internal_listen: Option<SocketAddr>,
     internal_secret_required: Option<bool>,
+    operations_listen: Option<SocketAddr>,
     data: Option<PathBuf>,
     state_machines: Option<PathBuf>,
     public_url: Option<String>,
@@ -107,6 +108,8 @@ struct File {
     chaos: Option<chaos::Spec>,
     #[serde(deserialize_with = "duration")]
     repair_every: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    stop_delay: Option<Duration>,
     auth: Option<Auth>,
     aws: Option<Aws>,
     broker: Broker,
@@ -208,6 +211,9 @@ pub struct Config {
     pub internal_listen: SocketAddr,
     /// Whether requests to it must show the secret of this start.
     pub internal_secret_required: bool,
+    /// Listener of health, readiness and metrics alone, without credentials; `None`: they are on the
+    /// public listener only.
+    pub operations_listen: Option<SocketAddr>,
     /// Database and files.
     pub data: PathBuf,
     /// Directory of the state machines; `None` if there is none.
@@ -237,6 +243,9 @@ pub struct Config {
     pub chaos: Option<chaos::Spec>,
     /// Interval at which watched jobs are read again without a known gap; `None`: the default.
     pub repair_every: Option<Duration>,
+    /// Time after the first signal for which the server goes on as before, and only its probes say
+    /// that it stops.
+    pub stop_delay: Duration,
     /// Authentication.
     pub auth: Auth,
     /// The AWS services for jobs and executions; `None`: they are in this process and its data
@@ -349,6 +358,7 @@ impl Config {
             internal_secret_required: file
                 .internal_secret_required
                 .unwrap_or_else(|| auth.is_configured()),
+            operations_listen: flags.operations_listen.or(file.operations_listen),
             data: flags
                 .data
                 .or_else(|| file.data.map(|path| base.join(path)))
@@ -366,6 +376,9 @@ impl Config {
             attach_any_function: file.attach_any_function,
             chaos: flags.chaos.or(file.chaos),
             repair_every: file.repair_every,
+            stop_delay: (flags.stop_delay.map(Into::into))
+                .or(file.stop_delay)
+                .unwrap_or_default(),
             auth,
             aws,
             broker: Broker {

@@ -31,6 +31,7 @@ mod kit;
 mod nodes;
 mod operations;
 mod pieces;
+mod probes;
 mod proxies;
 mod queries;
 mod restored;

@@ -218,6 +218,10 @@ impl Home {
             true => None,
             false => Some(address("internal on ").await),
         };
+        let operations = match self.config.contains("operations_listen") {
+            true => Some(address("operations on ").await),
+            false => None,
+        };
         // With authentication it requires its secret, as the first part of the path.
         let internal = internal.map(|internal| match self.config.contains("[auth") {
             true => format!("{internal}/{}", self.internal_secret()),
@@ -227,6 +231,7 @@ impl Home {
             child,
             url,
             internal,
+            operations,
         }
     }
 
@@ -258,12 +263,18 @@ pub struct Server {
     /// The public listener: `http://127.0.0.1:PORT`.
     pub url: String,
     internal: Option<String>,
+    operations: Option<String>,
 }
 
 impl Server {
     /// The internal listener; its secret is in the path where one is required.
     pub fn internal(&self) -> &str {
         self.internal.as_deref().unwrap()
+    }
+
+    /// A client of the listener of operations, which must be configured.
+    pub fn operations(&self) -> Client {
+        Client::new(self.operations.as_deref().unwrap())
     }
 
     /// A client without credentials.

@@ -1,0 +1,145 @@
+//! Liveness, readiness and the listener of operations, as a cluster uses them.
+
+use std::time::Duration;
+
+use jobcast::http::operations::SLOTS;
+use rustix::process::Signal;
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::kit::{Client, Door, Home, Server, Watch, on_job, soon};
+
+/// A server that goes on for longer than a test after the signal to stop.
+fn slow_to_stop() -> Home {
+    Home::simple().config("operations_listen = \"127.0.0.1:0\"\nstop_delay = \"5m\"")
+}
+
+/// Waits until the probe says that the server stops.
+async fn until_stopping(client: &Client) {
+    soon("the probe to fail", async {
+        while client.get("/livez").await.0 == 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Ends a server at once, by a second signal.
+async fn end(server: Server) {
+    server.signal(Signal::TERM);
+    assert_eq!(server.ended().await.code(), Some(143));
+}
+
+#[tokio::test]
+async fn both_probes_fail_from_the_signal_on() {
+    let home = slow_to_stop();
+    let server = home.start().await;
+    let clients = [server.client(), server.operations()];
+    for client in &clients {
+        assert_eq!(client.get("/livez").await, (200, "alive\n".to_owned()));
+        assert_eq!(client.get("/readyz").await, (200, "ready\n".to_owned()));
+    }
+    server.signal(Signal::TERM);
+    until_stopping(&clients[0]).await;
+    for client in &clients {
+        for path in ["/livez", "/readyz"] {
+            assert_eq!(client.get(path).await, (503, "stopping\n".to_owned()));
+        }
+        assert_eq!(client.get("/healthz").await.0, 200);
+    }
+    end(server).await;
+}
+
+#[tokio::test]
+async fn during_the_delay_of_a_stop_every_door_works_as_before() {
+    let home = slow_to_stop();
+    let server = home.start().await;
+    let client = server.client();
+    let id = client.submit("wait", &json!({})).await;
+    server.signal(Signal::TERM);
+    until_stopping(&client).await;
+    for door in Door::ALL {
+        let mut watch = Watch::open(door, &client, &on_job(), json!({ "id": id })).await;
+        assert_eq!(watch.event().await["id"], id.as_str(), "{door:?}");
+    }
+    let later = client.submit("pass", &json!({})).await;
+    client.until_status(&later, "SUCCEEDED").await;
+    end(server).await;
+}
+
+#[tokio::test]
+async fn after_the_delay_the_server_ends() {
+    let home = Home::simple().config("stop_delay = \"100ms\"");
+    let server = home.start().await;
+    let client = server.client();
+    let id = client.submit("wait", &json!({})).await;
+    let mut watch = Watch::open(Door::TransportWs, &client, &on_job(), json!({ "id": id })).await;
+    watch.event().await;
+    server.signal(Signal::TERM);
+    assert!(server.ended().await.success());
+}
+
+#[tokio::test]
+async fn the_listener_of_operations_has_its_own_doors_and_needs_no_credentials() {
+    let key = "[[auth.api_keys]]\nsha256 = \"1111111111111111111111111111111111111111111111111111111111111111\"\nsubject = \"a\"\nroles = [\"admin\"]";
+    let home = Home::simple()
+        .config("operations_listen = \"127.0.0.1:0\"")
+        .config(key);
+    let server = home.start().await;
+    let client = server.operations();
+    for (path, status) in [
+        ("/healthz", 200),
+        ("/livez", 200),
+        ("/readyz", 200),
+        ("/metrics", 200),
+        ("/", 404),
+        ("/graphql", 404),
+        ("/graphql/realtime", 404),
+        ("/files/a/b", 404),
+    ] {
+        assert_eq!(client.get(path).await.0, status, "{path}");
+    }
+    // No socket either.
+    let refused =
+        Watch::try_open(Door::TransportWs, &client, &on_job(), json!({ "id": "a" })).await;
+    assert!(refused.is_err_and(|error| error.contains("404")));
+    assert_eq!(server.client().get("/metrics").await.0, 401);
+}
+
+#[tokio::test]
+async fn probes_find_a_place_on_a_server_that_is_full_of_clients() {
+    let home = Home::simple()
+        .config("operations_listen = \"127.0.0.1:0\"\n[limits]\nstrangers_per_address = 1");
+    let server = home.start().await;
+    let _client = TcpStream::connect(server.address()).await.unwrap();
+    assert_eq!(server.client().get("/livez").await.0, 503);
+    assert_eq!(server.operations().get("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_listener_of_operations_has_its_number_of_places() {
+    let home = Home::simple().config("operations_listen = \"127.0.0.1:0\"");
+    let server = home.start().await;
+    let operations = server.operations();
+    let address = operations.url.strip_prefix("http://").unwrap();
+    let mut open = Vec::new();
+    for _ in 0..SLOTS {
+        let mut socket = TcpStream::connect(address).await.unwrap();
+        assert_eq!(status(&mut socket).await, 200);
+        open.push(socket);
+    }
+    let mut over = TcpStream::connect(address).await.unwrap();
+    assert_eq!(status(&mut over).await, 503);
+}
+
+/// The status of `/livez` on a connection that is kept.
+async fn status(socket: &mut TcpStream) -> u16 {
+    let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    socket.write_all(request).await.unwrap();
+    let mut read = [0; 12];
+    let answer = tokio::time::timeout(Duration::from_secs(20), socket.read_exact(&mut read));
+    answer.await.expect("an answer in time").unwrap();
+    let text = std::str::from_utf8(&read).unwrap();
+    text.strip_prefix("HTTP/1.1 ").unwrap().parse().unwrap()
+}
