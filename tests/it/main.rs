@@ -35,6 +35,7 @@ mod probes;
 mod proxies;
 mod queries;
 mod restored;
+mod rollout;
 mod shortcuts;
 mod startup;
 mod stop;

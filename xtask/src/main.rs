@@ -163,6 +163,12 @@ const SUITES: &[Suite] = &[
         environment: &[("JOBCAST_CASES", "100000")],
         command: tests("job", Target::Test("retry"), ""),
     },
+    Suite {
+        name: "drain",
+        about: "a node with 1,000 watchers is replaced behind a load balancer",
+        environment: &[("JOBCAST_CASES", "1000")],
+        command: tests("jobcast", Target::Test("it"), "rollout::"),
+    },
 ];
 
 /// A task that is a list of programs, run in the root of the repository.
