@@ -211,8 +211,8 @@ pub struct Config {
     pub internal_listen: SocketAddr,
     /// Whether requests to it must show the secret of this start.
     pub internal_secret_required: bool,
-    /// Listener of health, readiness and metrics alone, without credentials; `None`: they are on the
-    /// public listener only.
+    /// Listener of health, readiness and metrics alone, without credentials; `None`: they are on
+    /// the public listener only.
     pub operations_listen: Option<SocketAddr>,
     /// Database and files.
     pub data: PathBuf,

@@ -63,8 +63,8 @@ pub struct ServeFlags {
         hide_env_values = true
     )]
     pub secret: Option<Secret>,
-    /// Time after SIGTERM for which the server goes on as before, while /readyz and /livez answer 503,
-    /// so that load balancers send it no more requests [default: 0s]
+    /// Time after SIGTERM for which the server goes on as before, while /readyz and /livez answer
+    /// 503, so that load balancers send it no more requests [default: 0s]
     #[arg(long, env = "JOBCAST_STOP_DELAY", value_name = "DURATION")]
     pub stop_delay: Option<humantime::Duration>,
     /// Inject faults into deliveries, for tests:

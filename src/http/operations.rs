@@ -1,5 +1,5 @@
-//! `/healthz`, `/livez`, `/readyz`, `/metrics`: on the public listener, and alone on the listener of
-//! operations, where probes find a place however many clients are connected.
+//! `/healthz`, `/livez`, `/readyz`, `/metrics`: on the public listener, and alone on the listener
+//! of operations, where probes find a place however many clients are connected.
 
 use std::sync::OnceLock;
 use std::time::Duration;

@@ -1,7 +1,5 @@
 //! Liveness, readiness and the listener of operations, as a cluster uses them.
 
-use std::time::Duration;
-
 use jobcast::http::operations::SLOTS;
 use rustix::process::Signal;
 use serde_json::json;
@@ -112,34 +110,60 @@ async fn probes_find_a_place_on_a_server_that_is_full_of_clients() {
     let home = Home::simple()
         .config("operations_listen = \"127.0.0.1:0\"\n[limits]\nstrangers_per_address = 1");
     let server = home.start().await;
-    let _client = TcpStream::connect(server.address()).await.unwrap();
-    assert_eq!(server.client().get("/livez").await.0, 503);
+    let client = server.client();
+    // A stream gives its place to no other connection.
+    let list = "subscription { onJobs { kind } }";
+    let _stream = Watch::open(Door::Sse, &client, list, json!({})).await;
+    assert_eq!(client.get("/livez").await.0, 503);
     assert_eq!(server.operations().get("/livez").await.0, 200);
 }
 
 #[tokio::test]
-async fn the_listener_of_operations_has_its_number_of_places() {
+async fn the_listener_of_operations_keeps_as_many_connections_as_it_has_places() {
     let home = Home::simple().config("operations_listen = \"127.0.0.1:0\"");
     let server = home.start().await;
     let operations = server.operations();
     let address = operations.url.strip_prefix("http://").unwrap();
     let mut open = Vec::new();
     for _ in 0..SLOTS {
-        let mut socket = TcpStream::connect(address).await.unwrap();
-        assert_eq!(status(&mut socket).await, 200);
-        open.push(socket);
+        open.push(TcpStream::connect(address).await.unwrap());
     }
-    let mut over = TcpStream::connect(address).await.unwrap();
-    assert_eq!(status(&mut over).await, 503);
+    assert_eq!(answered(&mut open).await, SLOTS);
+    // One more takes the place of an idle one, or is refused.
+    open.push(TcpStream::connect(address).await.unwrap());
+    let answered = answered(&mut open).await;
+    assert!((1..=SLOTS).contains(&answered), "{answered}");
+}
+
+/// The number of connections on which `/livez` is answered with 200.
+async fn answered(sockets: &mut [TcpStream]) -> usize {
+    let mut answered = 0;
+    for socket in sockets {
+        answered += usize::from(
+            soon("an answer or an end", status(socket))
+                .await
+                .is_ok_and(|status| status == 200),
+        );
+    }
+    answered
 }
 
 /// The status of `/livez` on a connection that is kept.
-async fn status(socket: &mut TcpStream) -> u16 {
+async fn status(socket: &mut TcpStream) -> std::io::Result<u16> {
     let request = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    socket.write_all(request).await.unwrap();
-    let mut read = [0; 12];
-    let answer = tokio::time::timeout(Duration::from_secs(20), socket.read_exact(&mut read));
-    answer.await.expect("an answer in time").unwrap();
-    let text = std::str::from_utf8(&read).unwrap();
-    text.strip_prefix("HTTP/1.1 ").unwrap().parse().unwrap()
+    socket.write_all(request).await?;
+    let mut answer = Vec::new();
+    // `alive` and a line break end the answer.
+    while !answer.ends_with(b"alive\n") {
+        let mut read = [0; 1024];
+        match socket.read(&mut read).await? {
+            0 => break,
+            count => answer.extend_from_slice(&read[..count]),
+        }
+    }
+    let text = String::from_utf8_lossy(&answer);
+    let status = text
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|text| text.get(..3));
+    Ok(status.and_then(|status| status.parse().ok()).unwrap_or(0))
 }

@@ -1,4 +1,5 @@
-//! A node is replaced while its clients work: of two nodes behind a load balancer, one gets SIGTERM.
+//! A node is replaced while its clients work: of two nodes behind a load balancer, one gets
+//! SIGTERM.
 //! The balancer is the one of this test: it asks `/readyz` at an interval, as those of AWS and
 //! Kubernetes do, and sends each new request and connection to a node that was ready.
 //!

@@ -28,6 +28,7 @@ children=()
 finish() {
     status=$?
     [ ${#children[@]} -eq 0 ] || kill -9 "${children[@]}" 2>/dev/null || true
+    wait 2>/dev/null || true
     rm -rf "$scratch"
     exit "$status"
 }
