@@ -10,7 +10,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
     cargo build --locked --profile dist --features aws --bin jobcast \
-    && install -D target/dist/jobcast /image/usr/local/bin/jobcast \
+    && install -D --strip target/dist/jobcast /image/usr/local/bin/jobcast \
     && install -d /image/etc/jobcast /image/data
 
 FROM gcr.io/distroless/cc-debian12:nonroot
