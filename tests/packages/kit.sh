@@ -14,7 +14,8 @@ need() {
     command -v "$1" >/dev/null || { echo "$1 is missing: install $2" >&2; exit 1; }
 }
 need curl curl
-need python3 "Python 3.10 or newer"
+need python3 "Python 3.11 or newer"
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed" >&2; exit 1; }
 need strip binutils
 
 fail() {
@@ -36,9 +37,9 @@ trap finish EXIT
 
 # The binary as it is packed: without the debug information of a development build.
 program=$work/jobcast
-if [ ! "$program" -nt "$JOBCAST" ]; then
-    strip -o "$program.new" "$JOBCAST"
-    mv "$program.new" "$program"
+if [ "$(cat "$program.of" 2>/dev/null)" != "$JOBCAST $(stat -c '%s %Y' "$JOBCAST")" ]; then
+    strip -o "$program" "$JOBCAST"
+    echo "$JOBCAST $(stat -c '%s %Y' "$JOBCAST")" > "$program.of"
 fi
 version=$(sed -n '/^\[workspace.package\]/,/^version/s/^version = "\(.*\)"/\1/p' "$root/Cargo.toml")
 
