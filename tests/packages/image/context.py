@@ -11,8 +11,9 @@ def main(root, dep_info):
     with open(os.path.join(root, ".dockerignore"), encoding="utf-8") as file:
         allowed = [line[1:].strip() for line in file if line.startswith("!")]
     with open(dep_info, encoding="utf-8") as file:
-        (_, names) = file.read().split(": ", 1)
-    sources = [os.path.relpath(name, root) for name in names.split()]
+        (binary, names) = file.read().split(": ", 1)
+    built_in = binary.split("/target/")[0]
+    sources = [os.path.relpath(name, built_in) for name in names.split()]
     # cargo itself reads these.
     sources += ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"]
     for folder, _, files in os.walk(root):
