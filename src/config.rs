@@ -7,7 +7,6 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::ValueEnum;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -19,12 +18,15 @@ use crate::masked;
 use crate::realtime::broker;
 
 mod aws;
+mod defaults;
 mod error;
 mod file;
 mod flags;
 mod function;
 mod in_force;
 mod lines;
+mod load;
+mod log_format;
 mod notices;
 mod public_url;
 #[cfg(test)]
@@ -36,35 +38,17 @@ mod settings;
 mod usual;
 
 pub use aws::Aws;
+pub use defaults::{DATA, FILE, LISTEN, LOG};
 pub use error::ConfigError;
 pub use flags::{Given, Secret, ServeFlags};
 pub use function::Function;
 pub use in_force::InForce;
+pub use log_format::LogFormat;
 pub use notices::unknown_variables;
 pub use public_url::{NotPublic, PublicUrl, reachable, usual_url};
 pub use services::{Address, HttpConnection, Services, UPLOADS};
 pub use setting::{Setting, Source};
 pub use settings::SETTINGS;
-
-/// Default address of the public listener.
-pub const LISTEN: &str = "127.0.0.1:8080";
-/// Default data directory.
-pub const DATA: &str = "data";
-/// Default configuration file, read if it exists.
-pub const FILE: &str = "jobcast.toml";
-/// Default log filter.
-pub const LOG: &str = "info";
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
 
 /// Several nodes: `[broker]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,53 +226,6 @@ const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const REPORT_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Config {
-    /// Reads the file, if it exists, and applies the flags.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
-    pub fn load(flags: ServeFlags) -> Result<Config, ConfigError> {
-        Config::read(flags).map(|(config, _)| config)
-    }
-
-    /// The configuration, and the file with its text, if there is one.
-    fn read(flags: ServeFlags) -> Result<(Config, Option<(PathBuf, String)>), ConfigError> {
-        let path = flags
-            .config
-            .clone()
-            .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists()));
-        let (file, text) = match &path {
-            Some(path) => file::read(path)?,
-            None => (File::default(), String::new()),
-        };
-        let base = path
-            .as_deref()
-            .and_then(Path::parent)
-            .map(Path::to_path_buf)
-            .unwrap_or_default();
-        let machines = Some(base.join("state-machines")).filter(|path| path.is_dir());
-        let mut config = Config::resolve(flags, file.clone(), &base, machines)?;
-        let variables = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
-        config.notices = unknown_variables(variables);
-        if let Some(path) = &path {
-            config
-                .notices
-                .extend(notices::readable_secrets(path, &file));
-        }
-        config.notices.extend(notices::short_retention(&config));
-        Ok((config, path.map(|path| (path, text))))
-    }
-
-    /// Only the sample job types, on a free port. Files and variables are ignored.
-    pub fn samples_only(data: PathBuf) -> Config {
-        let flags = ServeFlags {
-            listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-            data: Some(data),
-            ..ServeFlags::default()
-        };
-        Config::resolve(flags, File::default(), Path::new(""), None)
-            .expect("nothing is said that could be wrong")
-    }
-
     /// Applies the flags to the file, whose paths are relative to `base`.
     fn resolve(
         flags: ServeFlags,
@@ -380,9 +317,6 @@ impl Config {
             && !config.auth.is_configured()
         {
             return Err(ConfigError::OpenToItsUsers(url.as_str().to_owned()));
-        }
-        if let Some(sentence) = rules::broken(&config) {
-            return Err(ConfigError::Rule(sentence));
         }
         Ok(config)
     }

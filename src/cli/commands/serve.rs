@@ -4,8 +4,8 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::output::{note, print};
 use crate::config::{Config, SETTINGS, ServeFlags};
 use crate::server::{Addresses, allow_open_files, serve};
