@@ -1,8 +1,8 @@
 """Starts the image as a container runtime does: `start.py ROOT SETTINGS CONFIGURATION KEY`.
 
 It runs in fresh namespaces of mounts and network (`unshare --mount --net`). The server is process 1
-of its own namespace, its root is read-only and has nothing but the image, and its user is the
-image's. A job runs to its end through a function, the probes answer, and SIGTERM ends it with 0.
+of a third one, its root is read-only and has only the image, and its user is the image's. A job runs
+to its end through a function, the probes answer, and SIGTERM ends it with 0.
 """
 
 import ctypes
