@@ -54,6 +54,14 @@ python_tools() {
     fi
 }
 
+# Checks a configuration as a container reads it, without a start.
+configuration() {
+    local variables=(JOBCAST_LISTEN=0.0.0.0:8080 JOBCAST_OPERATIONS_LISTEN=0.0.0.0:9090 JOBCAST_STOP_DELAY=5s)
+    ! grep -q '^\[aws\]' "$1" || variables+=(JOBCAST_SECRET=0123456789abcdef0123456789abcdef)
+    env "${variables[@]}" "$program" config --config "$1" > "$scratch/config" 2>&1 ||
+        fail "$1: $(cat "$scratch/config")"
+}
+
 # Waits until the file $1 has a line that matches $2, at most 60 seconds, while the process $3 runs.
 seen() {
     for _ in $(seq 600); do

@@ -133,6 +133,8 @@ def main():
             yaml.safe_dump_all([one for one in manifests.values() if one["kind"] != "ServiceMonitor"], file)
         config = manifests["ConfigMap", "demo-jobcast"]["data"]
         check(tomllib.loads(config["jobcast.toml"]) == values["config"], f"{name}: jobcast.toml differs")
+        with open(os.path.join(sys.argv[2], f"{name}.toml"), "w", encoding="utf-8") as file:
+            file.write(config["jobcast.toml"])
         print(f"ok   {name}: {', '.join(kinds)}")
     for values, said in REFUSED:
         try:
