@@ -41,6 +41,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "chaos",
             "colour",
             "data",
+            "masked",
             "nearest",
             "peers",
             "printable",
