@@ -42,6 +42,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "chaos",
             "colour",
             "data",
+            "masked",
             "nearest",
             "peers",
             "printable",

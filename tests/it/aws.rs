@@ -34,7 +34,7 @@ impl Aws {
 }
 
 /// With the job types `two-steps` and `ask`.
-fn home() -> Home {
+pub fn home() -> Home {
     let two_steps = json!({ "StartAt": "First", "States": {
         "First": { "Type": "Pass", "Next": "Second" },
         "Second": { "Type": "Wait", "Seconds": 1, "End": true } } });
@@ -48,7 +48,8 @@ fn home() -> Home {
         .machine("ask", &ask)
 }
 
-fn configured(home: Home, table: &str, dynamodb: &DynamoDb, step_functions: &str) -> Home {
+/// The home of nodes over these services.
+pub fn configured(home: Home, table: &str, dynamodb: &DynamoDb, step_functions: &str) -> Home {
     home.config(&format!(
         "[aws]\ntable = \"{table}\"\nstate_machine_arn_prefix = \"{STATE_MACHINES}\"\n\
          dynamodb_endpoint_url = \"{}\"\nstep_functions_endpoint_url = \"{step_functions}\"",
