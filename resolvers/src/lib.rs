@@ -15,6 +15,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod caller;
 pub mod error;
 pub mod files;
