@@ -7,8 +7,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::RequestId;
-use aws_sdk_dynamodb::primitives::{DateTime, DateTimeFormat};
 use parking_lot::Mutex;
+
+use super::clock::{ahead, seconds_ahead, seconds_of};
 
 /// Maximum number of log lines about one action that fails for one cause, within
 /// [`LINES_PERIOD`]. The next line has the number of omitted ones.
@@ -70,7 +71,9 @@ impl CallFailed {
             cause: cause_of(error, &detail),
             detail: job::limits::beginning(&detail, DETAIL_BYTES).to_owned(),
             request_id: error.request_id().map(str::to_owned),
-            ahead: date.and_then(|date| seconds_ahead(date, SystemTime::now())),
+            ahead: date
+                .and_then(seconds_of)
+                .map(|at| seconds_ahead(at, SystemTime::now())),
         }
     }
 
@@ -134,22 +137,6 @@ impl fmt::Display for CallFailed {
 }
 
 impl Error for CallFailed {}
-
-/// `90 s ahead of` or `90 s behind`.
-#[must_use]
-pub fn ahead(seconds: i64) -> String {
-    match seconds {
-        0.. => format!("{seconds} s ahead of"),
-        _ => format!("{} s behind", seconds.unsigned_abs()),
-    }
-}
-
-/// The seconds by which a clock is ahead of the `Date` of a response.
-#[must_use]
-pub fn seconds_ahead(date: &str, now: SystemTime) -> Option<i64> {
-    let date = DateTime::from_str(date, DateTimeFormat::HttpDate).ok()?;
-    Some(DateTime::from(now).secs() - date.secs())
-}
 
 /// The action of an operation's error type, `aws_sdk_SERVICE::operation::…::OPERATIONError`, so
 /// that no call can be without its name.
@@ -261,18 +248,9 @@ mod tests {
     fn an_error_type_names_its_action() {
         assert_eq!(action_of::<BatchGetItemError>(), "dynamodb:BatchGetItem");
         assert_eq!(action_of::<StartExecutionError>(), "states:StartExecution");
-        let streams = action_of::<aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError>();
+        let streams =
+            action_of::<aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError>();
         assert_eq!(streams, "dynamodb:GetRecords");
-    }
-
-    #[test]
-    fn a_clock_is_compared_with_the_date_of_a_response() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 + 90);
-        let seconds = seconds_ahead("Sun, 06 Nov 1994 08:49:37 GMT", now);
-        assert_eq!(seconds, Some(90));
-        assert_eq!(ahead(90), "90 s ahead of");
-        assert_eq!(ahead(-90), "90 s behind");
-        assert_eq!(seconds_ahead("yesterday", now), None);
     }
 
     #[test]

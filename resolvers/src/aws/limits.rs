@@ -37,3 +37,22 @@ pub fn bounded(config: &SdkConfig) -> SdkConfig {
     let bounded = config.to_builder().timeout_config(times);
     bounded.retry_config(tries).build()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_gets_the_limits_unless_it_has_its_own() {
+        let config = bounded(&SdkConfig::builder().build());
+        let times = config.timeout_config().unwrap();
+        assert_eq!(times.connect_timeout(), Some(CONNECT_WITHIN));
+        assert_eq!(times.operation_attempt_timeout(), Some(TRY_WITHIN));
+        assert_eq!(times.operation_timeout(), Some(CALL_WITHIN));
+        assert_eq!(config.retry_config().unwrap().max_attempts(), TRIES);
+        let own = TimeoutConfig::builder().operation_timeout(PAUSE).build();
+        let own = bounded(&SdkConfig::builder().timeout_config(own).build());
+        let times = own.timeout_config().unwrap();
+        assert_eq!(times.operation_timeout(), Some(PAUSE));
+    }
+}

@@ -3,10 +3,12 @@
 //! | module | what |
 //! |---|---|
 //! | [`limits`] | time allowed for a call, and its tries |
+//! | [`clock`] | AWS's clock |
 //! | [`failure`] | [`CallFailed`]: action, resource, cause, and what to do |
 
+pub mod clock;
 pub mod failure;
 pub mod limits;
 
-pub use failure::{Cause, CallFailed};
+pub use failure::{CallFailed, Cause};
 pub use limits::bounded;

@@ -1,6 +1,8 @@
 //! Whether a table can be used, for the start of a node: its form, the version of its rows, the
 //! permissions of the credentials. Each problem says what is wrong and what to do.
 
+use std::time::SystemTime;
+
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{
     AttributeValue, IndexStatus, KeySchemaElement, KeyType, KeysAndAttributes, StreamViewType,
@@ -12,6 +14,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use super::items::{self, SCHEMA, number};
 use super::table::{ALL, INDEXES};
 use super::{DynamoDbStore, unbuilt};
+use crate::aws::clock::{Dated, warn_of_difference};
 use crate::aws::{CallFailed, Cause};
 use crate::store::StoreError;
 
@@ -42,14 +45,26 @@ impl DynamoDbStore {
     }
 
     pub(super) async fn description(&self) -> Result<TableDescription, StoreError> {
-        let described = self.client.describe_table().table_name(&self.table).send();
-        let answer = described.await.map_err(|error| self.said(&error))?;
-        answer.table.ok_or_else(|| unusable("it has no description".to_owned(), None))
+        self.description_at(&Dated::default()).await
     }
 
-    /// Whether the table has its keys, its indexes and its stream.
+    async fn description_at(&self, dated: &Dated) -> Result<TableDescription, StoreError> {
+        let call = self.client.describe_table().table_name(&self.table);
+        let answer = call.customize().interceptor(dated.clone()).send().await;
+        let answer = answer.map_err(|error| self.said(&error))?;
+        answer
+            .table
+            .ok_or_else(|| unusable("it has no description".to_owned(), None))
+    }
+
+    /// Whether the table has its keys, its indexes and its stream. A clock that differs from
+    /// DynamoDB's is logged.
     pub(super) async fn check_table(&self) -> Result<(), StoreError> {
-        let table = self.description().await?;
+        let dated = Dated::default();
+        let table = self.description_at(&dated).await?;
+        if let Some(seconds) = dated.seconds() {
+            warn_of_difference(seconds, SystemTime::now());
+        }
         let mut problems = form_of(&table);
         problems.extend(stream_of(&table).err());
         if problems.is_empty() {
@@ -73,7 +88,9 @@ impl DynamoDbStore {
             return sent.map(drop).map_err(|error| self.said(&error));
         };
         let version = found.get("version").and_then(|value| value.as_n().ok());
-        let version: u64 = version.and_then(|text| text.parse().ok()).unwrap_or(u64::MAX);
+        let version: u64 = version
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(u64::MAX);
         if version <= SCHEMA {
             return Ok(());
         }
@@ -111,9 +128,15 @@ impl DynamoDbStore {
         let wanted = KeysAndAttributes::builder().keys(probe.clone());
         let wanted = wanted.build().map_err(unbuilt)?;
         let client = &self.client;
-        let get = client.get_item().table_name(table).set_key(Some(probe.clone()));
+        let get = client
+            .get_item()
+            .table_name(table)
+            .set_key(Some(probe.clone()));
         let many = client.batch_get_item().request_items(table, wanted);
-        let put = client.put_item().table_name(table).set_item(Some(probe.clone()));
+        let put = client
+            .put_item()
+            .table_name(table)
+            .set_item(Some(probe.clone()));
         let update = client
             .update_item()
             .table_name(table)

@@ -9,22 +9,18 @@
 //! new stream. Times are DynamoDB's: this machine's clock decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodbstreams::config::interceptors::AfterDeserializationInterceptorContextRef;
-use aws_sdk_dynamodbstreams::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_dynamodbstreams::error::{BoxError, ProvideErrorMetadata};
-use aws_sdk_dynamodbstreams::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_dynamodbstreams::error::ProvideErrorMetadata;
 use aws_sdk_dynamodbstreams::types::{AttributeValue, Record, Shard, ShardIteratorType};
 use futures_util::StreamExt;
 use futures_util::stream;
-use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::check::stream_of;
 use super::{DynamoDbStore, failed_on, items, unbuilt};
+use crate::aws::clock::Dated;
 use crate::store::{Feed, FeedEvent, Position, StoreError};
 
 /// Pause after a round over all shards without a record: DynamoDB allows five reads of a shard per
@@ -134,7 +130,10 @@ pub(super) async fn follow(
 }
 
 fn no_stream(table: &str, problem: &str) -> StoreError {
-    tracing::warn!(table, "the stream of the table cannot be followed: {problem}");
+    tracing::warn!(
+        table,
+        "the stream of the table cannot be followed: {problem}"
+    );
     StoreError::Unavailable {
         reason: "the changes of the job table cannot be followed".to_owned(),
         source: None,
@@ -159,28 +158,6 @@ fn from_now(shards: &[Shard], now: Option<i64>) -> Shards {
         (id.clone(), reached)
     });
     reached.collect()
-}
-
-/// Keeps the `Date` of a response, in seconds since the epoch.
-#[derive(Clone, Debug, Default)]
-struct Dated(Arc<Mutex<Option<i64>>>);
-
-impl Intercept for Dated {
-    fn name(&self) -> &'static str {
-        "Dated"
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date");
-        let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
-        *self.0.lock() = date.map(|date| date.secs());
-        Ok(())
-    }
 }
 
 /// The shards, and DynamoDB's time.
@@ -212,8 +189,7 @@ async fn list(
             break;
         }
     }
-    let now = *dated.0.lock();
-    Ok((shards, now))
+    Ok((shards, dated.seconds()))
 }
 
 impl Reader {
@@ -343,7 +319,12 @@ impl Reader {
             return Ok(());
         }
         let (table, old) = (&self.store.table, &self.stream);
-        tracing::warn!(table, old, new, "the stream of the table was made anew; following the new one");
+        tracing::warn!(
+            table,
+            old,
+            new,
+            "the stream of the table was made anew; following the new one"
+        );
         Err(StoreError::PositionLost)
     }
 

@@ -24,6 +24,7 @@ mod write;
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
@@ -46,6 +47,10 @@ pub use tries::{RACE_TRIES, WRITE_WITHIN};
 /// Number of locks over which the changes of jobs are spread; two jobs may share one.
 const TURNS: usize = 256;
 
+/// Time for which a successful check of the table is valid. Each check costs a write, and anybody
+/// may ask whether a node is ready.
+pub const CHECKED_EVERY: Duration = Duration::from_secs(1);
+
 /// The job store in a DynamoDB table.
 #[derive(Clone)]
 pub struct DynamoDbStore {
@@ -55,7 +60,9 @@ pub struct DynamoDbStore {
     region: String,
     turns: Arc<[Mutex<()>]>,
     rows: Arc<Rows>,
-    /// The stream that this process followed last, from now on.
+    /// When the table was last read and written successfully by a check.
+    checked: Arc<parking_lot::Mutex<Option<Instant>>>,
+    /// The stream that this process followed last.
     followed: Arc<parking_lot::Mutex<Option<String>>>,
 }
 
@@ -81,6 +88,7 @@ impl DynamoDbStore {
             region: region.unwrap_or_default(),
             turns: (0..TURNS).map(|_| Mutex::default()).collect(),
             rows: Arc::default(),
+            checked: Arc::default(),
             followed: Arc::default(),
         }
     }
@@ -213,6 +221,10 @@ impl JobStore for DynamoDbStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
+        let is_fresh = |at: Instant| at.elapsed() < CHECKED_EVERY;
+        if self.checked.lock().is_some_and(is_fresh) {
+            return Ok(());
+        }
         self.client
             .put_item()
             .table_name(&self.table)
@@ -220,7 +232,9 @@ impl JobStore for DynamoDbStore {
             .send()
             .await
             .map_err(|error| self.failed(&error))?;
-        self.item(items::probe()).await.map(drop)
+        self.item(items::probe()).await?;
+        *self.checked.lock() = Some(Instant::now());
+        Ok(())
     }
 }
 

@@ -51,7 +51,11 @@ impl Rows {
             return;
         }
         let before = rows.peek(&job.id).map_or(0, |row| row.stale);
-        let stale = if was_stale { before.saturating_add(1) } else { before };
+        let stale = if was_stale {
+            before.saturating_add(1)
+        } else {
+            before
+        };
         let job = Arc::clone(job);
         rows.insert(job.id, Row { job, stale });
     }
@@ -60,7 +64,11 @@ impl Rows {
     pub(super) fn heard(&self, job: &Arc<Job>) {
         let mut rows = self.0.lock();
         let is_older = |row: &Row| row.job.version < job.version;
-        let Some(stale) = rows.peek(&job.id).filter(|row| is_older(row)).map(|row| row.stale) else {
+        let Some(stale) = rows
+            .peek(&job.id)
+            .filter(|row| is_older(row))
+            .map(|row| row.stale)
+        else {
             return;
         };
         if job.status.is_terminal() {

@@ -57,12 +57,46 @@ impl Tries {
                     source: None,
                 });
             }
-            let most = if was_busy { BUSY_PAUSE_MILLIS } else { RACE_PAUSE_MILLIS };
+            let most = if was_busy {
+                BUSY_PAUSE_MILLIS
+            } else {
+                RACE_PAUSE_MILLIS
+            };
             let longest = ((most / 100) << self.made.min(10)).min(most);
             let millis = rand::random_range(1..=longest.max(1));
             tokio::time::sleep(Duration::from_millis(millis)).await;
         }
         self.made += 1;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_number_of_tries_is_bounded() {
+        let mut tries = Tries::new();
+        for _ in 0..RACE_TRIES {
+            tries.next().await.unwrap();
+        }
+        let error = tries.next().await.unwrap_err().to_string();
+        assert!(
+            error.contains("others changed the same row 16 times"),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_time_of_all_tries_is_bounded() {
+        let mut tries = Tries::new();
+        tries.next().await.unwrap();
+        tries.next().await.unwrap();
+        let began = Instant::now().checked_sub(WRITE_WITHIN);
+        tries.began = began.expect("the machine runs for longer");
+        tries.busy();
+        let error = tries.next().await.unwrap_err().to_string();
+        assert!(error.contains("there are too many requests"), "{error}");
     }
 }
