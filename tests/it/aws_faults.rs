@@ -302,8 +302,9 @@ async fn switch_stream(dynamodb: &DynamoDb, on: bool) {
         true => json!({ "StreamEnabled": true, "StreamViewType": "NEW_AND_OLD_IMAGES" }),
         false => json!({ "StreamEnabled": false }),
     };
-    let request = reqwest::Client::new().post(&dynamodb.endpoint);
-    let request = request
+    let client = crate::kit::Client::new(&dynamodb.endpoint);
+    let request = client
+        .request(reqwest::Method::POST, &dynamodb.endpoint)
         .header("x-amz-target", "DynamoDB_20120810.UpdateTable")
         .header("content-type", "application/x-amz-json-1.0")
         .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")

@@ -5,8 +5,8 @@ use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_dynamodb::operation::RequestId;
+use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::operation::RequestId;
 use parking_lot::Mutex;
 
 use super::clock::{ahead, seconds_ahead, seconds_of};
@@ -61,7 +61,7 @@ impl CallFailed {
         let detail = match (error.code(), error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_owned(),
-            _ => DisplayErrorContext(error).to_string(),
+            _ => with_causes(error),
         };
         let date = error.raw_response();
         let date = date.and_then(|response| response.headers().get("date"));
@@ -137,6 +137,20 @@ impl fmt::Display for CallFailed {
 }
 
 impl Error for CallFailed {}
+
+/// The text of an error and of its causes.
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}
 
 /// The action of an operation's error type, `aws_sdk_SERVICE::operation::…::OPERATIONError`, so
 /// that no call can be without its name.
@@ -239,18 +253,13 @@ fn line(action: &str, cause: Cause, now: Instant) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_dynamodb::operation::batch_get_item::BatchGetItemError;
     use aws_sdk_sfn::operation::start_execution::StartExecutionError;
 
     use super::*;
 
     #[test]
     fn an_error_type_names_its_action() {
-        assert_eq!(action_of::<BatchGetItemError>(), "dynamodb:BatchGetItem");
         assert_eq!(action_of::<StartExecutionError>(), "states:StartExecution");
-        let streams =
-            action_of::<aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError>();
-        assert_eq!(streams, "dynamodb:GetRecords");
     }
 
     #[test]

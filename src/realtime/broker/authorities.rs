@@ -115,7 +115,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a");
         let none = |_: &str| None;
-        let text = format!("{PEM:<0$}", CERTIFICATES_BYTES);
+        let text = format!("{PEM}{}", " ".repeat(CERTIFICATES_BYTES - PEM.len()));
         std::fs::write(&path, &text).unwrap();
         assert!(find(Some(&path), none).is_ok());
         std::fs::write(&path, format!("{text} ")).unwrap();

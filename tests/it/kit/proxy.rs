@@ -41,9 +41,9 @@ pub struct Call {
 
 type Rule = Box<dyn Fn(&Call) -> Option<Fault> + Send + Sync>;
 
-#[derive(Default)]
 struct Rules {
     target: String,
+    http: reqwest::Client,
     /// The `Date` of its responses.
     date: Mutex<Option<String>>,
     rules: Mutex<Vec<Rule>>,
@@ -61,9 +61,14 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy without rules before a service.
     pub async fn before(target: &str) -> Proxy {
+        // A second installation fails, which is right: the first one is the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let shared = Arc::new(Rules {
             target: target.to_owned(),
-            ..Rules::default()
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            date: Mutex::default(),
+            rules: Mutex::default(),
+            calls: Mutex::default(),
         });
         let app = Router::new()
             .fallback(answer)
@@ -132,9 +137,11 @@ async fn answer(State(shared): State<Arc<Rules>>, request: Request) -> Response 
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Refuse(status, body)) => reply(status, body.to_string().into()),
         edit => {
-            let client = reqwest::Client::new();
             let address = format!("{}{}", shared.target, parts.uri);
-            let request = client.request(parts.method, address).headers(parts.headers);
+            let request = shared
+                .http
+                .request(parts.method, address)
+                .headers(parts.headers);
             let Ok(got) = request.body(body).send().await else {
                 return StatusCode::BAD_GATEWAY.into_response();
             };

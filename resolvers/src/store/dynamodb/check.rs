@@ -147,7 +147,8 @@ impl DynamoDbStore {
             .query()
             .table_name(table)
             .index_name(ALL.name)
-            .key_condition_expression("shard = :none")
+            .key_condition_expression("#shard = :none")
+            .expression_attribute_names("#shard", ALL.hash)
             .expression_attribute_values(":none", AttributeValue::S("none".to_owned()))
             .limit(1);
         Ok(vec![

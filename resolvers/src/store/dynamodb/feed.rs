@@ -83,11 +83,11 @@ pub(super) async fn follow(
         None => store.followed.lock().replace(stream.clone()),
         Some(_) => None,
     };
-    // Nobody has read the beginning of a stream that was made while this process followed another.
-    let anew = followed.is_some_and(|before| before != stream);
+    // The beginning of a stream that replaced the one that this process followed is unread.
+    let is_unread = followed.is_some_and(|before| before != stream);
     let shards: Shards = match &after {
         Some(Position(text)) => serde_json::from_str(text).map_err(|_| StoreError::PositionLost)?,
-        None if anew => Shards::new(),
+        None if is_unread => Shards::new(),
         None => from_now(&found, now),
     };
     let known = |id: &String| {
@@ -118,7 +118,7 @@ pub(super) async fn follow(
     };
     reader.know(&found);
     // The iterators are requested before this returns, so every record from here on is seen.
-    let latest = after.is_none() && !anew;
+    let latest = after.is_none() && !is_unread;
     for id in reader.readable() {
         reader.begin(&id, latest).await?;
     }
@@ -323,7 +323,7 @@ impl Reader {
             table,
             old,
             new,
-            "the stream of the table was made anew; following the new one"
+            "the stream of the table was replaced; following the new one"
         );
         Err(StoreError::PositionLost)
     }

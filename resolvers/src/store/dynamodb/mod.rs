@@ -47,8 +47,8 @@ pub use tries::{RACE_TRIES, WRITE_WITHIN};
 /// Number of locks over which the changes of jobs are spread; two jobs may share one.
 const TURNS: usize = 256;
 
-/// Time for which a successful check of the table is valid. Each check costs a write, and anybody
-/// may ask whether a node is ready.
+/// Time for which a successful check of the table is valid. Each check costs a write, and a
+/// request without credentials may cause one.
 pub const CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// The job store in a DynamoDB table.

@@ -145,7 +145,7 @@ impl DynamoDbStore {
             tries.next().await?;
             let mut old = match known.take() {
                 Some(row) => row,
-                None => self.read_anew(id, &mut is_kept).await?,
+                None => self.read_again(id, &mut is_kept).await?,
             };
             if let Some(job) = tried.take_if(|tried| **tried == *old) {
                 // It was written, but the response was lost.
@@ -154,7 +154,7 @@ impl DynamoDbStore {
             let mut applied = old.apply(change, now);
             if is_kept && !matches!(applied, Ok(Applied::Changed(_))) {
                 // Only the table's row can say that nothing is to be written.
-                old = self.read_anew(id, &mut is_kept).await?;
+                old = self.read_again(id, &mut is_kept).await?;
                 applied = old.apply(change, now);
             }
             let job: Arc<Job> = match applied? {
@@ -189,7 +189,7 @@ impl DynamoDbStore {
     }
 
     /// The table's row, instead of the one that this process kept.
-    async fn read_anew(&self, id: JobId, is_kept: &mut bool) -> Result<Arc<Job>, StoreError> {
+    async fn read_again(&self, id: JobId, is_kept: &mut bool) -> Result<Arc<Job>, StoreError> {
         if std::mem::take(is_kept) {
             self.rows.forget(id);
         }

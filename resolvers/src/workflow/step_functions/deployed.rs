@@ -1,7 +1,7 @@
 //! Whether the state machines at AWS are those of the files, for the start of a node. A node that
 //! shows the steps of another definition, or whose jobs cannot start, says so before the first job.
 //!
-//! A deployed definition may name functions and other resources of its own account and region,
+//! A deployed definition may name functions and other resources of its account and region,
 //! with a prefix before their names.
 
 use std::sync::Arc;
