@@ -26,7 +26,7 @@ use crate::kit::{Door, Watch, soon};
 async fn impatient(endpoint: &str) -> SdkConfig {
     let times = TimeoutConfig::builder()
         .operation_attempt_timeout(Duration::from_millis(300))
-        .operation_timeout(Duration::from_secs(1))
+        .operation_timeout(Duration::from_secs(5))
         .build();
     let config = config_at(endpoint).await;
     config.to_builder().timeout_config(times).build()
@@ -114,7 +114,6 @@ async fn a_call_that_is_never_answered_ends_in_the_time_allowed() {
     let behind = Behind::start().await;
     let job = behind.create().await.unwrap();
     behind.proxy.rule(|_| Some(Fault::Hang));
-    // Not checked before, so that no earlier answer is valid.
     let (store, id, ids) = (&behind.store, job.id, [job.id]);
     let query = ListQuery {
         limit: 10,
@@ -284,9 +283,9 @@ async fn errors_of_the_sdk_stay_in_the_log_with_action_and_resource() {
         let log = home.log();
         let line = log
             .lines()
-            .find(|line| line.contains(kind) && line.contains("a call of AWS failed"));
+            .find(|line| line.contains(kind) && line.contains("index all"));
         let line = line.unwrap_or_else(|| panic!("{log}"));
-        for said in ["dynamodb:Query", "table jobs, index all", text] {
+        for said in ["dynamodb:Query", "a call of AWS failed", text] {
             assert!(line.contains(said), "{said}: {line}");
         }
     }
@@ -307,6 +306,7 @@ async fn switch_stream(dynamodb: &DynamoDb, on: bool) {
         .request(reqwest::Method::POST, &dynamodb.endpoint)
         .header("x-amz-target", "DynamoDB_20120810.UpdateTable")
         .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-date", "20260101T000000Z")
         .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0")
         .body(json!({ "TableName": DynamoDb::TABLE, "StreamSpecification": stream }).to_string());
     let answer = request.send().await.unwrap();

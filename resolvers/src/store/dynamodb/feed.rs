@@ -83,7 +83,7 @@ pub(super) async fn follow(
         None => store.followed.lock().replace(stream.clone()),
         Some(_) => None,
     };
-    // The beginning of a stream that replaced the one that this process followed is unread.
+    // The beginning of a stream that replaced the followed stream is unread.
     let is_unread = followed.is_some_and(|before| before != stream);
     let shards: Shards = match &after {
         Some(Position(text)) => serde_json::from_str(text).map_err(|_| StoreError::PositionLost)?,

@@ -188,7 +188,7 @@ impl DynamoDbStore {
         }
     }
 
-    /// The table's row, instead of the one that this process kept.
+    /// The table's row, instead of the kept row.
     async fn read_again(&self, id: JobId, is_kept: &mut bool) -> Result<Arc<Job>, StoreError> {
         if std::mem::take(is_kept) {
             self.rows.forget(id);
