@@ -14,6 +14,7 @@ mod bounds;
 mod broker_tls;
 mod chaos;
 mod cli;
+mod config;
 mod connections;
 mod crash;
 mod delivery;

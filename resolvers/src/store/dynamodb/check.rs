@@ -11,9 +11,10 @@ use aws_sdk_dynamodb::types::{
 use futures_util::future::join_all;
 use futures_util::{FutureExt, future::BoxFuture};
 
+use super::DynamoDbStore;
+use super::failure::unbuilt;
 use super::items::{self, SCHEMA, number};
 use super::table::{ALL, INDEXES};
-use super::{DynamoDbStore, unbuilt};
 use crate::aws::clock::{Dated, warn_of_difference};
 use crate::aws::{CallFailed, Cause};
 use crate::store::StoreError;

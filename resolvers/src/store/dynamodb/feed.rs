@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::check::stream_of;
-use super::{DynamoDbStore, failed_on, items, unbuilt};
+use super::failure::{failed_on, unbuilt};
+use super::{DynamoDbStore, items};
 use crate::aws::clock::Dated;
 use crate::store::{Feed, FeedEvent, Position, StoreError};
 
@@ -72,61 +73,66 @@ struct Reader {
     busy: bool,
 }
 
-pub(super) async fn follow(
-    store: DynamoDbStore,
-    after: Option<Position>,
-) -> Result<Feed, StoreError> {
-    let stream = stream_of(&store.description().await?);
-    let stream = stream.map_err(|problem| no_stream(&store.table, &problem))?;
-    let (found, now) = list(&store, &stream).await?;
-    let followed = match after {
-        None => store.followed.lock().replace(stream.clone()),
-        Some(_) => None,
+impl DynamoDbStore {
+    /// The changes after a position, otherwise after this call.
+    pub(super) async fn follow(&self, after: Option<Position>) -> Result<Feed, StoreError> {
+        let store = self.clone();
+        let stream = stream_of(&store.description().await?);
+        let stream = stream.map_err(|problem| no_stream(&store.table, &problem))?;
+        let (found, now) = list(&store, &stream).await?;
+        let followed = match after {
+            None => store.followed.lock().replace(stream.clone()),
+            Some(_) => None,
+        };
+        // The beginning of a stream that replaced the followed stream is unread.
+        let is_unread = followed.is_some_and(|before| before != stream);
+        let shards = match &after {
+            Some(position) => progress_of(position, &found)?,
+            None if is_unread => Shards::new(),
+            None => from_now(&found, now),
+        };
+        let mut reader = Reader {
+            store,
+            stream,
+            shards,
+            iterators: BTreeMap::new(),
+            skipping: BTreeSet::new(),
+            parents: BTreeMap::new(),
+            listed: Instant::now(),
+            asked: Instant::now(),
+            ready: VecDeque::new(),
+            round: VecDeque::new(),
+            busy: true,
+        };
+        reader.know(&found);
+        // The iterators are requested before this returns, so every record from here on is seen.
+        let latest = after.is_none() && !is_unread;
+        for id in reader.readable() {
+            reader.begin(&id, latest).await?;
+        }
+        let events = stream::unfold(reader, |mut reader| async move {
+            let event = reader.next().await;
+            Some((event, reader))
+        });
+        Ok(events.boxed())
+    }
+}
+
+/// The progress at a position, if the stream still has its shards.
+fn progress_of(position: &Position, found: &[Shard]) -> Result<Shards, StoreError> {
+    let progress = serde_json::from_str(&position.0);
+    let shards: Shards = progress.map_err(|_| StoreError::PositionLost)?;
+    let is_known = |id: &String| {
+        let mut ids = found.iter().map(|shard| shard.shard_id.as_ref());
+        ids.any(|found| found == Some(id))
     };
-    // The beginning of a stream that replaced the followed stream is unread.
-    let is_unread = followed.is_some_and(|before| before != stream);
-    let shards: Shards = match &after {
-        Some(Position(text)) => serde_json::from_str(text).map_err(|_| StoreError::PositionLost)?,
-        None if is_unread => Shards::new(),
-        None => from_now(&found, now),
-    };
-    let known = |id: &String| {
-        found
-            .iter()
-            .any(|shard| shard.shard_id.as_ref() == Some(id))
-    };
-    if after.is_some()
-        && (shards.is_empty()
-            || shards
-                .iter()
-                .any(|(id, reached)| *reached != Reached::End && !known(id)))
-    {
+    let mut open = shards
+        .iter()
+        .filter(|(_, reached)| **reached != Reached::End);
+    if shards.is_empty() || open.any(|(id, _)| !is_known(id)) {
         return Err(StoreError::PositionLost);
     }
-    let mut reader = Reader {
-        store,
-        stream,
-        shards,
-        iterators: BTreeMap::new(),
-        skipping: BTreeSet::new(),
-        parents: BTreeMap::new(),
-        listed: Instant::now(),
-        asked: Instant::now(),
-        ready: VecDeque::new(),
-        round: VecDeque::new(),
-        busy: true,
-    };
-    reader.know(&found);
-    // The iterators are requested before this returns, so every record from here on is seen.
-    let latest = after.is_none() && !is_unread;
-    for id in reader.readable() {
-        reader.begin(&id, latest).await?;
-    }
-    let events = stream::unfold(reader, |mut reader| async move {
-        let event = reader.next().await;
-        Some((event, reader))
-    });
-    Ok(events.boxed())
+    Ok(shards)
 }
 
 fn no_stream(table: &str, problem: &str) -> StoreError {

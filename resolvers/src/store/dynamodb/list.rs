@@ -11,9 +11,10 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use job::filter::equal_to;
 use job::{Filter, Job, JobId, limits};
 
+use super::DynamoDbStore;
+use super::failure::{failed_on, unbuilt};
 use super::items::{self, Item, SHARDS, number, text};
 use super::table::{ALL, BY_OWNER, BY_TYPE, EXPIRING, Index, OPEN};
-use super::{DynamoDbStore, failed_on, unbuilt};
 use crate::store::range::Range;
 use crate::store::{ListQuery, Page, SCAN_ROWS, Sort, StoreError};
 

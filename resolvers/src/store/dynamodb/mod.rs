@@ -10,9 +10,11 @@
 //! | `tries` | when a write is tried again |
 //! | `rows` | the rows that this process wrote last |
 //! | `list` | the index for a filter |
+//! | `failure` | calls that failed |
 //! | `feed` | the changes, from the stream |
 
 mod check;
+mod failure;
 mod feed;
 mod items;
 mod list;
@@ -34,10 +36,11 @@ use job::limits::{self, check};
 use job::{Change, Job, JobId, Time};
 use tokio::sync::Mutex;
 
+use self::failure::failed_on;
 use self::items::{Item, SHARDS};
 use self::rows::Rows;
 use super::{CreateJob, Created, Feed, JobStore, ListQuery, Outcome, Page, Position, StoreError};
-use crate::aws::{CallFailed, bounded};
+use crate::aws::bounded;
 
 pub use feed::STREAM_ASKED;
 pub use items::SCHEMA;
@@ -180,7 +183,7 @@ impl JobStore for DynamoDbStore {
     }
 
     async fn changes(&self, after: Option<Position>) -> Result<Feed, StoreError> {
-        feed::follow(self.clone(), after).await
+        self.follow(after).await
     }
 
     /// Jobs are deleted by a purge. Tokens are deleted by the table's time to live, which also
@@ -245,27 +248,5 @@ impl DynamoDbStore {
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         failed_on(&format!("table {}", self.table), error)
-    }
-}
-
-/// The error of a call on a resource, after a line in the log. Its reason is for clients of the
-/// API, so the cause is only in the source.
-fn failed_on<E>(resource: &str, error: &SdkError<E>) -> StoreError
-where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-{
-    let failed = CallFailed::new(resource, error);
-    failed.log();
-    StoreError::Unavailable {
-        reason: failed.outward().to_owned(),
-        source: Some(Box::new(failed)),
-    }
-}
-
-/// The error for a request that cannot be built.
-fn unbuilt(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
-    StoreError::Unavailable {
-        reason: "a request to the job table cannot be built".to_owned(),
-        source: Some(Box::new(error)),
     }
 }

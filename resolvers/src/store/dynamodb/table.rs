@@ -10,7 +10,8 @@ use aws_sdk_dynamodb::types::{
     TimeToLiveSpecification,
 };
 
-use super::{DynamoDbStore, unbuilt};
+use super::DynamoDbStore;
+use super::failure::unbuilt;
 use crate::store::StoreError;
 
 /// Interval between two checks whether a new table is ready.

@@ -11,9 +11,10 @@ use aws_sdk_dynamodb::types::{
 use job::limits::{self, check};
 use job::{Applied, Change, Job, JobId, Status, Time};
 
+use super::DynamoDbStore;
+use super::failure::unbuilt;
 use super::items::{self, Item, number, text};
 use super::tries::Tries;
-use super::{DynamoDbStore, unbuilt};
 use crate::store::{CreateJob, Created, Outcome, RequestToken, StoreError};
 
 /// The outcome of a conditional write.
