@@ -8,6 +8,9 @@ use crate::kit::proxy::{Fault, Proxy};
 use crate::kit::s3::S3;
 use crate::kit::{Home, soon};
 
+/// A change of a response.
+type Edit = fn(&mut Value);
+
 /// A home behind a proxy before DynamoDB.
 struct Behind {
     _dynamodb: DynamoDb,
@@ -126,7 +129,7 @@ async fn every_missing_permission_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_of_another_form_is_described_with_what_to_do() {
     let behind = Behind::start().await;
-    let edits: [(fn(&mut Value), &str); 5] = [
+    let edits: [(Edit, &str); 5] = [
         (
             |answer| {
                 drop(

@@ -41,7 +41,7 @@ fn server() -> String {
 fn answer(mut stream: StreamOwned<ServerConnection, TcpStream>) {
     let mut buffer = [0; 4096];
     while let Ok(read @ 1..) = stream.read(&mut buffer) {
-        // Each command is an array, which begins with `*` on a line of its own.
+        // Each command is an array, which begins with `*` at the start of a line.
         let commands = buffer[..read].iter().filter(|byte| **byte == b'*').count();
         if stream.write_all(&b"+OK\r\n".repeat(commands)).is_err() {
             return;
