@@ -62,6 +62,7 @@ pub struct Broker {
     pub prefix: Option<String>,
     /// The certificates of the authorities for `rediss://`, as PEM [default: those of
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR`, otherwise the public ones].
+    #[serde(serialize_with = "masked::path_if_set")]
     pub ca_file: Option<PathBuf>,
 }
 

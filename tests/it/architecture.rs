@@ -38,6 +38,7 @@ const ORDERS: &[(&str, &[&str])] = &[
     (
         "src",
         &[
+            "masked",
             "chaos",
             "colour",
             "data",
