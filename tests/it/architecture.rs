@@ -38,10 +38,10 @@ const ORDERS: &[(&str, &[&str])] = &[
     (
         "src",
         &[
-            "masked",
             "chaos",
             "colour",
             "data",
+            "masked",
             "nearest",
             "peers",
             "printable",

@@ -39,7 +39,7 @@ impl Aws {
 }
 
 /// With the job types `two-steps` and `ask`.
-pub(crate) fn home() -> Home {
+pub fn home() -> Home {
     let two_steps = json!({ "StartAt": "First", "States": {
         "First": { "Type": "Pass", "Next": "Second" },
         "Second": { "Type": "Wait", "Seconds": 1, "End": true } } });
@@ -53,8 +53,8 @@ pub(crate) fn home() -> Home {
         .machine("ask", &ask)
 }
 
-/// With the table at DynamoDB's address.
-pub(crate) fn configured(home: Home, table: &str, dynamodb: &str, step_functions: &str) -> Home {
+/// The home of nodes over these services: a table at DynamoDB's address, and Step Functions.
+pub fn configured(home: Home, table: &str, dynamodb: &str, step_functions: &str) -> Home {
     home.config(&format!(
         "[aws]\ntable = \"{table}\"\nstate_machine_arn_prefix = \"{STATE_MACHINES}\"\n\
          dynamodb_endpoint_url = \"{dynamodb}\"\nstep_functions_endpoint_url = \"{step_functions}\"",
