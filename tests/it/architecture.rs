@@ -74,6 +74,7 @@ const ORDERS: &[(&str, &[&str])] = &[
         &[
             "percent",
             "two_generation_cache",
+            "aws",
             "caller",
             "token",
             "store",
