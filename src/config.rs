@@ -60,6 +60,10 @@ pub struct Broker {
     /// Prefix of the channels' names [default: jobcast]. Nodes with different prefixes do not share
     /// changes.
     pub prefix: Option<String>,
+    /// The certificates of the authorities for `rediss://`, as PEM [default: those of
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR`, otherwise the public ones].
+    #[serde(serialize_with = "masked::path_if_set")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Limits of one caller and of all callers: `[limits]`.
@@ -84,6 +88,7 @@ struct File {
     listen: Option<SocketAddr>,
     internal_listen: Option<SocketAddr>,
     internal_secret_required: Option<bool>,
+    operations_listen: Option<SocketAddr>,
     data: Option<PathBuf>,
     state_machines: Option<PathBuf>,
     public_url: Option<String>,
@@ -101,6 +106,8 @@ struct File {
     chaos: Option<chaos::Spec>,
     #[serde(deserialize_with = "duration")]
     repair_every: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    stop_delay: Option<Duration>,
     auth: Option<Auth>,
     aws: Option<Aws>,
     broker: Broker,
@@ -158,6 +165,9 @@ pub struct Config {
     pub internal_listen: SocketAddr,
     /// Whether requests to it must show the secret of this start.
     pub internal_secret_required: bool,
+    /// Listener of health, readiness and metrics alone, without credentials; `None`: they are on
+    /// the public listener only.
+    pub operations_listen: Option<SocketAddr>,
     /// Database and files.
     #[serde(serialize_with = "masked::path")]
     pub data: PathBuf,
@@ -170,6 +180,10 @@ pub struct Config {
     pub log: String,
     /// Log format.
     pub log_format: LogFormat,
+    /// Time after the first signal for which the server goes on as before, and only its probes say
+    /// that it stops.
+    #[serde(serialize_with = "masked::duration")]
+    pub stop_delay: Duration,
     /// Faults to inject.
     pub chaos: Option<chaos::Spec>,
     /// Whether the sample job types are served.
@@ -260,6 +274,7 @@ impl Config {
             internal_secret_required: file
                 .internal_secret_required
                 .unwrap_or_else(|| auth.is_configured()),
+            operations_listen: flags.operations_listen.or(file.operations_listen),
             data: flags
                 .data
                 .or_else(|| file.data.map(|path| base.join(path)))
@@ -277,10 +292,14 @@ impl Config {
             attach_any_function: file.attach_any_function,
             chaos: flags.chaos.or(file.chaos),
             repair_every: file.repair_every,
+            stop_delay: (flags.stop_delay.map(Into::into))
+                .or(file.stop_delay)
+                .unwrap_or_default(),
             auth,
             aws,
             broker: Broker {
                 url: flags.broker_url.or(file.broker.url),
+                ca_file: file.broker.ca_file.map(|path| base.join(path)),
                 ..file.broker
             },
             limits: file.limits,

@@ -11,11 +11,13 @@ pub const SETTINGS: &str = r#"Configuration:
     internal_listen = "127.0.0.1:0"
     internal_secret_required = true # whether requests to it must show DATA/internal.key, which is new at each start: as the first part of the
                                     # path, as `Authorization: Bearer`, or as the access key id. Left out: when there is authentication
+    operations_listen = "127.0.0.1:9090"   # /healthz, /livez, /readyz and /metrics alone, without credentials
     data = "data"
     state_machines = "state-machines"
     public_url = "https://jobs.example.com"
     log = "info"
     log_format = "text"
+    stop_delay = "0s"               # with a load balancer: the time that it needs to notice that /readyz fails
     chaos = "drop=0.05"
 
     samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval
@@ -62,8 +64,10 @@ pub const SETTINGS: &str = r#"Configuration:
     submits_per_second = 10000      # maximum of jobs of one caller; an idle caller may submit twice as many at once
 
     [broker]                        # for several nodes: they send each other changes through it
-    url = "redis://127.0.0.1:6379"  # Valkey or Redis; rediss:// for TLS
+    url = "rediss://127.0.0.1:6379" # Valkey or Redis; redis:// without TLS
     prefix = "jobcast"              # prefix of its channels' names
+    ca_file = "ca.pem"              # certificates of the authorities for rediss://; by default those of SSL_CERT_FILE and SSL_CERT_DIR,
+                                    # otherwise the public authorities
 
     [aws]                           # jobs in DynamoDB, executions in Step Functions, files in S3; a build with `--features aws`
     table = "jobs"                  # required; docs/guides/aws.md has its keys, indexes and stream

@@ -5,7 +5,7 @@
 //! | `/graphql`, `/graphql/realtime` | [`graphql`], `negotiation` |
 //! | `/graphql/graphiql.js`, `/graphql/graphiql.css`, `/` | [`graphiql`] |
 //! | `/files/…` | [`files`], `range` |
-//! | `/healthz`, `/readyz`, `/metrics` | [`operations`] |
+//! | `/healthz`, `/livez`, `/readyz`, `/metrics` | [`operations`] |
 //!
 //! | what holds at every door | file |
 //! |---|---|
@@ -71,6 +71,8 @@ pub struct Settings {
     pub prefix: String,
     /// Whether `/metrics` is for operators and admins only.
     pub guards_metrics: bool,
+    /// Whether the doors of [`operations`] are the only ones.
+    pub operations_only: bool,
 }
 
 impl Default for Settings {
@@ -82,6 +84,7 @@ impl Default for Settings {
             per_address: None,
             prefix: String::new(),
             guards_metrics: false,
+            operations_only: false,
         }
     }
 }
@@ -90,7 +93,7 @@ impl Default for Settings {
 fn is_door(path: &str) -> bool {
     matches!(
         path,
-        "/" | GRAPHQL | REALTIME | SCRIPT | STYLE | "/healthz" | "/readyz" | "/metrics"
+        "/" | GRAPHQL | REALTIME | SCRIPT | STYLE | "/healthz" | "/livez" | "/readyz" | "/metrics"
     ) || path.starts_with(FILES)
 }
 
@@ -104,9 +107,14 @@ fn router(doors: Doors, guard: Arc<Guard>) -> Router {
         .route(STYLE, get(graphiql::style))
         .route("/", get(graphiql::home))
         .route("/files/{upload}/{name}", get(files::get).put(files::put))
-        .route("/healthz", get(operations::healthz))
-        .route("/readyz", get(operations::readyz))
-        .route("/metrics", get(operations::metrics))
+        .merge(operations::routes())
+        .with_state(doors)
+        .layer(middleware::from_fn_with_state(guard, guard::check))
+}
+
+/// The routes of the listener of operations.
+fn operations_router(doors: Doors, guard: Arc<Guard>) -> Router {
+    operations::routes()
         .with_state(doors)
         .layer(middleware::from_fn_with_state(guard, guard::check))
 }

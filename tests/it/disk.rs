@@ -126,6 +126,8 @@ async fn a_full_disk() {
     let (status, text) = client.get("/readyz").await;
     assert_eq!(status, 503, "{text}");
     assert_eq!(client.get("/healthz").await.0, 200);
+    // Another process would not mend the disk.
+    assert_eq!(client.get("/livez").await, (200, "alive\n".to_owned()));
     let put = async || {
         let body = vec![7_u8; 4_000_000];
         let put = client

@@ -173,6 +173,7 @@ async fn a_head_is_asked_for_at_each_door_of_get() {
         ),
         ("/graphql/graphiql.js", "*/*"),
         ("/healthz", "*/*"),
+        ("/livez", "*/*"),
         ("/readyz", "*/*"),
         ("/metrics", "*/*"),
     ] {

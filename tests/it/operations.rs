@@ -10,6 +10,7 @@ async fn health_readiness_and_metrics() {
     let server = home.start().await;
     let client = server.client();
     assert_eq!(client.get("/healthz").await, (200, "ok\n".to_owned()));
+    assert_eq!(client.get("/livez").await, (200, "alive\n".to_owned()));
     assert_eq!(client.get("/readyz").await, (200, "ready\n".to_owned()));
     let id = client.submit("wait", &json!({})).await;
     let mut watch = Watch::open(Door::TransportWs, &client, &on_job(), json!({ "id": id })).await;

@@ -181,6 +181,18 @@ const SUITES: &[Suite] = &[
         environment: &[("JOBCAST_CASES", "1000")],
         command: tests("resolvers", Target::Test("account"), "restart"),
     },
+    Suite {
+        name: "drain",
+        about: "a node with 1,000 watchers is replaced behind a load balancer",
+        environment: &[("JOBCAST_CASES", "1000")],
+        command: tests("jobcast", Target::Test("it"), "rollout::"),
+    },
+    Suite {
+        name: "image",
+        about: "the files of the image with the binary of a release: their size, and a start",
+        environment: &[("PROFILE", "dist")],
+        command: Program::Other(&["tests/packages/run", "image"]),
+    },
 ];
 
 /// A task that is a list of programs, run in the root of the repository.

@@ -9,6 +9,7 @@
 //! | `SWEEP`, `OPENSWEEP` | `LEASE` | the process that sweeps, and until when |
 //! | `BUDGET` | `READS` | the next free slot for a read of Step Functions |
 //! | `PROBE` | `PROBE` | written by the health check |
+//! | `SCHEMA` | `SCHEMA` | `version`: the version of this table of rows |
 //!
 //! Times are in milliseconds, except `ttl`, which DynamoDB requires in seconds.
 
@@ -24,6 +25,9 @@ use crate::store::{Lease, RequestToken, StoreError};
 /// Number of partitions over which the indexes of all jobs, of open jobs and of expiry are spread:
 /// DynamoDB accepts 1,000 writes per second in one partition.
 pub(super) const SHARDS: u64 = 8;
+
+/// The version of the rows. It changes if a node of the version before could not read them.
+pub const SCHEMA: u64 = 1;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -59,6 +63,10 @@ pub(super) fn budget_key() -> Item {
     keys("BUDGET".to_owned(), "READS")
 }
 
+pub(super) fn schema_key() -> Item {
+    keys("SCHEMA".to_owned(), "SCHEMA")
+}
+
 fn keys(pk: String, sk: &str) -> Item {
     HashMap::from([("pk".to_owned(), text(pk)), ("sk".to_owned(), text(sk))])
 }
@@ -92,6 +100,12 @@ pub(super) fn job_item(job: &Job) -> Result<Item, StoreError> {
     let job = serde_json::to_string(job).map_err(unreadable)?;
     item.insert("job".to_owned(), text(job));
     Ok(item)
+}
+
+/// The size of a job's row, nearly: that of its JSON.
+pub(super) fn bytes_of(item: &Item) -> usize {
+    let text = item.get("job").and_then(|value| value.as_s().ok());
+    text.map_or(0, String::len)
 }
 
 pub(super) fn part_item(id: JobId, sk: &str, value: &str, expires_at: Option<Time>) -> Item {

@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use job::Time;
 
+use super::DynamoDbStore;
+use super::failure::failed_on;
 use super::items::{Item, budget_key, lease_key, number, text};
-use super::{DynamoDbStore, unavailable};
 use crate::read_budget::{NoSlot, Slots, reserved};
 use crate::store::{Lease, StoreError};
 
@@ -43,7 +44,7 @@ impl DynamoDbStore {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
                 Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
-                _ => Err(unavailable(error)),
+                _ => Err(failed_on(&self.table, &error)),
             },
         }
     }
@@ -78,7 +79,7 @@ impl Slots for DynamoDbStore {
                     Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                         free = failed.item().and_then(free_at);
                     }
-                    _ => return Err(NoSlot(unavailable(error).to_string())),
+                    _ => return Err(NoSlot(failed_on(&self.table, &error).to_string())),
                 },
             }
         }

@@ -2,26 +2,20 @@
 //! that the service sends, because the port returns them in this form.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::config::interceptors::AfterDeserializationInterceptorContextRef;
-use aws_sdk_sfn::config::timeout::TimeoutConfig;
 use aws_sdk_sfn::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_sfn::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::types::{self, ExecutionRedriveStatus};
 use job::Time;
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use crate::aws::{CallFailed, bounded};
 use crate::read_budget::{NoSlot, ReadBudget};
 use crate::workflow::{End, ExecutionStatus, Started, WorkflowError};
-
-/// Time allowed for a call, with the tries that the SDK makes.
-pub(super) const CALL: Duration = Duration::from_secs(20);
-/// Time allowed for one try of a call.
-const TRY: Duration = Duration::from_secs(8);
 
 /// Errors of `StartExecution` that a repeat cannot cure.
 const REFUSALS: [&str; 4] = [
@@ -86,19 +80,17 @@ impl From<NoSlot> for WorkflowError {
     }
 }
 
-/// An error that the caller does not handle separately.
+/// An error that the caller does not handle separately. Its cause is in the log; its reason is for
+/// clients of the API.
 fn unavailable<E>(error: SdkError<E>) -> WorkflowError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let reason = match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code.to_owned(),
-        _ => format!("{}", DisplayErrorContext(&error)),
-    };
+    let failed = CallFailed::new("the state machines", &error);
+    failed.log();
     WorkflowError::Unavailable {
-        reason,
-        source: Some(Box::new(error)),
+        reason: failed.outward().to_owned(),
+        source: Some(Box::new(failed)),
     }
 }
 
@@ -125,26 +117,9 @@ fn status_of(status: &types::ExecutionStatus) -> Option<ExecutionStatus> {
 
 impl Calls {
     pub(super) fn new(config: &SdkConfig, budget: ReadBudget) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .operation_timeout(CALL)
-            .operation_attempt_timeout(TRY)
-            .build();
-        let config = aws_sdk_sfn::config::Builder::from(config).timeout_config(timeouts);
         Self {
-            client: Client::from_conf(config.build()),
+            client: Client::new(&bounded(config)),
             budget,
-        }
-    }
-
-    /// Whether the state machine exists, and its definition.
-    pub(super) async fn definition(&self, machine: &str) -> Result<Option<String>, WorkflowError> {
-        let call = self.client.describe_state_machine();
-        match call.state_machine_arn(machine).send().await {
-            Ok(found) => Ok(Some(found.definition)),
-            Err(error) => match error.code() {
-                Some("StateMachineDoesNotExist" | "StateMachineDeleting") => Ok(None),
-                _ => Err(unavailable(error)),
-            },
         }
     }
 
@@ -170,6 +145,19 @@ impl Calls {
                 }),
                 _ => Err(unavailable(error)),
             },
+        }
+    }
+
+    /// The definition of a state machine; `None` if there is no such state machine.
+    pub(super) async fn definition(&self, machine: &str) -> Result<Option<String>, WorkflowError> {
+        let call = self
+            .client
+            .describe_state_machine()
+            .state_machine_arn(machine);
+        match call.send().await {
+            Ok(found) => Ok(Some(found.definition)),
+            Err(error) if error.code() == Some("StateMachineDoesNotExist") => Ok(None),
+            Err(error) => Err(unavailable(error)),
         }
     }
 

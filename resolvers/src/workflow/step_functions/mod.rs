@@ -3,7 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | `calls` | the calls of the SDK, and their errors |
-//! | `machines` | whether the state machines are deployed as their files say |
+//! | `deployed` | whether the deployed state machines are those of the files |
 //! | `pushed` | converts log entries and events of EventBridge to events of executions |
 //! | `steps` | converts history events to updates of a job's steps |
 //! | `token` | the token of a waiting task, from the request that carries it |
@@ -15,7 +15,7 @@
 //! [`Follow::Pushed`] it reads none: the functions behind the log and EventBridge do it.
 
 mod calls;
-mod machines;
+mod deployed;
 pub mod pushed;
 mod steps;
 mod token;
@@ -32,7 +32,6 @@ use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
 
 use self::calls::Calls;
-pub use self::machines::{MachineProblem, MachineReport};
 use self::steps::Steps;
 use self::watch::Watches;
 use super::{

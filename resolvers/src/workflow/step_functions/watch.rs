@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::AdapterState;
-use super::calls::CALL;
+
 use super::steps::Steps;
+use crate::aws::limits::CALL_WITHIN;
 use crate::read_budget::READS_PER_SECOND;
 use crate::workflow::{ExecutionEvent, Listener, WorkflowError};
 
@@ -29,7 +30,7 @@ const AT_ONCE: usize = 8;
 const EVENTS: usize = 100;
 /// Time allowed for one look at an execution. It is longer than the limit of a call, which waits
 /// for the budget before it begins.
-const LOOK: Duration = Duration::from_secs(CALL.as_secs() + 10);
+const LOOK: Duration = Duration::from_secs(CALL_WITHIN.as_secs() + 10);
 /// The pause between two reads of an execution for each one that is open: half of the budget.
 const SHARE: Duration = Duration::from_millis(2_000 / READS_PER_SECOND as u64);
 
