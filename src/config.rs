@@ -263,18 +263,22 @@ const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const REPORT_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Config {
-    /// Reads the file, if it exists, and applies the flags.
+    /// Reads the file, if it exists, or the text that stands for it, and applies the flags.
     ///
     /// # Errors
     /// [`ConfigError`].
     pub fn load(flags: ServeFlags) -> Result<Config, ConfigError> {
-        let path = flags
-            .config
-            .clone()
-            .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists()));
-        let file = match &path {
-            Some(path) => file::read(path)?,
-            None => File::default(),
+        let path = match flags.config_text {
+            Some(_) => None,
+            None => flags
+                .config
+                .clone()
+                .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists())),
+        };
+        let file = match (&path, &flags.config_text) {
+            (Some(path), _) => file::read(path)?,
+            (None, Some(text)) => file::of_text(text)?,
+            (None, None) => File::default(),
         };
         let base = path
             .as_deref()
