@@ -21,6 +21,8 @@ pub mod csv_report;
 pub mod noop;
 pub mod thumbnails;
 
+use std::pin::Pin;
+
 use functions::lambda_runtime::Error;
 
 /// The functions of the sample job types, as the definitions name them.
@@ -41,7 +43,12 @@ pub const NOOPS: &[&str] = &["noop1", "noop2", "noop3", "bare"];
 ///
 /// # Errors
 /// An unknown name, a missing variable of the Lambda environment, or the end of the Runtime API.
-pub async fn run(name: &str) -> Result<(), Error> {
+pub fn run(name: &str) -> Pin<Box<dyn Future<Output = Result<(), Error>> + '_>> {
+    // In a box, it is compiled with this crate instead of with the caller's.
+    Box::pin(serve(name))
+}
+
+async fn serve(name: &str) -> Result<(), Error> {
     match name {
         "thumbnails-inspect" => functions::run(thumbnails::inspect).await,
         "thumbnails-resize" => functions::run(thumbnails::resize).await,

@@ -1,6 +1,6 @@
 //! The command line. It reads flags, calls the server as any other client does, and prints. The
-//! server decides what may be done to a job. Only `serve`, `demo`, `types --check`, `create-table`
-//! and `function` need no server.
+//! server decides what may be done to a job. Only `serve`, `demo`, `config`, `types --check`,
+//! `create-table` and `function` need no server.
 //!
 //! | module | what |
 //! |---|---|
@@ -22,7 +22,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::colour;
 use crate::config::ServeFlags;
 use client::error::CliError;
-use commands::{control, create_table, demo, get, history, list, serve, submit, types, watch};
+use commands::{
+    config, control, create_table, demo, get, history, list, serve, submit, types, watch,
+};
 use show::output;
 
 /// A real-time job-status service: submit jobs over GraphQL, run them as Step Functions, watch them
@@ -57,6 +59,7 @@ enum Command {
     Resume(control::Resume),
     Types(types::Types),
     History(history::History),
+    Config(config::PrintConfig),
     CreateTable(create_table::CreateTable),
     /// Runs one of the sample functions under the Lambda Runtime API; `serve` starts it by itself
     #[command(hide = true)]
@@ -121,6 +124,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         Command::Resume(resume) => on_one_thread(resume.run()),
         Command::Types(types) => on_one_thread(types.run()),
         Command::History(history) => on_one_thread(history.run()),
+        Command::Config(config) => config.run(),
         Command::CreateTable(create) => on_one_thread(create.run()),
         // A function has one invocation at a time, so one thread is enough; blocking work gets its
         // own threads.

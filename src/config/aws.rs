@@ -1,7 +1,7 @@
 //! The section `[aws]`: jobs in DynamoDB, executions in Step Functions, files in S3. Every build
 //! reads and checks it; only a build with the feature `aws` serves it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Address, ConfigError, Secret};
 
@@ -9,7 +9,7 @@ use super::{Address, ConfigError, Secret};
 pub const SECRET_BYTES: usize = 32;
 
 /// DynamoDB and Step Functions: `[aws]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Aws {
     /// The DynamoDB table of the jobs.

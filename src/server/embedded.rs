@@ -22,9 +22,9 @@ use workflow::{Engine, Machines};
 use super::adapters::{AdapterContext, Adapters, directory, millis};
 use super::commands;
 use super::error::ServeError;
-use super::listener::{base, listen, local, reachable};
+use super::listener::{base, listen, local};
 use super::private::Private;
-use crate::config::{Config, Function};
+use crate::config::{Config, Function, reachable};
 use crate::data::DataDirectory;
 
 /// The hidden command that supervises a function's process; see [`workflow::lambda::supervisor`].

@@ -73,10 +73,8 @@ impl Demo {
             None => fresh_directory(),
         };
         let config = Config::samples_only(data);
-        crate::log::init(&self.log, config.log_format).map_err(|source| CliError::Log {
-            filter: self.log.clone(),
-            source,
-        })?;
+        crate::log::init(&self.log, config.log_format)
+            .map_err(|source| CliError::log(&self.log, source))?;
         let inside = Inside::start(config).await?;
         let interrupted = || {
             format!(

@@ -48,11 +48,8 @@ fn announce(addresses: Addresses) {
 
 /// Starts logging as the configuration says.
 fn start_log(config: &Config) -> Result<(), CliError> {
-    let started = crate::log::init(&config.log, config.log_format);
-    started.map_err(|source| CliError::Log {
-        filter: config.log.clone(),
-        source,
-    })
+    crate::log::init(&config.log, config.log_format)
+        .map_err(|source| CliError::log(&config.log, source))
 }
 
 /// Cancels `stop` at the first SIGTERM or SIGINT, and ends the process at the second. Call it

@@ -2,6 +2,7 @@
 //! as lines.
 
 pub(crate) mod bars;
+pub(crate) mod config;
 pub(crate) mod job;
 pub(crate) mod lines;
 pub(crate) mod output;
