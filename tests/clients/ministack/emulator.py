@@ -136,7 +136,6 @@ class Deployment:
             **self.environment,
             "GATEWAY_PORT": str(port),
             "BIND_HOST": "127.0.0.1",
-            "MINISTACK_HOST": "127.0.0.1",
             "MINISTACK_REGION": REGION,
             "MINISTACK_ACCOUNT_ID": ACCOUNT,
             "LAMBDA_EXECUTOR": "local",
@@ -155,10 +154,10 @@ class Deployment:
         until("ministack answers", ready)
 
     def aws(self, *arguments):
-        """The AWS CLI, as in infra/README.md."""
+        """The AWS CLI."""
         command = ["tools/bin/aws", *arguments, "--region", REGION]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=5 * WITHIN)
-        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}{self.why()}"
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
         return done.stdout
 
     def why(self):
@@ -180,9 +179,6 @@ class Deployment:
             "cloudformation", "package", "--template-file", os.path.join(ROOT, "infra", "serverless.yaml"),
             "--s3-bucket", "artifacts", "--output-template-file", packaged,
         )
-        self.update(packaged)
-
-    def update(self, packaged):
         parameters = {
             "PublicUrl": self.public,
             "PublishUrl": f"{self.public}/graphql",
@@ -192,14 +188,20 @@ class Deployment:
             "IntakeOwner": "queue",
             "LogLevel": "debug",
         }
-        self.aws(
-            "cloudformation", "deploy", "--stack-name", STACK, "--template-file", packaged,
-            "--s3-bucket", "artifacts", "--no-fail-on-empty-changeset",
-            "--capabilities", "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND",
-            "--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items()),
-        )
-        described = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
-        assert described["StackStatus"].endswith("_COMPLETE"), described
+        cloudformation = self.client("cloudformation")
+        with open(packaged) as file:
+            cloudformation.create_stack(
+                StackName=STACK,
+                TemplateBody=file.read(),
+                Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+                Parameters=[
+                    {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
+                ],
+            )
+        described = lambda: cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
+        until("the stack is made", lambda: not described()["StackStatus"].endswith("_IN_PROGRESS"), 5 * WITHIN)
+        described = described()
+        assert described["StackStatus"] == "CREATE_COMPLETE", f"{described['StackStatus']}: {self.why()}"
         self.outputs = {one["OutputKey"]: one["OutputValue"] for one in described["Outputs"]}
 
     def deploy_samples(self):
@@ -238,6 +240,20 @@ class Deployment:
         )["SecretString"]
         self.node = self.run([os.environ["JOBCAST"], "serve"], environment, "node", self.directory)
         self.node.seen("listening on")
+
+    def api(self, method, path, body, token):
+        """A request to the HTTP API."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        url = f"{self.endpoint}/_aws/execute-api/{self.outputs['HttpApiId']}/$default{path}"
+        return request(url, body, headers, method)
+
+    def print_function_logs(self):
+        logs = self.client("logs")
+        for group in logs.describe_log_groups()["logGroups"]:
+            name = group["logGroupName"]
+            if name.startswith("/aws/lambda/"):
+                events = logs.filter_log_events(logGroupName=name)["events"]
+                print(f"{name}:", *(event["message"].rstrip() for event in events[-15:]), sep="\n  ", flush=True)
 
     def task_variables(self):
         """The variables of the container in infra/service.yaml, with the outputs of the stack."""

@@ -149,8 +149,10 @@ pub(crate) fn template(machines: &[String], prefix: &str) -> String {
     let mut text = String::from(
         "# Written by `cargo xtask package-machines`; serverless.yaml nests it.\n\
          AWSTemplateFormatVersion: \"2010-09-09\"\n\
-         Transform: AWS::Serverless-2016-10-31\n\
          Description: Jobcast - state machines\n\
+         \n\
+         Metadata:\n  cfn-lint:\n    config:\n      ignore_checks:\n        \
+         # The definitions are files until this template is packaged.\n        - W3002\n\
          \n\
          Parameters:\n  RoleArn:\n    Type: String\n  LogGroupArn:\n    Type: String\n\
          \n\
@@ -159,14 +161,14 @@ pub(crate) fn template(machines: &[String], prefix: &str) -> String {
     for (number, name) in machines.iter().enumerate() {
         text.push_str(&format!(
             "  Machine{number}:\n    \
-               Type: AWS::Serverless::StateMachine\n    \
+               Type: AWS::StepFunctions::StateMachine\n    \
                Properties:\n      \
-                 Name: {prefix}{name}\n      \
-                 Type: STANDARD\n      \
-                 Role: !Ref RoleArn\n      \
-                 DefinitionUri: state-machines/{name}.asl.json\n      \
-                 Tracing:\n        Enabled: true\n      \
-                 Logging:\n        \
+                 StateMachineName: {prefix}{name}\n      \
+                 StateMachineType: STANDARD\n      \
+                 RoleArn: !Ref RoleArn\n      \
+                 DefinitionS3Location: state-machines/{name}.asl.json\n      \
+                 TracingConfiguration:\n        Enabled: true\n      \
+                 LoggingConfiguration:\n        \
                    Level: ALL\n        \
                    IncludeExecutionData: false\n        \
                    Destinations:\n          \
