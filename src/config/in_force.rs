@@ -53,7 +53,9 @@ fn file_in_force(path: Option<&Path>, given: &Given) -> Setting {
         Some(_) => "it exists",
         None => "there is no jobcast.toml in this directory",
     };
-    let source = given.source("config").or_else(|| given.source("config_text"));
+    let source = given
+        .source("config")
+        .or_else(|| given.source("config_text"));
     let source = source.cloned();
     Setting {
         name: "config".to_owned(),
