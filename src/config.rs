@@ -7,7 +7,6 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::ValueEnum;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -19,12 +18,15 @@ use crate::masked;
 use crate::realtime::broker;
 
 mod aws;
+mod defaults;
 mod error;
 mod file;
 mod flags;
 mod function;
 mod in_force;
 mod lines;
+mod load;
+mod log_format;
 mod notices;
 mod public_url;
 #[cfg(test)]
@@ -36,37 +38,17 @@ mod settings;
 mod usual;
 
 pub use aws::Aws;
+pub use defaults::{DATA, FILE, LISTEN, LOG};
 pub use error::ConfigError;
 pub use flags::{Given, Secret, ServeFlags};
 pub use function::Function;
 pub use in_force::InForce;
+pub use log_format::LogFormat;
 pub use notices::unknown_variables;
 pub use public_url::{NotPublic, PublicUrl, reachable, usual_url};
 pub use services::{Address, HttpConnection, Services, UPLOADS};
 pub use setting::{Setting, Source};
 pub use settings::SETTINGS;
-
-/// Default address of the public listener.
-pub const LISTEN: &str = "127.0.0.1:8080";
-/// Default data directory.
-pub const DATA: &str = "data";
-/// Default configuration file, read if it exists.
-pub const FILE: &str = "jobcast.toml";
-/// The variable whose text stands for the file.
-const TEXT: &str = "JOBCAST_CONFIG_TEXT";
-/// Default log filter.
-pub const LOG: &str = "info";
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
 
 /// Several nodes: `[broker]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +84,7 @@ struct File {
     listen: Option<SocketAddr>,
     internal_listen: Option<SocketAddr>,
     internal_secret_required: Option<bool>,
+    operations_listen: Option<SocketAddr>,
     data: Option<PathBuf>,
     state_machines: Option<PathBuf>,
     public_url: Option<String>,
@@ -119,6 +102,8 @@ struct File {
     chaos: Option<chaos::Spec>,
     #[serde(deserialize_with = "duration")]
     repair_every: Option<Duration>,
+    #[serde(deserialize_with = "duration")]
+    stop_delay: Option<Duration>,
     auth: Option<Auth>,
     aws: Option<Aws>,
     broker: Broker,
@@ -176,6 +161,9 @@ pub struct Config {
     pub internal_listen: SocketAddr,
     /// Whether requests to it must show the secret of this start.
     pub internal_secret_required: bool,
+    /// Listener of health, readiness and metrics alone, without credentials; `None`: they are on
+    /// the public listener only.
+    pub operations_listen: Option<SocketAddr>,
     /// Database and files.
     #[serde(serialize_with = "masked::path")]
     pub data: PathBuf,
@@ -188,6 +176,10 @@ pub struct Config {
     pub log: String,
     /// Log format.
     pub log_format: LogFormat,
+    /// Time after the first signal for which the server goes on as before, and only its probes say
+    /// that it stops.
+    #[serde(serialize_with = "masked::duration")]
+    pub stop_delay: Duration,
     /// Faults to inject.
     pub chaos: Option<chaos::Spec>,
     /// Whether the sample job types are served.
@@ -234,57 +226,6 @@ const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 const REPORT_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Config {
-    /// Reads the file, if it exists, or the text that stands for it, and applies the flags.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
-    pub fn load(flags: ServeFlags) -> Result<Config, ConfigError> {
-        Config::read(flags).map(|(config, _)| config)
-    }
-
-    /// The configuration, and the file with its text, if there is one.
-    fn read(flags: ServeFlags) -> Result<(Config, Option<(PathBuf, String)>), ConfigError> {
-        let path = match flags.config_text {
-            Some(_) => Some(PathBuf::from(TEXT)),
-            None => flags
-                .config
-                .clone()
-                .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists())),
-        };
-        let (file, text) = match (&flags.config_text, &path) {
-            (Some(text), _) => file::valid(text.0.clone(), Path::new(TEXT))?,
-            (None, Some(path)) => file::read(path)?,
-            (None, None) => (File::default(), String::new()),
-        };
-        let base = path
-            .as_deref()
-            .and_then(Path::parent)
-            .map(Path::to_path_buf)
-            .unwrap_or_default();
-        let machines = Some(base.join("state-machines")).filter(|path| path.is_dir());
-        let mut config = Config::resolve(flags, file.clone(), &base, machines)?;
-        let variables = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
-        config.notices = unknown_variables(variables);
-        if let Some(path) = &path {
-            config
-                .notices
-                .extend(notices::readable_secrets(path, &file));
-        }
-        config.notices.extend(notices::short_retention(&config));
-        Ok((config, path.map(|path| (path, text))))
-    }
-
-    /// Only the sample job types, on a free port. Files and variables are ignored.
-    pub fn samples_only(data: PathBuf) -> Config {
-        let flags = ServeFlags {
-            listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-            data: Some(data),
-            ..ServeFlags::default()
-        };
-        Config::resolve(flags, File::default(), Path::new(""), None)
-            .expect("nothing is said that could be wrong")
-    }
-
     /// Applies the flags to the file, whose paths are relative to `base`.
     fn resolve(
         flags: ServeFlags,
@@ -329,6 +270,7 @@ impl Config {
             internal_secret_required: file
                 .internal_secret_required
                 .unwrap_or_else(|| auth.is_configured()),
+            operations_listen: flags.operations_listen.or(file.operations_listen),
             data: flags
                 .data
                 .or_else(|| file.data.map(|path| base.join(path)))
@@ -346,6 +288,9 @@ impl Config {
             attach_any_function: file.attach_any_function,
             chaos: flags.chaos.or(file.chaos),
             repair_every: file.repair_every,
+            stop_delay: (flags.stop_delay.map(Into::into))
+                .or(file.stop_delay)
+                .unwrap_or_default(),
             auth,
             aws,
             broker: Broker {
@@ -372,9 +317,6 @@ impl Config {
             && !config.auth.is_configured()
         {
             return Err(ConfigError::OpenToItsUsers(url.as_str().to_owned()));
-        }
-        if let Some(sentence) = rules::broken(&config) {
-            return Err(ConfigError::Rule(sentence));
         }
         Ok(config)
     }

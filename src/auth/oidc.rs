@@ -14,9 +14,11 @@ use resolvers::{Caller, Role};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::api_key::ApiKey;
+use super::credentials::Authenticated;
 use super::jwks::{Jwks, JwksError, Source};
 use super::refusal::{Check, Refusal, Shown};
-use super::{ApiKey, Authenticated, signature};
+use super::signature;
 use crate::masked;
 
 /// Maximum size of a token in bytes. Identity providers stay far below, since a token must fit into
@@ -173,7 +175,7 @@ impl OidcConfig {
         } else if self.jwks_url.as_deref().is_some_and(|url| !is_safe(url)) {
             "jwks_url must begin with https:// (http:// only for a loopback address): otherwise the keys can be replaced on their way, and any token signed"
         } else if self.everybody.is_empty() && self.groups.values().all(Vec::is_empty) {
-            "no token may do anything: give roles to everybody, or to groups"
+            "no token may do anything: give roles to `everybody`, or to groups"
         } else {
             return Ok(());
         };

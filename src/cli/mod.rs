@@ -5,12 +5,15 @@
 //! | module | what |
 //! |---|---|
 //! | `commands` | one module for each command; `control` has `cancel`, `retry` and `resume` |
-//! | `client` | the server as a client sees it: HTTP, WebSocket, errors |
+//! | `client` | the server as a client sees it: HTTP, WebSocket |
+//! | `outcome`, `error` | how a command ended |
 //! | `show` | printing: texts, tables, JSON, a running job |
 //! | `signals` | signals that end a command |
 
 mod client;
 mod commands;
+mod error;
+mod outcome;
 mod show;
 mod signals;
 
@@ -21,10 +24,11 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::colour;
 use crate::config::ServeFlags;
-use client::error::CliError;
 use commands::{
     config, control, create_table, demo, get, history, list, serve, submit, types, watch,
 };
+use error::CliError;
+use outcome::Outcome;
 use show::output;
 
 /// A real-time job-status service: submit jobs over GraphQL, run them as Step Functions, watch them
@@ -68,15 +72,6 @@ enum Command {
         #[arg(value_parser = clap::builder::PossibleValuesParser::new(samples::FUNCTIONS.iter().chain(samples::NOOPS)))]
         name: String,
     },
-}
-
-/// How a command that did not fail ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// The command is done, and the watched job, if any, succeeded.
-    Succeeded,
-    /// The command is done, and the watched job did not succeed.
-    Failed,
 }
 
 /// Runs the command line of this process.

@@ -24,6 +24,10 @@ pub struct ServeFlags {
     /// [default: 127.0.0.1:0]
     #[arg(long, env = "JOBCAST_INTERNAL_LISTEN", value_name = "ADDRESS")]
     pub internal_listen: Option<SocketAddr>,
+    /// Address of a listener with health, readiness and metrics alone, without credentials, for
+    /// probes and Prometheus inside a cluster [default: none]
+    #[arg(long, env = "JOBCAST_OPERATIONS_LISTEN", value_name = "ADDRESS")]
+    pub operations_listen: Option<SocketAddr>,
     /// Directory of the database and the files; with `[aws]` of the files only, if they are in no
     /// bucket [default: ./data]
     #[arg(long, env = "JOBCAST_DATA", value_name = "DIR")]
@@ -76,6 +80,10 @@ pub struct ServeFlags {
         hide_env_values = true
     )]
     pub secret: Option<Secret>,
+    /// Time after SIGTERM for which the server goes on as before, while /readyz and /livez answer
+    /// 503, so that load balancers send it no more requests [default: 0s]
+    #[arg(long, env = "JOBCAST_STOP_DELAY", value_name = "DURATION")]
+    pub stop_delay: Option<humantime::Duration>,
     /// Inject faults into deliveries, for tests:
     /// drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7
     #[arg(long, env = "JOBCAST_CHAOS", value_name = "SPEC")]

@@ -28,6 +28,8 @@ pub const LONGEST_REPORT_LIFE: Duration = DAY.saturating_mul(366);
 pub const SHORTEST_REPAIR: Duration = Duration::from_millis(100);
 /// Maximum time between two reads of the watched jobs.
 pub const LONGEST_REPAIR: Duration = DAY;
+/// Maximum time for which a server goes on after the signal to stop.
+pub const LONGEST_STOP_DELAY: Duration = Duration::from_secs(10 * 60);
 /// Maximum number of processes of a function.
 pub const MOST_PROCESSES: usize = 1_000;
 /// Maximum length of the prefix of the broker's channels.
@@ -66,6 +68,15 @@ pub(super) const RULES: &[(&str, Rule)] = &[
             LONGEST_REPAIR,
         )
     }),
+    ("stop_delay", |config| {
+        within(
+            "stop_delay",
+            config.stop_delay,
+            Duration::ZERO,
+            LONGEST_STOP_DELAY,
+        )
+    }),
+    ("operations_listen", operations_listener),
     ("data, state_machines", data_and_machines),
     ("sample_addresses, samples", |config| {
         (!config.sample_addresses.is_empty() && !config.samples).then(|| {
@@ -137,6 +148,26 @@ fn listeners(config: &Config) -> Option<String> {
     (public.port() != 0 && public.port() == internal.port() && same_host && config.aws.is_none()).then(|| {
         let free = SocketAddr::new(internal.ip(), 0);
         format!("listen is {public} and internal_listen is {internal}, and both cannot have port {}: leave internal_listen out, or give it another port ({free} takes a free one)", public.port())
+    })
+}
+
+fn operations_listener(config: &Config) -> Option<String> {
+    let own = config.operations_listen?;
+    let others = [
+        ("listen", config.listen, true),
+        (
+            "internal_listen",
+            config.internal_listen,
+            config.aws.is_none(),
+        ),
+    ];
+    others.into_iter().find_map(|(name, other, is_used)| {
+        let same_host = own.ip() == other.ip()
+            || own.ip().is_unspecified()
+            || other.ip().is_unspecified();
+        (is_used && own.port() != 0 && own.port() == other.port() && same_host).then(|| {
+            format!("operations_listen is {own} and {name} is {other}, and both cannot have port {}: give one of them another port", own.port())
+        })
     })
 }
 

@@ -57,6 +57,24 @@ fn table() -> Vec<(&'static str, String, &'static str, String)> {
             "repair_every = \"24h\"",
         ),
         case(
+            "stop_delay",
+            "stop_delay = \"601s\"",
+            "stop_delay is 10m 1s, and it must be from 0s to 10m",
+            "stop_delay = \"10m\"",
+        ),
+        case(
+            "operations_listen",
+            "listen = \"127.0.0.1:7001\"\noperations_listen = \"0.0.0.0:7001\"",
+            "both cannot have port 7001",
+            "listen = \"127.0.0.1:7001\"\noperations_listen = \"0.0.0.0:7002\"",
+        ),
+        case(
+            "operations_listen",
+            "internal_listen = \"127.0.0.1:7001\"\noperations_listen = \"127.0.0.1:7001\"",
+            "internal_listen is 127.0.0.1:7001",
+            "internal_listen = \"127.0.0.1:7001\"\noperations_listen = \"127.0.0.1:0\"",
+        ),
+        case(
             "data, state_machines",
             "data = \".\"\nstate_machines = \"machines\"",
             "inside of data",

@@ -11,11 +11,13 @@ pub const SETTINGS: &str = r#"Configuration:
     internal_listen = "127.0.0.1:0"
     internal_secret_required = true # whether requests to it must show DATA/internal.key, which is new at each start: as the first part of the
                                     # path, as `Authorization: Bearer`, or as the access key id. Left out: when there is authentication
+    operations_listen = "127.0.0.1:9090"   # /healthz, /livez, /readyz and /metrics alone, without credentials
     data = "data"
     state_machines = "state-machines"
     public_url = "https://jobs.example.com"
     log = "info"
     log_format = "text"
+    stop_delay = "0s"               # with a load balancer: the time that it needs to notice that /readyz fails
     chaos = "drop=0.05"
 
     samples = true                  # whether the sample job types are served: thumbnails, csv-report, approval

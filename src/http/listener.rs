@@ -32,7 +32,7 @@ use super::connection::{Connection, Served};
 use super::guard::Guard;
 use super::head::{read_head, upgrade};
 use super::patience::{Answered, Socket, Watch};
-use super::{Doors, GRAPHQL, REALTIME, Settings, counted, is_door, router};
+use super::{Doors, GRAPHQL, REALTIME, Settings, counted, is_door, operations_router, router};
 use crate::graphql::Executor;
 use crate::peers::{Peer, Peers, SHARE_OF_AN_ADDRESS};
 use crate::session::{Accepted, Upgraded};
@@ -66,6 +66,7 @@ pub async fn serve(
         per_address,
         prefix,
         guards_metrics,
+        operations_only,
     } = settings;
     let guard = Arc::new(guard);
     let served = Served {
@@ -74,8 +75,13 @@ pub async fn serve(
         guards_metrics,
         ..Served::default()
     };
+    let routes = match operations_only {
+        true => operations_router,
+        false => router,
+    };
     let shared = Arc::new(Shared {
-        router: router(doors.clone(), Arc::clone(&guard)),
+        router: routes(doors.clone(), Arc::clone(&guard)),
+        takes_upgrades: !operations_only,
         doors,
         guard,
         served: Arc::new(served),
@@ -155,6 +161,7 @@ fn refuse(mut socket: TcpStream, address: IpAddr, refusing: &Arc<Semaphore>) {
 
 struct Shared {
     router: Router,
+    takes_upgrades: bool,
     doors: Doors,
     guard: Arc<Guard>,
     served: Arc<Served>,
@@ -205,7 +212,8 @@ impl Shared {
     }
 
     fn takes(&self, parts: &Parts) -> bool {
-        matches!(self.within(parts.uri.path()), GRAPHQL | REALTIME)
+        self.takes_upgrades
+            && matches!(self.within(parts.uri.path()), GRAPHQL | REALTIME)
             && self.guard.refuses(parts).is_none()
     }
 

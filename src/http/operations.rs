@@ -1,29 +1,52 @@
-//! `/healthz`, `/readyz`, `/metrics`.
+//! `/healthz`, `/livez`, `/readyz`, `/metrics`: on the public listener, and alone on the listener
+//! of operations, where probes find a place however many clients are connected.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::Doors;
 use super::connection::Connection;
+use super::doors::Doors;
 use super::graphql::authenticate;
 
 /// Time allowed for the store to answer a readiness check.
 const READY_WITHIN: Duration = Duration::from_secs(2);
+/// Maximum number of open connections of the listener of operations.
+pub const SLOTS: usize = 64;
 /// Buckets of the histograms of seconds.
 const SECONDS: &[f64] = &[
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0,
 ];
 
+/// The routes of operations.
+pub(super) fn routes() -> Router<Doors> {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/livez", get(livez))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+}
+
 /// Whether the process is alive.
 pub async fn healthz() -> &'static str {
     "ok\n"
+}
+
+/// Whether the process should be kept: always, except while it stops. It does not ask the store: to
+/// replace a node, and to make all its watchers connect again, does not mend the store.
+pub async fn livez(State(doors): State<Doors>) -> Response {
+    match doors.stopping.is_cancelled() {
+        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response(),
+        false => "alive\n".into_response(),
+    }
 }
 
 /// Whether the server takes work: its store answers and it is not stopping.
@@ -48,7 +71,7 @@ pub async fn metrics(State(doors): State<Doors>, request: Request) -> Response {
         match authenticate(&doors, request.headers(), connection).await {
             Ok(found) if found.caller.may_operate() => {}
             Ok(_) => {
-                let text = "the metrics are for operators and admins, or for everybody with open_metrics = true\n";
+                let text = "the metrics are for operators and admins, or for all callers with open_metrics = true\n";
                 return (StatusCode::FORBIDDEN, text).into_response();
             }
             Err(refused) => return refused,

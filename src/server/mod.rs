@@ -74,6 +74,8 @@ pub struct Addresses {
     pub public: SocketAddr,
     /// The internal one, where functions and executions run in this process.
     pub internal: Option<SocketAddr>,
+    /// The listener of operations, where one is configured.
+    pub operations: Option<SocketAddr>,
 }
 
 /// Serves until `shutdown` is cancelled. Then requests finish, live connections are closed with the
@@ -92,6 +94,8 @@ pub async fn serve(
     let issuers = issuers(&config)?;
     let listener = listen(config.listen)?;
     let public = local(&listener)?;
+    let probes = config.operations_listen.map(listen).transpose()?;
+    let operations = probes.as_ref().map(local).transpose()?;
     let events = Arc::new(ExecutionEvents::default());
     let background = Background::default();
     let mut adapters = open(AdapterContext {
@@ -105,7 +109,18 @@ pub async fn serve(
     let embedded = adapters.embedded.take();
     let (internal, sweeps_files) = (adapters.internal, adapters.sweeps_files);
     let node = node(&config, public, adapters, issuers)?;
-    let doors = node.assemble(&background, shutdown.clone()).await?;
+    let drain = CancellationToken::new();
+    let doors = Doors {
+        // The probes fail from the signal on, and the sessions go on until the drain.
+        stopping: shutdown.clone(),
+        ..node.assemble(&background, drain.clone()).await?
+    };
+    if let Some(listener) = probes {
+        let (doors, stop) = (doors.clone(), background.stop.clone());
+        let settings = operations_settings(&listener)?;
+        let serving = http::serve(listener, doors, settings, stop);
+        background.tasks().spawn(serving);
+    }
     let resolvers = doors.resolvers.clone();
     events.run(&resolvers, background.tasks(), &background.stop);
     background.spawn(cleaning::purge(resolvers.clone()));
@@ -115,9 +130,18 @@ pub async fn serve(
         let life = millis(config.retention).saturating_add(GET_LIFE_MILLIS);
         background.spawn(cleaning::sweep(resolvers.clone(), life));
     }
-    ready(Addresses { public, internal });
+    ready(Addresses {
+        public,
+        internal,
+        operations,
+    });
     let settings = http_settings(&config, public);
-    serve_until(&shutdown, listener, doors, settings).await;
+    let stop = Stop {
+        signal: shutdown,
+        delay: config.stop_delay,
+        drain,
+    };
+    stop.serve_until(listener, doors, settings).await;
     finish(&resolvers, embedded, &background).await;
     Ok(())
 }
@@ -164,40 +188,54 @@ fn node(
     })
 }
 
-/// Serves the public listener until the server is stopped and its requests have finished.
-async fn serve_until(
-    shutdown: &CancellationToken,
-    listener: TcpListener,
-    doors: Doors,
-    settings: http::Settings,
-) {
-    let sessions = Arc::clone(&doors.sessions);
-    let close = CancellationToken::new();
-    let mut serving = std::pin::pin!(http::serve(listener, doors, settings, close.clone()));
-    tokio::select! {
-        () = &mut serving => {}
-        () = drained(shutdown, &sessions) => {
-            close.cancel();
-            if tokio::time::timeout(FINISH_WITHIN, serving).await.is_err() {
-                tracing::warn!("some requests did not end in time");
+/// How the public listener ends.
+struct Stop {
+    /// Cancelled by the first signal.
+    signal: CancellationToken,
+    /// Time after the signal for which everything goes on.
+    delay: Duration,
+    /// Cancelled afterwards: the live connections close.
+    drain: CancellationToken,
+}
+
+impl Stop {
+    /// Serves the public listener until the server is stopped and its requests have finished.
+    async fn serve_until(&self, listener: TcpListener, doors: Doors, settings: http::Settings) {
+        let sessions = Arc::clone(&doors.sessions);
+        let close = CancellationToken::new();
+        let mut serving = std::pin::pin!(http::serve(listener, doors, settings, close.clone()));
+        tokio::select! {
+            () = &mut serving => {}
+            () = self.drained(&sessions) => {
+                close.cancel();
+                if tokio::time::timeout(FINISH_WITHIN, serving).await.is_err() {
+                    tracing::warn!("some requests did not end in time");
+                }
             }
         }
     }
-}
 
-/// Waits until the server was asked to stop and its live connections have closed, at most
-/// [`FINISH_WITHIN`]. The listener goes on meanwhile: a new request is answered 503, after which
-/// the client tries again, instead of being refused.
-async fn drained(shutdown: &CancellationToken, sessions: &Sessions<Executor>) {
-    shutdown.cancelled().await;
-    tracing::info!("stopping: requests finish, live connections are asked to connect again");
-    let gone = async {
-        while sessions.connections() > 0 {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+    /// Waits until the server was asked to stop, its delay is over, and its live connections have
+    /// closed within [`FINISH_WITHIN`]. The listener goes on meanwhile: during the delay as before,
+    /// and afterwards an upgrade is answered 503, after which the client tries again, instead of
+    /// being refused.
+    async fn drained(&self, sessions: &Sessions<Executor>) {
+        self.signal.cancelled().await;
+        if !self.delay.is_zero() {
+            let delay = humantime::format_duration(self.delay);
+            tracing::info!("stopping in {delay}: until then only the probes fail");
+            tokio::time::sleep(self.delay).await;
         }
-    };
-    if tokio::time::timeout(FINISH_WITHIN, gone).await.is_err() {
-        tracing::warn!("some connections did not close in time");
+        self.drain.cancel();
+        tracing::info!("stopping: requests finish, live connections are asked to connect again");
+        let gone = async {
+            while sessions.connections() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(FINISH_WITHIN, gone).await.is_err() {
+            tracing::warn!("some connections did not close in time");
+        }
     }
 }
 
@@ -237,6 +275,23 @@ fn http_settings(config: &Config, address: SocketAddr) -> http::Settings {
         guards_metrics: !open && !config.open_metrics,
         ..http::Settings::default()
     }
+}
+
+/// The settings of the listener of operations: its doors need no credentials, and its places are
+/// its own.
+fn operations_settings(listener: &TcpListener) -> Result<http::Settings, ServeError> {
+    let guard = Guard {
+        loopback_only: local(listener)?.ip().is_loopback(),
+        open: true,
+        ..Guard::default()
+    };
+    Ok(http::Settings {
+        guard,
+        slots: operations::SLOTS,
+        per_address: Some(operations::SLOTS),
+        operations_only: true,
+        ..http::Settings::default()
+    })
 }
 
 fn session_settings(config: &Config, chaos: Option<Chaos>) -> session::Settings {

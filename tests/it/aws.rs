@@ -34,7 +34,7 @@ impl Aws {
 }
 
 /// With the job types `two-steps` and `ask`.
-fn home() -> Home {
+pub fn home() -> Home {
     let two_steps = json!({ "StartAt": "First", "States": {
         "First": { "Type": "Pass", "Next": "Second" },
         "Second": { "Type": "Wait", "Seconds": 1, "End": true } } });
@@ -48,7 +48,8 @@ fn home() -> Home {
         .machine("ask", &ask)
 }
 
-fn configured(home: Home, table: &str, dynamodb: &DynamoDb, step_functions: &str) -> Home {
+/// The home of nodes over these services.
+pub fn configured(home: Home, table: &str, dynamodb: &DynamoDb, step_functions: &str) -> Home {
     home.config(&format!(
         "[aws]\ntable = \"{table}\"\nstate_machine_arn_prefix = \"{STATE_MACHINES}\"\n\
          dynamodb_endpoint_url = \"{}\"\nstep_functions_endpoint_url = \"{step_functions}\"",
@@ -90,7 +91,7 @@ impl Watcher {
         }
     }
 
-    /// The end of the job, after an event that told of it.
+    /// The end of the job, after an event that announced it.
     async fn finish(mut self, client: &Client, id: &str) {
         assert_eq!(self.watch.next().await, Said::Complete);
         self.transcript.completed();
@@ -214,7 +215,7 @@ async fn what_a_killed_node_was_busy_with_goes_on() {
     watcher.finish(&two.client(), &id).await;
 }
 
-/// Uploads to another node than the one that signed the address, and reads from the first.
+/// Uploads to a node that did not sign the address, and reads from the node that did.
 async fn upload(aws: &Aws, text: &str) {
     let (one, two) = tokio::join!(aws.home.start(), aws.home.start());
     let document = "mutation($size: Int!) { createUpload(name: \"a.txt\", contentType: \"text/plain\", size: $size) { putUrl getUrl } }";

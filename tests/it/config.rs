@@ -73,6 +73,12 @@ const CASES: &[Case] = &[
         "127.0.0.1:5",
         "127.0.0.1:6",
     ),
+    (
+        "operations_listen",
+        "127.0.0.1:7",
+        "127.0.0.1:8",
+        "127.0.0.1:9",
+    ),
     ("data", "a", "b", "c"),
     ("state_machines", "one", "two", "three"),
     (
@@ -83,6 +89,7 @@ const CASES: &[Case] = &[
     ),
     ("log", "debug", "warn", "error"),
     ("log_format", "json", "text", "json"),
+    ("stop_delay", "1s", "2s", "3s"),
     ("broker.url", "redis://a", "redis://b", "redis://c"),
     (
         "chaos",

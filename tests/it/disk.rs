@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{Client, Door, Home, Said, Server, Watch, code_of, on_job};
 
-/// Lets no file of the server grow over so many bytes; `None`: as large as it likes.
+/// Maximum size in bytes of a file of the server; `None` for no maximum.
 fn limit(server: &Server, bytes: Option<u64>) {
     let pid = Pid::from_raw(server.pid().cast_signed());
     let limit = Rlimit {
@@ -126,6 +126,8 @@ async fn a_full_disk() {
     let (status, text) = client.get("/readyz").await;
     assert_eq!(status, 503, "{text}");
     assert_eq!(client.get("/healthz").await.0, 200);
+    // Another process would not mend the disk.
+    assert_eq!(client.get("/livez").await, (200, "alive\n".to_owned()));
     let put = async || {
         let body = vec![7_u8; 4_000_000];
         let put = client

@@ -173,6 +173,7 @@ async fn a_head_is_asked_for_at_each_door_of_get() {
         ),
         ("/graphql/graphiql.js", "*/*"),
         ("/healthz", "*/*"),
+        ("/livez", "*/*"),
         ("/readyz", "*/*"),
         ("/metrics", "*/*"),
     ] {
@@ -383,7 +384,7 @@ async fn one_setting_is_enough_behind_a_proxy() {
         let (status, text) = client.get(&format!("{prefix}{get}")).await;
         assert_eq!((status, text.as_str()), (200, "abc"));
     }
-    // The page of the public address is the server's own, whatever Host the proxy asks with.
+    // The page of the public address is the server's own, with any Host of the proxy's request.
     let request = client
         .request(Method::POST, "/graphql")
         .header("host", "127.0.0.1:1")

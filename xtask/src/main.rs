@@ -147,6 +147,12 @@ const SUITES: &[Suite] = &[
         command: tests("jobcast", Target::Lib, "graphql::request::garbage_tests"),
     },
     Suite {
+        name: "interleavings",
+        about: "10,000 random interleavings of everything that can happen to the hub and to live lists",
+        environment: &[("JOBCAST_CASES", "10000")],
+        command: tests("jobcast", Target::Lib, "every_interleaving"),
+    },
+    Suite {
         name: "wire-fuzz",
         about: "the decoders of the wire protocols over random input, for ten minutes each",
         environment: &[("JOBCAST_FUZZ_SECONDS", "600")],
@@ -163,6 +169,18 @@ const SUITES: &[Suite] = &[
         about: "100,000 executions with retries, whose events are late, repeated, gathered or lost",
         environment: &[("JOBCAST_CASES", "100000")],
         command: tests("job", Target::Test("retry"), ""),
+    },
+    Suite {
+        name: "drain",
+        about: "a node with 1,000 watchers is replaced behind a load balancer",
+        environment: &[("JOBCAST_CASES", "1000")],
+        command: tests("jobcast", Target::Test("it"), "rollout::"),
+    },
+    Suite {
+        name: "image",
+        about: "the files of the image with the binary of a release: their size, and a start",
+        environment: &[("PROFILE", "dist")],
+        command: Program::Other(&["tests/packages/run", "image"]),
     },
 ];
 

@@ -29,7 +29,6 @@ use job::Time;
 use tokio_util::task::TaskTracker;
 
 pub use execution::{ExecutionEvents, RECONCILE_AFTER_MILLIS, START_AFTER_MILLIS, Sweep};
-pub(crate) use execution::{Recorded, change_of_all};
 pub use purge::{PURGE_JOBS, Purged, purge};
 pub use quota::{UPLOAD_BYTES as UPLOAD_BYTES_OF_A_CALLER, UPLOADS as UPLOADS_OF_A_CALLER};
 pub use read::{JobPage, ListJobs};

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
+use crate::cli::error::CliError;
 use crate::cli::show::config::{as_json, lines};
 use crate::cli::show::output::{note, print, print_json};
 use crate::cli::show::text::{YELLOW, paint, text};

@@ -4,8 +4,8 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::output::{note, print};
 use crate::config::{Config, SETTINGS, ServeFlags};
 use crate::server::{Addresses, allow_open_files, serve};
@@ -13,7 +13,8 @@ use crate::server::{Addresses, allow_open_files, serve};
 /// Serves until SIGTERM or Ctrl-C (the default command)
 ///
 /// Prints `listening on http://ADDRESS` and, if executions run in this process, `internal on
-/// http://ADDRESS` on standard output once both answer. At the first signal, open requests are
+/// http://ADDRESS` on standard output once both answer; with `operations_listen` also `operations on
+/// http://ADDRESS`. At the first signal, open requests are
 /// finished and running jobs are interrupted; they continue at the next start. A second signal ends
 /// the process at once.
 #[derive(Debug, Args)]
@@ -43,6 +44,9 @@ fn announce(addresses: Addresses) {
     print(format_args!("listening on http://{}", addresses.public));
     if let Some(internal) = addresses.internal {
         print(format_args!("internal on http://{internal}"));
+    }
+    if let Some(operations) = addresses.operations {
+        print(format_args!("operations on http://{operations}"));
     }
 }
 

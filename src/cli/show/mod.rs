@@ -8,3 +8,4 @@ pub(crate) mod lines;
 pub(crate) mod output;
 pub(crate) mod terminal;
 pub(crate) mod text;
+pub(crate) mod view;

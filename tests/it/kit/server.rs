@@ -20,7 +20,8 @@ pub struct Home {
     config: String,
     functions: String,
     environment: Vec<(String, String)>,
-    ignores_size_signals: bool,
+    /// Commands of the shell that come before its servers.
+    before: Vec<String>,
 }
 
 impl Home {
@@ -33,7 +34,7 @@ impl Home {
             config: String::new(),
             functions: String::new(),
             environment: Vec::new(),
-            ignores_size_signals: false,
+            before: Vec::new(),
         }
     }
 
@@ -56,7 +57,7 @@ impl Home {
             .noops(1)
     }
 
-    /// With the functions `noop1`, `noop2` and `noop3`, each in so many processes.
+    /// With the functions `noop1`, `noop2` and `noop3`, each in this many processes.
     pub fn noops(mut self, concurrency: usize) -> Home {
         for name in ["noop1", "noop2", "noop3"] {
             self = self.sample_function(name, concurrency);
@@ -120,7 +121,13 @@ impl Home {
     /// fails.
     #[cfg(target_os = "linux")]
     pub fn ignoring_size_signals(mut self) -> Home {
-        self.ignores_size_signals = true;
+        self.before.push("trap '' XFSZ".to_owned());
+        self
+    }
+
+    /// Its servers may open this number of files.
+    pub fn open_files(mut self, number: u32) -> Home {
+        self.before.push(format!("ulimit -n {number}"));
         self
     }
 
@@ -166,13 +173,13 @@ impl Home {
         file.write_all(text.as_bytes()).unwrap();
         file.persist(self.path("jobcast.toml")).unwrap();
         let program = env!("CARGO_BIN_EXE_jobcast");
-        let mut command = Command::new(if self.ignores_size_signals {
-            "sh"
-        } else {
-            program
+        let mut command = Command::new(match self.before.is_empty() {
+            true => program,
+            false => "sh",
         });
-        if self.ignores_size_signals {
-            command.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", program]);
+        if !self.before.is_empty() {
+            let before = self.before.join("; ");
+            command.args(["-c", &format!("{before}; exec \"$0\" \"$@\""), program]);
         }
         command
             .arg(name)
@@ -218,6 +225,10 @@ impl Home {
             true => None,
             false => Some(address("internal on ").await),
         };
+        let operations = match self.config.contains("operations_listen") {
+            true => Some(address("operations on ").await),
+            false => None,
+        };
         // With authentication it requires its secret, as the first part of the path.
         let internal = internal.map(|internal| match self.config.contains("[auth") {
             true => format!("{internal}/{}", self.internal_secret()),
@@ -227,6 +238,7 @@ impl Home {
             child,
             url,
             internal,
+            operations,
         }
     }
 
@@ -258,12 +270,18 @@ pub struct Server {
     /// The public listener: `http://127.0.0.1:PORT`.
     pub url: String,
     internal: Option<String>,
+    operations: Option<String>,
 }
 
 impl Server {
     /// The internal listener; its secret is in the path where one is required.
     pub fn internal(&self) -> &str {
         self.internal.as_deref().unwrap()
+    }
+
+    /// A client of the listener of operations, which must be configured.
+    pub fn operations(&self) -> Client {
+        Client::new(self.operations.as_deref().unwrap())
     }
 
     /// A client without credentials.
