@@ -186,7 +186,7 @@ class Deployment:
             # A process without a container has no /var/task.
             "StateMachinesDirectory": os.path.join(ROOT, "state-machines"),
             "IntakeOwner": "queue",
-            "LogLevel": "debug",
+            "LogLevel": "info",
         }
         cloudformation = self.client("cloudformation")
         with open(packaged) as file:
@@ -221,23 +221,28 @@ class Deployment:
                 Timeout=30,
             )
 
-    def start_node(self, further=""):
-        """A server with the variables that infra/service.yaml gives to a task."""
+    def node_environment(self, endpoint, further=""):
+        """The variables that infra/service.yaml gives to a task, with the addresses of emulators."""
         environment = {**self.environment, **self.task_variables()}
         text = environment["JOBCAST_CONFIG_TEXT"]
         # The emulator's pool has its keys at its own address.
         keys = f'jwks_url = "{self.endpoint}/{self.outputs["UserPoolId"]}/.well-known/jwks.json"'
-        text, changed = re.subn(r'(?m)^jwks_url = .*$', keys, text)
+        text, changed = re.subn(r"(?m)^jwks_url = .*$", keys, text)
         assert changed == 1, text
-        text = text.replace("[aws]\n", f'[aws]\nendpoint_url = "{self.endpoint}"\n', 1)
+        text = text.replace("[aws]\n", f'[aws]\nendpoint_url = "{endpoint}"\n', 1)
         text = text.replace("[auth.oidc]", "[[auth.oidc]]")
         environment["JOBCAST_CONFIG_TEXT"] = text + further
-        environment["JOBCAST_LISTEN"] = f"127.0.0.1:{self.node_port}"
         environment["JOBCAST_STATE_MACHINES"] = os.path.join(ROOT, "state-machines")
         environment["JOBCAST_DATA"] = os.path.join(self.directory, "data")
         environment["JOBCAST_SECRET"] = self.client("secretsmanager").get_secret_value(
             SecretId=self.outputs["SecretArn"]
         )["SecretString"]
+        return environment
+
+    def start_node(self, further=""):
+        """A server with the variables that infra/service.yaml gives to a task."""
+        environment = self.node_environment(self.endpoint, further)
+        environment["JOBCAST_LISTEN"] = f"127.0.0.1:{self.node_port}"
         self.node = self.run([os.environ["JOBCAST"], "serve"], environment, "node", self.directory)
         self.node.seen("listening on")
 
@@ -257,7 +262,7 @@ class Deployment:
 
     def task_variables(self):
         """The variables of the container in infra/service.yaml, with the outputs of the stack."""
-        values = {**self.outputs, "PublicUrl": self.public, "LogLevel": "debug"}
+        values = {**self.outputs, "PublicUrl": self.public, "LogLevel": "info"}
         fill = lambda text: re.sub(r"\$\{(\w+)\}", lambda found: values[found[1]], text)
         task = template("service.yaml")["Resources"]["Task"]["Properties"]
         variables = {}
