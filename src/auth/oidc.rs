@@ -312,7 +312,7 @@ impl Oidc {
 
     /// Whether the token is for one of the configured audiences. Cognito says in `token_use` which
     /// claim has the audience: `client_id` of an access token, `aud` of an id token. A token of
-    /// another use, such as a refresh token's, names nobody. Without `token_use`, `aud` counts, and
+    /// another use, such as a refresh token, is refused. Without `token_use`, `aud` counts, and
     /// `client_id` where there is no `aud`.
     fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), Check> {
         let (aud, client_id) = ("aud", "client_id");

@@ -53,7 +53,7 @@ fn sources(directory: &Path, found: &mut String) {
             sources(&path, found);
         } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
             let text = fs::read_to_string(&path).unwrap();
-            found.push_str(text.split("#[cfg(test)]").next().unwrap());
+            found.push_str(text.split("#[cfg(test)]\nmod tests {").next().unwrap());
         }
     }
 }
@@ -87,7 +87,10 @@ fn called() -> BTreeSet<String> {
     }
     // A file is uploaded in parts, read, and deleted with its job.
     for (call, actions) in [
-        (".put_multipart_opts(", &["PutObject", "AbortMultipartUpload"][..]),
+        (
+            ".put_multipart_opts(",
+            &["PutObject", "AbortMultipartUpload"][..],
+        ),
         (".get_opts(", &["GetObject"]),
         (".objects.delete(", &["DeleteObject"]),
     ] {

@@ -24,7 +24,7 @@ fn named(directory: &Path, found: &mut BTreeSet<String>) {
             named(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap();
+            let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
             let names = code.split('"').skip(1).step_by(2);
             found.extend(names.filter(|name| is_ours(name)).map(str::to_owned));
         }
