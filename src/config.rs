@@ -60,6 +60,10 @@ pub struct Broker {
     /// Prefix of the channels' names [default: jobcast]. Nodes with different prefixes do not share
     /// changes.
     pub prefix: Option<String>,
+    /// The certificates of the authorities for `rediss://`, as PEM [default: those of
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR`, otherwise the public ones].
+    #[serde(serialize_with = "masked::path_if_set")]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Limits of one caller and of all callers: `[limits]`.
@@ -295,6 +299,7 @@ impl Config {
             aws,
             broker: Broker {
                 url: flags.broker_url.or(file.broker.url),
+                ca_file: file.broker.ca_file.map(|path| base.join(path)),
                 ..file.broker
             },
             limits: file.limits,

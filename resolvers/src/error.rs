@@ -127,11 +127,18 @@ impl From<StoreError> for Error {
 
 impl From<WorkflowError> for Error {
     fn from(error: WorkflowError) -> Error {
-        let reason = error.to_string();
-        Error::Unavailable {
-            what: "the workflow",
-            reason,
-            source: Some(Box::new(error)),
+        let what = "the workflow";
+        match error {
+            WorkflowError::Unavailable { reason, source } => Error::Unavailable {
+                what,
+                reason,
+                source,
+            },
+            error => Error::Unavailable {
+                what,
+                reason: error.to_string(),
+                source: Some(Box::new(error)),
+            },
         }
     }
 }

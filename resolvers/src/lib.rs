@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`jobs`] | [`Resolvers`]: the use cases, one function per GraphQL field |
+//! | `aws` | calls of AWS's services: their limits and failures (feature `aws`) |
 //! | [`caller`] | the caller and its rights |
 //! | [`token`] | the tokens of a job's functions and watchers |
 //! | [`files`] | signed addresses for files |
@@ -15,6 +16,8 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may panic"))]
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod caller;
 pub mod error;
 pub mod files;

@@ -295,6 +295,7 @@ const SHOWN: &[&str] = &[
     "aws.bucket",
     "aws.region",
     "aws.table",
+    "broker.ca_file",
     "broker.prefix",
     "data",
     "functions.resize.command",

@@ -91,6 +91,13 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     }),
     ("limits", connection_limits),
     ("broker.prefix", prefix),
+    ("broker.ca_file", |config| {
+        let path = config.broker.ca_file.as_ref()?;
+        let url = config.broker.url.as_ref();
+        (!url.is_some_and(|url| url.0.starts_with("rediss:"))).then(|| {
+            format!("ca_file of [broker] is {}, and url does not begin with rediss://, so no certificate is checked: change url, or remove ca_file", path.display())
+        })
+    }),
     ("auth.api_keys", api_keys),
     ("functions", |config| {
         config.functions.iter().find_map(|(name, function)| {

@@ -129,6 +129,12 @@ fn table() -> Vec<(&'static str, String, &'static str, String)> {
             &format!("[broker]\nprefix = \"{long}\"\nurl = \"redis://127.0.0.1:1\""),
         ),
         case(
+            "broker.ca_file",
+            "[broker]\nca_file = \"ca.pem\"\nurl = \"redis://127.0.0.1:1\"",
+            "url does not begin with rediss://",
+            "[broker]\nca_file = \"ca.pem\"\nurl = \"rediss://127.0.0.1:1\"",
+        ),
+        case(
             "auth.api_keys",
             &format!(
                 "{0}subject = \"a\"\nroles = [\"viewer\"]\n{0}subject = \"b\"\nroles = [\"viewer\"]",

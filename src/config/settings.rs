@@ -64,8 +64,10 @@ pub const SETTINGS: &str = r#"Configuration:
     submits_per_second = 10000      # maximum of jobs of one caller; an idle caller may submit twice as many at once
 
     [broker]                        # for several nodes: they send each other changes through it
-    url = "redis://127.0.0.1:6379"  # Valkey or Redis; rediss:// for TLS
+    url = "rediss://127.0.0.1:6379" # Valkey or Redis; redis:// without TLS
     prefix = "jobcast"              # prefix of its channels' names
+    ca_file = "ca.pem"              # certificates of the authorities for rediss://; by default those of SSL_CERT_FILE and SSL_CERT_DIR,
+                                    # otherwise the public authorities
 
     [aws]                           # jobs in DynamoDB, executions in Step Functions, files in S3; a build with `--features aws`
     table = "jobs"                  # required; docs/guides/aws.md has its keys, indexes and stream

@@ -9,13 +9,13 @@ use axum::response::{IntoResponse, Response};
 use http::header::{
     ACCEPT_RANGES, CONNECTION, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, EXPECT, IF_MATCH, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, TRANSFER_ENCODING,
+    IF_NONE_MATCH, IF_UNMODIFIED_SINCE, LAST_MODIFIED, RANGE, RETRY_AFTER, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use jiff::Timestamp;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, PutMultipartOptions};
-use resolvers::files::{AddressError, Grant};
+use resolvers::files::{AddressError, Grant, Outage};
 use resolvers::jobs::now;
 
 use super::body::{BodyError, Paced};
@@ -25,6 +25,9 @@ use super::range::{RequestedPart, Version};
 
 /// Number of bytes of a part that is not counted among the bodies in memory.
 const UNCOUNTED_PART: usize = 256 * 1024;
+
+/// Time in seconds after which a client is asked to try again when the store is busy.
+const BUSY_SECONDS: &str = "5";
 
 /// PUT: stores exactly the number of bytes for which the address was issued.
 pub async fn put(State(doors): State<Doors>, request: Request) -> Response {
@@ -107,10 +110,7 @@ async fn write(
     };
     let failed = |error: object_store::Error| {
         tracing::error!(%error, "a file could not be written");
-        text(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "the file could not be stored: is the disk full? Nothing was kept".to_owned(),
-        )
+        unstored(files.outage(&error))
     };
     let mut upload = store
         .put_multipart_opts(key, PutMultipartOptions::default())
@@ -168,7 +168,7 @@ pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
     let answered = answer(&**store, &key, request.method(), request.headers()).await;
     let mut response = match answered {
         Ok(response) => response,
-        Err(object_store::Error::NotFound { .. }) => {
+        Err(error @ object_store::Error::NotFound { .. }) if !is_broken(&doors, &error) => {
             return text(
                 StatusCode::NOT_FOUND,
                 "nothing has been uploaded to this address yet, or it was deleted".to_owned(),
@@ -176,10 +176,7 @@ pub async fn get(State(doors): State<Doors>, request: Request) -> Response {
         }
         Err(error) => {
             tracing::error!(%error, "a file could not be read");
-            return text(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the file could not be read".to_owned(),
-            );
+            return unread(doors.resolvers.files().outage(&error));
         }
     };
     let headers = response.headers_mut();
@@ -355,6 +352,52 @@ fn grant(doors: &Doors, method: &str, uri: &Uri) -> Result<Grant, AddressError> 
     let id = uri.path().strip_prefix(FILES).unwrap_or_default();
     let query = uri.query().unwrap_or_default();
     doors.resolvers.files().grant(method, id, query, now())
+}
+
+/// Whether an object is not found because its bucket is not.
+fn is_broken(doors: &Doors, error: &object_store::Error) -> bool {
+    doors.resolvers.files().outage(error) == Outage::Broken
+}
+
+/// The answer to an upload that the store did not take.
+fn unstored(outage: Outage) -> Response {
+    match outage {
+        Outage::Full => text(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "the file could not be stored: is the disk full? Nothing was kept".to_owned(),
+        ),
+        Outage::Busy => {
+            busy("the store of the files is busy: send the file again later. Nothing was kept")
+        }
+        Outage::Broken => broken(
+            "the bucket of the files cannot be used; the server's log says why. Nothing was kept",
+        ),
+    }
+}
+
+/// The answer to a read that the store did not serve.
+fn unread(outage: Outage) -> Response {
+    match outage {
+        Outage::Full => text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the file could not be read".to_owned(),
+        ),
+        Outage::Busy => busy("the store of the files is busy: ask again later"),
+        Outage::Broken => {
+            broken("the bucket of the files cannot be used; the server's log says why")
+        }
+    }
+}
+
+fn busy(said: &str) -> Response {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, said.to_owned());
+    let seconds = HeaderValue::from_static(BUSY_SECONDS);
+    response.headers_mut().insert(RETRY_AFTER, seconds);
+    response
+}
+
+fn broken(said: &str) -> Response {
+    text(StatusCode::BAD_GATEWAY, said.to_owned())
 }
 
 fn wrong_size(written: u64, size: u64) -> Response {

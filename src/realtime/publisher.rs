@@ -17,6 +17,8 @@ use crate::realtime::hub::Hub;
 
 /// Pause before the feed is opened again after an error, and before a failed repair is repeated.
 const REOPEN: Duration = Duration::from_millis(250);
+/// Maximum of the former pause, which is twice as long after each failure.
+const REOPEN_AT_MOST: Duration = Duration::from_secs(5);
 /// Maximum number of jobs in one read of a repair.
 const REPAIR_BATCH: usize = job::limits::BATCH;
 /// Pause between two reads of a regular repair, so that it does not load the store.
@@ -146,6 +148,7 @@ impl Publisher {
                     }
                 }
             }
+            let mut pause = REOPEN;
             feed = loop {
                 match store.changes(None).await {
                     Ok(feed) => break feed,
@@ -153,7 +156,8 @@ impl Publisher {
                         tracing::warn!(%error, "the change feed cannot be opened; trying again")
                     }
                 }
-                sleep(REOPEN).await;
+                sleep(pause).await;
+                pause = (pause * 2).min(REOPEN_AT_MOST);
             };
             self.gap();
         }

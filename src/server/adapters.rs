@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
+use resolvers::files::OutageOf;
 use resolvers::jobs::ExecutionEvents;
 use resolvers::store::JobStore;
 use resolvers::token::Signer;
@@ -38,9 +39,13 @@ pub(super) struct Adapters {
     pub(super) objects: Arc<dyn ObjectStore>,
     /// Number of bytes of a part of an upload.
     pub(super) part_bytes: usize,
+    /// Finds the reason when the store of the files fails.
+    pub(super) outage_of: OutageOf,
     pub(super) signer: Signer,
     /// Whether this node deletes files by their age. A life-cycle rule does it in a bucket.
     pub(super) sweeps_files: bool,
+    /// Interval between two deletions of expired jobs.
+    pub(super) purge_every: Duration,
     /// The address to which functions report.
     pub(super) report_url: String,
     /// Whether this node publishes the store's change feed.

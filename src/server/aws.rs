@@ -3,11 +3,12 @@
 //! kept in AWS.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::Builder;
 use object_store::ObjectStore;
-use resolvers::files::{PART_BYTES, S3_PART_BYTES};
+use resolvers::files::{Outage, PART_BYTES, S3_PART_BYTES};
 use resolvers::store::dynamodb::DynamoDbStore;
 use resolvers::token::Signer;
 use resolvers::workflow::embedded::job_types;
@@ -21,26 +22,30 @@ use super::listener::base;
 use crate::config::{Address, Aws, ConfigError};
 use crate::data::shared_files;
 
+/// Interval between two deletions of expired jobs. Each looks at every shard of an index, on every
+/// node, and the time to live of the table deletes jobs too.
+const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
+
 /// Opens the adapters with the credentials that the AWS SDKs find.
 pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapters, ServeError> {
     let signer = signer(aws)?;
     let config = sdk_config(aws).await;
     let objects: Arc<dyn ObjectStore> = match &aws.bucket {
-        Some(bucket) => Arc::new(bucket::open(aws, bucket, &config)?),
+        Some(bucket) => {
+            let objects = bucket::open(aws, bucket, &config)?;
+            bucket::look_at(&objects, aws, bucket).await;
+            Arc::new(objects)
+        }
         None => Arc::new(directory(shared_files(&context.config.data)?)?),
     };
-    let dynamodb = at(&config, aws.dynamodb_endpoint());
-    let store = DynamoDbStore::open(&dynamodb, &aws.table).await;
-    let store = store.map_err(|source| ServeError::Table {
-        table: aws.table.clone(),
-        source,
-    })?;
+    let store = table(aws, &at(&config, aws.dynamodb_endpoint())).await?;
     let workflow = StepFunctionsWorkflow::new(
         &at(&config, aws.step_functions_endpoint()),
         Settings::new(&aws.state_machine_arn_prefix),
         job_types(&context.machines),
         context.events.clone(),
     );
+    warn_of_machines(&workflow).await;
     if !aws.follow_stream && context.config.broker.url.is_none() {
         tracing::warn!(
             "follow_stream of [aws] is false and there is no [broker]: watchers of this node receive what `publishJob` gives it, and other changes only at the next repair (repair_every)"
@@ -54,13 +59,43 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
             Some(_) => S3_PART_BYTES,
             None => PART_BYTES,
         },
+        outage_of: match aws.bucket {
+            Some(_) => bucket::outage_of,
+            None => |_| Outage::Full,
+        },
         sweeps_files: aws.bucket.is_none(),
+        purge_every: PURGE_EVERY,
         signer,
         report_url: format!("{}/graphql", base(context.config, context.public)),
         follows_changes: aws.follow_stream,
         internal: None,
         embedded: None,
     })
+}
+
+/// The job table, with its form and the permissions checked.
+async fn table(aws: &Aws, config: &SdkConfig) -> Result<DynamoDbStore, ServeError> {
+    let opened = async {
+        let store = DynamoDbStore::open(config, &aws.table).await?;
+        store.check_access().await.map(|()| store)
+    };
+    opened.await.map_err(|source| ServeError::Table {
+        table: aws.table.clone(),
+        source,
+    })
+}
+
+/// Logs what is wrong with the deployed state machines. The node starts: other job types run, and a
+/// deployment may follow.
+async fn warn_of_machines(workflow: &StepFunctionsWorkflow) {
+    match workflow.check_machines().await {
+        Ok(problems) => problems
+            .iter()
+            .for_each(|problem| tracing::warn!("{problem}")),
+        Err(error) => {
+            tracing::warn!(%error, "the deployed state machines were not compared with the files");
+        }
+    }
 }
 
 /// Creates the table of the jobs.

@@ -9,7 +9,11 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
 use object_store::client::{HttpClient, HttpConnector};
-use object_store::{ClientOptions, CredentialProvider, RetryConfig};
+use object_store::path::Path;
+use object_store::{
+    ClientOptions, CredentialProvider, Error, ObjectStoreExt, PutPayload, RetryConfig,
+};
+use resolvers::files::Outage;
 use tokio::sync::Mutex;
 
 use super::error::ServeError;
@@ -18,11 +22,13 @@ use crate::config::Aws;
 /// Time allowed for connecting.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// Time allowed for an answer, and for each further part of it.
-const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Maximum number of retries of a request.
 const RETRIES: usize = 3;
-/// Maximum time of a request with its retries.
-const RETRY_WITHIN: Duration = Duration::from_secs(30);
+/// Time after which a request is not tried again.
+const RETRY_WITHIN: Duration = Duration::from_secs(15);
+/// The object that a node writes at its start.
+const PROBE: &str = "jobcast-probe";
 /// Time before their expiry at which credentials are renewed, and the lifetime of credentials
 /// without an expiry.
 const RENEW_BEFORE: Duration = Duration::from_secs(5 * 60);
@@ -56,6 +62,53 @@ pub(super) fn open(aws: &Aws, bucket: &str, config: &SdkConfig) -> Result<Amazon
             .with_allow_http(true);
     }
     builder.build().map_err(|error| failed(Box::new(error)))
+}
+
+/// Writes and reads a small object. Jobs that use no files run without a bucket, so a problem is
+/// logged and the node starts.
+pub(super) async fn look_at(objects: &AmazonS3, aws: &Aws, bucket: &str) {
+    let probe = Path::from(PROBE);
+    let looked = async {
+        objects
+            .put(&probe, PutPayload::from_static(b"jobcast"))
+            .await?;
+        objects.get(&probe).await?.bytes().await.map(drop)
+    };
+    if let Err(error) = looked.await {
+        let region = aws.region();
+        tracing::error!(%error, bucket, region, "the bucket of [aws] cannot be used, so uploads fail: {}", advice(&error));
+    }
+}
+
+fn advice(error: &Error) -> &'static str {
+    let said = error.to_string();
+    match error {
+        Error::NotFound { .. } => "there is no such bucket; create it, or check bucket",
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            "the credentials must be valid and allow s3:PutObject, s3:GetObject and s3:AbortMultipartUpload on its objects"
+        }
+        _ if said.contains("PermanentRedirect")
+            || said.contains("incorrectly configured region") =>
+        {
+            "it is in another region; check region"
+        }
+        _ => "S3 does not answer as expected",
+    }
+}
+
+/// Why S3 failed.
+pub(super) fn outage_of(error: &Error) -> Outage {
+    let said = error.to_string();
+    let refused = ["status code: 3", "status code: 4", "configured region"];
+    match error {
+        Error::NotFound { .. } if !said.contains("NoSuchBucket") => Outage::Busy,
+        Error::NotFound { .. } | Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            Outage::Broken
+        }
+        _ if said.contains("status code: 429") || said.contains("SlowDown") => Outage::Busy,
+        _ if refused.iter().any(|text| said.contains(text)) => Outage::Broken,
+        _ => Outage::Busy,
+    }
 }
 
 /// The SDK's credentials, cached until they are renewed.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use resolvers::Resolvers;
 use resolvers::jobs::{PURGE_JOBS, now};
 
-/// Interval between two deletions of expired jobs.
-const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// Interval between two deletions of expired jobs of the embedded store.
+pub(super) const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// Interval between two deletions of old files.
 const SWEEP_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Deletes jobs that have expired, with their files.
-pub(super) async fn purge(resolvers: Resolvers) {
+/// Deletes jobs that have expired, with their files, at this interval.
+pub(super) async fn purge(resolvers: Resolvers, every: Duration) {
     loop {
         match resolvers.purge(now()).await {
             Ok(purged) if purged.jobs == PURGE_JOBS => continue,
@@ -20,7 +20,7 @@ pub(super) async fn purge(resolvers: Resolvers) {
                 tracing::warn!(%error, "expired jobs were not deleted; the next round tries again")
             }
         }
-        tokio::time::sleep(PURGE_EVERY).await;
+        tokio::time::sleep(every).await;
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use job::Time;
 use object_store::ObjectStore;
-use resolvers::files::PART_BYTES;
+use resolvers::files::{Outage, PART_BYTES};
 use resolvers::store::sqlite::SqliteStore;
 use resolvers::token::{Renewal, Signer, hide};
 use resolvers::workflow::embedded::EmbeddedWorkflow;
@@ -21,10 +21,10 @@ use workflow::secret::{Admission, Secret};
 use workflow::{Engine, Machines};
 
 use super::adapters::{AdapterContext, Adapters, directory, millis};
-use super::commands;
 use super::error::ServeError;
 use super::listener::{base, listen, local};
 use super::private::Private;
+use super::{cleaning, commands};
 use crate::config::{Config, Function, reachable};
 use crate::data::DataDirectory;
 
@@ -98,7 +98,9 @@ pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeE
         workflow: Arc::new(EmbeddedWorkflow::new(engine.clone()).with_jobs(jobs)),
         objects,
         part_bytes: PART_BYTES,
+        outage_of: |_| Outage::Full,
         sweeps_files: true,
+        purge_every: cleaning::PURGE_EVERY,
         signer,
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,

@@ -56,7 +56,7 @@ pub enum ServeError {
     #[error(transparent)]
     Broker(#[from] BrokerError),
     /// The change feed.
-    #[error(transparent)]
+    #[error("{}{}", .0, cause_of(.0))]
     Store(#[from] resolvers::store::StoreError),
     /// Another error of the operating system.
     #[error("{what}: {source}")]
@@ -92,4 +92,10 @@ pub enum ServeError {
         /// The cause.
         source: resolvers::store::StoreError,
     },
+}
+
+/// The cause of a store's error. Its own text is for clients of the API, this one for the operator.
+fn cause_of(error: &resolvers::store::StoreError) -> String {
+    let cause = std::error::Error::source(error);
+    cause.map_or_else(String::new, |cause| format!(" ({cause})"))
 }

@@ -57,7 +57,7 @@ use crate::http::{self, Doors, operations};
 use crate::peers;
 use crate::realtime::Realtime;
 use crate::realtime::broker::valkey::{self, Valkey};
-use crate::realtime::broker::{Broker, BrokerError};
+use crate::realtime::broker::{Broker, BrokerError, authorities};
 use crate::session::{self, Sessions};
 
 pub use self::embedded::SUPERVISE;
@@ -108,6 +108,7 @@ pub async fn serve(
     .await?;
     let embedded = adapters.embedded.take();
     let (internal, sweeps_files) = (adapters.internal, adapters.sweeps_files);
+    let purge_every = adapters.purge_every;
     let node = node(&config, public, adapters, issuers)?;
     let drain = CancellationToken::new();
     let doors = Doors {
@@ -123,7 +124,7 @@ pub async fn serve(
     }
     let resolvers = doors.resolvers.clone();
     events.run(&resolvers, background.tasks(), &background.stop);
-    background.spawn(cleaning::purge(resolvers.clone()));
+    background.spawn(cleaning::purge(resolvers.clone(), purge_every));
     if sweeps_files {
         // A file's job may be submitted or run while the file's address lives, and is kept for its
         // retention afterwards.
@@ -161,7 +162,8 @@ fn node(
 ) -> Result<Node, ServeError> {
     let chaos = config.chaos.map(Chaos::new);
     let signer = adapters.signer;
-    let files = Files::new(adapters.objects, signer.clone(), base(config, public));
+    let files = Files::new(adapters.objects, signer.clone(), base(config, public))
+        .with_outages(adapters.outage_of);
     let submits = config.limits.submits_per_second.map(SubmitRate::new);
     Ok(Node {
         follows_changes: adapters.follows_changes,
@@ -332,7 +334,17 @@ pub async fn create_table(config: &Config) -> Result<String, ServeError> {
 
 fn broker(config: &Config) -> Result<Option<Arc<dyn Broker>>, BrokerError> {
     let prefix = config.broker.prefix.as_deref().unwrap_or(valkey::PREFIX);
-    let url = config.broker.url.as_ref();
-    let broker = url.map(|url| Valkey::new(&url.0, prefix)).transpose()?;
-    Ok(broker.map(|broker| Arc::new(broker) as Arc<dyn Broker>))
+    let Some(url) = &config.broker.url else {
+        return Ok(None);
+    };
+    let ca_file = config.broker.ca_file.as_deref();
+    let found = match url.0.starts_with("rediss:") {
+        true => authorities::find(ca_file, |name| std::env::var_os(name))?,
+        false => None,
+    };
+    let broker = match found {
+        Some(found) => Valkey::trusting(&url.0, prefix, found)?,
+        None => Valkey::new(&url.0, prefix)?,
+    };
+    Ok(Some(Arc::new(broker)))
 }

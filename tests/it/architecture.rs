@@ -19,6 +19,7 @@ const CRATES: &[&str] = &[
     "crates/functions/src",
     "samples/src",
     "crates/workflow/src",
+    "crates/localcloud/src",
     "resolvers/src",
     "src",
     "bench/src",
@@ -73,6 +74,7 @@ const ORDERS: &[(&str, &[&str])] = &[
         &[
             "percent",
             "two_generation_cache",
+            "aws",
             "caller",
             "token",
             "store",
@@ -348,6 +350,22 @@ fn the_use_cases_know_no_edge() {
             !dependencies.contains(edge),
             "resolvers must not depend on {edge}"
         );
+    }
+}
+
+#[test]
+fn nothing_that_is_shipped_depends_on_the_local_cloud() {
+    let crates = fs::read_dir(root().join("crates")).unwrap();
+    let crates = crates.map(|entry| format!("crates/{}", entry.unwrap().file_name().display()));
+    let rest = [".", "resolvers", "samples"].map(str::to_owned);
+    for folder in crates.chain(rest) {
+        let manifest = format!("{folder}/Cargo.toml");
+        if root().join(&manifest).is_file() {
+            assert!(
+                !dependencies(&manifest).contains("localcloud"),
+                "{manifest} must not depend on localcloud: it is for tests and benchmarks"
+            );
+        }
     }
 }
 

@@ -24,7 +24,12 @@ impl Aws {
         let home = home();
         let dynamodb = DynamoDb::start().await;
         let step_functions = StepFunctions::start(&home.path("state-machines")).await;
-        let home = configured(home, DynamoDb::TABLE, &dynamodb, &step_functions.endpoint);
+        let home = configured(
+            home,
+            DynamoDb::TABLE,
+            &dynamodb.endpoint,
+            &step_functions.endpoint,
+        );
         Aws {
             dynamodb,
             step_functions,
@@ -48,12 +53,11 @@ pub fn home() -> Home {
         .machine("ask", &ask)
 }
 
-/// The home of nodes over these services.
-pub fn configured(home: Home, table: &str, dynamodb: &DynamoDb, step_functions: &str) -> Home {
+/// The home of nodes over these services: a table at DynamoDB's address, and Step Functions.
+pub fn configured(home: Home, table: &str, dynamodb: &str, step_functions: &str) -> Home {
     home.config(&format!(
         "[aws]\ntable = \"{table}\"\nstate_machine_arn_prefix = \"{STATE_MACHINES}\"\n\
-         dynamodb_endpoint_url = \"{}\"\nstep_functions_endpoint_url = \"{step_functions}\"",
-        dynamodb.endpoint,
+         dynamodb_endpoint_url = \"{dynamodb}\"\nstep_functions_endpoint_url = \"{step_functions}\"",
     ))
     .variable("JOBCAST_SECRET", SECRET)
     .variable("AWS_ACCESS_KEY_ID", "test")
@@ -185,8 +189,9 @@ async fn one_node_follows_the_stream_and_the_others_hear_by_the_broker() {
     let endpoint = &aws.step_functions.endpoint;
     // Nothing is read again without a known gap: the broker has to be what carries it.
     let home = || home().config("repair_every = \"1h\"");
-    let follower = configured(home(), DynamoDb::TABLE, &aws.dynamodb, endpoint).config(&broker);
-    let others = configured(home(), DynamoDb::TABLE, &aws.dynamodb, endpoint);
+    let follower =
+        configured(home(), DynamoDb::TABLE, &aws.dynamodb.endpoint, endpoint).config(&broker);
+    let others = configured(home(), DynamoDb::TABLE, &aws.dynamodb.endpoint, endpoint);
     let others = others.config(&format!("follow_stream = false\n{broker}"));
     let (_one, two, three) = tokio::join!(follower.start(), others.start(), others.start());
     let (two, three) = (two.client(), three.client());
@@ -276,7 +281,12 @@ async fn what_cannot_be_used_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_is_created_once_and_served() {
     let dynamodb = DynamoDb::start().await;
-    let home = configured(Home::new(), "mine", &dynamodb, "http://127.0.0.1:1");
+    let home = configured(
+        Home::new(),
+        "mine",
+        &dynamodb.endpoint,
+        "http://127.0.0.1:1",
+    );
     let (status, _, error) = home.run("create-table").await;
     assert!(status.success(), "{error}");
     let server = home.start().await;

@@ -116,8 +116,13 @@ async fn a_node_that_is_replaced_fails_no_request_and_every_watcher_resumes() {
     let home = home();
     let dynamodb = DynamoDb::start().await;
     let step_functions = StepFunctions::start(&home.path("state-machines")).await;
-    let home = configured(home, DynamoDb::TABLE, &dynamodb, &step_functions.endpoint)
-        .variable("JOBCAST_STOP_DELAY", STOP_DELAY);
+    let home = configured(
+        home,
+        DynamoDb::TABLE,
+        &dynamodb.endpoint,
+        &step_functions.endpoint,
+    )
+    .variable("JOBCAST_STOP_DELAY", STOP_DELAY);
     let (stopping, staying) = tokio::join!(home.start(), home.start());
     let balancer = Arc::new(Balancer {
         stopping: stopping.client(),

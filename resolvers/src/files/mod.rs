@@ -39,6 +39,20 @@ pub const PUT_LIFE_MILLIS: i64 = 60 * 60 * 1000;
 /// Lifetime of a GET address in milliseconds: seven days (the maximum of S3).
 pub const GET_LIFE_MILLIS: i64 = 7 * 24 * 60 * 60 * 1000;
 
+/// Why the store of the files failed: one variant per thing that a client or an operator can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outage {
+    /// The disk has no room, probably.
+    Full,
+    /// It does not answer, or has too many requests: a later try may succeed.
+    Busy,
+    /// It is not there, or refuses this server: its operator has to act.
+    Broken,
+}
+
+/// Finds the reason of a store's error.
+pub type OutageOf = fn(&object_store::Error) -> Outage;
+
 /// The files, over any object store.
 #[derive(Clone)]
 pub struct Files {
@@ -46,6 +60,7 @@ pub struct Files {
     signer: Signer,
     base: String,
     part_bytes: usize,
+    outage_of: OutageOf,
 }
 
 impl fmt::Debug for Files {
@@ -98,7 +113,20 @@ impl Files {
             signer,
             base: base.into(),
             part_bytes: PART_BYTES,
+            outage_of: |_| Outage::Full,
         }
+    }
+
+    /// The same for a store that is not a directory: `outage_of` finds the reason of its errors.
+    #[must_use]
+    pub fn with_outages(mut self, outage_of: OutageOf) -> Files {
+        self.outage_of = outage_of;
+        self
+    }
+
+    /// Why the store failed.
+    pub fn outage(&self, error: &object_store::Error) -> Outage {
+        (self.outage_of)(error)
     }
 
     /// The same for a store whose parts of an upload have a minimum size, except for the last part:

@@ -13,7 +13,9 @@
 //! | `message` | the messages between nodes |
 //! | `sequence` | which numbers of a numbered stream are missing |
 //! | `memory`, `valkey` | the adapters |
+//! | `authorities` | whose certificates a broker with TLS may show |
 
+pub mod authorities;
 mod interests;
 mod link;
 pub mod memory;

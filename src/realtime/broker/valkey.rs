@@ -11,7 +11,7 @@ use std::fmt;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSubSink};
-use redis::{AsyncConnectionConfig, Client, RedisError};
+use redis::{AsyncConnectionConfig, Client, RedisError, TlsCertificates};
 
 use super::link::limits;
 use super::{Broker, BrokerError, Channel, Connection, Listener, Message, Sender};
@@ -64,6 +64,25 @@ impl Valkey {
                 prefix: prefix.to_owned(),
             },
         })
+    }
+}
+
+impl Valkey {
+    /// As [`Valkey::new`], and trusts only certificates of these authorities, as PEM. An address
+    /// without TLS needs none.
+    ///
+    /// # Errors
+    /// [`BrokerError`]: the address or a certificate is not valid.
+    pub fn trusting(url: &str, prefix: &str, authorities: Vec<u8>) -> Result<Self, BrokerError> {
+        let mut valkey = Self::new(url, prefix)?;
+        if url.starts_with("rediss:") {
+            let trusted = TlsCertificates {
+                client_tls: None,
+                root_cert: Some(authorities),
+            };
+            valkey.client = Client::build_with_tls(url, trusted)?;
+        }
+        Ok(valkey)
     }
 }
 

@@ -39,7 +39,7 @@ impl DynamoDb {
             endpoint,
             _serving: AbortOnDropHandle::new(serving),
         };
-        let config = dynamodb.config().await;
+        let config = config_at(&dynamodb.endpoint).await;
         let created = DynamoDbStore::create_table(&config, Self::TABLE).await;
         created.unwrap();
         dynamodb
@@ -47,18 +47,19 @@ impl DynamoDb {
 
     /// The store, as one more node opens it.
     pub async fn store(&self) -> Arc<dyn JobStore> {
-        let config = self.config().await;
+        let config = config_at(&self.endpoint).await;
         Arc::new(DynamoDbStore::open(&config, Self::TABLE).await.unwrap())
     }
+}
 
-    async fn config(&self) -> aws_config::SdkConfig {
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .endpoint_url(&self.endpoint)
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .test_credentials();
-        config.load().await
-    }
+/// The SDK's configuration for services at an endpoint.
+pub async fn config_at(endpoint: &str) -> aws_config::SdkConfig {
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .endpoint_url(endpoint)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .test_credentials();
+    config.load().await
 }
 
 /// A Step Functions with the state machines of a directory, and the Lambda functions `noop1` to

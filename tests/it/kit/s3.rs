@@ -19,6 +19,7 @@ const PART_BYTES: usize = 5 * 1024 * 1024;
 struct Bucket {
     parts: BTreeMap<u32, Bytes>,
     objects: HashMap<String, Bytes>,
+    is_slow: bool,
 }
 
 type Shared = Arc<Mutex<Bucket>>;
@@ -51,10 +52,19 @@ impl S3 {
         }
     }
 
-    /// The sizes of all objects.
+    /// The sizes of all objects but the probes of nodes.
     pub fn sizes(&self) -> Vec<usize> {
         let bucket = self.bucket.lock();
-        bucket.objects.values().map(Bytes::len).collect()
+        let files = bucket
+            .objects
+            .iter()
+            .filter(|(key, _)| *key != "jobcast-probe");
+        files.map(|(_, object)| object.len()).collect()
+    }
+
+    /// Answers `SlowDown` from now on.
+    pub fn slow_down(&self) {
+        self.bucket.lock().is_slow = true;
     }
 }
 
@@ -71,10 +81,21 @@ async fn answer(
         signature.starts_with("AWS4-HMAC-SHA256 Credential=test/")
             && signature.contains("/us-east-1/s3/")
     });
-    if !signed || name != S3::BUCKET {
+    if !signed {
         return StatusCode::FORBIDDEN.into_response();
     }
+    if name != S3::BUCKET {
+        return (
+            StatusCode::NOT_FOUND,
+            "<Error><Code>NoSuchBucket</Code></Error>",
+        )
+            .into_response();
+    }
     let mut bucket = bucket.lock();
+    if bucket.is_slow {
+        let error = "<Error><Code>SlowDown</Code></Error>";
+        return (StatusCode::SERVICE_UNAVAILABLE, error).into_response();
+    }
     let part = query
         .get("partNumber")
         .map(|number| number.parse().unwrap());
@@ -82,6 +103,10 @@ async fn answer(
         (Method::PUT, Some(number)) => {
             bucket.parts.insert(number, body);
             [("etag", format!("\"{number}\""))].into_response()
+        }
+        (Method::PUT, None) => {
+            bucket.objects.insert(key, body);
+            [("etag", "\"whole\"")].into_response()
         }
         (Method::POST, _) if query.contains_key("uploads") => {
             "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>"

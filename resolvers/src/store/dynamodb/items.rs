@@ -7,6 +7,7 @@
 //! | `JOB#id` | `RESULT` | the result |
 //! | `REQ#length#owner#token` | `REQ` | a request token; the owner's length separates the parts of the key for any owner's name |
 //! | `PROBE` | `PROBE` | written by the health check |
+//! | `SCHEMA` | `SCHEMA` | `version`: the version of this table of rows |
 //!
 //! Times are in milliseconds, except `ttl`, which DynamoDB requires in seconds.
 
@@ -22,6 +23,9 @@ use crate::store::{RequestToken, StoreError};
 /// Number of partitions over which the indexes of all jobs, of open jobs and of expiry are spread:
 /// DynamoDB accepts 1,000 writes per second in one partition.
 pub(super) const SHARDS: u64 = 8;
+
+/// The version of the rows. It changes if a node of the version before could not read them.
+pub const SCHEMA: u64 = 1;
 
 pub(super) type Item = HashMap<String, AttributeValue>;
 
@@ -43,6 +47,10 @@ pub(super) fn request_key(owner: &str, token: &str) -> Item {
 
 pub(super) fn probe() -> Item {
     keys("PROBE".to_owned(), "PROBE")
+}
+
+pub(super) fn schema_key() -> Item {
+    keys("SCHEMA".to_owned(), "SCHEMA")
 }
 
 fn keys(pk: String, sk: &str) -> Item {
@@ -78,6 +86,12 @@ pub(super) fn job_item(job: &Job) -> Result<Item, StoreError> {
     let job = serde_json::to_string(job).map_err(unreadable)?;
     item.insert("job".to_owned(), text(job));
     Ok(item)
+}
+
+/// The size of a job's row, nearly: that of its JSON.
+pub(super) fn bytes_of(item: &Item) -> usize {
+    let text = item.get("job").and_then(|value| value.as_s().ok());
+    text.map_or(0, String::len)
 }
 
 pub(super) fn part_item(id: JobId, sk: &str, value: &str, expires_at: Option<Time>) -> Item {

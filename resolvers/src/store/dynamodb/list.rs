@@ -11,9 +11,10 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use job::filter::equal_to;
 use job::{Filter, Job, JobId, limits};
 
+use super::DynamoDbStore;
+use super::failure::{failed_on, unbuilt};
 use super::items::{self, Item, SHARDS, number, text};
 use super::table::{ALL, BY_OWNER, BY_TYPE, EXPIRING, Index, OPEN};
-use super::{DynamoDbStore, unavailable};
 use crate::store::range::Range;
 use crate::store::{ListQuery, Page, SCAN_ROWS, Sort, StoreError};
 
@@ -81,14 +82,14 @@ impl DynamoDbStore {
                 .set_keys(Some(std::mem::take(&mut keys)))
                 .consistent_read(true)
                 .build()
-                .map_err(unavailable)?;
+                .map_err(unbuilt)?;
             let answer = self
                 .client
                 .batch_get_item()
                 .request_items(&self.table, wanted)
                 .send()
                 .await
-                .map_err(unavailable)?;
+                .map_err(|error| self.failed(&error))?;
             let found = answer
                 .responses
                 .and_then(|mut tables| tables.remove(&self.table));
@@ -104,9 +105,14 @@ impl DynamoDbStore {
             return Ok(jobs);
         }
         Err(StoreError::Unavailable {
-            reason: "DynamoDB limits the reads of the job table: try again later".to_owned(),
+            reason: "there are too many requests; try again later".to_owned(),
             source: None,
         })
+    }
+
+    /// An index as failures name it.
+    pub(super) fn index(&self, index: Index) -> String {
+        format!("table {}, index {}", self.table, index.name)
     }
 
     /// At most `at_most` jobs of one shard that expired before `now`, in milliseconds.
@@ -127,7 +133,7 @@ impl DynamoDbStore {
             .limit(i32::try_from(at_most.min(limits::BATCH)).unwrap_or(1))
             .send()
             .await
-            .map_err(unavailable)?;
+            .map_err(|error| failed_on(&self.index(EXPIRING), &error))?;
         let mut ids = Vec::new();
         for item in answer.items() {
             let pk = item.get("pk").and_then(|value| value.as_s().ok());
@@ -250,7 +256,7 @@ impl DynamoDbStore {
                 .limit(i32::try_from(most).unwrap_or(i32::MAX))
                 .send()
                 .await
-                .map_err(unavailable)?;
+                .map_err(|error| failed_on(&self.index(index), &error))?;
             for item in answer.items() {
                 cursor.ids.push_back(items::id_of(item)?);
             }

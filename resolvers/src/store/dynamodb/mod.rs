@@ -4,36 +4,55 @@
 //! | module | what |
 //! |---|---|
 //! | `table` | the table and its indexes |
+//! | `check` | whether a table can be used: its form, its schema, the permissions |
 //! | `items` | every kind of row |
 //! | `write` | create, apply, delete |
+//! | `tries` | when a write is tried again |
+//! | `rows` | the rows that this process wrote last |
 //! | `list` | the index for a filter |
 //! | `failure` | calls that failed |
 //! | `feed` | the changes, from the stream |
 
+mod check;
 mod failure;
 mod feed;
 mod items;
 mod list;
+mod rows;
 mod table;
+mod tries;
 mod write;
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use job::limits::{self, check};
 use job::{Change, Job, JobId, Time};
 use tokio::sync::Mutex;
 
-use self::failure::unavailable;
+use self::failure::failed_on;
 use self::items::{Item, SHARDS};
+use self::rows::Rows;
 use super::{CreateJob, Created, Feed, JobStore, ListQuery, Outcome, Page, Position, StoreError};
+use crate::aws::bounded;
+
+pub use feed::STREAM_ASKED;
+pub use items::SCHEMA;
+pub use rows::{ROW_BYTES, ROWS};
+pub use tries::{RACE_TRIES, WRITE_WITHIN};
 
 /// Number of locks over which the changes of jobs are spread; two jobs may share one.
 const TURNS: usize = 256;
+
+/// Time for which a successful check of the table is valid. Each check costs a write, and a
+/// request without credentials may cause one.
+pub const CHECKED_EVERY: Duration = Duration::from_secs(1);
 
 /// The job store in a DynamoDB table.
 #[derive(Clone)]
@@ -41,45 +60,51 @@ pub struct DynamoDbStore {
     client: Client,
     streams: aws_sdk_dynamodbstreams::Client,
     table: String,
-    stream: String,
+    region: String,
     turns: Arc<[Mutex<()>]>,
+    rows: Arc<Rows>,
+    /// When the table was last read and written successfully by a check.
+    checked: Arc<parking_lot::Mutex<Option<Instant>>>,
+    /// The stream that this process followed last.
+    followed: Arc<parking_lot::Mutex<Option<String>>>,
 }
 
 impl fmt::Debug for DynamoDbStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DynamoDbStore")
             .field("table", &self.table)
-            .field("stream", &self.stream)
             .finish_non_exhaustive()
     }
 }
 
 impl DynamoDbStore {
-    /// The store in this table, which must have a stream. Region, credentials and endpoint are
-    /// those of `config`.
+    /// The store in this table, without a request. Region, credentials and endpoint are those of
+    /// `config`; calls have the limits of [`bounded`].
+    #[must_use]
+    pub fn new(config: &SdkConfig, table: &str) -> Self {
+        let config = bounded(config);
+        let region = config.region().map(|region| region.as_ref().to_owned());
+        Self {
+            client: Client::new(&config),
+            streams: aws_sdk_dynamodbstreams::Client::new(&config),
+            table: table.to_owned(),
+            region: region.unwrap_or_default(),
+            turns: (0..TURNS).map(|_| Mutex::default()).collect(),
+            rows: Arc::default(),
+            checked: Arc::default(),
+            followed: Arc::default(),
+        }
+    }
+
+    /// As [`DynamoDbStore::new`], and checks that the table is there and has its keys, its indexes
+    /// and its stream.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if the table cannot be reached or has no stream.
-    pub async fn open(config: &SdkConfig, table: &str) -> Result<DynamoDbStore, StoreError> {
-        let client = Client::new(config);
-        let answer = client
-            .describe_table()
-            .table_name(table)
-            .send()
-            .await
-            .map_err(unavailable)?;
-        let stream = answer.table.and_then(|table| table.latest_stream_arn);
-        let stream = stream.ok_or_else(|| StoreError::Unavailable {
-            reason: format!("the table {table} has no stream: enable one with NEW_AND_OLD_IMAGES"),
-            source: None,
-        })?;
-        Ok(DynamoDbStore {
-            client,
-            streams: aws_sdk_dynamodbstreams::Client::new(config),
-            table: table.to_owned(),
-            stream,
-            turns: (0..TURNS).map(|_| Mutex::default()).collect(),
-        })
+    /// [`StoreError::Unavailable`], whose reason says what is wrong and what to do.
+    pub async fn open(config: &SdkConfig, table: &str) -> Result<Self, StoreError> {
+        let store = Self::new(config, table);
+        store.check_table().await?;
+        Ok(store)
     }
 
     /// Creates the table with its indexes, its stream and its time to live, and waits until it can
@@ -88,7 +113,7 @@ impl DynamoDbStore {
     /// # Errors
     /// [`StoreError::Unavailable`], also if the table already exists.
     pub async fn create_table(config: &SdkConfig, table: &str) -> Result<(), StoreError> {
-        table::create(&Client::new(config), table).await
+        Self::new(config, table).create().await
     }
 
     fn turn(&self, id: JobId) -> &Mutex<()> {
@@ -107,7 +132,7 @@ impl DynamoDbStore {
             .consistent_read(true)
             .send()
             .await
-            .map_err(unavailable)?;
+            .map_err(|error| self.failed(&error))?;
         Ok(answer.item)
     }
 
@@ -158,7 +183,7 @@ impl JobStore for DynamoDbStore {
     }
 
     async fn changes(&self, after: Option<Position>) -> Result<Feed, StoreError> {
-        feed::follow(self.streams.clone(), self.stream.clone(), after).await
+        self.follow(after).await
     }
 
     /// Jobs are deleted by a purge. Tokens are deleted by the table's time to live, which also
@@ -199,13 +224,29 @@ impl JobStore for DynamoDbStore {
     }
 
     async fn check(&self) -> Result<(), StoreError> {
+        let is_fresh = |at: Instant| at.elapsed() < CHECKED_EVERY;
+        if self.checked.lock().is_some_and(is_fresh) {
+            return Ok(());
+        }
         self.client
             .put_item()
             .table_name(&self.table)
             .set_item(Some(items::probe()))
             .send()
             .await
-            .map_err(unavailable)?;
-        self.item(items::probe()).await.map(drop)
+            .map_err(|error| self.failed(&error))?;
+        self.item(items::probe()).await?;
+        *self.checked.lock() = Some(Instant::now());
+        Ok(())
+    }
+}
+
+impl DynamoDbStore {
+    /// The error of a call on the table, after a line in the log.
+    fn failed<E>(&self, error: &SdkError<E>) -> StoreError
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        failed_on(&format!("table {}", self.table), error)
     }
 }

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
@@ -11,7 +10,8 @@ use aws_sdk_dynamodb::types::{
     TimeToLiveSpecification,
 };
 
-use super::failure::unavailable;
+use super::DynamoDbStore;
+use super::failure::unbuilt;
 use crate::store::StoreError;
 
 /// Interval between two checks whether a new table is ready.
@@ -40,75 +40,79 @@ const fn index(name: &'static str, hash: &'static str, range: &'static str) -> I
     Index { name, hash, range }
 }
 
-pub(super) async fn create(client: &Client, table: &str) -> Result<(), StoreError> {
-    let texts = [
-        "pk", "sk", "owner", "type", "open", "shard", "expiring", "id",
-    ];
-    let mut request = client
-        .create_table()
-        .table_name(table)
-        .billing_mode(BillingMode::PayPerRequest)
-        .set_key_schema(Some(key_schema("pk", "sk").map_err(unavailable)?))
-        .stream_specification(
-            StreamSpecification::builder()
-                .stream_enabled(true)
-                .stream_view_type(StreamViewType::NewAndOldImages)
-                .build()
-                .map_err(unavailable)?,
-        )
-        .attribute_definitions(
-            attribute("expiresAt", ScalarAttributeType::N).map_err(unavailable)?,
-        );
-    for name in texts {
-        let definition = attribute(name, ScalarAttributeType::S).map_err(unavailable)?;
-        request = request.attribute_definitions(definition);
-    }
-    for index in INDEXES {
-        let keys = key_schema(index.hash, index.range).map_err(unavailable)?;
-        let projection = Projection::builder()
-            .projection_type(ProjectionType::KeysOnly)
+impl DynamoDbStore {
+    pub(super) async fn create(&self) -> Result<(), StoreError> {
+        let texts = [
+            "pk", "sk", "owner", "type", "open", "shard", "expiring", "id",
+        ];
+        let stream = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::NewAndOldImages)
             .build();
-        let definition = GlobalSecondaryIndex::builder()
-            .index_name(index.name)
-            .set_key_schema(Some(keys))
-            .projection(projection)
-            .build()
-            .map_err(unavailable)?;
-        request = request.global_secondary_indexes(definition);
-    }
-    request.send().await.map_err(unavailable)?;
-    ready(client, table).await?;
-    let ttl = TimeToLiveSpecification::builder()
-        .enabled(true)
-        .attribute_name("ttl")
-        .build()
-        .map_err(unavailable)?;
-    client
-        .update_time_to_live()
-        .table_name(table)
-        .time_to_live_specification(ttl)
-        .send()
-        .await
-        .map_err(unavailable)?;
-    Ok(())
-}
-
-/// Waits until the table is ready. Time to live cannot be set on a table that is being created.
-async fn ready(client: &Client, table: &str) -> Result<(), StoreError> {
-    for _ in 0..READY_ASKED {
-        let described = client.describe_table().table_name(table).send().await;
-        let found = described.map_err(unavailable)?.table;
-        if found.and_then(|table| table.table_status) == Some(TableStatus::Active) {
-            return Ok(());
+        let mut request = self
+            .client
+            .create_table()
+            .table_name(&self.table)
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_key_schema(Some(key_schema("pk", "sk").map_err(unbuilt)?))
+            .stream_specification(stream.map_err(unbuilt)?)
+            .attribute_definitions(
+                attribute("expiresAt", ScalarAttributeType::N).map_err(unbuilt)?,
+            );
+        for name in texts {
+            let definition = attribute(name, ScalarAttributeType::S).map_err(unbuilt)?;
+            request = request.attribute_definitions(definition);
         }
-        tokio::time::sleep(READY_EVERY).await;
+        for index in INDEXES {
+            let keys = key_schema(index.hash, index.range).map_err(unbuilt)?;
+            let projection = Projection::builder()
+                .projection_type(ProjectionType::KeysOnly)
+                .build();
+            let definition = GlobalSecondaryIndex::builder()
+                .index_name(index.name)
+                .set_key_schema(Some(keys))
+                .projection(projection)
+                .build()
+                .map_err(unbuilt)?;
+            request = request.global_secondary_indexes(definition);
+        }
+        let sent = request.send().await;
+        sent.map_err(|error| self.said(&error))?;
+        self.ready().await?;
+        let ttl = TimeToLiveSpecification::builder()
+            .enabled(true)
+            .attribute_name("ttl")
+            .build()
+            .map_err(unbuilt)?;
+        self.client
+            .update_time_to_live()
+            .table_name(&self.table)
+            .time_to_live_specification(ttl)
+            .send()
+            .await
+            .map_err(|error| self.said(&error))?;
+        self.check_schema().await
     }
-    Err(StoreError::Unavailable {
-        reason: format!(
-            "DynamoDB: the table {table} is still being created: once it is ready, enable its time to live with the attribute `ttl`"
-        ),
-        source: None,
-    })
+
+    /// Waits until the table is ready. Time to live cannot be set on a table that is being
+    /// created.
+    async fn ready(&self) -> Result<(), StoreError> {
+        for _ in 0..READY_ASKED {
+            let described = self.client.describe_table().table_name(&self.table).send();
+            let found = described.await.map_err(|error| self.said(&error))?.table;
+            if found.and_then(|table| table.table_status) == Some(TableStatus::Active) {
+                return Ok(());
+            }
+            tokio::time::sleep(READY_EVERY).await;
+        }
+        Err(StoreError::Unavailable {
+            reason: format!(
+                "DynamoDB: the table {} is still being created: once it is ready, enable its time to live with the attribute `ttl`",
+                self.table
+            ),
+            source: None,
+        })
+    }
 }
 
 fn attribute(name: &str, kind: ScalarAttributeType) -> Result<AttributeDefinition, BuildError> {

@@ -2,41 +2,61 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update,
+};
 use job::limits::{self, check};
 use job::{Applied, Change, Job, JobId, Status, Time};
 
+use super::DynamoDbStore;
+use super::failure::unbuilt;
 use super::items::{self, Item, number, text};
-use super::{DynamoDbStore, unavailable};
+use super::tries::Tries;
 use crate::store::{CreateJob, Created, Outcome, RequestToken, StoreError};
-
-/// Maximum number of tries of a write that loses races.
-pub(super) const RACE_TRIES: u32 = 16;
-/// Maximum pause before such a try, in milliseconds. The first pause is a hundredth of it.
-const RACE_PAUSE_MILLIS: u64 = 400;
 
 /// The outcome of a conditional write.
 enum Written {
     Done,
-    /// Conditions did not hold; their positions in the transaction.
-    Lost(Vec<usize>),
+    /// Conditions did not hold.
+    Lost(Vec<LostCondition>),
     /// Another transaction was writing a row.
     Again,
+    /// There are too many requests.
+    Busy,
 }
+
+/// A condition that did not hold.
+struct LostCondition {
+    /// The position in the transaction.
+    place: usize,
+    /// The row as it is.
+    row: Option<Item>,
+}
+
+/// The reasons of a cancelled transaction that say nothing about its conditions: it may succeed
+/// later.
+const BUSY: [&str; 4] = [
+    "ThrottlingError",
+    "ProvisionedThroughputExceeded",
+    "RequestLimitExceeded",
+    "InternalServerError",
+];
 
 impl DynamoDbStore {
     pub(super) async fn create_job(&self, new: CreateJob) -> Result<Created, StoreError> {
         check("input", "bytes", new.input.len(), limits::INPUT_BYTES)?;
         let job = Arc::new(new.job);
         let mut stale = None;
-        for turn in 0..RACE_TRIES {
-            pause(turn).await;
+        let mut tries = Tries::new();
+        loop {
+            tries.next().await?;
+            let item = items::job_item(&job)?;
+            let bytes = items::bytes_of(&item);
             let mut rows = vec![
-                self.put(
-                    items::job_item(&job)?,
-                    Some(("attribute_not_exists(pk)", vec![])),
-                )?,
+                self.put(item, Some(("attribute_not_exists(pk)", vec![])))?,
                 self.put(items::part_item(job.id, "INPUT", &new.input, None), None)?,
             ];
             if let Some(request) = &new.request {
@@ -50,33 +70,45 @@ impl DynamoDbStore {
                 };
                 rows.push(self.put(items::request_item(&job, request), Some(free))?);
             }
-            match (self.transact(rows).await?, &new.request) {
-                (Written::Done, _) => return Ok(Created::New(job)),
-                (Written::Lost(places), Some(request)) if places.contains(&2) => {
-                    match self.first_of(request, &job).await? {
+            let request = new.request.as_ref();
+            match self.transact(rows).await? {
+                Written::Done => {
+                    self.rows.wrote(&job, bytes, false);
+                    return Ok(Created::New(job));
+                }
+                Written::Lost(lost) => {
+                    let taken = lost.into_iter().find(|lost| lost.place == 2);
+                    let Some((taken, request)) = taken.zip(request) else {
+                        return Err(exists_already(job.id));
+                    };
+                    match self.first_of(request, &job, taken.row).await? {
                         First::Ours => return Ok(Created::New(job)),
                         First::Job(first) => return Ok(Created::Repeat(first)),
                         First::Deleted(id) => stale = Some(id),
                         First::Free => {}
                     }
                 }
-                (Written::Lost(_), _) => {
-                    let reason = format!("there is a job {} already", job.id);
-                    return Err(StoreError::Unavailable {
-                        reason,
-                        source: None,
-                    });
-                }
-                (Written::Again, _) => {}
+                Written::Again => {}
+                Written::Busy => tries.busy(),
             }
         }
-        Err(too_many_races())
     }
 
-    /// The submission of a token that is already taken.
-    async fn first_of(&self, request: &RequestToken, job: &Job) -> Result<First, StoreError> {
-        let key = items::request_key(&job.owner, &request.token);
-        let Some(item) = self.item(key).await? else {
+    /// The submission of a token that is already taken, whose row DynamoDB may have returned.
+    async fn first_of(
+        &self,
+        request: &RequestToken,
+        job: &Job,
+        row: Option<Item>,
+    ) -> Result<First, StoreError> {
+        let row = match row {
+            Some(row) => Some(row),
+            None => {
+                self.item(items::request_key(&job.owner, &request.token))
+                    .await?
+            }
+        };
+        let Some(item) = row else {
             return Ok(First::Free);
         };
         let first = items::id_of(&item)?;
@@ -106,32 +138,75 @@ impl DynamoDbStore {
         // Within this process, changes of one job wait for each other instead of racing.
         let _turn = self.turn(id).lock().await;
         let mut tried: Option<Arc<Job>> = None;
-        for turn in 0..RACE_TRIES {
-            pause(turn).await;
-            let old = self.job(id).await?.ok_or(StoreError::NotFound(id))?;
+        // The row that this process wrote last, until the table shows it to be stale.
+        let mut known = self.rows.get(id);
+        let (mut is_kept, mut was_stale) = (known.is_some(), false);
+        let mut tries = Tries::new();
+        loop {
+            tries.next().await?;
+            let mut old = match known.take() {
+                Some(row) => row,
+                None => self.read_again(id, &mut is_kept).await?,
+            };
             if let Some(job) = tried.take_if(|tried| **tried == *old) {
                 // It was written, but the response was lost.
                 return Ok(Outcome::Changed(job));
             }
-            let job: Arc<Job> = match old.apply(change, now)? {
+            let mut applied = old.apply(change, now);
+            if is_kept && !matches!(applied, Ok(Applied::Changed(_))) {
+                // Only the table's row can say that nothing is to be written.
+                old = self.read_again(id, &mut is_kept).await?;
+                applied = old.apply(change, now);
+            }
+            let job: Arc<Job> = match applied? {
                 Applied::Unchanged => return Ok(Outcome::Unchanged(old)),
                 Applied::Changed(job) => Arc::from(job),
             };
             if let Some(result) = &change.result {
                 check("result", "bytes", result.len(), limits::RESULT_BYTES)?;
             }
-            match self.replace(&old, &job, change).await? {
-                Written::Done => return Ok(Outcome::Changed(job)),
-                Written::Lost(_) | Written::Again => tried = Some(job),
+            let item = items::job_item(&job)?;
+            let bytes = items::bytes_of(&item);
+            match self.replace(&old, &job, item, change).await? {
+                Written::Done => {
+                    self.rows.wrote(&job, bytes, was_stale);
+                    return Ok(Outcome::Changed(job));
+                }
+                Written::Lost(lost) => {
+                    was_stale |= is_kept;
+                    let row = lost.into_iter().find(|lost| lost.place == 0);
+                    let row = row.and_then(|lost| lost.row);
+                    known = row.as_ref().map(items::job_of).transpose()?;
+                    is_kept = false;
+                }
+                Written::Again => {}
+                Written::Busy => {
+                    tries.busy();
+                    known = Some(old);
+                }
             }
+            tried = Some(job);
         }
-        Err(too_many_races())
+    }
+
+    /// The table's row, instead of the kept row.
+    async fn read_again(&self, id: JobId, is_kept: &mut bool) -> Result<Arc<Job>, StoreError> {
+        if std::mem::take(is_kept) {
+            self.rows.forget(id);
+        }
+        self.job(id).await?.ok_or(StoreError::NotFound(id))
     }
 
     /// Replaces `old` by `job`, together with the rows that must agree with it.
-    async fn replace(&self, old: &Job, job: &Job, change: &Change) -> Result<Written, StoreError> {
+    async fn replace(
+        &self,
+        old: &Job,
+        job: &Job,
+        item: Item,
+        change: &Change,
+    ) -> Result<Written, StoreError> {
         let unchanged = ("version = :old", vec![(":old", number(old.version))]);
-        let mut rows = vec![self.put(items::job_item(job)?, Some(unchanged))?];
+        let mut rows = vec![self.put(item, Some(unchanged))?];
         if let Some(result) = change
             .result
             .as_ref()
@@ -155,14 +230,18 @@ impl DynamoDbStore {
             .set_item(Some(put.item))
             .set_condition_expression(put.condition_expression)
             .set_expression_attribute_values(put.expression_attribute_values)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match written {
             Ok(_) => Ok(Written::Done),
             Err(error) => match error.as_service_error() {
-                Some(e) if e.is_conditional_check_failed_exception() => Ok(Written::Lost(vec![0])),
+                Some(PutItemError::ConditionalCheckFailedException(lost)) => {
+                    let row = lost.item.clone();
+                    Ok(Written::Lost(vec![LostCondition { place: 0, row }]))
+                }
                 Some(e) if e.is_transaction_conflict_exception() => Ok(Written::Again),
-                _ => Err(unavailable(error)),
+                _ => Err(self.failed(&error)),
             },
         }
     }
@@ -180,7 +259,7 @@ impl DynamoDbStore {
                 .update_expression("SET #ttl = :ttl")
                 .expression_attribute_values(":ttl", items::ttl(time)),
         };
-        let update = update.build().map_err(unavailable)?;
+        let update = update.build().map_err(unbuilt)?;
         Ok(TransactWriteItem::builder().update(update).build())
     }
 
@@ -196,7 +275,7 @@ impl DynamoDbStore {
                     .condition_expression("version = :old")
                     .expression_attribute_values(":old", number(job.version));
             }
-            let delete = delete.build().map_err(unavailable)?;
+            let delete = delete.build().map_err(unbuilt)?;
             rows.push(TransactWriteItem::builder().delete(delete).build());
         }
         Ok(matches!(self.transact(rows).await?, Written::Done))
@@ -209,12 +288,16 @@ impl DynamoDbStore {
     ) -> Result<TransactWriteItem, StoreError> {
         let mut put = Put::builder().table_name(&self.table).set_item(Some(item));
         if let Some((expression, values)) = condition {
-            put = put.condition_expression(expression);
+            put = put
+                .condition_expression(expression)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
             for (name, value) in values {
                 put = put.expression_attribute_values(name, value);
             }
         }
-        let put = put.build().map_err(unavailable)?;
+        let put = put.build().map_err(unbuilt)?;
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
@@ -226,23 +309,41 @@ impl DynamoDbStore {
         };
         match error.as_service_error() {
             Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
-                let reasons = cancelled.cancellation_reasons().iter().zip(0..);
-                let coded = |code| {
-                    let reasons = reasons.clone().filter(move |(r, _)| r.code() == Some(code));
-                    reasons.map(|(_, place)| place).collect::<Vec<usize>>()
-                };
-                let lost = coded("ConditionalCheckFailed");
-                if !lost.is_empty() {
-                    return Ok(Written::Lost(lost));
-                }
-                if !coded("TransactionConflict").is_empty() {
-                    return Ok(Written::Again);
-                }
-                Err(unavailable(error))
+                cancelled_by(cancelled.cancellation_reasons()).ok_or_else(|| self.failed(&error))
             }
             Some(TransactWriteItemsError::TransactionInProgressException(_)) => Ok(Written::Again),
-            _ => Err(unavailable(error)),
+            _ => Err(self.failed(&error)),
         }
+    }
+}
+
+/// The outcome of a cancelled transaction; `None` if a repeat would not help.
+fn cancelled_by(reasons: &[CancellationReason]) -> Option<Written> {
+    let has = |codes: &[&str]| {
+        let mut given = reasons.iter().filter_map(CancellationReason::code);
+        given.any(|code| codes.contains(&code))
+    };
+    let lost = reasons.iter().zip(0..);
+    let lost = lost.filter(|(reason, _)| reason.code() == Some("ConditionalCheckFailed"));
+    let lost: Vec<LostCondition> = lost
+        .map(|(reason, place)| LostCondition {
+            place,
+            row: reason.item.clone(),
+        })
+        .collect();
+    if !lost.is_empty() {
+        return Some(Written::Lost(lost));
+    }
+    if has(&BUSY) {
+        return Some(Written::Busy);
+    }
+    has(&["TransactionConflict"]).then_some(Written::Again)
+}
+
+fn exists_already(id: JobId) -> StoreError {
+    StoreError::Unavailable {
+        reason: format!("there is a job {id} already"),
+        source: None,
     }
 }
 
@@ -253,21 +354,4 @@ enum First {
     Job(Arc<Job>),
     Deleted(JobId),
     Free,
-}
-
-/// Waits longer at each try, with a random part, so that two racing writers differ.
-async fn pause(turn: u32) {
-    if turn == 0 {
-        return;
-    }
-    let longest = ((RACE_PAUSE_MILLIS / 100) << turn.min(10)).min(RACE_PAUSE_MILLIS);
-    let millis = rand::random_range(1..=longest.max(1));
-    tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
-}
-
-fn too_many_races() -> StoreError {
-    StoreError::Unavailable {
-        reason: format!("others changed the same row {RACE_TRIES} times meanwhile: try again"),
-        source: None,
-    }
 }

@@ -7,12 +7,13 @@ use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_sfn::config::{ConfigBag, Intercept, RuntimeComponents};
-use aws_sdk_sfn::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::error::{BoxError, ProvideErrorMetadata, SdkError};
 use aws_sdk_sfn::types::{ExecutionRedriveStatus, ExecutionStatus};
 use job::Time;
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use crate::aws::{CallFailed, bounded};
 use crate::workflow::{Started, WorkflowError};
 
 #[derive(Debug)]
@@ -55,19 +56,17 @@ impl Intercept for Body {
     }
 }
 
-/// An error that the caller does not handle separately.
+/// An error that the caller does not handle separately. Its cause is in the log; its reason is for
+/// clients of the API.
 fn unavailable<E>(error: SdkError<E>) -> WorkflowError
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let reason = match (error.code(), error.message()) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(code), None) => code.to_owned(),
-        _ => format!("{}", DisplayErrorContext(&error)),
-    };
+    let failed = CallFailed::new("the state machines", &error);
+    failed.log();
     WorkflowError::Unavailable {
-        reason,
-        source: Some(Box::new(error)),
+        reason: failed.outward().to_owned(),
+        source: Some(Box::new(failed)),
     }
 }
 
@@ -83,7 +82,7 @@ where
 
 impl Calls {
     pub(super) fn new(config: &SdkConfig) -> Calls {
-        Calls(Client::new(config))
+        Calls(Client::new(&bounded(config)))
     }
 
     pub(super) async fn start(
@@ -102,6 +101,16 @@ impl Calls {
                 }
                 _ => Err(unavailable(error)),
             },
+        }
+    }
+
+    /// The definition of a state machine; `None` if there is no such state machine.
+    pub(super) async fn definition(&self, machine: &str) -> Result<Option<String>, WorkflowError> {
+        let call = self.0.describe_state_machine().state_machine_arn(machine);
+        match call.send().await {
+            Ok(found) => Ok(Some(found.definition)),
+            Err(error) if error.code() == Some("StateMachineDoesNotExist") => Ok(None),
+            Err(error) => Err(unavailable(error)),
         }
     }
 

@@ -6,6 +6,7 @@
 //! | `token` | the token of a waiting task, from the request that carries it |
 //! | `watch` | follows open executions |
 //! | `calls` | the calls of the SDK, and their errors |
+//! | `deployed` | whether the deployed state machines are those of the files |
 //!
 //! A Standard execution publishes no events by itself. The adapter therefore reads the histories of
 //! the open executions that it started or was asked about, the newest events first: often while
@@ -14,6 +15,7 @@
 //! starts to follow them again.
 
 mod calls;
+mod deployed;
 mod steps;
 mod token;
 mod watch;
