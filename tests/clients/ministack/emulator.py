@@ -232,6 +232,7 @@ class Deployment:
         text = text.replace("[aws]\n", f'[aws]\nendpoint_url = "{endpoint}"\n', 1)
         text = text.replace("[auth.oidc]", "[[auth.oidc]]")
         environment["JOBCAST_CONFIG_TEXT"] = text + further
+        environment["JOBCAST_OPERATIONS_LISTEN"] = "127.0.0.1:0"
         environment["JOBCAST_STATE_MACHINES"] = os.path.join(ROOT, "state-machines")
         environment["JOBCAST_DATA"] = os.path.join(self.directory, "data")
         environment["JOBCAST_SECRET"] = self.client("secretsmanager").get_secret_value(
