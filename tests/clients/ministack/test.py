@@ -95,7 +95,8 @@ class Bridge:
             "id": str(event["id"]),
             "type": event["type"],
             "details": {name: value for name, value in details.items() if name not in ("input", "output")},
-            "previous_event_id": str(event.get("previousEventId", 0)),
+            # The emulator leaves it out; without branches it is the event before.
+            "previous_event_id": str(event.get("previousEventId", event["id"] - 1)),
             "event_timestamp": millis,
             "execution_arn": execution,
             "redrive_count": "0",
