@@ -1,4 +1,4 @@
-//! The table of the template against the one that `jobcast create-table` creates.
+//! The table of the template against the table that `jobcast create-table` creates.
 
 use serde_json::{Value, json};
 
@@ -13,6 +13,7 @@ async fn described(dynamodb: &DynamoDb, operation: &str) -> Value {
         .post(&dynamodb.endpoint)
         .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
         .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-date", "20260101T000000Z")
         .header(
             "authorization",
             "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=0",
