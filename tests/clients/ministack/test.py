@@ -83,6 +83,10 @@ class Bridge:
     def of(self, execution):
         history = self.states.get_execution_history(executionArn=execution, maxResults=1000)["events"]
         before = self.sent.get(execution, 0)
+        # The first entry alone changes no row, so that a gap would follow it, and a history be read
+        # that lacks `previousEventId`.
+        if len(history) < 2:
+            return
         entries = [self.entry(execution, event) for event in history[before:]]
         if entries:
             self.sent[execution] = len(history)
