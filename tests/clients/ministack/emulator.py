@@ -25,7 +25,7 @@ STACK = "jobcast"
 WITHIN = 90
 ROOT = os.environ["ROOT"]
 PROGRAMS = os.environ["PROGRAMS"]
-SAMPLES = ["request-approval", "finish-approval"]
+SAMPLES = ["request-approval", "finish-approval", "csv-report-analyze", "csv-report-chart"]
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("JOBCAST_")},

@@ -1,13 +1,14 @@
 """The deployed stack: jobs from their submission to their watchers, the queue, the doors."""
 
 import json
+import os
 import threading
 import time
 import urllib.request
 
 import permissions
 import tokens
-from emulator import PREFIX, Deployment, request, until
+from emulator import PREFIX, ROOT, Deployment, request, until
 
 APPROVAL = {"type": "approval", "input": json.dumps({"subject": "s", "approver": "ann"})}
 FIELDS = "id version status progress owner steps { name status } error { name message }"
@@ -129,18 +130,23 @@ def wired(stack):
 
 def journey(stack, ann):
     """submit → steps → end → watcher, every arrow by an event of the deployed stack."""
-    submitted = graphql(stack.public, ann, SUBMIT, {"input": APPROVAL})["submitJob"]
-    id = submitted["id"]
+    upload = "mutation($size: Int!) { createUpload(name: \"orders.csv\", contentType: \"text/csv\", size: $size) { putUrl getUrl } }"
+    with open(os.path.join(ROOT, "samples", "files", "orders.csv"), "rb") as file:
+        orders = file.read()
+    place = graphql(stack.public, ann, upload, {"size": len(orders)})["createUpload"]
+    status, answer = request(place["putUrl"], orders, {"content-type": "text/csv"}, "PUT")
+    assert status in (200, 201, 204), f"{status} {answer}"
+    report = {"type": "csv-report", "input": json.dumps({"csv": place["getUrl"]})}
+    id = graphql(stack.public, ann, SUBMIT, {"input": report})["submitJob"]["id"]
     query = "subscription($id: ID!) { onJob(id: $id) { %s result } }" % FIELDS
     watcher = Watcher(stack.public, ann, query, {"id": id})
     step = lambda event, name, status: any(
         one == {"name": name, "status": status} for one in event["onJob"]["steps"]
     )
-    watcher.until("the first step waits", lambda event: event["onJob"]["status"] == "WAITING")
-    graphql(stack.public, ann, ANSWER, {"id": id, "output": json.dumps({"approved": True})})
-    watcher.until("the second step", lambda event: step(event, "FinishApproval", "SUCCEEDED"))
+    watcher.until("the first step", lambda event: step(event, "Analyze", "SUCCEEDED"))
+    watcher.until("the second step", lambda event: step(event, "Chart", "SUCCEEDED"))
     last = watcher.until("the end", lambda event: event["onJob"]["status"] == "SUCCEEDED")["onJob"]
-    assert json.loads(last["result"])["approved"] is True, last
+    assert json.loads(last["result"])["rows"] > 0, last
     versions = [event["onJob"]["version"] for _, event in watcher.events]
     assert versions == sorted(set(versions)), versions
     statuses = [event["onJob"]["status"] for _, event in watcher.events]
