@@ -36,8 +36,8 @@ pub const CLOCK_SKEW_MILLIS: i64 = 60_000;
 pub struct OidcConfig {
     /// The claim `iss`, compared exactly.
     pub issuer: String,
-    /// The accepted audiences, one of which `aud` must name. In a token without `aud`, such as an
-    /// access token of Cognito, `client_id` counts.
+    /// The accepted audiences, one of which `aud` must name. In an access token of Cognito, and in
+    /// a token without `aud`, `client_id` counts.
     #[serde(deserialize_with = "one_or_many")]
     pub audience: Vec<String>,
     /// The address at which the provider publishes its keys.
@@ -284,11 +284,7 @@ impl Oidc {
             let got = Shown::claim(claims.get("iss"));
             return Err(Check::Issuer { got });
         }
-        if !self.is_for_us(claims) {
-            let got = Shown::claim(claims.get("aud").or(claims.get("client_id")));
-            let wanted = config.audience.join(" or ");
-            return Err(Check::Audience { got, wanted });
-        }
+        self.check_audience(claims)?;
         let begins = time(claims, "nbf")?;
         let ends = time(claims, "exp")?.ok_or(Check::NoExpiry)?;
         if begins.is_some_and(|begins| begins.as_millis() > now.as_millis() + CLOCK_SKEW_MILLIS) {
@@ -314,16 +310,39 @@ impl Oidc {
         })
     }
 
-    fn is_for_us(&self, claims: &Map<String, Value>) -> bool {
+    /// Whether the token is for one of the configured audiences. Cognito says in `token_use` which
+    /// claim has the audience: `client_id` of an access token, `aud` of an id token. A token of
+    /// another use, such as a refresh token, is refused. Without `token_use`, `aud` counts, and
+    /// `client_id` where there is no `aud`.
+    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), Check> {
+        let (aud, client_id) = ("aud", "client_id");
+        let claim = match claims.get("token_use") {
+            None if claims.contains_key(aud) => aud,
+            None => client_id,
+            Some(Value::String(text)) if text == "id" => aud,
+            Some(Value::String(text)) if text == "access" => client_id,
+            Some(other) => {
+                let got = Shown::claim(Some(other));
+                return Err(Check::TokenUse { got });
+            }
+        };
         let is_ours = |name: &Value| {
             name.as_str()
                 .is_some_and(|name| self.config.audience.iter().any(|ours| ours == name))
         };
-        match claims.get("aud") {
-            Some(Value::Array(names)) => names.iter().any(is_ours),
+        let is_for_us = match claims.get(claim) {
+            Some(Value::Array(names)) if claim == aud => names.iter().any(is_ours),
             Some(name) => is_ours(name),
-            None => claims.get("client_id").is_some_and(is_ours),
+            None => false,
+        };
+        if is_for_us {
+            return Ok(());
         }
+        Err(Check::Audience {
+            claim,
+            got: Shown::claim(claims.get(claim)),
+            wanted: self.config.audience.join(" or "),
+        })
     }
 }
 

@@ -47,9 +47,21 @@ pub enum Check {
         /// The value in the token.
         got: Shown,
     },
+    /// `token_use`.
+    #[error(
+        "the token's use (token_use) is {got}, and id and access tokens are accepted: send the id or the access token of the sign-in"
+    )]
+    TokenUse {
+        /// The value in the token.
+        got: Shown,
+    },
     /// `aud`, or `client_id`.
-    #[error("the token's audience is {got}, and the configured audience of its issuer is {wanted}")]
+    #[error(
+        "the token's audience ({claim}) is {got}, and the configured audience of its issuer is {wanted}"
+    )]
     Audience {
+        /// The claim that has the audience.
+        claim: &'static str,
         /// The value in the token.
         got: Shown,
         /// The configured values.
@@ -110,6 +122,7 @@ impl Check {
             Check::OwnToken => "own_token",
             Check::Form(_) => "form",
             Check::Issuer { .. } => "issuer",
+            Check::TokenUse { .. } => "token_use",
             Check::Audience { .. } => "audience",
             Check::Algorithm(_) => "algorithm",
             Check::Critical => "crit",

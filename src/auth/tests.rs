@@ -273,6 +273,42 @@ async fn every_claim_is_checked_on_both_sides_of_its_bound() {
 }
 
 #[tokio::test]
+async fn the_use_of_a_token_decides_which_claim_has_the_audience() {
+    let provider = Provider::new("1");
+    let auth = provided(&[provider.jwk()], |_| {});
+    let (ours, foreign, none) = (json!("app"), json!("foreign"), Value::Null);
+    for (used, aud, client_id, is_valid) in [
+        (json!("id"), &ours, &none, true),
+        (json!("id"), &ours, &foreign, true),
+        (json!("id"), &foreign, &ours, false),
+        (json!("id"), &none, &ours, false),
+        (json!("access"), &none, &ours, true),
+        // An access token for a resource server names it in `aud`.
+        (json!("access"), &foreign, &ours, true),
+        (json!("access"), &ours, &foreign, false),
+        (json!("access"), &ours, &none, false),
+        (json!("access"), &none, &json!(["app"]), false),
+        (json!("refresh"), &ours, &ours, false),
+        (json!("ID"), &ours, &ours, false),
+        (json!(""), &ours, &ours, false),
+        (json!(["id"]), &ours, &ours, false),
+    ] {
+        let mut claims = with("aud", aud.clone());
+        claims["token_use"] = used;
+        if !client_id.is_null() {
+            claims["client_id"] = client_id.clone();
+        }
+        let answer = token(&auth, &provider.sign(&claims)).await;
+        let expected = if is_valid {
+            Ok(())
+        } else {
+            Err(AuthError::Invalid)
+        };
+        assert_eq!(answer.map(|_| ()), expected, "{claims}");
+    }
+}
+
+#[tokio::test]
 async fn roles_come_from_the_configured_groups_only() {
     let provider = Provider::new("1");
     let operator = vec![Role::Viewer, Role::Operator];
@@ -677,6 +713,7 @@ async fn each_refused_token_fails_a_check_with_a_name() {
         (of(with("iss", Value::Null)), "issuer"),
         (of(with("aud", json!("account"))), "audience"),
         (of(with("aud", Value::Null)), "audience"),
+        (of(with("token_use", json!("refresh"))), "token_use"),
         (header("alg", json!("PS256")), "algorithm"),
         (header("alg", json!("HS256")), "algorithm"),
         (header("alg", json!("RS512")), "algorithm"),

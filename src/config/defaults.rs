@@ -6,5 +6,7 @@ pub const LISTEN: &str = "127.0.0.1:8080";
 pub const DATA: &str = "data";
 /// Default configuration file, read if it exists.
 pub const FILE: &str = "jobcast.toml";
+/// The variable whose text is used instead of a file.
+pub const TEXT: &str = "JOBCAST_CONFIG_TEXT";
 /// Default log filter.
 pub const LOG: &str = "info";

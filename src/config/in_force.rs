@@ -8,7 +8,10 @@ use serde_json::{Map, Value};
 use super::lines::{Lines, Part, name};
 use super::setting::{Setting, Source};
 use super::{Config, ConfigError, Given, ServeFlags, file, usual};
-use crate::masked::addresses;
+use crate::masked::{MASK, addresses};
+
+/// The setting of the text that is used instead of a file.
+const TEXT_SETTING: &str = "config_text";
 
 /// A configuration, and where each of its settings comes from.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ impl InForce {
             given,
             file: path.unwrap_or(Path::new("")),
             lines,
-            settings: vec![file_in_force(path, given)],
+            settings: vec![file_in_force(path, given), text_in_force(given)],
         };
         match serde_json::to_value(&config).expect("each value of a configuration can be shown") {
             Value::Object(fields) => reader.table(&[], fields),
@@ -53,11 +56,24 @@ fn file_in_force(path: Option<&Path>, given: &Given) -> Setting {
         Some(_) => "it exists",
         None => "there is no jobcast.toml in this directory",
     };
-    let source = given.source("config").cloned();
+    let source = given
+        .source("config")
+        .or_else(|| given.source(TEXT_SETTING));
+    let source = source.cloned();
     Setting {
         name: "config".to_owned(),
         value: path.map_or(Value::Null, |path| path.display().to_string().into()),
         source: source.unwrap_or(Source::Default(Some(because))),
+    }
+}
+
+/// The text that is used instead of a file. It may have secrets.
+fn text_in_force(given: &Given) -> Setting {
+    let source = given.source(TEXT_SETTING).cloned();
+    Setting {
+        name: TEXT_SETTING.to_owned(),
+        value: source.as_ref().map_or(Value::Null, |_| MASK.into()),
+        source: source.unwrap_or(Source::Default(None)),
     }
 }
 

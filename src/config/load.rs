@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::defaults::FILE;
+use super::defaults::{FILE, TEXT};
 use super::notices::{self, unknown_variables};
 use super::{Config, ConfigError, File, ServeFlags, file, rules};
 
 impl Config {
-    /// Reads the file, if it exists, and applies the flags.
+    /// Reads the file, if it exists, or the text that is used instead, and applies the flags.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -21,13 +21,17 @@ impl Config {
     pub(super) fn read(
         flags: ServeFlags,
     ) -> Result<(Config, Option<(PathBuf, String)>), ConfigError> {
-        let path = flags
-            .config
-            .clone()
-            .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists()));
-        let (file, text) = match &path {
-            Some(path) => file::read(path)?,
-            None => (File::default(), String::new()),
+        let path = match flags.config_text {
+            Some(_) => Some(PathBuf::from(TEXT)),
+            None => flags
+                .config
+                .clone()
+                .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists())),
+        };
+        let (file, text) = match (&flags.config_text, &path) {
+            (Some(text), _) => file::valid(text.0.clone(), Path::new(TEXT))?,
+            (None, Some(path)) => file::read(path)?,
+            (None, None) => (File::default(), String::new()),
         };
         let base = path
             .as_deref()

@@ -49,7 +49,7 @@ pub const SETTINGS: &str = r#"Configuration:
 
     [auth.oidc]                     # or several [[auth.oidc]]: callers with a token of this identity provider
     issuer = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_EXAMPLE"
-    audience = "CLIENT ID"          # one of `aud`, or `client_id` if a token has no `aud`
+    audience = "CLIENT ID"          # one of `aud`; or `client_id`, in an access token of Cognito or without `aud`
     jwks_url = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_EXAMPLE/.well-known/jwks.json"   # or jwks_file = "keys.json"
     subject_claim = "sub"           # the owner of the jobs that it submits
     owner_prefix = "acme|"          # prefix of that owner; with several providers the default is the issuer and |

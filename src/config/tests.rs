@@ -35,6 +35,27 @@ fn a_flag_overrides_the_file() {
 }
 
 #[test]
+fn a_text_stands_for_the_file_and_its_error_names_the_variable() {
+    let read = |text: &str| {
+        Config::load(ServeFlags {
+            config_text: Some(text.into()),
+            ..ServeFlags::default()
+        })
+    };
+    let config = read("log = \"debug\"\nretention = \"2h\"").expect("a configuration");
+    assert_eq!(
+        (config.log.as_str(), config.retention),
+        ("debug", Duration::from_secs(7200))
+    );
+    let error = read("lisen = 1").expect_err("an unknown key").to_string();
+    let named = "the configuration JOBCAST_CONFIG_TEXT is not valid";
+    assert!(
+        error.starts_with(named) && error.contains("lisen"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_byte_order_mark_before_the_file_is_ignored() {
     let config = load("\u{feff}samples = false\n", ServeFlags::default());
     assert!(config.is_ok(), "{config:?}");

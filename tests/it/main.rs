@@ -30,6 +30,7 @@ mod guides;
 mod hostile_requests;
 mod http;
 mod imports;
+mod infra;
 mod internal;
 mod json_doors;
 mod kit;

@@ -3,10 +3,11 @@
 //! Without a task it lists all of them. This is a table of commands, not a test runner: `long` runs
 //! a suite at its full size, which the suite reads from the environment, and `.ci/run` runs the
 //! same suites at a small, seeded size. `recording` records the demo for the README; see
-//! [`recording`].
+//! [`recording`]. `package-…` writes what the templates of `infra/` deploy; see [`infra`].
 
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 
+mod infra;
 mod recording;
 
 use std::{
@@ -209,7 +210,7 @@ struct Task {
     commands: &'static [Program],
 }
 
-/// Every task besides `docs`, `long` and `recording`.
+/// Every task besides those that are functions of this program.
 const TASKS: &[Task] = &[
     Task {
         name: "ci",
@@ -312,6 +313,16 @@ fn docs(environment: &[(&str, &str)]) -> ExitCode {
     }
 }
 
+fn packaged(done: Result<(), String>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nothing can be deployed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     if let Err(error) = env::set_current_dir(root) {
@@ -332,6 +343,8 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
+        ["package-machines", ref options @ ..] => packaged(infra::machines::package(options)),
+        ["package-functions", ref options @ ..] => packaged(infra::functions::package(options)),
         ["docs"] => docs(&[("UPDATE_DOCS", "1")]),
         ["docs", "--check"] => docs(&[]),
         [name, ref further @ ..] => match TASKS.iter().find(|task| task.name == name) {
@@ -378,6 +391,16 @@ fn usage(wrong: &str) -> ExitCode {
             "long",
             "SUITE|all",
             "one of the suites below, at its full size",
+        ),
+        (
+            "package-functions",
+            "--programs DIR [--state-machines DIR]",
+            "write target/infra/functions, for the templates of infra",
+        ),
+        (
+            "package-machines",
+            "--account N --region R [--prefix P] [--function-prefix P] [--from DIR] [--partition P]",
+            "write target/infra/machines.yaml and its state machines",
         ),
         ("recording", "BINARY FILE", "record the demo for the README"),
     ];
