@@ -24,6 +24,7 @@ mod file;
 mod flags;
 mod function;
 mod in_force;
+mod intake;
 mod lines;
 mod load;
 mod log_format;
@@ -43,6 +44,7 @@ pub use error::ConfigError;
 pub use flags::{Given, Secret, ServeFlags};
 pub use function::Function;
 pub use in_force::InForce;
+pub use intake::{DEFAULT_QUEUE, Intake};
 pub use log_format::LogFormat;
 pub use notices::unknown_variables;
 pub use public_url::{NotPublic, PublicUrl, reachable, usual_url};
@@ -104,6 +106,7 @@ struct File {
     auth: Option<Auth>,
     aws: Option<Aws>,
     broker: Broker,
+    intake: Intake,
     limits: Limits,
     functions: BTreeMap<String, Function>,
     services: Services,
@@ -200,6 +203,8 @@ pub struct Config {
     pub limits: Limits,
     /// The broker between several nodes.
     pub broker: Broker,
+    /// Queues whose messages become jobs.
+    pub intake: Intake,
     /// The AWS services for jobs and executions; `None`: they are in this process and its data
     /// directory.
     pub aws: Option<Aws>,
@@ -283,6 +288,7 @@ impl Config {
                 url: flags.broker_url.or(file.broker.url),
                 ..file.broker
             },
+            intake: file.intake,
             limits: file.limits,
             functions: file.functions,
             services: file.services,
@@ -358,6 +364,11 @@ fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> 
             "[services]",
             file.services != Services::default(),
             "Step Functions calls the services",
+        ),
+        (
+            "[intake]",
+            file.intake != Intake::default(),
+            "SQS has the queues, and the function lambda-intake takes their messages",
         ),
         (
             "internal_listen",

@@ -11,6 +11,7 @@
 //! | [`chaos`] | breaking things on purpose |
 //! | [`colour`] | whether what is printed may be coloured |
 //! | [`masked`] | values of the configuration as they are shown, without secrets |
+//! | [`intake`] | messages of queues that become jobs |
 //! | [`printable`] | other people's text, made harmless for a terminal and the log |
 //! | [`cli`] | the command line |
 
@@ -22,6 +23,7 @@ pub mod config;
 pub mod data;
 pub mod graphql;
 pub mod http;
+pub mod intake;
 pub mod log;
 pub mod masked;
 pub mod nearest;

@@ -8,6 +8,7 @@
 //! | [`token`] | the tokens of a job's functions and watchers |
 //! | [`files`] | signed addresses for files |
 //! | [`store`] | the port [`store::JobStore`] and its adapters |
+//! | [`queues`] | queues of messages that become jobs |
 //! | [`workflow`] | the port [`workflow::Workflow`] and its adapters |
 //! | [`error`] | [`Error`], with the code that clients see |
 //!
@@ -20,6 +21,7 @@ pub mod error;
 pub mod files;
 pub mod jobs;
 mod percent;
+pub mod queues;
 pub mod store;
 pub mod token;
 mod two_generation_cache;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use resolvers::Resolvers;
 use tokio_util::sync::CancellationToken;
 
+use super::intake::LocalIntake;
 use crate::graphql::Executor;
 use crate::session::Sessions;
 
@@ -25,6 +26,8 @@ pub struct Doors {
     pub sessions: Arc<Sessions<Executor>>,
     /// The use cases.
     pub resolvers: Resolvers,
+    /// The local queues; `None` without them.
+    pub intake: Option<Arc<LocalIntake>>,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
 }

@@ -5,6 +5,7 @@
 //! | `/graphql`, `/graphql/realtime` | [`graphql`], `negotiation` |
 //! | `/graphql/graphiql.js`, `/graphql/graphiql.css`, `/` | [`graphiql`] |
 //! | `/files/…` | [`files`], `range` |
+//! | `/intake/…` | [`intake`] |
 //! | `/healthz`, `/readyz`, `/metrics` | [`operations`] |
 //!
 //! | what holds at every door | file |
@@ -29,6 +30,7 @@ pub mod graphql;
 pub mod guard;
 mod head;
 mod incoming;
+pub mod intake;
 mod listener;
 mod negotiation;
 pub mod operations;
@@ -40,10 +42,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 
 use doors::{FILES, GRAPHQL};
 use guard::Guard;
+use intake::INTAKE;
 use patience::ConnectionTimes;
 
 pub use doors::{BODY_BYTES, Doors};
@@ -92,6 +95,7 @@ fn is_door(path: &str) -> bool {
         path,
         "/" | GRAPHQL | REALTIME | SCRIPT | STYLE | "/healthz" | "/readyz" | "/metrics"
     ) || path.starts_with(FILES)
+        || path.starts_with(INTAKE)
 }
 
 /// The routes of the public listener.
@@ -104,6 +108,9 @@ fn router(doors: Doors, guard: Arc<Guard>) -> Router {
         .route(STYLE, get(graphiql::style))
         .route("/", get(graphiql::home))
         .route("/files/{upload}/{name}", get(files::get).put(files::put))
+        .route("/intake/queues/{queue}/messages", post(intake::send))
+        .route("/intake/dead-letters", get(intake::dead_letters))
+        .route("/intake/dead-letters/redrive", post(intake::redrive))
         .route("/healthz", get(operations::healthz))
         .route("/readyz", get(operations::readyz))
         .route("/metrics", get(operations::metrics))

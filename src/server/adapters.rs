@@ -8,6 +8,7 @@ use std::time::Duration;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use resolvers::jobs::ExecutionEvents;
+use resolvers::queues::local::LocalQueues;
 use resolvers::store::JobStore;
 use resolvers::token::Signer;
 use resolvers::workflow::Workflow;
@@ -45,6 +46,8 @@ pub(super) struct Adapters {
     pub(super) report_url: String,
     /// Whether this node publishes the store's change feed.
     pub(super) follows_changes: bool,
+    /// The local queues; `None` without them.
+    pub(super) queues: Option<LocalQueues>,
     /// The internal listener.
     pub(super) internal: Option<SocketAddr>,
     /// The engine and its host in this process, which are kept to the end of the server.

@@ -58,6 +58,7 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
         signer,
         report_url: format!("{}/graphql", base(context.config, context.public)),
         follows_changes: aws.follow_stream,
+        queues: None,
         internal: None,
         embedded: None,
     })

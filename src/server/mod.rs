@@ -53,7 +53,9 @@ use crate::config::{Config, ConfigError, PublicUrl};
 use crate::graphql::Executor;
 use crate::graphql::rate::SubmitRate;
 use crate::http::guard::{Guard, usual_origins};
+use crate::http::intake::LocalIntake;
 use crate::http::{self, Doors, operations};
+use crate::intake::{Intake, worker};
 use crate::peers;
 use crate::realtime::Realtime;
 use crate::realtime::broker::valkey::{self, Valkey};
@@ -104,9 +106,16 @@ pub async fn serve(
     .await?;
     let embedded = adapters.embedded.take();
     let (internal, sweeps_files) = (adapters.internal, adapters.sweeps_files);
+    let queues = adapters.queues.take();
     let node = node(&config, public, adapters, issuers)?;
-    let doors = node.assemble(&background, shutdown.clone()).await?;
+    let mut doors = node.assemble(&background, shutdown.clone()).await?;
     let resolvers = doors.resolvers.clone();
+    if let Some((queues, owners)) = queues.zip(config.intake.owners()) {
+        let intake = Intake::new(resolvers.clone(), owners.clone());
+        let (settings, stop) = (config.intake.settings(), shutdown.clone());
+        background.spawn(worker::run(queues.clone(), intake, settings, stop));
+        doors.intake = Some(Arc::new(LocalIntake { queues, owners }));
+    }
     events.run(&resolvers, background.tasks(), &background.stop);
     background.spawn(cleaning::purge(resolvers.clone()));
     if sweeps_files {

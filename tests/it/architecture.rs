@@ -44,6 +44,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "nearest",
             "peers",
             "printable",
+            "intake",
             "auth",
             "realtime",
             "session",
@@ -75,6 +76,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "caller",
             "token",
             "store",
+            "queues",
             "workflow",
             "error",
             "files",
@@ -355,13 +357,14 @@ fn databases_are_spoken_to_in_their_adapters_only() {
     nowhere(
         "resolvers/src",
         &["SELECT "],
-        &["resolvers/src/store/sqlite"],
+        &["resolvers/src/store/sqlite", "resolvers/src/queues"],
     );
     // The recorder takes part in the transaction of the journal.
     nowhere(
         "resolvers/src",
         &["rusqlite"],
         &[
+            "resolvers/src/queues/local.rs",
             "resolvers/src/store/sqlite",
             "resolvers/src/workflow/recorder.rs",
         ],
