@@ -193,21 +193,37 @@ fn intake(config: &Config) -> Option<String> {
         (1..=QUEUE_NAME_BYTES).contains(&name.len()) && name.bytes().all(valid)
     };
     if let Some(name) = set.queues.keys().find(|name| !is_named(name)) {
-        return Some(format!("queues of [intake] has the queue {name:?}, and a name has 1 to {QUEUE_NAME_BYTES} letters, digits, - and _"));
+        return Some(format!(
+            "queues of [intake] has the queue {name:?}, and a name has 1 to {QUEUE_NAME_BYTES} letters, digits, - and _"
+        ));
     }
     if set.owner.is_some() && set.queues.contains_key(DEFAULT_QUEUE) {
-        return Some(format!("owner of [intake] is for the queue `{DEFAULT_QUEUE}`, and queues has that queue too: remove one of them"));
+        return Some(format!(
+            "owner of [intake] is for the queue `{DEFAULT_QUEUE}`, and queues has that queue too: remove one of them"
+        ));
     }
     let mut owners = set.queues.values().chain(&set.owner);
     if let Some(owner) = owners.find(|owner| owner.is_empty() || owner.len() > OWNER_BYTES) {
-        return Some(format!("[intake] has an owner of {} bytes, and it must have 1 to {OWNER_BYTES}", owner.len()));
+        return Some(format!(
+            "[intake] has an owner of {} bytes, and it must have 1 to {OWNER_BYTES}",
+            owner.len()
+        ));
     }
     if set.owners().is_none() && (set.max_receives.is_some() || set.visibility.is_some()) {
-        return Some("[intake] has no queue: add owner for the queue `default`, or queues".to_owned());
+        return Some(
+            "[intake] has no queue: add owner for the queue `default`, or queues".to_owned(),
+        );
     }
     match set.max_receives {
-        Some(most) if !(1..=MOST_RECEIVES).contains(&most) => Some(format!("max_receives of [intake] is {most}, and it must be from 1 to {MOST_RECEIVES}")),
-        _ => within("visibility of [intake]", set.visibility?, SHORTEST_VISIBILITY, LONGEST_VISIBILITY),
+        Some(most) if !(1..=MOST_RECEIVES).contains(&most) => Some(format!(
+            "max_receives of [intake] is {most}, and it must be from 1 to {MOST_RECEIVES}"
+        )),
+        _ => within(
+            "visibility of [intake]",
+            set.visibility?,
+            SHORTEST_VISIBILITY,
+            LONGEST_VISIBILITY,
+        ),
     }
 }
 

@@ -124,7 +124,10 @@ pub async fn send(
         token,
     };
     match intake.queues.send(message, now()).await {
-        Ok(()) => answer(StatusCode::ACCEPTED, &json!({ "messageId": id.to_string() })),
+        Ok(()) => answer(
+            StatusCode::ACCEPTED,
+            &json!({ "messageId": id.to_string() }),
+        ),
         Err(error) => Refusal::from(error).into_response(),
     }
 }
@@ -139,13 +142,18 @@ fn may_send<'a>(
     let intake = intake(doors)?;
     let Some(owner) = intake.owners.of(queue) else {
         let known: Vec<_> = intake.owners.queues().collect();
-        let message = format!("there is no queue `{queue}`; known are: {}", known.join(", "));
+        let message = format!(
+            "there is no queue `{queue}`; known are: {}",
+            known.join(", ")
+        );
         return Err(Refusal(StatusCode::NOT_FOUND, "NotFound", message));
     };
     caller.may_enqueue(owner)?;
     let token = headers.get(TOKEN_HEADER).map(|value| value.to_str());
     let token = token.transpose().map_err(|_| {
-        bad_request(format!("the header {TOKEN_HEADER} must hold visible ASCII characters"))
+        bad_request(format!(
+            "the header {TOKEN_HEADER} must hold visible ASCII characters"
+        ))
     })?;
     Ok((intake, token.map(str::to_owned)))
 }
@@ -163,9 +171,14 @@ pub async fn dead_letters(
     let listing = async {
         let limit = listed.limit.unwrap_or(PAGE);
         let queues = &intake(&doors)?.queues;
-        let found = queues.dead_letters(listed.queue, listed.after, limit).await?;
+        let found = queues
+            .dead_letters(listed.queue, listed.after, limit)
+            .await?;
         // A page that is not full is the last one.
-        let next = found.last().filter(|_| found.len() == limit).map(|last| last.seq);
+        let next = found
+            .last()
+            .filter(|_| found.len() == limit)
+            .map(|last| last.seq);
         let letters: Vec<_> = found.into_iter().map(shown).collect();
         Ok::<_, Refusal>(json!({ "deadLetters": letters, "next": next }))
     };
@@ -201,7 +214,10 @@ pub async fn redrive(State(doors): State<Doors>, request: Request) -> Response {
     let redriving = async {
         let text = std::str::from_utf8(&bytes).map_err(|error| bad_request(error.to_string()))?;
         let which = match json::object::<Redriven>(text) {
-            Ok(Redriven { id: Some(_), queue: Some(_) }) => {
+            Ok(Redriven {
+                id: Some(_),
+                queue: Some(_),
+            }) => {
                 return Err(bad_request("give `id` or `queue`, not both".to_owned()));
             }
             Ok(Redriven { id: Some(id), .. }) => Redrive::One(id),

@@ -118,10 +118,14 @@ fn event_data(text: &str) -> Result<Option<Box<RawValue>>, String> {
     }
     let version = &event[SPECVERSION];
     if version != "1.0" {
-        return Err(format!("{SPECVERSION} is {version}, and it must be \"1.0\""));
+        return Err(format!(
+            "{SPECVERSION} is {version}, and it must be \"1.0\""
+        ));
     }
     if event.contains_key("data_base64") {
-        return Err("the CloudEvent has data_base64, and it must have its JSON in `data`".to_owned());
+        return Err(
+            "the CloudEvent has data_base64, and it must have its JSON in `data`".to_owned(),
+        );
     }
     let content = event.get("datacontenttype").filter(|kind| !kind.is_null());
     if let Some(kind) = content.filter(|kind| !kind.as_str().is_some_and(is_json)) {
@@ -207,7 +211,10 @@ mod tests {
             submit.input.as_deref(),
             Some(r#"{"n": 12345678901234567890123}"#)
         );
-        for none in [r#"{"type": "greet"}"#, r#"{"type": "greet", "input": null}"#] {
+        for none in [
+            r#"{"type": "greet"}"#,
+            r#"{"type": "greet", "input": null}"#,
+        ] {
             assert_eq!(taken(none).input, None, "{none}");
         }
     }
@@ -230,7 +237,10 @@ mod tests {
             r#"{"type": "greet"}"#,
         );
         assert_eq!(token(with, Some("attribute")).as_deref(), Some("body"));
-        assert_eq!(token(without, Some("attribute")).as_deref(), Some("attribute"));
+        assert_eq!(
+            token(without, Some("attribute")).as_deref(),
+            Some("attribute")
+        );
         assert_eq!(token(without, None).as_deref(), Some("message-1"));
     }
 
@@ -263,15 +273,34 @@ mod tests {
         for (body, said) in [
             (event(""), "has no `data`"),
             (event(r#", "data": null"#), "has no `data`"),
-            (event(r#", "data": "{}""#), "data of the CloudEvent must be an object"),
-            (event(r#", "data": {"type": "a", "b": 1}"#), "unknown field `b`"),
+            (
+                event(r#", "data": "{}""#),
+                "data of the CloudEvent must be an object",
+            ),
+            (
+                event(r#", "data": {"type": "a", "b": 1}"#),
+                "unknown field `b`",
+            ),
             (event(r#", "data_base64": "e30=""#), "data_base64"),
-            (event(r#", "datacontenttype": "text/xml", "data": {}"#), "datacontenttype is \"text/xml\""),
+            (
+                event(r#", "datacontenttype": "text/xml", "data": {}"#),
+                "datacontenttype is \"text/xml\"",
+            ),
             (event(r#", "Data": {}"#), "a member `Data`"),
             (event(r#", "extra": {}"#), "a member `extra`"),
-            (r#"{"specversion": "0.3", "id": "1", "source": "s", "type": "t", "data": {}}"#.to_owned(), "must be \"1.0\""),
-            (r#"{"specversion": "1.0", "source": "s", "type": "t", "data": {}}"#.to_owned(), "a text in `id`"),
-            (r#"{"specversion": 1, "id": "1", "source": "s", "type": "t"}"#.to_owned(), "a text in `specversion`"),
+            (
+                r#"{"specversion": "0.3", "id": "1", "source": "s", "type": "t", "data": {}}"#
+                    .to_owned(),
+                "must be \"1.0\"",
+            ),
+            (
+                r#"{"specversion": "1.0", "source": "s", "type": "t", "data": {}}"#.to_owned(),
+                "a text in `id`",
+            ),
+            (
+                r#"{"specversion": 1, "id": "1", "source": "s", "type": "t"}"#.to_owned(),
+                "a text in `specversion`",
+            ),
         ] {
             let reason = refused(&body);
             assert!(reason.contains(said), "{body}: {reason}");

@@ -108,7 +108,10 @@ async fn round(
     let all = messages.into_iter().zip(ends).collect();
     let died = queues.finish(all, settings.max_receives, now()).await?;
     if died > 0 {
-        tracing::warn!(count = died, "messages became dead letters; `jobcast dlq list` has their reasons");
+        tracing::warn!(
+            count = died,
+            "messages became dead letters; `jobcast dlq list` has their reasons"
+        );
     }
     Ok(number)
 }

@@ -26,6 +26,7 @@ mod guides;
 mod hostile_requests;
 mod http;
 mod imports;
+mod intake;
 mod internal;
 mod json_doors;
 mod kit;

@@ -164,6 +164,12 @@ const SUITES: &[Suite] = &[
         command: tests("jobcast", Target::Test("it"), "pieces::"),
     },
     Suite {
+        name: "intake",
+        about: "1,000 messages of a queue, each sent one to three times, while the server is killed 30 times",
+        environment: &[("JOBCAST_CASES", "1000")],
+        command: tests("jobcast", Target::Test("it"), "intake::each_message"),
+    },
+    Suite {
         name: "retries",
         about: "100,000 executions with retries, whose events are late, repeated, gathered or lost",
         environment: &[("JOBCAST_CASES", "100000")],

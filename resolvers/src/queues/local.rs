@@ -349,8 +349,8 @@ impl LocalQueues {
     /// [`QueueError::Unavailable`].
     pub async fn sizes(&self) -> Result<Vec<QueueSize>, QueueError> {
         let read = self.database.read_row(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT queue, messages - dead, dead FROM intake_queues")?;
+            let mut statement = connection
+                .prepare_cached("SELECT queue, messages - dead, dead FROM intake_queues")?;
             let rows = statement.query_map([], |row| {
                 Ok(QueueSize {
                     queue: row.get(0)?,

@@ -103,10 +103,16 @@ impl DeadLetterQueue {
         let found = found.queue_owner_aws_account_id(&self.account).send().await;
         let found = found.map_err(refused)?;
         let name = QueueAttributeName::ApproximateNumberOfMessages;
-        let attributes = self.client.get_queue_attributes().attribute_names(name.clone());
+        let attributes = self
+            .client
+            .get_queue_attributes()
+            .attribute_names(name.clone());
         let attributes = attributes.set_queue_url(found.queue_url).send().await;
         let attributes = attributes.map_err(refused)?.attributes.unwrap_or_default();
-        Ok(attributes.get(&name).and_then(|count| count.parse().ok()).unwrap_or(0))
+        Ok(attributes
+            .get(&name)
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(0))
     }
 
     /// Its last redrives, the newest first.

@@ -47,7 +47,9 @@ async fn ids(queues: &LocalQueues, now: i64) -> Vec<String> {
 /// The number of waiting messages and of dead letters.
 async fn size(queues: &LocalQueues) -> (u64, u64) {
     let sizes = queues.sizes().await.unwrap();
-    sizes.first().map_or((0, 0), |size| (size.waiting, size.dead))
+    sizes
+        .first()
+        .map_or((0, 0), |size| (size.waiting, size.dead))
 }
 
 #[tokio::test]
@@ -185,12 +187,18 @@ async fn a_message_over_the_limit_is_refused() {
     queues.send(message("a", &most), at(0)).await.unwrap();
     let over = queues.send(message("b", &format!("{most}x")), at(0)).await;
     let said = over.unwrap_err().to_string();
-    assert!(said.contains("1048577 bytes, and the limit is 1048576"), "{said}");
+    assert!(
+        said.contains("1048577 bytes, and the limit is 1048576"),
+        "{said}"
+    );
     let mut long = message("c", "x");
     long.token = Some("t".repeat(job::limits::TOKEN_BYTES));
     queues.send(long.clone(), at(0)).await.unwrap();
     long.token = Some("t".repeat(job::limits::TOKEN_BYTES + 1));
-    assert!(matches!(queues.send(long, at(0)).await, Err(QueueError::OverLimit(_))));
+    assert!(matches!(
+        queues.send(long, at(0)).await,
+        Err(QueueError::OverLimit(_))
+    ));
 }
 
 /// A queue with these numbers, without as many rows.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::Args;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::Method;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{RequestBuilder, StatusCode, Url};
 use resolvers::token::PREFIX;
 use serde::Deserialize;

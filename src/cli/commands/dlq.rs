@@ -116,7 +116,9 @@ fn table(letters: &[Value]) -> Table {
     let mut table = Table::new(&["ID", "QUEUE", "RECEIVES", "AGE", "REASON"]);
     for letter in letters {
         let text = |name: &str| letter[name].as_str().unwrap_or_default().to_owned();
-        let sent = letter["sentAt"].as_str().and_then(|at| at.parse::<Time>().ok());
+        let sent = letter["sentAt"]
+            .as_str()
+            .and_then(|at| at.parse::<Time>().ok());
         table.row([
             (PLAIN, text("messageId")),
             (PLAIN, text("queue")),
@@ -194,9 +196,14 @@ mod sqs {
         }
         print(format_args!("messages: {waiting}"));
         for task in &tasks {
-            let to_move = task.to_move.map_or("?".to_owned(), |count| count.to_string());
+            let to_move = task
+                .to_move
+                .map_or("?".to_owned(), |count| count.to_string());
             let failure = task.failure.as_deref().unwrap_or_default();
-            let line = format!("redrive {}: {} of {to_move} {failure}", task.status, task.moved);
+            let line = format!(
+                "redrive {}: {} of {to_move} {failure}",
+                task.status, task.moved
+            );
             print(line.trim_end());
         }
         note("the reasons are in the log of lambda-intake");
@@ -211,7 +218,9 @@ mod sqs {
             print_json(&json!({ "taskHandle": handle }));
         } else {
             print("the redrive has begun");
-            note(format_args!("to see how far it is: jobcast dlq list --sqs {arn}"));
+            note(format_args!(
+                "to see how far it is: jobcast dlq list --sqs {arn}"
+            ));
         }
         Ok(Outcome::Succeeded)
     }
