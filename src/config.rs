@@ -29,7 +29,7 @@ mod rules;
 mod services;
 mod settings;
 
-pub use aws::Aws;
+pub use aws::{Aws, SECRET_BYTES};
 pub use error::ConfigError;
 pub use flags::{Secret, ServeFlags};
 pub use notices::unknown_variables;
@@ -294,6 +294,19 @@ impl Config {
         Ok(config)
     }
 
+    /// The configuration of a function on AWS Lambda: the flags, and the file if they name one.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    #[cfg(feature = "lambda")]
+    pub fn of_function(flags: ServeFlags) -> Result<Config, ConfigError> {
+        let (file, base) = match &flags.config {
+            Some(path) => (file::read(path)?, path.parent().map(Path::to_path_buf)),
+            None => (File::default(), None),
+        };
+        Config::resolve(flags, file, &base.unwrap_or_default(), None)
+    }
+
     /// Only the sample job types, on a free port. Files and variables are ignored.
     pub fn samples_only(data: PathBuf) -> Config {
         let flags = ServeFlags {
@@ -427,7 +440,7 @@ fn origins(list: Option<Vec<String>>) -> Result<Option<Vec<String>>, ConfigError
 
 /// The section `[aws]` with its secret, checked by itself and against the other settings.
 fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> {
-    let Some(mut aws) = file.aws.take() else {
+    let Some(mut aws) = flags.aws.clone().or(file.aws.take()) else {
         return match flags.secret {
             Some(_) => Err(ConfigError::SecretWithoutAws),
             None => Ok(None),

@@ -12,6 +12,7 @@
 //! | [`colour`] | whether what is printed may be coloured |
 //! | [`printable`] | other people's text, made harmless for a terminal and the log |
 //! | [`cli`] | the command line |
+//! | `lambda` | the functions on AWS Lambda (feature `lambda`) |
 
 pub mod auth;
 pub mod chaos;
@@ -21,6 +22,8 @@ pub mod config;
 pub mod data;
 pub mod graphql;
 pub mod http;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod log;
 pub mod nearest;
 pub mod peers;

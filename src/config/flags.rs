@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Deserialize;
 
-use super::LogFormat;
+use super::{Aws, LogFormat};
 use crate::chaos;
 
 /// Flags of `serve`. Each is also a variable.
@@ -63,6 +63,9 @@ pub struct ServeFlags {
     /// drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7
     #[arg(long, env = "JOBCAST_CHAOS", value_name = "SPEC")]
     pub chaos: Option<chaos::Spec>,
+    /// The section `[aws]` of a function on AWS Lambda, which replaces that of the file.
+    #[arg(skip)]
+    pub aws: Option<Aws>,
 }
 
 /// A text that is not shown.

@@ -15,6 +15,7 @@
 //! | hosts, origins and pages | [`guard`], `cors` |
 //! | wrong credentials | [`brake`] |
 //! | what is counted | `counted` |
+//! | single requests, without connections | `single` |
 
 pub mod body;
 pub mod brake;
@@ -32,6 +33,7 @@ mod negotiation;
 pub mod operations;
 pub mod patience;
 mod range;
+mod single;
 
 use std::sync::Arc;
 
@@ -47,6 +49,7 @@ use guard::Guard;
 use patience::ConnectionTimes;
 
 pub use listener::{HEAD_BYTES, serve};
+pub use single::SingleRequests;
 
 /// The path of GraphQL.
 const GRAPHQL: &str = "/graphql";

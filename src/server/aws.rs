@@ -12,7 +12,6 @@ use resolvers::store::dynamodb::DynamoDbStore;
 use resolvers::token::Signer;
 use resolvers::workflow::embedded::job_types;
 use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
-use sha2::{Digest, Sha256};
 
 use super::adapters::{AdapterContext, Adapters, directory};
 use super::bucket;
@@ -63,6 +62,17 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
     })
 }
 
+/// The store alone, for a function that needs nothing else.
+#[cfg(feature = "lambda")]
+pub(super) async fn store(aws: &Aws) -> Result<DynamoDbStore, ServeError> {
+    let dynamodb = at(&sdk_config(aws).await, aws.dynamodb_endpoint());
+    let store = DynamoDbStore::open(&dynamodb, &aws.table).await;
+    store.map_err(|source| ServeError::Table {
+        table: aws.table.clone(),
+        source,
+    })
+}
+
 /// Creates the table of the jobs.
 pub(super) async fn create_table(aws: &Aws) -> Result<(), ServeError> {
     let config = at(&sdk_config(aws).await, aws.dynamodb_endpoint());
@@ -73,11 +83,10 @@ pub(super) async fn create_table(aws: &Aws) -> Result<(), ServeError> {
     })
 }
 
-/// The signer of the configured secret. A digest has the length of its key for a secret of any
-/// length.
+/// The signer of the configured secret.
 fn signer(aws: &Aws) -> Result<Signer, ServeError> {
     let secret = aws.secret.as_ref().ok_or(ConfigError::NoSecret)?;
-    Ok(Signer::new(Sha256::digest(&secret.0).into()))
+    Ok(Signer::of_secret(&secret.0))
 }
 
 /// Region and credentials.

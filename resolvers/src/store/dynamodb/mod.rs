@@ -8,10 +8,12 @@
 //! | `write` | create, apply, delete |
 //! | `list` | the index for a filter |
 //! | `feed` | the changes, from the stream |
+//! | `stream` | records of the stream that AWS Lambda delivers, or could not deliver |
 
 mod feed;
 mod items;
 mod list;
+mod stream;
 mod table;
 mod write;
 
@@ -27,6 +29,7 @@ use job::{Change, Job, JobId, Time};
 use tokio::sync::Mutex;
 
 use self::items::{Item, SHARDS};
+pub use self::stream::{JOB_ATTRIBUTE, JOB_SORT_KEY, StreamBatch};
 use super::{CreateJob, Created, Feed, JobStore, ListQuery, Outcome, Page, Position, StoreError};
 
 /// Number of locks over which the changes of jobs are spread; two jobs may share one.
