@@ -294,15 +294,17 @@ impl Config {
         Ok(config)
     }
 
-    /// The configuration of a function on AWS Lambda: the flags, and the file if they name one.
+    /// The configuration of a function on AWS Lambda: the flags, and the file or the text that they
+    /// name.
     ///
     /// # Errors
     /// [`ConfigError`].
     #[cfg(feature = "lambda")]
     pub fn of_function(flags: ServeFlags) -> Result<Config, ConfigError> {
-        let (file, base) = match &flags.config {
-            Some(path) => (file::read(path)?, path.parent().map(Path::to_path_buf)),
-            None => (File::default(), None),
+        let (file, base) = match (&flags.config, &flags.config_text) {
+            (_, Some(text)) => (file::of_text(text)?, None),
+            (Some(path), None) => (file::read(path)?, path.parent().map(Path::to_path_buf)),
+            (None, None) => (File::default(), None),
         };
         Config::resolve(flags, file, &base.unwrap_or_default(), None)
     }

@@ -4,7 +4,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `hostile`, `workflow` | the benchmarks |
+//! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `hostile`, `workflow`, `publish_batches` | the benchmarks |
 //! | `disk` | baselines of the disk and SQLite, in the same run |
 //! | `hostile_requests` | the requests of `hostile`, which the integration tests send too |
 //! | `report` | figures and their goals, as text, Markdown and JSON |
@@ -22,6 +22,7 @@ mod http;
 mod list;
 mod memory;
 mod place;
+mod publish_batches;
 mod reconnect;
 mod report;
 mod server;
@@ -193,6 +194,9 @@ enum Name {
     /// The engine alone: transitions, executions, a large Map, memory of waiting executions,
     /// recovery after a crash.
     Workflow,
+    /// The functions on AWS Lambda: records of the table's stream per second through one process,
+    /// and time until each function asks for its first event.
+    PublishBatches,
 }
 
 impl Name {
@@ -208,6 +212,7 @@ impl Name {
             Name::List => list::run(args).await,
             Name::Hostile => hostile::run(args).await,
             Name::Workflow => workflow::run(args).await,
+            Name::PublishBatches => publish_batches::run(args).await,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{ConfigError, File};
+use super::{ConfigError, File, Secret};
 use crate::nearest::nearest;
 
 /// Sections with their own keys, as a line before a key; the first is the top of the file.
@@ -27,7 +27,16 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
         path: path.to_path_buf(),
         source,
     })?;
-    parse(&text).map_err(|(source, hint)| ConfigError::Parse {
+    valid(&text, path)
+}
+
+/// The text of `JOBCAST_CONFIG_TEXT`, which stands for a file.
+pub(super) fn of_text(text: &Secret) -> Result<File, ConfigError> {
+    valid(&text.0, Path::new("JOBCAST_CONFIG_TEXT"))
+}
+
+fn valid(text: &str, path: &Path) -> Result<File, ConfigError> {
+    parse(text).map_err(|(source, hint)| ConfigError::Parse {
         path: path.to_path_buf(),
         source: Box::new(source),
         hint,

@@ -26,6 +26,16 @@ pub struct ServeFlags {
     /// Configuration file [default: jobcast.toml, if it exists]
     #[arg(long, env = "JOBCAST_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The text of a configuration file, where there is none: in a container or a function; paths
+    /// in it begin in the current directory. Set it in the variable
+    #[arg(
+        long,
+        env = "JOBCAST_CONFIG_TEXT",
+        value_name = "TOML",
+        hide_env_values = true,
+        conflicts_with = "config"
+    )]
+    pub config_text: Option<Secret>,
     /// Directory of the state machines, one NAME.asl.json for each job type [default:
     /// state-machines beside the configuration file, or in the current directory]
     #[arg(long, env = "JOBCAST_STATE_MACHINES", value_name = "DIR")]

@@ -41,7 +41,10 @@ impl SingleRequests {
         Self {
             router: router(doors, Arc::new(settings.guard)),
             served: Arc::new(served),
-            peers: Peers::new(slots, settings.per_address.unwrap_or(slots / SHARE_OF_AN_ADDRESS)),
+            peers: Peers::new(
+                slots,
+                settings.per_address.unwrap_or(slots / SHARE_OF_AN_ADDRESS),
+            ),
         }
     }
 

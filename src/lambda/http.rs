@@ -32,8 +32,13 @@ pub fn main() -> ExitCode {
             let (resolvers, requests) = (resolvers.clone(), Arc::clone(&requests));
             async move {
                 let response = answer(&requests, request).await;
-                if tokio::time::timeout(SETTLE_WITHIN, resolvers.settle()).await.is_err() {
-                    tracing::warn!("the work behind a request did not end in time; the next sweep goes on");
+                if tokio::time::timeout(SETTLE_WITHIN, resolvers.settle())
+                    .await
+                    .is_err()
+                {
+                    tracing::warn!(
+                        "the work behind a request did not end in time; the next sweep goes on"
+                    );
                 }
                 Ok::<_, Infallible>(response)
             }

@@ -8,7 +8,9 @@ use reqwest::Url;
 use resolvers::token::Signer;
 use serde_json::{Map, Value, json};
 
-use crate::config::{Aws, Config, ConfigError, LOG, LogFormat, PublicUrl, SECRET_BYTES, Secret, ServeFlags};
+use crate::config::{
+    Aws, Config, ConfigError, LOG, LogFormat, PublicUrl, SECRET_BYTES, Secret, ServeFlags,
+};
 
 /// Directory of files that a function without a bucket uses, as AWS Lambda gives it to every
 /// function. No other process sees it.
@@ -84,7 +86,8 @@ impl Variables {
     }
 
     fn required(&self, name: &'static str, what: &'static str) -> Result<String, SettingsError> {
-        self.optional(name).ok_or(SettingsError::Missing { name, what })
+        self.optional(name)
+            .ok_or(SettingsError::Missing { name, what })
     }
 
     /// The log: one JSON object per line, as CloudWatch reads it, unless a variable says otherwise.
@@ -99,7 +102,9 @@ impl Variables {
             })
         });
         Ok(LogSettings {
-            filter: self.optional("JOBCAST_LOG").unwrap_or_else(|| LOG.to_owned()),
+            filter: self
+                .optional("JOBCAST_LOG")
+                .unwrap_or_else(|| LOG.to_owned()),
             format: format.transpose()?.unwrap_or(LogFormat::Json),
         })
     }
@@ -116,7 +121,9 @@ impl Variables {
         )?;
         let invalid = |problem: String| SettingsError::Invalid { name, problem };
         let url = Url::parse(&text).map_err(|error| {
-            invalid(format!("`{text}` is no address ({error}); set it to http://HOST/graphql"))
+            invalid(format!(
+                "`{text}` is no address ({error}); set it to http://HOST/graphql"
+            ))
         })?;
         match url.scheme() {
             "http" | "https" => Ok(url),
@@ -187,7 +194,7 @@ impl Variables {
     }
 
     /// The configuration of a function that has the use cases of a node: that of the file
-    /// `JOBCAST_CONFIG`, if it is set, and the variables.
+    /// `JOBCAST_CONFIG` or of the text `JOBCAST_CONFIG_TEXT`, if one is set, and the variables.
     ///
     /// # Errors
     /// [`SettingsError`].
@@ -215,6 +222,7 @@ impl Variables {
         let mut config = Config::of_function(ServeFlags {
             data: Some(data.map_or_else(|| SCRATCH.into(), PathBuf::from)),
             config: self.optional("JOBCAST_CONFIG").map(PathBuf::from),
+            config_text: self.optional("JOBCAST_CONFIG_TEXT").map(Secret),
             state_machines: Some(machines.into()),
             // Without doors there are no callers, so that no credentials are needed.
             public_url: (doors == Doors::Open).then(|| public_url.clone()),
@@ -223,6 +231,13 @@ impl Variables {
             secret: Some(Secret(secret)),
             aws: Some(aws(section)?),
             ..ServeFlags::default()
+        })
+        .map_err(|error| match error {
+            ConfigError::OpenToItsUsers(_) => SettingsError::Invalid {
+                name: "JOBCAST_CONFIG_TEXT",
+                problem: "neither it nor the file of JOBCAST_CONFIG says who the callers are; add [auth.oidc] or [[auth.api_keys]], as on the nodes".to_owned(),
+            },
+            other => other.into(),
         })?;
         if config.public_url.is_none() {
             let parsed = PublicUrl::parse(&public_url);
@@ -288,9 +303,21 @@ mod tests {
             assert!(error.starts_with(&named), "{error}");
         }
         let missing = with(directory.path(), "JOBCAST_PUBLISH_URL", "").publish_url();
-        assert!(matches!(missing, Err(SettingsError::Missing { name: "JOBCAST_PUBLISH_URL", .. })));
+        assert!(matches!(
+            missing,
+            Err(SettingsError::Missing {
+                name: "JOBCAST_PUBLISH_URL",
+                ..
+            })
+        ));
         let missing = with(directory.path(), "AWS_REGION", "").table();
-        assert!(matches!(missing, Err(SettingsError::Missing { name: "AWS_REGION", .. })));
+        assert!(matches!(
+            missing,
+            Err(SettingsError::Missing {
+                name: "AWS_REGION",
+                ..
+            })
+        ));
     }
 
     #[test]
@@ -307,7 +334,9 @@ mod tests {
                 "JOBCAST_PUBLISH_URL is not valid: `nodes` is no address",
             ),
             (
-                with("JOBCAST_PUBLISH_URL", "ftp://nodes").publish_url().err(),
+                with("JOBCAST_PUBLISH_URL", "ftp://nodes")
+                    .publish_url()
+                    .err(),
                 "its scheme is ftp",
             ),
             (
@@ -325,7 +354,7 @@ mod tests {
             // Callers must show who they are.
             (
                 with("JOBCAST_LOG", "info").node(Doors::Open).err(),
-                "[auth]",
+                "JOBCAST_CONFIG_TEXT is not valid",
             ),
         ] {
             let error = error.expect(said).to_string();
@@ -345,5 +374,9 @@ mod tests {
         let url = config.public_url.expect("set");
         assert_eq!(url.as_str(), "https://jobs.example.com");
         assert_eq!(config.log_format, LogFormat::Json);
+        let keys = "[[auth.api_keys]]\nsha256 = \"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"\n\
+                    subject = \"ann\"\nroles = [\"submitter\"]";
+        let config = with(directory.path(), "JOBCAST_CONFIG_TEXT", keys).node(Doors::Open);
+        assert!(config.expect("valid").auth.is_configured());
     }
 }

@@ -22,7 +22,9 @@ const HOST: [&str; 4] = [
 /// Why a function does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
-    #[error("this is a Lambda function: AWS Lambda, or another Lambda host, starts it and sets {0}")]
+    #[error(
+        "this is a Lambda function: AWS Lambda, or another Lambda host, starts it and sets {0}"
+    )]
     NoHost(String),
     #[error(transparent)]
     Settings(#[from] SettingsError),

@@ -60,11 +60,17 @@ fn publications(old: &Job, new: &Job) -> Vec<Value> {
                  fragment J on Job { id version status steps { name } }";
     let body = |query: &str, variables: Value| json!({ "query": query, "variables": variables });
     vec![
-        body(batch, json!({ "n0": text(old), "n1": text(new), "o1": text(old) })),
+        body(
+            batch,
+            json!({ "n0": text(old), "n1": text(new), "o1": text(old) }),
+        ),
         body(batch, json!({ "n0": text(new), "o0": null, "n1": "{}" })),
         body(batch, json!({ "n0": text(new), "n1": 7 })),
         body(batch, json!({ "n0": text(new) })),
-        body(batch, json!({ "n0": text(new), "n1": text(new), "other": 1 })),
+        body(
+            batch,
+            json!({ "n0": text(new), "n1": text(new), "other": 1 }),
+        ),
         body(plain, json!({ "new": text(new), "old": text(old) })),
         body(plain, json!({ "new": text(new) })),
         body(plain, json!({ "new": "{}" })),

@@ -128,6 +128,12 @@ const SUITES: &[Suite] = &[
         command: tests("jobcast", Target::Test("it"), "json_doors::"),
     },
     Suite {
+        name: "lambda-publish",
+        about: "10,000 records of the table's stream with one bad of a hundred through `lambda-publish`, to a node",
+        environment: &[("JOBCAST_CASES", "10000")],
+        command: tests("jobcast", Target::Test("it"), "one_bad_record_of_a_hundred"),
+    },
+    Suite {
         name: "functions",
         about: "function processes that fail in every way, thousands of times in parallel",
         environment: &[("JOBCAST_CASES", "3000")],

@@ -88,7 +88,9 @@ impl Shortcuts {
                 .publish_first(change.old.as_ref(), &change.new)
                 .await;
         }
-        let body = known.response.body(changes.iter().map(|change| &*change.new));
+        let body = known
+            .response
+            .body(changes.iter().map(|change| &*change.new));
         // An execution refuses so large a response. That these versions are published again has no
         // effect.
         (body.len() <= ANSWER_BYTES).then_some(body)

@@ -87,7 +87,9 @@ impl PublishJobResponse {
     /// `None`: the plan is to be executed.
     pub(super) fn of(plan: &Plan) -> Option<Self> {
         let (first, others) = plan.fields.split_first()?;
-        let others = others.iter().map(|field| format!(r#","{}":"#, field.key).into());
+        let others = others
+            .iter()
+            .map(|field| format!(r#","{}":"#, field.key).into());
         Some(Self {
             selection: select(first.fields.as_deref()?)?,
             beginnings: std::iter::once(beginning(first)).chain(others).collect(),

@@ -60,7 +60,9 @@ impl<'a, const N: usize> PlainFields<'a, N> {
         let of_name = |field: &&Field| field.name.text == name && field.directives.is_empty();
         let is_it = fields.iter().all(of_name) && are_equal(&fields);
         is_it.then_some(())?;
-        let arguments = fields.iter().map(|field| variables(operation, field, arguments));
+        let arguments = fields
+            .iter()
+            .map(|field| variables(operation, field, arguments));
         let arguments: Vec<_> = arguments.collect::<Option<_>>()?;
         // With this no directive in the selection depends on a variable.
         let all_known = operation.variables.iter().all(|definition| {

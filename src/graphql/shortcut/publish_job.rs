@@ -84,7 +84,10 @@ impl PublishJob {
         let variables = self.variables(request.variables.as_deref()?)?;
         let changes = self.fields.iter().map(|field| {
             let new = variables.get(field.new.as_str())?.as_ref()?.job()?;
-            let old = field.old.as_ref().and_then(|old| variables.get(old.as_str()));
+            let old = field
+                .old
+                .as_ref()
+                .and_then(|old| variables.get(old.as_str()));
             let old = match old {
                 Some(Some(text)) => Some(text.job()?),
                 _ => None,
@@ -276,9 +279,12 @@ mod tests {
             extensions: None,
             authorization: None,
         })?;
-        let versions = changes
-            .iter()
-            .map(|change| (change.new.version.0, change.old.as_ref().map(|old| old.version.0)));
+        let versions = changes.iter().map(|change| {
+            (
+                change.new.version.0,
+                change.old.as_ref().map(|old| old.version.0),
+            )
+        });
         Some(versions.collect())
     }
 

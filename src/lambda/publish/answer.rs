@@ -130,7 +130,14 @@ mod tests {
 
     #[test]
     fn another_text_is_no_answer() {
-        for text in ["", "<html>", "[]", "{}", r#"{"data":null}"#, r#"{"data":[1]}"#] {
+        for text in [
+            "",
+            "<html>",
+            "[]",
+            "{}",
+            r#"{"data":null}"#,
+            r#"{"data":[1]}"#,
+        ] {
             assert_eq!(read(text.as_bytes(), 1), None, "{text}");
         }
         // A proxy's JSON without GraphQL's keys.

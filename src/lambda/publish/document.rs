@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_field_of_a_job_is_selected_but_those_read_on_request() {
-        let schema = graphql::sdl();
+        let schema = graphql::sdl::sdl();
         for kind in ["Job", "Step", "JobError"] {
             let start = format!("type {kind} {{");
             let body = schema.split(&start).nth(1).expect("a type of the schema");
@@ -145,24 +145,39 @@ mod tests {
 
     #[test]
     fn a_document_has_no_more_records_than_its_limits_allow() {
-        let small = Change { new: "{}", old: Some("{}") };
+        let small = Change {
+            new: "{}",
+            old: Some("{}"),
+        };
         assert_eq!(parts(&[]), [0; 0]);
         assert_eq!(parts(&[small; RECORDS]), [RECORDS]);
         assert_eq!(parts(&[small; RECORDS + 1]), [RECORDS, 1]);
         let half = "x".repeat(VARIABLES_BYTES / 2);
-        let half = Change { new: &half, old: None };
+        let half = Change {
+            new: &half,
+            old: None,
+        };
         assert_eq!(parts(&[half, half, half]), [2, 1]);
         assert_eq!(parts(&[half, half, small, small]), [2, 2]);
         let most = "x".repeat(VARIABLES_BYTES + 1);
-        let most = Change { new: &most, old: None };
+        let most = Change {
+            new: &most,
+            old: None,
+        };
         assert_eq!(parts(&[small, most, small]), [1, 1, 1]);
     }
 
     #[test]
     fn a_body_is_a_request_whose_variables_are_the_jobs_as_they_are_stored() {
         let changes = [
-            Change { new: r#"{"message":"\"a\" \n"}"#, old: None },
-            Change { new: "{}", old: Some("[1]") },
+            Change {
+                new: r#"{"message":"\"a\" \n"}"#,
+                old: None,
+            },
+            Change {
+                new: "{}",
+                old: Some("[1]"),
+            },
         ];
         let body: serde_json::Value = serde_json::from_slice(&body(&changes)).expect("JSON");
         assert_eq!(body["query"], document(2));

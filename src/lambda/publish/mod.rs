@@ -107,7 +107,10 @@ impl StreamPublisher {
     /// whole event is delivered again, or given up.
     pub async fn answer(&self, batch: Batch, until: Instant) -> Result<Answer, Error> {
         let allowed = self.nodes.allow(until);
-        let source = batch.records.first().map_or(Ok(None), |first| source(first))?;
+        let source = batch
+            .records
+            .first()
+            .map_or(Ok(None), |first| source(first))?;
         match source.as_deref() {
             Some("aws:sqs") => {
                 let messages = batch.records.iter();
@@ -142,7 +145,10 @@ impl StreamPublisher {
             match &record.content {
                 Content::Change { new, old } if !ahead.contains(&record.event) => {
                     places.push(at);
-                    changes.push(Change { new, old: old.as_deref() });
+                    changes.push(Change {
+                        new,
+                        old: old.as_deref(),
+                    });
                 }
                 Content::Change { .. } | Content::Other => {}
                 Content::Unreadable(why) => fails(at, why),
@@ -165,15 +171,27 @@ impl StreamPublisher {
             }
         }
         // Those of the same document.
-        published.extend(failures.filter(|(outcome, _)| **outcome == Outcome::Published).map(|(_, at)| *at));
+        published.extend(
+            failures
+                .filter(|(outcome, _)| **outcome == Outcome::Published)
+                .map(|(_, at)| *at),
+        );
         if let Some(first) = first_failed {
-            let ahead = records.iter().enumerate().skip(first + 1).filter(|(at, record)| {
-                let is_done = published.contains(at) || ahead.contains(&record.event);
-                is_done && !record.event.is_empty()
-            });
+            let ahead = records
+                .iter()
+                .enumerate()
+                .skip(first + 1)
+                .filter(|(at, record)| {
+                    let is_done = published.contains(at) || ahead.contains(&record.event);
+                    is_done && !record.event.is_empty()
+                });
             *self.ahead.lock() = ahead.map(|(_, record)| record.event.clone()).collect();
         }
-        tracing::debug!(records = records.len(), published = published.len(), "published");
+        tracing::debug!(
+            records = records.len(),
+            published = published.len(),
+            "published"
+        );
         checkpoint(first_failed.map(|at| records[at].sequence.as_str()))
     }
 

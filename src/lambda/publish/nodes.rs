@@ -71,7 +71,9 @@ impl Nodes {
 
     fn allow_at(&self, now: Time, until: Instant) -> Allowed {
         Allowed {
-            token: self.signer.publisher_token(now.plus_millis(TOKEN_LIFE_MILLIS)),
+            token: self
+                .signer
+                .publisher_token(now.plus_millis(TOKEN_LIFE_MILLIS)),
             until,
         }
     }
@@ -161,14 +163,23 @@ impl Nodes {
         };
         let answered = match timeout_at(until, sending).await {
             Ok(answered) => answered,
-            Err(_) => return Err(NoAnswer::Again("the node did not answer in time".to_owned())),
+            Err(_) => {
+                return Err(NoAnswer::Again(
+                    "the node did not answer in time".to_owned(),
+                ));
+            }
         };
         let (status, text) = answered.map_err(|error| NoAnswer::Again(shown(&error)))?;
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Err(NoAnswer::Unauthorized(format!("the node answered {status}")));
+            return Err(NoAnswer::Unauthorized(format!(
+                "the node answered {status}"
+            )));
         }
         let is_read = status.is_success() || status.is_client_error();
-        let busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT);
+        let busy = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+        );
         if status == StatusCode::PAYLOAD_TOO_LARGE {
             let outcome = match records {
                 1 => Outcome::Refused("the node answered that the record is too large".to_owned()),
@@ -206,7 +217,11 @@ fn client(url: &Url) -> reqwest::Client {
     };
     // To read the machine's certificates takes longer than all else before the first event.
     let plain = url.scheme() == "http";
-    let built = if plain { builder().tls_certs_only([]).build() } else { builder().build() };
+    let built = if plain {
+        builder().tls_certs_only([]).build()
+    } else {
+        builder().build()
+    };
     built.unwrap_or_else(|error| {
         tracing::warn!(%error, "no TLS roots found: https addresses will not be trusted");
         let built = builder().tls_certs_only([]).build();

@@ -77,7 +77,9 @@ fn place(text: &RawValue) -> Result<String, NoPlace> {
         sequence_number: String,
     }
     let place = serde_json::from_str::<Place>(text.get());
-    place.map(|place| place.dynamodb.sequence_number).map_err(|_| NoPlace)
+    place
+        .map(|place| place.dynamodb.sequence_number)
+        .map_err(|_| NoPlace)
 }
 
 fn content(record: &EventRecord) -> Content {
@@ -93,9 +95,8 @@ fn content(record: &EventRecord) -> Content {
         let text = text.ok_or_else(|| format!("the {which} has no text `{JOB_ATTRIBUTE}`"))?;
         // As a node reads it.
         let checked = json::check(text).map_err(|error| error.to_string());
-        let job = checked.and_then(|text| {
-            json::object::<Job>(text).map_err(|error| error.to_string())
-        });
+        let job =
+            checked.and_then(|text| json::object::<Job>(text).map_err(|error| error.to_string()));
         match job {
             Ok(_) => Ok(text.to_owned()),
             Err(error) => Err(format!("the {which} has no job: {error}")),

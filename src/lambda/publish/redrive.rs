@@ -122,7 +122,10 @@ pub async fn redrive(
     let jobs = match store.jobs_of_batch(&batch).await {
         // The nodes have read the watched jobs again long ago.
         Err(StoreError::PositionLost) => {
-            tracing::warn!(?batch, "the stream has no records of a failed batch any more");
+            tracing::warn!(
+                ?batch,
+                "the stream has no records of a failed batch any more"
+            );
             return Ok(());
         }
         jobs => jobs?,
@@ -142,7 +145,12 @@ pub async fn redrive(
             }
         }
     }
-    tracing::info!(published, failed = failed.len(), ?batch, "a failed batch was redriven");
+    tracing::info!(
+        published,
+        failed = failed.len(),
+        ?batch,
+        "a failed batch was redriven"
+    );
     match failed.first() {
         None => Ok(()),
         Some((first, why)) => Err(RedriveError::Jobs {

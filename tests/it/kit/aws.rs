@@ -117,7 +117,7 @@ impl Drop for StepFunctions {
 }
 
 /// A free port.
-pub(super) async fn listen() -> (TcpListener, String) {
+pub async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     (listener, endpoint)

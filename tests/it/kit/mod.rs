@@ -6,11 +6,13 @@
 //! | [`server`] | [`Home`]: a fresh directory with configuration, job types and data; [`Server`]: the built binary, serving it |
 //! | [`client`] | [`Client`]: GraphQL over HTTP |
 //! | [`aws`] | what stands for DynamoDB and Step Functions |
+//! | [`lambda`] | the functions on AWS Lambda, and what invokes them |
 //! | [`s3`] | what stands for S3 |
 //! | [`watch`] | [`Watch`]: a subscription through one of the [`Door`]s |
 
 pub mod aws;
 mod client;
+pub mod lambda;
 pub mod s3;
 mod server;
 mod watch;
