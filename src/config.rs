@@ -29,7 +29,7 @@ mod rules;
 mod services;
 mod settings;
 
-pub use aws::{Aws, SECRET_BYTES};
+pub use aws::{Aws, SECRET_BYTES, Steps};
 pub use error::ConfigError;
 pub use flags::{Secret, ServeFlags};
 pub use notices::unknown_variables;

@@ -5,11 +5,13 @@
 //! | module | event | what |
 //! |---|---|---|
 //! | [`publish`] | records of the job table's stream | publishes them to the nodes |
+//! | [`execution`] | entries of the state machines' log, ends of executions | applies them to the jobs |
 //! | [`http`] | a request of API Gateway | queries and mutations without a server |
 //! | [`sweep`] | a schedule | starts what was not started, deletes what has expired |
 //! | [`settings`] | | the variables of a function |
 //! | `start` | | from the start of the process to its first event |
 
+pub mod execution;
 pub mod http;
 pub mod publish;
 pub mod settings;

@@ -206,7 +206,10 @@ impl Variables {
             "what stands before the names of the state machines: arn:aws:states:REGION:ACCOUNT:stateMachine:PREFIX",
         )?;
         section.insert("state_machine_arn_prefix".to_owned(), prefix.into());
+        // Other functions do these.
         section.insert("follow_stream".to_owned(), json!(false));
+        section.insert("sweep".to_owned(), json!(false));
+        section.insert("steps".to_owned(), json!("pushed"));
         if let Some(bucket) = self.optional("JOBCAST_AWS_BUCKET") {
             section.insert("bucket".to_owned(), bucket.into());
         }

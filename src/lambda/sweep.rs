@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lambda_runtime::Error;
 use resolvers::Resolvers;
-use resolvers::jobs::{PURGE_JOBS, Sweep, now};
+use resolvers::jobs::{PURGE_JOBS, now};
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
 pub async fn sweep(node: &InvokedNode) -> Result<Swept, Error> {
     let resolvers = &node.doors.resolvers;
     // Both are tried: jobs that cannot be compared do not keep expired ones.
-    let swept = resolvers.sweep_once(Sweep::Still).await;
+    let swept = resolvers.sweep().await;
     let deleted = delete(resolvers, node.file_life_millis).await;
     resolvers.settle().await;
     swept?;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use job::Time;
 use object_store::ObjectStore;
 use resolvers::files::PART_BYTES;
+use resolvers::jobs::Sweeps;
 use resolvers::store::sqlite::{SqliteStore, recorder};
 use resolvers::token::{Renewal, Signer, hide};
 use resolvers::workflow::embedded::EmbeddedWorkflow;
@@ -98,6 +99,7 @@ pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeE
         objects,
         part_bytes: PART_BYTES,
         sweeps_files: true,
+        sweeps: Sweeps::Alone,
         signer,
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,

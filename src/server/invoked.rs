@@ -41,6 +41,7 @@ pub async fn invoked(config: &Config) -> Result<InvokedNode, ServeError> {
         machines,
         public: config.listen,
         events: &Arc::new(ExecutionEvents::default()),
+        reports_machines: false,
         stop: &background.stop,
     })
     .await?;

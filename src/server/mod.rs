@@ -104,15 +104,17 @@ pub async fn serve(
         machines,
         public,
         events: &events,
+        reports_machines: true,
         stop: &background.stop,
     })
     .await?;
     let embedded = adapters.embedded.take();
     let (internal, sweeps_files) = (adapters.internal, adapters.sweeps_files);
+    let sweeps = adapters.sweeps;
     let node = node(&config, public, adapters, issuers)?;
     let doors = node.assemble(&background, shutdown.clone()).await?;
     let resolvers = doors.resolvers.clone();
-    events.run(&resolvers, background.tasks(), &background.stop);
+    events.run(&resolvers, sweeps, background.tasks(), &background.stop);
     background.spawn(cleaning::purge(resolvers.clone()));
     if sweeps_files {
         background.spawn(cleaning::sweep(resolvers.clone(), file_life(&config)));

@@ -10,6 +10,7 @@ use crate::kit::lambda::Deployment;
 use crate::lambda_http::request;
 
 const PROGRAMS: &[(&str, &str)] = &[
+    ("lambda-execution", env!("CARGO_BIN_EXE_lambda-execution")),
     ("lambda-publish", env!("CARGO_BIN_EXE_lambda-publish")),
     ("lambda-sweep", env!("CARGO_BIN_EXE_lambda-sweep")),
     ("lambda-http", env!("CARGO_BIN_EXE_lambda-http")),
@@ -22,6 +23,8 @@ const PUBLISHED: &[(&str, &[&str])] = &[
         &["example-dynamodb-event*", "example-sqs-event.json"],
     ),
     ("lambda-sweep", &["example-eventbridge-schedule.json"]),
+    // Its entries are of another service: they are left out.
+    ("lambda-execution", &["example-cloudwatch_logs-event.json"]),
     (
         "lambda-http",
         &[

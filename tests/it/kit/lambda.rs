@@ -25,18 +25,23 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// With the job type `two-steps`.
+    /// With the job types `two-steps` and `pass`.
     pub async fn start() -> Deployment {
         let two_steps = json!({ "StartAt": "First", "States": {
             "First": { "Type": "Pass", "Next": "Second" },
             "Second": { "Type": "Wait", "Seconds": 1, "End": true } } });
-        let home = Home::new().machine("two-steps", &two_steps);
+        let pass =
+            json!({ "StartAt": "Only", "States": { "Only": { "Type": "Pass", "End": true } } });
+        let home = Home::new()
+            .machine("two-steps", &two_steps)
+            .machine("pass", &pass);
         let dynamodb = DynamoDb::start().await;
         let step_functions = StepFunctions::start(&home.path("state-machines")).await;
         let home = home
             .config(&format!(
                 "repair_every = \"1h\"\n[aws]\ntable = \"{}\"\nstate_machine_arn_prefix = \"{STATE_MACHINES}\"\n\
-                 dynamodb_endpoint_url = \"{}\"\nstep_functions_endpoint_url = \"{}\"\nfollow_stream = false\n{}",
+                 dynamodb_endpoint_url = \"{}\"\nstep_functions_endpoint_url = \"{}\"\nfollow_stream = false\n\
+                 steps = \"pushed\"\nsweep = false\n{}",
                 DynamoDb::TABLE,
                 dynamodb.endpoint,
                 step_functions.endpoint,
