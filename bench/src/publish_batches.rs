@@ -1,6 +1,6 @@
 //! `publish-batches`: records of the job table's stream per second through one process of
 //! `lambda-publish`, to a node that runs in this process; and the time from the start of each
-//! function's process to its first request for an event. Nothing stands for AWS but an answer to
+//! function's process to its first request for an event. Of AWS there is only an answer to
 //! `DescribeTable`.
 
 use std::path::{Path, PathBuf};

@@ -93,8 +93,8 @@ impl Signer {
         self.token(&format!("watch:{job}:0:{ends}:{owner}"))
     }
 
-    /// A token that may publish the changes of all jobs, and nothing else. Whoever has the secret
-    /// can make one: the function that reads the job table's stream is outside of the nodes.
+    /// A token that may publish the changes of all jobs, and nothing else. A program
+    /// that has the secret can make one: the function that reads the job table's stream.
     #[must_use]
     pub fn publisher_token(&self, expires_at: Time) -> String {
         self.token(&format!("{PUBLISHER}:{}", expires_at.as_millis()))

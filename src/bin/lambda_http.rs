@@ -1,4 +1,5 @@
-//! The function `lambda-http`: it answers queries and mutations without a server. See [`jobcast::lambda::http`].
+//! The function `lambda-http`: it answers queries and mutations without a server. See
+//! [`jobcast::lambda::http`].
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! The function `lambda-publish`: it publishes the changes of the job table to the nodes. See [`jobcast::lambda::publish`].
+//! The function `lambda-publish`: it publishes the changes of the job table to the nodes. See
+//! [`jobcast::lambda::publish`].
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! The function `lambda-sweep`: it starts what was not started, and deletes what has expired. See [`jobcast::lambda::sweep`].
+//! The function `lambda-sweep`: it starts what was not started, and deletes what has expired. See
+//! [`jobcast::lambda::sweep`].
 
 use std::process::ExitCode;
 

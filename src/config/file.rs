@@ -30,7 +30,7 @@ pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
     valid(&text, path)
 }
 
-/// The text of `JOBCAST_CONFIG_TEXT`, which stands for a file.
+/// The text of `JOBCAST_CONFIG_TEXT`, which is used instead of a file.
 pub(super) fn of_text(text: &Secret) -> Result<File, ConfigError> {
     valid(&text.0, Path::new("JOBCAST_CONFIG_TEXT"))
 }

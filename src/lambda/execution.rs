@@ -8,8 +8,10 @@ use aws_lambda_events::cloudwatch_logs::LogsEvent;
 use lambda_runtime::{Error, LambdaEvent};
 use resolvers::Resolvers;
 use resolvers::workflow::step_functions::pushed::{Pushed, log_entry, status_change};
-use serde::Serialize;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::settings::Doors;
 use super::start;
@@ -36,9 +38,9 @@ pub fn main() -> ExitCode {
     start::run(2, async |variables| {
         let node = server::invoked(&variables.node(Doors::None)?).await?;
         let resolvers = node.doors.resolvers.clone();
-        start::answer(move |event: LambdaEvent<Value>| {
+        start::answer(move |event: LambdaEvent<Box<RawValue>>| {
             let resolvers = resolvers.clone();
-            async move { apply(&resolvers, event.payload).await }
+            async move { apply(&resolvers, &event.payload).await }
         })
         .await
     })
@@ -49,7 +51,7 @@ pub fn main() -> ExitCode {
 /// # Errors
 /// The event is neither from a subscription of a log group nor a change of an execution's status,
 /// or the store does not answer. The event is delivered again.
-pub async fn apply(resolvers: &Resolvers, event: Value) -> Result<Applied, Error> {
+pub async fn apply(resolvers: &Resolvers, event: &RawValue) -> Result<Applied, Error> {
     let applied = resolvers.apply_pushed(decode(event)?).await?;
     let applied = Applied {
         changed: applied.changed,
@@ -65,11 +67,17 @@ pub async fn apply(resolvers: &Resolvers, event: Value) -> Result<Applied, Error
 ///
 /// # Errors
 /// The event is of neither source.
-pub fn decode(event: Value) -> Result<Vec<Pushed>, Error> {
-    if event.get("awslogs").is_none() {
+pub fn decode(event: &RawValue) -> Result<Vec<Pushed>, Error> {
+    #[derive(Deserialize)]
+    struct Source {
+        awslogs: Option<IgnoredAny>,
+    }
+    let source: Source = serde_json::from_str(event.get())?;
+    if source.awslogs.is_none() {
+        let event: Value = serde_json::from_str(event.get())?;
         return Ok(vec![status_change(&event)?]);
     }
-    let logs: LogsEvent = serde_json::from_value(event)?;
+    let logs: LogsEvent = serde_json::from_str(event.get())?;
     let data = logs.aws_logs.data;
     if data.message_type == CONTROL {
         return Ok(Vec::new());

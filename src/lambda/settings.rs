@@ -203,7 +203,7 @@ impl Variables {
         section.insert("table".to_owned(), self.table_name()?.into());
         let prefix = self.required(
             "JOBCAST_AWS_STATE_MACHINE_ARN_PREFIX",
-            "what stands before the names of the state machines: arn:aws:states:REGION:ACCOUNT:stateMachine:PREFIX",
+            "the prefix of the state machines: arn:aws:states:REGION:ACCOUNT:stateMachine:PREFIX",
         )?;
         section.insert("state_machine_arn_prefix".to_owned(), prefix.into());
         // Other functions do these.

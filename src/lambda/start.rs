@@ -19,6 +19,9 @@ const HOST: [&str; 4] = [
     "AWS_LAMBDA_FUNCTION_VERSION",
 ];
 
+/// The name of a failed event's error.
+const FAILED: &str = "EventNotHandled";
+
 /// Why a function does not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
@@ -82,14 +85,22 @@ fn prepare(variables: &Variables) -> Result<(), StartError> {
 }
 
 /// Answers events until the host ends the process. An error fails the whole event.
-pub(super) async fn answer<I, O, E, H, R>(handler: H) -> Result<(), StartError>
+pub(super) async fn answer<I, O, H, R>(handler: H) -> Result<(), StartError>
 where
     I: DeserializeOwned,
     O: Serialize,
-    E: Into<Diagnostic> + std::fmt::Debug,
     H: Fn(LambdaEvent<I>) -> R,
-    R: Future<Output = Result<O, E>>,
+    R: Future<Output = Result<O, lambda_runtime::Error>>,
 {
-    let served = lambda_runtime::run(service_fn(handler)).await;
+    let named = |event| {
+        let answering = handler(event);
+        async move {
+            answering.await.map_err(|error| Diagnostic {
+                error_type: FAILED.to_owned(),
+                error_message: error.to_string(),
+            })
+        }
+    };
+    let served = lambda_runtime::run(service_fn(named)).await;
     served.map_err(StartError::Host)
 }

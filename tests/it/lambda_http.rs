@@ -1,5 +1,5 @@
-//! `lambda-http` and `lambda-sweep` under our Lambda host: the doors of a node without a server, and
-//! what the schedule does.
+//! `lambda-http` and `lambda-sweep` under our Lambda host: the doors of a node without a server,
+//! and what the schedule does.
 
 use job::{Change, JobId, NewJob, Status, Time, Update};
 use resolvers::jobs::now;
@@ -142,6 +142,8 @@ async fn the_schedule_starts_what_was_not_started_and_deletes_what_has_expired()
     let deployment = Deployment::start().await;
     let functions = deployment.functions(&[("lambda-sweep", SWEEP)]);
     let store = deployment.dynamodb.store().await;
+    // Nobody else does it.
+    assert!(deployment.server.stop().await.success());
     let long_ago = Time::from_millis(now().as_millis() - 10 * 60 * 1_000);
     let create = |number: u128| {
         let job = NewJob {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use aws_sdk_dynamodbstreams::types::ShardIteratorType;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -439,46 +440,40 @@ async fn one_bad_record_of_a_hundred_costs_little_and_order_is_kept() {
 
 /// The stream of the table, its first shard, and the numbers of its records.
 async fn stream(dynamodb: &DynamoDb) -> (String, String, Vec<String>) {
-    let client = Client::new(&dynamodb.endpoint);
-    let call = async |action: &str, body: Value| -> Value {
-        let request = client
-            .request(reqwest::Method::POST, "/")
-            .header("content-type", "application/x-amz-json-1.0")
-            .header("x-amz-target", action)
-            .header("authorization", "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=00")
-            .body(body.to_string());
-        request.send().await.unwrap().json().await.unwrap()
-    };
-    let streams = "DynamoDBStreams_20120810";
-    let table = call(
-        "DynamoDB_20120810.DescribeTable",
-        json!({ "TableName": DynamoDb::TABLE }),
-    )
-    .await;
-    let arn = table["Table"]["LatestStreamArn"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let described = call(
-        &format!("{streams}.DescribeStream"),
-        json!({ "StreamArn": arn }),
-    )
-    .await;
-    let shard = described["StreamDescription"]["Shards"][0]["ShardId"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let iterator =
-        json!({ "StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
-    let iterator = call(&format!("{streams}.GetShardIterator"), iterator).await;
-    let records = json!({ "ShardIterator": iterator["ShardIterator"] });
-    let records = call(&format!("{streams}.GetRecords"), records).await;
-    let records = records["Records"].as_array().unwrap();
-    (
-        arn,
-        shard,
-        records.iter().map(|one| number(one).to_owned()).collect(),
-    )
+    let config = dynamodb.config().await;
+    let table = aws_sdk_dynamodb::Client::new(&config)
+        .describe_table()
+        .table_name(DynamoDb::TABLE)
+        .send()
+        .await
+        .unwrap();
+    let arn = table.table.unwrap().latest_stream_arn.unwrap();
+    let streams = aws_sdk_dynamodbstreams::Client::new(&config);
+    let described = streams
+        .describe_stream()
+        .stream_arn(&arn)
+        .send()
+        .await
+        .unwrap();
+    let shards = described.stream_description.unwrap().shards.unwrap();
+    let shard = shards[0].shard_id.clone().unwrap();
+    let iterator = streams
+        .get_shard_iterator()
+        .stream_arn(&arn)
+        .shard_id(&shard)
+        .shard_iterator_type(ShardIteratorType::TrimHorizon)
+        .send()
+        .await
+        .unwrap();
+    let records = streams
+        .get_records()
+        .set_shard_iterator(iterator.shard_iterator)
+        .send()
+        .await
+        .unwrap();
+    let records = records.records.unwrap().into_iter();
+    let numbers = records.map(|one| one.dynamodb.unwrap().sequence_number.unwrap());
+    (arn, shard, numbers.collect())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

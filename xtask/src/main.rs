@@ -131,7 +131,7 @@ const SUITES: &[Suite] = &[
         name: "lambda-publish",
         about: "10,000 records of the table's stream with one bad of a hundred through `lambda-publish`, to a node",
         environment: &[("JOBCAST_CASES", "10000")],
-        command: tests("jobcast", Target::Test("it"), "one_bad_record_of_a_hundred"),
+        command: tests("jobcast", Target::Test("it"), "one_bad_record_of_a_hundred").in_release(),
     },
     Suite {
         name: "functions",

@@ -78,7 +78,7 @@ impl Payload {
 /// The selection of a document from the jobs that its root fields return, which is equal for all of
 /// them.
 pub(super) struct PublishJobResponse {
-    /// What stands before each job: `{"data":{"a":`, then `,"b":`.
+    /// What is written before each job: `{"data":{"a":`, then `,"b":`.
     beginnings: Vec<Box<str>>,
     selection: Selection<Job>,
 }

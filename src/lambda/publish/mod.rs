@@ -119,7 +119,9 @@ impl StreamPublisher {
                 Ok(Answer::Queue(self.redrive(&messages, &allowed).await))
             }
             Some("aws:dynamodb") | None => {
-                let records = batch.records.iter().map(|text| record::read(text));
+                let ahead = std::mem::take(&mut *self.ahead.lock());
+                let records = batch.records.iter();
+                let records = records.map(|text| record::read(text, &ahead));
                 let records: Vec<_> = records.collect::<Result<_, NoPlace>>()?;
                 Ok(Answer::Stream(self.publish(&records, &allowed).await))
             }
@@ -132,7 +134,6 @@ impl StreamPublisher {
 
     /// Publishes records of the stream.
     async fn publish(&self, records: &[StreamRecord], allowed: &Allowed) -> DynamoDbEventResponse {
-        let ahead = std::mem::take(&mut *self.ahead.lock());
         let mut first_failed = None;
         let mut fails = |at: usize, why: &str| {
             let sequence = &records[at].sequence;
@@ -143,14 +144,14 @@ impl StreamPublisher {
         let mut changes = Vec::with_capacity(records.len());
         for (at, record) in records.iter().enumerate() {
             match &record.content {
-                Content::Change { new, old } if !ahead.contains(&record.event) => {
+                Content::Change { new, old } => {
                     places.push(at);
                     changes.push(Change {
                         new,
                         old: old.as_deref(),
                     });
                 }
-                Content::Change { .. } | Content::Other => {}
+                Content::Ahead | Content::Other => {}
                 Content::Unreadable(why) => fails(at, why),
             }
         }
@@ -182,7 +183,7 @@ impl StreamPublisher {
                 .enumerate()
                 .skip(first + 1)
                 .filter(|(at, record)| {
-                    let is_done = published.contains(at) || ahead.contains(&record.event);
+                    let is_done = published.contains(at) || record.content == Content::Ahead;
                     is_done && !record.event.is_empty()
                 });
             *self.ahead.lock() = ahead.map(|(_, record)| record.event.clone()).collect();

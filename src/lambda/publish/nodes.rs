@@ -1,5 +1,5 @@
-//! The nodes over HTTP: one connection that is kept between invocations, a token for each batch, and
-//! a bounded number of tries.
+//! The nodes over HTTP: one connection that is kept between invocations, a token for each batch,
+//! and a bounded number of tries.
 
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! A record of the job table's stream, as AWS Lambda delivers it. Reading publishes nothing.
 
+use std::collections::HashSet;
+
 use aws_lambda_events::dynamodb::EventRecord;
 use job::Job;
 use resolvers::store::dynamodb::{JOB_ATTRIBUTE, JOB_SORT_KEY};
@@ -27,6 +29,8 @@ pub enum Content {
         /// The job before it; `None` for a new job.
         old: Option<String>,
     },
+    /// It was published before, although a record before it was not.
+    Ahead,
     /// Nothing to publish: another row, or the deletion of a job.
     Other,
     /// It cannot be published, now or later: why.
@@ -38,17 +42,31 @@ pub enum Content {
 #[error("a record of the stream has no SequenceNumber")]
 pub struct NoPlace;
 
-/// Reads a record.
+/// Reads a record. One that was published ahead is not read again.
 ///
 /// # Errors
 /// [`NoPlace`].
-pub fn read(text: &RawValue) -> Result<StreamRecord, NoPlace> {
+pub fn read(text: &RawValue, ahead: &HashSet<String>) -> Result<StreamRecord, NoPlace> {
+    if !ahead.is_empty() {
+        let Place { sequence, event } = Place::of(text);
+        if ahead.contains(&event) {
+            return Ok(StreamRecord {
+                sequence,
+                event,
+                content: Content::Ahead,
+            });
+        }
+    }
     let record = match serde_json::from_str::<EventRecord>(text.get()) {
         Ok(record) => record,
         Err(error) => {
+            let Place { sequence, event } = Place::of(text);
+            if sequence.is_empty() {
+                return Err(NoPlace);
+            }
             return Ok(StreamRecord {
-                sequence: place(text)?,
-                event: String::new(),
+                sequence,
+                event,
                 content: Content::Unreadable(format!("it is no record of a stream: {error}")),
             });
         }
@@ -65,21 +83,39 @@ pub fn read(text: &RawValue) -> Result<StreamRecord, NoPlace> {
     })
 }
 
-/// The number of a record that cannot be read otherwise.
-fn place(text: &RawValue) -> Result<String, NoPlace> {
-    #[derive(Deserialize)]
-    struct Place {
-        dynamodb: Number,
+/// Which record it is, without its content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Its number.
+    pub sequence: String,
+    /// Its identifier.
+    pub event: String,
+}
+
+impl Place {
+    /// The place of a record; empty for what the record does not have.
+    #[must_use]
+    pub fn of(text: &RawValue) -> Self {
+        #[derive(Deserialize)]
+        struct Named {
+            #[serde(default, rename = "eventID")]
+            event: String,
+            dynamodb: Numbered,
+        }
+        #[derive(Deserialize)]
+        struct Numbered {
+            #[serde(default, rename = "SequenceNumber")]
+            sequence: String,
+        }
+        let named = serde_json::from_str::<Named>(text.get());
+        named.map_or_else(
+            |_| Self::default(),
+            |named| Self {
+                sequence: named.dynamodb.sequence,
+                event: named.event,
+            },
+        )
     }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "PascalCase")]
-    struct Number {
-        sequence_number: String,
-    }
-    let place = serde_json::from_str::<Place>(text.get());
-    place
-        .map(|place| place.dynamodb.sequence_number)
-        .map_err(|_| NoPlace)
 }
 
 fn content(record: &EventRecord) -> Content {

@@ -51,7 +51,8 @@ impl DynamoDb {
         Arc::new(DynamoDbStore::open(&config, Self::TABLE).await.unwrap())
     }
 
-    async fn config(&self) -> aws_config::SdkConfig {
+    /// Region, credentials and endpoint.
+    pub async fn config(&self) -> aws_config::SdkConfig {
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .endpoint_url(&self.endpoint)

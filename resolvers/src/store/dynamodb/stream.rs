@@ -1,5 +1,5 @@
-//! Records of the table's stream that AWS Lambda delivers: the names in them, and which jobs a batch
-//! was about that it could not deliver.
+//! Records of the table's stream that AWS Lambda delivers: the names in them, and which jobs a
+//! batch was about that it could not deliver.
 
 use std::cmp::Ordering;
 
