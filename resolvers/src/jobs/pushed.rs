@@ -175,11 +175,15 @@ impl Resolvers {
             let arrived = waiting.arrived.notified();
             let received = waiting.of(&name, job.position);
             let followed = self.followed(&job, &received);
+            let mut job = job;
             if let Some(event) = &followed.event
                 && event.position > job.position
             {
                 match self.apply_once(&job, event).await {
-                    Ok(now) => turn.changed |= now.version > job.version,
+                    Ok(now) => {
+                        turn.changed |= now.version > job.version;
+                        job = now;
+                    }
                     // A function reported meanwhile, or another process was faster.
                     Err(StoreError::Refused(Refused::Version { .. })) if races < RACES => {
                         races += 1;

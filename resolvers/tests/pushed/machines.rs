@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use asl::{Effect, Event, Execution, HistoryEvent, Start, StateMachine, Status, WorkflowType};
+use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
-use rand::Rng as _;
 use serde_json::{Map, Value, json};
 
 /// Maximum number of events before an execution is stopped.

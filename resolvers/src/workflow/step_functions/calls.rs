@@ -252,7 +252,8 @@ impl Calls {
         let answer = match call.send().await {
             Ok(answer) => answer,
             Err(error) if error.code() == Some("ExecutionDoesNotExist") => {
-                return Err(WorkflowError::UnknownExecution(arn.to_owned()));
+                let name = arn.rsplit(':').next().unwrap_or(arn);
+                return Err(WorkflowError::UnknownExecution(name.to_owned()));
             }
             Err(error) => return Err(unavailable(error)),
         };
