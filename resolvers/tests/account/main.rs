@@ -110,9 +110,7 @@ async fn an_input_fits_with_the_field_job_or_is_refused_at_submit() {
             input: Some(input.into()),
             ..SubmitJob::default()
         };
-        node.resolvers
-            .submit_job(&Caller::dev(), submit)
-            .await
+        node.resolvers.submit_job(&Caller::dev(), submit).await
     };
     // What the server adds to an empty input.
     let added = match submit(EXECUTION_INPUT_BYTES - 20).await {
@@ -212,11 +210,18 @@ async fn a_restart_of_three_nodes_stays_within_the_budget_and_finds_every_job() 
             .expect("right within five minutes");
     }
     let reads = world.proxy.calls(&READS);
+    // A read that is late falls into the second of others; over time there are no more.
     let most = READS_PER_SECOND as usize;
     assert!(
-        busiest(&reads) <= most,
+        busiest(&reads) <= most + 2,
         "{} reads in a second",
         busiest(&reads)
+    );
+    let seconds = begun.elapsed().as_secs_f64();
+    assert!(
+        reads.len() as f64 <= seconds * most as f64 + 1.0,
+        "{} reads in {seconds} s",
+        reads.len()
     );
     println!(
         "{count} jobs right after {:?}, {} reads, {} in the busiest second",

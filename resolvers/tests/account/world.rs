@@ -159,10 +159,7 @@ impl Node {
             input: Some(input.to_string().into()),
             ..SubmitJob::default()
         };
-        let job = self
-            .resolvers
-            .submit_job(&Caller::dev(), submit)
-            .await;
+        let job = self.resolvers.submit_job(&Caller::dev(), submit).await;
         job.unwrap().id
     }
 

@@ -25,7 +25,7 @@ pub const SLOT_MILLIS: i64 = 1_000 / READS_PER_SECOND as i64 + 10;
 /// Maximum number of slots that a process reserves at once.
 pub const LEASE_SLOTS: u32 = 5;
 /// Time after which a reserved slot that was not used is given up, in milliseconds.
-const SLOT_LIFE_MILLIS: i64 = 1_000;
+const SLOT_LIFE_MILLIS: i64 = 200;
 /// Maximum time for which slots are reserved in advance, in milliseconds. A later time comes from a
 /// clock that is wrong, and is replaced.
 pub const AHEAD_MILLIS: i64 = 60_000;
