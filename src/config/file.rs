@@ -22,16 +22,20 @@ pub(super) const SECTIONS: &[&str] = &[
     "[services.connections.NAME]",
 ];
 
-pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
+/// The file and its text.
+pub(super) fn read(path: &Path) -> Result<(File, String), ConfigError> {
     let text = workflow::read_text(path).map_err(|source| ConfigError::Read {
         path: path.to_path_buf(),
         source,
     })?;
-    parse(&text).map_err(|(source, hint)| ConfigError::Parse {
-        path: path.to_path_buf(),
-        source: Box::new(source),
-        hint,
-    })
+    match parse(&text) {
+        Ok(file) => Ok((file, text)),
+        Err((source, hint)) => Err(ConfigError::Parse {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+            hint,
+        }),
+    }
 }
 
 /// The file, or its error and the key that was probably meant.

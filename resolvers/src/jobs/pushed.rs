@@ -17,10 +17,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Resolvers;
-use super::execution::job_of;
 use crate::Error;
 use crate::store::StoreError;
 use crate::workflow::ExecutionEvent;
+use crate::workflow::change::job_of;
 use crate::workflow::step_functions::pushed::{
     Followed, Lack, LogEntry, Pushed, StatusChange, follow, success,
 };

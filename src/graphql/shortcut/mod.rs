@@ -27,7 +27,7 @@ use resolvers::Caller;
 use super::held::Held;
 use super::request::cache::DocumentCache;
 use super::request::plan::Plan;
-use super::request::syntax::Document;
+use super::syntax::Document;
 use crate::realtime::hub::{PayloadGroupKey, Render};
 use crate::realtime::publisher::Publisher;
 use on_job::OnJob;

@@ -5,8 +5,8 @@
 //! |---|---|
 //! | [`server`] | [`Home`]: a fresh directory with configuration, job types and data; [`Server`]: the built binary, serving it |
 //! | [`client`] | [`Client`]: GraphQL over HTTP |
-//! | [`aws`] | what stands for DynamoDB and Step Functions |
-//! | [`s3`] | what stands for S3 |
+//! | [`aws`] | DynamoDB and Step Functions, emulated |
+//! | [`s3`] | S3, emulated |
 //! | [`watch`] | [`Watch`]: a subscription through one of the [`Door`]s |
 
 pub mod aws;
@@ -22,7 +22,7 @@ pub use watch::{Door, Said, Watch};
 use std::future::Future;
 use std::time::Duration;
 
-/// How long a test waits for what must come. Only a failing test waits so long; machines may be
+/// Time that a test waits for what must come. Only a failing test waits to its end; machines may be
 /// slow.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
