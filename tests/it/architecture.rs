@@ -72,6 +72,7 @@ const ORDERS: &[(&str, &[&str])] = &[
         &[
             "percent",
             "two_generation_cache",
+            "read_budget",
             "caller",
             "token",
             "store",

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use job::{JobId, Status, StepStatus};
 use resolvers::jobs::{SubmitJob, Sweep, Sweeps};
-use resolvers::workflow::step_functions::budget::READS_PER_SECOND;
+use resolvers::read_budget::READS_PER_SECOND;
 use resolvers::workflow::step_functions::pushed::{Pushed, log_entry, status_change};
 use resolvers::workflow::step_functions::{EXECUTION_INPUT_BYTES, Follow};
 use resolvers::{Caller, Error};

@@ -8,13 +8,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-
-use crate::jobs::now;
-use crate::workflow::WorkflowError;
 
 /// Maximum number of reads of histories and descriptions in a second, of all nodes and functions
 /// together.
@@ -37,9 +35,17 @@ pub trait Slots: Send + Sync + fmt::Debug {
     /// are in milliseconds since 1970.
     ///
     /// # Errors
-    /// The reason why nothing was reserved, without secrets.
-    async fn reserve(&self, now: i64, count: u32) -> Result<i64, String>;
+    /// [`NoSlot`]: nothing was reserved.
+    async fn reserve(&self, now: i64, count: u32) -> Result<i64, NoSlot>;
 }
+
+/// No slot can be reserved now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the budget of reads cannot be reached: {0}")]
+pub struct NoSlot(
+    /// The reason, without secrets.
+    pub String,
+);
 
 /// The first of `count` slots and the time of the slot after them, if `free` is the next free one.
 #[must_use]
@@ -55,7 +61,7 @@ pub struct LocalSlots(Mutex<Option<i64>>);
 
 #[async_trait]
 impl Slots for LocalSlots {
-    async fn reserve(&self, now: i64, count: u32) -> Result<i64, String> {
+    async fn reserve(&self, now: i64, count: u32) -> Result<i64, NoSlot> {
         let mut free = self.0.lock();
         let (first, next) = reserved(*free, now, count);
         *free = Some(next);
@@ -70,7 +76,7 @@ pub struct ReadBudget {
     /// The reserved slots. The lock is fair: callers get their slots in the order of their calls.
     reserved: tokio::sync::Mutex<VecDeque<i64>>,
     /// Number of callers that wait for the lock.
-    waiting: std::sync::atomic::AtomicU32,
+    waiting: AtomicU32,
 }
 
 impl ReadBudget {
@@ -80,25 +86,25 @@ impl ReadBudget {
         Self {
             slots,
             reserved: tokio::sync::Mutex::default(),
-            waiting: std::sync::atomic::AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
         }
     }
 
     /// Waits for the next slot. The caller makes one read after it.
     ///
     /// # Errors
-    /// [`WorkflowError::Unavailable`] if no slot can be reserved.
-    pub async fn take(&self) -> Result<(), WorkflowError> {
+    /// [`NoSlot`].
+    pub async fn take(&self) -> Result<(), NoSlot> {
         let slot = self.slot().await?;
-        let wait = u64::try_from(slot - now().as_millis()).unwrap_or_default();
+        let wait = u64::try_from(slot - now_millis()).unwrap_or_default();
         tokio::time::sleep(Duration::from_millis(wait)).await;
         Ok(())
     }
 
-    async fn slot(&self) -> Result<i64, WorkflowError> {
+    async fn slot(&self) -> Result<i64, NoSlot> {
         let counted = Counted::new(&self.waiting);
         let mut slots = self.reserved.lock().await;
-        let now = now().as_millis();
+        let now = now_millis();
         while slots
             .front()
             .is_some_and(|slot| slot + SLOT_LIFE_MILLIS < now)
@@ -109,33 +115,37 @@ impl ReadBudget {
             return Ok(slot);
         }
         let count = counted.number().clamp(1, LEASE_SLOTS);
-        let first = self.slots.reserve(now, count).await;
-        let first = first.map_err(|reason| WorkflowError::Unavailable {
-            reason: format!("the budget of reads cannot be reached: {reason}"),
-            source: None,
-        })?;
+        let first = self.slots.reserve(now, count).await?;
         slots.extend((1..count).map(|place| first + SLOT_MILLIS * i64::from(place)));
         Ok(first)
     }
 }
 
+/// The time on this machine's clock, in milliseconds since 1970.
+fn now_millis() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Counts a caller while it waits.
-struct Counted<'a>(&'a std::sync::atomic::AtomicU32);
+struct Counted<'a>(&'a AtomicU32);
 
 impl<'a> Counted<'a> {
-    fn new(waiting: &'a std::sync::atomic::AtomicU32) -> Self {
-        waiting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    fn new(waiting: &'a AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
         Self(waiting)
     }
 
     fn number(&self) -> u32 {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
