@@ -10,7 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The faults and their rates: `drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7`. An
 /// omitted fault never happens.
@@ -69,6 +69,33 @@ impl FromStr for Spec {
             }
         }
         Ok(spec)
+    }
+}
+
+impl fmt::Display for Spec {
+    /// The specification in the form that [`FromStr`] reads, without the faults that never happen.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, share) in [
+            ("drop", self.drop),
+            ("duplicate", self.duplicate),
+            ("cut", self.cut),
+            ("lose", self.lose),
+        ] {
+            if share > 0.0 {
+                write!(f, "{name}={share},")?;
+            }
+        }
+        if !self.delay.is_zero() {
+            let delay = humantime::format_duration(self.delay).to_string();
+            write!(f, "delay={},", delay.replace(' ', ""))?;
+        }
+        write!(f, "seed={}", self.seed)
+    }
+}
+
+impl Serialize for Spec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -150,6 +177,8 @@ mod tests {
             seed: 7,
         };
         assert_eq!(all.parse(), Ok(expected));
+        assert_eq!(expected.to_string().parse(), Ok(expected));
+        assert_eq!(Spec::default().to_string(), "seed=0");
         assert!("delay=10s".parse::<Spec>().is_ok());
         for (text, part) in [
             ("", ""),

@@ -7,61 +7,55 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::ValueEnum;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::auth::oidc::keep_apart;
 use crate::auth::{ApiKey, OidcConfig};
 use crate::chaos;
+use crate::masked;
 use crate::realtime::broker;
 
 mod aws;
+mod defaults;
 mod error;
 mod file;
 mod flags;
+mod function;
+mod in_force;
+mod lines;
+mod load;
+mod log_format;
 mod notices;
 mod public_url;
 #[cfg(test)]
 mod reference_tests;
 mod rules;
 mod services;
+mod setting;
 mod settings;
+mod usual;
 
 pub use aws::{Aws, SECRET_BYTES, Steps};
+pub use defaults::{DATA, FILE, LISTEN, LOG};
 pub use error::ConfigError;
-pub use flags::{Secret, ServeFlags};
+pub use flags::{Given, Secret, ServeFlags};
+pub use function::Function;
+pub use in_force::InForce;
+pub use log_format::LogFormat;
 pub use notices::unknown_variables;
-pub use public_url::{NotPublic, PublicUrl};
+pub use public_url::{NotPublic, PublicUrl, reachable, usual_url};
 pub use services::{Address, HttpConnection, Services, UPLOADS};
+pub use setting::{Setting, Source};
 pub use settings::SETTINGS;
 
-/// Default address of the public listener.
-pub const LISTEN: &str = "127.0.0.1:8080";
-/// Default data directory.
-pub const DATA: &str = "data";
-/// Default configuration file, read if it exists.
-pub const FILE: &str = "jobcast.toml";
-/// Default log filter.
-pub const LOG: &str = "info";
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
 /// Several nodes: `[broker]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Broker {
     /// Its address: `redis://[USER:PASSWORD@]HOST[:PORT]`, `rediss://…` with TLS.
+    #[serde(serialize_with = "flags::address")]
     pub url: Option<Secret>,
     /// Prefix of the channels' names [default: jobcast]. Nodes with different prefixes do not share
     /// changes.
@@ -69,7 +63,7 @@ pub struct Broker {
 }
 
 /// Limits of one caller and of all callers: `[limits]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Maximum number of sockets and streams in all.
@@ -116,7 +110,7 @@ struct File {
 }
 
 /// Authentication: `[auth]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Auth {
     /// The API keys.
@@ -154,53 +148,9 @@ fn tables<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<OidcConfig>,
     deserializer.deserialize_any(Tables)
 }
 
-/// A function: `[functions.NAME]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Function {
-    /// Program and arguments. Without a command, outside processes attach to the Runtime API.
-    pub command: Vec<String>,
-    /// Maximum number of processes, and so of invocations at once [default: the machine's cores, at
-    /// least 4].
-    pub concurrency: Option<usize>,
-    /// Time allowed for one invocation [default: 15m, the maximum on AWS].
-    #[serde(deserialize_with = "duration")]
-    pub timeout: Option<Duration>,
-    /// Time allowed for a process until it asks for its first invocation [default: 10s, as on AWS].
-    #[serde(deserialize_with = "duration")]
-    pub init_timeout: Option<Duration>,
-    /// Variables in addition to Lambda's own.
-    pub environment: BTreeMap<String, String>,
-    /// Names of the server's variables that the function receives too.
-    pub pass_environment: Vec<String>,
-    /// Whether the path of its `AWS_LAMBDA_RUNTIME_API` has a secret of each process, which a
-    /// client needs to get invocations.
-    pub runtime_secret: bool,
-    /// Working directory [default: the directory of the configuration file].
-    pub directory: Option<PathBuf>,
-}
-
-impl Function {
-    /// Refuses durations that no function can have.
-    fn check(&self, name: &str) -> Result<(), ConfigError> {
-        let valid = FUNCTION_TIMEOUT;
-        for (key, given) in [
-            ("timeout", self.timeout),
-            ("init_timeout", self.init_timeout),
-        ] {
-            if given.is_some_and(|given| !valid.contains(&given)) {
-                return Err(ConfigError::FunctionTime {
-                    function: name.to_owned(),
-                    key,
-                });
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The whole configuration, with every default filled in.
-#[derive(Clone, Debug, PartialEq)]
+/// The whole configuration. Its fields are the keys of the file, in the order in which [`InForce`]
+/// lists them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Config {
     /// Public listener.
     pub listen: SocketAddr,
@@ -209,8 +159,10 @@ pub struct Config {
     /// Whether requests to it must show the secret of this start.
     pub internal_secret_required: bool,
     /// Database and files.
+    #[serde(serialize_with = "masked::path")]
     pub data: PathBuf,
     /// Directory of the state machines; `None` if there is none.
+    #[serde(serialize_with = "masked::path_if_set")]
     pub state_machines: Option<PathBuf>,
     /// Address for clients; `None`: the listener's address.
     pub public_url: Option<PublicUrl>,
@@ -218,13 +170,17 @@ pub struct Config {
     pub log: String,
     /// Log format.
     pub log_format: LogFormat,
+    /// Faults to inject.
+    pub chaos: Option<chaos::Spec>,
     /// Whether the sample job types are served.
     pub samples: bool,
     /// Addresses that the samples read in addition to the server's own files.
     pub sample_addresses: Vec<String>,
     /// Time for which finished jobs are kept.
+    #[serde(serialize_with = "masked::duration")]
     pub retention: Duration,
     /// Time for which the functions of a job may report.
+    #[serde(serialize_with = "masked::duration")]
     pub report_life: Duration,
     /// Origins of pages that may use the server in addition to its own. `None`: on loopback those
     /// of the usual development servers.
@@ -233,93 +189,33 @@ pub struct Config {
     pub open_metrics: bool,
     /// Whether outside processes may attach under names that are not configured.
     pub attach_any_function: bool,
-    /// Faults to inject.
-    pub chaos: Option<chaos::Spec>,
     /// Interval at which watched jobs are read again without a known gap; `None`: the default.
+    #[serde(serialize_with = "masked::duration_if_set")]
     pub repair_every: Option<Duration>,
+    /// The functions.
+    pub functions: BTreeMap<String, Function>,
     /// Authentication.
     pub auth: Auth,
+    /// Limits of connections and submits.
+    pub limits: Limits,
+    /// The broker between several nodes.
+    pub broker: Broker,
     /// The AWS services for jobs and executions; `None`: they are in this process and its data
     /// directory.
     pub aws: Option<Aws>,
-    /// The broker between several nodes.
-    pub broker: Broker,
-    /// Limits of connections and submits.
-    pub limits: Limits,
-    /// The functions.
-    pub functions: BTreeMap<String, Function>,
     /// Services that state machines call.
     pub services: Services,
     /// Warnings about the configuration, one sentence each, to be logged.
+    #[serde(skip)]
     pub notices: Vec<String>,
 }
 
-/// Valid values of `timeout` and `init_timeout` of a function. 15 minutes is Lambda's maximum.
-const FUNCTION_TIMEOUT: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=workflow::lambda::limits::TIMEOUT;
 /// Default time for which finished jobs are kept: 30 days.
 const RETENTION: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Default time for which functions may report: 7 days.
 const REPORT_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 impl Config {
-    /// Reads the file, if it exists, and applies the flags.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
-    pub fn load(flags: ServeFlags) -> Result<Config, ConfigError> {
-        let path = flags
-            .config
-            .clone()
-            .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists()));
-        let file = match &path {
-            Some(path) => file::read(path)?,
-            None => File::default(),
-        };
-        let base = path
-            .as_deref()
-            .and_then(Path::parent)
-            .map(Path::to_path_buf)
-            .unwrap_or_default();
-        let machines = Some(base.join("state-machines")).filter(|path| path.is_dir());
-        let mut config = Config::resolve(flags, file.clone(), &base, machines)?;
-        let variables = std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned());
-        config.notices = unknown_variables(variables);
-        if let Some(path) = &path {
-            config
-                .notices
-                .extend(notices::readable_secrets(path, &file));
-        }
-        config.notices.extend(notices::short_retention(&config));
-        Ok(config)
-    }
-
-    /// The configuration of a function on AWS Lambda: the flags, and the file or the text that they
-    /// name.
-    ///
-    /// # Errors
-    /// [`ConfigError`].
-    #[cfg(feature = "lambda")]
-    pub fn of_function(flags: ServeFlags) -> Result<Config, ConfigError> {
-        let (file, base) = match (&flags.config, &flags.config_text) {
-            (_, Some(text)) => (file::of_text(text)?, None),
-            (Some(path), None) => (file::read(path)?, path.parent().map(Path::to_path_buf)),
-            (None, None) => (File::default(), None),
-        };
-        Config::resolve(flags, file, &base.unwrap_or_default(), None)
-    }
-
-    /// Only the sample job types, on a free port. Files and variables are ignored.
-    pub fn samples_only(data: PathBuf) -> Config {
-        let flags = ServeFlags {
-            listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-            data: Some(data),
-            ..ServeFlags::default()
-        };
-        Config::resolve(flags, File::default(), Path::new(""), None)
-            .expect("nothing is said that could be wrong")
-    }
-
     /// Applies the flags to the file, whose paths are relative to `base`.
     fn resolve(
         flags: ServeFlags,
@@ -407,9 +303,6 @@ impl Config {
             && !config.auth.is_configured()
         {
             return Err(ConfigError::OpenToItsUsers(url.as_str().to_owned()));
-        }
-        if let Some(sentence) = rules::broken(&config) {
-            return Err(ConfigError::Rule(sentence));
         }
         Ok(config)
     }

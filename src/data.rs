@@ -284,7 +284,7 @@ fn tighten_directory(path: &Path, about: &Metadata) {
         None => tighten(path, PRIVATE_DIRECTORY),
         Some(name) => tracing::warn!(
             "the data directory {} is open to other users of this machine, and stays so because it holds more than data ({}): give the server \
-             a directory of its own, or run `chmod 700` on this one",
+             its own directory, or run `chmod 700` on this one",
             path.display(),
             name.display()
         ),

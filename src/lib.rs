@@ -10,6 +10,7 @@
 //! | [`realtime`] | from the change feed to the watchers, on this node and the others |
 //! | [`chaos`] | breaking things on purpose |
 //! | [`colour`] | whether what is printed may be coloured |
+//! | [`masked`] | values of the configuration as they are shown, without secrets |
 //! | [`printable`] | other people's text, made harmless for a terminal and the log |
 //! | [`cli`] | the command line |
 //! | `lambda` | the functions on AWS Lambda (feature `lambda`) |
@@ -25,6 +26,7 @@ pub mod http;
 #[cfg(feature = "lambda")]
 pub mod lambda;
 pub mod log;
+pub mod masked;
 pub mod nearest;
 pub mod peers;
 pub mod printable;

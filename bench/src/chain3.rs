@@ -7,18 +7,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::args::{BenchArgs, Learn, Runtime};
+use crate::error::Result;
 use crate::http::Client;
 use crate::report::{Section, Times};
 use crate::server::Server;
 use crate::socket::{Socket, SubscriptionMessage};
 use crate::usage::{Cpu, processors};
-use crate::{BenchArgs, Result};
 
 const MACHINE: &str = include_str!("../../samples/bench/chain3.asl.json");
 const SUBMIT: &str = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id } }";
@@ -38,26 +38,6 @@ const ALONE: usize = 2_000;
 /// Goals: jobs per second by number of outstanding jobs; milliseconds for a single job (p50, p99).
 const GOALS: [(usize, f64); 2] = [(64, 1_300.0), (256, 2_000.0)];
 const GOAL_ALONE: (f64, f64) = (2.5, 8.0);
-
-/// How the client receives the end of a job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Learn {
-    /// One `onJob` subscription for each job.
-    #[default]
-    Job,
-    /// One `onJobs` subscription for all jobs that end.
-    List,
-}
-
-/// The client of the Runtime API in the functions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Runtime {
-    /// One blocking connection and no library.
-    #[default]
-    Bare,
-    /// The crate `lambda_runtime`, below the crate `functions`.
-    LambdaRuntime,
-}
 
 pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let learn = match args.learn {
@@ -83,7 +63,7 @@ pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
 
 /// A new server with its clients.
 struct Phase {
-    _place: crate::Place,
+    _place: crate::place::Place,
     server: Server,
     load: Arc<Load>,
     outstanding: usize,

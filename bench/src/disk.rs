@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sqlite::rusqlite::{Connection, params};
 
-use crate::Result;
+use crate::error::Result;
 use crate::report::{Section, Times};
 
 /// Duration of each baseline.

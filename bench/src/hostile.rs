@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
+use crate::args::BenchArgs;
+use crate::error::Result;
 use crate::hostile_requests;
 use crate::http::Client;
 use crate::report::{Section, Times};
 use crate::server::WAIT;
 use crate::threads::Threads;
-use crate::{BenchArgs, Result};
 
 /// Time allowed for the answer to one hostile request, in milliseconds.
 const ANSWER: f64 = 50.0;

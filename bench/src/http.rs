@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
-use crate::Result;
+use crate::error::Result;
 
 /// Connections to one server.
 #[derive(Debug)]

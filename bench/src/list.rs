@@ -12,10 +12,11 @@ use resolvers::store::{CreateJob, JobStore};
 use serde_json::json;
 use sqlite::{Database, Location};
 
+use crate::args::BenchArgs;
+use crate::error::Result;
 use crate::http::Client;
 use crate::report::{Section, Times};
 use crate::threads::Threads;
-use crate::{BenchArgs, Result};
 
 const GOAL: f64 = 5.0;
 /// Number of concurrent writers that fill the store.
@@ -143,7 +144,7 @@ async fn fill(store: Arc<dyn JobStore>, count: usize, first: Time) -> Result<()>
                     store.apply(job.job().id, change, at).await?;
                 }
             }
-            Ok::<_, crate::Error>(())
+            Ok::<_, crate::error::Error>(())
         };
         writers.push(threads.spawn(writing));
     }

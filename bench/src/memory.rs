@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use crate::args::BenchArgs;
+use crate::error::Result;
 use crate::report::Section;
 use crate::server::WAIT;
 use crate::start::{leave, submit};
 use crate::usage::resident;
-use crate::{BenchArgs, Result};
 
 /// Delay before memory is measured.
 const SETTLE: Duration = Duration::from_secs(3);
@@ -31,7 +32,7 @@ pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     tokio::time::sleep(SETTLE).await;
     let again = resident(server.id);
     section.plain(
-        format!("{} open jobs, started anew", args.open),
+        format!("{} open jobs, started again", args.open),
         again,
         "MB",
     );

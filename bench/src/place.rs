@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::Result;
+use crate::error::Result;
 
 static MADE: AtomicU32 = AtomicU32::new(0);
 

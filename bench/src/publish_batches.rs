@@ -29,9 +29,12 @@ use workflow::lambda::{Caller, FunctionConfig, Host, HostSettings, Outcome};
 use workflow::runner::Runner;
 use workflow::{Engine, NoListener};
 
+use crate::args::BenchArgs;
+use crate::args::BenchArgs;
+use crate::error::{Error, Result};
+use crate::error::{Error, Result};
 use crate::report::{Section, Times};
 use crate::threads::Threads;
-use crate::{BenchArgs, Error, Result};
 
 const SECRET: &str = "a secret for a benchmark, long enough";
 /// Number of records of one invocation: the default of a mapping.

@@ -11,10 +11,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::args::BenchArgs;
+use crate::error::Result;
 use crate::http::Client;
 use crate::report::Section;
 use crate::server::WAIT;
-use crate::{BenchArgs, Result};
 
 /// Number of watched jobs.
 const JOBS: usize = 100;
@@ -135,7 +136,7 @@ async fn everybody(
     };
     timeout(PATIENCE, all)
         .await
-        .map_err(|_| format!("not everybody came back within {PATIENCE:?}"))?
+        .map_err(|_| format!("not all watchers came back within {PATIENCE:?}"))?
 }
 
 /// Connects a watcher and returns the version of its snapshot. A watcher costs little, since the

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::Result;
+use crate::error::Result;
 
 /// A job that ends at once.
 pub(crate) const PASS: &str =

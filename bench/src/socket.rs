@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-use crate::Result;
+use crate::error::Result;
 
 /// Maximum number of messages that wait to be sent, or to be read by the owner of a subscription.
 const WAITING: usize = 1_024;

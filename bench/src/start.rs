@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::args::BenchArgs;
+use crate::error::Result;
 use crate::http::Client;
 use crate::report::{Section, Times};
 use crate::server::PASS;
-use crate::{BenchArgs, Result};
 
 const SUBMIT: &str = "mutation($inputs: [SubmitJobInput!]!) { submitJobs(inputs: $inputs) { job { id } error { message } } }";
 const OPEN: &str = "query($status: [JobStatus!]!) { listJobs(filter: {status: {in: $status}}, limit: 1) { items { id } } }";
@@ -76,7 +77,7 @@ pub(crate) async fn submit(address: &str, job_type: &str, count: usize) -> Resul
             if answer.matches("\"id\":").count() != size {
                 return Err(format!("some jobs were not accepted: {answer}").into());
             }
-            Ok::<_, crate::Error>(())
+            Ok::<_, crate::error::Error>(())
         }
     });
     let mut waiting = futures_util::stream::StreamExt::buffer_unordered(

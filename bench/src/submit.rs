@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::args::BenchArgs;
+use crate::disk;
+use crate::error::Result;
 use crate::http::Client;
 use crate::report::{Section, Times};
 use crate::server::{PASS, WAIT};
-use crate::{BenchArgs, Result, disk};
 
 const SUBMIT: &str = "mutation($input: SubmitJobInput!) { submitJob(input: $input) { id status } }";
 /// Pauses between two submits: none, and long enough for processors and disk to become idle.

@@ -5,7 +5,7 @@ use std::future::Future;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
-use crate::Result;
+use crate::error::Result;
 
 /// A runtime that may be dropped anywhere, also after an error.
 #[derive(Debug)]

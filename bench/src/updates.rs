@@ -12,10 +12,12 @@ use resolvers::store::sqlite::SqliteStore;
 use resolvers::store::{CreateJob, JobStore};
 use sqlite::{Database, Location};
 
+use crate::args::BenchArgs;
+use crate::disk;
+use crate::error::Result;
 use crate::report::{Section, Times};
 use crate::threads::Threads;
 use crate::usage::{Cpu, processors};
-use crate::{BenchArgs, Result, disk};
 
 const GOAL: f64 = 30_000.0;
 
@@ -24,7 +26,7 @@ pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let mut section = Section::new(
         "updates",
         format!(
-            "{} writers, each reports on a job of its own through the job store's port and waits for the commit",
+            "{} writers, each reports on its own job through the job store's port and waits for the commit",
             args.writers
         ),
     );
@@ -99,7 +101,7 @@ async fn load(
                     counted.fetch_add(1, Ordering::Relaxed);
                 }
             }
-            Ok::<_, crate::Error>(times)
+            Ok::<_, crate::error::Error>(times)
         });
     }
     tokio::time::sleep_until(begin.into()).await;

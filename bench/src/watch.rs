@@ -26,11 +26,12 @@ use workflow::lambda::{Host, HostSettings};
 use workflow::runner::Runner;
 use workflow::{Engine, NoListener};
 
+use crate::args::BenchArgs;
+use crate::error::{Error, Result};
 use crate::report::{Section, Times};
 use crate::socket::{Socket, SubscriptionMessage};
 use crate::threads::Threads;
 use crate::updates::open_job;
-use crate::{BenchArgs, Error, Result};
 
 const WATCH: &str = "subscription($id: ID!) { onJob(id: $id) { version status progress message steps { name status progress } } }";
 const GOAL: (f64, f64) = (0.5, 3.0);

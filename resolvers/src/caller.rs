@@ -4,8 +4,6 @@
 use job::{Filter, Job, JobId, filter::Condition};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
-
 /// A role of a caller. Roles add up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,6 +45,11 @@ pub enum Rights {
         attempt: u32,
     },
 }
+
+/// The caller may not do this.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not authorized to {0}")]
+pub struct Unauthorized(pub &'static str);
 
 impl Caller {
     /// A caller with these roles.
@@ -95,15 +98,15 @@ impl Caller {
     /// The filter of a list, narrowed to the jobs that this caller may see.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`] for a caller that may not list.
-    pub fn narrow(&self, mut filter: Filter) -> Result<Filter, Error> {
+    /// [`Unauthorized`] for a caller that may not list.
+    pub fn narrow(&self, mut filter: Filter) -> Result<Filter, Unauthorized> {
         match &self.rights {
             Rights::Watch(id) => filter.id.push(Condition::Eq(Some(*id))),
             Rights::Roles(_) if self.sees_all() => {}
             Rights::Roles(_) if self.may_list() => {
                 filter.owner.push(Condition::Eq(Some(self.subject.clone())));
             }
-            _ => return Err(Error::Unauthorized("list jobs")),
+            _ => return Err(Unauthorized("list jobs")),
         }
         Ok(filter)
     }
@@ -118,19 +121,19 @@ impl Caller {
         }
     }
 
-    pub(crate) fn may_submit(&self) -> Result<(), Error> {
+    pub(crate) fn may_submit(&self) -> Result<(), Unauthorized> {
         self.need(&[Role::Submitter, Role::Admin], "submit jobs")
     }
 
     /// Whether it may cancel, retry or answer this job.
-    pub(crate) fn may_control(&self, job: &Job) -> Result<(), Error> {
+    pub(crate) fn may_control(&self, job: &Job) -> Result<(), Unauthorized> {
         if job.owner == self.subject && self.has(&[Role::Submitter]) {
             return Ok(());
         }
         self.need(&[Role::Operator, Role::Admin], "change this job")
     }
 
-    pub(crate) fn may_upload(&self) -> Result<(), Error> {
+    pub(crate) fn may_upload(&self) -> Result<(), Unauthorized> {
         match self.rights {
             Rights::Report { .. } => Ok(()),
             _ => self.need(&[Role::Submitter, Role::Admin], "upload files"),
@@ -138,12 +141,10 @@ impl Caller {
     }
 
     /// The attempt for which it may report on the job; `None` means any attempt.
-    pub(crate) fn may_report(&self, id: JobId) -> Result<Option<u32>, Error> {
+    pub(crate) fn may_report(&self, id: JobId) -> Result<Option<u32>, Unauthorized> {
         match self.rights {
             Rights::Report { job, attempt } if job == id => Ok(Some(attempt)),
-            Rights::Report { .. } | Rights::Watch(_) => {
-                Err(Error::Unauthorized("report on this job"))
-            }
+            Rights::Report { .. } | Rights::Watch(_) => Err(Unauthorized("report on this job")),
             Rights::Roles(_) => {
                 self.need(&[Role::Publisher, Role::Admin], "report progress")?;
                 Ok(None)
@@ -159,23 +160,23 @@ impl Caller {
     /// Whether it may publish.
     ///
     /// # Errors
-    /// [`Error::Unauthorized`].
-    pub fn may_publish(&self) -> Result<(), Error> {
+    /// [`Unauthorized`].
+    pub fn may_publish(&self) -> Result<(), Unauthorized> {
         self.need(&[Role::Publisher], "publish changes")
     }
 
     /// Whether it may read job types.
-    pub(crate) fn may_read_types(&self) -> Result<(), Error> {
+    pub(crate) fn may_read_types(&self) -> Result<(), Unauthorized> {
         self.need(
             &[Role::Viewer, Role::Submitter, Role::Operator, Role::Admin],
             "read job types",
         )
     }
 
-    fn need(&self, roles: &[Role], what: &'static str) -> Result<(), Error> {
+    fn need(&self, roles: &[Role], what: &'static str) -> Result<(), Unauthorized> {
         if self.has(roles) {
             return Ok(());
         }
-        Err(Error::Unauthorized(what))
+        Err(Unauthorized(what))
     }
 }

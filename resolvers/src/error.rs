@@ -4,6 +4,7 @@ use job::change::Refused;
 use job::id::InvalidJobId;
 use job::{JobId, OverLimit};
 
+use crate::caller::Unauthorized;
 use crate::store::StoreError;
 use crate::token::TokenError;
 use crate::workflow::WorkflowError;
@@ -12,8 +13,8 @@ use crate::workflow::WorkflowError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The caller may not do this.
-    #[error("not authorized to {0}")]
-    Unauthorized(&'static str),
+    #[error(transparent)]
+    Unauthorized(#[from] Unauthorized),
     /// A token of this server is invalid.
     #[error(transparent)]
     Token(#[from] TokenError),

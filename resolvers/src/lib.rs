@@ -9,6 +9,7 @@
 //! | [`files`] | signed addresses for files |
 //! | [`store`] | the port [`store::JobStore`] and its adapters |
 //! | [`workflow`] | the port [`workflow::Workflow`] and its adapters |
+//! | [`read_budget`] | the number of reads of executions in a second, shared by nodes and functions |
 //! | [`error`] | [`Error`], with the code that clients see |
 //!
 //! No HTTP, no GraphQL library, no Lambda here. Only this crate writes jobs.
@@ -20,6 +21,7 @@ pub mod error;
 pub mod files;
 pub mod jobs;
 mod percent;
+pub mod read_budget;
 pub mod store;
 pub mod token;
 mod two_generation_cache;

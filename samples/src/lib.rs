@@ -17,11 +17,17 @@
 
 pub mod approval;
 pub mod bare;
+mod compute;
 pub mod csv_report;
+mod job_file;
 pub mod noop;
 pub mod thumbnails;
 
+use std::pin::Pin;
+
 use functions::lambda_runtime::Error;
+
+pub use job_file::PLACES;
 
 /// The functions of the sample job types, as the definitions name them.
 pub const FUNCTIONS: &[&str] = &[
@@ -41,7 +47,12 @@ pub const NOOPS: &[&str] = &["noop1", "noop2", "noop3", "bare"];
 ///
 /// # Errors
 /// An unknown name, a missing variable of the Lambda environment, or the end of the Runtime API.
-pub async fn run(name: &str) -> Result<(), Error> {
+pub fn run(name: &str) -> Pin<Box<dyn Future<Output = Result<(), Error>> + '_>> {
+    // In a box, it is compiled with this crate instead of with the caller's.
+    Box::pin(serve(name))
+}
+
+async fn serve(name: &str) -> Result<(), Error> {
     match name {
         "thumbnails-inspect" => functions::run(thumbnails::inspect).await,
         "thumbnails-resize" => functions::run(thumbnails::resize).await,
@@ -57,39 +68,5 @@ pub async fn run(name: &str) -> Result<(), Error> {
             FUNCTIONS.join(", ")
         )
         .into()),
-    }
-}
-
-/// The variable with addresses that the samples read in addition to the files of the job's server,
-/// separated by commas.
-pub const PLACES: &str = "JOBCAST_SAMPLE_ADDRESSES";
-
-/// Opens a file that the submitter of the job named: one of the server's own, or one at an address
-/// of [`PLACES`].
-async fn open(job: &functions::Job, url: &str) -> Result<functions::Download, functions::Failure> {
-    static ALLOWED: std::sync::OnceLock<functions::Places> = std::sync::OnceLock::new();
-    let allowed = match ALLOWED.get() {
-        Some(allowed) => allowed,
-        None => {
-            let places = functions::Places::parse(&std::env::var(PLACES).unwrap_or_default())?;
-            ALLOWED.get_or_init(|| places)
-        }
-    };
-    Ok(job.download_from(url, allowed).await?)
-}
-
-/// Runs a long computation on a separate thread, so that progress is reported meanwhile.
-async fn compute<T, F>(work: F) -> Result<T, functions::Failure>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, functions::Failure> + Send + 'static,
-{
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(ended) => match ended.try_into_panic() {
-            // The wrapper around the handler turns the panic into an error.
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(cancelled) => Err(functions::Failure::new("Cancelled", cancelled.to_string())),
-        },
     }
 }

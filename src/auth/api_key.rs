@@ -4,16 +4,18 @@
 use std::fmt;
 
 use resolvers::Role;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
+use crate::masked;
+
 /// An API key, as configured.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKey {
     /// SHA-256 of the key, as 64 hexadecimal digits: `printf %s KEY | sha256sum`.
-    #[serde(deserialize_with = "digest")]
+    #[serde(deserialize_with = "digest", serialize_with = "masked::mask")]
     pub sha256: [u8; 32],
     /// The caller's name, which is the owner of the jobs it submits.
     pub subject: String,

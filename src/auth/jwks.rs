@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use super::AuthError;
+use super::credentials::AuthError;
 
 /// Maximum size of a key set in bytes.
 pub const JWKS_BYTES: usize = 256 * 1024;

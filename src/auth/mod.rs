@@ -6,14 +6,15 @@
 //! | [`api_key`] | API keys |
 //! | [`oidc`], with its keys in [`jwks`] and their signatures in `signature` | tokens of an identity provider (OpenID Connect, Cognito) |
 //!
-//! Callers of different sources are different people: see [`oidc::keep_apart`]. Refusals are
-//! logged: [`refusal`].
+//! `credentials` has what is checked, and the result. Callers of different sources are different
+//! people: see [`oidc::keep_apart`]. Refusals are logged: [`refusal`].
 //!
 //! Our own report and watch tokens are always accepted; the other modes are configured, several at
 //! once. Without any of them, on a loopback listener only, a request without a token of ours has
 //! the `dev` caller.
 
 pub mod api_key;
+mod credentials;
 pub mod jwks;
 pub mod oidc;
 pub mod refusal;
@@ -27,56 +28,10 @@ use resolvers::caller::Rights;
 use resolvers::token::{PREFIX, Signer, TokenError};
 
 pub use api_key::ApiKey;
+pub use credentials::{AuthError, Authenticated, Credentials};
 pub use oidc::{Oidc, OidcConfig};
 
 use refusal::{Check, Refusal, Refusals, Shown};
-
-/// The credentials of a request.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Credentials<'a> {
-    /// `Authorization`, with or without `Bearer`.
-    pub authorization: Option<&'a str>,
-    /// `x-api-key`.
-    pub api_key: Option<&'a str>,
-}
-
-/// A caller, and when its credentials end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authenticated {
-    /// The caller.
-    pub caller: Caller,
-    /// When the credentials end; `None` for never.
-    pub expires_at: Option<Time>,
-}
-
-/// Why credentials are refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AuthError {
-    /// The request has no credentials.
-    #[error(
-        "credentials are needed: an API key in `x-api-key`, or a token in `Authorization: Bearer …`"
-    )]
-    Missing,
-    /// The credentials are not valid.
-    #[error("the credentials are not valid")]
-    Invalid,
-    /// They were valid once.
-    #[error("Token has expired.")]
-    Expired,
-    /// The credentials cannot be checked now: the identity provider's keys are not available.
-    #[error("the credentials cannot be checked at the moment, come back later")]
-    Unavailable,
-}
-
-impl AuthError {
-    /// The code for clients; AppSync's where it has one.
-    pub fn code(self) -> &'static str {
-        match self {
-            AuthError::Missing | AuthError::Invalid | AuthError::Expired => "UnauthorizedException",
-            AuthError::Unavailable => "ServiceUnavailable",
-        }
-    }
-}
 
 /// Checks the credentials of this service.
 #[derive(Clone, Debug)]

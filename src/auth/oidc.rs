@@ -11,12 +11,15 @@ use job::Time;
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
 use resolvers::{Caller, Role};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
+use super::api_key::ApiKey;
+use super::credentials::Authenticated;
 use super::jwks::{Jwks, JwksError, Source};
 use super::refusal::{Check, Refusal, Shown};
-use super::{ApiKey, Authenticated, signature};
+use super::signature;
+use crate::masked;
 
 /// Maximum size of a token in bytes. Identity providers stay far below, since a token must fit into
 /// a header.
@@ -28,7 +31,7 @@ pub const PREFIX_BYTES: usize = job::limits::OWNER_BYTES / 2;
 pub const CLOCK_SKEW_MILLIS: i64 = 60_000;
 
 /// One identity provider: `[auth.oidc]`, or several `[[auth.oidc]]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OidcConfig {
     /// The claim `iss`, compared exactly.
@@ -40,6 +43,7 @@ pub struct OidcConfig {
     /// The address at which the provider publishes its keys.
     pub jwks_url: Option<String>,
     /// A file with its keys, instead of an address.
+    #[serde(serialize_with = "masked::path_if_set")]
     pub jwks_file: Option<PathBuf>,
     /// The claim with the caller's name, which is the owner of the jobs it submits.
     #[serde(default = "sub")]
@@ -171,7 +175,7 @@ impl OidcConfig {
         } else if self.jwks_url.as_deref().is_some_and(|url| !is_safe(url)) {
             "jwks_url must begin with https:// (http:// only for a loopback address): otherwise the keys can be replaced on their way, and any token signed"
         } else if self.everybody.is_empty() && self.groups.values().all(Vec::is_empty) {
-            "no token may do anything: give roles to everybody, or to groups"
+            "no token may do anything: give roles to `everybody`, or to groups"
         } else {
             return Ok(());
         };

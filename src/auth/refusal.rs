@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jsonwebtoken::Algorithm;
 use parking_lot::Mutex;
 
-use super::AuthError;
+use super::credentials::AuthError;
 
 /// Maximum number of log lines about refused credentials, for one check, within [`LINES_PERIOD`].
 /// The next line has the number of omitted ones.

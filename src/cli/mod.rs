@@ -1,16 +1,19 @@
 //! The command line. It reads flags, calls the server as any other client does, and prints. The
-//! server decides what may be done to a job. Only `serve`, `demo`, `types --check`, `create-table`
-//! and `function` need no server.
+//! server decides what may be done to a job. Only `serve`, `demo`, `config`, `types --check`,
+//! `create-table` and `function` need no server.
 //!
 //! | module | what |
 //! |---|---|
 //! | `commands` | one module for each command; `control` has `cancel`, `retry` and `resume` |
-//! | `client` | the server as a client sees it: HTTP, WebSocket, errors |
+//! | `client` | the server as a client sees it: HTTP, WebSocket |
+//! | `outcome`, `error` | how a command ended |
 //! | `show` | printing: texts, tables, JSON, a running job |
 //! | `signals` | signals that end a command |
 
 mod client;
 mod commands;
+mod error;
+mod outcome;
 mod show;
 mod signals;
 
@@ -21,8 +24,11 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::colour;
 use crate::config::ServeFlags;
-use client::error::CliError;
-use commands::{control, create_table, demo, get, history, list, serve, submit, types, watch};
+use commands::{
+    config, control, create_table, demo, get, history, list, serve, submit, types, watch,
+};
+use error::CliError;
+use outcome::Outcome;
 use show::output;
 
 /// A real-time job-status service: submit jobs over GraphQL, run them as Step Functions, watch them
@@ -57,6 +63,7 @@ enum Command {
     Resume(control::Resume),
     Types(types::Types),
     History(history::History),
+    Config(config::PrintConfig),
     CreateTable(create_table::CreateTable),
     /// Runs one of the sample functions under the Lambda Runtime API; `serve` starts it by itself
     #[command(hide = true)]
@@ -65,15 +72,6 @@ enum Command {
         #[arg(value_parser = clap::builder::PossibleValuesParser::new(samples::FUNCTIONS.iter().chain(samples::NOOPS)))]
         name: String,
     },
-}
-
-/// How a command that did not fail ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// The command is done, and the watched job, if any, succeeded.
-    Succeeded,
-    /// The command is done, and the watched job did not succeed.
-    Failed,
 }
 
 /// Runs the command line of this process.
@@ -121,6 +119,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         Command::Resume(resume) => on_one_thread(resume.run()),
         Command::Types(types) => on_one_thread(types.run()),
         Command::History(history) => on_one_thread(history.run()),
+        Command::Config(config) => config.run(),
         Command::CreateTable(create) => on_one_thread(create.run()),
         // A function has one invocation at a time, so one thread is enough; blocking work gets its
         // own threads.

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, fstat};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::cli::client::error::CliError;
+use crate::cli::error::CliError;
 use crate::cli::show::output::end_without_reader;
 
 /// Runs the work until it is done or a signal arrives: Ctrl-C, SIGTERM, and on a terminal SIGHUP

@@ -1,7 +1,7 @@
 //! The section `[aws]`: jobs in DynamoDB, executions in Step Functions, files in S3. Every build
 //! reads and checks it; only a build with the feature `aws` serves it.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Address, ConfigError, Secret};
 
@@ -9,7 +9,7 @@ use super::{Address, ConfigError, Secret};
 pub const SECRET_BYTES: usize = 32;
 
 /// DynamoDB and Step Functions: `[aws]`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Aws {
     /// The DynamoDB table of the jobs.
@@ -44,7 +44,7 @@ pub struct Aws {
 }
 
 /// How the steps of jobs arrive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Steps {
     /// The nodes read the histories of the executions that they started or took up.

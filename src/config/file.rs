@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::{ConfigError, File, Secret};
+use super::{ConfigError, File};
 use crate::nearest::nearest;
 
 /// Sections with their own keys, as a line before a key; the first is the top of the file.
@@ -22,25 +22,25 @@ pub(super) const SECTIONS: &[&str] = &[
     "[services.connections.NAME]",
 ];
 
-pub(super) fn read(path: &Path) -> Result<File, ConfigError> {
+/// The file and its text.
+pub(super) fn read(path: &Path) -> Result<(File, String), ConfigError> {
     let text = workflow::read_text(path).map_err(|source| ConfigError::Read {
         path: path.to_path_buf(),
         source,
     })?;
-    valid(&text, path)
+    valid(text, path)
 }
 
-/// The text of `JOBCAST_CONFIG_TEXT`, which is used instead of a file.
-pub(super) fn of_text(text: &Secret) -> Result<File, ConfigError> {
-    valid(&text.0, Path::new("JOBCAST_CONFIG_TEXT"))
-}
-
-fn valid(text: &str, path: &Path) -> Result<File, ConfigError> {
-    parse(text).map_err(|(source, hint)| ConfigError::Parse {
-        path: path.to_path_buf(),
-        source: Box::new(source),
-        hint,
-    })
+/// The file of a text, if it is valid, and the text. `path` is for errors.
+pub(super) fn valid(text: String, path: &Path) -> Result<(File, String), ConfigError> {
+    match parse(&text) {
+        Ok(file) => Ok((file, text)),
+        Err((source, hint)) => Err(ConfigError::Parse {
+            path: path.to_path_buf(),
+            source: Box::new(source),
+            hint,
+        }),
+    }
 }
 
 /// The file, or its error and the key that was probably meant.

@@ -1,15 +1,20 @@
 //! The flags of `serve`.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
-use serde::Deserialize;
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Args, FromArgMatches};
+use serde::{Deserialize, Serialize, Serializer};
 
+use super::setting::Source;
 use super::{Aws, LogFormat};
 use crate::chaos;
+use crate::masked::{MASK, addresses};
 
-/// Flags of `serve`. Each is also a variable.
+/// Flags of `serve`. Each is also a variable. The id of each is the name of its setting, as
+/// [`Setting`](super::Setting) has it.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ServeFlags {
     /// Address of the public listener [default: 127.0.0.1:8080]; port 0 takes a free one
@@ -54,7 +59,8 @@ pub struct ServeFlags {
     /// Address of the Valkey or Redis that several nodes share: redis://HOST:PORT, rediss:// for
     /// TLS; set passwords in the variable
     #[arg(
-        long,
+        id = "broker.url",
+        long = "broker-url",
         env = "JOBCAST_BROKER_URL",
         value_name = "URL",
         hide_env_values = true
@@ -63,7 +69,8 @@ pub struct ServeFlags {
     /// Secret with which all nodes on AWS sign tokens and addresses, at least 32 bytes; set it in
     /// the variable
     #[arg(
-        long,
+        id = "aws.secret",
+        long = "secret",
         env = "JOBCAST_SECRET",
         value_name = "TEXT",
         hide_env_values = true
@@ -76,6 +83,59 @@ pub struct ServeFlags {
     /// The section `[aws]` of a function on AWS Lambda, which replaces that of the file.
     #[arg(skip)]
     pub aws: Option<Aws>,
+}
+
+impl ServeFlags {
+    /// The flags as clap knows them.
+    pub(super) fn arguments() -> Vec<Arg> {
+        let command = Self::augment_args(clap::Command::new("serve"));
+        command.get_arguments().cloned().collect()
+    }
+}
+
+/// The settings that a flag or a variable gives, with their sources. It takes nothing from the
+/// command line; flattened before [`ServeFlags`], it sees where their values come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given(BTreeMap<String, Source>);
+
+impl Given {
+    /// The flag or the variable that gives this setting.
+    pub(super) fn source(&self, setting: &str) -> Option<&Source> {
+        self.0.get(setting)
+    }
+}
+
+impl FromArgMatches for Given {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let source = |argument: &Arg| match matches.value_source(argument.get_id().as_str())? {
+            ValueSource::CommandLine => Some(Source::Flag(format!("--{}", argument.get_long()?))),
+            ValueSource::EnvVariable => {
+                let variable = argument.get_env()?.to_string_lossy().into_owned();
+                Some(Source::Variable(variable))
+            }
+            _ => None,
+        };
+        let flags = ServeFlags::arguments();
+        let given = flags
+            .iter()
+            .filter_map(|flag| Some((flag.get_id().to_string(), source(flag)?)));
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Given {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command
+    }
 }
 
 /// A text that is not shown.
@@ -93,4 +153,19 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret")
     }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(MASK)
+    }
+}
+
+/// Serializes a secret address with a mask in the place of its password.
+pub(super) fn address<S: Serializer>(
+    address: &Option<Secret>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let shown = address.as_ref().map(|address| addresses(&address.0));
+    shown.serialize(serializer)
 }

@@ -20,10 +20,8 @@ const OF_TESTS: &[&str] = &["JOBCAST_CASES", "JOBCAST_TEST_SEED", "JOBCAST_FUZZ_
 
 /// The variables of the flags of `serve`.
 fn flags() -> Vec<String> {
-    let command = <ServeFlags as clap::Args>::augment_args(clap::Command::new("serve"));
-    let named = command
-        .get_arguments()
-        .filter_map(|argument| argument.get_env());
+    let arguments = ServeFlags::arguments();
+    let named = arguments.iter().filter_map(|argument| argument.get_env());
     named
         .map(|name| name.to_string_lossy().into_owned())
         .collect()

@@ -2,8 +2,10 @@
 //! checked at the start, since every issued address begins with it.
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use reqwest::Url;
+use serde::{Serialize, Serializer};
 use workflow::guard::is_loopback;
 
 /// The address of the service for its clients: `https://jobs.example.com`, or with a path,
@@ -41,6 +43,21 @@ pub enum NotPublic {
     /// It has no valid host or port.
     #[error("it has no valid host or port")]
     Host,
+}
+
+/// An address to which this machine can connect. The unspecified address is replaced by loopback.
+#[must_use]
+pub fn reachable(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        return SocketAddr::from(([127, 0, 0, 1], address.port()));
+    }
+    address
+}
+
+/// The address for clients of a server that listens here and has no `public_url`.
+#[must_use]
+pub fn usual_url(public: SocketAddr) -> String {
+    format!("http://{}", reachable(public))
 }
 
 impl PublicUrl {
@@ -113,6 +130,12 @@ impl PublicUrl {
     /// Whether it can be used on this machine only.
     pub fn is_loopback(&self) -> bool {
         self.is_loopback
+    }
+}
+
+impl Serialize for PublicUrl {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 

@@ -1,8 +1,6 @@
 //! The generated part of `docs/reference/configuration.md`: the flags of `serve`, their variables,
 //! and every key of the file. `cargo xtask docs` writes it.
 
-use clap::Args as _;
-
 use super::{SETTINGS, ServeFlags};
 
 const BEGIN: &str = "<!-- settings begin -->\n";
@@ -11,8 +9,7 @@ const END: &str = "<!-- settings end -->";
 /// The generated part, between the markers.
 fn reference() -> String {
     let mut text = String::from("\n| flag | variable | meaning |\n|---|---|---|\n");
-    let command = ServeFlags::augment_args(clap::Command::new("serve"));
-    for argument in command.get_arguments() {
+    for argument in ServeFlags::arguments() {
         let (Some(flag), Some(variable)) = (argument.get_long(), argument.get_env()) else {
             continue;
         };

@@ -107,7 +107,7 @@ pub(super) fn broken(config: &Config) -> Option<String> {
 }
 
 /// A name as TOML writes it.
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     let bare = !name.is_empty()
         && name
             .bytes()

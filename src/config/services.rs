@@ -9,23 +9,27 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use reqwest::Url;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use workflow::services::{Connection, Credentials, ServiceSettings};
+
+use crate::masked;
 
 /// The bucket of the files that were sent to `createUpload`'s addresses. An upload's `id` is its
 /// key.
 pub const UPLOADS: &str = "uploads";
 
 /// Services that state machines call: `[services]`.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Services {
     /// The region for which requests are signed [default: us-east-1].
     pub region: Option<String>,
     /// The access key [default: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN of
     /// the environment].
+    #[serde(serialize_with = "masked::mask_if_set")]
     pub access_key_id: Option<String>,
     /// The secret of the access key.
+    #[serde(serialize_with = "masked::mask_if_set")]
     pub secret_access_key: Option<String>,
     /// Address of DynamoDB.
     pub dynamodb: Option<Address>,
@@ -36,19 +40,22 @@ pub struct Services {
     /// Whether `TestState` may show the secrets of the connections.
     pub reveal_secrets: bool,
     /// Directories that state machines use as buckets, by the bucket's name.
+    #[serde(serialize_with = "masked::paths")]
     pub buckets: BTreeMap<String, PathBuf>,
 }
 
 /// The secrets of an HTTP endpoint, and the addresses that may receive them:
 /// `[services.connections.NAME]`.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpConnection {
     /// Addresses that may be called, with all paths below them.
     pub allow: Vec<Address>,
     /// Headers of every request.
+    #[serde(serialize_with = "masked::mask_values")]
     pub headers: BTreeMap<String, String>,
     /// Query parameters of every request.
+    #[serde(serialize_with = "masked::mask_values")]
     pub query: BTreeMap<String, String>,
 }
 
@@ -67,6 +74,12 @@ impl<'de> Deserialize<'de> for Address {
                 "`{text}` is not an address such as https://api.example.com/"
             ))
         })
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&masked::addresses(self.as_str()))
     }
 }
 
@@ -144,7 +157,11 @@ impl Services {
         Ok(settings)
     }
 
-    fn credentials(&self, variable: impl Fn(&str) -> Option<String>) -> Option<Credentials> {
+    /// The credentials of requests: those of the file, otherwise the variables of the AWS SDKs.
+    pub(super) fn credentials(
+        &self,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Option<Credentials> {
         if let (Some(access_key), Some(secret_key)) = (&self.access_key_id, &self.secret_access_key)
         {
             return Some(Credentials {

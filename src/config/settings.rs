@@ -100,19 +100,20 @@ pub const SETTINGS: &str = r#"Configuration:
 
   A job type is a file NAME.asl.json in the directory of the state machines, with NAME.input.schema.json beside it to check inputs."#;
 
+/// The example in the text: its indented lines.
+#[cfg(test)]
+pub(super) fn example() -> String {
+    let lines = SETTINGS
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::File;
     use super::super::file::{SECTIONS, keys};
-    use super::SETTINGS;
-
-    /// The indented lines.
-    fn example() -> String {
-        let lines = SETTINGS
-            .lines()
-            .filter_map(|line| line.strip_prefix("    "));
-        lines.collect::<Vec<_>>().join("\n")
-    }
+    use super::example;
 
     #[test]
     fn the_example_in_the_help_is_valid() {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use resolvers::Caller;
 
+use super::error::errors_text;
 use super::executor::Executor;
-use super::request::bounds::{BATCH, COMPLEXITY, TOKENS, TOO_MUCH};
+use super::limits::{BATCH, COMPLEXITY, TOKENS, TOO_MUCH};
 use super::request::prepare::{self, Changes, Prepared, Refused, Supported};
-use super::response::error::errors_text;
 use super::response::http::{HttpReply, Outcome};
 
 impl Executor {

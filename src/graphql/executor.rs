@@ -13,14 +13,15 @@ use resolvers::jobs::now;
 use resolvers::{Caller, Resolvers};
 
 use super::Schemas;
+use super::error::errors_text;
 use super::held::Holdings;
 pub use super::request::credentials::counted_name;
 pub use super::request::prepare::Changes;
 use super::request::prepare::{Prepared, Refused, Supported, prepare};
 use super::request::validated::ValidatedDocuments;
-use super::response::allowance::{self, Allowance};
-use super::response::error::{self, errors_text};
+use super::response::data;
 pub use super::response::http::{HttpReply, Outcome};
+use super::schema::allowance::{self, Allowance};
 use super::shortcut::Shortcuts;
 use crate::auth::{AuthError, Authenticated, Authenticator, Credentials};
 use crate::session::Started;
@@ -180,6 +181,6 @@ impl Executor {
         {
             shortcuts.learn_publish_job(&document, &request);
         }
-        error::executed(&plan, &response).into()
+        data::executed(&plan, &response).into()
     }
 }

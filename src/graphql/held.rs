@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::graphql::request::bounds::{OverBound, SUBSCRIPTION_BYTES_PER_CALLER, TOO_MUCH};
+use crate::graphql::limits::{OverBound, SUBSCRIPTION_BYTES_PER_CALLER, TOO_MUCH};
 
 type Callers = Arc<Mutex<HashMap<Arc<str>, usize>>>;
 

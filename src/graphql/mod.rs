@@ -2,24 +2,30 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`limits`] | limits of requests and responses |
+//! | `syntax` | reads a document from its text |
+//! | `error` | errors as clients see them |
 //! | `schema` | root fields, types, and the schema's text |
 //! | `request` | requests before their execution: documents, variables, bounds, plan |
 //! | [`executor`] | executes requests |
 //! | `batch`, `watch`, `session` | lists of requests, subscriptions, operations of sessions |
-//! | `response` | the text of responses, their errors and bounds |
+//! | `response` | the text of responses |
 //! | `shortcut` | faster ways with the same results, which may be left out |
 //! | `held` | memory of subscriptions, for each caller |
 //! | [`rate`] | how often one caller may submit |
 
 mod batch;
+mod error;
 pub mod executor;
 mod held;
+pub mod limits;
 pub mod rate;
 mod request;
 mod response;
 mod schema;
 mod session;
 mod shortcut;
+mod syntax;
 mod watch;
 
 use std::sync::{Arc, LazyLock};
@@ -27,12 +33,12 @@ use std::sync::{Arc, LazyLock};
 use resolvers::Resolvers;
 
 use crate::realtime::publisher::Publisher;
+pub use error::{error_json, errors_text};
 pub use executor::{Executor, HttpReply};
+pub use limits::{COMPLEXITY, DEPTH, RECURSION};
 use rate::SubmitRate;
-pub use request::bounds::{self, COMPLEXITY, DEPTH, RECURSION};
 use request::validated::ValidatedDocuments;
-use response::allowance;
-pub use response::error::{error_json, errors_text};
+use schema::allowance;
 pub use schema::sdl;
 use schema::types::TYPES;
 pub use schema::{JobSchema, bare_schema};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use wire::Refusal;
 
+use super::error::errors_text;
 use super::executor::Executor;
 use super::request::credentials::{SentCredentials, counted_name};
 use super::request::prepare::Changes;
-use super::response::error::errors_text;
 use crate::auth::{AuthError, Authenticated, Credentials};
 use crate::session::{self, Authorized, Started};
 

@@ -13,13 +13,13 @@ use resolvers::Caller;
 use resolvers::jobs::ListJobs;
 use sha2::{Digest, Sha256};
 
+use super::error::{Errors, errors_text, field_errors};
 use super::executor::Executor;
 use super::held::Held;
-use super::request::bounds::{self, TOO_MUCH};
+use super::limits::{self, TOO_MUCH};
 use super::request::credentials::counted_name;
 use super::request::plan::{self, Plan, Planned};
 use super::request::prepare::Prepared;
-use super::response::error::{Errors, errors_text, field_errors};
 use super::response::payload::ExecutedPayload;
 use super::schema::subscription::{RequestedWatch, RequestedWatches};
 use super::shortcut::{KnownWatch, Shortcuts};
@@ -138,6 +138,7 @@ impl Executor {
             RequestedWatch::Jobs(filter) => {
                 let visible = caller
                     .narrow(Filter::default())
+                    .map_err(resolvers::Error::from)
                     .map_err(|error| errors_text(&error.to_string(), error.code()))?;
                 let scope = serde_json::to_string(&Some(&visible)).expect("a filter is JSON");
                 let filter = *filter;
@@ -215,8 +216,8 @@ fn within_bounds(request: &wire::Request, plan: &Plan) -> Result<(), Errors> {
     let variables = request.variables.as_ref();
     let variables = variables.map_or(0, |variables| variables.get().len());
     for (what, bytes) in [("document", request.query.len()), ("variables", variables)] {
-        if bytes > bounds::SUBSCRIPTION_BYTES {
-            let limit = bounds::SUBSCRIPTION_BYTES;
+        if bytes > limits::SUBSCRIPTION_BYTES {
+            let limit = limits::SUBSCRIPTION_BYTES;
             let text = format!(
                 "the {what} of a subscription may have {limit} bytes, and this has {bytes}: \
                  shorten it"
@@ -225,8 +226,8 @@ fn within_bounds(request: &wire::Request, plan: &Plan) -> Result<(), Errors> {
         }
     }
     let fields = plan.fields[0].count();
-    if fields > bounds::SUBSCRIPTION_FIELDS {
-        let limit = bounds::SUBSCRIPTION_FIELDS;
+    if fields > limits::SUBSCRIPTION_FIELDS {
+        let limit = limits::SUBSCRIPTION_FIELDS;
         let text = format!(
             "a subscription may select {limit} fields, and this selects {fields}: select fewer"
         );

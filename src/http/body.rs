@@ -1,7 +1,6 @@
 //! Reading bodies: at a minimum pace, and within the memory that all bodies together may have.
 //! Memory is reserved as bytes are received, not because a `Content-Length` announces them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
@@ -11,29 +10,18 @@ use futures_util::{FutureExt, StreamExt};
 use http::header::{CONNECTION, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use hyper::body::Body as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::Connection;
+use super::patience::{PACE, PACE_BYTES};
+use super::room::UNCOUNTED_BYTES;
 
-/// Time within which [`PACE_BYTES`] of a body must be received, repeatedly until its end.
-pub const PACE: Duration = Duration::from_secs(30);
-/// Minimum number of bytes of a body per [`PACE`]: as many as the slowest mobile networks carry.
-pub const PACE_BYTES: usize = 16 * 1024;
-/// Maximum number of bytes of all bodies together that are held at once.
-pub const HELD_BYTES: usize = 128 * 1024 * 1024;
-/// Number of bytes of each body that are not counted, so that a small request is read while many
-/// large ones are held.
-pub const UNCOUNTED_BYTES: usize = 64 * 1024;
-/// Maximum time for which a body waits for memory. Nothing more of it is read meanwhile.
-pub const ROOM_WITHIN: Duration = Duration::from_secs(2);
 /// Maximum number of bytes of a refused body that are still read, so that its sender reads the
 /// answer.
 const READ_ON_BYTES: usize = 16 * 1024 * 1024;
 /// Time allowed for reading a refused body.
 const READ_ON_WITHIN: Duration = Duration::from_secs(5);
-/// Number of bytes of memory that are reserved at a time.
-const UNIT: usize = UNCOUNTED_BYTES;
 
 /// Why a body was not read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -76,31 +64,6 @@ impl IntoResponse for BodyError {
         let mut response = (self.status(), self.to_string()).into_response();
         self.dress(&mut response);
         response
-    }
-}
-
-/// The memory of all bodies together.
-#[derive(Clone, Debug)]
-pub struct Room(Arc<Semaphore>);
-
-impl Default for Room {
-    fn default() -> Self {
-        Room::new(HELD_BYTES)
-    }
-}
-
-impl Room {
-    /// A memory of this many bytes.
-    pub fn new(bytes: usize) -> Room {
-        Room(Arc::new(Semaphore::new(bytes / UNIT)))
-    }
-
-    /// Reserves memory for bytes that are held, as long as the permit lives. The first
-    /// [`UNCOUNTED_BYTES`] of a body need none.
-    pub(super) async fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, BodyError> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
-        let taken = timeout(ROOM_WITHIN, Arc::clone(&self.0).acquire_many_owned(units)).await;
-        taken.ok().and_then(Result::ok).ok_or(BodyError::NoRoom)
     }
 }
 
@@ -192,7 +155,7 @@ impl Paced {
             }
             if length > counted {
                 let more = length.next_power_of_two().min(limit).max(length) - counted;
-                let taken = room.take(more).await?;
+                let taken = room.take(more).await.ok_or(BodyError::NoRoom)?;
                 counted += more;
                 match &mut held {
                     Some(held) => held.merge(taken),
@@ -243,11 +206,14 @@ async fn waited(
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
+    use std::sync::Arc;
+
     use futures_util::stream;
 
     use super::*;
     use crate::http::connection::Served;
     use crate::http::patience::ConnectionTimes;
+    use crate::http::room::{HELD_BYTES, Room, UNIT};
     use crate::peers::Peers;
 
     fn connection(pace: Duration, room: usize) -> Connection {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use http::Extensions;
 
-use super::body::Room;
 use super::brake::Brake;
 use super::patience::ConnectionTimes;
+use super::room::Room;
 use crate::peers::Peer;
 
 /// The parts that all connections share.

@@ -18,9 +18,9 @@ use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, PutMultipartOp
 use resolvers::files::{AddressError, Grant};
 use resolvers::jobs::now;
 
-use super::Doors;
-use super::body::Paced;
+use super::body::{BodyError, Paced};
 use super::connection::Connection;
+use super::doors::{Doors, FILES};
 use super::range::{RequestedPart, Version};
 
 /// Number of bytes of a part that is not counted among the bodies in memory.
@@ -97,7 +97,11 @@ async fn write(
                 .served
                 .room
                 .take(part_bytes.min(usize::try_from(size).unwrap_or(usize::MAX)));
-            Some(room.await.map_err(IntoResponse::into_response)?)
+            Some(
+                room.await
+                    .ok_or(BodyError::NoRoom)
+                    .map_err(IntoResponse::into_response)?,
+            )
         }
         None => None,
     };
@@ -348,7 +352,7 @@ fn disposition(content_type: &str, name: &str) -> String {
 }
 
 fn grant(doors: &Doors, method: &str, uri: &Uri) -> Result<Grant, AddressError> {
-    let id = uri.path().strip_prefix(super::FILES).unwrap_or_default();
+    let id = uri.path().strip_prefix(FILES).unwrap_or_default();
     let query = uri.query().unwrap_or_default();
     doors.resolvers.files().grant(method, id, query, now())
 }

@@ -15,8 +15,8 @@ use http::header::{
 use http::{HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::GRAPHQL;
 use super::connection::Connection;
+use super::doors::GRAPHQL;
 
 const PAGE: &str = include_str!("../../console/graphiql/index.html");
 const SCRIPT: &[u8] = include_bytes!("../../console/graphiql/graphiql.js.gz");

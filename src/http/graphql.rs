@@ -14,9 +14,10 @@ use serde_json::value::RawValue;
 
 use super::body::{BodyError, Paced};
 use super::connection::Connection;
+use super::doors::{BODY_BYTES, Doors};
+use super::graphiql;
 use super::incoming::{self, Incoming, objects};
 use super::negotiation::{AnswerFormat, answer_format};
-use super::{BODY_BYTES, Doors, graphiql};
 use crate::auth::{AuthError, Authenticated, Credentials};
 use crate::graphql::executor::{Changes, HttpReply, Outcome, counted_name};
 use crate::graphql::{errors_text, rate};

@@ -32,6 +32,13 @@ pub const DEVELOPMENT_ORIGINS: &[&str] = &[
     "http://127.0.0.1:5173",
 ];
 
+/// The origins that are allowed when `allowed_origins` is not set. `open`: callers need no
+/// credentials.
+#[must_use]
+pub fn usual_origins(open: bool) -> &'static [&'static str] {
+    if open { DEVELOPMENT_ORIGINS } else { &[] }
+}
+
 /// Paths that a page of another site may fetch without an Origin: their addresses are credentials
 /// themselves.
 const SIGNED: &str = "/files/";

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::graphql::bounds::BATCH;
+use crate::graphql::limits::BATCH;
 
 /// The content of a body.
 #[derive(Debug)]

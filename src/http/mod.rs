@@ -11,7 +11,8 @@
 //! |---|---|
 //! | connections, and the upgrades that begin them | `listener`, `head`, `connection` |
 //! | how long a connection is waited for | [`patience`] |
-//! | bodies: their pace and memory | [`body`] |
+//! | bodies: their pace and memory | [`body`], [`room`] |
+//! | the parts of the service behind them | `doors` |
 //! | hosts, origins and pages | [`guard`], `cors` |
 //! | wrong credentials | [`brake`] |
 //! | what is counted | `counted` |
@@ -22,6 +23,7 @@ pub mod brake;
 mod connection;
 mod cors;
 mod counted;
+mod doors;
 pub mod files;
 pub mod graphiql;
 pub mod graphql;
@@ -33,6 +35,7 @@ mod negotiation;
 pub mod operations;
 pub mod patience;
 mod range;
+pub mod room;
 mod single;
 
 use std::sync::Arc;
@@ -40,42 +43,20 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware;
 use axum::routing::{any, get};
-use resolvers::Resolvers;
-use tokio_util::sync::CancellationToken;
 
-use crate::graphql::Executor;
-use crate::session::Sessions;
+use doors::{FILES, GRAPHQL};
 use guard::Guard;
 use patience::ConnectionTimes;
 
+pub use doors::{BODY_BYTES, Doors};
 pub use listener::{HEAD_BYTES, serve};
 pub use single::SingleRequests;
 
-/// The path of GraphQL.
-const GRAPHQL: &str = "/graphql";
 /// The path of AppSync's real-time clients.
 const REALTIME: &str = "/graphql/realtime";
 /// The assets of GraphiQL.
 const SCRIPT: &str = "/graphql/graphiql.js";
 const STYLE: &str = "/graphql/graphiql.css";
-/// The beginning of the paths of files.
-const FILES: &str = "/files/";
-
-/// Maximum number of bytes of a request to `/graphql`: a batch of inputs, escaped.
-pub const BODY_BYTES: usize = 8 * 1024 * 1024;
-
-/// The state that the handlers share.
-#[derive(Clone, Debug)]
-pub struct Doors {
-    /// Executes GraphQL.
-    pub executor: Executor,
-    /// The live connections.
-    pub sessions: Arc<Sessions<Executor>>,
-    /// The use cases.
-    pub resolvers: Resolvers,
-    /// Cancelled when the server stops.
-    pub stopping: CancellationToken,
-}
 
 /// The settings of the public listener.
 #[derive(Clone, Debug)]

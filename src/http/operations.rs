@@ -9,8 +9,8 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
-use super::Doors;
 use super::connection::Connection;
+use super::doors::Doors;
 use super::graphql::authenticate;
 
 /// Time allowed for the store to answer a readiness check.
@@ -48,7 +48,7 @@ pub async fn metrics(State(doors): State<Doors>, request: Request) -> Response {
         match authenticate(&doors, request.headers(), connection).await {
             Ok(found) if found.caller.may_operate() => {}
             Ok(_) => {
-                let text = "the metrics are for operators and admins, or for everybody with open_metrics = true\n";
+                let text = "the metrics are for operators and admins, or for all callers with open_metrics = true\n";
                 return (StatusCode::FORBIDDEN, text).into_response();
             }
             Err(refused) => return refused,

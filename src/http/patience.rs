@@ -32,6 +32,11 @@ pub const WRITE: Duration = Duration::from_secs(60);
 /// Minimum number of bytes of an answer that a slow peer must take within [`WRITE`].
 pub const WRITE_BYTES: u64 = 32 * 1024;
 
+/// Time within which [`PACE_BYTES`] of a body must be received, repeatedly until its end.
+pub const PACE: Duration = Duration::from_secs(30);
+/// Minimum number of bytes of a body per [`PACE`]: as many as the slowest mobile networks carry.
+pub const PACE_BYTES: usize = 16 * 1024;
+
 /// The deadlines; tests make them shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionTimes {
@@ -41,7 +46,7 @@ pub struct ConnectionTimes {
     pub idle: Duration,
     /// See [`WRITE`].
     pub write: Duration,
-    /// See [`super::body::PACE`].
+    /// See [`PACE`].
     pub pace: Duration,
 }
 
@@ -51,7 +56,7 @@ impl Default for ConnectionTimes {
             head: HEAD,
             idle: IDLE,
             write: WRITE,
-            pace: super::body::PACE,
+            pace: PACE,
         }
     }
 }

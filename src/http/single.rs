@@ -12,10 +12,11 @@ use http::Request;
 use tower::Service;
 
 use super::connection::{Connection, Served};
+use super::doors::Doors;
 use super::graphql::no_stream;
 use super::listener::inside;
 use super::negotiation::{AnswerFormat, answer_format};
-use super::{Doors, REALTIME, Settings, router};
+use super::{REALTIME, Settings, router};
 use crate::peers::{Peers, SHARE_OF_AN_ADDRESS};
 use crate::session;
 

@@ -34,6 +34,16 @@ pub struct Realtime {
     pub repair_every: Option<Duration>,
 }
 
+/// The default interval between repairs when no gap is known.
+#[must_use]
+pub fn usual_repair(under_chaos: bool) -> Duration {
+    if under_chaos {
+        REPAIR_EVERY_UNDER_CHAOS
+    } else {
+        REPAIR_EVERY
+    }
+}
+
 impl Realtime {
     /// Starts the tasks, which end with `stop`. `feed` is the store's change feed; without it this
     /// node publishes only what `publishJob` gives it.
@@ -44,10 +54,7 @@ impl Realtime {
         tasks: &TaskTracker,
         stop: &CancellationToken,
     ) -> (Arc<Hub>, Publisher) {
-        let usual = match self.chaos {
-            Some(_) => REPAIR_EVERY_UNDER_CHAOS,
-            None => REPAIR_EVERY,
-        };
+        let usual = usual_repair(self.chaos.is_some());
         let every = self.repair_every.unwrap_or(usual);
         let link = self.broker.as_ref().map(|_| Link::default());
         let hub = Arc::new(match &link {

@@ -9,10 +9,10 @@ use aws_smithy_http_client::Builder;
 use object_store::ObjectStore;
 use resolvers::files::{PART_BYTES, S3_PART_BYTES};
 use resolvers::jobs::Sweeps;
+use resolvers::read_budget::ReadBudget;
 use resolvers::store::dynamodb::DynamoDbStore;
 use resolvers::token::Signer;
 use resolvers::workflow::embedded::job_types;
-use resolvers::workflow::step_functions::budget::ReadBudget;
 use resolvers::workflow::step_functions::{Follow, Settings, StepFunctionsWorkflow};
 
 use super::adapters::{AdapterContext, Adapters, directory};

@@ -10,9 +10,10 @@ use job::Time;
 use object_store::ObjectStore;
 use resolvers::files::PART_BYTES;
 use resolvers::jobs::Sweeps;
-use resolvers::store::sqlite::{SqliteStore, recorder};
+use resolvers::store::sqlite::SqliteStore;
 use resolvers::token::{Renewal, Signer, hide};
 use resolvers::workflow::embedded::EmbeddedWorkflow;
+use resolvers::workflow::recorder::recorder;
 use sqlite::{Database, Location};
 use tokio_util::task::AbortOnDropHandle;
 use workflow::lambda::{FunctionConfig, Host, HostSettings, limits};
@@ -23,9 +24,9 @@ use workflow::{Engine, Machines};
 use super::adapters::{AdapterContext, Adapters, directory, millis};
 use super::commands;
 use super::error::ServeError;
-use super::listener::{base, listen, local, reachable};
+use super::listener::{base, listen, local};
 use super::private::Private;
-use crate::config::{Config, Function};
+use crate::config::{Config, Function, reachable};
 use crate::data::DataDirectory;
 
 /// The hidden command that supervises a function's process; see [`workflow::lambda::supervisor`].

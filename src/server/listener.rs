@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use tokio::net::{TcpListener, TcpSocket};
 
 use super::error::ServeError;
-use crate::config::Config;
+use crate::config::{Config, usual_url};
 
 /// Maximum number of connections that wait to be accepted. After a restart all clients connect at
 /// once, and a client that the system turns away waits for a second. The system's own limit
@@ -32,18 +32,10 @@ pub(super) fn local(listener: &TcpListener) -> Result<SocketAddr, ServeError> {
     })
 }
 
-/// An address to which this machine can connect. The unspecified address is replaced by loopback.
-pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        return SocketAddr::from(([127, 0, 0, 1], address.port()));
-    }
-    address
-}
-
 /// The beginning of the addresses that are given to clients.
 pub(super) fn base(config: &Config, public: SocketAddr) -> String {
     match &config.public_url {
         Some(url) => url.as_str().to_owned(),
-        None => format!("http://{}", reachable(public)),
+        None => usual_url(public),
     }
 }

@@ -55,7 +55,7 @@ use crate::chaos::Chaos;
 use crate::config::{Config, ConfigError, PublicUrl};
 use crate::graphql::Executor;
 use crate::graphql::rate::SubmitRate;
-use crate::http::guard::{DEVELOPMENT_ORIGINS, Guard};
+use crate::http::guard::{Guard, usual_origins};
 use crate::http::{self, Doors, operations};
 use crate::peers;
 use crate::realtime::Realtime;
@@ -230,8 +230,8 @@ fn http_settings(config: &Config, address: SocketAddr) -> http::Settings {
     let open = !config.auth.is_configured();
     let url = config.public_url.as_ref();
     let usual = || {
-        let development = if open { DEVELOPMENT_ORIGINS } else { &[] };
-        development.iter().map(ToString::to_string).collect()
+        let usual = usual_origins(open);
+        usual.iter().map(ToString::to_string).collect()
     };
     let guard = Guard {
         loopback_only: address.ip().is_loopback() && url.is_none_or(PublicUrl::is_loopback),

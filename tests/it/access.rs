@@ -1,4 +1,4 @@
-//! Who may do what, through the real doors: API keys with roles, owner rules, watch and report
+//! Rights of callers, through the real doors: API keys with roles, owner rules, watch and report
 //! tokens. Deny by default.
 
 use serde_json::{Value, json};
@@ -134,7 +134,7 @@ async fn each_role_may_do_what_it_is_for() {
     let id = ann.submit("wait", &json!({})).await;
     let job = ann.until_status(&id, "WAITING").await;
     assert_eq!(job["owner"], "ann");
-    // Who sees it: its owner and those who see all. For the others there is none.
+    // Its owner and callers that see all see it. For the others there is none.
     for (client, sees) in [
         (&ann, true),
         (&olga, true),
@@ -210,8 +210,8 @@ async fn each_role_may_do_what_it_is_for() {
         let published = code(client, publish, json!({ "new": new })).await;
         assert_eq!(published.as_deref(), refusal, "{new}");
     }
-    // Who steers it: its owner, operators and admins. A foreign submitter learns nothing, a viewer
-    // of all is refused.
+    // Its owner, operators and admins control it. A foreign submitter learns nothing, a viewer of
+    // all is refused.
     let cancel = "mutation($id: ID!) { cancelJob(id: $id) { status } }";
     for (client, refusal) in [
         (&ben, Some("NotFound")),
@@ -262,7 +262,7 @@ async fn a_live_list_shows_each_caller_its_own() {
         }
         let bens = ben.submit("wait", &json!({})).await;
         let anns = ann.submit("wait", &json!({})).await;
-        // Ben's came first: that Ann is told of hers shows that she is not told of his.
+        // Ben's event was first: since Ann has received hers, she does not receive his.
         let first = entered(&mut of_ann).await;
         assert_eq!(first["job"]["id"], anns.as_str(), "{door:?}");
         let first = entered(&mut of_all).await;
@@ -412,7 +412,7 @@ async fn a_report_token_reports_on_its_job_in_its_attempt() {
         .as_deref(),
         Some("Unauthorized")
     );
-    // The next attempt has a token of its own.
+    // The next attempt has another token.
     ann.cancel(&id).await;
     assert_eq!(
         report(&function, &id).await.as_deref(),

@@ -1,5 +1,5 @@
-//! The whole authorization table: each operation by each kind of caller, on a job of its own and on
-//! another's, through each door. A mutation by GET is refused whoever sends it, and a subscription
+//! The whole authorization table: each operation by each kind of caller, on its own job and on
+//! another's, through each door. A mutation by GET is refused for every caller, and a subscription
 //! needs a door of streams.
 
 use futures_util::future::join_all;

@@ -90,7 +90,7 @@ impl Watcher {
         }
     }
 
-    /// The end of the job, after an event that told of it.
+    /// The end of the job, after an event that announced it.
     async fn finish(mut self, client: &Client, id: &str) {
         assert_eq!(self.watch.next().await, Said::Complete);
         self.transcript.completed();
@@ -214,7 +214,7 @@ async fn what_a_killed_node_was_busy_with_goes_on() {
     watcher.finish(&two.client(), &id).await;
 }
 
-/// Uploads to another node than the one that signed the address, and reads from the first.
+/// Uploads to a node that did not sign the address, and reads from the node that did.
 async fn upload(aws: &Aws, text: &str) {
     let (one, two) = tokio::join!(aws.home.start(), aws.home.start());
     let document = "mutation($size: Int!) { createUpload(name: \"a.txt\", contentType: \"text/plain\", size: $size) { putUrl getUrl } }";

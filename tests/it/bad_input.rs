@@ -26,7 +26,7 @@ async fn fails(client: &Client, document: &str, variables: Value, code: &str, sa
     }
 }
 
-/// A JSON text of exactly so many bytes.
+/// A JSON text of exactly this many bytes.
 fn json_of(bytes: usize) -> String {
     format!("{{\"x\":\"{}\"}}", "a".repeat(bytes - 8))
 }
@@ -580,8 +580,8 @@ async fn a_job_shows_so_many_steps_and_runs_them_all() {
     }
 }
 
-/// The server tells a job's functions in the field `job` where they report: a submitter must not
-/// say it instead.
+/// The server writes into the field `job` where a job's functions report: a submitter must not
+/// write it instead.
 #[tokio::test]
 async fn an_input_with_a_field_job_is_refused() {
     let home = Home::simple();

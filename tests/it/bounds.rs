@@ -1,7 +1,7 @@
 //! What one request may ask for, where a client meets it: each bound on both sides. The counting
 //! itself is tested beside it.
 
-use jobcast::graphql::bounds::{
+use jobcast::graphql::limits::{
     ALIASES, MESSAGE_BYTES, SELECTIONS, SUBSCRIPTION_BYTES, SUBSCRIPTION_FIELDS, TOKENS,
 };
 use jobcast::graphql::{COMPLEXITY, DEPTH};
@@ -27,7 +27,7 @@ async fn documents_up_to_their_bounds() {
         let close = "}".repeat(inside);
         format!("{{ __schema {{ types {{ fields {{ type {{ {open} name {close} }} }} }} }} }}")
     };
-    // The same field twice is one: each has a key of its own here.
+    // The same field twice is one, so each has another key here.
     let page = |fields: usize| {
         let fields: String = (0..fields).map(|at| format!("a{at}: id ")).collect();
         format!("{{ listJobs(limit: 100) {{ items {{ {fields} }} }} }}")

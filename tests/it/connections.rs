@@ -1,6 +1,6 @@
 //! Connections that are silent, slow or never end, at a listener with short times and few places:
-//! each is closed in its time, those that go on live, and honest callers get through whatever
-//! others hold open.
+//! each is closed in its time, active ones stay open, and honest callers get through while others
+//! hold connections open.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ async fn lives(socket: &mut TcpStream) -> bool {
     }
 }
 
-/// One byte again and again, slower than anybody is who means it.
+/// One byte again and again, slower than any honest client.
 async fn drip(mut socket: TcpStream) -> String {
     let (mut reads, mut writes) = socket.split();
     let mut said = Vec::new();
@@ -176,7 +176,7 @@ async fn bodies_have_their_pace() {
     // One that goes on lives longer than any of its stretches of time.
     let mut socket = connect(&node, WITHOUT_BODY).await;
     let began = Instant::now();
-    let piece = vec![b' '; http::body::PACE_BYTES];
+    let piece = vec![b' '; http::patience::PACE_BYTES];
     let mut left: usize = 100_000;
     while left > 0 {
         let now = piece.len().min(left);
@@ -277,7 +277,7 @@ async fn without_a_place_the_answer_is_503() {
         ..http::Settings::default()
     })
     .await;
-    // Streams are at work: nobody takes their places.
+    // Streams are at work: no connection takes their places.
     let stream = b"GET /graphql?query=subscription%7BonJobs%7Bkind%7D%7D HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n";
     let mut streams = Vec::new();
     for _ in 0..2 {
@@ -312,7 +312,7 @@ async fn bodies_that_never_end_hold_little() {
         http::BODY_BYTES
     );
     let bytes = vec![b' '; http::BODY_BYTES - 1];
-    let most = http::body::HELD_BYTES / http::BODY_BYTES;
+    let most = http::room::HELD_BYTES / http::BODY_BYTES;
     let mut held = Vec::new();
     let mut refused = 0;
     for _ in 0..most + 4 {

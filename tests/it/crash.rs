@@ -26,7 +26,7 @@ use crate::kit::{Client, DEADLINE, Door, Home, Said, Watch, code_of, on_job, soo
 const KILLS: usize = 50;
 /// The longest that a server lives, in milliseconds, once it is ready.
 const LIFE_MILLIS: u64 = 250;
-/// Who submits, side by side.
+/// Number of concurrent submitters.
 const SUBMITTERS: usize = 3;
 /// Jobs that one submitter submits while one server lives.
 const JOBS_PER_LIFE: usize = 2;
@@ -119,7 +119,7 @@ fn home() -> Home {
         .machine("asks", &asks)
 }
 
-/// What the clients share: where the server is at this moment, and what they were told.
+/// State that the clients share: the address of the server at this moment, and the answers so far.
 struct World {
     url: watch::Receiver<Option<String>>,
     client: Client,
@@ -138,8 +138,8 @@ impl World {
         self.client.at(&url.unwrap())
     }
 
-    /// Asks until somebody answers: the answer to what was asked, which may have been done more
-    /// than once.
+    /// Repeats the request until a server answers. The request may have been executed more than
+    /// once.
     async fn ask(&self, document: &str, variables: &Value) -> Value {
         let begun = std::time::Instant::now();
         loop {
@@ -157,8 +157,7 @@ impl World {
     }
 }
 
-/// Submits with a token of its own until it is acknowledged, and once more: it must be the same
-/// job.
+/// Submits with a new token until it is acknowledged, and once more: it must be the same job.
 async fn submit(world: &World, number: usize) -> (String, Plan) {
     let plan = Plan::of(number);
     let token = format!("token {number}");
@@ -252,8 +251,7 @@ async fn watch_job(world: Arc<World>, id: String, door: Door) {
     world.transcripts.lock().insert(id, transcript);
 }
 
-/// Watches the list of the open jobs until it is told to stop, at a moment when nothing is open any
-/// more.
+/// Watches the list of the open jobs until it is stopped, when no job is open any more.
 async fn watch_list(world: Arc<World>, mut stop: watch::Receiver<bool>) -> ListTranscript<String> {
     let document = "subscription { onJobs(filter: { status: { in: [QUEUED, RUNNING, WAITING] } }) { kind job { id version status } } }";
     let mut list = ListTranscript::default();

@@ -32,7 +32,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Everything has to be over by then; machines are slow.
 pub const DEADLINE: Duration = Duration::from_secs(120);
-/// A client waits so long before it comes back.
+/// Time that a client waits before it connects again.
 const COME_BACK: Duration = Duration::from_millis(20);
 
 /// A node: the real doors over a job store.
@@ -130,7 +130,7 @@ impl Node {
 pub fn http() -> reqwest::Client {
     static CLIENT: std::sync::OnceLock<reqwest::Client> = std::sync::OnceLock::new();
     let client = CLIENT.get_or_init(|| {
-        // Whoever is first installs it; the others find it.
+        // The first caller installs it; the others find it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().pool_max_idle_per_host(0);
         client.build().unwrap()
@@ -180,7 +180,7 @@ fn at(seconds: i64) -> Time {
 }
 
 impl Jobs {
-    /// So many new ones.
+    /// This many new ones.
     pub async fn create(store: Arc<dyn JobStore>, count: usize) -> Arc<Self> {
         let mut ids = Vec::new();
         for number in 0..count {
@@ -230,7 +230,7 @@ impl Jobs {
         (old, new)
     }
 
-    /// Takes every job through so many reports to its end, `at_once` of them at a time, and gives
+    /// Takes every job through this many reports to its end, `at_once` of them at a time, and gives
     /// each change to `publish`.
     pub async fn run<P: Future<Output = ()>>(
         &self,
@@ -329,7 +329,7 @@ pub struct Client {
     pub watched: Vec<JobId>,
     /// Comes back with what it has seen, rather than for a new snapshot.
     pub resumes: bool,
-    /// Takes so long for each message.
+    /// Takes this time for each message.
     pub pace: Duration,
 }
 

@@ -1,5 +1,5 @@
-//! A server that is asked to stop: who comes now hears 503, who is connected is told to come back,
-//! bit by bit.
+//! A server that is asked to stop: new requests get 503, and connected clients are asked to come
+//! back, bit by bit.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::kit::{Client, Door, Home, Said, Server, Watch, code_of, on_job};
 
-/// Lets no file of the server grow over so many bytes; `None`: as large as it likes.
+/// Maximum size in bytes of a file of the server; `None` for no maximum.
 fn limit(server: &Server, bytes: Option<u64>) {
     let pid = Pid::from_raw(server.pid().cast_signed());
     let limit = Rlimit {

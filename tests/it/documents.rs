@@ -1,9 +1,9 @@
 //! Documents as clients and attackers send them: none ends the server, each wrong one has its
-//! error, and each valid one the answer of the specification, whatever the door.
+//! error, and each valid one the answer of the specification, through every door.
 
 use std::time::{Duration, Instant};
 
-use jobcast::graphql::bounds::{ANSWER_BYTES, BATCH};
+use jobcast::graphql::limits::{ANSWER_BYTES, BATCH};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -277,8 +277,8 @@ async fn post(client: &Client, accept: &str, body: &Value) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
-/// What is wrong before the execution has a status of its own, and no `data`; a variable's fault is
-/// one of them.
+/// An error before the execution has its own status, and no `data`; a variable's fault is one of
+/// them.
 #[tokio::test]
 async fn errors_of_a_request_have_their_status_and_no_data() {
     let home = Home::simple();

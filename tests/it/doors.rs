@@ -20,7 +20,7 @@ async fn a_job_is_watched_to_its_end_through_every_door() {
         let first = watch.event().await;
         assert_eq!(first["id"], id.as_str());
         transcript.event(Seen::read(&first).unwrap());
-        // Nothing more comes before somebody answers.
+        // Nothing more is received before an answer.
         let resume = r#"mutation($id: ID!) { resumeJob(id: $id, step: "Ask", output: "{\"n\":7}") { version } }"#;
         client.data(resume, json!({ "id": id })).await;
         while !transcript.last().unwrap().status.is_terminal() {
@@ -52,7 +52,7 @@ async fn who_has_the_newest_version_gets_only_newer_ones() {
         let told = watch.event().await;
         assert_eq!(told["version"], cancelled["version"], "{door:?}");
         assert_eq!(told["status"], "CANCELLED");
-        // Who has the end already gets nothing but the end.
+        // A client that has the end already gets only the end.
         let variables = json!({ "id": id, "after": told["version"] });
         let mut late = Watch::open(door, &client, &on_job(), variables).await;
         if door != Door::AppSync {

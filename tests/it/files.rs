@@ -358,7 +358,7 @@ async fn an_upload_says_how_long_it_is() {
     };
     assert_eq!(put("", "").await, "411");
     assert_eq!(put("Content-Length: 4\r\n", "abcd").await, "400");
-    // Who asks before sending is told before sending.
+    // A client that asks before it sends is answered before it sends.
     assert_eq!(
         put("Content-Length: 4\r\nExpect: 100-continue\r\n", "").await,
         "400"
@@ -437,7 +437,7 @@ async fn what_was_written_of_a_broken_upload_is_removed() {
     )
     .await;
     assert_eq!(got.0, 404, "{}", got.1);
-    // The address is as good as before.
+    // The address is valid as before.
     assert_eq!(send(&client, Method::PUT, url, vec![7; size]).await.0, 204);
     assert_eq!(unfinished(&data), 0);
 }

@@ -148,7 +148,7 @@ async fn what_a_function_gives_is_bounded() {
         .machine("outside", &definition);
     let server = home.start().await;
     let client = server.client();
-    // A JSON text of exactly so many bytes has two quotes.
+    // A JSON text of exactly this many bytes has two quotes.
     let answer = |event: Value| match (event["bytes"].as_u64(), event["cause"].as_u64()) {
         (Some(bytes), _) => Ok(json!("x".repeat(bytes as usize - 2))),
         (_, cause) => {
@@ -193,8 +193,8 @@ async fn what_a_function_gives_is_bounded() {
     }
 }
 
-/// A retry whose step fails at once: whatever the order in which the row of the retry and the news
-/// of the step come, the step was tried.
+/// A retry whose step fails at once: in either order of the row of the retry and the event of the
+/// step, the step was tried.
 #[tokio::test]
 async fn a_step_that_fails_again_at_once_was_tried() {
     let definition = json!({ "StartAt": "First", "States": {

@@ -383,7 +383,7 @@ async fn one_setting_is_enough_behind_a_proxy() {
         let (status, text) = client.get(&format!("{prefix}{get}")).await;
         assert_eq!((status, text.as_str()), (200, "abc"));
     }
-    // The page of the public address is the server's own, whatever Host the proxy asks with.
+    // The page of the public address is the server's own, with any Host of the proxy's request.
     let request = client
         .request(Method::POST, "/graphql")
         .header("host", "127.0.0.1:1")

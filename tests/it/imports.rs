@@ -1,9 +1,10 @@
 //! The graph of imports between the files of a room, read from the text of its files.
 //!
 //! An import counts for the file that defines the name: the graph follows `pub use`, so a re-export
-//! by `lib.rs` or `mod.rs` makes no edge unless that file uses the name itself. Test modules are
-//! not read. The reader does not understand macros and glob imports: a glob counts for the module
-//! that it names.
+//! by `lib.rs` or `mod.rs` makes no edge unless that file uses the name itself. An import of a
+//! module counts for the files that define what the code names through it. Code of tests is not
+//! read. The reader does not understand macros and glob imports: a glob counts for the module that
+//! it names.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -43,23 +44,22 @@ impl Graph {
 
     /// The circles: sets of at least two files that import each other in a loop.
     pub fn circles(&self) -> Vec<BTreeSet<String>> {
+        circles(&self.edges())
+    }
+
+    /// The circles of modules with a folder among them: modules of one folder that import from each
+    /// other in a loop, with the imports between them.
+    pub fn folder_circles(&self) -> Vec<String> {
         let edges = self.edges();
-        let reached: BTreeMap<&String, BTreeSet<&String>> = edges
+        let folders: BTreeSet<&str> = edges
             .keys()
-            .map(|file| (file, reachable(&edges, file)))
+            .flat_map(|file| file.match_indices('/').map(|(at, _)| &file[..=at]))
+            .chain([""])
             .collect();
-        let mut circles = BTreeSet::new();
-        for (file, targets) in &reached {
-            let circle: BTreeSet<String> = targets
-                .iter()
-                .filter(|target| reached[**target].contains(file))
-                .map(|target| (*target).clone())
-                .collect();
-            if circle.len() > 1 {
-                circles.insert(circle);
-            }
-        }
-        circles.into_iter().collect()
+        folders
+            .iter()
+            .flat_map(|folder| folder_circles(&edges, folder))
+            .collect()
     }
 
     /// The imports between the files of a circle, a line each.
@@ -75,13 +75,15 @@ impl Graph {
     }
 
     /// The files that each file imports from.
-    fn edges(&self) -> BTreeMap<String, BTreeSet<String>> {
+    pub fn edges(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut edges = BTreeMap::new();
         for source in self.sources.values() {
-            let used = source
-                .imports
-                .iter()
-                .filter(|import| !import.is_public || source.words[&import.name] > 1);
+            let used = source.imports.iter().filter(|import| {
+                let is_named = |path: &Vec<String>| path.len() > 1 && path[0] == import.name;
+                // The paths through the name count instead.
+                let is_prefix = source.paths.iter().any(is_named);
+                !is_prefix && (!import.is_public || source.words[&import.name] > 1)
+            });
             let named = used.map(|import| &import.path).chain(&source.paths);
             let targets: BTreeSet<String> = named
                 .filter_map(|path| definer(&self.sources, &source.module, path, RE_EXPORTS))
@@ -91,6 +93,69 @@ impl Graph {
         }
         edges
     }
+}
+
+fn circles(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<BTreeSet<String>> {
+    let reached: BTreeMap<&String, BTreeSet<&String>> = edges
+        .keys()
+        .map(|file| (file, reachable(edges, file)))
+        .collect();
+    let mut circles = BTreeSet::new();
+    for (file, targets) in &reached {
+        let circle: BTreeSet<String> = targets
+            .iter()
+            .filter(|target| reached[**target].contains(file))
+            .map(|target| (*target).clone())
+            .collect();
+        if circle.len() > 1 {
+            circles.insert(circle);
+        }
+    }
+    circles.into_iter().collect()
+}
+
+/// The circles of the modules right below a folder, without circles of files only.
+fn folder_circles(edges: &BTreeMap<String, BTreeSet<String>>, folder: &str) -> Vec<String> {
+    let module = |file: &str| -> Option<String> {
+        let name = file.strip_prefix(folder)?;
+        let name = name.split('/').next().unwrap_or(name);
+        let is_parent = ["mod.rs", "lib.rs", "main.rs"].contains(&name);
+        (!is_parent).then(|| name.trim_end_matches(".rs").to_owned())
+    };
+    let is_folder = |module: &String| {
+        let start = format!("{folder}{module}/");
+        edges.keys().any(|file| file.starts_with(&start))
+    };
+    let mut modules: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut imports: Vec<(String, String, String)> = Vec::new();
+    for (file, targets) in edges {
+        let Some(from) = module(file) else {
+            continue;
+        };
+        let below = modules.entry(from.clone()).or_default();
+        for target in targets {
+            if let Some(to) = module(target).filter(|to| *to != from) {
+                imports.push((
+                    from.clone(),
+                    to.clone(),
+                    format!("{file} imports from {target}"),
+                ));
+                below.insert(to);
+            }
+        }
+    }
+    let circles = circles(&modules).into_iter();
+    circles
+        .filter(|circle| circle.iter().any(is_folder))
+        .map(|circle| {
+            let is_part = |module| circle.contains(module);
+            let lines = imports
+                .iter()
+                .filter(|(from, to, _)| is_part(from) && is_part(to));
+            let lines: String = lines.map(|(.., line)| format!("    {line}\n")).collect();
+            format!("  {folder}: {circle:?}\n{lines}")
+        })
+        .collect()
 }
 
 fn reachable<'a>(
@@ -130,7 +195,17 @@ fn definer(
         }
         child => {
             at.push(child.to_owned());
-            sources.get(&at)?;
+            if !sources.contains_key(&at) {
+                at.pop();
+                let imports = &sources.get(&at)?.imports;
+                let import = imports.iter().find(|import| import.name == child)?;
+                // A crate's name is imported from no module.
+                let is_here = import.path.first().is_some_and(|first| first != child);
+                let path = [&import.path, &rest[1..]].concat();
+                return (is_here && steps > 0)
+                    .then(|| definer(sources, &at, &path, steps - 1))
+                    .flatten();
+            }
             rest = &rest[1..];
         }
     }
@@ -171,7 +246,10 @@ fn read(root: &Path, folder: &Path, sources: &mut BTreeMap<Vec<String>, Source>)
         };
         let parts: Vec<&str> = stem.split('/').collect();
         let last = parts[parts.len() - 1];
-        if parts.iter().any(|part| ["tests", "suite"].contains(part)) {
+        let is_test = |part: &&str| part.ends_with("tests") || *part == "suite";
+        // A program beside a library is another crate.
+        let is_program = parts[0] == "bin" || (stem == "main" && root.join("lib.rs").exists());
+        if is_program || parts.iter().any(is_test) {
             continue;
         }
         let is_root = ["lib", "main"].contains(&stem);
@@ -187,8 +265,7 @@ fn read(root: &Path, folder: &Path, sources: &mut BTreeMap<Vec<String>, Source>)
 
 /// The names and paths of a file's text.
 fn parse(file: String, module: Vec<String>, text: &str) -> Source {
-    let text = text.split("#[cfg(test)]\nmod ").next().unwrap();
-    let tokens = tokens(text);
+    let tokens = without_tests(&tokens(text));
     let mut source = Source {
         file,
         module,
@@ -246,6 +323,58 @@ fn parse(file: String, module: Vec<String>, text: &str) -> Source {
         is_public = false;
     }
     source
+}
+
+/// The tokens without the items that only tests have.
+fn without_tests(tokens: &[String]) -> Vec<String> {
+    const ONLY_IN_TESTS: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+    let mut kept = Vec::new();
+    let mut rest = tokens;
+    while let Some(token) = rest.first() {
+        let is_attribute = rest.len() >= ONLY_IN_TESTS.len()
+            && rest.iter().zip(ONLY_IN_TESTS).all(|(a, b)| a == b);
+        if is_attribute {
+            rest = &rest[ONLY_IN_TESTS.len()..];
+            while rest.first().is_some_and(|token| token == "#") {
+                rest = &rest[group(&rest[1..]) + 1..];
+            }
+            rest = &rest[item(rest)..];
+        } else {
+            kept.push(token.clone());
+            rest = &rest[1..];
+        }
+    }
+    kept
+}
+
+/// Number of tokens of the group that begins the tokens.
+fn group(tokens: &[String]) -> usize {
+    let mut depth = 0;
+    for (at, token) in tokens.iter().enumerate() {
+        match token.as_str() {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at + 1;
+        }
+    }
+    tokens.len()
+}
+
+/// Number of tokens of the item that begins the tokens: up to its semicolon or its braces.
+fn item(tokens: &[String]) -> usize {
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        let length = group(&tokens[at..]);
+        let is_end = token == ";" || (token == "{" && tokens[0] != "use");
+        at += length;
+        if is_end {
+            break;
+        }
+    }
+    at
 }
 
 /// Adds the names that a tree of imports below `prefix` brings; ends behind the tree's group.
@@ -306,44 +435,77 @@ fn is_word(token: &str) -> bool {
     token.starts_with(|c: char| c.is_alphanumeric() || c == '_')
 }
 
+/// A piece of Rust code.
+enum Piece {
+    /// A comment, a space, a character, or the sign of a lifetime.
+    Skipped,
+    Literal,
+    Word,
+    Sign,
+}
+
+/// The piece that begins a text, and its length.
+fn piece(text: &str) -> (Piece, usize) {
+    let first = text.chars().next().unwrap_or_default();
+    if text.starts_with("//") {
+        (Piece::Skipped, text.find('\n').unwrap_or(text.len()))
+    } else if first == '"' {
+        (Piece::Literal, string(text))
+    } else if text.starts_with("r\"") || text.starts_with("r#\"") {
+        let hash = if text.starts_with("r#") { "\"#" } else { "\"" };
+        let body = 1 + hash.len();
+        let end = text[body..].find(hash);
+        (Piece::Literal, body + end.map_or(0, |end| end + hash.len()))
+    } else if first == '\'' {
+        // A character, or a lifetime.
+        let mut after = text.char_indices().skip(2);
+        let length = match (text.as_bytes().get(1), after.next()) {
+            (Some(b'\\'), _) => 3 + text[3..].find('\'').map_or(0, |end| end + 1),
+            (_, Some((end, '\''))) => end + 1,
+            _ => 1,
+        };
+        (Piece::Skipped, length)
+    } else if is_word(text) {
+        let is_part = |c: char| c.is_alphanumeric() || c == '_';
+        (
+            Piece::Word,
+            text.find(|c| !is_part(c)).unwrap_or(text.len()),
+        )
+    } else if text.starts_with("::") {
+        (Piece::Sign, 2)
+    } else if first.is_whitespace() {
+        (Piece::Skipped, first.len_utf8())
+    } else {
+        (Piece::Sign, first.len_utf8())
+    }
+}
+
 /// The words and signs of a text, without comments, strings and spaces.
 fn tokens(text: &str) -> Vec<String> {
     let mut tokens = Vec::new();
     let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let length = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if first == '"' {
-            string(rest)
-        } else if rest.starts_with("r\"") || rest.starts_with("r#\"") {
-            let hash = if rest.starts_with("r#") { "\"#" } else { "\"" };
-            let body = 1 + hash.len();
-            body + rest[body..].find(hash).map_or(0, |end| end + hash.len())
-        } else if first == '\'' {
-            // A character, or a lifetime.
-            let mut after = rest.char_indices().skip(2);
-            match (rest.as_bytes().get(1), after.next()) {
-                (Some(b'\\'), _) => 3 + rest[3..].find('\'').map_or(0, |end| end + 1),
-                (_, Some((end, '\''))) => end + 1,
-                _ => 1,
-            }
-        } else if is_word(rest) {
-            let is_part = |c: char| c.is_alphanumeric() || c == '_';
-            let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-            tokens.push(rest[..end].to_owned());
-            end
-        } else if rest.starts_with("::") {
-            tokens.push("::".to_owned());
-            2
-        } else {
-            if !first.is_whitespace() {
-                tokens.push(first.to_string());
-            }
-            first.len_utf8()
-        };
+    while !rest.is_empty() {
+        let (piece, length) = piece(rest);
+        if let Piece::Word | Piece::Sign = piece {
+            tokens.push(rest[..length].to_owned());
+        }
         rest = &rest[length..];
     }
     tokens
+}
+
+/// The string literals of a text, each with its place.
+pub fn literals(text: &str) -> Vec<(usize, &str)> {
+    let mut literals = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let (piece, length) = piece(&text[at..]);
+        if let Piece::Literal = piece {
+            literals.push((at, &text[at..at + length]));
+        }
+        at += length;
+    }
+    literals
 }
 
 /// Length of the string at the beginning of a text.
@@ -362,8 +524,9 @@ fn string(text: &str) -> usize {
 
 fn graph(files: &[(&str, &str)]) -> Graph {
     let source = |(file, text): &(&str, &str)| {
-        let module = file.trim_end_matches(".rs").to_owned();
-        let module: Vec<String> = Some(module).filter(|m| m != "lib").into_iter().collect();
+        let parts = file.trim_end_matches(".rs").split('/');
+        let parts = parts.filter(|part| !["lib", "mod"].contains(part));
+        let module: Vec<String> = parts.map(str::to_owned).collect();
         (module.clone(), parse((*file).to_owned(), module, text))
     };
     Graph {
@@ -402,4 +565,50 @@ fn a_re_export_and_a_comment_are_no_imports() {
     ];
     let graph = graph(&files);
     assert!(graph.circles().is_empty());
+}
+
+#[test]
+fn an_import_of_a_module_counts_for_the_file_that_defines_the_name() {
+    let files = [
+        ("lib.rs", "mod a; mod b;"),
+        ("a.rs", "use crate::b;\nconst A: u8 = b::C;"),
+        ("b/mod.rs", "mod c; pub use c::C;"),
+        ("b/c.rs", "pub const C: u8 = 1;"),
+    ];
+    let expected = BTreeSet::from(["b/c.rs".to_owned()]);
+    assert_eq!(graph(&files).edges()["a.rs"], expected);
+}
+
+#[test]
+fn code_of_tests_is_skipped_and_code_after_it_is_read() {
+    let files = [
+        ("lib.rs", "mod a; mod b; mod c;"),
+        (
+            "a.rs",
+            "#[cfg(test)]\n#[expect(x, reason = \"y\")]\nmod tests { use crate::b::B; fn f() {} }\n\
+             #[cfg(test)]\nuse crate::{b::B};\nuse crate::c::C;",
+        ),
+        ("b.rs", "pub struct B;"),
+        ("c.rs", "pub struct C;"),
+    ];
+    let expected = BTreeSet::from(["c.rs".to_owned()]);
+    assert_eq!(graph(&files).edges()["a.rs"], expected);
+}
+
+#[test]
+fn folders_that_import_from_each_other_by_different_files_are_a_circle() {
+    let files = [
+        ("lib.rs", "mod a; mod b;"),
+        ("a/mod.rs", "pub mod x; pub mod y;"),
+        ("a/x.rs", "use crate::b::v::V;"),
+        ("a/y.rs", "pub struct Y;"),
+        ("b/mod.rs", "pub mod v; pub mod w;"),
+        ("b/v.rs", "pub struct V;"),
+        ("b/w.rs", "use crate::a::y::Y;"),
+    ];
+    let graph = graph(&files);
+    assert!(graph.circles().is_empty());
+    let found = graph.folder_circles();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("b/w.rs imports from a/y.rs"), "{found:?}");
 }

@@ -1,5 +1,5 @@
-//! Who may use the internal listener: no web page; every program of this machine, or only those
-//! that show the secret of this start.
+//! Callers of the internal listener: no web page; every program of this machine, or only those that
+//! show the secret of this start.
 
 use std::os::unix::fs::PermissionsExt;
 

@@ -374,7 +374,7 @@ async fn world(server: &Server) -> World {
     world
 }
 
-/// The verdict is as expected, and a value that was taken is the one that was sent.
+/// The verdict is as expected, and an accepted value is what was sent.
 fn check(door: &str, case: &Case, verdict: Verdict) {
     let beginning: String = case.text.chars().take(60).collect();
     match (case.refused, verdict) {

@@ -10,6 +10,7 @@ mod bad_input;
 mod bounds;
 mod chaos;
 mod cli;
+mod config;
 mod connections;
 mod crash;
 mod delivery;

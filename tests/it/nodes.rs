@@ -136,7 +136,7 @@ enum Table {
         store: Arc<dyn JobStore>,
         _directory: tempfile::TempDir,
     },
-    /// In a DynamoDB table; each node has a store of its own.
+    /// In a DynamoDB table; each node has its own store.
     DynamoDb(DynamoDb),
 }
 
@@ -170,7 +170,7 @@ struct Three {
     _table: Table,
 }
 
-/// The first so many nodes publish what the store's change feed brings.
+/// This many nodes, the first ones, publish what the store's change feed brings.
 async fn three(
     table: Table,
     followers: usize,
@@ -279,7 +279,7 @@ async fn lost_by_the_broker(table: Table) {
     prove(three.nodes, load, clients).await;
 }
 
-/// So many nodes read the change feed; the others hear by the broker, which dies twice.
+/// This many nodes read the change feed; the others hear by the broker, which dies twice.
 async fn followed_by(followers: usize, table: Table) {
     let mut bus = Bus::start().await;
     let three = three(table, followers, &bus, None, Duration::from_secs(3_600)).await;
@@ -356,7 +356,7 @@ impl List {
         Self { socket, transcript }
     }
 
-    /// Until it is complete and has so many jobs.
+    /// Until it is complete and has this many jobs.
     async fn until(&mut self, count: usize) {
         let running = |job: &Value| Some(job["status"] == "RUNNING");
         while !self.transcript.is_complete() || self.transcript.held().len() != count {

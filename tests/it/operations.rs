@@ -57,7 +57,7 @@ async fn graphiql_comes_whole_from_this_server() {
             .starts_with("text/html")
     );
     let page = page.text().await.unwrap();
-    // Whatever the page loads is beside it, below whatever path a proxy puts it.
+    // Everything that the page loads is beside it, below any path where a proxy puts it.
     let mut loaded = 0;
     for attribute in ["src=\"", "href=\""] {
         for piece in page.split(attribute).skip(1) {
@@ -80,7 +80,7 @@ async fn graphiql_comes_whole_from_this_server() {
         }
     }
     assert!(loaded >= 2, "a script and a style sheet");
-    // Not in a script of its own either; the name of the SVG language is no address.
+    // Not in its own script either; the name of the SVG language is no address.
     let page = page.replace("http://www.w3.org/2000/svg", "");
     assert!(
         !page.contains("http://") && !page.contains("https://"),

@@ -168,7 +168,7 @@ enum Cut {
     Nowhere,
     /// Once, at this place of the whole conversation.
     At(usize),
-    /// At random, from this seed, into pieces of up to so many bytes.
+    /// At random, from this seed, into pieces of up to this many bytes.
     Random(u64, usize),
     EachByte,
 }

@@ -35,7 +35,7 @@ async fn a_watcher_with_a_newer_version_gets_the_job_at_every_door() {
         transcript.event(seen(&watch.event().await));
         client.cancel(&id).await;
         transcript.event(seen(&watch.event().await));
-        // AppSync's clients are not told of the end.
+        // AppSync's clients are not notified of the end.
         if door != Door::AppSync {
             assert_eq!(watch.next().await, Said::Complete, "{door:?}");
             transcript.completed();
@@ -97,7 +97,7 @@ async fn an_event_source_comes_back_with_any_id() {
         (None, Some(""), true),
         (Some(version), None, false),
         (Some(NEWER), None, true),
-        // What the client got last counts: the address is the one that it began with.
+        // What the client got last counts: the address is what it began with.
         (Some(version), Some(older.as_str()), true),
         (Some(1), Some(same.as_str()), false),
         (Some(NEWER), Some(same.as_str()), false),

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: requests finish, watchers are told to come back, and what runs goes on at
+//! SIGTERM and SIGINT: requests finish, watchers are asked to come back, and executions continue at
 //! the next start.
 
 use std::time::Duration;
@@ -89,7 +89,7 @@ async fn watchers_are_told_to_come_back() {
         }
     }
     assert!(server.ended().await.success());
-    // They come back with what they have, and hear nothing but news.
+    // They come back with what they have, and receive only what is new.
     let server = home.start().await;
     let client = server.client();
     for door in Door::ALL {

@@ -1,5 +1,5 @@
 //! The command line on a terminal, and on a pipe that is closed: what other people wrote acts on
-//! nothing, lines fit, and whatever ends a command leaves the terminal as it was.
+//! nothing, lines fit, and every end of a command leaves the terminal as it was.
 
 use std::fs::File;
 use std::io::Read;

@@ -185,7 +185,7 @@ async fn a_publish() {
         let mut watch = Watch::open(door, &client, &on_job(), json!({ "id": id })).await;
         let told = watch.event().await;
         let version = told["version"].as_u64().unwrap();
-        // As the table's stream would tell it; the next two versions are never written.
+        // As the table's stream would send it; the next two versions are never written.
         let publish = async |version: u64| {
             let new = json!({
                 "id": id, "type": "wait", "owner": "dev", "status": "WAITING", "progress": 1, "attempt": 1, "version": version,

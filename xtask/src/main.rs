@@ -152,6 +152,12 @@ const SUITES: &[Suite] = &[
         command: tests("jobcast", Target::Lib, "graphql::request::garbage_tests"),
     },
     Suite {
+        name: "interleavings",
+        about: "10,000 random interleavings of everything that can happen to the hub and to live lists",
+        environment: &[("JOBCAST_CASES", "10000")],
+        command: tests("jobcast", Target::Lib, "every_interleaving"),
+    },
+    Suite {
         name: "wire-fuzz",
         about: "the decoders of the wire protocols over random input, for ten minutes each",
         environment: &[("JOBCAST_FUZZ_SECONDS", "600")],

@@ -1,7 +1,7 @@
 //! This program as a child process: for memory, which is measured in a process without other work,
 //! and for crashes.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,29 +9,8 @@ use clap::ValueEnum;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStdout, Command};
 
-use super::{recovery, waiting};
-use crate::Result;
-
-/// The task of a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Role {
-    /// Starts executions that wait.
-    Wait,
-    /// Starts executions whose tasks are never answered.
-    Begin,
-    /// Continues them.
-    GoOn,
-}
-
-impl Role {
-    pub(crate) async fn play(self, place: &Path, count: usize) -> Result<()> {
-        match self {
-            Role::Wait => waiting::child(place, count).await,
-            Role::Begin => recovery::begin(place, count).await,
-            Role::GoOn => recovery::go_on(place, count).await,
-        }
-    }
-}
+use crate::args::Role;
+use crate::error::Result;
 
 /// The parent's handle to a child.
 pub(crate) struct Child {

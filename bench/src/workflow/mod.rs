@@ -5,22 +5,20 @@
 //! | `rates` | transitions, executions, a large Map |
 //! | `waiting` | memory of waiting executions |
 //! | `recovery` | a crash with many open executions |
+//! | `engine` | the engine |
 //! | `child` | this program as a child process |
 
-pub(crate) mod child;
+mod child;
+mod engine;
 mod rates;
 mod recovery;
 mod waiting;
 
 use std::path::Path;
-use std::sync::Arc;
 
-use sqlite::{Database, Location};
-use workflow::task::TaskRunner;
-use workflow::{Engine, Listener, Machine, Machines, Settings};
-
+use crate::args::{BenchArgs, Role};
+use crate::error::Result;
 use crate::report::Section;
-use crate::{BenchArgs, Result};
 
 pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     let mut section = Section::new(
@@ -35,21 +33,11 @@ pub(crate) async fn run(args: &BenchArgs) -> Result<Section> {
     Ok(section)
 }
 
-/// An engine with one state machine, in this directory.
-async fn open(
-    place: &Path,
-    name: &str,
-    definition: &str,
-    tasks: Arc<dyn TaskRunner>,
-    listener: Arc<dyn Listener>,
-) -> Result<Engine> {
-    let mut machines = Machines::default();
-    let machine = Machine::parse(name, definition.into(), None);
-    machines.insert(machine.map_err(|problems| format!("{problems:?}"))?);
-    let database = Database::open(&Location::File(place.join("jobcast.db")))?;
-    let settings = Settings {
-        machines,
-        ..Settings::default()
-    };
-    Ok(Engine::open(database, settings, tasks, listener).await?)
+/// Does the task of a child process.
+pub(crate) async fn play(role: Role, place: &Path, count: usize) -> Result<()> {
+    match role {
+        Role::Wait => waiting::child(place, count).await,
+        Role::Begin => recovery::begin(place, count).await,
+        Role::GoOn => recovery::go_on(place, count).await,
+    }
 }

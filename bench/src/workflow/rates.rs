@@ -10,11 +10,12 @@ use tokio::sync::oneshot;
 use workflow::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 use workflow::{End, Engine, ExecutionEvent, Listener, Status};
 
-use super::open;
+use super::engine::open;
+use crate::args::BenchArgs;
+use crate::error::{Error, Result};
 use crate::report::Section;
 use crate::threads::Threads;
 use crate::usage::{Cpu, processors};
-use crate::{BenchArgs, Error, Result};
 
 /// Number of states in the chain.
 const CHAIN: u32 = 20;

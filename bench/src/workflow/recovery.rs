@@ -11,11 +11,12 @@ use tokio::sync::Notify;
 use workflow::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 use workflow::{Engine, NoListener};
 
-use super::child::{Child, Role};
-use super::open;
+use super::child::Child;
+use super::engine::open;
 use super::waiting::start_all;
+use crate::args::{BenchArgs, Role};
+use crate::error::Result;
 use crate::report::Section;
-use crate::{BenchArgs, Result};
 
 const GOAL: f64 = 1_000.0;
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -9,11 +9,12 @@ use serde_json::json;
 use workflow::NoListener;
 use workflow::task::{Responder, TaskKey, TaskRequest, TaskRunner};
 
-use super::child::{Child, Role};
-use super::open;
+use super::child::Child;
+use super::engine::open;
+use crate::args::{BenchArgs, Role};
+use crate::error::Result;
 use crate::report::Section;
 use crate::usage::resident;
-use crate::{BenchArgs, Result};
 
 const GOAL: f64 = 1_000.0;
 /// Number of concurrent starts.

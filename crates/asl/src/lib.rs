@@ -3,7 +3,8 @@
 //!
 //! It has no clock, randomness or I/O: times and the seed are arguments. The durable driver is in
 //! `workflow`. `definition` parses and validates; `path`, `intrinsic`, `jsonata` and `template`
-//! transform data; `choice` decides; `items` parses files into items; `execution` interprets.
+//! transform data; `expression` checks the names in JSONata; `substitution` finds placeholders of
+//! deployment tools; `choice` decides; `items` parses files into items; `execution` interprets.
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test may panic"))]
 
 mod choice;
@@ -13,6 +14,7 @@ mod digest;
 mod effect;
 mod event;
 mod execution;
+mod expression;
 mod fault;
 mod history;
 mod intrinsic;
@@ -24,6 +26,7 @@ mod path;
 mod resource;
 mod scope;
 mod status;
+mod substitution;
 mod template;
 mod timestamp;
 pub mod token;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::definition::substitution::has_placeholder;
+use crate::substitution::has_placeholder;
 
 /// The way in which a service integration answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,13 +3,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::definition::expression::{self, Known};
-use crate::definition::substitution::is_placeholder;
+use crate::expression::{self, Known};
 use crate::fault::Fault;
 use crate::intrinsic::Intrinsic;
 use crate::jsonata::{Jsonata, is_expression};
 use crate::path::{Path, Root};
 use crate::scope::Scope;
+use crate::substitution::is_placeholder;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Template {
@@ -169,7 +169,7 @@ impl Template {
                         if key.ends_with(".$") {
                             problems.push(Problem::warning(
                                 &here,
-                                format!("The field '{key}' is not a path in JSONata: it is passed on as it stands"),
+                                format!("The field '{key}' is not a path in JSONata: it is passed on unchanged"),
                             ));
                         }
                         (key.clone(), Self::parse_jsonata(value, &here, known, problems))

@@ -4,6 +4,7 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -11,6 +12,7 @@ use lambda_runtime::{Diagnostic, LambdaEvent, Service, service_fn};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::client::Client;
 use crate::error::Failure;
@@ -18,6 +20,13 @@ use crate::job::Job;
 
 /// The error name for a panic in a handler.
 pub const PANIC_ERROR: &str = "Panic";
+
+/// A handler without its types: from the event to the output, as JSON text. The runtime is compiled
+/// for this type once, not once for each handler of a program.
+type AnyHandler = dyn Fn(Value, Client) -> Invocation + Send + Sync;
+
+/// One invocation of a handler.
+type Invocation = Pin<Box<dyn Future<Output = Result<Box<RawValue>, Failure>> + Send>>;
 
 /// The variables that `lambda_runtime` reads from the environment before its first event.
 const REQUIRED: [&str; 4] = [
@@ -41,6 +50,22 @@ where
     H: Fn(I, Job) -> R + Send + Sync + 'static,
     R: Future<Output = Result<O, E>> + Send + 'static,
 {
+    let handler = Arc::new(handler);
+    serve(Arc::new(move |event, client| {
+        let handler = Arc::clone(&handler);
+        Box::pin(async move {
+            let output = invoke(&*handler, client, event).await?;
+            to_raw_value(&output).map_err(|error| {
+                let message = format!("the output cannot be written as JSON: {error}");
+                Failure::new("InvalidOutput", message)
+            })
+        })
+    }))
+    .await
+}
+
+/// Serves invocations until the Lambda host ends.
+async fn serve(handler: Arc<AnyHandler>) -> Result<(), lambda_runtime::Error> {
     let missing: Vec<_> = REQUIRED
         .into_iter()
         .filter(|name| std::env::var_os(name).is_none())
@@ -60,7 +85,12 @@ where
     {
         return Err(start_again(&address));
     }
-    lambda_runtime::run(service(handler)).await
+    let client = Client::new();
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<Value>| {
+        let running = handler(event.payload, client.clone());
+        async move { running.await.map_err(Diagnostic::from) }
+    }))
+    .await
 }
 
 /// A local host serves many functions and distinguishes them by a path: `127.0.0.1:9001/resize`.
@@ -111,7 +141,7 @@ where
     let handler = Arc::new(handler);
     let client = Client::new();
     service_fn(move |event: LambdaEvent<Value>| {
-        let (handler, client) = (handler.clone(), client.clone());
+        let (handler, client) = (Arc::clone(&handler), client.clone());
         async move {
             invoke(&*handler, client, event.payload)
                 .await

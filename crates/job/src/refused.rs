@@ -17,7 +17,9 @@ pub enum Refused {
         event: Event,
     },
     /// The job has changed since the caller read it.
-    #[error("job is at version {actual}, not at version {expected}: read it again and decide anew")]
+    #[error(
+        "job is at version {actual}, not at version {expected}: read it again and decide again"
+    )]
     Version {
         /// The version that the caller expected.
         expected: Version,

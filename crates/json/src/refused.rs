@@ -107,7 +107,7 @@ impl fmt::Display for Refused {
             ),
             Reason::Surrogate => write!(
                 f,
-                "not usable JSON: the escape {word} is one half of a pair of surrogates and stands for no character"
+                "not usable JSON: the escape {word} is one half of a pair of surrogates and is no character"
             ),
             Reason::Utf8 => write!(f, "not JSON: it is not UTF-8"),
         }?;

@@ -119,7 +119,7 @@ fn a_lone_surrogate_is_refused() {
     }
     assert_eq!(
         check("[\n \"\\ud800\"]").unwrap_err().to_string(),
-        "not usable JSON: the escape \\ud800 is one half of a pair of surrogates and stands for no character at line 2 column 3"
+        "not usable JSON: the escape \\ud800 is one half of a pair of surrogates and is no character at line 2 column 3"
     );
 }
 

@@ -1,7 +1,7 @@
 //! ARNs: the one place that writes them and takes them apart. Whether the named resource exists is
 //! not checked here.
 
-use asl::WorkflowType;
+use asl::{Resource, WorkflowType};
 
 /// Why an ARN cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +15,11 @@ pub(crate) enum ArnError {
     /// It names no execution.
     #[error("Execution Does Not Exist: '{0}'")]
     NoExecution(String),
+}
+
+/// The ARN of an optimized integration, as a Task state names it.
+pub(crate) fn integration(resource: &Resource) -> String {
+    format!("arn:aws:states:::{resource}")
 }
 
 /// The region and the account of ARNs.

@@ -34,7 +34,6 @@ use job::Time;
 use tokio_util::task::TaskTracker;
 
 pub use execution::ExecutionEvents;
-pub(crate) use execution::{Recorded, change_of_all};
 pub use purge::{PURGE_JOBS, Purged, purge};
 #[cfg(feature = "aws")]
 pub use pushed::AppliedPushes;

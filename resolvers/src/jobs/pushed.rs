@@ -17,10 +17,10 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::Resolvers;
-use super::execution::job_of;
 use crate::Error;
 use crate::store::StoreError;
 use crate::workflow::ExecutionEvent;
+use crate::workflow::change::job_of;
 use crate::workflow::step_functions::pushed::{
     Followed, Lack, LogEntry, Pushed, StatusChange, follow, success,
 };
@@ -175,11 +175,15 @@ impl Resolvers {
             let arrived = waiting.arrived.notified();
             let received = waiting.of(&name, job.position);
             let followed = self.followed(&job, &received);
+            let mut job = job;
             if let Some(event) = &followed.event
                 && event.position > job.position
             {
                 match self.apply_once(&job, event).await {
-                    Ok(now) => turn.changed |= now.version > job.version,
+                    Ok(now) => {
+                        turn.changed |= now.version > job.version;
+                        job = now;
+                    }
                     // A function reported meanwhile, or another process was faster.
                     Err(StoreError::Refused(Refused::Version { .. })) if races < RACES => {
                         races += 1;

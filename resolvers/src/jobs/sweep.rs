@@ -14,11 +14,12 @@ use job::filter::Condition;
 use job::{Change, Filter, Job, JobError, JobId, Status, Update};
 use parking_lot::Mutex;
 
-use super::execution::{job_of, keep_last_entries};
+use super::execution::keep_last_entries;
 use super::{Resolvers, now};
 use crate::Error;
 use crate::store::{Lease, ListQuery, Sort};
 use crate::workflow::LOG_COMPLETE;
+use crate::workflow::change::job_of;
 
 /// Time in milliseconds after which the sweep starts a job that is still queued.
 pub const START_AFTER_MILLIS: i64 = 2_000;

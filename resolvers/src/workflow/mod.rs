@@ -3,7 +3,9 @@
 //!
 //! Executions are named after their jobs, so a repeated start has no effect.
 
+pub(crate) mod change;
 pub mod embedded;
+pub mod recorder;
 #[cfg(feature = "aws")]
 pub mod step_functions;
 

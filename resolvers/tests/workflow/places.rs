@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sfn::config::{Credentials, SharedCredentialsProvider};
+use resolvers::read_budget::{NoSlot, ReadBudget, Slots};
 use resolvers::workflow::Workflow;
 use resolvers::workflow::embedded::{self, EmbeddedWorkflow, job_types};
-use resolvers::workflow::step_functions::budget::{ReadBudget, Slots};
 use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
 use serde_json::json;
 use sqlite::{Database, Location};
@@ -77,7 +77,7 @@ struct NoBudget;
 
 #[async_trait::async_trait]
 impl Slots for NoBudget {
-    async fn reserve(&self, now: i64, _: u32) -> Result<i64, String> {
+    async fn reserve(&self, now: i64, _: u32) -> Result<i64, NoSlot> {
         Ok(now - 1_000)
     }
 }

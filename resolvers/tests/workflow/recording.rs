@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use job::{JobId, NewJob, Status, Time};
-use resolvers::store::sqlite::{SqliteStore, recorder};
+use resolvers::store::sqlite::SqliteStore;
 use resolvers::store::{CreateJob, Created, JobStore, RequestToken, StoreError};
 use resolvers::workflow::Workflow;
 use resolvers::workflow::embedded::EmbeddedWorkflow;
+use resolvers::workflow::recorder::recorder;
 use sqlite::{Database, Location};
 
 use crate::ears::Ears;

@@ -7,10 +7,11 @@ use job::{Change, Job, JobError, JobId, NewJob, Status, Step, StepKind, StepStat
 use object_store::memory::InMemory;
 use resolvers::files::Files;
 use resolvers::jobs::{Settings, Sweep, now};
-use resolvers::store::sqlite::{SqliteStore, recorder};
+use resolvers::store::sqlite::SqliteStore;
 use resolvers::store::{CreateJob, JobStore};
 use resolvers::token::Signer;
 use resolvers::workflow::embedded::EmbeddedWorkflow;
+use resolvers::workflow::recorder::recorder;
 use resolvers::workflow::{ExecutionStatus, Workflow};
 use resolvers::{Caller, Resolvers};
 use sqlite::{Database, Location};

@@ -10,7 +10,8 @@ use super::feed::{feed, pump};
 use super::histogram::Histogram;
 use super::svg::{MAX_CHARTED, grouped};
 use super::table::{Dialect, Table};
-use crate::{compute, open};
+use crate::compute::compute;
+use crate::job_file::open;
 
 /// Maximum number of columns in the job's result. The report has all columns.
 pub const MAX_SUMMARY: usize = 32;

@@ -8,7 +8,8 @@ use super::inspect::Source;
 use super::picture::{Format, MAX_FILE_BYTES, Picture};
 use super::resize::Thumbnail;
 use super::sheet::{MAX_SHEET_THUMBNAILS, draw};
-use crate::{compute, open};
+use crate::compute::compute;
+use crate::job_file::open;
 
 /// The event that the state machine passes.
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,8 @@ use functions::{Failure, Job};
 use serde::{Deserialize, Serialize};
 
 use super::picture::{Format, MAX_FILE_BYTES, Picture};
-use crate::{compute, open};
+use crate::compute::compute;
+use crate::job_file::open;
 
 /// The widths if the input names none.
 pub const DEFAULT_WIDTHS: [u32; 4] = [160, 320, 640, 1024];

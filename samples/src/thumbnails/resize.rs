@@ -4,7 +4,8 @@ use functions::{Failure, Job};
 use serde::{Deserialize, Serialize};
 
 use super::picture::{Format, MAX_FILE_BYTES, Picture};
-use crate::{compute, open};
+use crate::compute::compute;
+use crate::job_file::open;
 
 /// The event that the state machine passes.
 #[derive(Debug, Deserialize)]

@@ -9,10 +9,11 @@ use job::{JobId, Version};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::cli::client::error::CliError;
 use crate::cli::client::http::Client;
 use crate::cli::client::socket::{Ended, Said, Subscription};
+use crate::cli::error::CliError;
 use crate::cli::show::job::{FRAGMENT, Seen};
+use crate::cli::show::view::View;
 
 /// Delay before the second try to reconnect. It doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -21,21 +22,11 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Time after which an unreachable server is given up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// An output that shows a job.
-pub(crate) trait Show {
-    /// The current version of the job. The last one is finished and has its result.
-    fn job(&mut self, seen: &Seen);
-    /// The connection was lost: the output may be out of date.
-    fn lost(&mut self, why: &CliError);
-    /// The connection is restored.
-    fn back(&mut self);
-}
-
 /// Follows a job to its end and returns its last version, with its result.
 pub(crate) async fn follow(
     client: &Client,
     id: JobId,
-    show: &mut impl Show,
+    show: &mut impl View,
 ) -> Result<Seen, CliError> {
     let mut after: Option<Version> = None;
     let mut away: Option<Instant> = None;
@@ -102,7 +93,7 @@ async fn events(
     subscription: &mut Subscription,
     client: &Client,
     after: &mut Option<Version>,
-    show: &mut impl Show,
+    show: &mut impl View,
 ) -> Result<bool, Ended> {
     let mut has_begun = false;
     loop {
@@ -131,7 +122,7 @@ async fn events(
     }
 }
 
-async fn finished(client: &Client, id: JobId, show: &mut impl Show) -> Result<Seen, CliError> {
+async fn finished(client: &Client, id: JobId, show: &mut impl View) -> Result<Seen, CliError> {
     let seen = read(client, id).await?;
     show.job(&seen);
     Ok(seen)

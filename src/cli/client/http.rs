@@ -9,7 +9,7 @@ use resolvers::token::PREFIX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::cli::client::error::CliError;
+use crate::cli::error::CliError;
 
 /// Time allowed for the server to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -19,8 +19,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async_tls, conne
 use wire::close;
 use wire::transport_ws::SUBPROTOCOL;
 
-use crate::cli::client::error::CliError;
 use crate::cli::client::http::{Client, Problem, innermost};
+use crate::cli::error::CliError;
 
 /// Time allowed from the connection to the server's `connection_ack`.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::json;
 use workflow::{Machines, Problem, Severity};
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::output::{print, print_json};
 use crate::cli::show::text::{BOLD, DIM, GREEN, RED, YELLOW, paint, text};
 

@@ -4,12 +4,12 @@ use clap::Args;
 use job::{Job, JobId, StepStatus};
 use serde_json::{Value, json};
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
 use crate::cli::client::follow::read;
 use crate::cli::client::http::{Client, Server};
 use crate::cli::commands::submit::read_json;
 use crate::cli::commands::watch::{headline, watch};
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::job::{FRAGMENT, Seen};
 use crate::cli::show::output::{print, print_json};
 

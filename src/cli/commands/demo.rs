@@ -14,14 +14,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
 use crate::cli::client::follow::follow;
 use crate::cli::client::http::{Client, Server};
 use crate::cli::commands::demo_jobs::{SAMPLES, Sample};
 use crate::cli::commands::submit::{random_token, submit};
 use crate::cli::commands::upload::upload;
 use crate::cli::commands::watch::headline;
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::bars::Bars;
 use crate::cli::show::job::Seen;
 use crate::cli::show::lines::Lines;
@@ -73,10 +73,8 @@ impl Demo {
             None => fresh_directory(),
         };
         let config = Config::samples_only(data);
-        crate::log::init(&self.log, config.log_format).map_err(|source| CliError::Log {
-            filter: self.log.clone(),
-            source,
-        })?;
+        crate::log::init(&self.log, config.log_format)
+            .map_err(|source| CliError::log(&self.log, source))?;
         let inside = Inside::start(config).await?;
         let interrupted = || {
             format!(
@@ -254,7 +252,7 @@ async fn run_one(
 /// Shows nothing, for scripts that only need the end.
 struct Silence;
 
-impl crate::cli::client::follow::Show for Silence {
+impl crate::cli::show::view::View for Silence {
     fn job(&mut self, _: &Seen) {}
     fn lost(&mut self, _: &CliError) {}
     fn back(&mut self) {}

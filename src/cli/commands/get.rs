@@ -3,11 +3,11 @@
 use clap::Args;
 use job::{JobId, Time};
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
 use crate::cli::client::follow::read;
 use crate::cli::client::http::Server;
 use crate::cli::commands::watch::headline;
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::job::{Look, Seen, items, step_millis};
 use crate::cli::show::output::{Table, duration, print, print_json};
 use crate::cli::show::text::{DIM, PLAIN, Text, paint, text};

@@ -7,9 +7,9 @@ use clap::Args;
 use job::JobId;
 use serde_json::{Value, json};
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
 use crate::cli::client::http::{Client, Server};
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::output::{Table, columns, note, print, print_json};
 use crate::cli::show::text::{DIM, GREEN, PLAIN, RED, paint, text};
 

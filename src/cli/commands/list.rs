@@ -5,9 +5,9 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use job::{Status, Time};
 use serde_json::{Map, Value, json};
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
 use crate::cli::client::http::Server;
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::job::{FRAGMENT, Look, Seen, age};
 use crate::cli::show::output::{Table, duration, note, print_json};
 use crate::cli::show::text::{DIM, PLAIN};

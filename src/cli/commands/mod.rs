@@ -2,6 +2,7 @@
 //! (the fields of an input that are addresses of files) and `check` (`types --check`).
 
 pub(crate) mod check;
+pub(crate) mod config;
 pub(crate) mod control;
 pub(crate) mod create_table;
 pub(crate) mod demo;

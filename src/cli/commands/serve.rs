@@ -4,8 +4,8 @@ use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::output::{note, print};
 use crate::config::{Config, SETTINGS, ServeFlags};
 use crate::server::{Addresses, allow_open_files, serve};
@@ -48,11 +48,8 @@ fn announce(addresses: Addresses) {
 
 /// Starts logging as the configuration says.
 fn start_log(config: &Config) -> Result<(), CliError> {
-    let started = crate::log::init(&config.log, config.log_format);
-    started.map_err(|source| CliError::Log {
-        filter: config.log.clone(),
-        source,
-    })
+    crate::log::init(&config.log, config.log_format)
+        .map_err(|source| CliError::log(&config.log, source))
 }
 
 /// Cancels `stop` at the first SIGTERM or SIGINT, and ends the process at the second. Call it

@@ -6,11 +6,11 @@ use std::io::Read;
 use clap::Args;
 use serde_json::json;
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
 use crate::cli::client::http::{Client, Server};
 use crate::cli::commands::upload::{FileArgument, put_files};
 use crate::cli::commands::watch::watch;
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::job::{FRAGMENT, Seen};
 use crate::cli::show::output::{is_interactive, note, print, print_json};
 

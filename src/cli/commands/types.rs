@@ -6,10 +6,10 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
 use crate::cli::client::http::{Client, Server};
 use crate::cli::commands::check::check;
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::output::{note, print, print_json};
 use crate::cli::show::text::{BOLD, DIM, Text, paint, text};
 

@@ -8,9 +8,9 @@ use resolvers::files::UPLOAD_BYTES;
 use serde_json::{Map, Value, json};
 use tokio_util::io::ReaderStream;
 
-use crate::cli::client::error::CliError;
 use crate::cli::client::http::Client;
 use crate::cli::commands::types::{JobType, fetch, find};
+use crate::cli::error::CliError;
 
 /// `PATH` or `FIELD=PATH`.
 #[derive(Clone, Debug, PartialEq, Eq)]

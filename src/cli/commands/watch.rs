@@ -3,10 +3,10 @@
 use clap::Args;
 use job::{Job, JobId, Status};
 
-use crate::cli::Outcome;
-use crate::cli::client::error::CliError;
 use crate::cli::client::follow::follow;
 use crate::cli::client::http::{Client, Server};
+use crate::cli::error::CliError;
+use crate::cli::outcome::Outcome;
 use crate::cli::show::bars::Bars;
 use crate::cli::show::job::{Look, Seen, millis};
 use crate::cli::show::lines::{JsonLines, Lines};

@@ -7,11 +7,11 @@ use anstyle::{AnsiColor, Color, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use job::{Job, Status, Step, StepStatus};
 
-use crate::cli::client::error::CliError;
-use crate::cli::client::follow::Show;
+use crate::cli::error::CliError;
 use crate::cli::show::job::{Look, Seen, items, millis, step_millis};
 use crate::cli::show::output::{columns, duration};
 use crate::cli::show::text::{BOLD, DIM, PLAIN, RED, Text, YELLOW, padded, paint, shorten, width};
+use crate::cli::show::view::View;
 
 /// Interval between two pictures of the spinner.
 const TICK: Duration = Duration::from_millis(120);
@@ -186,7 +186,7 @@ impl Drop for Bars {
     }
 }
 
-impl Show for Bars {
+impl View for Bars {
     fn job(&mut self, seen: &Seen) {
         self.update(&seen.job);
         self.last = Some(seen.job.clone());

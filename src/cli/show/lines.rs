@@ -3,11 +3,11 @@
 
 use job::{Job, StepStatus};
 
-use crate::cli::client::error::CliError;
-use crate::cli::client::follow::Show;
+use crate::cli::error::CliError;
 use crate::cli::show::job::{Look, Seen, items, millis};
 use crate::cli::show::output::{duration, note, print, print_json};
 use crate::cli::show::text::{Text, paint, text};
+use crate::cli::show::view::View;
 
 /// Plain lines.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Lines {
     }
 }
 
-impl Show for Lines {
+impl View for Lines {
     fn job(&mut self, seen: &Seen) {
         let line = words(&seen.job);
         if line != self.last {
@@ -52,7 +52,7 @@ impl Show for Lines {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct JsonLines;
 
-impl Show for JsonLines {
+impl View for JsonLines {
     fn job(&mut self, seen: &Seen) {
         print_json(&seen.json);
     }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use anstyle::Style;
 use serde::Serialize;
 
-use crate::cli::client::error::{BROKEN_PIPE, CliError, USAGE};
+use crate::cli::error::{BROKEN_PIPE, CliError, USAGE};
 use crate::cli::show::text::{DIM, Part, RED, Text, padded, paint, shorten, text, width};
 use crate::config::unknown_variables;
 use crate::printable::{printable, printable_json};

@@ -3,8 +3,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `syntax` | reads a document from its text |
-//! | [`bounds`] | what a request may ask for |
+//! | `bounds` | what a request may ask for |
 //! | `rules` | whether a document is valid against the schema |
 //! | `validated`, `cache` | documents that were found valid before, by their text |
 //! | `variables` | the values of variables |
@@ -13,7 +12,7 @@
 //! | `prepare` | all of these in their order |
 //! | `credentials` | credentials inside a message |
 
-pub mod bounds;
+mod bounds;
 pub(super) mod cache;
 pub(super) mod credentials;
 #[cfg(test)]
@@ -21,7 +20,6 @@ mod garbage_tests;
 pub(super) mod plan;
 pub(super) mod prepare;
 mod rules;
-pub(super) mod syntax;
 pub(super) mod validated;
 pub(super) mod variables;
 pub(super) mod weight;

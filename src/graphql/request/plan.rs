@@ -11,10 +11,10 @@ use async_graphql::parser::types::{
 use async_graphql::{Name, Pos, Positioned, parser};
 use async_graphql_value::{ConstValue, indexmap::IndexMap};
 
-use crate::graphql::request::syntax::{Document, Field, Operation, Selection, Value, ValueKind};
 use crate::graphql::request::variables::Variables;
 use crate::graphql::schema::scalar;
 use crate::graphql::schema::types::{Inputs, Object, TypeDefinition, Types, base};
+use crate::graphql::syntax::{Document, Field, Operation, Selection, Value, ValueKind};
 
 /// The message about a subscription that selects more than one field.
 pub(in crate::graphql) const ONE_FIELD: &str =

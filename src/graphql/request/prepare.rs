@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_graphql::parser::types::OperationType;
 
-use super::bounds::{COMPLEXITY, TOO_MUCH};
 use super::plan::Plan;
-use super::syntax::Document;
 use super::validated::ValidatedDocuments;
 use super::{variables, weight};
-use crate::graphql::response::error::Errors;
+use crate::graphql::error::Errors;
+use crate::graphql::limits::{COMPLEXITY, TOO_MUCH};
 use crate::graphql::schema::types::TYPES;
+use crate::graphql::syntax::Document;
 
 /// Minimum size in bytes of a document with its variables that is prepared on a thread for blocking
 /// work. A smaller request does not hold up the others.

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use super::cache::DocumentCache;
+use crate::graphql::error::{Errors, RequestError};
 use crate::graphql::request::bounds;
 use crate::graphql::request::rules;
-use crate::graphql::request::syntax::{self, Document, SyntaxError};
-use crate::graphql::response::error::{Errors, RequestError};
 use crate::graphql::schema::types::TYPES;
+use crate::graphql::syntax::{self, Document, SyntaxError};
 
 /// Valid documents by their text.
 #[derive(Debug, Default)]
@@ -62,6 +62,7 @@ fn of_syntax(error: SyntaxError) -> Errors {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graphql::limits;
 
     #[test]
     fn an_error_of_syntax_does_not_repeat_the_document() {
@@ -97,10 +98,10 @@ mod tests {
             let errors: serde_json::Value = serde_json::from_str(&errors.json()).expect("JSON");
             errors.as_array().expect("an array").clone()
         };
-        assert_eq!(errors(bounds::ERRORS).len(), bounds::ERRORS);
-        let more = errors(bounds::ERRORS + 1);
-        assert_eq!(more.len(), bounds::ERRORS + 1);
-        assert_eq!(errors(5_000).len(), bounds::ERRORS + 1);
+        assert_eq!(errors(limits::ERRORS).len(), limits::ERRORS);
+        let more = errors(limits::ERRORS + 1);
+        assert_eq!(more.len(), limits::ERRORS + 1);
+        assert_eq!(errors(5_000).len(), limits::ERRORS + 1);
         let last = more.last().and_then(|error| error["message"].as_str());
         assert!(
             last.is_some_and(|last| last.contains("more errors")),

@@ -8,11 +8,12 @@ use async_graphql_value::{ConstValue, indexmap::IndexMap};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::graphql::request::bounds::{self, OverBound};
+use crate::graphql::limits::OverBound;
+use crate::graphql::request::bounds;
 use crate::graphql::request::plan::constant;
-use crate::graphql::request::syntax::Operation;
 use crate::graphql::schema::scalar;
 use crate::graphql::schema::types::{Inputs, TypeDefinition, Types};
+use crate::graphql::syntax::Operation;
 
 /// The variables that have a value.
 pub(in crate::graphql) type Variables = HashMap<Name, ConstValue>;
@@ -84,7 +85,7 @@ struct Coercing<'a> {
 }
 
 impl Coercing<'_> {
-    /// Follows the nesting of the variables, which [`bounds::VARIABLE_DEPTH`] ends, and that of the
+    /// Follows the nesting of the variables, which [`limits::VARIABLE_DEPTH`] ends, and that of the
     /// type.
     fn value(&mut self, value: Value, kind: &Type) -> Result<ConstValue, String> {
         if value.is_null() {
@@ -184,8 +185,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::graphql::request::syntax::parse;
     use crate::graphql::schema::types::TYPES;
+    use crate::graphql::syntax::parse;
 
     fn coerced(definitions: &str, supplied: Value) -> Result<Value, String> {
         let document = parse(&format!("query ({definitions}) {{ a }}")).expect("a document");

@@ -5,7 +5,7 @@ use async_graphql_value::ConstValue;
 
 use crate::graphql::request::plan::{Plan, Planned};
 
-/// The cost that [`crate::graphql::request::bounds::COMPLEXITY`] bounds.
+/// The cost that [`crate::graphql::limits::COMPLEXITY`] bounds.
 pub(in crate::graphql) fn of(plan: &Plan) -> usize {
     sum(&plan.fields)
 }
@@ -61,10 +61,10 @@ fn weight(field: &Planned) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graphql::request::bounds::COMPLEXITY;
-    use crate::graphql::request::syntax::parse;
+    use crate::graphql::limits::COMPLEXITY;
     use crate::graphql::request::variables::Variables;
     use crate::graphql::schema::types::TYPES;
+    use crate::graphql::syntax::parse;
 
     fn weight_of(document: &str) -> usize {
         let document = parse(document).expect("a document");

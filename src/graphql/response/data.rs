@@ -2,16 +2,31 @@
 //! order of the plan, `{}` for an object without selected fields, and null for the nearest nullable
 //! value around a value that is null and may not be.
 
+use async_graphql::Response;
 use async_graphql::parser::types::{BaseType, Type};
 use async_graphql_value::ConstValue;
 
+use crate::graphql::error::field_errors;
 use crate::graphql::request::plan::{Plan, Planned};
 
 /// A value is null and may not be: the value around it becomes null.
 struct NullNotAllowed;
 
+/// The response to a request that was executed, as JSON text on one line.
+pub(in crate::graphql) fn executed(plan: &Plan, response: &Response) -> Vec<u8> {
+    let mut text = Vec::with_capacity(512);
+    text.extend_from_slice(b"{\"data\":");
+    write(plan, &response.data, &mut text);
+    if !response.errors.is_empty() {
+        text.extend_from_slice(b",\"errors\":");
+        text.extend_from_slice(field_errors(&response.errors).as_bytes());
+    }
+    text.push(b'}');
+    text
+}
+
 /// Writes `data` as JSON.
-pub(in crate::graphql) fn write(plan: &Plan, data: &ConstValue, out: &mut Vec<u8>) {
+fn write(plan: &Plan, data: &ConstValue, out: &mut Vec<u8>) {
     let start = out.len();
     // The library makes null of a root without fields.
     if plan.fields.is_empty() {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::error::errors_text;
+use crate::graphql::error::errors_text;
 use crate::graphql::request::prepare::Refused;
 
 /// The response to a request, or to a batch, over HTTP.

@@ -9,11 +9,11 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use resolvers::Caller;
 
-use super::allowance::Allowance;
-use super::error;
+use super::data;
 use crate::graphql::held::Held;
 use crate::graphql::request::plan::Plan;
 use crate::graphql::schema::JobSchema;
+use crate::graphql::schema::allowance::Allowance;
 use crate::realtime::hub::{Event, Render};
 
 /// Executes the plan of one subscription on events.
@@ -43,6 +43,6 @@ impl Render for ExecutedPayload {
             .next()
             .map(Option::unwrap_or_default)
             .await;
-        error::executed(&self.plan, &response).into()
+        data::executed(&self.plan, &response).into()
     }
 }

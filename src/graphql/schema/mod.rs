@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `query`, `mutation`, `subscription` | the root fields |
 //! | `object`, `filter`, `scalar` | the types of results and arguments |
+//! | `allowance` | bounds the bytes of a response while its fields are executed |
 //! | `sdl` | the schema as text, as AppSync accepts it |
 //! | `types` | the schema as tables, for the validation of documents |
 
+pub(super) mod allowance;
 pub(super) mod filter;
 pub(super) mod mutation;
 pub(super) mod object;

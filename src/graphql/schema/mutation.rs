@@ -9,8 +9,8 @@ use job::{Job, JobId};
 use resolvers::jobs::{ReportProgress, SubmitJob};
 use resolvers::{Caller, Resolvers};
 
+use crate::graphql::error::{coded, throttled, to_graphql};
 use crate::graphql::rate::SubmitRate;
-use crate::graphql::response::error::{coded, throttled, to_graphql};
 use crate::graphql::schema::object::{JobObject, SubmitJobResult, UploadObject, WatchTokenObject};
 use crate::graphql::schema::scalar::AwsJson;
 use crate::realtime::publisher::Publisher;

@@ -7,8 +7,8 @@ use resolvers::jobs::ListJobs;
 use resolvers::store::Sort;
 use resolvers::{Caller, Resolvers};
 
-use crate::graphql::response::allowance::Allowance;
-use crate::graphql::response::error::to_graphql;
+use crate::graphql::error::to_graphql;
+use crate::graphql::schema::allowance::Allowance;
 use crate::graphql::schema::filter::JobFilter;
 use crate::graphql::schema::object::{JobObject, JobPageObject, JobStatsObject, JobTypeObject};
 use crate::graphql::schema::scalar::AwsDateTime;

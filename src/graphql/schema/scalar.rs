@@ -8,7 +8,7 @@ use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value
 use async_graphql_value::ConstValue;
 use job::Time;
 
-use crate::graphql::request::syntax::ValueKind;
+use crate::graphql::syntax::ValueKind;
 
 /// A date and time with an offset, ISO 8601: `2026-11-24T05:00:00.000Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use futures_util::stream::{self, Stream};
 use job::{Filter, JobId, Version};
 use parking_lot::Mutex;
 
-use crate::graphql::response::error::{coded, to_graphql};
+use crate::graphql::error::{coded, to_graphql};
 use crate::graphql::schema::filter::JobFilter;
 use crate::graphql::schema::object::{JobChangeObject, JobObject};
 use crate::realtime::hub::Event;
@@ -83,7 +83,7 @@ impl Subscription {
                 .unwrap_or_default()
                 .into_filter()
                 .map_err(to_graphql)?;
-            filter.check().map_err(|over| to_graphql(over.into()))?;
+            filter.check().map_err(to_graphql)?;
             requested
                 .0
                 .lock()

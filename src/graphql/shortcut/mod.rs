@@ -25,10 +25,10 @@ use job::{JobId, Version};
 use resolvers::Caller;
 
 use super::held::Held;
-use super::request::bounds::ANSWER_BYTES;
+use super::limits::ANSWER_BYTES;
 use super::request::cache::DocumentCache;
 use super::request::plan::Plan;
-use super::request::syntax::Document;
+use super::syntax::Document;
 use crate::realtime::hub::{PayloadGroupKey, Render};
 use crate::realtime::publisher::Publisher;
 use on_job::OnJob;

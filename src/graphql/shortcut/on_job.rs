@@ -15,10 +15,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use sha2::{Digest, Sha256};
 
-use crate::graphql::request::bounds;
-use crate::graphql::request::syntax::Document;
+use crate::graphql::limits;
 use crate::graphql::shortcut::payload::Payload;
 use crate::graphql::shortcut::plain_field::PlainField;
+use crate::graphql::syntax::Document;
 use crate::realtime::hub::PayloadGroupKey;
 
 /// A document that has only `onJob`.
@@ -83,7 +83,7 @@ impl OnJob {
             return None;
         }
         let variables = request.variables.as_ref()?.get();
-        if variables.len() > bounds::SUBSCRIPTION_BYTES {
+        if variables.len() > limits::SUBSCRIPTION_BYTES {
             return None;
         }
         let mut reader = serde_json::Deserializer::from_str(variables);
@@ -173,11 +173,11 @@ mod tests {
 
     use super::*;
     use crate::graphql::request::plan::Plan;
-    use crate::graphql::request::syntax::parse;
     use crate::graphql::request::variables;
     use crate::graphql::schema::builder;
     use crate::graphql::schema::subscription::{RequestedWatch, RequestedWatches};
     use crate::graphql::schema::types::TYPES;
+    use crate::graphql::syntax::parse;
 
     const JOB: &str = "01a21ee7-9c16-7c3b-8488-a292049b6131";
     const AFTER: &str =
@@ -338,8 +338,8 @@ mod tests {
             known.read(&request)
         };
         let spaced = |bytes: usize| format!("{{\"id\":\"{JOB}\"{}}}", " ".repeat(bytes - 45));
-        assert_eq!(read(spaced(bounds::SUBSCRIPTION_BYTES)), Some((id, None)));
-        assert_eq!(read(spaced(bounds::SUBSCRIPTION_BYTES + 1)), None);
+        assert_eq!(read(spaced(limits::SUBSCRIPTION_BYTES)), Some((id, None)));
+        assert_eq!(read(spaced(limits::SUBSCRIPTION_BYTES + 1)), None);
         assert_eq!(read(format!(r#"{{"\u0069d":"{JOB}"}}"#)), Some((id, None)));
         assert_eq!(read(format!(r#"{{"id":"{JOB}","id":"{JOB}"}}"#)), None);
         assert_eq!(

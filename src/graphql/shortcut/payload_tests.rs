@@ -15,11 +15,11 @@ use resolvers::Caller;
 
 use super::payload::Payload;
 use crate::graphql::request::plan::Plan;
-use crate::graphql::request::syntax::parse;
 use crate::graphql::response::payload::ExecutedPayload;
 use crate::graphql::schema::sdl::sdl;
 use crate::graphql::schema::types::TYPES;
 use crate::graphql::schema::{JobSchema, builder};
+use crate::graphql::syntax::parse;
 use crate::realtime::hub::{Event, JobChange, ListEventKind, Render};
 
 const GIVEN: &str = r#"{"yes":true,"no":false}"#;

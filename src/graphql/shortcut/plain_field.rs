@@ -3,7 +3,7 @@
 
 use async_graphql::parser::types::OperationType;
 
-use crate::graphql::request::syntax::{
+use crate::graphql::syntax::{
     Document, Field, Operation, Selection, ValueKind, VariableDefinition,
 };
 

@@ -15,11 +15,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::graphql::request::plan::Plan;
-use crate::graphql::request::syntax::Document;
 use crate::graphql::request::variables::Variables;
 use crate::graphql::schema::types::TYPES;
 use crate::graphql::shortcut::payload::PublishJobResponse;
 use crate::graphql::shortcut::plain_field::PlainFields;
+use crate::graphql::syntax::Document;
 
 /// Name of the field.
 pub(super) const FIELD: &str = "publishJob";
@@ -122,10 +122,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::graphql::request::syntax::parse;
-    use crate::graphql::response::error;
+    use crate::graphql::response::data;
     use crate::graphql::schema::builder;
     use crate::graphql::shortcut::payload_tests::{FRAGMENTS, jobs, selections};
+    use crate::graphql::syntax::parse;
     use crate::realtime::hub::Hub;
     use crate::realtime::publisher::Publisher;
 
@@ -388,7 +388,7 @@ mod tests {
             request.set_parsed_query(plan.take_document());
             let executed = schema.execute(request).now_or_never().expect("nobody watches");
             prop_assert!(executed.errors.is_empty(), "{document}: {:?}", executed.errors);
-            let executed = error::executed(&plan, &executed);
+            let executed = data::executed(&plan, &executed);
             if let Some(publishing) = publishing(&document, None) {
                 let job: Job = serde_json::from_str(&text).expect("it was read before");
                 let jobs = std::iter::repeat_n(&job, count);

@@ -116,7 +116,7 @@ mod tests {
             // Over this size a node would execute it each time.
             assert!(document.len() <= 8 * 1024, "{}", document.len());
         }
-        let most = graphql::bounds::ALIASES / RECORDS;
+        let most = graphql::limits::ALIASES / RECORDS;
         assert_eq!(most, 2, "a node accepts twice as many aliases");
     }
 

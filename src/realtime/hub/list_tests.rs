@@ -7,7 +7,7 @@ use job::filter::Condition;
 use job::{Job, Status, Version};
 use proptest::prelude::*;
 
-use super::tests::{Plain, id, row};
+use super::tests::{Plain, cases, id, row};
 use super::*;
 
 /// Jobs of the model; more than the small hub has slots.
@@ -258,7 +258,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(cases())]
     #[test]
     fn every_interleaving_ends_with_the_true_list(steps in steps()) {
         let mut world = World::new();

@@ -1,5 +1,5 @@
 //! Random interleavings of everything that can happen to the hub, compared with what a watcher was
-//! promised.
+//! promised. `JOBCAST_CASES` is the number of interleavings.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,8 +141,15 @@ fn take(mailboxes: &[Arc<Mailbox>], models: &mut [Model], mailbox: usize) -> boo
     true
 }
 
+/// Random interleavings of a property; `cargo xtask long interleavings` runs 10,000.
+pub(super) fn cases() -> ProptestConfig {
+    let set = std::env::var("JOBCAST_CASES").ok();
+    let set = set.and_then(|cases| cases.parse().ok());
+    ProptestConfig::with_cases(set.unwrap_or(2_000))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    #![proptest_config(cases())]
     #[test]
     fn every_interleaving_keeps_the_promise(steps in steps()) {
         let hub = Hub::default();

@@ -1,4 +1,4 @@
-//! What stands for AWS in the tests, in their own process: DynamoDB is dynoxide, Step Functions the
+//! The emulated AWS of the tests, in their own process: DynamoDB is dynoxide, Step Functions the
 //! embedded engine's own API.
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use workflow::runner::Runner;
 use workflow::secret::Admission;
 use workflow::{Engine, Machines, NoListener};
 
-/// What stands before the names of the state machines.
+/// The prefix of the names of the state machines.
 pub const STATE_MACHINES: &str = "arn:aws:states:us-east-1:000000000000:stateMachine:";
 
 /// A DynamoDB with an empty table of jobs.

@@ -5,9 +5,9 @@
 //! |---|---|
 //! | [`server`] | [`Home`]: a fresh directory with configuration, job types and data; [`Server`]: the built binary, serving it |
 //! | [`client`] | [`Client`]: GraphQL over HTTP |
-//! | [`aws`] | what stands for DynamoDB and Step Functions |
+//! | [`aws`] | DynamoDB and Step Functions, emulated |
 //! | [`lambda`] | the functions on AWS Lambda, and what invokes them |
-//! | [`s3`] | what stands for S3 |
+//! | [`s3`] | S3, emulated |
 //! | [`watch`] | [`Watch`]: a subscription through one of the [`Door`]s |
 
 pub mod aws;
@@ -24,7 +24,7 @@ pub use watch::{Door, Said, Watch};
 use std::future::Future;
 use std::time::Duration;
 
-/// How long a test waits for what must come. Only a failing test waits so long; machines may be
+/// Time that a test waits for what must come. Only a failing test waits to its end; machines may be
 /// slow.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -56,7 +56,7 @@ impl Home {
             .noops(1)
     }
 
-    /// With the functions `noop1`, `noop2` and `noop3`, each in so many processes.
+    /// With the functions `noop1`, `noop2` and `noop3`, each in this many processes.
     pub fn noops(mut self, concurrency: usize) -> Home {
         for name in ["noop1", "noop2", "noop3"] {
             self = self.sample_function(name, concurrency);

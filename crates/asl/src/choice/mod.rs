@@ -5,10 +5,10 @@ mod operator;
 
 use serde_json::{Map, Value};
 
-use crate::definition::substitution::is_placeholder;
 use crate::fault::Fault;
 use crate::path::{Path, Roots};
 use crate::scope::Scope;
+use crate::substitution::is_placeholder;
 use operator::{Is, Operator, test};
 
 /// Maximum nesting of `And`, `Or` and `Not`.

@@ -18,7 +18,7 @@ pub(super) fn advice(location: &str, message: &str) -> &'static str {
         return "keep one of them";
     }
     if message.contains("JSONata") {
-        return "an expression stands between {% and %}; what is known is in $states and the variables";
+        return "an expression is written between {% and %}; its data is in $states and the variables";
     }
     if field.ends_with(".$") {
         return "a name that ends in .$ takes a path such as $.field, $$.State.Name or $variable, or a function such as States.UUID()";

@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use super::model::{Graph, State, StateKind};
 use super::reader::DefinitionReader;
-use super::substitution::{has_placeholder, is_placeholder};
 use crate::Diagnostic;
+use crate::substitution::{has_placeholder, is_placeholder};
 
 const TARGET: &str = "MISSING_TRANSITION_TARGET";
 

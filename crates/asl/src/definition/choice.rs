@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value};
 
-use super::expression::{Known, is_half_open};
 use super::forms;
 use super::model::{
     ChoiceBranch, ChoiceTest, Delay, Language, NumberField, NumberSource, StateKind,
 };
 use super::reader::DefinitionReader;
-use super::substitution::is_placeholder;
 use super::values::{list, reference, text};
 use crate::choice::Rule;
+use crate::expression::{Known, is_half_open};
 use crate::jsonata::is_expression;
+use crate::substitution::is_placeholder;
 use crate::timestamp;
 
 impl DefinitionReader {

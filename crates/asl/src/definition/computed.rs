@@ -3,14 +3,14 @@
 
 use serde_json::{Map, Value};
 
-use super::expression::{self, Known};
 use super::model::{Language, NumberField, NumberSource, TextField, TextSource};
 use super::reader::DefinitionReader;
-use super::substitution::{has_placeholder, is_placeholder};
 use super::values::{reference, text};
 use super::variables;
 use crate::Diagnostic;
+use crate::expression::{self, Known};
 use crate::jsonata::{Jsonata, is_expression};
+use crate::substitution::{has_placeholder, is_placeholder};
 use crate::template::Template;
 
 impl DefinitionReader {

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::expression::{HALF_OPEN, is_half_open};
 use super::field::{Field, Form, OneOf, Takes, refusal};
 use super::model::Language;
 use super::reader::{DefinitionReader, SCHEMA};
-use super::substitution::is_placeholder;
+use crate::expression::{HALF_OPEN, is_half_open};
 use crate::jsonata::is_expression;
+use crate::substitution::is_placeholder;
 
 impl DefinitionReader {
     /// Reports missing fields, unknown fields, and values of a wrong type or out of bounds. If

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::expression::Known;
 use super::forms;
 use super::model::{
     ItemBatcher, ItemReader, Language, MapItems, MapState, ResultWriter, Transformation,
 };
 use super::reader::DefinitionReader;
-use super::substitution::{has_placeholder, is_placeholder};
 use super::values::{list, object, reference, text};
+use crate::expression::Known;
 use crate::items::{Format, Header};
 use crate::jsonata::is_expression;
 use crate::path::Path;
+use crate::substitution::{has_placeholder, is_placeholder};
 use crate::{Resource, WorkflowType};
 
 /// Maximum length of a Map's label, in characters.
@@ -158,7 +158,7 @@ impl DefinitionReader {
                 "DUPLICATE_LABEL_NAME",
                 &here,
                 format!("Duplicate Label name: {label}"),
-                "give each Map a label of its own",
+                "give each Map its own label",
             );
         }
         Some(label)

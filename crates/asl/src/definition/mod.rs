@@ -3,17 +3,14 @@
 //!
 //! `model` holds the result. `forms` has the tables of the fields of each object, and `form` checks
 //! objects against them. `reader` with `computed` and `values` reads fields; `state` with `task`,
-//! `choice`, `map` and `retry` reads states. `expression` checks the names in JSONata expressions,
-//! and `words` has JSONata's messages. `variables` checks names of variables, `substitution` finds
-//! placeholders of deployment tools, `check` looks at the whole graph, `duplicates` finds repeated
-//! fields, and `advice` has hints.
+//! `choice`, `map` and `retry` reads states. `variables` checks names of variables, `check` looks
+//! at the whole graph, `duplicates` finds repeated fields, and `advice` has hints.
 
 mod advice;
 mod check;
 mod choice;
 mod computed;
 mod duplicates;
-pub(crate) mod expression;
 mod field;
 mod form;
 mod forms;
@@ -22,11 +19,9 @@ pub(crate) mod model;
 mod reader;
 mod retry;
 mod state;
-pub(crate) mod substitution;
 mod task;
 mod values;
 mod variables;
-mod words;
 
 use std::sync::Arc;
 

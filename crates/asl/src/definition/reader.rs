@@ -10,11 +10,11 @@ use serde_json::{Map, Value};
 
 use super::forms;
 use super::model::{Graph, Language, State, StateKind, TextField, TextSource};
-use super::substitution::{self, has_placeholder, is_placeholder};
 use super::values::{object, query_language, text};
 use super::variables::VariableScope;
 use crate::limits::{MAX_DIAGNOSTICS, MAX_NAME};
 use crate::path::Path;
+use crate::substitution::{self, has_placeholder, is_placeholder};
 use crate::{Diagnostic, Severity, WorkflowType};
 
 pub(super) const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";

@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::expression::Known;
 use super::forms;
 use super::model::{Catcher, Language, Retrier};
 use super::reader::DefinitionReader;
 use super::state::result_path;
-use super::substitution::is_placeholder;
 use super::values::{list, number, text};
+use crate::expression::Known;
 use crate::limits::MAX_SECONDS;
+use crate::substitution::is_placeholder;
 
 /// The name that matches every error.
 const ALL: &str = "States.ALL";

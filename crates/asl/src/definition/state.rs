@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::expression::Known;
 use super::forms;
 use super::model::{Language, State, StateKind};
 use super::reader::DefinitionReader;
-use super::substitution::has_placeholder;
 use super::values::{list, path, query_language, reference, text};
+use crate::expression::Known;
 use crate::path::Path;
+use crate::substitution::has_placeholder;
 
 impl DefinitionReader {
     pub(super) fn state(&mut self, name: &str, value: &Value, at: &str) -> Option<State> {

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::expression::Known;
 use super::model::{Language, TaskState};
 use super::reader::DefinitionReader;
-use super::substitution::{has_placeholder, is_placeholder};
 use super::values::{object, text};
+use crate::expression::Known;
+use crate::substitution::{has_placeholder, is_placeholder};
 use crate::{Pattern, Resource, WorkflowType};
 
 /// The required fields of the request to an optimized integration, by service and action.

@@ -4,9 +4,9 @@
 use serde_json::{Map, Value};
 
 use super::model::Language;
-use super::substitution::is_placeholder;
 use crate::jsonata::is_expression;
 use crate::path::Path;
+use crate::substitution::is_placeholder;
 
 /// The query language of an object's fields: JSONPath if it says exactly that, the enclosing
 /// language if it does not say.

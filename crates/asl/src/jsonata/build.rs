@@ -4,7 +4,7 @@
 mod rework;
 
 use super::node::{Lambda, Node, NodeKind, Pairs, Stage, Term};
-use super::parse::{Raw, RawKind};
+use super::raw::{Raw, RawKind};
 use super::stack::level;
 use super::token::Token;
 use super::wrong::{Outcome, Wrong};

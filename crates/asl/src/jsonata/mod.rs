@@ -2,11 +2,11 @@
 //! AWS's additional functions.
 //!
 //! This is our own implementation, since AWS's limits, 64-bit integers and error texts differ from
-//! JSONata's. `token`, `parse` and `build` make a tree from a text. `evaluate` walks it in a
-//! `machine`, over values that borrow the state's data (`value`), with `operator`, `group`, `walk`
-//! (paths), `filter`, `fields` and `call`. `native` has the functions. Randomness and time come
-//! from the scope, so a replay gives the same values. The pictures of numbers and times are those
-//! of the crate `jsonata-core`.
+//! JSONata's. `token` and `parse` make a tree from a text (`raw`), and `build` makes the tree that
+//! `evaluate` walks in a `machine`, over values that borrow the state's data (`value`), with
+//! `operator`, `group`, `walk` (paths), `filter`, `fields` and `call`. `native` has the functions.
+//! Randomness and time come from the scope, so a replay gives the same values. The pictures of
+//! numbers and times are those of the crate `jsonata-core`.
 
 mod arguments;
 mod build;
@@ -23,6 +23,7 @@ mod node;
 mod number;
 mod operator;
 mod parse;
+mod raw;
 mod references;
 mod signature;
 mod stack;

@@ -3,6 +3,7 @@
 
 use super::build::Builder;
 use super::node::{NodeKind, Program};
+use super::raw::{Parsed, Raw, RawKind, Stop};
 use super::signature::Signature;
 use super::stack::level;
 use super::token::{Lexer, Token};
@@ -11,22 +12,6 @@ use super::wrong::{Outcome, Wrong, quoted};
 /// Maximum depth of brackets and prefixes, for each of which the parser calls itself. The
 /// evaluator's limit is lower.
 const MAX_BRACKETS: usize = 150;
-/// Maximum depth of the tree. A chain of operators is as deep as it is long.
-const MAX_DEPTH: usize = 600;
-
-/// The reason why parsing stops: an error, or a tree too deep to evaluate.
-enum Stop {
-    Wrong(Box<Wrong>),
-    TooDeep,
-}
-
-impl From<Box<Wrong>> for Stop {
-    fn from(wrong: Box<Wrong>) -> Self {
-        Self::Wrong(wrong)
-    }
-}
-
-type Parsed<T> = Result<T, Stop>;
 
 /// Parses an expression.
 pub(super) fn parse(text: &str) -> Outcome<Program> {
@@ -54,94 +39,6 @@ pub(super) fn parse(text: &str) -> Outcome<Program> {
         root: Some(root),
         labels: builder.slots.into_iter().map(|slot| slot.label).collect(),
     })
-}
-
-/// A node as written.
-#[derive(Debug, Clone)]
-pub(super) struct Raw {
-    pub(super) kind: RawKind,
-    pub(super) keep_array: bool,
-    depth: usize,
-}
-
-/// The kinds of nodes, as written.
-#[derive(Debug, Clone)]
-pub(super) enum RawKind {
-    Leaf(Token),
-    Wildcard,
-    Descendant,
-    Parent,
-    Binary(&'static str, Box<Raw>, Box<Raw>),
-    Group(Box<Raw>, Vec<(Raw, Raw)>),
-    Sort(Box<Raw>, Vec<(bool, Raw)>),
-    Negate(Box<Raw>),
-    Array(Vec<Raw>),
-    Object(Vec<(Raw, Raw)>),
-    Block(Vec<Raw>),
-    Condition(Box<Raw>, Box<Raw>, Option<Box<Raw>>),
-    /// A test for existence.
-    Exists(Box<Raw>),
-    Call(Box<Raw>, Vec<Option<Raw>>),
-    Lambda(Vec<String>, Option<Signature>, Box<Raw>),
-    Transform(Box<Raw>, Box<Raw>, Option<Box<Raw>>),
-}
-
-impl Raw {
-    fn of(kind: RawKind) -> Parsed<Self> {
-        let pairs = |pairs: &[(Raw, Raw)]| {
-            let deepest = pairs.iter().flat_map(|(k, v)| [k.depth, v.depth]).max();
-            deepest.unwrap_or(0)
-        };
-        let all = |items: &[Raw]| items.iter().map(|item| item.depth).max().unwrap_or(0);
-        let inner = match &kind {
-            RawKind::Leaf(_) | RawKind::Wildcard | RawKind::Descendant | RawKind::Parent => 0,
-            RawKind::Binary(_, lhs, rhs) => lhs.depth.max(rhs.depth),
-            RawKind::Group(lhs, given) => lhs.depth.max(pairs(given)),
-            RawKind::Sort(lhs, terms) => {
-                let deepest = terms.iter().map(|(_, term)| term.depth).max();
-                lhs.depth.max(deepest.unwrap_or(0))
-            }
-            RawKind::Negate(inner) | RawKind::Exists(inner) | RawKind::Lambda(_, _, inner) => {
-                inner.depth
-            }
-            RawKind::Array(items) | RawKind::Block(items) => all(items),
-            RawKind::Object(given) => pairs(given),
-            RawKind::Condition(a, b, c) | RawKind::Transform(a, b, c) => {
-                let last = c.as_ref().map_or(0, |c| c.depth);
-                a.depth.max(b.depth).max(last)
-            }
-            RawKind::Call(procedure, arguments) => {
-                let given = arguments.iter().flatten().map(|a| a.depth).max();
-                procedure.depth.max(given.unwrap_or(0))
-            }
-        };
-        if inner >= MAX_DEPTH {
-            return Err(Stop::TooDeep);
-        }
-        Ok(Self {
-            kind,
-            keep_array: false,
-            depth: inner + 1,
-        })
-    }
-
-    /// Its name in an error.
-    fn named(&self) -> String {
-        match &self.kind {
-            RawKind::Leaf(token) => token.named(),
-            RawKind::Binary(sign, ..) => (*sign).to_owned(),
-            RawKind::Call(..) | RawKind::Block(_) | RawKind::Lambda(..) => "(".to_owned(),
-            RawKind::Array(_) => "[".to_owned(),
-            RawKind::Object(_) | RawKind::Group(..) => "{".to_owned(),
-            RawKind::Negate(_) => "-".to_owned(),
-            RawKind::Wildcard => "*".to_owned(),
-            RawKind::Descendant => "**".to_owned(),
-            RawKind::Parent => "%".to_owned(),
-            RawKind::Sort(..) => "^".to_owned(),
-            RawKind::Condition(..) | RawKind::Exists(_) => "?".to_owned(),
-            RawKind::Transform(..) => "|".to_owned(),
-        }
-    }
 }
 
 /// The precedence of an operator.

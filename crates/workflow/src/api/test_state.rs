@@ -8,6 +8,7 @@ use super::definition;
 use super::error::ApiError;
 use super::shape::{ARN, CAUSE, DATA, DEFINITION, ERROR, NAME, Shape};
 use super::{Api, Call, Reply, uuid};
+use crate::arn;
 use crate::engine::{Origin, Started, Status};
 use crate::services::Exchange;
 use crate::start::check_input;
@@ -210,16 +211,16 @@ impl Api {
 
     /// Does a Task for real: an execution of this one state.
     async fn really(&self, resource: &Resource, payload: &str) -> Result<Outcome, ApiError> {
-        let arn = match resource {
+        let name = match resource {
             Resource::Lambda { function } => function.clone(),
-            Resource::Service { .. } => format!("arn:aws:states:::{resource}"),
+            Resource::Service { .. } => arn::integration(resource),
             _ => {
                 return Err(ApiError::invalid(
                     "TestState does not support activities when a mock is not specified.",
                 ));
             }
         };
-        let state = json!({"Type": "Task", "Resource": arn, "End": true});
+        let state = json!({"Type": "Task", "Resource": name, "End": true});
         let machine = json!({"StartAt": "StateName", "States": {"StateName": state}}).to_string();
         definition::parse(&machine, WorkflowType::Express)?;
         let machine = self.engine.machine_of(MACHINE, machine.into())?;

@@ -281,7 +281,7 @@ impl Caller for Nobody {
             }
             Outcome::Refused { error, message } => (error.to_owned(), message),
         };
-        tracing::warn!(%error, %cause, "an invocation that nobody waits for failed");
+        tracing::warn!(%error, %cause, "an asynchronous invocation failed");
     }
 }
 

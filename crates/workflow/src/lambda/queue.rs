@@ -90,7 +90,7 @@ impl Function {
                 (refused, "Lambda.TooManyRequestsException", message)
             } else {
                 let message = format!(
-                    "nobody runs function `{name}`: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration, \
+                    "no process runs function `{name}`: add [functions.{name}] with command = [\"PROGRAM\", …] to the configuration, \
                      or start a process that polls the Runtime API for it"
                 );
                 (refused, "Lambda.ResourceNotFoundException", message)

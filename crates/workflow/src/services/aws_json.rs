@@ -6,8 +6,9 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Url};
 use serde_json::{Map, Value, json};
 
+use super::response::{Failure, Unread, body, reason};
+use super::settings::ServiceSettings;
 use super::sigv4::{self, Signed};
-use super::{Failure, ServiceSettings, Unread, body, reason};
 
 /// A service as Step Functions knows it.
 pub(super) struct AwsService {

@@ -6,7 +6,8 @@ use reqwest::{Client, Method, Url};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Connection, Failure, ServiceSettings, Unread, body, reason};
+use super::response::{Failure, Unread, body, reason};
+use super::settings::{Connection, ServiceSettings};
 
 /// Headers that a definition may not set (Step Functions, "Call HTTPS APIs"), besides those that
 /// begin with `x-amz`, `x-amzn` or `x-forwarded`.

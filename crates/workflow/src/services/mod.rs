@@ -7,6 +7,7 @@
 //! | `aws_json` | one call of a service that speaks AWS JSON 1.0 |
 //! | `http_endpoint` | `http:invoke` |
 //! | `buckets` | items read from objects, results written to them |
+//! | `response` | reading a response, and its failures |
 //! | `sigv4` | the signature of a request |
 //!
 //! A call whose answer was lost in a crash is made again: a put or an update should carry a
@@ -15,6 +16,7 @@
 mod aws_json;
 mod buckets;
 mod http_endpoint;
+mod response;
 mod settings;
 mod sigv4;
 
@@ -30,6 +32,8 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 pub(crate) use http_endpoint::Exchange;
+pub use response::ANSWER_BYTES;
+use response::Failure;
 pub use settings::{Connection, Credentials, ServiceSettings};
 
 use crate::task::{Responder, TaskKey, TaskRequest};
@@ -38,11 +42,6 @@ use crate::task::{Responder, TaskKey, TaskRequest};
 pub const CONCURRENT_CALLS: usize = 64;
 /// Time allowed for one call (Step Functions' bound for HTTP endpoints).
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// Maximum bytes of an answer that are read. A result over 256 KiB fails the task.
-pub const ANSWER_BYTES: usize = 1024 * 1024;
-
-/// The error's name and cause, as the history shows them.
-type Failure = (String, String);
 
 /// The services, and the calls that are under way.
 #[derive(Clone, Debug)]
@@ -295,35 +294,4 @@ impl Shared {
             })
         })
     }
-}
-
-/// The body of an answer, bounded.
-async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, Unread> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(Unread::Broken)? {
-        if body.len() + chunk.len() > ANSWER_BYTES {
-            return Err(Unread::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// Why a body was not read.
-enum Unread {
-    Broken(reqwest::Error),
-    TooLarge,
-}
-
-/// An error of the client with what it comes from, which it does not say itself. It never holds the
-/// address, which may hold a secret.
-fn reason(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

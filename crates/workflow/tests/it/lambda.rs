@@ -107,7 +107,7 @@ async fn a_function_that_nobody_runs_is_named_with_what_to_do() {
     let outside = host(vec![FunctionConfig::new("f", Vec::new())]);
     let engine = world.open(Arc::new(Runner::new(outside))).await;
     let end = run(&world, &engine, &json!({})).await;
-    assert!(end.cause.unwrap().contains("nobody runs function `f`"));
+    assert!(end.cause.unwrap().contains("no process runs function `f`"));
 }
 
 #[tokio::test]

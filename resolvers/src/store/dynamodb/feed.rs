@@ -13,8 +13,8 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 
+use super::failure::unavailable;
 use super::items;
-use super::unavailable;
 use crate::store::{Feed, FeedEvent, Position, StoreError};
 
 /// Pause after a round over all shards without a record: DynamoDB allows five reads of a shard per

@@ -8,8 +8,8 @@ use job::Time;
 
 use super::items::{Item, budget_key, lease_key, number, text};
 use super::{DynamoDbStore, unavailable};
+use crate::read_budget::{NoSlot, Slots, reserved};
 use crate::store::{Lease, StoreError};
-use crate::workflow::step_functions::budget::{Slots, reserved};
 
 /// Maximum number of tries to reserve slots: each fails only if another process was faster.
 const TRIES: usize = 16;
@@ -52,7 +52,7 @@ impl DynamoDbStore {
 /// The budget of an account, in the table of its jobs.
 #[async_trait]
 impl Slots for DynamoDbStore {
-    async fn reserve(&self, now: i64, count: u32) -> Result<i64, String> {
+    async fn reserve(&self, now: i64, count: u32) -> Result<i64, NoSlot> {
         let mut free = None;
         for _ in 0..TRIES {
             let (first, next) = reserved(free, now, count);
@@ -78,11 +78,11 @@ impl Slots for DynamoDbStore {
                     Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                         free = failed.item().and_then(free_at);
                     }
-                    _ => return Err(unavailable(error).to_string()),
+                    _ => return Err(NoSlot(unavailable(error).to_string())),
                 },
             }
         }
-        Err(format!("others took it {TRIES} times meanwhile"))
+        Err(NoSlot(format!("others took it {TRIES} times meanwhile")))
     }
 }
 

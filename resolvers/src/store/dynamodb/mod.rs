@@ -8,9 +8,11 @@
 //! | `lease` | leases, and the budget of reads of Step Functions |
 //! | `write` | create, apply, delete |
 //! | `list` | the index for a filter |
+//! | `failure` | calls that failed |
 //! | `feed` | the changes, from the stream |
 //! | `stream` | records of the stream that AWS Lambda delivers, or could not deliver |
 
+mod failure;
 mod feed;
 mod items;
 mod lease;
@@ -30,6 +32,7 @@ use job::limits::{self, check};
 use job::{Change, Job, JobId, Time};
 use tokio::sync::Mutex;
 
+use self::failure::unavailable;
 use self::items::{Item, SHARDS};
 pub use self::stream::{JOB_ATTRIBUTE, JOB_SORT_KEY, StreamBatch};
 use super::{
@@ -221,26 +224,5 @@ impl JobStore for DynamoDbStore {
             .await
             .map_err(unavailable)?;
         self.item(items::probe()).await.map(drop)
-    }
-}
-
-/// DynamoDB did not respond, or not as expected. The reason consists of the error's own message and
-/// those of its causes.
-fn unavailable<E>(error: E) -> StoreError
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    let mut reason = format!("DynamoDB: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !reason.ends_with(&text) {
-            reason = format!("{reason}: {text}");
-        }
-        cause = error.source();
-    }
-    StoreError::Unavailable {
-        reason,
-        source: Some(Box::new(error)),
     }
 }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
     TimeToLiveSpecification,
 };
 
-use super::unavailable;
+use super::failure::unavailable;
 use crate::store::StoreError;
 
 /// Interval between two checks whether a new table is ready.

@@ -8,13 +8,11 @@
 //! | `cache` | the jobs that were used last |
 //! | `list` | the index for a filter |
 //! | `feed` | the changes, live and from the table |
-//! | `recorder` | writes the events of executions, in the commit of their journal |
 //! | `rows` | a job as a row |
 
 mod cache;
 mod feed;
 mod list;
-mod recorder;
 mod rows;
 mod schema;
 mod write;
@@ -28,7 +26,6 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension};
 use sqlite::{Database, OpenError, ReadError, Write, WriteError};
 use tokio::sync::broadcast;
 
-pub use self::recorder::recorder;
 use self::write::{PURGE_JOBS, StoreState};
 use super::{CreateJob, Created, Feed, JobStore, ListQuery, Outcome, Page, Position, StoreError};
 

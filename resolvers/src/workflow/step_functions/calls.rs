@@ -15,7 +15,7 @@ use job::Time;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::budget::ReadBudget;
+use crate::read_budget::{NoSlot, ReadBudget};
 use crate::workflow::{End, ExecutionStatus, Started, WorkflowError};
 
 /// Time allowed for a call, with the tries that the SDK makes.
@@ -74,6 +74,15 @@ impl Intercept for Body {
             *self.0.lock() = body.to_vec();
         }
         Ok(())
+    }
+}
+
+impl From<NoSlot> for WorkflowError {
+    fn from(error: NoSlot) -> Self {
+        Self::Unavailable {
+            reason: error.to_string(),
+            source: Some(Box::new(error)),
+        }
     }
 }
 
@@ -252,7 +261,8 @@ impl Calls {
         let answer = match call.send().await {
             Ok(answer) => answer,
             Err(error) if error.code() == Some("ExecutionDoesNotExist") => {
-                return Err(WorkflowError::UnknownExecution(arn.to_owned()));
+                let name = arn.rsplit(':').next().unwrap_or(arn);
+                return Err(WorkflowError::UnknownExecution(name.to_owned()));
             }
             Err(error) => return Err(unavailable(error)),
         };

@@ -2,7 +2,6 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `budget` | the number of reads in a second, shared by all nodes and functions |
 //! | `calls` | the calls of the SDK, and their errors |
 //! | `machines` | whether the state machines are deployed as their files say |
 //! | `pushed` | converts log entries and events of EventBridge to events of executions |
@@ -15,7 +14,6 @@
 //! second while there are few, and as often as the budget allows otherwise. With
 //! [`Follow::Pushed`] it reads none: the functions behind the log and EventBridge do it.
 
-pub mod budget;
 mod calls;
 mod machines;
 pub mod pushed;
@@ -33,7 +31,6 @@ use job::Time;
 use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::budget::ReadBudget;
 use self::calls::Calls;
 pub use self::machines::{MachineProblem, MachineReport};
 use self::steps::Steps;
@@ -42,6 +39,7 @@ use super::{
     End, Execution, ExecutionEvent, ExecutionStatus, HistoryPage, JobType, Listener, Started,
     Workflow, WorkflowError,
 };
+use crate::read_budget::ReadBudget;
 
 /// Maximum size of an execution's input in bytes (AWS Step Functions: 256 KiB of UTF-8).
 pub const EXECUTION_INPUT_BYTES: usize = 262_144;

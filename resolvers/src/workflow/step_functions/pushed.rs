@@ -271,7 +271,7 @@ fn nothing_of(execution: &str) -> ExecutionEvent {
 fn followed_entries(definition: &str, job: &Job, entries: &BTreeMap<u64, LogEntry>) -> Followed {
     let mut steps = Steps::resume(definition, job);
     let mut event = nothing_of(&job.execution);
-    let mut shown: Option<(usize, u64, Time, u32)> = None;
+    let mut shown = None;
     let mut lacks = Lack::Nothing;
     for (id, entry) in entries.range(job.position.saturating_add(1)..) {
         if *id != steps.position + 1 {
@@ -286,19 +286,18 @@ fn followed_entries(definition: &str, job: &Job, entries: &BTreeMap<u64, LogEntr
             break;
         }
         if steps.is_shown() || event.end.is_some() {
-            shown = Some((event.steps.len(), event.position, event.at, event.redrives));
+            shown = Some(Shown::of(&event));
         }
         if event.end.is_some() {
             // A redrive is another attempt of the job, and so another event.
             break;
         }
     }
-    let Some((count, position, at, redrives)) = shown else {
+    let Some(shown) = shown else {
         return Followed { event: None, lacks };
     };
-    event.steps.truncate(count);
-    (event.position, event.at, event.redrives) = (position, at, redrives);
-    let last = entries.get(&position).map(|entry| &entry.event);
+    shown.cut(&mut event);
+    let last = entries.get(&event.position).map(|entry| &entry.event);
     if let (Some(end), Some(last)) = (&mut event.end, last) {
         complete(end, last);
     }
@@ -308,6 +307,31 @@ fn followed_entries(definition: &str, job: &Job, entries: &BTreeMap<u64, LogEntr
     Followed {
         event: Some(event),
         lacks,
+    }
+}
+
+/// The part of an event after which the row shows everything that is known.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    steps: usize,
+    position: u64,
+    at: Time,
+    redrives: u32,
+}
+
+impl Shown {
+    fn of(event: &ExecutionEvent) -> Self {
+        Self {
+            steps: event.steps.len(),
+            position: event.position,
+            at: event.at,
+            redrives: event.redrives,
+        }
+    }
+
+    fn cut(self, event: &mut ExecutionEvent) {
+        event.steps.truncate(self.steps);
+        (event.position, event.at, event.redrives) = (self.position, self.at, self.redrives);
     }
 }
 
@@ -382,6 +406,7 @@ pub fn after(
 ) -> Vec<ExecutionEvent> {
     let mut steps = Steps::new(definition);
     let (mut events, mut event) = (Vec::new(), nothing_of(execution));
+    let mut shown = None;
     for one in history {
         if steps.position <= position {
             // The row shows what was before.
@@ -390,10 +415,15 @@ pub fn after(
         } else if event.end.is_some() {
             events.push(event.clone());
             event.steps.clear();
+            shown = None;
         }
         steps.take(one, &mut event);
+        if steps.is_shown() || event.end.is_some() {
+            shown = Some(Shown::of(&event)).filter(|shown| shown.position > position);
+        }
     }
-    if steps.position > position {
+    if let Some(shown) = shown {
+        shown.cut(&mut event);
         events.push(event);
     }
     events

@@ -39,6 +39,12 @@ pub(super) struct Steps {
     /// Whether the row does not show the number of tries since the current state was entered: the
     /// execution may have been there before.
     tries_unknown: bool,
+    /// Whether the row does not show the number of items of the current Map: it is reset by a
+    /// redrive, which does not start the Map again.
+    items_unknown: bool,
+    /// The event before the failure of an iteration of the current Map. If the Map is tried again,
+    /// it starts after the same event.
+    map_failed: Option<u64>,
     unsure: bool,
     pub(super) position: u64,
 }
@@ -67,6 +73,8 @@ impl Steps {
             failure: None,
             items: (0, 0),
             tries_unknown: false,
+            items_unknown: false,
+            map_failed: None,
             unsure: false,
             position: 0,
         }
@@ -98,6 +106,7 @@ impl Steps {
             step.items_done.unwrap_or_default(),
             step.items_total.unwrap_or_default(),
         );
+        steps.items_unknown = step.items_total.is_none();
         steps.current = Some(current);
         steps
     }
@@ -109,9 +118,9 @@ impl Steps {
     }
 
     /// Whether the row will show everything that is known here. It does not show the failure of a
-    /// try before the next try is scheduled.
+    /// try before the next try begins.
     pub(super) fn is_shown(&self) -> bool {
-        self.failure.is_none() || self.current.is_none()
+        self.failure.is_none() && self.map_failed.is_none() || self.current.is_none()
     }
 
     /// Processes the next event and adds its updates.
@@ -134,7 +143,7 @@ impl Steps {
         self.owners.push(owner.clone());
         if let Some(name) = entered.filter(|name| self.top.contains_key(*name)) {
             (self.tries, self.failure, self.items) = (0, None, (0, 0));
-            self.tries_unknown = false;
+            (self.tries_unknown, self.items_unknown, self.map_failed) = (false, false, None);
             self.current = Some(name.into());
             so_far.steps.push((name.to_owned(), StepUpdate::Entered));
             if kind == "WaitStateEntered" {
@@ -189,11 +198,14 @@ impl Steps {
             push(StepUpdate::Items { done, total });
         } else if kind == "MapStateSucceeded" {
             // A function may have reported other numbers.
+            self.unsure |= self.items_unknown;
             let total = self.items.1;
-            push(StepUpdate::Items { done: total, total });
+            if self.items.0 != total {
+                push(StepUpdate::Items { done: total, total });
+            }
         } else if kind.ends_with("StateExited") {
             if kind == "ParallelStateExited" {
-                let total = self.items.1;
+                let total = self.top.get(step).copied().unwrap_or_default();
                 push(StepUpdate::Items { done: total, total });
             }
             push(StepUpdate::Exited);
@@ -207,13 +219,26 @@ impl Steps {
             return;
         };
         let of_current = |details: &str| event[details]["name"].as_str() == Some(&*current);
-        if kind == "MapStateStarted" && self.owners.last() == Some(&Some(current.clone())) {
+        let previous = event["previousEventId"].as_u64();
+        if kind == "MapIterationFailed" && of_current("mapIterationFailedEventDetails") {
+            self.map_failed = previous;
+            return;
+        }
+        let is_again = self.map_failed.is_some() && self.map_failed == previous;
+        let is_own = self.owners.last() == Some(&Some(current.clone()));
+        if kind == "MapStateStarted" && (is_own || is_again) {
+            self.map_failed = None;
+            if let Some(owner) = self.owners.last_mut() {
+                *owner = Some(Arc::clone(&current));
+            }
             let length = event["mapStateStartedEventDetails"]["length"].as_u64();
             let length = length.unwrap_or_default();
             self.items = (0, u32::try_from(length).unwrap_or(u32::MAX));
+            self.items_unknown = false;
         } else if kind == "MapIterationSucceeded" && of_current("mapIterationSucceededEventDetails")
         {
             self.items.0 = self.items.0.saturating_add(1);
+            self.unsure |= self.items_unknown;
             // The iteration is over: later events belong to the Map itself.
             if let Some(owner) = self.owners.last_mut() {
                 *owner = Some(current.clone());
@@ -253,7 +278,7 @@ impl Steps {
                 so_far.redrives += 1;
                 self.unsure |= self.base > 0 && self.current.is_none();
                 if let Some(current) = &self.current {
-                    (self.tries, self.failure) = (0, None);
+                    (self.tries, self.failure, self.map_failed) = (0, None, None);
                     self.tries_unknown = false;
                     so_far
                         .steps

@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::AdapterState;
-use super::budget::READS_PER_SECOND;
 use super::calls::CALL;
 use super::steps::Steps;
+use crate::read_budget::READS_PER_SECOND;
 use crate::workflow::{ExecutionEvent, Listener, WorkflowError};
 
 /// Maximum number of histories that are read at once. It bounds the reads that wait for the budget

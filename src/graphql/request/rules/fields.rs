@@ -4,8 +4,8 @@ use async_graphql::Pos;
 
 use super::suggestion::similar;
 use super::{Checking, Rule, Uses};
-use crate::graphql::request::syntax::{Argument, Field, Inline, Selection, Spread};
 use crate::graphql::schema::types::{Inputs, Object, Place, base};
+use crate::graphql::syntax::{Argument, Field, Inline, Selection, Spread};
 
 impl<'a> Checking<'a> {
     /// `parent` is the type around them, if it is known.

@@ -15,9 +15,9 @@ mod variables;
 use async_graphql::parser::types::Type;
 use async_graphql::{Name, Pos};
 
-use crate::graphql::request::bounds;
-use crate::graphql::request::syntax::{Document, Named};
+use crate::graphql::limits;
 use crate::graphql::schema::types::Types;
+use crate::graphql::syntax::{Document, Named};
 
 /// Declares the rules with their sections, and [`RULES`] of all of them.
 macro_rules! rules {
@@ -109,7 +109,7 @@ pub(in crate::graphql) struct Invalid {
     pub(in crate::graphql) places: Vec<Pos>,
 }
 
-/// The errors of a document, at most [`bounds::ERRORS`].
+/// The errors of a document, at most [`limits::ERRORS`].
 #[derive(Debug, Default)]
 pub(in crate::graphql) struct Errors {
     pub(in crate::graphql) first: Vec<Invalid>,
@@ -165,7 +165,7 @@ struct Use<'a> {
 
 impl<'a> Checking<'a> {
     fn report(&mut self, rule: Rule, places: &[Pos], message: impl FnOnce() -> String) {
-        if self.errors.first.len() >= bounds::ERRORS {
+        if self.errors.first.len() >= limits::ERRORS {
             self.errors.more = true;
             return;
         }

@@ -7,8 +7,8 @@ use async_graphql::parser::types::OperationType;
 
 use super::suggestion::similar;
 use super::{Checking, Rule, Uses};
-use crate::graphql::request::syntax::{Directive, Fragment, Named, Operation, Selection};
 use crate::graphql::schema::types::{Object, Place, TypeDefinition};
+use crate::graphql::syntax::{Directive, Fragment, Named, Operation, Selection};
 
 /// How an error names an operation.
 pub(super) fn shown(operation: &Operation) -> String {
@@ -109,7 +109,7 @@ impl<'a> Checking<'a> {
         let names = directives.iter();
         let names = names.map(|one| (one.name.as_str(), one.place));
         self.unique(Rule::UniqueDirectives, names, |name| {
-            format!("the directive \"@{name}\" stands twice in this place")
+            format!("the directive \"@{name}\" is used twice in this place")
         });
         for directive in directives {
             let name = directive.name.as_str();

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Checking, Rule};
-use crate::graphql::request::syntax::{Argument, Document, Field, Selection, Value, ValueKind};
+use crate::graphql::syntax::{Argument, Document, Field, Selection, Value, ValueKind};
 
 impl<'a> Checking<'a> {
     pub(super) fn overlapping(&mut self) {

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 
 use super::{RULES, Rule, validate};
+use crate::graphql::limits;
 use crate::graphql::request::bounds;
-use crate::graphql::request::syntax::parse;
 use crate::graphql::schema::types::TYPES;
+use crate::graphql::syntax::parse;
 
 /// The rules that a document breaks, and where.
 fn broken(text: &str) -> Vec<(Rule, Vec<(usize, usize)>)> {
@@ -437,5 +438,5 @@ fn a_document_has_at_most_the_limit_of_errors() {
     let fields: String = (0..100).map(|at| format!("no{at} ")).collect();
     let document = parse(&format!("{{ {fields} }}")).expect("a document");
     let errors = validate(&document, &TYPES).expect_err("not valid");
-    assert!(errors.more && errors.first.len() == bounds::ERRORS);
+    assert!(errors.more && errors.first.len() == limits::ERRORS);
 }

@@ -4,9 +4,9 @@ use async_graphql::parser::types::{BaseType, Type};
 
 use super::suggestion::similar;
 use super::{Checking, Rule, Use, Uses};
-use crate::graphql::request::syntax::{Named, Value, ValueKind};
 use crate::graphql::schema::scalar;
 use crate::graphql::schema::types::{Input, Inputs, TypeDefinition};
+use crate::graphql::syntax::{Named, Value, ValueKind};
 
 /// The expectation of a value.
 #[derive(Clone, Copy)]

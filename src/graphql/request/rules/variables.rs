@@ -6,8 +6,8 @@ use async_graphql::parser::types::{BaseType, Type};
 
 use super::operations::shown;
 use super::{Checking, Rule, Use, Uses};
-use crate::graphql::request::syntax::{Named, Operation, ValueKind, VariableDefinition};
 use crate::graphql::schema::types::{Place, base};
+use crate::graphql::syntax::{Named, Operation, ValueKind, VariableDefinition};
 
 impl<'a> Checking<'a> {
     /// The definitions of an operation, without their uses.

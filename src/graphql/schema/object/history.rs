@@ -7,8 +7,8 @@ use job::Job;
 use resolvers::Resolvers;
 
 use super::int;
-use crate::graphql::response::allowance::Allowance;
-use crate::graphql::response::error::to_graphql;
+use crate::graphql::error::to_graphql;
+use crate::graphql::schema::allowance::Allowance;
 use crate::graphql::schema::scalar::AwsJson;
 
 /// Events that are read at once.

@@ -9,8 +9,8 @@ use resolvers::Resolvers;
 use super::history::{self, JobHistory};
 use super::int;
 use super::step::{JobErrorObject, StepObject};
-use crate::graphql::response::allowance::Allowance;
-use crate::graphql::response::error::to_graphql;
+use crate::graphql::error::to_graphql;
+use crate::graphql::schema::allowance::Allowance;
 use crate::graphql::schema::scalar::{AwsDateTime, AwsJson};
 
 /// The status of a job.

@@ -8,23 +8,22 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use crate::jobs::now;
-use crate::workflow::WorkflowError;
-
 /// Maximum number of reads of histories and descriptions in a second, of all nodes and functions
 /// together.
 pub const READS_PER_SECOND: u32 = 10;
-/// Time between two slots, in milliseconds.
-pub const SLOT_MILLIS: i64 = 1_000 / READS_PER_SECOND as i64;
+/// Time between two slots, in milliseconds. It is longer than a share of a second, so that a call
+/// that is a little late is not one too many in its second.
+pub const SLOT_MILLIS: i64 = 1_000 / READS_PER_SECOND as i64 + 10;
 /// Maximum number of slots that a process reserves at once.
 pub const LEASE_SLOTS: u32 = 5;
 /// Time after which a reserved slot that was not used is given up, in milliseconds.
-const SLOT_LIFE_MILLIS: i64 = 1_000;
+const SLOT_LIFE_MILLIS: i64 = 200;
 /// Maximum time for which slots are reserved in advance, in milliseconds. A later time comes from a
 /// clock that is wrong, and is replaced.
 pub const AHEAD_MILLIS: i64 = 60_000;
@@ -36,9 +35,17 @@ pub trait Slots: Send + Sync + fmt::Debug {
     /// are in milliseconds since 1970.
     ///
     /// # Errors
-    /// The reason why nothing was reserved, without secrets.
-    async fn reserve(&self, now: i64, count: u32) -> Result<i64, String>;
+    /// [`NoSlot`]: nothing was reserved.
+    async fn reserve(&self, now: i64, count: u32) -> Result<i64, NoSlot>;
 }
+
+/// No slot can be reserved now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the budget of reads cannot be reached: {0}")]
+pub struct NoSlot(
+    /// The reason, without secrets.
+    pub String,
+);
 
 /// The first of `count` slots and the time of the slot after them, if `free` is the next free one.
 #[must_use]
@@ -54,7 +61,7 @@ pub struct LocalSlots(Mutex<Option<i64>>);
 
 #[async_trait]
 impl Slots for LocalSlots {
-    async fn reserve(&self, now: i64, count: u32) -> Result<i64, String> {
+    async fn reserve(&self, now: i64, count: u32) -> Result<i64, NoSlot> {
         let mut free = self.0.lock();
         let (first, next) = reserved(*free, now, count);
         *free = Some(next);
@@ -69,7 +76,7 @@ pub struct ReadBudget {
     /// The reserved slots. The lock is fair: callers get their slots in the order of their calls.
     reserved: tokio::sync::Mutex<VecDeque<i64>>,
     /// Number of callers that wait for the lock.
-    waiting: std::sync::atomic::AtomicU32,
+    waiting: AtomicU32,
 }
 
 impl ReadBudget {
@@ -79,25 +86,25 @@ impl ReadBudget {
         Self {
             slots,
             reserved: tokio::sync::Mutex::default(),
-            waiting: std::sync::atomic::AtomicU32::new(0),
+            waiting: AtomicU32::new(0),
         }
     }
 
     /// Waits for the next slot. The caller makes one read after it.
     ///
     /// # Errors
-    /// [`WorkflowError::Unavailable`] if no slot can be reserved.
-    pub async fn take(&self) -> Result<(), WorkflowError> {
+    /// [`NoSlot`].
+    pub async fn take(&self) -> Result<(), NoSlot> {
         let slot = self.slot().await?;
-        let wait = u64::try_from(slot - now().as_millis()).unwrap_or_default();
+        let wait = u64::try_from(slot - now_millis()).unwrap_or_default();
         tokio::time::sleep(Duration::from_millis(wait)).await;
         Ok(())
     }
 
-    async fn slot(&self) -> Result<i64, WorkflowError> {
+    async fn slot(&self) -> Result<i64, NoSlot> {
         let counted = Counted::new(&self.waiting);
         let mut slots = self.reserved.lock().await;
-        let now = now().as_millis();
+        let now = now_millis();
         while slots
             .front()
             .is_some_and(|slot| slot + SLOT_LIFE_MILLIS < now)
@@ -108,33 +115,37 @@ impl ReadBudget {
             return Ok(slot);
         }
         let count = counted.number().clamp(1, LEASE_SLOTS);
-        let first = self.slots.reserve(now, count).await;
-        let first = first.map_err(|reason| WorkflowError::Unavailable {
-            reason: format!("the budget of reads cannot be reached: {reason}"),
-            source: None,
-        })?;
+        let first = self.slots.reserve(now, count).await?;
         slots.extend((1..count).map(|place| first + SLOT_MILLIS * i64::from(place)));
         Ok(first)
     }
 }
 
+/// The time on this machine's clock, in milliseconds since 1970.
+fn now_millis() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Counts a caller while it waits.
-struct Counted<'a>(&'a std::sync::atomic::AtomicU32);
+struct Counted<'a>(&'a AtomicU32);
 
 impl<'a> Counted<'a> {
-    fn new(waiting: &'a std::sync::atomic::AtomicU32) -> Self {
-        waiting.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    fn new(waiting: &'a AtomicU32) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
         Self(waiting)
     }
 
     fn number(&self) -> u32 {
-        self.0.load(std::sync::atomic::Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -144,11 +155,11 @@ mod tests {
 
     #[test]
     fn slots_are_never_closer_than_the_rate_allows() {
-        assert_eq!(reserved(None, 1_000, 1), (1_000, 1_100));
-        assert_eq!(reserved(Some(1_100), 1_050, 5), (1_100, 1_600));
+        assert_eq!(reserved(None, 1_000, 1), (1_000, 1_110));
+        assert_eq!(reserved(Some(1_110), 1_050, 5), (1_110, 1_660));
         assert_eq!(
             reserved(Some(500), 1_000, 2),
-            (1_000, 1_200),
+            (1_000, 1_220),
             "idle time is not saved up"
         );
     }

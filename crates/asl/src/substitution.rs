@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::Diagnostic;
 
 /// The code of a placeholder's warning.
-pub(super) const UNRESOLVED: &str = "UNRESOLVED_SUBSTITUTION";
+pub(crate) const UNRESOLVED: &str = "UNRESOLVED_SUBSTITUTION";
 
 /// Whether a text holds a placeholder: `${`, at least one character, and `}`.
 pub(crate) fn has_placeholder(text: &str) -> bool {
@@ -35,7 +35,7 @@ fn is_template_call(map: &Map<String, Value>) -> bool {
 }
 
 /// One warning for each placeholder, in the order of the text.
-pub(super) fn find(root: &Value) -> Vec<Diagnostic> {
+pub(crate) fn find(root: &Value) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     // A stack of values, since a definition may nest deeper than this thread's stack allows.
     let mut open = vec![(String::new(), root)];

@@ -13,7 +13,7 @@ pub(super) fn in_words(why: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::expression::{Known, parse};
+    use crate::expression::{Known, parse};
 
     #[test]
     fn each_message_equals_that_of_jsonata() {

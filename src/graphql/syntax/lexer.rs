@@ -4,7 +4,7 @@ use async_graphql::Pos;
 
 use super::SyntaxError;
 use super::strings;
-use crate::graphql::request::bounds;
+use crate::graphql::limits;
 
 /// The kind of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +77,10 @@ impl<'t> Lexer<'t> {
             return Ok(self.token(Kind::End, self.at, place));
         };
         self.tokens += 1;
-        if self.tokens > bounds::TOKENS {
+        if self.tokens > limits::TOKENS {
             let text = format!(
                 "the document has more than {} tokens: split it",
-                bounds::TOKENS
+                limits::TOKENS
             );
             return Err(SyntaxError::over_bound(text, place));
         }

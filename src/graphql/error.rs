@@ -1,17 +1,14 @@
-//! Errors as clients see them: the one place where an error of a use case becomes a GraphQL error,
-//! and where a response becomes JSON.
+//! Errors as clients see them: the one place where an error of a use case becomes a GraphQL error.
 //!
 //! As in AppSync, `errorType` and `errorInfo` are at the top level of an error. For other clients
 //! `extensions.code` has the same value.
 
 use std::borrow::Cow;
 
-use async_graphql::{ErrorExtensionValues, PathSegment, Pos, Response, ServerError, Value};
+use async_graphql::{ErrorExtensionValues, PathSegment, Pos, ServerError, Value};
 use serde_json::{Map, json};
 
-use crate::graphql::request::bounds::{ERRORS, MESSAGE_BYTES};
-use crate::graphql::request::plan::Plan;
-use crate::graphql::response::data;
+use crate::graphql::limits::{ERRORS, MESSAGE_BYTES};
 
 /// The key under which a GraphQL error carries its code.
 const CODE: &str = "code";
@@ -20,7 +17,8 @@ const RETRY_AFTER: &str = "retryAfterSeconds";
 
 /// An error of a use case, for GraphQL. An error that is the server's fault is logged here, with
 /// its cause.
-pub fn to_graphql(error: resolvers::Error) -> async_graphql::Error {
+pub fn to_graphql(error: impl Into<resolvers::Error>) -> async_graphql::Error {
+    let error = error.into();
     let code = error.code();
     if let resolvers::Error::Unavailable { source, .. } = &error {
         let cause = source.as_ref().map(tracing::field::display);
@@ -163,17 +161,4 @@ pub(in crate::graphql) fn field_errors(errors: &[ServerError]) -> String {
         shown.push(more());
     }
     serde_json::Value::from(shown).to_string()
-}
-
-/// The response to a request that was executed, as JSON text on one line.
-pub(in crate::graphql) fn executed(plan: &Plan, response: &Response) -> Vec<u8> {
-    let mut text = Vec::with_capacity(512);
-    text.extend_from_slice(b"{\"data\":");
-    data::write(plan, &response.data, &mut text);
-    if !response.errors.is_empty() {
-        text.extend_from_slice(b",\"errors\":");
-        text.extend_from_slice(field_errors(&response.errors).as_bytes());
-    }
-    text.push(b'}');
-    text
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::SqliteStore;
-use crate::jobs::{Recorded, change_of_all};
+use super::change::{Recorded, change_of_all};
+use super::{Listener, embedded};
 use crate::store::StoreError;
-use crate::workflow::{Listener, embedded};
+use crate::store::sqlite::SqliteStore;
 
 /// As [`embedded::listener`], for an engine whose journal is in the same database as the jobs. The
 /// events of an execution are written to its job in the same commit, and only events that cannot be

@@ -109,6 +109,14 @@ impl CliError {
         }
     }
 
+    /// The error that this log filter is invalid.
+    pub(crate) fn log(filter: &str, source: FilterError) -> CliError {
+        CliError::Log {
+            filter: filter.to_owned(),
+            source,
+        }
+    }
+
     /// The error in a few words.
     pub(crate) fn brief(&self) -> String {
         match self {

@@ -1,6 +1,6 @@
 //! Parses documents (GraphQL, appendix B). The recursion follows the nesting of the text, which it
-//! counts: the nesting is at most [`bounds::RECURSION`], and the text has at most
-//! [`bounds::DOCUMENT_BYTES`] and [`bounds::TOKENS`].
+//! counts: the nesting is at most [`limits::RECURSION`], and the text has at most
+//! [`limits::DOCUMENT_BYTES`] and [`limits::TOKENS`].
 
 use async_graphql::parser::types::{BaseType, OperationType, Type};
 use async_graphql::{Name, Pos};
@@ -10,7 +10,7 @@ use super::{
     Argument, Directive, Document, Field, Fragment, Inline, Named, Operation, Selection, Spread,
     SyntaxError, Value, ValueKind, VariableDefinition, strings,
 };
-use crate::graphql::request::bounds::{self, TOO_MUCH};
+use crate::graphql::limits::{self, TOO_MUCH};
 
 impl SyntaxError {
     pub(super) fn new(message: &str, place: Pos) -> Box<Self> {
@@ -35,12 +35,12 @@ impl SyntaxError {
 /// # Errors
 /// [`SyntaxError`]: the text is not a document, or is over a bound.
 pub(in crate::graphql) fn parse(text: &str) -> Parsed<Document> {
-    if text.len() > bounds::DOCUMENT_BYTES {
+    if text.len() > limits::DOCUMENT_BYTES {
         return Err(Box::new(SyntaxError {
             message: format!(
                 "the document has {} bytes, and the limit is {}: split it",
                 text.len(),
-                bounds::DOCUMENT_BYTES
+                limits::DOCUMENT_BYTES
             ),
             place: None,
             code: TOO_MUCH,
@@ -80,7 +80,7 @@ impl<'t> Parser<'t> {
             match self.token.text {
                 "fragment" if self.is_name() => {
                     let fragment = self.fragment()?;
-                    self.at_most(document.fragments.len(), bounds::FRAGMENTS, "fragments")?;
+                    self.at_most(document.fragments.len(), limits::FRAGMENTS, "fragments")?;
                     let index = document.fragments.len();
                     let name = fragment.name.text.clone();
                     document.by_name.entry(name).or_insert(index);
@@ -88,7 +88,7 @@ impl<'t> Parser<'t> {
                 }
                 _ => {
                     let operation = self.operation()?;
-                    self.at_most(document.operations.len(), bounds::OPERATIONS, "operations")?;
+                    self.at_most(document.operations.len(), limits::OPERATIONS, "operations")?;
                     document.operations.push(operation);
                 }
             }
@@ -147,7 +147,7 @@ impl<'t> Parser<'t> {
 
     fn variable(&mut self) -> Parsed<VariableDefinition> {
         let place = self.token.place;
-        self.at_most(self.variables, bounds::VARIABLES, "variables")?;
+        self.at_most(self.variables, limits::VARIABLES, "variables")?;
         self.variables += 1;
         self.expect("$")?;
         let name = self.name()?.text;
@@ -285,7 +285,7 @@ impl<'t> Parser<'t> {
         let mut directives = Vec::new();
         while self.is("@") {
             let place = self.token.place;
-            self.at_most(self.directives, bounds::DIRECTIVES, "directives")?;
+            self.at_most(self.directives, limits::DIRECTIVES, "directives")?;
             self.directives += 1;
             self.advance()?;
             directives.push(Directive {
@@ -380,11 +380,11 @@ impl<'t> Parser<'t> {
 
     fn open(&mut self, bracket: &str) -> Parsed<()> {
         self.nesting += 1;
-        if self.nesting > bounds::RECURSION {
+        if self.nesting > limits::RECURSION {
             return Err(Box::new(SyntaxError {
                 message: format!(
                     "the document is nested too deep: the limit is {}",
-                    bounds::RECURSION
+                    limits::RECURSION
                 ),
                 place: Some(self.token.place),
                 code: "QueryDepthLimitReached",

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use resolvers::jobs::JobStats;
 use tokio::sync::OnceCell;
 
-use crate::graphql::request::bounds::ANSWER_BYTES;
+use crate::graphql::limits::ANSWER_BYTES;
 use crate::graphql::schema::scalar::AwsJson;
 
 /// Shared by the fields of a request, or of a batch.

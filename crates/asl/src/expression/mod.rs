@@ -3,11 +3,13 @@
 //!
 //! An expression has no context item: the input is `$states.input`, a variable is `$name`. Only the
 //! first step of a path is read from the context item. Later steps, predicates, sort terms and
-//! groups are read from the value before them.
+//! groups are read from the value before them. `words` has the messages of JSONata.
 
-use super::substitution::has_placeholder;
-use super::words::in_words;
+mod words;
+
 use crate::jsonata::{Jsonata, Reference, is_expression};
+use crate::substitution::has_placeholder;
+use words::in_words;
 
 /// The code of an expression that does not parse.
 pub(crate) const INVALID: &str = "INVALID_JSONATA_EXPRESSION";
