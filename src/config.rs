@@ -38,7 +38,7 @@ mod setting;
 mod settings;
 mod usual;
 
-pub use aws::Aws;
+pub use aws::{Aws, SECRET_BYTES, Steps};
 pub use defaults::{DATA, FILE, LISTEN, LOG};
 pub use error::ConfigError;
 pub use flags::{Given, Secret, ServeFlags};
@@ -341,7 +341,7 @@ fn origins(list: Option<Vec<String>>) -> Result<Option<Vec<String>>, ConfigError
 
 /// The section `[aws]` with its secret, checked by itself and against the other settings.
 fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> {
-    let Some(mut aws) = file.aws.take() else {
+    let Some(mut aws) = flags.aws.clone().or(file.aws.take()) else {
         return match flags.secret {
             Some(_) => Err(ConfigError::SecretWithoutAws),
             None => Ok(None),

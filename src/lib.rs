@@ -14,6 +14,7 @@
 //! | [`intake`] | messages of queues that become jobs |
 //! | [`printable`] | other people's text, made harmless for a terminal and the log |
 //! | [`cli`] | the command line |
+//! | `lambda` | the functions on AWS Lambda (feature `lambda`) |
 
 pub mod auth;
 pub mod chaos;
@@ -24,6 +25,8 @@ pub mod data;
 pub mod graphql;
 pub mod http;
 pub mod intake;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod log;
 pub mod masked;
 pub mod nearest;

@@ -10,6 +10,7 @@
 //! | [`store`] | the port [`store::JobStore`] and its adapters |
 //! | [`queues`] | queues of messages that become jobs |
 //! | [`workflow`] | the port [`workflow::Workflow`] and its adapters |
+//! | [`read_budget`] | the number of reads of executions in a second, shared by nodes and functions |
 //! | [`error`] | [`Error`], with the code that clients see |
 //!
 //! No HTTP, no GraphQL library, no Lambda here. Only this crate writes jobs.
@@ -22,6 +23,7 @@ pub mod files;
 pub mod jobs;
 mod percent;
 pub mod queues;
+pub mod read_budget;
 pub mod store;
 pub mod token;
 mod two_generation_cache;

@@ -33,8 +33,25 @@ pub struct Aws {
     /// Whether this node reads the table's stream and publishes its changes [default: true].
     #[serde(default = "yes")]
     pub follow_stream: bool,
+    /// How the steps of jobs arrive [default: read].
+    #[serde(default)]
+    pub steps: Steps,
+    /// Whether this node looks for jobs whose start or end was lost [default: true].
+    #[serde(default = "yes")]
+    pub sweep: bool,
     /// Signs tokens and addresses; equal on every node. The variable `JOBCAST_SECRET` overrides it.
     pub secret: Option<Secret>,
+}
+
+/// How the steps of jobs arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Steps {
+    /// The nodes read the histories of the executions that they started or took up.
+    #[default]
+    Read,
+    /// Functions apply what the log and EventBridge push, and the nodes read no history.
+    Pushed,
 }
 
 fn yes() -> bool {

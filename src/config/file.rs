@@ -29,6 +29,11 @@ pub(super) fn read(path: &Path) -> Result<(File, String), ConfigError> {
         path: path.to_path_buf(),
         source,
     })?;
+    valid(text, path)
+}
+
+/// The file of a text, if it is valid, and the text. `path` is for errors.
+pub(super) fn valid(text: String, path: &Path) -> Result<(File, String), ConfigError> {
     match parse(&text) {
         Ok(file) => Ok((file, text)),
         Err((source, hint)) => Err(ConfigError::Parse {

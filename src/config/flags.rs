@@ -8,8 +8,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::LogFormat;
 use super::setting::Source;
+use super::{Aws, LogFormat};
 use crate::chaos;
 use crate::masked::{MASK, addresses};
 
@@ -31,6 +31,16 @@ pub struct ServeFlags {
     /// Configuration file [default: jobcast.toml, if it exists]
     #[arg(long, env = "JOBCAST_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// The text of a configuration file, where there is none: in a container or a function; paths
+    /// in it begin in the current directory. Set it in the variable
+    #[arg(
+        long,
+        env = "JOBCAST_CONFIG_TEXT",
+        value_name = "TOML",
+        hide_env_values = true,
+        conflicts_with = "config"
+    )]
+    pub config_text: Option<Secret>,
     /// Directory of the state machines, one NAME.asl.json for each job type [default:
     /// state-machines beside the configuration file, or in the current directory]
     #[arg(long, env = "JOBCAST_STATE_MACHINES", value_name = "DIR")]
@@ -70,6 +80,9 @@ pub struct ServeFlags {
     /// drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7
     #[arg(long, env = "JOBCAST_CHAOS", value_name = "SPEC")]
     pub chaos: Option<chaos::Spec>,
+    /// The section `[aws]` of a function on AWS Lambda, which replaces that of the file.
+    #[arg(skip)]
+    pub aws: Option<Aws>,
 }
 
 impl ServeFlags {

@@ -8,8 +8,11 @@ use super::defaults::FILE;
 use super::notices::{self, unknown_variables};
 use super::{Config, ConfigError, File, ServeFlags, file, rules};
 
+/// The variable whose text is used instead of the file.
+const TEXT: &str = "JOBCAST_CONFIG_TEXT";
+
 impl Config {
-    /// Reads the file, if it exists, and applies the flags.
+    /// Reads the file, if it exists, or the text that is used instead of it, and applies the flags.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -21,13 +24,17 @@ impl Config {
     pub(super) fn read(
         flags: ServeFlags,
     ) -> Result<(Config, Option<(PathBuf, String)>), ConfigError> {
-        let path = flags
-            .config
-            .clone()
-            .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists()));
-        let (file, text) = match &path {
-            Some(path) => file::read(path)?,
-            None => (File::default(), String::new()),
+        let path = match flags.config_text {
+            Some(_) => Some(PathBuf::from(TEXT)),
+            None => flags
+                .config
+                .clone()
+                .or_else(|| Some(PathBuf::from(FILE)).filter(|path| path.exists())),
+        };
+        let (file, text) = match (&flags.config_text, &path) {
+            (Some(text), _) => file::valid(text.0.clone(), Path::new(TEXT))?,
+            (None, Some(path)) => file::read(path)?,
+            (None, None) => (File::default(), String::new()),
         };
         let base = path
             .as_deref()
@@ -45,6 +52,21 @@ impl Config {
         }
         config.notices.extend(notices::short_retention(&config));
         Ok((config, path.map(|path| (path, text))))
+    }
+
+    /// The configuration of a function on AWS Lambda: the flags, and the file or the text that they
+    /// name.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    #[cfg(feature = "lambda")]
+    pub fn of_function(flags: ServeFlags) -> Result<Config, ConfigError> {
+        let (file, base) = match (&flags.config, &flags.config_text) {
+            (_, Some(text)) => (file::valid(text.0.clone(), Path::new(TEXT))?.0, None),
+            (Some(path), None) => (file::read(path)?.0, path.parent().map(Path::to_path_buf)),
+            (None, None) => (File::default(), None),
+        };
+        resolve(flags, file, &base.unwrap_or_default(), None)
     }
 
     /// Only the sample job types, on a free port. Files and variables are ignored.

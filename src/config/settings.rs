@@ -82,6 +82,8 @@ pub const SETTINGS: &str = r#"Configuration:
     s3_endpoint_url = "http://127.0.0.1:9000"               # address of S3
     follow_stream = true            # whether this node reads the table's stream and publishes. A shard of a stream supports two readers:
                                     # with a broker, let one or two nodes follow it; the others receive changes through the broker
+    steps = "read"                  # how the steps of jobs arrive: this node reads histories (read), or lambda-execution is given the log (pushed)
+    sweep = true                    # whether this node looks for jobs whose start or end was lost; false if lambda-sweep does it
     secret = "at least 32 bytes, the same on every node"   # signs tokens and addresses; better set in JOBCAST_SECRET, which overrides it
 
     [services]                      # services that Task states may call besides functions

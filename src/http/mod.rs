@@ -17,6 +17,7 @@
 //! | hosts, origins and pages | [`guard`], `cors` |
 //! | wrong credentials | [`brake`] |
 //! | what is counted | `counted` |
+//! | single requests, without connections | `single` |
 
 pub mod body;
 pub mod brake;
@@ -37,6 +38,7 @@ pub mod operations;
 pub mod patience;
 mod range;
 pub mod room;
+mod single;
 
 use std::sync::Arc;
 
@@ -51,6 +53,7 @@ use patience::ConnectionTimes;
 
 pub use doors::{BODY_BYTES, Doors};
 pub use listener::{HEAD_BYTES, serve};
+pub use single::SingleRequests;
 
 /// The path of AppSync's real-time clients.
 const REALTIME: &str = "/graphql/realtime";

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
-use resolvers::jobs::ExecutionEvents;
+use resolvers::jobs::{ExecutionEvents, Sweeps};
 use resolvers::queues::local::LocalQueues;
 use resolvers::store::JobStore;
 use resolvers::token::Signer;
@@ -27,6 +27,8 @@ pub(super) struct AdapterContext<'a> {
     pub(super) public: SocketAddr,
     /// Receives the workflow's events of executions.
     pub(super) events: &'a Arc<ExecutionEvents>,
+    /// Whether state machines that differ from their files are looked for, and logged.
+    pub(super) reports_machines: bool,
     /// Ends the listeners beside the public one.
     pub(super) stop: &'a CancellationToken,
 }
@@ -42,6 +44,8 @@ pub(super) struct Adapters {
     pub(super) signer: Signer,
     /// Whether this node deletes files by their age. A life-cycle rule does it in a bucket.
     pub(super) sweeps_files: bool,
+    /// How this node looks for jobs that stand still.
+    pub(super) sweeps: Sweeps,
     /// The address to which functions report.
     pub(super) report_url: String,
     /// Whether this node publishes the store's change feed.

@@ -8,17 +8,18 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_http_client::Builder;
 use object_store::ObjectStore;
 use resolvers::files::{PART_BYTES, S3_PART_BYTES};
+use resolvers::jobs::Sweeps;
+use resolvers::read_budget::ReadBudget;
 use resolvers::store::dynamodb::DynamoDbStore;
 use resolvers::token::Signer;
 use resolvers::workflow::embedded::job_types;
-use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
-use sha2::{Digest, Sha256};
+use resolvers::workflow::step_functions::{Follow, Settings, StepFunctionsWorkflow};
 
 use super::adapters::{AdapterContext, Adapters, directory};
 use super::bucket;
 use super::error::ServeError;
 use super::listener::base;
-use crate::config::{Address, Aws, ConfigError};
+use crate::config::{Address, Aws, ConfigError, Steps};
 use crate::data::shared_files;
 
 /// Opens the adapters with the credentials that the AWS SDKs find.
@@ -37,10 +38,20 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
     })?;
     let workflow = StepFunctionsWorkflow::new(
         &at(&config, aws.step_functions_endpoint()),
-        Settings::new(&aws.state_machine_arn_prefix),
+        Settings {
+            follow: match aws.steps {
+                Steps::Read => Follow::Read,
+                Steps::Pushed => Follow::Pushed,
+            },
+            ..Settings::new(&aws.state_machine_arn_prefix)
+        },
+        ReadBudget::new(Arc::new(store.clone())),
         job_types(&context.machines),
         context.events.clone(),
     );
+    if context.reports_machines {
+        report_machines(&workflow);
+    }
     if !aws.follow_stream && context.config.broker.url.is_none() {
         tracing::warn!(
             "follow_stream of [aws] is false and there is no [broker]: watchers of this node receive what `publishJob` gives it, and other changes only at the next repair (repair_every)"
@@ -55,6 +66,11 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
             None => PART_BYTES,
         },
         sweeps_files: aws.bucket.is_none(),
+        sweeps: if aws.sweep {
+            Sweeps::Shared
+        } else {
+            Sweeps::Elsewhere
+        },
         signer,
         report_url: format!("{}/graphql", base(context.config, context.public)),
         follows_changes: aws.follow_stream,
@@ -62,6 +78,34 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
         internal: None,
         embedded: None,
     })
+}
+
+/// The store alone, for a function that needs nothing else.
+#[cfg(feature = "lambda")]
+pub(super) async fn store(aws: &Aws) -> Result<DynamoDbStore, ServeError> {
+    let dynamodb = at(&sdk_config(aws).await, aws.dynamodb_endpoint());
+    let store = DynamoDbStore::open(&dynamodb, &aws.table).await;
+    store.map_err(|source| ServeError::Table {
+        table: aws.table.clone(),
+        source,
+    })
+}
+
+/// Compares the state machines with their files in the background, so that the start does not wait.
+fn report_machines(workflow: &StepFunctionsWorkflow) {
+    let workflow = workflow.clone();
+    tokio::spawn(async move {
+        match workflow.check_machines().await {
+            Ok(reports) => {
+                for report in reports {
+                    tracing::error!("{report}");
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the state machines cannot be compared with their files (permission states:DescribeStateMachine)");
+            }
+        }
+    });
 }
 
 /// Creates the table of the jobs.
@@ -74,11 +118,10 @@ pub(super) async fn create_table(aws: &Aws) -> Result<(), ServeError> {
     })
 }
 
-/// The signer of the configured secret. A digest has the length of its key for a secret of any
-/// length.
+/// The signer of the configured secret.
 fn signer(aws: &Aws) -> Result<Signer, ServeError> {
     let secret = aws.secret.as_ref().ok_or(ConfigError::NoSecret)?;
-    Ok(Signer::new(Sha256::digest(&secret.0).into()))
+    Ok(Signer::of_secret(&secret.0))
 }
 
 /// Region and credentials.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use job::Time;
 use object_store::ObjectStore;
 use resolvers::files::PART_BYTES;
-use resolvers::jobs::now;
+use resolvers::jobs::{Sweeps, now};
 use resolvers::queues::local::LocalQueues;
 use resolvers::store::sqlite::SqliteStore;
 use resolvers::token::{Renewal, Signer, hide};
@@ -105,6 +105,7 @@ pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeE
         objects,
         part_bytes: PART_BYTES,
         sweeps_files: true,
+        sweeps: Sweeps::Alone,
         signer,
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,

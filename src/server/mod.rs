@@ -11,6 +11,7 @@
 //! | `bucket` | files in S3 (feature `aws`) |
 //! | `cleaning` | deletes expired jobs and old files |
 //! | `commands` | whether the command of a function can be run |
+//! | `invoked` | a node without listeners, for the functions on AWS Lambda (feature `lambda`) |
 //! | `private` | the directory of files, closed to other users |
 //! | `job_types` | the state machines of the job types |
 //! | `listener` | addresses |
@@ -26,6 +27,8 @@ mod cleaning;
 mod commands;
 mod embedded;
 mod error;
+#[cfg(feature = "lambda")]
+mod invoked;
 mod job_types;
 mod listener;
 pub mod node;
@@ -64,6 +67,8 @@ use crate::session::{self, Sessions};
 
 pub use self::embedded::SUPERVISE;
 pub use self::error::ServeError;
+#[cfg(feature = "lambda")]
+pub use self::invoked::{InvokedNode, invoked, store};
 pub use self::open_files::allow_open_files;
 
 /// Time allowed for requests in flight to finish after a stop.
@@ -101,12 +106,14 @@ pub async fn serve(
         machines,
         public,
         events: &events,
+        reports_machines: true,
         stop: &background.stop,
     })
     .await?;
     let embedded = adapters.embedded.take();
     let (internal, sweeps_files) = (adapters.internal, adapters.sweeps_files);
     let queues = adapters.queues.take();
+    let sweeps = adapters.sweeps;
     let node = node(&config, public, adapters, issuers)?;
     let mut doors = node.assemble(&background, shutdown.clone()).await?;
     let resolvers = doors.resolvers.clone();
@@ -116,19 +123,22 @@ pub async fn serve(
         background.spawn(worker::run(queues.clone(), intake, settings, stop));
         doors.intake = Some(Arc::new(LocalIntake { queues, owners }));
     }
-    events.run(&resolvers, background.tasks(), &background.stop);
+    events.run(&resolvers, sweeps, background.tasks(), &background.stop);
     background.spawn(cleaning::purge(resolvers.clone()));
     if sweeps_files {
-        // A file's job may be submitted or run while the file's address lives, and is kept for its
-        // retention afterwards.
-        let life = millis(config.retention).saturating_add(GET_LIFE_MILLIS);
-        background.spawn(cleaning::sweep(resolvers.clone(), life));
+        background.spawn(cleaning::sweep(resolvers.clone(), file_life(&config)));
     }
     ready(Addresses { public, internal });
     let settings = http_settings(&config, public);
     serve_until(&shutdown, listener, doors, settings).await;
     finish(&resolvers, embedded, &background).await;
     Ok(())
+}
+
+/// Time in milliseconds for which files are kept. A file's job may be submitted or run while the
+/// file's address lives, and is kept for its retention afterwards.
+fn file_life(config: &Config) -> i64 {
+    millis(config.retention).saturating_add(GET_LIFE_MILLIS)
 }
 
 fn issuers(config: &Config) -> Result<Vec<Oidc>, ServeError> {

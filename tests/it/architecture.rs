@@ -53,6 +53,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "config",
             "log",
             "server",
+            "lambda",
             "cli",
         ],
     ),
@@ -73,6 +74,7 @@ const ORDERS: &[(&str, &[&str])] = &[
         &[
             "percent",
             "two_generation_cache",
+            "read_budget",
             "caller",
             "token",
             "store",

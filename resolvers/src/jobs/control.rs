@@ -35,7 +35,7 @@ impl Resolvers {
             match self
                 .parts
                 .workflow
-                .stop(&job.execution, CANCELLED, reason)
+                .stop(&job.job_type, &job.execution, CANCELLED, reason)
                 .await
             {
                 // It is not started yet. The start reads the row again.
@@ -70,7 +70,10 @@ impl Resolvers {
         self.known_type(&job.job_type)?;
         let (store, found) = (
             &self.parts.store,
-            self.parts.workflow.describe(&job.execution).await?,
+            self.parts
+                .workflow
+                .describe(&job.job_type, &job.execution)
+                .await?,
         );
         match found {
             Some(found) if found.is_redrivable => {
@@ -80,7 +83,7 @@ impl Resolvers {
             }
             // The execution was redriven without the job, or the description is older than the
             // execution's end.
-            Some(found) if self.goes_on(&found).await? => {
+            Some(found) if self.goes_on(&job, &found).await? => {
                 let outcome = store.apply(id, retry(&job.execution, 0), now()).await?;
                 // Applies the events from before the row was updated.
                 self.reconcile(outcome.job()).await?;
@@ -94,10 +97,15 @@ impl Resolvers {
     }
 
     /// Whether an execution continues that is not known to have failed.
-    async fn goes_on(&self, found: &Execution) -> Result<bool, Error> {
+    async fn goes_on(&self, job: &Job, found: &Execution) -> Result<bool, Error> {
         match found.status {
             ExecutionStatus::Succeeded => Ok(true),
-            ExecutionStatus::Running => match self.parts.workflow.redrive(&found.name).await {
+            ExecutionStatus::Running => match self
+                .parts
+                .workflow
+                .redrive(&job.job_type, &found.name)
+                .await
+            {
                 Ok(()) | Err(WorkflowError::NotRedrivable { .. }) => Ok(true),
                 Err(WorkflowError::UnknownExecution(_)) => Ok(false),
                 Err(error) => Err(error.into()),
@@ -122,7 +130,12 @@ impl Resolvers {
     /// starts one. A repeat has no effect.
     pub(super) async fn set_off(&self, job: &Job) -> Result<(), Error> {
         if job.attempt > 1 && job.execution != name_of(job, job.attempt) {
-            match self.parts.workflow.redrive(&job.execution).await {
+            match self
+                .parts
+                .workflow
+                .redrive(&job.job_type, &job.execution)
+                .await
+            {
                 Ok(()) => return self.stop_if_unwanted(job.id).await,
                 Err(
                     WorkflowError::NotRedrivable { reason, .. }
@@ -141,7 +154,11 @@ impl Resolvers {
     /// it, or a new execution is needed. In the latter case this attempt fails, and the next one
     /// begins.
     async fn goes_on_or_anew(&self, job: &Job, reason: &str) -> Result<(), Error> {
-        let found = self.parts.workflow.describe(&job.execution).await?;
+        let found = self
+            .parts
+            .workflow
+            .describe(&job.job_type, &job.execution)
+            .await?;
         if found.is_some_and(|found| {
             found.status == ExecutionStatus::Running || found.so_far.position > job.position
         }) {
@@ -200,7 +217,7 @@ impl Resolvers {
         let token = match self
             .parts
             .workflow
-            .waiting_token(&job.execution, step)
+            .waiting_token(&job.job_type, &job.execution, step)
             .await
         {
             Ok(Some(token)) => token,

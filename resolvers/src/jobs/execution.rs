@@ -1,24 +1,22 @@
-//! Applies the workflow's events to jobs, and sweeps: the sweep reconciles jobs with their
-//! executions after an interruption, such as a lost start or an end without a listener.
+//! Applies the workflow's events to jobs.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use job::change::StepUpdate;
-use job::filter::Condition;
-use job::{Change, Filter, Job, JobError, JobId, Status, Time, Update};
+use job::{Change, JobId, Time};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Resolvers, now};
-use crate::Error;
-use crate::store::{ListQuery, Sort, StoreError};
+use super::Resolvers;
+use super::sweep::{Sweeps, run_sweeps};
+use crate::store::StoreError;
 use crate::workflow::change::{change_of, follow, job_of};
-use crate::workflow::{ExecutionEvent, ExecutionStatus, Listener};
+use crate::workflow::{ExecutionEvent, Listener};
 
 /// Number of lanes. Events of one job are applied in order in one lane; lanes run concurrently.
 const LANES: usize = 64;
@@ -32,27 +30,6 @@ const WAITS: [Duration; 4] = [
     Duration::from_secs(1),
     Duration::from_secs(3),
 ];
-/// Time in milliseconds after which the sweep starts a job that is still queued.
-pub const START_AFTER_MILLIS: i64 = 2_000;
-/// Time in milliseconds without a change after which an open job is compared with its execution.
-pub const RECONCILE_AFTER_MILLIS: i64 = 60_000;
-/// Interval at which the sweep looks for jobs that were not started.
-const SWEEP: Duration = Duration::from_secs(2);
-/// Interval at which the sweep looks at other open jobs. A job may wait for days, and each look
-/// sends a request to the workflow.
-const SWEEP_OPEN: Duration = Duration::from_secs(60);
-
-/// The jobs that a sweep looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sweep {
-    /// Jobs that were not started for [`START_AFTER_MILLIS`].
-    Queued,
-    /// Also open jobs that have not changed for [`RECONCILE_AFTER_MILLIS`].
-    Still,
-    /// All open jobs: after a start of the server.
-    Open,
-}
-
 /// Receives the events of executions and applies them to their jobs.
 #[derive(Debug)]
 pub struct ExecutionEvents {
@@ -88,7 +65,13 @@ impl Listener for ExecutionEvents {
 
 impl ExecutionEvents {
     /// Applies events and sweeps until `stop`. Runs in tasks of `tracker`. Call it once.
-    pub fn run(&self, resolvers: &Resolvers, tracker: &TaskTracker, stop: &CancellationToken) {
+    pub fn run(
+        &self,
+        resolvers: &Resolvers,
+        sweeps: Sweeps,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+    ) {
         for inlet in std::mem::take(&mut *self.inlets.lock()) {
             let (resolvers, missed) = (resolvers.clone(), Arc::clone(&self.missed));
             let lane = stop.child_token();
@@ -98,7 +81,10 @@ impl ExecutionEvents {
             });
         }
         let (resolvers, missed, stop) = (resolvers.clone(), Arc::clone(&self.missed), stop.clone());
-        tracker.spawn(async move { stop.run_until_cancelled(sweep(resolvers, missed)).await });
+        tracker.spawn(async move {
+            stop.run_until_cancelled(run_sweeps(resolvers, sweeps, missed))
+                .await
+        });
     }
 }
 
@@ -152,7 +138,7 @@ fn merge(
 
 /// Keeps of each step only the updates since it was entered last. Earlier entries belong to tries,
 /// or attempts, that the job has already counted.
-fn keep_last_entries(so_far: &mut ExecutionEvent) {
+pub(super) fn keep_last_entries(so_far: &mut ExecutionEvent) {
     let mut entered = HashSet::new();
     let mut kept: Vec<(String, StepUpdate)> = std::mem::take(&mut so_far.steps)
         .into_iter()
@@ -169,122 +155,17 @@ fn keep_last_entries(so_far: &mut ExecutionEvent) {
     so_far.steps = kept;
 }
 
-async fn sweep(resolvers: Resolvers, missed: Arc<Mutex<HashSet<String>>>) {
-    let mut next = Sweep::Open;
-    let mut looked = Instant::now();
-    loop {
-        let mended = std::mem::take(&mut *missed.lock());
-        for execution in mended {
-            if let Some(id) = job_of(&execution)
-                && let Err(error) = resolvers.reconcile_id(id).await
-            {
-                tracing::warn!(job_id = %id, %error, "not reconciled; the next sweep tries again");
-                missed.lock().insert(execution);
-            }
-        }
-        match resolvers.sweep_once(next).await {
-            Ok(()) => next = Sweep::Queued,
-            Err(error) => tracing::warn!(%error, "the sweep was cut short; the next one goes on"),
-        }
-        tokio::time::sleep(SWEEP).await;
-        if next == Sweep::Queued && looked.elapsed() >= SWEEP_OPEN {
-            (next, looked) = (Sweep::Still, Instant::now());
-        }
-    }
-}
-
 impl Resolvers {
-    /// Looks at jobs once: starts those that were not started, and compares others with their
-    /// executions.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`]. The changes made before it are kept.
-    pub async fn sweep_once(&self, sweep: Sweep) -> Result<(), Error> {
-        let statuses = match sweep {
-            Sweep::Queued => vec![Status::Queued],
-            Sweep::Still | Sweep::Open => {
-                let open = Status::ALL.into_iter();
-                open.filter(|status| !status.is_terminal()).collect()
-            }
-        };
-        let mut query = ListQuery {
-            filter: Filter {
-                status: vec![Condition::In(statuses)],
-                ..Filter::default()
-            },
-            sort: Sort::Oldest,
-            limit: job::limits::LIST_PAGE,
-            after: None,
-        };
-        loop {
-            let page = self.parts.store.list(&query).await?;
-            let now = now().as_millis();
-            for job in page.jobs {
-                let still = now - job.updated_at.as_millis();
-                let patience = if job.status == Status::Queued {
-                    START_AFTER_MILLIS
-                } else {
-                    RECONCILE_AFTER_MILLIS
-                };
-                if sweep == Sweep::Open || still >= patience {
-                    self.reconcile(&job).await?;
-                }
-            }
-            query.after = page.next;
-            if page.next.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
-    async fn reconcile_id(&self, id: JobId) -> Result<(), Error> {
-        if let Some(job) = self.parts.store.get(id).await? {
-            self.reconcile(&job).await?;
-        }
-        Ok(())
-    }
-
-    /// Brings a job up to date with its execution. If the execution does not exist, it is started,
-    /// or it was lost.
-    pub(super) async fn reconcile(&self, job: &Job) -> Result<Arc<Job>, Error> {
-        let change = match self.parts.workflow.describe(&job.execution).await? {
-            // The execution has no event since the retry: the redrive was interrupted.
-            Some(execution)
-                if job.status == Status::Queued
-                    && execution.status != ExecutionStatus::Running
-                    && execution.so_far.position <= job.position =>
-            {
-                self.set_off(job).await?;
-                return self.parts.store.get(job.id).await?.ok_or(Error::NotFound(job.id));
-            }
-            Some(mut execution) => {
-                keep_last_entries(&mut execution.so_far);
-                let mut change = self.change_of(&execution.so_far);
-                if let Some(source) = &mut change.source {
-                    source.so_far = true;
-                }
-                change
-            }
-            None if job.status == Status::Queued => {
-                self.set_off(job).await?;
-                return self.parts.store.get(job.id).await?.ok_or(Error::NotFound(job.id));
-            }
-            None if job.status.is_terminal() => Change::default(),
-            None => self.ending(Update::Fail(JobError::new(
-                "ExecutionDoesNotExist",
-                "the workflow does not know the execution of this job any more; retry the job to run it again",
-            ))),
-        };
-        Ok(Arc::clone(
-            self.parts.store.apply(job.id, change, now()).await?.job(),
-        ))
-    }
-
-    fn change_of(&self, event: &ExecutionEvent) -> Change {
+    pub(super) fn change_of(&self, event: &ExecutionEvent) -> Change {
         change_of(event, self.parts.settings.retention_millis)
     }
 
-    async fn apply_patiently(&self, id: JobId, change: Change, at: Time) -> Result<(), StoreError> {
+    pub(super) async fn apply_patiently(
+        &self,
+        id: JobId,
+        change: Change,
+        at: Time,
+    ) -> Result<(), StoreError> {
         for wait in WAITS {
             match self.parts.store.apply(id, change.clone(), at).await {
                 Err(StoreError::Unavailable { reason, .. }) => {

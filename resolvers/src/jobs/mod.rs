@@ -10,17 +10,22 @@
 //! | `stats` | `jobStats` |
 //! | `purge` | no field: deletes expired jobs with their files |
 //! | `quota` | the limits of `createUpload` for one caller |
-//! | `execution` | no field: applies the workflow's events, and reconciles jobs with their executions |
+//! | `execution` | no field: applies the workflow's events |
+//! | `pushed` | no field: applies events of executions that AWS pushes |
+//! | `sweep` | no field: reconciles jobs with their executions |
 
 mod control;
 mod execution;
 mod purge;
+#[cfg(feature = "aws")]
+mod pushed;
 mod quota;
 mod read;
 mod report;
 mod schema;
 mod stats;
 mod submit;
+mod sweep;
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,14 +33,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use job::Time;
 use tokio_util::task::TaskTracker;
 
-pub use execution::{ExecutionEvents, RECONCILE_AFTER_MILLIS, START_AFTER_MILLIS, Sweep};
+pub use execution::ExecutionEvents;
 pub use purge::{PURGE_JOBS, Purged, purge};
+#[cfg(feature = "aws")]
+pub use pushed::AppliedPushes;
 pub use quota::{UPLOAD_BYTES as UPLOAD_BYTES_OF_A_CALLER, UPLOADS as UPLOADS_OF_A_CALLER};
 pub use read::{JobPage, ListJobs};
 pub use report::{ReportProgress, WATCH_TOKEN_SECONDS, WatchToken};
 pub use schema::check_schema;
 pub use stats::{DurationStats, JobStats, STATS_JOBS};
 pub use submit::SubmitJob;
+pub use sweep::{RECONCILE_AFTER_MILLIS, START_AFTER_MILLIS, Sweep, Sweeps, Swept};
 
 use crate::files::Files;
 use crate::store::JobStore;
@@ -71,6 +79,11 @@ struct Parts {
     starts: TaskTracker,
     /// The quotas of uploads.
     quota: quota::Quota,
+    /// The name of this process in leases.
+    holder: String,
+    /// The pushed events that could not be applied yet.
+    #[cfg(feature = "aws")]
+    pushed: pushed::Waiting,
 }
 
 impl Resolvers {
@@ -92,6 +105,9 @@ impl Resolvers {
                 schemas: schema::Schemas::default(),
                 starts: TaskTracker::new(),
                 quota: quota::Quota::default(),
+                holder: format!("{:032x}", rand::random::<u128>()),
+                #[cfg(feature = "aws")]
+                pushed: pushed::Waiting::default(),
             }),
         }
     }

@@ -138,7 +138,7 @@ impl Resolvers {
         match self
             .parts
             .workflow
-            .history(&job.execution, after, limit)
+            .history(&job.job_type, &job.execution, after, limit)
             .await
         {
             Ok(mut page) => {

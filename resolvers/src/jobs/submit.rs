@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use job::limits::{self, check};
@@ -16,6 +17,12 @@ use crate::caller::Caller;
 use crate::store::{CreateJob, Created, RequestToken};
 use crate::workflow::{JobType, WorkflowError};
 
+/// Delays before the tries to start an execution. After the last one the sweep starts it.
+const START_WAITS: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(500),
+    Duration::from_secs(3),
+];
 /// The field of an execution's input that the server adds.
 const JOB: &str = "job";
 
@@ -83,6 +90,14 @@ impl Resolvers {
             request,
         };
         let started = self.execution_input(&create.job, &input);
+        if let Some(limit) = self.parts.workflow.input_limit() {
+            check(
+                "input with the field `job` that functions report with",
+                "bytes",
+                started.len(),
+                limit,
+            )?;
+        }
         let together = self.parts.workflow.create_and_start(&create, &started);
         let created = match together.await {
             Some(created) => created?,
@@ -140,16 +155,21 @@ impl Resolvers {
         let span = tracing::info_span!("start", job_id = %job.id);
         self.parts.starts.spawn(
             async move {
-                if let Err(error) = resolvers.start_execution(&job, input).await {
-                    tracing::warn!(%error, "the execution was not started; the next sweep tries again");
+                for wait in START_WAITS {
+                    tokio::time::sleep(wait).await;
+                    match resolvers.start_execution(&job, Arc::clone(&input)).await {
+                        Ok(()) => return,
+                        Err(error) => tracing::warn!(%error, "the execution was not started"),
+                    }
                 }
+                tracing::warn!("the next sweep tries to start the execution again");
             }
             .instrument(span),
         );
     }
 
     /// Starts the execution of a job with its [`Resolvers::execution_input`]. A repeated start has
-    /// no effect. A job whose type no longer exists fails.
+    /// no effect. A job fails if its execution is refused and a repeat would be refused too.
     pub(super) async fn start_execution(&self, job: &Job, input: Arc<str>) -> Result<(), Error> {
         match self
             .parts
@@ -158,18 +178,15 @@ impl Resolvers {
             .await
         {
             Ok(_) => {}
-            Err(WorkflowError::UnknownType(name)) => {
-                let error = JobError::new(
-                    "UnknownJobType",
-                    &format!("there is no job type `{name}` any more"),
-                );
-                self.parts
-                    .store
-                    .apply(job.id, self.ending(Update::Fail(error)), now())
-                    .await?;
+            Err(error) => {
+                let Some(refused) = refusal(&error) else {
+                    return Err(error.into());
+                };
+                tracing::error!(job_id = %job.id, %error, "the execution cannot be started, so the job fails");
+                let change = self.ending(Update::Fail(refused));
+                self.parts.store.apply(job.id, change, now()).await?;
                 return Ok(());
             }
-            Err(error) => return Err(error.into()),
         }
         // The job may have been cancelled between the acknowledgement and the start.
         let current = self.parts.store.get(job.id).await?;
@@ -196,7 +213,12 @@ impl Resolvers {
         Ok(self
             .parts
             .workflow
-            .stop(&job.execution, super::control::CANCELLED, reason)
+            .stop(
+                &job.job_type,
+                &job.execution,
+                super::control::CANCELLED,
+                reason,
+            )
             .await?)
     }
 
@@ -270,6 +292,22 @@ fn checked_input(input: Arc<str>) -> Result<Arc<str>, Error> {
     } else {
         text.into()
     })
+}
+
+/// The job's error for a start that no repeat can make succeed.
+fn refusal(error: &WorkflowError) -> Option<JobError> {
+    match error {
+        WorkflowError::UnknownType(name) => Some(JobError::new(
+            "UnknownJobType",
+            &format!("there is no job type `{name}` any more"),
+        )),
+        WorkflowError::NotDeployed { .. } => Some(JobError::new(
+            "StateMachineDoesNotExist",
+            &error.to_string(),
+        )),
+        WorkflowError::Refused { name, reason } => Some(JobError::new(name, reason)),
+        _ => None,
+    }
 }
 
 fn steps_of(job_type: &JobType) -> Vec<Step> {

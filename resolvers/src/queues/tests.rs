@@ -250,3 +250,16 @@ async fn dead_letters_are_kept_for_their_time() {
     assert_eq!(queues.expire(at(DEAD_LETTER_MILLIS + 1)).await.unwrap(), 1);
     assert_eq!(size(&queues).await, (0, 0));
 }
+
+#[tokio::test]
+async fn a_receive_has_at_most_its_number_of_messages() {
+    let queues = queues().await;
+    for id in ["a", "b", "c"] {
+        queues.send(message(id, "x"), at(0)).await.unwrap();
+    }
+    let two = Receiving { at_most: 2, ..HOW };
+    let first = queues.receive(two, at(0)).await.unwrap();
+    let ids: Vec<_> = first.iter().map(|one| one.id.as_str()).collect();
+    assert_eq!(ids, ["a", "b"]);
+    assert_eq!(queues.receive(two, at(0)).await.unwrap().len(), 1);
+}

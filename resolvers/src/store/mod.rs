@@ -142,6 +142,15 @@ pub struct FeedEvent {
 /// end, and continues after an error.
 pub type Feed = BoxStream<'static, Result<FeedEvent, StoreError>>;
 
+/// A task that one process at a time does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lease {
+    /// Looks for jobs that stand still.
+    Sweep,
+    /// Looks at all open jobs after a start.
+    OpenSweep,
+}
+
 /// The job table and its change feed.
 #[async_trait]
 pub trait JobStore: Send + Sync + fmt::Debug {
@@ -210,6 +219,21 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn purge(&self, now: Time, at_most: usize) -> Result<usize, StoreError>;
+
+    /// Takes or renews a lease, so that one process at a time does a task. Returns whether `holder`
+    /// has it until `now` + `life_millis`. A store of a single process always grants it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn lease(
+        &self,
+        _name: Lease,
+        _holder: &str,
+        _now: Time,
+        _life_millis: i64,
+    ) -> Result<bool, StoreError> {
+        Ok(true)
+    }
 
     /// Whether the store can be read and written at this moment.
     ///

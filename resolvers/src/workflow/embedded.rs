@@ -207,16 +207,26 @@ impl Workflow for EmbeddedWorkflow {
         Some(started.await.ok()?.map_err(StoreError::from))
     }
 
-    async fn stop(&self, name: &str, error: &str, cause: &str) -> Result<(), WorkflowError> {
+    async fn stop(
+        &self,
+        _job_type: &str,
+        name: &str,
+        error: &str,
+        cause: &str,
+    ) -> Result<(), WorkflowError> {
         let [error, cause] = [error, cause].map(|text| Some(text.to_owned()));
         self.engine.stop(name, error, cause).await.map_err(failed)
     }
 
-    async fn redrive(&self, name: &str) -> Result<(), WorkflowError> {
+    async fn redrive(&self, _job_type: &str, name: &str) -> Result<(), WorkflowError> {
         self.engine.redrive(name).await.map_err(failed)
     }
 
-    async fn describe(&self, name: &str) -> Result<Option<Execution>, WorkflowError> {
+    async fn describe(
+        &self,
+        _job_type: &str,
+        name: &str,
+    ) -> Result<Option<Execution>, WorkflowError> {
         let described = self.engine.describe(name).await.map_err(failed)?;
         Ok(described.map(|one| Execution {
             name: one.name.to_string(),
@@ -228,6 +238,7 @@ impl Workflow for EmbeddedWorkflow {
 
     async fn history(
         &self,
+        _job_type: &str,
         name: &str,
         after: u64,
         limit: usize,
@@ -240,7 +251,12 @@ impl Workflow for EmbeddedWorkflow {
         })
     }
 
-    async fn waiting_token(&self, name: &str, step: &str) -> Result<Option<String>, WorkflowError> {
+    async fn waiting_token(
+        &self,
+        _job_type: &str,
+        name: &str,
+        step: &str,
+    ) -> Result<Option<String>, WorkflowError> {
         self.engine.waiting_token(name, step).await.map_err(failed)
     }
 

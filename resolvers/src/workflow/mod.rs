@@ -112,6 +112,11 @@ pub struct HistoryPage {
     pub next: Option<u64>,
 }
 
+/// The position of a job whose pushed events were applied to the end of a successful execution,
+/// without its output. It is above all ids of a history (AWS: at most 25,000 events). An execution
+/// that succeeded is never redriven, so its exact position is not needed.
+pub const LOG_COMPLETE: u64 = 1 << 52;
+
 /// The receiver of the events of executions. It must not block for long: the engine calls it in its
 /// own loop.
 pub trait Listener: Send + Sync + fmt::Debug {
@@ -151,17 +156,23 @@ pub trait Workflow: Send + Sync + fmt::Debug {
         None
     }
 
-    /// Stops an execution. A closed execution is not changed.
+    /// Stops an execution of this job type. A closed execution is not changed.
     ///
     /// # Errors
     /// [`WorkflowError`].
-    async fn stop(&self, name: &str, error: &str, cause: &str) -> Result<(), WorkflowError>;
+    async fn stop(
+        &self,
+        job_type: &str,
+        name: &str,
+        error: &str,
+        cause: &str,
+    ) -> Result<(), WorkflowError>;
 
     /// Continues at the state that failed, was stopped or timed out.
     ///
     /// # Errors
     /// [`WorkflowError::NotRedrivable`] if a new execution is needed.
-    async fn redrive(&self, name: &str) -> Result<(), WorkflowError>;
+    async fn redrive(&self, job_type: &str, name: &str) -> Result<(), WorkflowError>;
 
     /// Whether the tasks of a redriven execution get its first input unchanged, with the report
     /// token of the attempt for which it was started. Otherwise each attempt has its own token.
@@ -169,11 +180,63 @@ pub trait Workflow: Send + Sync + fmt::Debug {
         false
     }
 
+    /// Whether reads of executions have a quota, so that a start is tried before the execution is
+    /// read.
+    fn reads_are_limited(&self) -> bool {
+        false
+    }
+
+    /// Maximum size of an execution's input in bytes, if the workflow has one.
+    fn input_limit(&self) -> Option<usize> {
+        None
+    }
+
     /// The current state of the execution.
     ///
     /// # Errors
     /// [`WorkflowError::Unavailable`].
-    async fn describe(&self, name: &str) -> Result<Option<Execution>, WorkflowError>;
+    async fn describe(
+        &self,
+        job_type: &str,
+        name: &str,
+    ) -> Result<Option<Execution>, WorkflowError>;
+
+    /// Everything that happened to an execution, as one event. Cheaper than [`Self::describe`]
+    /// where histories are read over a network. `None` if there is no such execution.
+    ///
+    /// # Errors
+    /// [`WorkflowError::Unavailable`].
+    async fn so_far(
+        &self,
+        job_type: &str,
+        name: &str,
+    ) -> Result<Option<ExecutionEvent>, WorkflowError> {
+        let described = self.describe(job_type, name).await?;
+        Ok(described.map(|execution| execution.so_far))
+    }
+
+    /// What happened to an execution after the event at `position`: one event for each attempt.
+    /// Empty if nothing did, or if the workflow cannot tell it apart from what was before.
+    ///
+    /// # Errors
+    /// [`WorkflowError::Unavailable`].
+    async fn events_after(
+        &self,
+        _job_type: &str,
+        _name: &str,
+        _position: u64,
+    ) -> Result<Vec<ExecutionEvent>, WorkflowError> {
+        Ok(Vec::new())
+    }
+
+    /// The end of an execution, if it has ended.
+    ///
+    /// # Errors
+    /// [`WorkflowError::Unavailable`].
+    async fn end(&self, job_type: &str, name: &str) -> Result<Option<End>, WorkflowError> {
+        let described = self.describe(job_type, name).await?;
+        Ok(described.and_then(|execution| execution.so_far.end))
+    }
 
     /// One page of the history after the event with the id `after`, at most `limit` events.
     ///
@@ -181,6 +244,7 @@ pub trait Workflow: Send + Sync + fmt::Debug {
     /// [`WorkflowError`].
     async fn history(
         &self,
+        job_type: &str,
         name: &str,
         after: u64,
         limit: usize,
@@ -190,7 +254,12 @@ pub trait Workflow: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// [`WorkflowError`].
-    async fn waiting_token(&self, name: &str, step: &str) -> Result<Option<String>, WorkflowError>;
+    async fn waiting_token(
+        &self,
+        job_type: &str,
+        name: &str,
+        step: &str,
+    ) -> Result<Option<String>, WorkflowError>;
 
     /// Answers a waiting task with its output, as JSON text.
     ///
@@ -216,6 +285,22 @@ pub enum WorkflowError {
     /// No state machine has this name.
     #[error("there is no job type `{0}`")]
     UnknownType(String),
+    /// The service has no state machine for a job type that this server knows.
+    #[error(
+        "there is no state machine `{arn}`: deploy it, or correct the account, region and prefix of state_machine_arn_prefix"
+    )]
+    NotDeployed {
+        /// Its address.
+        arn: String,
+    },
+    /// The service refuses the start, and would refuse each repeat of it.
+    #[error("the execution cannot be started: {name}: {reason}")]
+    Refused {
+        /// The error's name, such as `InvalidExecutionInput`.
+        name: String,
+        /// The reason.
+        reason: String,
+    },
     /// No execution has this name.
     #[error("there is no execution `{0}`")]
     UnknownExecution(String),

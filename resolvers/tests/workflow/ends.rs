@@ -17,8 +17,13 @@ fn last(steps: &StepUpdates) -> BTreeMap<&str, &StepUpdate> {
         .collect()
 }
 
-async fn described(place: &Place, name: &str) -> ExecutionEvent {
-    let found = place.workflow.describe(name).await.unwrap().unwrap();
+async fn described(place: &Place, job_type: &str, name: &str) -> ExecutionEvent {
+    let found = place
+        .workflow
+        .describe(job_type, name)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found.name, name);
     found.so_far
 }
@@ -38,7 +43,7 @@ pub(crate) async fn each_step_is_told_and_the_end(place: &Place) {
     assert_eq!(steps, all);
     assert_eq!(end.status, ExecutionStatus::Succeeded);
     assert_eq!(end.output.as_deref(), Some(r#"{"answer":42}"#));
-    let so_far = described(place, "c").await;
+    let so_far = described(place, "chain", "c").await;
     assert_eq!(so_far.end.as_ref(), Some(&end));
     assert_eq!(last(&so_far.steps), last(&steps));
 }
@@ -57,7 +62,7 @@ pub(crate) async fn a_failure_names_its_step(place: &Place) {
         (end.error.as_deref(), end.cause.as_deref()),
         (Some("Wrong"), Some("on purpose"))
     );
-    let so_far = described(place, "f").await;
+    let so_far = described(place, "fails", "f").await;
     assert_eq!(last(&so_far.steps), last(&steps));
 }
 
@@ -97,11 +102,11 @@ pub(crate) async fn a_stopped_execution_says_why(place: &Place) {
         .ears
         .until("s", |steps, _| waits(steps).then_some(()))
         .await;
-    let so_far = described(place, "s").await;
+    let so_far = described(place, "waits", "s").await;
     assert!(so_far.end.is_none() && waits(&so_far.steps), "{so_far:?}");
     place
         .workflow
-        .stop("s", "Cancelled", "by hand")
+        .stop("waits", "s", "Cancelled", "by hand")
         .await
         .unwrap();
     let (_, end) = place.ears.to_the_end("s").await;
@@ -111,6 +116,10 @@ pub(crate) async fn a_stopped_execution_says_why(place: &Place) {
         (Some("Cancelled"), Some("by hand"))
     );
     // A closed execution is not changed.
-    place.workflow.stop("s", "Other", "late").await.unwrap();
-    assert_eq!(described(place, "s").await.end, Some(end));
+    place
+        .workflow
+        .stop("waits", "s", "Other", "late")
+        .await
+        .unwrap();
+    assert_eq!(described(place, "waits", "s").await.end, Some(end));
 }

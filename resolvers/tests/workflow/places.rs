@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sfn::config::{Credentials, SharedCredentialsProvider};
+use resolvers::read_budget::{NoSlot, ReadBudget, Slots};
 use resolvers::workflow::Workflow;
 use resolvers::workflow::embedded::{self, EmbeddedWorkflow, job_types};
 use resolvers::workflow::step_functions::{Settings, StepFunctionsWorkflow};
@@ -70,6 +71,17 @@ fn machines() -> Machines {
     machines
 }
 
+/// A budget without a limit.
+#[derive(Debug)]
+struct NoBudget;
+
+#[async_trait::async_trait]
+impl Slots for NoBudget {
+    async fn reserve(&self, now: i64, _: u32) -> Result<i64, NoSlot> {
+        Ok(now - 1_000)
+    }
+}
+
 async fn engine(listener: Arc<dyn workflow::Listener>) -> (Engine, Runner) {
     engine_in(Database::open(&Location::Memory).unwrap(), listener).await
 }
@@ -120,12 +132,17 @@ pub(crate) async fn step_functions() -> Place {
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build();
     let settings = Settings {
-        poll: Duration::from_millis(20)..=Duration::from_millis(200),
+        poll: Duration::from_millis(100),
         ..Settings::new("arn:aws:states:us-east-1:000000000000:stateMachine:")
     };
     let ears = Arc::new(Ears::default());
-    let workflow =
-        StepFunctionsWorkflow::new(&config, settings, job_types(&machines()), ears.clone());
+    let workflow = StepFunctionsWorkflow::new(
+        &config,
+        settings,
+        ReadBudget::new(Arc::new(NoBudget)),
+        job_types(&machines()),
+        ears.clone(),
+    );
     Place {
         workflow: Arc::new(workflow),
         ears,

@@ -145,7 +145,7 @@ async fn a_job_and_its_execution_are_one_commit() {
     for random in [2, 3] {
         let id = JobId::new(Time::from_millis(1_000), random << 64);
         assert!(jobs.get(id).await.unwrap().is_none());
-        let execution = workflow.describe(&id.to_string()).await.unwrap();
+        let execution = workflow.describe("chain", &id.to_string()).await.unwrap();
         assert!(execution.is_none(), "{random}");
     }
 

@@ -82,7 +82,11 @@ impl Home {
 
     /// The row of a retry, written before the workflow is called.
     async fn queued(&self, job: &Job, execution: &str) -> Arc<Job> {
-        let found = self.workflow.describe(&job.execution).await.unwrap();
+        let found = self
+            .workflow
+            .describe(&job.job_type, &job.execution)
+            .await
+            .unwrap();
         let change = Change::of(Update::Retry {
             execution: execution.to_owned(),
             known: found.unwrap().so_far.position,
@@ -98,7 +102,11 @@ impl Home {
         let step = &job.steps[0];
         assert_eq!((step.status, step.attempt), (StepStatus::Waiting, 1));
         assert!(step.started_at.is_some());
-        let found = self.workflow.describe(&job.execution).await.unwrap();
+        let found = self
+            .workflow
+            .describe(&job.job_type, &job.execution)
+            .await
+            .unwrap();
         assert_eq!(found.unwrap().status, ExecutionStatus::Running);
         job
     }
@@ -138,7 +146,10 @@ async fn a_retry_that_another_node_started_is_not_repeated() {
     let home = home().await;
     let job = home.cancelled().await;
     home.queued(&job, &job.execution).await;
-    home.workflow.redrive(&job.execution).await.unwrap();
+    home.workflow
+        .redrive(&job.job_type, &job.execution)
+        .await
+        .unwrap();
     home.resolvers.sweep_once(Sweep::Open).await.unwrap();
     let again = home.waits_in(job.id, 2).await;
     assert_eq!(again.execution, job.execution);
@@ -160,7 +171,10 @@ async fn a_lost_execution_is_replaced_by_a_new_one() {
         .cancel_job(&caller, job.id, None)
         .await
         .unwrap();
-    home.workflow.redrive(&ended.execution).await.unwrap();
+    home.workflow
+        .redrive(&ended.job_type, &ended.execution)
+        .await
+        .unwrap();
     home.waits_in(job.id, 4).await;
     let cancel = Change::of(Update::Cancel(JobError::new("Cancelled", "")));
     assert!(home.jobs.apply(job.id, cancel, now()).await.is_ok());

@@ -20,7 +20,7 @@ pub(crate) async fn an_execution_is_started_once(place: &Place) {
     // Open with the same input, open with another one, closed.
     assert_eq!(start("{}").await.unwrap(), Started::Already);
     assert_eq!(start("1").await.unwrap(), Started::Already);
-    place.workflow.stop("one", "E", "C").await.unwrap();
+    place.workflow.stop("waits", "one", "E", "C").await.unwrap();
     place.ears.to_the_end("one").await;
     assert_eq!(start("{}").await.unwrap(), Started::Already);
 }
@@ -29,17 +29,38 @@ pub(crate) async fn what_is_not_there_is_said_to_be_unknown(place: &Place) {
     let workflow = &place.workflow;
     let started = workflow.start("none", "x", "{}".into()).await;
     assert!(matches!(started, Err(WorkflowError::UnknownType(name)) if name == "none"));
-    assert!(workflow.describe("nobody").await.unwrap().is_none());
+    assert!(
+        workflow
+            .describe("chain", "nobody")
+            .await
+            .unwrap()
+            .is_none()
+    );
     let unknown = |error: WorkflowError| {
         assert!(
             matches!(&error, WorkflowError::UnknownExecution(name) if name == "nobody"),
             "{error}"
         );
     };
-    unknown(workflow.stop("nobody", "E", "C").await.unwrap_err());
-    unknown(workflow.redrive("nobody").await.unwrap_err());
-    unknown(workflow.history("nobody", 0, 10).await.unwrap_err());
-    unknown(workflow.waiting_token("nobody", "Ask").await.unwrap_err());
+    unknown(
+        workflow
+            .stop("chain", "nobody", "E", "C")
+            .await
+            .unwrap_err(),
+    );
+    unknown(workflow.redrive("chain", "nobody").await.unwrap_err());
+    unknown(
+        workflow
+            .history("chain", "nobody", 0, 10)
+            .await
+            .unwrap_err(),
+    );
+    unknown(
+        workflow
+            .waiting_token("asks", "nobody", "Ask")
+            .await
+            .unwrap_err(),
+    );
     let answered = workflow.task_success("no token", "1".into()).await;
     assert!(
         matches!(answered, Err(WorkflowError::NoSuchTask)),
@@ -56,7 +77,11 @@ pub(crate) async fn a_history_has_pages(place: &Place) {
     place.ears.to_the_end("paged").await;
     let (mut types, mut after) = (Vec::new(), 0);
     loop {
-        let page = place.workflow.history("paged", after, 2).await.unwrap();
+        let page = place
+            .workflow
+            .history("chain", "paged", after, 2)
+            .await
+            .unwrap();
         assert!(page.events.len() <= 2);
         for event in &page.events {
             after += 1;
@@ -77,7 +102,12 @@ pub(crate) async fn a_history_has_pages(place: &Place) {
         "ExecutionSucceeded",
     ];
     assert_eq!(types, all);
-    let described = place.workflow.describe("paged").await.unwrap().unwrap();
+    let described = place
+        .workflow
+        .describe("chain", "paged")
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(described.status, ExecutionStatus::Succeeded);
     assert_eq!(described.so_far.position, after);
 }

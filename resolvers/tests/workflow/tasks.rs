@@ -16,7 +16,11 @@ async fn token(place: &Place, name: &str, tries: usize) -> String {
     };
     let enough = |told: &StepUpdates, _: Option<&End>| (waits(told) >= tries).then_some(());
     place.ears.until(name, enough).await;
-    let token = place.workflow.waiting_token(name, "Ask").await.unwrap();
+    let token = place
+        .workflow
+        .waiting_token("asks", name, "Ask")
+        .await
+        .unwrap();
     token.expect("the task waits")
 }
 
@@ -24,7 +28,10 @@ pub(crate) async fn a_waiting_task_is_answered_by_its_token(place: &Place) {
     let workflow = &place.workflow;
     workflow.start("asks", "a", "{}".into()).await.unwrap();
     let token = token(place, "a", 1).await;
-    assert_eq!(workflow.waiting_token("a", "Other").await.unwrap(), None);
+    assert_eq!(
+        workflow.waiting_token("asks", "a", "Other").await.unwrap(),
+        None
+    );
     workflow
         .task_success(&token, r#""yes""#.into())
         .await
@@ -36,7 +43,10 @@ pub(crate) async fn a_waiting_task_is_answered_by_its_token(place: &Place) {
         [StepUpdate::Entered, StepUpdate::Waiting, StepUpdate::Exited]
     );
     assert_eq!(end.output.as_deref(), Some(r#""yes""#));
-    assert_eq!(workflow.waiting_token("a", "Ask").await.unwrap(), None);
+    assert_eq!(
+        workflow.waiting_token("asks", "a", "Ask").await.unwrap(),
+        None
+    );
     for answer in [
         workflow.task_success(&token, "1".into()).await,
         workflow.task_failure(&token, "E", "C").await,
@@ -78,7 +88,7 @@ pub(crate) async fn a_failed_execution_is_redriven_and_another_is_not(place: &Pl
         (end.status, end.error.as_deref()),
         (ExecutionStatus::Failed, Some("Wrong"))
     );
-    workflow.redrive("r").await.unwrap();
+    workflow.redrive("asks", "r").await.unwrap();
     let second = token(place, "r", 2).await;
     workflow.task_success(&second, "1".into()).await.unwrap();
     let succeeded = |end: &End| end.status == ExecutionStatus::Succeeded;
@@ -86,7 +96,7 @@ pub(crate) async fn a_failed_execution_is_redriven_and_another_is_not(place: &Pl
         .ears
         .until("r", |_, end| end.filter(|end| succeeded(end)).map(|_| ()))
         .await;
-    let again = workflow.redrive("r").await.unwrap_err();
+    let again = workflow.redrive("asks", "r").await.unwrap_err();
     assert!(
         matches!(&again, WorkflowError::NotRedrivable { name, .. } if name == "r"),
         "{again}"

@@ -51,7 +51,8 @@ impl DynamoDb {
         Arc::new(DynamoDbStore::open(&config, Self::TABLE).await.unwrap())
     }
 
-    async fn config(&self) -> aws_config::SdkConfig {
+    /// Region, credentials and endpoint.
+    pub async fn config(&self) -> aws_config::SdkConfig {
         let config = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .endpoint_url(&self.endpoint)
@@ -117,7 +118,7 @@ impl Drop for StepFunctions {
 }
 
 /// A free port.
-pub(super) async fn listen() -> (TcpListener, String) {
+pub async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     (listener, endpoint)

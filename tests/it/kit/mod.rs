@@ -6,11 +6,13 @@
 //! | [`server`] | [`Home`]: a fresh directory with configuration, job types and data; [`Server`]: the built binary, serving it |
 //! | [`client`] | [`Client`]: GraphQL over HTTP |
 //! | [`aws`] | DynamoDB and Step Functions, emulated |
+//! | [`lambda`] | the functions on AWS Lambda, and what invokes them |
 //! | [`s3`] | S3, emulated |
 //! | [`watch`] | [`Watch`]: a subscription through one of the [`Door`]s |
 
 pub mod aws;
 mod client;
+pub mod lambda;
 pub mod s3;
 mod server;
 mod watch;

@@ -6,6 +6,8 @@
 //! | `JOB#id` | `INPUT` | the input |
 //! | `JOB#id` | `RESULT` | the result |
 //! | `REQ#length#owner#token` | `REQ` | a request token; the owner's length separates the parts of the key for any owner's name |
+//! | `SWEEP`, `OPENSWEEP` | `LEASE` | the process that sweeps, and until when |
+//! | `BUDGET` | `READS` | the next free slot for a read of Step Functions |
 //! | `PROBE` | `PROBE` | written by the health check |
 //!
 //! Times are in milliseconds, except `ttl`, which DynamoDB requires in seconds.
@@ -17,7 +19,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use job::{Job, JobId, Time};
 
-use crate::store::{RequestToken, StoreError};
+use crate::store::{Lease, RequestToken, StoreError};
 
 /// Number of partitions over which the indexes of all jobs, of open jobs and of expiry are spread:
 /// DynamoDB accepts 1,000 writes per second in one partition.
@@ -43,6 +45,18 @@ pub(super) fn request_key(owner: &str, token: &str) -> Item {
 
 pub(super) fn probe() -> Item {
     keys("PROBE".to_owned(), "PROBE")
+}
+
+pub(super) fn lease_key(lease: Lease) -> Item {
+    let pk = match lease {
+        Lease::Sweep => "SWEEP",
+        Lease::OpenSweep => "OPENSWEEP",
+    };
+    keys(pk.to_owned(), "LEASE")
+}
+
+pub(super) fn budget_key() -> Item {
+    keys("BUDGET".to_owned(), "READS")
 }
 
 fn keys(pk: String, sk: &str) -> Item {

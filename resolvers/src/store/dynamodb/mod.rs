@@ -5,15 +5,19 @@
 //! |---|---|
 //! | `table` | the table and its indexes |
 //! | `items` | every kind of row |
+//! | `lease` | leases, and the budget of reads of Step Functions |
 //! | `write` | create, apply, delete |
 //! | `list` | the index for a filter |
 //! | `failure` | calls that failed |
 //! | `feed` | the changes, from the stream |
+//! | `stream` | records of the stream that AWS Lambda delivers, or could not deliver |
 
 mod failure;
 mod feed;
 mod items;
+mod lease;
 mod list;
+mod stream;
 mod table;
 mod write;
 
@@ -30,7 +34,10 @@ use tokio::sync::Mutex;
 
 use self::failure::unavailable;
 use self::items::{Item, SHARDS};
-use super::{CreateJob, Created, Feed, JobStore, ListQuery, Outcome, Page, Position, StoreError};
+pub use self::stream::{JOB_ATTRIBUTE, JOB_SORT_KEY, StreamBatch};
+use super::{
+    CreateJob, Created, Feed, JobStore, Lease, ListQuery, Outcome, Page, Position, StoreError,
+};
 
 /// Number of locks over which the changes of jobs are spread; two jobs may share one.
 const TURNS: usize = 256;
@@ -196,6 +203,16 @@ impl JobStore for DynamoDbStore {
             }
         }
         Ok(deleted)
+    }
+
+    async fn lease(
+        &self,
+        name: Lease,
+        holder: &str,
+        now: Time,
+        life_millis: i64,
+    ) -> Result<bool, StoreError> {
+        self.take_lease(name, holder, now, life_millis).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -2,26 +2,48 @@
 //! that the service sends, because the port returns them in this form.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_sfn::config::timeout::TimeoutConfig;
 use aws_sdk_sfn::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_sfn::error::{BoxError, DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_sdk_sfn::types::{ExecutionRedriveStatus, ExecutionStatus};
+use aws_sdk_sfn::types::{self, ExecutionRedriveStatus};
 use job::Time;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::workflow::{Started, WorkflowError};
+use crate::read_budget::{NoSlot, ReadBudget};
+use crate::workflow::{End, ExecutionStatus, Started, WorkflowError};
+
+/// Time allowed for a call, with the tries that the SDK makes.
+pub(super) const CALL: Duration = Duration::from_secs(20);
+/// Time allowed for one try of a call.
+const TRY: Duration = Duration::from_secs(8);
+
+/// Errors of `StartExecution` that a repeat cannot cure.
+const REFUSALS: [&str; 4] = [
+    "InvalidExecutionInput",
+    "InvalidName",
+    "InvalidArn",
+    "ValidationException",
+];
 
 #[derive(Debug)]
-pub(super) struct Calls(Client);
+pub(super) struct Calls {
+    client: Client,
+    /// Of the calls of `DescribeExecution` and `GetExecutionHistory`.
+    budget: ReadBudget,
+}
 
 /// The result of `DescribeExecution`.
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) started: Time,
+    /// The end, if there is one.
+    pub(super) end: Option<End>,
     /// Whether the execution is known not to be redrivable.
     pub(super) is_final: bool,
 }
@@ -55,6 +77,15 @@ impl Intercept for Body {
     }
 }
 
+impl From<NoSlot> for WorkflowError {
+    fn from(error: NoSlot) -> Self {
+        Self::Unavailable {
+            reason: error.to_string(),
+            source: Some(Box::new(error)),
+        }
+    }
+}
+
 /// An error that the caller does not handle separately.
 fn unavailable<E>(error: SdkError<E>) -> WorkflowError
 where
@@ -81,9 +112,40 @@ where
     }
 }
 
+/// The status of an execution that ended.
+fn status_of(status: &types::ExecutionStatus) -> Option<ExecutionStatus> {
+    match status {
+        types::ExecutionStatus::Succeeded => Some(ExecutionStatus::Succeeded),
+        types::ExecutionStatus::Failed => Some(ExecutionStatus::Failed),
+        types::ExecutionStatus::TimedOut => Some(ExecutionStatus::TimedOut),
+        types::ExecutionStatus::Aborted => Some(ExecutionStatus::Aborted),
+        _ => None,
+    }
+}
+
 impl Calls {
-    pub(super) fn new(config: &SdkConfig) -> Calls {
-        Calls(Client::new(config))
+    pub(super) fn new(config: &SdkConfig, budget: ReadBudget) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(CALL)
+            .operation_attempt_timeout(TRY)
+            .build();
+        let config = aws_sdk_sfn::config::Builder::from(config).timeout_config(timeouts);
+        Self {
+            client: Client::from_conf(config.build()),
+            budget,
+        }
+    }
+
+    /// Whether the state machine exists, and its definition.
+    pub(super) async fn definition(&self, machine: &str) -> Result<Option<String>, WorkflowError> {
+        let call = self.client.describe_state_machine();
+        match call.state_machine_arn(machine).send().await {
+            Ok(found) => Ok(Some(found.definition)),
+            Err(error) => match error.code() {
+                Some("StateMachineDoesNotExist" | "StateMachineDeleting") => Ok(None),
+                _ => Err(unavailable(error)),
+            },
+        }
     }
 
     pub(super) async fn start(
@@ -92,14 +154,20 @@ impl Calls {
         name: &str,
         input: &str,
     ) -> Result<Started, WorkflowError> {
-        let call = self.0.start_execution().state_machine_arn(machine);
+        let call = self.client.start_execution().state_machine_arn(machine);
         match call.name(name).input(input).send().await {
             Ok(_) => Ok(Started::New),
             Err(error) => match error.code() {
                 Some("ExecutionAlreadyExists") => Ok(Started::Already),
                 Some("StateMachineDoesNotExist" | "StateMachineDeleting") => {
-                    Err(WorkflowError::UnknownType(machine.to_owned()))
+                    Err(WorkflowError::NotDeployed {
+                        arn: machine.to_owned(),
+                    })
                 }
+                Some(code) if REFUSALS.contains(&code) => Err(WorkflowError::Refused {
+                    name: code.to_owned(),
+                    reason: error.message().unwrap_or_default().to_owned(),
+                }),
                 _ => Err(unavailable(error)),
             },
         }
@@ -112,7 +180,7 @@ impl Calls {
         error: &str,
         cause: &str,
     ) -> Result<(), WorkflowError> {
-        let call = self.0.stop_execution().execution_arn(arn);
+        let call = self.client.stop_execution().execution_arn(arn);
         match call.error(error).cause(cause).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("ExecutionDoesNotExist") => {
@@ -123,7 +191,13 @@ impl Calls {
     }
 
     pub(super) async fn redrive(&self, arn: &str, name: &str) -> Result<(), WorkflowError> {
-        match self.0.redrive_execution().execution_arn(arn).send().await {
+        match self
+            .client
+            .redrive_execution()
+            .execution_arn(arn)
+            .send()
+            .await
+        {
             Ok(_) => Ok(()),
             Err(error) => match error.code() {
                 Some("ExecutionNotRedrivable") => Err(WorkflowError::NotRedrivable {
@@ -140,12 +214,25 @@ impl Calls {
 
     /// `None` if there is no such execution.
     pub(super) async fn describe(&self, arn: &str) -> Result<Option<Described>, WorkflowError> {
-        match self.0.describe_execution().execution_arn(arn).send().await {
+        self.budget.take().await?;
+        match self
+            .client
+            .describe_execution()
+            .execution_arn(arn)
+            .send()
+            .await
+        {
             Ok(found) => Ok(Some(Described {
                 started: Time::from_millis(found.start_date.to_millis().unwrap_or_default()),
+                end: status_of(&found.status).map(|status| End {
+                    status,
+                    output: found.output.map(Into::into),
+                    error: found.error,
+                    cause: found.cause,
+                }),
                 // AWS reports the same for a running execution, and the description may be older
                 // than the end.
-                is_final: found.status != ExecutionStatus::Running
+                is_final: found.status != types::ExecutionStatus::Running
                     && found.redrive_status == Some(ExecutionRedriveStatus::NotRedrivable),
             })),
             Err(error) if error.code() == Some("ExecutionDoesNotExist") => Ok(None),
@@ -161,8 +248,9 @@ impl Calls {
         token: Option<String>,
     ) -> Result<Page, WorkflowError> {
         let body = Body::default();
+        self.budget.take().await?;
         let call = self
-            .0
+            .client
             .get_execution_history()
             .execution_arn(arn)
             .max_results(i32::try_from(limit).unwrap_or(i32::MAX))
@@ -173,7 +261,8 @@ impl Calls {
         let answer = match call.send().await {
             Ok(answer) => answer,
             Err(error) if error.code() == Some("ExecutionDoesNotExist") => {
-                return Err(WorkflowError::UnknownExecution(arn.to_owned()));
+                let name = arn.rsplit(':').next().unwrap_or(arn);
+                return Err(WorkflowError::UnknownExecution(name.to_owned()));
             }
             Err(error) => return Err(unavailable(error)),
         };
@@ -198,7 +287,11 @@ impl Calls {
         token: &str,
         output: &str,
     ) -> Result<(), WorkflowError> {
-        let call = self.0.send_task_success().task_token(token).output(output);
+        let call = self
+            .client
+            .send_task_success()
+            .task_token(token)
+            .output(output);
         call.send().await.map(|_| ()).map_err(no_task)
     }
 
@@ -208,7 +301,7 @@ impl Calls {
         error: &str,
         cause: &str,
     ) -> Result<(), WorkflowError> {
-        let call = self.0.send_task_failure().task_token(token);
+        let call = self.client.send_task_failure().task_token(token);
         let sent = call.error(error).cause(cause).send().await;
         sent.map(|_| ()).map_err(no_task)
     }

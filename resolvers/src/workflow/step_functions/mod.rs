@@ -2,45 +2,47 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | `calls` | the calls of the SDK, and their errors |
+//! | `machines` | whether the state machines are deployed as their files say |
+//! | `pushed` | converts log entries and events of EventBridge to events of executions |
 //! | `steps` | converts history events to updates of a job's steps |
 //! | `token` | the token of a waiting task, from the request that carries it |
 //! | `watch` | follows open executions |
-//! | `calls` | the calls of the SDK, and their errors |
 //!
-//! A Standard execution publishes no events by itself. The adapter therefore reads the histories of
-//! the open executions that it started or was asked about, the newest events first: often while
-//! events arrive, and less often otherwise. It finds the end in the last event of the history,
-//! within [`Settings::poll`]. After a restart the sweep of open jobs asks about each of them, which
-//! starts to follow them again.
+//! A Standard execution publishes no events by itself. With [`Follow::Read`] the adapter reads the
+//! histories of the open executions that it started or took up, the newest events first: every
+//! second while there are few, and as often as the budget allows otherwise. With
+//! [`Follow::Pushed`] it reads none: the functions behind the log and EventBridge do it.
 
 mod calls;
+mod machines;
+pub mod pushed;
 mod steps;
 mod token;
 mod watch;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use parking_lot::Mutex;
+use job::Time;
 use serde_json::Value;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::calls::{Calls, Described};
+use self::calls::Calls;
+pub use self::machines::{MachineProblem, MachineReport};
 use self::steps::Steps;
 use self::watch::Watches;
 use super::{
-    Execution, ExecutionEvent, ExecutionStatus, HistoryPage, JobType, Listener, Started, Workflow,
-    WorkflowError,
+    End, Execution, ExecutionEvent, ExecutionStatus, HistoryPage, JobType, Listener, Started,
+    Workflow, WorkflowError,
 };
+use crate::read_budget::ReadBudget;
 
-/// Maximum number of executions whose state machine is remembered. For others, all job types are
-/// searched.
-const REMEMBERED: usize = 10_000;
+/// Maximum size of an execution's input in bytes (AWS Step Functions: 256 KiB of UTF-8).
+pub const EXECUTION_INPUT_BYTES: usize = 262_144;
 /// Number of events in one page of a history (`GetExecutionHistory`).
 const PAGE: usize = 1_000;
 
@@ -50,17 +52,30 @@ pub struct Settings {
     /// Prefix of a job type's name in the ARN of its state machine:
     /// `arn:aws:states:REGION:ACCOUNT:stateMachine:`, with a prefix of the names if they have one.
     pub machine_arn_prefix: String,
-    /// Minimum and maximum interval between two reads of an open execution.
-    pub poll: RangeInclusive<Duration>,
+    /// Minimum interval between two reads of an open execution.
+    pub poll: Duration,
+    /// How the events of executions arrive.
+    pub follow: Follow,
+}
+
+/// How the events of executions arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Follow {
+    /// This process reads the histories of the executions that it started or took up.
+    #[default]
+    Read,
+    /// They are pushed to functions, which apply them.
+    Pushed,
 }
 
 impl Settings {
-    /// The default intervals: every second while events arrive, every 15 seconds otherwise.
+    /// The defaults: histories are read, each at most once in a second.
     #[must_use]
     pub fn new(machine_arn_prefix: &str) -> Settings {
         Settings {
             machine_arn_prefix: machine_arn_prefix.to_owned(),
-            poll: Duration::from_secs(1)..=Duration::from_secs(15),
+            poll: Duration::from_secs(1),
+            follow: Follow::default(),
         }
     }
 }
@@ -71,8 +86,6 @@ struct AdapterState {
     calls: Calls,
     settings: Settings,
     job_types: Vec<Arc<JobType>>,
-    /// The job types of executions, by name.
-    known: Mutex<HashMap<String, Arc<JobType>>>,
     watches: Watches,
 }
 
@@ -92,20 +105,21 @@ impl fmt::Debug for StepFunctionsWorkflow {
 }
 
 impl StepFunctionsWorkflow {
-    /// The port on Step Functions. Region, credentials and endpoint are those of `config`. Events
-    /// of executions go to `listener`. Call it within a Tokio runtime.
+    /// The port on Step Functions. Region, credentials and endpoint are those of `config`. Reads of
+    /// histories and descriptions take `budget`. Events of executions go to `listener`. Call it
+    /// within a Tokio runtime.
     #[must_use]
     pub fn new(
         config: &SdkConfig,
         settings: Settings,
+        budget: ReadBudget,
         job_types: Vec<Arc<JobType>>,
         listener: Arc<dyn Listener>,
     ) -> StepFunctionsWorkflow {
         let shared = Arc::new(AdapterState {
-            calls: Calls::new(config),
+            calls: Calls::new(config, budget),
             settings,
             job_types,
-            known: Mutex::default(),
             watches: Watches::default(),
         });
         let watching = tokio::spawn(watch::run(Arc::clone(&shared), listener));
@@ -113,38 +127,6 @@ impl StepFunctionsWorkflow {
             shared,
             _watching: Arc::new(AbortOnDropHandle::new(watching)),
         }
-    }
-
-    /// The execution's job type and its description.
-    async fn find(&self, name: &str) -> Result<Option<(Arc<JobType>, Described)>, WorkflowError> {
-        let shared = &self.shared;
-        let known = shared.known.lock().get(name).cloned();
-        let types = match &known {
-            Some(job_type) => std::slice::from_ref(job_type),
-            None => shared.job_types.as_slice(),
-        };
-        for job_type in types {
-            let arn = shared.execution_arn(&job_type.name, name);
-            if let Some(described) = shared.calls.describe(&arn).await? {
-                shared.remember(name, job_type);
-                return Ok(Some((Arc::clone(job_type), described)));
-            }
-        }
-        Ok(None)
-    }
-
-    async fn arn(&self, name: &str) -> Result<(Arc<JobType>, String), WorkflowError> {
-        let known = self.shared.known.lock().get(name).cloned();
-        let job_type = match known {
-            Some(job_type) => job_type,
-            None => {
-                let found = self.find(name).await?;
-                let unknown = || WorkflowError::UnknownExecution(name.to_owned());
-                found.ok_or_else(unknown)?.0
-            }
-        };
-        let arn = self.shared.execution_arn(&job_type.name, name);
-        Ok((job_type, arn))
     }
 }
 
@@ -159,12 +141,45 @@ impl AdapterState {
         format!("{arn}:{name}")
     }
 
-    fn remember(&self, name: &str, job_type: &Arc<JobType>) {
-        let mut known = self.known.lock();
-        if known.len() >= REMEMBERED {
-            known.clear();
+    fn job_type(&self, name: &str) -> Option<Arc<JobType>> {
+        let mut types = self.job_types.iter();
+        types.find(|one| one.name == name).cloned()
+    }
+
+    /// The progress of an execution before its first event. The definition of a job type that this
+    /// server no longer has shows no steps.
+    fn steps(&self, job_type: &str) -> Steps {
+        let job_type = self.job_type(job_type);
+        Steps::new(job_type.as_ref().map_or("{}", |one| &*one.definition))
+    }
+
+    /// Follows an open execution, if histories are read.
+    fn watch(&self, name: &str, arn: String, steps: Steps) {
+        if self.settings.follow == Follow::Read {
+            self.watches.add(name, arn, steps);
         }
-        known.insert(name.to_owned(), Arc::clone(job_type));
+    }
+
+    /// Everything that happened to an execution, and its progress.
+    async fn read(
+        &self,
+        job_type: &str,
+        name: &str,
+    ) -> Result<(ExecutionEvent, Steps), WorkflowError> {
+        let arn = self.execution_arn(job_type, name);
+        let mut steps = self.steps(job_type);
+        let mut so_far = ExecutionEvent {
+            execution: name.to_owned(),
+            position: 0,
+            at: Time::from_millis(0),
+            redrives: 0,
+            steps: Vec::new(),
+            end: None,
+        };
+        for event in &self.whole_history(&arn).await? {
+            steps.take(event, &mut so_far);
+        }
+        Ok((so_far, steps))
     }
 
     /// The whole history of an execution, the oldest event first.
@@ -188,8 +203,7 @@ impl Workflow for StepFunctionsWorkflow {
     }
 
     fn job_type(&self, name: &str) -> Option<Arc<JobType>> {
-        let types = &self.shared.job_types;
-        types.iter().find(|one| one.name == name).cloned()
+        self.shared.job_type(name)
     }
 
     async fn start(
@@ -202,26 +216,25 @@ impl Workflow for StepFunctionsWorkflow {
         let job_type = self.job_type(job_type).ok_or_else(unknown)?;
         let shared = &self.shared;
         // While the execution is open, AWS answers a repeat as it answered the first call.
-        let repeated = shared.known.lock().contains_key(name);
+        let repeated = shared.watches.has(name);
         let machine = shared.machine_arn(&job_type.name);
-        let started = shared.calls.start(&machine, name, &input).await;
-        let started = match started {
-            Err(WorkflowError::UnknownType(_)) => return Err(unknown()),
-            started => started?,
-        };
-        shared.remember(name, &job_type);
+        let started = shared.calls.start(&machine, name, &input).await?;
         let arn = shared.execution_arn(&job_type.name, name);
-        shared
-            .watches
-            .add(name, arn, Steps::new(&job_type.definition));
+        shared.watch(name, arn, Steps::new(&job_type.definition));
         match started {
             Started::New if repeated => Ok(Started::Already),
             started => Ok(started),
         }
     }
 
-    async fn stop(&self, name: &str, error: &str, cause: &str) -> Result<(), WorkflowError> {
-        let (_, arn) = self.arn(name).await?;
+    async fn stop(
+        &self,
+        job_type: &str,
+        name: &str,
+        error: &str,
+        cause: &str,
+    ) -> Result<(), WorkflowError> {
+        let arn = self.shared.execution_arn(job_type, name);
         self.shared.calls.stop(&arn, name, error, cause).await?;
         self.shared.watches.hurry(name);
         Ok(())
@@ -231,37 +244,41 @@ impl Workflow for StepFunctionsWorkflow {
         true
     }
 
-    async fn redrive(&self, name: &str) -> Result<(), WorkflowError> {
-        let (job_type, arn) = self.arn(name).await?;
-        self.shared.calls.redrive(&arn, name).await?;
-        let steps = Steps::new(&job_type.definition);
-        self.shared.watches.add(name, arn, steps);
+    fn reads_are_limited(&self) -> bool {
+        true
+    }
+
+    fn input_limit(&self) -> Option<usize> {
+        Some(EXECUTION_INPUT_BYTES)
+    }
+
+    async fn redrive(&self, job_type: &str, name: &str) -> Result<(), WorkflowError> {
+        let shared = &self.shared;
+        let arn = shared.execution_arn(job_type, name);
+        shared.calls.redrive(&arn, name).await?;
+        shared.watch(name, arn, shared.steps(job_type));
         Ok(())
     }
 
-    async fn describe(&self, name: &str) -> Result<Option<Execution>, WorkflowError> {
-        let Some((job_type, described)) = self.find(name).await? else {
+    async fn describe(
+        &self,
+        job_type: &str,
+        name: &str,
+    ) -> Result<Option<Execution>, WorkflowError> {
+        let shared = &self.shared;
+        let arn = shared.execution_arn(job_type, name);
+        let Some(described) = shared.calls.describe(&arn).await? else {
             return Ok(None);
         };
-        let arn = self.shared.execution_arn(&job_type.name, name);
-        let history = self.shared.whole_history(&arn).await?;
-        let mut steps = Steps::new(&job_type.definition);
-        let mut so_far = ExecutionEvent {
-            execution: name.to_owned(),
-            position: 0,
-            at: described.started,
-            redrives: 0,
-            steps: Vec::new(),
-            end: None,
-        };
-        for event in &history {
-            steps.take(event, &mut so_far);
+        let (mut so_far, steps) = shared.read(job_type, name).await?;
+        if so_far.position == 0 {
+            so_far.at = described.started;
         }
         // The description may be older than the history.
         let end = so_far.end.as_ref();
         let status = end.map_or(ExecutionStatus::Running, |end| end.status);
         if status == ExecutionStatus::Running {
-            self.shared.watches.add(name, arn, steps);
+            shared.watch(name, arn, steps);
         }
         Ok(Some(Execution {
             name: name.to_owned(),
@@ -275,13 +292,54 @@ impl Workflow for StepFunctionsWorkflow {
         }))
     }
 
+    async fn so_far(
+        &self,
+        job_type: &str,
+        name: &str,
+    ) -> Result<Option<ExecutionEvent>, WorkflowError> {
+        let (so_far, steps) = match self.shared.read(job_type, name).await {
+            Ok(read) => read,
+            Err(WorkflowError::UnknownExecution(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if so_far.end.is_none() {
+            let arn = self.shared.execution_arn(job_type, name);
+            self.shared.watch(name, arn, steps);
+        }
+        Ok(Some(so_far))
+    }
+
+    async fn events_after(
+        &self,
+        job_type: &str,
+        name: &str,
+        position: u64,
+    ) -> Result<Vec<ExecutionEvent>, WorkflowError> {
+        let arn = self.shared.execution_arn(job_type, name);
+        let history = match self.shared.whole_history(&arn).await {
+            Ok(history) => history,
+            Err(WorkflowError::UnknownExecution(_)) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let job_type = self.job_type(job_type);
+        let definition = job_type.as_ref().map_or("{}", |one| &*one.definition);
+        Ok(pushed::after(definition, name, position, &history))
+    }
+
+    async fn end(&self, job_type: &str, name: &str) -> Result<Option<End>, WorkflowError> {
+        let arn = self.shared.execution_arn(job_type, name);
+        let described = self.shared.calls.describe(&arn).await?;
+        Ok(described.and_then(|described| described.end))
+    }
+
     async fn history(
         &self,
+        job_type: &str,
         name: &str,
         after: u64,
         limit: usize,
     ) -> Result<HistoryPage, WorkflowError> {
-        let (_, arn) = self.arn(name).await?;
+        let arn = self.shared.execution_arn(job_type, name);
         let limit = limit.clamp(1, PAGE);
         let mut events: Vec<Value> = Vec::new();
         let mut token = None;
@@ -302,8 +360,15 @@ impl Workflow for StepFunctionsWorkflow {
         Ok(HistoryPage { events, next })
     }
 
-    async fn waiting_token(&self, name: &str, step: &str) -> Result<Option<String>, WorkflowError> {
-        let (job_type, arn) = self.arn(name).await?;
+    async fn waiting_token(
+        &self,
+        job_type: &str,
+        name: &str,
+        step: &str,
+    ) -> Result<Option<String>, WorkflowError> {
+        let unknown = || WorkflowError::UnknownType(job_type.to_owned());
+        let job_type = self.job_type(job_type).ok_or_else(unknown)?;
+        let arn = self.shared.execution_arn(&job_type.name, name);
         let history = self.shared.whole_history(&arn).await?;
         Ok(token::waiting(&job_type.definition, step, &history))
     }
