@@ -19,6 +19,7 @@ use crate::realtime::broker;
 
 mod aws;
 mod defaults;
+mod duration;
 mod error;
 mod file;
 mod flags;
@@ -40,6 +41,7 @@ mod usual;
 
 pub use aws::{Aws, SECRET_BYTES, Steps};
 pub use defaults::{DATA, FILE, LISTEN, LOG};
+use duration::duration;
 pub use error::ConfigError;
 pub use flags::{Given, Secret, ServeFlags};
 pub use function::Function;
@@ -385,17 +387,6 @@ fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> 
         Some((key, _, why)) => Err(ConfigError::NotWithAws(key, why)),
         None => Ok(Some(aws)),
     }
-}
-
-/// `30s`, `15m`, `2h`, `30d`.
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let parsed = humantime::parse_duration(&text);
-    parsed.map(Some).map_err(|error| {
-        serde::de::Error::custom(format!(
-            "`{text}` is not a duration such as 30s, 15m, 2h, 30d: {error}"
-        ))
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::duration;
+use super::duration::duration;
 use crate::intake::{Owners, worker};
 use crate::masked;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use resolvers::Resolvers;
 use tokio_util::sync::CancellationToken;
 
-use super::intake::LocalIntake;
 use crate::graphql::Executor;
+use crate::intake::LocalIntake;
 use crate::session::Sessions;
 
 /// The path of GraphQL.

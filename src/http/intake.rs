@@ -7,9 +7,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use resolvers::caller::Unauthorized;
 use resolvers::jobs::now;
-use resolvers::queues::local::{
-    DeadLetter, LocalQueues, MESSAGE_BYTES, NewMessage, PAGE, QueueError, Redrive,
-};
+use resolvers::queues::local::{DeadLetter, MESSAGE_BYTES, NewMessage, PAGE, QueueError, Redrive};
 use resolvers::{Caller, Error};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,7 +17,7 @@ use super::connection::Connection;
 use super::doors::Doors;
 use super::graphql::authenticate;
 use crate::graphql::errors_text;
-use crate::intake::Owners;
+use crate::intake::LocalIntake;
 
 /// The beginning of the paths.
 pub(super) const INTAKE: &str = "/intake/";
@@ -27,15 +25,6 @@ pub(super) const INTAKE: &str = "/intake/";
 pub const TOKEN_HEADER: &str = "client-request-token";
 /// Maximum number of bytes of the body of a redrive.
 const REDRIVE_BYTES: usize = 4_096;
-
-/// The local queues of a server.
-#[derive(Clone, Debug)]
-pub struct LocalIntake {
-    /// The queues.
-    pub queues: LocalQueues,
-    /// The owners of their jobs.
-    pub owners: Owners,
-}
 
 /// The dead letters to be listed.
 #[derive(Debug, Deserialize)]

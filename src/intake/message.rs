@@ -1,6 +1,6 @@
 //! From a message of a queue to a submission. A body is a `SubmitJobInput` as JSON, or a CloudEvent
-//! (CloudEvents 1.0, JSON format, structured mode) whose `data` is one. Unknown members are refused,
-//! so that a typing error does not become a job without its input.
+//! (CloudEvents 1.0, JSON format, structured mode) whose `data` is one. Unknown members are
+//! refused, so that a typing error does not become a job without its input.
 
 use std::sync::Arc;
 

@@ -14,6 +14,7 @@ pub mod worker;
 use std::collections::BTreeMap;
 
 use job::JobId;
+use resolvers::queues::local::LocalQueues;
 use resolvers::{Caller, Error, Resolvers, Role};
 
 use self::message::Message;
@@ -45,6 +46,15 @@ impl Owners {
         };
         owners.into_iter().flatten()
     }
+}
+
+/// The local queues of a server.
+#[derive(Clone, Debug)]
+pub struct LocalIntake {
+    /// The queues.
+    pub queues: LocalQueues,
+    /// The owners of their jobs.
+    pub owners: Owners,
 }
 
 /// What became of a message.
