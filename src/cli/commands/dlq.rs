@@ -231,12 +231,10 @@ mod sqs {
 mod sqs {
     use super::{CliError, Outcome};
 
-    #[expect(clippy::unused_async, reason = "the other build waits for SQS")]
     pub(super) async fn list(_: &str, _: bool) -> Result<Outcome, CliError> {
         Err(without())
     }
 
-    #[expect(clippy::unused_async, reason = "the other build waits for SQS")]
     pub(super) async fn redrive(_: &str, _: bool) -> Result<Outcome, CliError> {
         Err(without())
     }
