@@ -19,11 +19,13 @@ use crate::realtime::broker;
 
 mod aws;
 mod defaults;
+mod duration;
 mod error;
 mod file;
 mod flags;
 mod function;
 mod in_force;
+mod intake;
 mod lines;
 mod load;
 mod log_format;
@@ -37,12 +39,14 @@ mod setting;
 mod settings;
 mod usual;
 
-pub use aws::{Aws, Steps};
+pub use aws::{Aws, SECRET_BYTES, Steps};
 pub use defaults::{DATA, FILE, LISTEN, LOG};
+use duration::duration;
 pub use error::ConfigError;
 pub use flags::{Given, Secret, ServeFlags};
 pub use function::Function;
 pub use in_force::InForce;
+pub use intake::{DEFAULT_QUEUE, Intake};
 pub use log_format::LogFormat;
 pub use notices::unknown_variables;
 pub use public_url::{NotPublic, PublicUrl, reachable, usual_url};
@@ -111,6 +115,7 @@ struct File {
     auth: Option<Auth>,
     aws: Option<Aws>,
     broker: Broker,
+    intake: Intake,
     limits: Limits,
     functions: BTreeMap<String, Function>,
     services: Services,
@@ -214,6 +219,8 @@ pub struct Config {
     pub limits: Limits,
     /// The broker between several nodes.
     pub broker: Broker,
+    /// Queues whose messages become jobs.
+    pub intake: Intake,
     /// The AWS services for jobs and executions; `None`: they are in this process and its data
     /// directory.
     pub aws: Option<Aws>,
@@ -302,6 +309,7 @@ impl Config {
                 ca_file: file.broker.ca_file.map(|path| base.join(path)),
                 ..file.broker
             },
+            intake: file.intake,
             limits: file.limits,
             functions: file.functions,
             services: file.services,
@@ -354,7 +362,7 @@ fn origins(list: Option<Vec<String>>) -> Result<Option<Vec<String>>, ConfigError
 
 /// The section `[aws]` with its secret, checked by itself and against the other settings.
 fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> {
-    let Some(mut aws) = file.aws.take() else {
+    let Some(mut aws) = flags.aws.clone().or(file.aws.take()) else {
         return match flags.secret {
             Some(_) => Err(ConfigError::SecretWithoutAws),
             None => Ok(None),
@@ -379,6 +387,11 @@ fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> 
             "Step Functions calls the services",
         ),
         (
+            "[intake]",
+            file.intake != Intake::default(),
+            "SQS has the queues, and the function lambda-intake takes their messages",
+        ),
+        (
             "internal_listen",
             flags.internal_listen.or(file.internal_listen).is_some(),
             "there is no internal listener",
@@ -393,17 +406,6 @@ fn aws(flags: &ServeFlags, file: &mut File) -> Result<Option<Aws>, ConfigError> 
         Some((key, _, why)) => Err(ConfigError::NotWithAws(key, why)),
         None => Ok(Some(aws)),
     }
-}
-
-/// `30s`, `15m`, `2h`, `30d`.
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let parsed = humantime::parse_duration(&text);
-    parsed.map(Some).map_err(|error| {
-        serde::de::Error::custom(format!(
-            "`{text}` is not a duration such as 30s, 15m, 2h, 30d: {error}"
-        ))
-    })
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@
 //! | [`chaos`] | breaking things on purpose |
 //! | [`colour`] | whether what is printed may be coloured |
 //! | [`masked`] | values of the configuration as they are shown, without secrets |
+//! | [`intake`] | messages of queues that become jobs |
 //! | [`printable`] | other people's text, made harmless for a terminal and the log |
 //! | [`cli`] | the command line |
+//! | `lambda` | the functions on AWS Lambda (feature `lambda`) |
 
 pub mod auth;
 pub mod chaos;
@@ -22,6 +24,9 @@ pub mod config;
 pub mod data;
 pub mod graphql;
 pub mod http;
+pub mod intake;
+#[cfg(feature = "lambda")]
+pub mod lambda;
 pub mod log;
 pub mod masked;
 pub mod nearest;

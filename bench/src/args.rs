@@ -150,6 +150,9 @@ pub(crate) enum Name {
     /// The engine alone: transitions, executions, a large Map, memory of waiting executions,
     /// recovery after a crash.
     Workflow,
+    /// The functions on AWS Lambda: records of the table's stream per second through one process,
+    /// and time until each function asks for its first event.
+    PublishBatches,
 }
 
 /// How the client receives the end of a job.

@@ -4,7 +4,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `hostile`, `workflow` | the benchmarks |
+//! | `chain3`, `submit`, `updates`, `watch`, `reconnect`, `start`, `memory`, `list`, `hostile`, `workflow`, `publish_batches` | the benchmarks |
 //! | `args` | the command line |
 //! | `disk` | baselines of the disk and SQLite, in the same run |
 //! | `hostile_requests` | the requests of `hostile`, which the integration tests send too |
@@ -25,6 +25,7 @@ mod http;
 mod list;
 mod memory;
 mod place;
+mod publish_batches;
 mod reconnect;
 mod report;
 mod server;
@@ -62,6 +63,7 @@ async fn run(name: Name, args: &BenchArgs) -> Result<Section> {
         Name::List => list::run(args).await,
         Name::Hostile => hostile::run(args).await,
         Name::Workflow => workflow::run(args).await,
+        Name::PublishBatches => publish_batches::run(args).await,
     }
 }
 

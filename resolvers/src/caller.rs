@@ -125,6 +125,21 @@ impl Caller {
         self.need(&[Role::Submitter, Role::Admin], "submit jobs")
     }
 
+    /// Whether it may send messages to a queue whose jobs have this owner: the jobs would be those
+    /// of another caller otherwise.
+    ///
+    /// # Errors
+    /// [`Unauthorized`].
+    pub fn may_enqueue(&self, owner: &str) -> Result<(), Unauthorized> {
+        if self.subject == owner && self.has(&[Role::Submitter]) {
+            return Ok(());
+        }
+        self.need(
+            &[Role::Admin],
+            "send messages to this queue: its owner with the role submitter may, and an admin",
+        )
+    }
+
     /// Whether it may cancel, retry or answer this job.
     pub(crate) fn may_control(&self, job: &Job) -> Result<(), Unauthorized> {
         if job.owner == self.subject && self.has(&[Role::Submitter]) {

@@ -9,6 +9,7 @@
 //! | [`token`] | the tokens of a job's functions and watchers |
 //! | [`files`] | signed addresses for files |
 //! | [`store`] | the port [`store::JobStore`] and its adapters |
+//! | [`queues`] | queues of messages that become jobs |
 //! | [`workflow`] | the port [`workflow::Workflow`] and its adapters |
 //! | [`read_budget`] | the number of reads of executions in a second, shared by nodes and functions |
 //! | [`error`] | [`Error`], with the code that clients see |
@@ -24,6 +25,7 @@ pub mod error;
 pub mod files;
 pub mod jobs;
 mod percent;
+pub mod queues;
 pub mod read_budget;
 pub mod store;
 pub mod token;

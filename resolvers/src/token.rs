@@ -1,5 +1,6 @@
-//! Tokens that this server issues to a job's functions and its watchers. They are signed with
-//! HMAC-SHA-256 and not stored anywhere.
+//! Tokens that this server issues to a job's functions and its watchers, and the token of the
+//! function that publishes the job table's stream. They are signed with HMAC-SHA-256 and not stored
+//! anywhere.
 //!
 //! A token is `jc1.` + base64url(claims) + `.` + base64url(signature over the text before it).
 
@@ -14,10 +15,12 @@ use job::{JobId, Time};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::caller::{Caller, Rights};
+use crate::caller::{Caller, Rights, Role};
 
 /// The beginning of every token; the 1 is the version of the format.
 pub const PREFIX: &str = "jc1.";
+/// The name of the caller of a publisher token. It owns no jobs.
+const PUBLISHER: &str = "publish";
 
 /// The server's secret. All nodes of one service share it.
 #[derive(Clone)]
@@ -46,6 +49,13 @@ impl Signer {
     /// Signs with this key.
     pub fn new(key: [u8; 32]) -> Signer {
         Signer { key }
+    }
+
+    /// Signs with a digest of this secret, which may have any length.
+    #[must_use]
+    pub fn of_secret(secret: &str) -> Signer {
+        use sha2::Digest as _;
+        Signer::new(Sha256::digest(secret).into())
     }
 
     /// The signature of a text, in base64url.
@@ -83,6 +93,13 @@ impl Signer {
         self.token(&format!("watch:{job}:0:{ends}:{owner}"))
     }
 
+    /// A token that may publish the changes of all jobs, and nothing else. A program
+    /// that has the secret can make one: the function that reads the job table's stream.
+    #[must_use]
+    pub fn publisher_token(&self, expires_at: Time) -> String {
+        self.token(&format!("{PUBLISHER}:{}", expires_at.as_millis()))
+    }
+
     /// The owner of the job of a watch token, if the token contains it. All clients with tokens of
     /// one owner are counted together with that owner. Only for a token that [`Signer::caller`] has
     /// accepted.
@@ -111,7 +128,7 @@ impl Signer {
         let subject = match &rights {
             Rights::Report { job, .. } => format!("report:{job}"),
             Rights::Watch(job) => format!("watch:{job}"),
-            Rights::Roles(_) => return Err(TokenError::Invalid),
+            Rights::Roles(_) => PUBLISHER.to_owned(),
         };
         Ok((Caller { subject, rights }, expires_at))
     }
@@ -129,17 +146,25 @@ impl Signer {
             .ok_or(TokenError::Invalid)?;
         let mut parts = claims.split(':');
         let mut next = || parts.next().ok_or(TokenError::Invalid);
-        let (kind, job, attempt, expires_at) = (next()?, next()?, next()?, next()?);
+        let kind = next()?;
+        if kind == PUBLISHER {
+            return Ok((Rights::Roles(vec![Role::Publisher]), time(next()?)?));
+        }
+        let (job, attempt, expires_at) = (next()?, next()?, next()?);
         let job: JobId = job.parse().map_err(|_| TokenError::Invalid)?;
         let attempt = attempt.parse().map_err(|_| TokenError::Invalid)?;
-        let expires_at = Time::from_millis(expires_at.parse().map_err(|_| TokenError::Invalid)?);
         let rights = match kind {
             "report" => Rights::Report { job, attempt },
             "watch" => Rights::Watch(job),
             _ => return Err(TokenError::Invalid),
         };
-        Ok((rights, expires_at))
+        Ok((rights, time(expires_at)?))
     }
+}
+
+fn time(millis: &str) -> Result<Time, TokenError> {
+    let millis = millis.parse().map_err(|_| TokenError::Invalid)?;
+    Ok(Time::from_millis(millis))
 }
 
 /// The job of an execution, and the attempt for which it was started. An execution is named `JOB`
@@ -313,6 +338,28 @@ mod tests {
             assert_eq!(renewal.renewed(execution, 1, &payload, now), None);
         }
         assert_eq!(renewal.renewed(&job.to_string(), 1, "{}", now), None);
+    }
+
+    #[test]
+    fn a_publisher_token_may_publish_and_nothing_else() {
+        let signer = Signer::new([7; 32]);
+        let (now, later) = (Time::from_millis(1_000), Time::from_millis(2_000));
+        let token = signer.publisher_token(later);
+        let (caller, expires_at) = signer.caller(&token, now).unwrap();
+        assert_eq!(caller, Caller::new("publish", &[Role::Publisher]));
+        assert_eq!(expires_at, later);
+        assert!(caller.may_publish().is_ok());
+        assert!(caller.may_submit().is_err() && caller.may_upload().is_err());
+        assert!(!caller.may_operate());
+        assert_eq!(signer.owner_in(&token), None);
+        assert_eq!(signer.caller(&token, later), Err(TokenError::Expired));
+        let other = Signer::new([8; 32]).publisher_token(later);
+        assert_eq!(signer.caller(&other, now), Err(TokenError::Invalid));
+        // A signed text of another form is no token.
+        for claims in ["publish", "publish:", "publish:x", "submit:9:9:9"] {
+            let token = signer.token(claims);
+            assert_eq!(signer.caller(&token, now), Err(TokenError::Invalid));
+        }
     }
 
     #[test]

@@ -34,7 +34,9 @@ pub enum Check {
     #[error("unknown API key")]
     ApiKey,
     /// One of our own tokens.
-    #[error("a report or watch token that this server did not sign, or that was changed")]
+    #[error(
+        "a report, watch or publisher token that this server did not sign, or that was changed"
+    )]
     OwnToken,
     /// It is neither a key nor a readable token.
     #[error("the token is not a signed JSON Web Token: {0}")]

@@ -25,7 +25,8 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::colour;
 use crate::config::ServeFlags;
 use commands::{
-    config, control, create_table, demo, get, history, list, serve, submit, types, watch,
+    config, control, create_table, demo, dlq, enqueue, get, history, list, serve, submit, types,
+    watch,
 };
 use error::CliError;
 use outcome::Outcome;
@@ -55,6 +56,7 @@ enum Command {
     Serve(serve::Serve),
     Demo(demo::Demo),
     Submit(submit::Submit),
+    Enqueue(enqueue::Enqueue),
     Watch(watch::Watch),
     List(list::List),
     Get(get::Get),
@@ -63,6 +65,7 @@ enum Command {
     Resume(control::Resume),
     Types(types::Types),
     History(history::History),
+    Dlq(dlq::Dlq),
     Config(config::PrintConfig),
     CreateTable(create_table::CreateTable),
     /// Runs one of the sample functions under the Lambda Runtime API; `serve` starts it by itself
@@ -111,6 +114,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         Command::Serve(serve) => on_all_cores(serve.run()),
         Command::Demo(demo) => on_all_cores(demo.run()),
         Command::Submit(submit) => on_one_thread(submit.run()),
+        Command::Enqueue(enqueue) => on_one_thread(enqueue.run()),
         Command::Watch(watch) => on_one_thread(watch.run()),
         Command::List(list) => on_one_thread(list.run()),
         Command::Get(get) => on_one_thread(get.run()),
@@ -119,6 +123,7 @@ fn run(command: Command) -> Result<Outcome, CliError> {
         Command::Resume(resume) => on_one_thread(resume.run()),
         Command::Types(types) => on_one_thread(types.run()),
         Command::History(history) => on_one_thread(history.run()),
+        Command::Dlq(dlq) => on_one_thread(dlq.run()),
         Command::Config(config) => config.run(),
         Command::CreateTable(create) => on_one_thread(create.run()),
         // A function has one invocation at a time, so one thread is enough; blocking work gets its

@@ -18,6 +18,7 @@ pub(super) const SECTIONS: &[&str] = &[
     "[aws]",
     "[limits]",
     "[broker]",
+    "[intake]",
     "[services]",
     "[services.connections.NAME]",
 ];

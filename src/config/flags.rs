@@ -8,8 +8,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Args, FromArgMatches};
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::LogFormat;
 use super::setting::Source;
+use super::{Aws, LogFormat};
 use crate::chaos;
 use crate::masked::{MASK, addresses};
 
@@ -88,6 +88,9 @@ pub struct ServeFlags {
     /// drop=0.05,duplicate=0.05,delay=20ms,cut=0.01,lose=0.05,seed=7
     #[arg(long, env = "JOBCAST_CHAOS", value_name = "SPEC")]
     pub chaos: Option<chaos::Spec>,
+    /// The section `[aws]` of a function on AWS Lambda, which replaces that of the file.
+    #[arg(skip)]
+    pub aws: Option<Aws>,
 }
 
 impl ServeFlags {

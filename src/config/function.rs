@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, duration};
+use super::ConfigError;
+use super::duration::duration;
 use crate::masked;
 
 /// Valid values of `timeout` and `init_timeout` of a function. 15 minutes is Lambda's maximum.

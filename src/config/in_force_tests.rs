@@ -300,6 +300,8 @@ const SHOWN: &[&str] = &[
     "data",
     "functions.resize.command",
     "functions.resize.pass_environment",
+    "intake.owner",
+    "intake.queues.reports",
     "log",
     "services.buckets.reports",
     "services.region",

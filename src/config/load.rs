@@ -51,6 +51,21 @@ impl Config {
         Ok((config, path.map(|path| (path, text))))
     }
 
+    /// The configuration of a function on AWS Lambda: the flags, and the file or the text that they
+    /// name.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    #[cfg(feature = "lambda")]
+    pub fn of_function(flags: ServeFlags) -> Result<Config, ConfigError> {
+        let (file, base) = match (&flags.config, &flags.config_text) {
+            (_, Some(text)) => (file::valid(text.0.clone(), Path::new(TEXT))?.0, None),
+            (Some(path), None) => (file::read(path)?.0, path.parent().map(Path::to_path_buf)),
+            (None, None) => (File::default(), None),
+        };
+        resolve(flags, file, &base.unwrap_or_default(), None)
+    }
+
     /// Only the sample job types, on a free port. Files and variables are ignored.
     pub fn samples_only(data: PathBuf) -> Config {
         let flags = ServeFlags {

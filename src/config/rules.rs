@@ -9,11 +9,12 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use job::limits::OWNER_BYTES;
 use resolvers::Role;
 use sha2::{Digest, Sha256};
 use workflow::lambda::{function_name, is_function_name, limits};
 
-use super::{Config, Function, UPLOADS};
+use super::{Config, DEFAULT_QUEUE, Function, UPLOADS};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Minimum time for which finished jobs are kept.
@@ -32,6 +33,14 @@ pub const LONGEST_REPAIR: Duration = DAY;
 pub const LONGEST_STOP_DELAY: Duration = Duration::from_secs(10 * 60);
 /// Maximum number of processes of a function.
 pub const MOST_PROCESSES: usize = 1_000;
+/// Maximum number of tries of a message, as SQS has it.
+pub const MOST_RECEIVES: u32 = 1_000;
+/// Minimum time for which a received message is invisible.
+pub const SHORTEST_VISIBILITY: Duration = Duration::from_secs(1);
+/// Maximum time for which a received message is invisible, as SQS has it: 12 hours.
+pub const LONGEST_VISIBILITY: Duration = Duration::from_secs(12 * 60 * 60);
+/// Maximum length of a queue's name, as SQS has it.
+pub const QUEUE_NAME_BYTES: usize = 80;
 /// Maximum length of the prefix of the broker's channels.
 pub const PREFIX_BYTES: usize = 64;
 
@@ -113,6 +122,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
             "the function `{twice}` is configured twice: by its name and by its ARN; keep [functions.{twice}]"
         ))
     }),
+    ("intake", intake),
     ("services", services),
     ("services.buckets", buckets),
     ("services.connections", connections),
@@ -211,6 +221,47 @@ fn connection_limits(config: &Config) -> Option<String> {
         Some(0) => Some("connections_per_caller of [limits] is 0, so no client could watch: it must be at least 1".to_owned()),
         Some(each) if each > all => Some(format!("connections_per_caller of [limits] is {each}, more than all connections together ({all}): lower it, or raise connections")),
         _ => None,
+    }
+}
+
+fn intake(config: &Config) -> Option<String> {
+    let set = &config.intake;
+    let is_named = |name: &str| {
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        (1..=QUEUE_NAME_BYTES).contains(&name.len()) && name.bytes().all(valid)
+    };
+    if let Some(name) = set.queues.keys().find(|name| !is_named(name)) {
+        return Some(format!(
+            "queues of [intake] has the queue {name:?}, and a name has 1 to {QUEUE_NAME_BYTES} letters, digits, - and _"
+        ));
+    }
+    if set.owner.is_some() && set.queues.contains_key(DEFAULT_QUEUE) {
+        return Some(format!(
+            "owner of [intake] is for the queue `{DEFAULT_QUEUE}`, and queues has that queue too: remove one of them"
+        ));
+    }
+    let mut owners = set.queues.values().chain(&set.owner);
+    if let Some(owner) = owners.find(|owner| owner.is_empty() || owner.len() > OWNER_BYTES) {
+        return Some(format!(
+            "[intake] has an owner of {} bytes, and it must have 1 to {OWNER_BYTES}",
+            owner.len()
+        ));
+    }
+    if set.owners().is_none() && (set.max_receives.is_some() || set.visibility.is_some()) {
+        return Some(
+            "[intake] has no queue: add owner for the queue `default`, or queues".to_owned(),
+        );
+    }
+    match set.max_receives {
+        Some(most) if !(1..=MOST_RECEIVES).contains(&most) => Some(format!(
+            "max_receives of [intake] is {most}, and it must be from 1 to {MOST_RECEIVES}"
+        )),
+        _ => within(
+            "visibility of [intake]",
+            set.visibility?,
+            SHORTEST_VISIBILITY,
+            LONGEST_VISIBILITY,
+        ),
     }
 }
 

@@ -69,6 +69,12 @@ pub const SETTINGS: &str = r#"Configuration:
     ca_file = "ca.pem"              # certificates of the authorities for rediss://; by default those of SSL_CERT_FILE and SSL_CERT_DIR,
                                     # otherwise the public authorities
 
+    [intake]                        # queues whose messages become jobs: `jobcast enqueue`
+    owner = "shop"                  # the owner of the jobs of the queue `default`; without it there is no such queue
+    queues = { reports = "back-office" }   # further queues, each with the owner of its jobs
+    max_receives = 5                # maximum of tries; then a message is a dead letter: `jobcast dlq list`
+    visibility = "30s"              # time allowed for one try, and maximum delay before the next one
+
     [aws]                           # jobs in DynamoDB, executions in Step Functions, files in S3; a build with `--features aws`
     table = "jobs"                  # required; docs/guides/aws.md has its keys, indexes and stream
     state_machine_arn_prefix = "arn:aws:states:eu-west-1:123456789012:stateMachine:"   # required; names of job types follow
@@ -98,8 +104,8 @@ pub const SETTINGS: &str = r#"Configuration:
     headers = { authorization = "Bearer …" }
     query = { version = "2" }
 
-  With [aws] nothing runs in the server: [functions], attach_any_function, [services], internal_listen and internal_secret_required are
-  errors, and samples is false by default. Functions report to `public_url`. Credentials are those of the AWS SDKs: variables, profiles,
+  With [aws] nothing runs in the server: [functions], attach_any_function, [services], [intake], internal_listen and
+  internal_secret_required are errors, and samples is false by default. Functions report to `public_url`. Credentials are those of the AWS SDKs: variables, profiles,
   the task's or the instance's role.
 
   A job type is a file NAME.asl.json in the directory of the state machines, with NAME.input.schema.json beside it to check inputs."#;

@@ -13,6 +13,7 @@ use super::setting::Source;
 use super::{Address, Aws, Config, usual_url};
 use crate::graphql::rate::SUBMITS_PER_SECOND;
 use crate::http::guard::usual_origins;
+use crate::intake::worker;
 use crate::masked::MASK;
 use crate::peers::{SHARE_OF_AN_ADDRESS, slots};
 use crate::realtime::broker::valkey;
@@ -44,6 +45,8 @@ pub(super) fn usual(config: &Config, path: &[Part]) -> Option<Usual> {
         }
         ["aws", key] => of_aws(config.aws.as_ref(), key),
         ["broker", "prefix"] => Some(value(valkey::PREFIX)),
+        ["intake", "max_receives"] => Some(value(worker::MAX_RECEIVES)),
+        ["intake", "visibility"] => Some(value(duration(worker::VISIBILITY))),
         ["limits", key] => of_limits(key),
         ["functions", _, key] => of_a_function(key),
         ["services", key] => of_services(config, key),

@@ -6,6 +6,7 @@ use resolvers::Resolvers;
 use tokio_util::sync::CancellationToken;
 
 use crate::graphql::Executor;
+use crate::intake::LocalIntake;
 use crate::session::Sessions;
 
 /// The path of GraphQL.
@@ -25,6 +26,8 @@ pub struct Doors {
     pub sessions: Arc<Sessions<Executor>>,
     /// The use cases.
     pub resolvers: Resolvers,
+    /// The local queues; `None` without them.
+    pub intake: Option<Arc<LocalIntake>>,
     /// Cancelled when the server stops.
     pub stopping: CancellationToken,
 }

@@ -114,6 +114,13 @@ fn not_acceptable() -> Response {
     refuse(AnswerFormat::Json, status, text, "NotAcceptable")
 }
 
+/// The answer to a request for a stream where none can be sent.
+pub(super) fn no_stream() -> Response {
+    let text = "responses are sent whole here, so that there are no subscriptions: subscribe at the address of the nodes";
+    let status = StatusCode::NOT_IMPLEMENTED;
+    refuse(AnswerFormat::Json, status, text, "OperationNotSupported")
+}
+
 fn malformed(format: AnswerFormat, text: &str) -> Response {
     let status = StatusCode::BAD_REQUEST;
     refuse(format, status, text, "MalformedHttpRequestException")

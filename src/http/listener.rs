@@ -217,17 +217,8 @@ impl Shared {
             && self.guard.refuses(parts).is_none()
     }
 
-    /// The path of a door. A proxy may forward the path of `public_url` or remove it.
     fn within<'a>(&self, path: &'a str) -> &'a str {
-        let prefix = &self.served.prefix;
-        if prefix.is_empty() || is_door(path) {
-            return path;
-        }
-        match path.strip_prefix(prefix.as_str()) {
-            Some("") => "/",
-            Some(rest) if rest.starts_with('/') => rest,
-            _ => path,
-        }
+        within(&self.served.prefix, path)
     }
 
     async fn others(&self, socket: TcpStream, read: Bytes, peer: &Arc<Peer>) {
@@ -239,10 +230,7 @@ impl Shared {
         let service = service_fn(|mut request: Request<Incoming>| {
             watch.request();
             connection.goes_with(request.extensions_mut());
-            let inner = self.within(request.uri().path());
-            if inner.len() != request.uri().path().len() {
-                *request.uri_mut() = moved(request.uri(), inner);
-            }
+            let request = inside(&self.served.prefix, request);
             let answering = self.router.clone().call(request.map(Body::new));
             let watch = Arc::clone(&watch);
             async move {
@@ -274,6 +262,27 @@ impl Shared {
             tracing::debug!(%error, "a connection broke");
         }
     }
+}
+
+/// The path of a door. A proxy may forward the path of `public_url`, the prefix, or remove it.
+fn within<'a>(prefix: &str, path: &'a str) -> &'a str {
+    if prefix.is_empty() || is_door(path) {
+        return path;
+    }
+    match path.strip_prefix(prefix) {
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
+/// The request with the path of a door.
+pub(super) fn inside<B>(prefix: &str, mut request: Request<B>) -> Request<B> {
+    let path = within(prefix, request.uri().path());
+    if path.len() != request.uri().path().len() {
+        *request.uri_mut() = moved(request.uri(), path);
+    }
+    request
 }
 
 /// The same address with this path.

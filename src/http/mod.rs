@@ -5,6 +5,7 @@
 //! | `/graphql`, `/graphql/realtime` | [`graphql`], `negotiation` |
 //! | `/graphql/graphiql.js`, `/graphql/graphiql.css`, `/` | [`graphiql`] |
 //! | `/files/…` | [`files`], `range` |
+//! | `/intake/…` | [`intake`] |
 //! | `/healthz`, `/livez`, `/readyz`, `/metrics` | [`operations`] |
 //!
 //! | what holds at every door | file |
@@ -16,6 +17,7 @@
 //! | hosts, origins and pages | [`guard`], `cors` |
 //! | wrong credentials | [`brake`] |
 //! | what is counted | `counted` |
+//! | single requests, without connections | `single` |
 
 pub mod body;
 pub mod brake;
@@ -29,25 +31,29 @@ pub mod graphql;
 pub mod guard;
 mod head;
 mod incoming;
+pub mod intake;
 mod listener;
 mod negotiation;
 pub mod operations;
 pub mod patience;
 mod range;
 pub mod room;
+mod single;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 
 use doors::{FILES, GRAPHQL};
 use guard::Guard;
+use intake::INTAKE;
 use patience::ConnectionTimes;
 
 pub use doors::{BODY_BYTES, Doors};
 pub use listener::{HEAD_BYTES, serve};
+pub use single::SingleRequests;
 
 /// The path of AppSync's real-time clients.
 const REALTIME: &str = "/graphql/realtime";
@@ -95,6 +101,7 @@ fn is_door(path: &str) -> bool {
         path,
         "/" | GRAPHQL | REALTIME | SCRIPT | STYLE | "/healthz" | "/livez" | "/readyz" | "/metrics"
     ) || path.starts_with(FILES)
+        || path.starts_with(INTAKE)
 }
 
 /// The routes of the public listener.
@@ -107,6 +114,9 @@ fn router(doors: Doors, guard: Arc<Guard>) -> Router {
         .route(STYLE, get(graphiql::style))
         .route("/", get(graphiql::home))
         .route("/files/{upload}/{name}", get(files::get).put(files::put))
+        .route("/intake/queues/{queue}/messages", post(intake::send))
+        .route("/intake/dead-letters", get(intake::dead_letters))
+        .route("/intake/dead-letters/redrive", post(intake::redrive))
         .merge(operations::routes())
         .with_state(doors)
         .layer(middleware::from_fn_with_state(guard, guard::check))

@@ -9,6 +9,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use resolvers::files::OutageOf;
 use resolvers::jobs::{ExecutionEvents, Sweeps};
+use resolvers::queues::local::LocalQueues;
 use resolvers::store::JobStore;
 use resolvers::token::Signer;
 use resolvers::workflow::Workflow;
@@ -27,6 +28,8 @@ pub(super) struct AdapterContext<'a> {
     pub(super) public: SocketAddr,
     /// Receives the workflow's events of executions.
     pub(super) events: &'a Arc<ExecutionEvents>,
+    /// Whether the start checks what is deployed on AWS: the table, permissions, state machines.
+    pub(super) checks_at_start: bool,
     /// Ends the listeners beside the public one.
     pub(super) stop: &'a CancellationToken,
 }
@@ -52,6 +55,8 @@ pub(super) struct Adapters {
     pub(super) report_url: String,
     /// Whether this node publishes the store's change feed.
     pub(super) follows_changes: bool,
+    /// The local queues; `None` without them.
+    pub(super) queues: Option<LocalQueues>,
     /// The internal listener.
     pub(super) internal: Option<SocketAddr>,
     /// The engine and its host in this process, which are kept to the end of the server.

@@ -15,7 +15,6 @@ use resolvers::store::dynamodb::DynamoDbStore;
 use resolvers::token::Signer;
 use resolvers::workflow::embedded::job_types;
 use resolvers::workflow::step_functions::{Follow, Settings, StepFunctionsWorkflow};
-use sha2::{Digest, Sha256};
 
 use super::adapters::{AdapterContext, Adapters, directory};
 use super::bucket;
@@ -40,7 +39,8 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
         }
         None => Arc::new(directory(shared_files(&context.config.data)?)?),
     };
-    let store = table(aws, &at(&config, aws.dynamodb_endpoint())).await?;
+    let dynamodb = at(&config, aws.dynamodb_endpoint());
+    let store = table(aws, &dynamodb, context.checks_at_start).await?;
     let workflow = StepFunctionsWorkflow::new(
         &at(&config, aws.step_functions_endpoint()),
         Settings {
@@ -54,7 +54,9 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
         job_types(&context.machines),
         context.events.clone(),
     );
-    warn_of_machines(&workflow).await;
+    if context.checks_at_start {
+        warn_of_machines(&workflow).await;
+    }
     if !aws.follow_stream && context.config.broker.url.is_none() {
         tracing::warn!(
             "follow_stream of [aws] is false and there is no [broker]: watchers of this node receive what `publishJob` gives it, and other changes only at the next repair (repair_every)"
@@ -82,16 +84,27 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
         signer,
         report_url: format!("{}/graphql", base(context.config, context.public)),
         follows_changes: aws.follow_stream,
+        queues: None,
         internal: None,
         embedded: None,
     })
 }
 
-/// The job table, with its form and the permissions checked.
-async fn table(aws: &Aws, config: &SdkConfig) -> Result<DynamoDbStore, ServeError> {
+/// The store alone, for a function that needs nothing else.
+#[cfg(feature = "lambda")]
+pub(super) async fn store(aws: &Aws) -> Result<DynamoDbStore, ServeError> {
+    let dynamodb = at(&sdk_config(aws).await, aws.dynamodb_endpoint());
+    table(aws, &dynamodb, false).await
+}
+
+/// The job table; with `checks` its form and the permissions are checked.
+async fn table(aws: &Aws, config: &SdkConfig, checks: bool) -> Result<DynamoDbStore, ServeError> {
     let opened = async {
         let store = DynamoDbStore::open(config, &aws.table).await?;
-        store.check_access().await.map(|()| store)
+        if checks {
+            store.check_access().await?;
+        }
+        Ok(store)
     };
     opened.await.map_err(|source| ServeError::Table {
         table: aws.table.clone(),
@@ -122,11 +135,10 @@ pub(super) async fn create_table(aws: &Aws) -> Result<(), ServeError> {
     })
 }
 
-/// The signer of the configured secret. A digest has the length of its key for a secret of any
-/// length.
+/// The signer of the configured secret.
 fn signer(aws: &Aws) -> Result<Signer, ServeError> {
     let secret = aws.secret.as_ref().ok_or(ConfigError::NoSecret)?;
-    Ok(Signer::new(Sha256::digest(&secret.0).into()))
+    Ok(Signer::of_secret(&secret.0))
 }
 
 /// Region and credentials.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use job::Time;
 use object_store::ObjectStore;
 use resolvers::files::{Outage, PART_BYTES};
-use resolvers::jobs::Sweeps;
+use resolvers::jobs::{Sweeps, now};
+use resolvers::queues::local::LocalQueues;
 use resolvers::store::sqlite::SqliteStore;
 use resolvers::token::{Renewal, Signer, hide};
 use resolvers::workflow::embedded::EmbeddedWorkflow;
@@ -61,6 +62,10 @@ pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeE
     let admission = admission(&data, config)?;
     let database = Database::open(&Location::File(data.database()?))?;
     let jobs = SqliteStore::open(database.clone())?;
+    let queues = match config.intake.owners() {
+        Some(_) => Some(LocalQueues::open(database.clone(), now()).await?),
+        None => None,
+    };
     let objects: Arc<dyn ObjectStore> = Arc::new(Private(directory(data.files()?)?));
     let services = config
         .services
@@ -106,6 +111,7 @@ pub(super) async fn open(context: AdapterContext<'_>) -> Result<Adapters, ServeE
         signer,
         report_url: format!("http://{reachable}/graphql"),
         follows_changes: true,
+        queues,
         internal: Some(internal),
         embedded: Some(Embedded {
             engine,

@@ -11,6 +11,7 @@
 //! | `bucket` | files in S3 (feature `aws`) |
 //! | `cleaning` | deletes expired jobs and old files |
 //! | `commands` | whether the command of a function can be run |
+//! | `invoked` | a node without listeners, for the functions on AWS Lambda (feature `lambda`) |
 //! | `private` | the directory of files, closed to other users |
 //! | `job_types` | the state machines of the job types |
 //! | `listener` | addresses |
@@ -26,6 +27,8 @@ mod cleaning;
 mod commands;
 mod embedded;
 mod error;
+#[cfg(feature = "lambda")]
+mod invoked;
 mod job_types;
 mod listener;
 pub mod node;
@@ -54,6 +57,7 @@ use crate::graphql::Executor;
 use crate::graphql::rate::SubmitRate;
 use crate::http::guard::{Guard, usual_origins};
 use crate::http::{self, Doors, operations};
+use crate::intake::{Intake, LocalIntake, worker};
 use crate::peers;
 use crate::realtime::Realtime;
 use crate::realtime::broker::valkey::{self, Valkey};
@@ -62,6 +66,8 @@ use crate::session::{self, Sessions};
 
 pub use self::embedded::SUPERVISE;
 pub use self::error::ServeError;
+#[cfg(feature = "lambda")]
+pub use self::invoked::{InvokedNode, invoked, store};
 pub use self::open_files::allow_open_files;
 
 /// Time allowed for requests in flight to finish after a stop.
@@ -103,16 +109,18 @@ pub async fn serve(
         machines,
         public,
         events: &events,
+        checks_at_start: true,
         stop: &background.stop,
     })
     .await?;
     let embedded = adapters.embedded.take();
     let (internal, sweeps_files) = (adapters.internal, adapters.sweeps_files);
+    let queues = adapters.queues.take();
     let sweeps = adapters.sweeps;
     let purge_every = adapters.purge_every;
     let node = node(&config, public, adapters, issuers)?;
     let drain = CancellationToken::new();
-    let doors = Doors {
+    let mut doors = Doors {
         // The probes fail from the signal on, and the sessions go on until the drain.
         stopping: shutdown.clone(),
         ..node.assemble(&background, drain.clone()).await?
@@ -124,13 +132,16 @@ pub async fn serve(
         background.tasks().spawn(serving);
     }
     let resolvers = doors.resolvers.clone();
+    if let Some((queues, owners)) = queues.zip(config.intake.owners()) {
+        let intake = Intake::new(resolvers.clone(), owners.clone());
+        let (settings, stop) = (config.intake.settings(), shutdown.clone());
+        background.spawn(worker::run(queues.clone(), intake, settings, stop));
+        doors.intake = Some(Arc::new(LocalIntake { queues, owners }));
+    }
     events.run(&resolvers, sweeps, background.tasks(), &background.stop);
     background.spawn(cleaning::purge(resolvers.clone(), purge_every));
     if sweeps_files {
-        // A file's job may be submitted or run while the file's address lives, and is kept for its
-        // retention afterwards.
-        let life = millis(config.retention).saturating_add(GET_LIFE_MILLIS);
-        background.spawn(cleaning::sweep(resolvers.clone(), life));
+        background.spawn(cleaning::sweep(resolvers.clone(), file_life(&config)));
     }
     ready(Addresses {
         public,
@@ -146,6 +157,12 @@ pub async fn serve(
     stop.serve_until(listener, doors, settings).await;
     finish(&resolvers, embedded, &background).await;
     Ok(())
+}
+
+/// Time in milliseconds for which files are kept. A file's job may be submitted or run while the
+/// file's address lives, and is kept for its retention afterwards.
+fn file_life(config: &Config) -> i64 {
+    millis(config.retention).saturating_add(GET_LIFE_MILLIS)
 }
 
 fn issuers(config: &Config) -> Result<Vec<Oidc>, ServeError> {

@@ -139,6 +139,7 @@ impl Node {
             sessions: Sessions::new(hub, executor.clone(), drain, self.sessions),
             executor,
             resolvers,
+            intake: None,
             stopping,
         })
     }

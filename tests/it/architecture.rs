@@ -46,6 +46,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "nearest",
             "peers",
             "printable",
+            "intake",
             "auth",
             "realtime",
             "session",
@@ -54,6 +55,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "config",
             "log",
             "server",
+            "lambda",
             "cli",
         ],
     ),
@@ -79,6 +81,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "caller",
             "token",
             "store",
+            "queues",
             "workflow",
             "error",
             "files",
@@ -375,13 +378,14 @@ fn databases_are_spoken_to_in_their_adapters_only() {
     nowhere(
         "resolvers/src",
         &["SELECT "],
-        &["resolvers/src/store/sqlite"],
+        &["resolvers/src/store/sqlite", "resolvers/src/queues"],
     );
     // The recorder takes part in the transaction of the journal.
     nowhere(
         "resolvers/src",
         &["rusqlite"],
         &[
+            "resolvers/src/queues/local.rs",
             "resolvers/src/store/sqlite",
             "resolvers/src/workflow/recorder.rs",
         ],

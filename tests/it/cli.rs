@@ -674,7 +674,7 @@ fn the_help_is_complete() {
     assert_eq!(help.status, 0);
     let commands = [
         "serve", "demo", "submit", "watch", "list", "get", "cancel", "retry", "resume", "types",
-        "history", "config",
+        "history", "config", "enqueue", "dlq",
     ];
     for name in commands {
         assert!(

@@ -24,6 +24,7 @@ const RUN: &[&str] = &[
     "docs/guides/first-job-rust.md",
     "docs/guides/first-steps.md",
     "docs/guides/operating.md",
+    "docs/guides/queues.md",
     "docs/guides/watch-from-the-web.md",
 ];
 
@@ -60,6 +61,11 @@ async fn the_first_steps_run() {
 #[tokio::test]
 async fn the_guide_for_operators_runs() {
     run("docs/guides/operating.md").await;
+}
+
+#[tokio::test]
+async fn the_guide_for_queues_runs() {
+    run("docs/guides/queues.md").await;
 }
 
 #[tokio::test]

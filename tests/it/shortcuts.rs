@@ -54,8 +54,23 @@ fn publications(old: &Job, new: &Job) -> Vec<Value> {
                  publishJob(new: $new, old: $old) { id version status message steps { name } } }";
     let stored = "mutation ($new: AWSJSON!) { publishJob(new: $new) { version input } }";
     let both = "mutation ($new: AWSJSON!) { a: publishJob(new: $new) { id } b: __typename }";
+    // As `lambda-publish` sends them.
+    let batch = "mutation ($n0: AWSJSON!, $o0: AWSJSON, $n1: AWSJSON!, $o1: AWSJSON) { \
+                 r0: publishJob(new: $n0, old: $o0) { ...J } r1: publishJob(new: $n1, old: $o1) { ...J } } \
+                 fragment J on Job { id version status steps { name } }";
     let body = |query: &str, variables: Value| json!({ "query": query, "variables": variables });
     vec![
+        body(
+            batch,
+            json!({ "n0": text(old), "n1": text(new), "o1": text(old) }),
+        ),
+        body(batch, json!({ "n0": text(new), "o0": null, "n1": "{}" })),
+        body(batch, json!({ "n0": text(new), "n1": 7 })),
+        body(batch, json!({ "n0": text(new) })),
+        body(
+            batch,
+            json!({ "n0": text(new), "n1": text(new), "other": 1 }),
+        ),
         body(plain, json!({ "new": text(new), "old": text(old) })),
         body(plain, json!({ "new": text(new) })),
         body(plain, json!({ "new": "{}" })),

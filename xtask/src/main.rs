@@ -129,6 +129,12 @@ const SUITES: &[Suite] = &[
         command: tests("jobcast", Target::Test("it"), "json_doors::"),
     },
     Suite {
+        name: "lambda-publish",
+        about: "10,000 records of the table's stream with one bad of a hundred through `lambda-publish`, to a node",
+        environment: &[("JOBCAST_CASES", "10000")],
+        command: tests("jobcast", Target::Test("it"), "one_bad_record_of_a_hundred").in_release(),
+    },
+    Suite {
         name: "functions",
         about: "function processes that fail in every way, thousands of times in parallel",
         environment: &[("JOBCAST_CASES", "3000")],
@@ -163,6 +169,26 @@ const SUITES: &[Suite] = &[
         about: "conversations of each WebSocket protocol, cut at every byte and 3,000 times at random",
         environment: &[("JOBCAST_CASES", "3000")],
         command: tests("jobcast", Target::Test("it"), "pieces::"),
+    },
+    Suite {
+        name: "intake-lambda",
+        about: "1,000 messages of SQS, each delivered one to three times, while lambda-intake is killed 30 times",
+        environment: &[("JOBCAST_CASES", "1000")],
+        command: tests(
+            "jobcast",
+            Target::Test("it"),
+            "lambda_intake::each_message_of_sqs",
+        ),
+    },
+    Suite {
+        name: "intake",
+        about: "1,000 messages of a queue, each sent one to three times, while the server is killed 30 times",
+        environment: &[("JOBCAST_CASES", "1000")],
+        command: tests(
+            "jobcast",
+            Target::Test("it"),
+            "intake::each_message_is_one_job",
+        ),
     },
     Suite {
         name: "retries",
@@ -412,7 +438,7 @@ fn usage(wrong: &str) -> ExitCode {
     }
     eprintln!("suites:");
     for suite in SUITES {
-        eprintln!("  {:12} {}", suite.name, suite.about);
+        eprintln!("  {:13} {}", suite.name, suite.about);
     }
     ExitCode::from(2)
 }

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use clap::Args;
+use http::Method;
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use reqwest::{StatusCode, Url};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use resolvers::token::PREFIX;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::error::CliError;
+use crate::http::intake::TOKEN_HEADER;
 
 /// Time allowed for the server to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -115,6 +117,20 @@ impl From<Problem> for CliError {
     }
 }
 
+/// A request to another path than GraphQL's.
+pub(crate) struct Rest<'a> {
+    /// The method.
+    pub(crate) method: Method,
+    /// The segments of the path, which are not encoded.
+    pub(crate) path: &'a [&'a str],
+    /// The parameters.
+    pub(crate) query: &'a [(&'a str, String)],
+    /// The request token of a message.
+    pub(crate) token: Option<&'a str>,
+    /// The body, as JSON text.
+    pub(crate) body: String,
+}
+
 /// The outcome of one try.
 enum Try {
     /// The request did not arrive, or no response did: it may or may not have been executed.
@@ -203,10 +219,52 @@ impl Client {
         variables: &Value,
         tries: u32,
     ) -> Result<Value, CliError> {
+        let url = format!("{}/graphql", self.url());
+        let body = json!({ "query": document, "variables": variables });
+        let request = || {
+            let accepted = "application/graphql-response+json, application/json;q=0.9";
+            let request = self.http.post(&url).header("accept", accepted);
+            request.json(&body)
+        };
+        self.repeat(request, tries).await
+    }
+
+    /// Sends a request to another path that is safe to repeat, and returns its `data`.
+    pub(crate) async fn call(&self, request: &Rest<'_>) -> Result<Value, CliError> {
+        self.repeat(|| self.rest(request), TRIES).await
+    }
+
+    /// The same, sent only once.
+    pub(crate) async fn call_once(&self, request: &Rest<'_>) -> Result<Value, CliError> {
+        self.repeat(|| self.rest(request), 1).await
+    }
+
+    fn rest(&self, request: &Rest<'_>) -> RequestBuilder {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(request.path);
+        }
+        for (name, value) in request.query {
+            url.query_pairs_mut().append_pair(name, value);
+        }
+        let built = self.http.request(request.method.clone(), url);
+        let built = built.header("content-type", "application/json");
+        let built = match request.token {
+            Some(token) => built.header(TOKEN_HEADER, token),
+            None => built,
+        };
+        built.body(request.body.clone())
+    }
+
+    async fn repeat(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+        tries: u32,
+    ) -> Result<Value, CliError> {
         let (mut tried, mut wait) = (0, FIRST_WAIT);
         loop {
             tried += 1;
-            match self.send(document, variables).await {
+            match self.send(request()).await {
                 Ok(data) => return Ok(data),
                 Err(Try::Never(error)) => return Err(error),
                 Err(Try::Again(error)) if tried >= tries => return Err(error),
@@ -223,15 +281,7 @@ impl Client {
         }
     }
 
-    async fn send(&self, document: &str, variables: &Value) -> Result<Value, Try> {
-        let mut request = self
-            .http
-            .post(format!("{}/graphql", self.url()))
-            .header(
-                "accept",
-                "application/graphql-response+json, application/json;q=0.9",
-            )
-            .json(&json!({ "query": document, "variables": variables }));
+    async fn send(&self, mut request: RequestBuilder) -> Result<Value, Try> {
         if let Some((name, value)) = self.credentials() {
             request = request.header(name, value);
         }

@@ -7,6 +7,8 @@ pub(crate) mod control;
 pub(crate) mod create_table;
 pub(crate) mod demo;
 pub(crate) mod demo_jobs;
+pub(crate) mod dlq;
+pub(crate) mod enqueue;
 pub(crate) mod get;
 pub(crate) mod history;
 pub(crate) mod list;

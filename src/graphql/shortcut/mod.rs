@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `payload` | payloads of events, written from what the plan selects |
 //! | `on_job` | `onJob` of a document that was executed before |
-//! | `publish_job` | `publishJob` of a document that was executed before |
+//! | `publish_job` | `publishJob` of a document that was executed before, alone or as a batch |
 //! | `plain_field` | which documents these are |
 //!
 //! `Executor` asks each `try_*` function in one place, and executes the operation where the
@@ -25,6 +25,7 @@ use job::{JobId, Version};
 use resolvers::Caller;
 
 use super::held::Held;
+use super::limits::ANSWER_BYTES;
 use super::request::cache::DocumentCache;
 use super::request::plan::Plan;
 use super::syntax::Document;
@@ -71,8 +72,8 @@ impl KnownWatch {
 }
 
 impl Shortcuts {
-    /// Publishes the job of a request whose document is known. The result is the response as JSON
-    /// text; `None`: nothing was published, and the request is to be executed.
+    /// Publishes the jobs of a request whose document is known. The result is the response as JSON
+    /// text; `None`: the request is to be executed.
     pub(super) async fn try_publish_job(
         &self,
         caller: &Caller,
@@ -81,11 +82,18 @@ impl Shortcuts {
     ) -> Option<Bytes> {
         let known = self.0.publish_job.get(&request.query)?;
         caller.may_publish().ok()?;
-        let change = known.read(request)?;
-        publisher
-            .publish_first(change.old.as_ref(), &change.new)
-            .await;
-        Some(known.response.body(&change.new))
+        let changes = known.read(request)?;
+        for change in &changes {
+            publisher
+                .publish_first(change.old.as_ref(), &change.new)
+                .await;
+        }
+        let body = known
+            .response
+            .body(changes.iter().map(|change| &*change.new));
+        // An execution refuses so large a response. That these versions are published again has no
+        // effect.
+        (body.len() <= ANSWER_BYTES).then_some(body)
     }
 
     /// The watch of a request whose document is known; `None`: the request is to be executed.
@@ -105,7 +113,7 @@ impl Shortcuts {
         Payload::of(plan).map(Arc::new)
     }
 
-    /// Remembers a document that was executed without an error, if it only publishes a job.
+    /// Remembers a document that was executed without an error, if it only publishes jobs.
     pub(super) fn learn_publish_job(&self, document: &Document, request: &wire::Request) {
         if request.query.contains(publish_job::FIELD)
             && let Some(known) = PublishJob::of(document, request.operation_name.as_deref())

@@ -75,24 +75,41 @@ impl Payload {
     }
 }
 
-/// The selection of a document from the job that its one root field returns.
+/// The selection of a document from the jobs that its root fields return, which is equal for all of
+/// them.
 pub(super) struct PublishJobResponse {
-    /// `{"data":{"publishJob":`
-    beginning: Box<str>,
+    /// What is written before each job: `{"data":{"a":`, then `,"b":`.
+    beginnings: Vec<Box<str>>,
     selection: Selection<Job>,
 }
 
 impl PublishJobResponse {
     /// `None`: the plan is to be executed.
-    pub(super) fn of(field: &Planned) -> Option<Self> {
+    pub(super) fn of(plan: &Plan) -> Option<Self> {
+        let (first, others) = plan.fields.split_first()?;
+        let others = others
+            .iter()
+            .map(|field| format!(r#","{}":"#, field.key).into());
         Some(Self {
-            selection: select(field.fields.as_deref()?)?,
-            beginning: beginning(field),
+            selection: select(first.fields.as_deref()?)?,
+            beginnings: std::iter::once(beginning(first)).chain(others).collect(),
         })
     }
 
-    pub(super) fn body(&self, job: &Job) -> Bytes {
-        body(&self.beginning, |out| self.selection.write(job, out))
+    /// Number of jobs in the response.
+    pub(super) fn jobs(&self) -> usize {
+        self.beginnings.len()
+    }
+
+    /// The response with these jobs, one for each root field.
+    pub(super) fn body<'j>(&self, jobs: impl IntoIterator<Item = &'j Job>) -> Bytes {
+        let mut out = Vec::with_capacity(PAYLOAD * self.beginnings.len());
+        for (beginning, job) in self.beginnings.iter().zip(jobs) {
+            out.extend_from_slice(beginning.as_bytes());
+            self.selection.write(job, &mut out);
+        }
+        out.extend_from_slice(b"}}");
+        out.into()
     }
 }
 

@@ -1,8 +1,8 @@
-//! `publishJob` without an execution. The reader of a job table's stream sends one document many
-//! times, and watchers wait for its content. After the document has been executed without an error,
-//! its arguments are read from the variables, and the response is written as a
-//! [`Payload`](crate::graphql::shortcut::payload::Payload) is. A request with any other variables
-//! is executed.
+//! `publishJob` without an execution. The reader of a job table's stream sends few documents many
+//! times, and watchers wait for their content: one change, or a batch with an alias for each. After
+//! a document has been executed without an error, its arguments are read from the variables, and
+//! the response is written as a [`Payload`](crate::graphql::shortcut::payload::Payload) is. A
+//! request with any other variables is executed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,22 +18,26 @@ use crate::graphql::request::plan::Plan;
 use crate::graphql::request::variables::Variables;
 use crate::graphql::schema::types::TYPES;
 use crate::graphql::shortcut::payload::PublishJobResponse;
-use crate::graphql::shortcut::plain_field::PlainField;
+use crate::graphql::shortcut::plain_field::PlainFields;
 use crate::graphql::syntax::Document;
 
 /// Name of the field.
 pub(super) const FIELD: &str = "publishJob";
 
-/// A document that has only `publishJob`.
+/// A document that has only `publishJob`, once or several times.
 pub(super) struct PublishJob {
     operation: Option<Box<str>>,
-    /// The variables of its arguments.
-    new: Name,
-    old: Option<Name>,
+    /// The variables of each field's arguments.
+    fields: Vec<Arguments>,
     pub(super) response: PublishJobResponse,
 }
 
-/// The change that a request publishes.
+struct Arguments {
+    new: Name,
+    old: Option<Name>,
+}
+
+/// A change that a request publishes.
 pub(super) struct Change {
     pub(super) new: Arc<Job>,
     pub(super) old: Option<Arc<Job>>,
@@ -42,52 +46,68 @@ pub(super) struct Change {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
+impl Text<'_> {
+    fn job(&self) -> Option<Arc<Job>> {
+        let text = json::check(&self.0).ok()?;
+        json::object(text).map(Arc::new).ok()
+    }
+}
+
 impl PublishJob {
     /// `None`: the document is to be executed.
     pub(super) fn of(document: &Document, name: Option<&str>) -> Option<Self> {
         let kind = OperationType::Mutation;
-        let field = PlainField::of(document, name, kind, FIELD, ["new", "old"])?;
-        let [Some(new), old] = field.arguments else {
-            return None;
-        };
-        let plan = Plan::of(document, field.operation, &Variables::new(), &TYPES).ok()?;
-        Some(Self {
+        let plain = PlainFields::of(document, name, kind, FIELD, ["new", "old"])?;
+        let arguments = plain.arguments.iter().map(|[new, old]| {
+            Some(Arguments {
+                new: (*new)?.name.clone(),
+                old: old.map(|old| old.name.clone()),
+            })
+        });
+        let fields: Vec<Arguments> = arguments.collect::<Option<_>>()?;
+        let plan = Plan::of(document, plain.operation, &Variables::new(), &TYPES).ok()?;
+        let response = PublishJobResponse::of(&plan)?;
+        // A field that is selected twice is one field of the plan.
+        (response.jobs() == fields.len()).then_some(Self {
             operation: name.map(Into::into),
-            new: new.name.clone(),
-            old: old.map(|old| old.name.clone()),
-            response: PublishJobResponse::of(plan.fields.first()?)?,
+            fields,
+            response,
         })
     }
 
-    /// The change that a request of this document publishes; `None`: the request is to be executed,
-    /// and may be refused.
-    pub(super) fn read(&self, request: &wire::Request) -> Option<Change> {
+    /// The changes that a request of this document publishes, in their order; `None`: the request
+    /// is to be executed, and may be refused.
+    pub(super) fn read(&self, request: &wire::Request) -> Option<Vec<Change>> {
         if self.operation.as_deref() != request.operation_name.as_deref() {
             return None;
         }
-        let mut variables = self.variables(request.variables.as_deref()?)?;
-        let job = |text: Text<'_>| {
-            let text = json::check(&text.0).ok()?;
-            json::object(text).map(Arc::new).ok()
-        };
-        let new = job(variables.remove(self.new.as_str())??)?;
-        let old = self
-            .old
-            .as_ref()
-            .and_then(|old| variables.remove(old.as_str()));
-        let old = match old.flatten() {
-            Some(text) => Some(job(text)?),
-            None => None,
-        };
-        Some(Change { new, old })
+        let variables = self.variables(request.variables.as_deref()?)?;
+        let changes = self.fields.iter().map(|field| {
+            let new = variables.get(field.new.as_str())?.as_ref()?.job()?;
+            let old = field
+                .old
+                .as_ref()
+                .and_then(|old| variables.get(old.as_str()));
+            let old = match old {
+                Some(Some(text)) => Some(text.job()?),
+                _ => None,
+            };
+            Some(Change { new, old })
+        });
+        changes.collect()
     }
 
     fn variables<'r>(&self, variables: &'r RawValue) -> Option<HashMap<&'r str, Option<Text<'r>>>> {
         let variables: HashMap<&str, Option<Text<'_>>> =
             serde_json::from_str(variables.get()).ok()?;
-        let known =
-            |name: &&str| *name == self.new || self.old.as_ref().is_some_and(|old| *name == old);
-        variables.keys().all(known).then_some(variables)
+        let mut known = 0;
+        for field in &self.fields {
+            known += usize::from(variables.contains_key(field.new.as_str()));
+            let old = field.old.as_ref();
+            known += usize::from(old.is_some_and(|old| variables.contains_key(old.as_str())));
+        }
+        // Each field has its own variables, so that any other one makes the counts differ.
+        (known == variables.len()).then_some(variables)
     }
 }
 
@@ -113,11 +133,50 @@ mod tests {
         PublishJob::of(&parse(document).expect("a document"), operation)
     }
 
+    const BATCH: &str = "mutation($a: AWSJSON!, $b: AWSJSON!, $c: AWSJSON) { a: publishJob(new: $a) { ...J } b: publishJob(new: $b, old: $c) { ...J } } fragment J on Job { id }";
     const TWO: &str = "mutation A($n: AWSJSON!) { publishJob(new: $n) { id } } mutation B($n: AWSJSON!, $o: AWSJSON) { p: publishJob(old: $o, new: $n) { id } }";
 
     #[test]
-    fn only_a_document_with_publish_job_alone_has_the_shortcut() {
+    fn only_a_document_with_nothing_but_publish_job_has_the_shortcut() {
         for (document, operation, expected) in [
+            (BATCH, None, true),
+            (
+                "mutation($a: AWSJSON!, $b: AWSJSON!) { a: publishJob(new: $a) { ...J } publishJob(new: $b) { ...J } } fragment J on Job { id }",
+                None,
+                true,
+            ),
+            // The selections may differ.
+            (
+                "mutation($a: AWSJSON!, $b: AWSJSON!) { a: publishJob(new: $a) { id } b: publishJob(new: $b) { id } }",
+                None,
+                false,
+            ),
+            (
+                "mutation($a: AWSJSON!, $b: AWSJSON!) { a: publishJob(new: $a) { ...J } b: publishJob(new: $b) { ...K } } fragment J on Job { id } fragment K on Job { id }",
+                None,
+                false,
+            ),
+            (
+                "mutation($a: AWSJSON!, $b: AWSJSON!) { a: publishJob(new: $a) { ...J } b: publishJob(new: $b) { ...J id } } fragment J on Job { id }",
+                None,
+                false,
+            ),
+            (
+                "mutation($a: AWSJSON!, $b: AWSJSON!) { a: publishJob(new: $a) { ...J } b: publishJob(new: $b) { ...J @skip(if: true) } } fragment J on Job { id }",
+                None,
+                false,
+            ),
+            (
+                "mutation($a: AWSJSON!, $b: ID!) { a: publishJob(new: $a) { ...J } b: cancelJob(id: $b) { ...J } } fragment J on Job { id }",
+                None,
+                false,
+            ),
+            // They are one field.
+            (
+                "mutation($a: AWSJSON!) { publishJob(new: $a) { ...J } publishJob(new: $a) { ...J } } fragment J on Job { id }",
+                None,
+                false,
+            ),
             (TWO, Some("A"), true),
             (TWO, Some("B"), true),
             (TWO, Some("C"), false),
@@ -195,32 +254,47 @@ mod tests {
         }
     }
 
+    fn job(version: u64) -> String {
+        let job = json!({
+            "id": "01a21ee7-9c16-7c3b-8488-a292049b6131", "type": "t", "owner": "o", "status": "RUNNING", "progress": 1,
+            "attempt": 1, "version": version, "createdAt": "2026-01-01T00:00:00.000Z",
+            "updatedAt": "2026-01-01T00:00:00.000Z", "execution": "e",
+        });
+        job.to_string()
+    }
+
+    /// The versions of the changes that a request publishes.
+    fn read(
+        document: &str,
+        operation: Option<&str>,
+        variables: Option<String>,
+    ) -> Option<Vec<(u64, Option<u64>)>> {
+        // The document is known under the name of operation B, where it has several.
+        let known = document.contains("mutation B").then_some("B");
+        let publishing = publishing(document, known).expect("it only publishes");
+        let changes = publishing.read(&wire::Request {
+            query: document.to_owned(),
+            operation_name: operation.map(str::to_owned),
+            variables: variables.map(|text| RawValue::from_string(text).expect("JSON")),
+            extensions: None,
+            authorization: None,
+        })?;
+        let versions = changes.iter().map(|change| {
+            (
+                change.new.version.0,
+                change.old.as_ref().map(|old| old.version.0),
+            )
+        });
+        Some(versions.collect())
+    }
+
     #[test]
     fn only_variables_that_are_jobs_are_read() {
-        let publishing = publishing(TWO, Some("B")).expect("it only publishes");
-        let job = |version: u64| {
-            let job = json!({
-                "id": "01a21ee7-9c16-7c3b-8488-a292049b6131", "type": "t", "owner": "o", "status": "RUNNING", "progress": 1,
-                "attempt": 1, "version": version, "createdAt": "2026-01-01T00:00:00.000Z",
-                "updatedAt": "2026-01-01T00:00:00.000Z", "execution": "e",
-            });
-            job.to_string()
-        };
         // The values of a job without their names.
         let listed = |job: &str| {
             let fields: serde_json::Map<String, serde_json::Value> =
                 serde_json::from_str(job).expect("an object");
             serde_json::Value::from_iter(fields.into_values()).to_string()
-        };
-        let read = |operation: Option<&str>, variables: Option<String>| {
-            let change = publishing.read(&wire::Request {
-                query: TWO.to_owned(),
-                operation_name: operation.map(str::to_owned),
-                variables: variables.map(|text| RawValue::from_string(text).expect("JSON")),
-                extensions: None,
-                authorization: None,
-            })?;
-            Some((change.new.version.0, change.old.map(|old| old.version.0)))
         };
         for (variables, expected) in [
             (json!({"n": job(2)}), Some((2, None))),
@@ -242,26 +316,50 @@ mod tests {
                 Some((2, None)),
             ),
         ] {
-            assert_eq!(
-                read(Some("B"), Some(variables.to_string())),
-                expected,
-                "{variables}"
-            );
+            let found = read(TWO, Some("B"), Some(variables.to_string()));
+            assert_eq!(found, expected.map(|one| vec![one]), "{variables}");
         }
         let good = json!({"n": job(2)}).to_string();
-        assert_eq!(read(Some("A"), Some(good.clone())), None);
-        assert_eq!(read(None, Some(good)), None);
-        assert_eq!(read(Some("B"), None), None);
+        assert_eq!(read(TWO, Some("A"), Some(good.clone())), None);
+        assert_eq!(read(TWO, None, Some(good)), None);
+        assert_eq!(read(TWO, Some("B"), None), None);
+    }
+
+    #[test]
+    fn a_batch_is_read_whole_or_not_at_all() {
+        for (variables, expected) in [
+            (
+                json!({"a": job(2), "b": job(3), "c": job(1)}),
+                Some(vec![(2, None), (3, Some(1))]),
+            ),
+            (
+                json!({"b": job(3), "a": job(2)}),
+                Some(vec![(2, None), (3, None)]),
+            ),
+            (json!({"a": job(2)}), None),
+            (json!({"a": job(2), "b": "{}"}), None),
+            (json!({"a": job(2), "b": job(3), "c": "{"}), None),
+            (json!({"a": job(2), "b": job(3), "d": null}), None),
+        ] {
+            let found = read(BATCH, None, Some(variables.to_string()));
+            assert_eq!(found, expected, "{variables}");
+        }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(500))]
 
         #[test]
-        fn the_response_equals_that_of_the_library(set in selections("Job", 3), job in jobs(), alias in any::<bool>()) {
+        fn the_response_equals_that_of_the_library(set in selections("Job", 3), job in jobs(), count in 0..4_usize) {
             let set = set.replace("$yes", "true").replace("$no", "false");
-            let alias = if alias { "one: " } else { "" };
-            let document = format!("mutation($new: AWSJSON!) {{ {alias}publishJob(new: $new) {{ {set} }} }} {FRAGMENTS}");
+            let fields = match count {
+                0 => format!("publishJob(new: $new0) {{ {set} }}"),
+                1 => format!("one: publishJob(new: $new0) {{ {set} }}"),
+                _ => (0..count).map(|at| format!("r{at}: publishJob(new: $new{at}) {{ ...All }} ")).collect(),
+            };
+            let count = count.max(1);
+            let definitions: String = (0..count).map(|at| format!("$new{at}: AWSJSON! ")).collect();
+            let document = format!("mutation({definitions}) {{ {fields} }} fragment All on Job {{ {set} }} {FRAGMENTS}");
             let time = |time: Time| Time::from_millis(time.as_millis().rem_euclid(4_000_000_000_000));
             let job = Job {
                 created_at: time(job.created_at),
@@ -281,7 +379,9 @@ mod tests {
             let schema = builder().data(publisher).finish();
             let parsed = parse(&document).expect("a document");
             let new = ConstValue::String(text.clone());
-            let variables = Variables::from([(Name::new("new"), new)]);
+            let variables: Variables = (0..count)
+                .map(|at| (Name::new(format!("new{at}")), new.clone()))
+                .collect();
             let operation = parsed.operation(None).expect("the only one");
             let mut plan = Plan::of(&parsed, operation, &variables, &TYPES).expect("no condition is null");
             let mut request = Request::new("").data(Caller::dev());
@@ -290,8 +390,9 @@ mod tests {
             prop_assert!(executed.errors.is_empty(), "{document}: {:?}", executed.errors);
             let executed = data::executed(&plan, &executed);
             if let Some(publishing) = publishing(&document, None) {
-                let job = serde_json::from_str(&text).expect("it was read before");
-                prop_assert_eq!(&publishing.response.body(&job)[..], &executed[..], "{}", document);
+                let job: Job = serde_json::from_str(&text).expect("it was read before");
+                let jobs = std::iter::repeat_n(&job, count);
+                prop_assert_eq!(&publishing.response.body(jobs)[..], &executed[..], "{}", document);
             }
         }
     }

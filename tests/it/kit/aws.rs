@@ -50,6 +50,11 @@ impl DynamoDb {
         let config = config_at(&self.endpoint).await;
         Arc::new(DynamoDbStore::open(&config, Self::TABLE).await.unwrap())
     }
+
+    /// Region, credentials and endpoint.
+    pub async fn config(&self) -> aws_config::SdkConfig {
+        config_at(&self.endpoint).await
+    }
 }
 
 /// The SDK's configuration for services at an endpoint.
@@ -118,7 +123,7 @@ impl Drop for StepFunctions {
 }
 
 /// A free port.
-pub(super) async fn listen() -> (TcpListener, String) {
+pub async fn listen() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     (listener, endpoint)

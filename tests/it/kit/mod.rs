@@ -6,12 +6,14 @@
 //! | [`server`] | [`Home`]: a fresh directory with configuration, job types and data; [`Server`]: the built binary, serving it |
 //! | [`client`] | [`Client`]: GraphQL over HTTP |
 //! | [`aws`] | DynamoDB and Step Functions, emulated |
+//! | [`lambda`] | the functions on AWS Lambda, and what invokes them |
 //! | [`proxy`] | breaks and counts the calls of such a service |
 //! | [`s3`] | S3, emulated |
 //! | [`watch`] | [`Watch`]: a subscription through one of the [`Door`]s |
 
 pub mod aws;
 mod client;
+pub mod lambda;
 pub mod proxy;
 pub mod s3;
 mod server;

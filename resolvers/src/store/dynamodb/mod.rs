@@ -13,6 +13,7 @@
 //! | `list` | the index for a filter |
 //! | `failure` | calls that failed |
 //! | `feed` | the changes, from the stream |
+//! | `stream` | records of the stream that AWS Lambda delivers, or could not deliver |
 
 mod check;
 mod failure;
@@ -21,6 +22,7 @@ mod items;
 mod lease;
 mod list;
 mod rows;
+mod stream;
 mod table;
 mod tries;
 mod write;
@@ -41,6 +43,7 @@ use tokio::sync::Mutex;
 use self::failure::failed_on;
 use self::items::{Item, SHARDS};
 use self::rows::Rows;
+pub use self::stream::{JOB_ATTRIBUTE, JOB_SORT_KEY, StreamBatch};
 use super::{
     CreateJob, Created, Feed, JobStore, Lease, ListQuery, Outcome, Page, Position, StoreError,
 };
