@@ -1,5 +1,5 @@
-//! Steps by push: if entries of the log and changes of status are lost, doubled or shuffled, a job's
-//! final steps are those of its history. `JOBCAST_CASES` is the number of executions, and
+//! Steps by push: if entries of the log and changes of status are lost, doubled or shuffled, a
+//! job's final steps are those of its history. `JOBCAST_CASES` is the number of executions, and
 //! `JOBCAST_TEST_SEED` the seed.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
