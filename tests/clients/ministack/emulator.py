@@ -247,6 +247,14 @@ class Deployment:
         self.node = self.run([os.environ["JOBCAST"], "serve"], environment, "node", self.directory)
         self.node.seen("listening on")
 
+    def give_keys(self, name):
+        """Lets a function read the keys of the emulator's pool."""
+        functions, name = self.client("lambda"), f"{PREFIX}{name}"
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        keys = f'jwks_url = "{self.endpoint}/{self.outputs["UserPoolId"]}/.well-known/jwks.json"'
+        variables["JOBCAST_CONFIG_TEXT"] = re.sub(r"(?m)^jwks_url = .*$", keys, variables["JOBCAST_CONFIG_TEXT"])
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+
     def api(self, method, path, body, token):
         """A request to the HTTP API."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
