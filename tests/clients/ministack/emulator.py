@@ -230,7 +230,8 @@ class Deployment:
         text, changed = re.subn(r"(?m)^jwks_url = .*$", keys, text)
         assert changed == 1, text
         text = text.replace("[aws]\n", f'[aws]\nendpoint_url = "{endpoint}"\n', 1)
-        text = text.replace("[auth.oidc]", "[[auth.oidc]]")
+        # With a second provider names would get a prefix, which `lambda-http` does not give.
+        text = text.replace("[auth.oidc]\n", '[[auth.oidc]]\nowner_prefix = ""\n')
         environment["JOBCAST_CONFIG_TEXT"] = text + further
         environment["JOBCAST_OPERATIONS_LISTEN"] = "127.0.0.1:0"
         environment["JOBCAST_STATE_MACHINES"] = os.path.join(ROOT, "state-machines")

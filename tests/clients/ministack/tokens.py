@@ -94,6 +94,7 @@ class Hand:
 [[auth.oidc]]
 issuer = "{ISSUER}"
 audience = "{AUDIENCE}"
+owner_prefix = "hand|"
 jwks_url = "http://127.0.0.1:{self.server.server_port}/keys"
 groups = {{ viewers = ["viewer"], submitters = ["submitter"], operators = ["operator"] }}
 """
