@@ -230,7 +230,8 @@ class Deployment:
         text, changed = re.subn(r"(?m)^jwks_url = .*$", keys, text)
         assert changed == 1, text
         text = text.replace("[aws]\n", f'[aws]\nendpoint_url = "{endpoint}"\n', 1)
-        text = text.replace("[auth.oidc]", "[[auth.oidc]]")
+        # With a second provider names would get a prefix, which `lambda-http` does not give.
+        text = text.replace("[auth.oidc]\n", '[[auth.oidc]]\nowner_prefix = ""\n')
         environment["JOBCAST_CONFIG_TEXT"] = text + further
         environment["JOBCAST_OPERATIONS_LISTEN"] = "127.0.0.1:0"
         environment["JOBCAST_STATE_MACHINES"] = os.path.join(ROOT, "state-machines")
@@ -246,6 +247,14 @@ class Deployment:
         environment["JOBCAST_LISTEN"] = f"127.0.0.1:{self.node_port}"
         self.node = self.run([os.environ["JOBCAST"], "serve"], environment, "node", self.directory)
         self.node.seen("listening on")
+
+    def give_keys(self, name):
+        """Lets a function read the keys of the emulator's pool."""
+        functions, name = self.client("lambda"), f"{PREFIX}{name}"
+        variables = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        keys = f'jwks_url = "{self.endpoint}/{self.outputs["UserPoolId"]}/.well-known/jwks.json"'
+        variables["JOBCAST_CONFIG_TEXT"] = re.sub(r"(?m)^jwks_url = .*$", keys, variables["JOBCAST_CONFIG_TEXT"])
+        functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
     def api(self, method, path, body, token):
         """A request to the HTTP API."""

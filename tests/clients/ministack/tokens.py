@@ -94,6 +94,7 @@ class Hand:
 [[auth.oidc]]
 issuer = "{ISSUER}"
 audience = "{AUDIENCE}"
+owner_prefix = "hand|"
 jwks_url = "http://127.0.0.1:{self.server.server_port}/keys"
 groups = {{ viewers = ["viewer"], submitters = ["submitter"], operators = ["operator"] }}
 """
@@ -127,10 +128,17 @@ SUBMIT = {
 }
 
 
+def answered(url, body, headers):
+    """Status and body, once the server does not ask to come back later for wrong credentials."""
+    deadline = time.monotonic() + 60
+    while (found := request(url, body, headers))[0] == 429 and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
+
+
 def over_http(url, token, body):
     """valid, forbidden or refused, by the answer of GraphQL over HTTP."""
-    status, text = request(f"{url}/graphql", body, {"authorization": f"Bearer {token}"})
-    return verdict(status, text)
+    return verdict(*answered(f"{url}/graphql", body, {"authorization": f"Bearer {token}"}))
 
 
 def verdict(status, text):
@@ -149,7 +157,7 @@ def verdict(status, text):
 
 def over_events(url, token, body):
     """The same over server-sent events."""
-    status, text = request(
+    status, text = answered(
         f"{url}/graphql", body, {"authorization": f"Bearer {token}", "accept": "text/event-stream"}
     )
     if status == 200 and "data:" in text:
