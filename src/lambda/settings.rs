@@ -42,7 +42,10 @@ pub enum SettingsError {
 }
 
 /// The variables of a process.
-pub struct Variables(Box<dyn Fn(&str) -> Option<String>>);
+pub struct Variables(Box<Lookup>);
+
+/// The value of a variable.
+type Lookup = dyn Fn(&str) -> Option<String>;
 
 impl std::fmt::Debug for Variables {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -29,6 +29,10 @@ pub(super) struct AdapterContext<'a> {
     /// Receives the workflow's events of executions.
     pub(super) events: &'a Arc<ExecutionEvents>,
     /// Whether the start checks what is deployed on AWS: the table, permissions, state machines.
+    #[cfg_attr(
+        not(feature = "aws"),
+        expect(dead_code, reason = "nothing is deployed")
+    )]
     pub(super) checks_at_start: bool,
     /// Ends the listeners beside the public one.
     pub(super) stop: &'a CancellationToken,

@@ -134,6 +134,9 @@ pub struct Functions(Host);
 /// The answer of a function, or its error (`errorType`, `errorMessage`).
 pub type Answer = Result<Value, Value>;
 
+/// A function: its name, its program and its variables.
+pub type FunctionUnderTest<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
 #[derive(Debug)]
 struct Waiting(oneshot::Sender<Outcome>);
 
@@ -146,7 +149,7 @@ impl Caller for Waiting {
 
 impl Functions {
     /// Starts functions: each is a program with variables.
-    pub fn start(functions: &[(&str, &str, &[(&str, &str)])]) -> Functions {
+    pub fn start(functions: &[FunctionUnderTest<'_>]) -> Functions {
         let configs = functions
             .iter()
             .map(|(name, program, variables)| FunctionConfig {
