@@ -3,10 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::SECRET_BYTES;
 use super::{Address, ConfigError, Secret};
-
-/// Minimum size of a secret in bytes.
-pub const SECRET_BYTES: usize = 32;
 
 /// DynamoDB and Step Functions: `[aws]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::LISTEN;
-use super::aws::SECRET_BYTES;
+use super::limits::SECRET_BYTES;
 use super::public_url::NotPublic;
 use crate::auth::oidc::OidcError;
 use crate::realtime::broker;

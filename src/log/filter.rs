@@ -35,6 +35,7 @@ const LIBRARIES: &[&str] = &[
     "aws_sdk_dynamodb",
     "aws_sdk_dynamodbstreams",
     "aws_sdk_sfn",
+    "aws_sdk_sqs",
     "aws_sdk_sts",
     "aws_sigv4",
     "aws_smithy_http",

@@ -142,7 +142,7 @@ async fn the_schedule_starts_what_was_not_started_and_deletes_what_has_expired()
     let deployment = Deployment::start().await;
     let functions = deployment.functions(&[("lambda-sweep", SWEEP)]);
     let store = deployment.dynamodb.store().await;
-    // Nobody else does it.
+    // The node is down, so only the function can do it.
     assert!(deployment.server.stop().await.success());
     let long_ago = Time::from_millis(now().as_millis() - 10 * 60 * 1_000);
     let create = |number: u128| {

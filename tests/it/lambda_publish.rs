@@ -33,7 +33,7 @@ fn seed() -> u64 {
     named.map_or(1, |seed| seed.parse().unwrap())
 }
 
-/// What stands between the function and a node, and notes what passes.
+/// A proxy between the function and a node. It notes the versions that pass.
 #[derive(Clone)]
 struct Noted {
     to: String,
@@ -41,7 +41,7 @@ struct Noted {
     /// The versions of each job in the order of their arrival.
     versions: Arc<Mutex<HashMap<String, Vec<u64>>>>,
     requests: Arc<Mutex<usize>>,
-    /// The status to answer instead of the node, so many times.
+    /// The status to answer instead of the node, and for how many requests.
     refuses: Arc<Mutex<(u16, usize)>>,
 }
 

@@ -473,6 +473,7 @@ mod tests_of_the_tables {
             };
             let package = match tests.package {
                 "jobcast" => root.to_owned(),
+                "resolvers" => root.join("resolvers"),
                 name => root.join("crates").join(name),
             };
             let mut files = Vec::new();

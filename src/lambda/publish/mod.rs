@@ -49,7 +49,7 @@ const ANSWER_BEFORE: Duration = Duration::from_millis(500);
 pub fn main() -> ExitCode {
     start::run(1, async |variables| {
         let nodes = Nodes::new(variables.publish_url()?, variables.signer()?);
-        let publisher = Arc::new(StreamPublisher::new(nodes, Table::new(variables.table())));
+        let publisher = Arc::new(PublishFunction::new(nodes, Table::new(variables.table())));
         start::answer(move |event: LambdaEvent<Batch>| {
             let publisher = Arc::clone(&publisher);
             async move {
@@ -81,7 +81,7 @@ pub enum Answer {
 
 /// Publishes the records of events.
 #[derive(Debug)]
-pub struct StreamPublisher {
+pub struct PublishFunction {
     nodes: Nodes,
     table: Table,
     /// Records of the last event that were published although one before them was not. They are
@@ -89,7 +89,7 @@ pub struct StreamPublisher {
     ahead: Mutex<HashSet<String>>,
 }
 
-impl StreamPublisher {
+impl PublishFunction {
     /// Publishes to these nodes; jobs of failed batches are read from `table`.
     #[must_use]
     pub fn new(nodes: Nodes, table: Table) -> Self {
