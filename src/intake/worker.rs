@@ -131,7 +131,7 @@ async fn take(intake: &Intake, message: &Received, settings: Settings) -> Finish
     let (what, reason) = match outcome {
         Outcome::Taken(id) => {
             counter!("intake_messages_total", "outcome" => "taken").increment(1);
-            tracing::debug!(message = message.id, job_id = %id, "a message is a job");
+            tracing::debug!(message_id = message.id, job_id = %id, "a message is a job");
             return Finish::Done;
         }
         Outcome::Refused(reason) => ("refused", reason),
@@ -139,7 +139,7 @@ async fn take(intake: &Intake, message: &Received, settings: Settings) -> Finish
     };
     counter!("intake_messages_total", "outcome" => what).increment(1);
     tracing::info!(
-        message = message.id,
+        message_id = message.id,
         queue = message.queue,
         receives = message.receives,
         reason,

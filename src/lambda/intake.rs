@@ -109,18 +109,18 @@ impl SqsIntake {
         let receives = receives.map(String::as_str);
         match timeout_at(until, taking).await {
             Ok(Outcome::Taken(job_id)) => {
-                tracing::debug!(message = id, %job_id, "a message is a job");
+                tracing::debug!(message_id = id, %job_id, "a message is a job");
                 return true;
             }
             Ok(Outcome::Refused(reason)) => {
-                tracing::error!(message = id, receives, reason, "a message was refused");
+                tracing::error!(message_id = id, receives, reason, "a message was refused");
             }
             Ok(Outcome::Later(reason)) => {
-                tracing::warn!(message = id, receives, reason, "a message was not taken");
+                tracing::warn!(message_id = id, receives, reason, "a message was not taken");
             }
             Err(_) => {
                 let reason = "the time of the invocation has passed";
-                tracing::warn!(message = id, receives, reason, "a message was not taken");
+                tracing::warn!(message_id = id, receives, reason, "a message was not taken");
             }
         }
         false

@@ -57,7 +57,7 @@ pub(super) async fn open(aws: &Aws, context: AdapterContext<'_>) -> Result<Adapt
     if context.checks_at_start {
         warn_of_machines(&workflow).await;
     }
-    if !aws.follow_stream && context.config.broker.url.is_none() {
+    if context.checks_at_start && !aws.follow_stream && context.config.broker.url.is_none() {
         tracing::warn!(
             "follow_stream of [aws] is false and there is no [broker]: watchers of this node receive what `publishJob` gives it, and other changes only at the next repair (repair_every)"
         );
