@@ -253,7 +253,7 @@ mod tests {
             (r#"["greet"]"#, "the body must be an object"),
             ("{}", "missing field `type`"),
             (r#"{"type": 1}"#, "expected a string"),
-            (r#"{"type": "a", "inptu": {}}"#, "unknown field `inptu`"),
+            (r#"{"type": "a", "inputs": {}}"#, "unknown field `inputs`"),
             (r#"{"type": "a", "owner": "root"}"#, "unknown field `owner`"),
             (r#"{"type": "a", "type": "b"}"#, "duplicate field `type`"),
             (r#"{"type": "a", "input": 1}"#, "input must be an object"),

@@ -261,6 +261,7 @@ mod tests {
         let quiet = [
             "dynoxide_rs",
             "generator",
+            "localcloud",
             "loom",
             "tracing_log",
             "tracing_subscriber",

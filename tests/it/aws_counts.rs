@@ -82,7 +82,7 @@ fn home() -> Home {
     let function = |name: &str| format!("arn:aws:lambda:us-east-1:000000000000:function:{name}");
     let definition = json!({ "StartAt": "First", "States": {
         "First": { "Type": "Task", "Resource": function("noop1"), "Next": "Second" },
-        "Second": { "Type": "Wait", "Seconds": 3, "Next": "Third" },
+        "Second": { "Type": "Wait", "Seconds": 8, "Next": "Third" },
         "Third": { "Type": "Task", "Resource": function("noop3"), "End": true } } });
     Home::new()
         .config("repair_every = \"1h\"")

@@ -103,7 +103,7 @@ fn deliveries(messages: usize, random: &mut StdRng) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for at in 0..messages {
         let body = match at % 10 {
-            9 => json!({ "type": "pass", "inptu": at }),
+            9 => json!({ "type": "pass", "inputs": at }),
             4 => {
                 json!({ "specversion": "1.0", "id": at.to_string(), "source": "/test", "type": "t",
                 "data": { "type": "pass", "input": { "n": at }, "tags": [format!("m{at}")] } })
@@ -190,7 +190,7 @@ async fn each_message_is_one_job_although_the_server_is_killed() {
     assert!(jobs.iter().all(|job| job["owner"] == "shop"));
     for (body, letter) in dead(&client).await {
         let reason = letter["reason"].as_str().unwrap();
-        assert!(reason.contains("unknown field `inptu`"), "{body}: {reason}");
+        assert!(reason.contains("unknown field `inputs`"), "{body}: {reason}");
         assert_eq!(letter["receives"], 8, "{letter}");
     }
 }

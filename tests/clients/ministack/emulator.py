@@ -223,7 +223,8 @@ class Deployment:
 
     def node_environment(self, endpoint, further=""):
         """The variables that infra/service.yaml gives to a task, with the addresses of emulators."""
-        environment = {**self.environment, **self.task_variables()}
+        # A variable of the SDKs wins over the file.
+        environment = {**self.environment, **self.task_variables(), "AWS_ENDPOINT_URL": endpoint}
         text = environment["JOBCAST_CONFIG_TEXT"]
         # The emulator's pool has its keys at its own address.
         keys = f'jwks_url = "{self.endpoint}/{self.outputs["UserPoolId"]}/.well-known/jwks.json"'

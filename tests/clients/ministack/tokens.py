@@ -297,7 +297,7 @@ def rotated(stack, hand):
 
 def gateway(stack, table):
     """The HTTP API's authorizer and lambda-http, for the tokens of the pool."""
-    # The emulator's refresh tokens are signed, and its authorizer lets them in; AWS's are encrypted.
+    # The emulator signs refresh tokens, and its authorizer lets them in. AWS encrypts them.
     others = ("by hand", "the pool's refresh token")
     wrong, pool_cases = [], [one for one in table if not one[0].startswith(others)]
     for name, token, expected in pool_cases:
