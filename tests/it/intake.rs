@@ -190,7 +190,10 @@ async fn each_message_is_one_job_although_the_server_is_killed() {
     assert!(jobs.iter().all(|job| job["owner"] == "shop"));
     for (body, letter) in dead(&client).await {
         let reason = letter["reason"].as_str().unwrap();
-        assert!(reason.contains("unknown field `inputs`"), "{body}: {reason}");
+        assert!(
+            reason.contains("unknown field `inputs`"),
+            "{body}: {reason}"
+        );
         assert_eq!(letter["receives"], 8, "{letter}");
     }
 }
