@@ -168,10 +168,14 @@ impl Functions {
 
     /// Invokes a function with an event.
     pub async fn invoke(&self, name: &str, event: &Value) -> Answer {
+        self.invoke_with(name, event.to_string()).await
+    }
+
+    /// The same with the text of an event.
+    async fn invoke_with(&self, name: &str, event: String) -> Answer {
         let (sender, receiver) = oneshot::channel();
-        let payload = serde_json::to_vec(event).unwrap();
         self.0
-            .invoke(name, payload.into(), None, Box::new(Waiting(sender)));
+            .invoke(name, event.into(), None, Box::new(Waiting(sender)));
         match soon("the answer of a function", receiver).await.unwrap() {
             Outcome::Success { payload, .. } => Ok(serde_json::from_slice(&payload).unwrap()),
             Outcome::Failed { payload, .. } => Err(serde_json::from_slice(&payload).unwrap()),
@@ -211,18 +215,28 @@ fn sequence(record: &Value) -> &str {
 impl Mapping {
     /// Delivers the records of a shard to a function until each is done or given up.
     pub async fn deliver(&self, functions: &Functions, name: &str, records: &[Value]) -> Delivered {
+        let records = records
+            .iter()
+            .map(|record| (sequence(record), record.to_string()));
+        let records: Vec<(&str, String)> = records.collect();
         let mut delivered = Delivered::default();
         for batch in records.chunks(self.batch_size) {
             // The batches of this one that are left, the next one last.
             let mut left = vec![(batch, 0)];
             while let Some((batch, tries)) = left.pop() {
                 delivered.invocations += 1;
-                let answer = functions.invoke(name, &json!({ "Records": batch })).await;
+                let texts: Vec<&str> = batch.iter().map(|(_, text)| &**text).collect();
+                let event = format!(r#"{{"Records":[{}]}}"#, texts.join(","));
+                let answer = functions.invoke_with(name, event).await;
                 let failed = answer.as_ref().map(|answer| {
                     let failures = answer["batchItemFailures"].as_array();
-                    let mut failures = failures.into_iter().flatten();
-                    let lowest = failures.next()?["itemIdentifier"].as_str()?;
-                    batch.iter().position(|record| sequence(record) == lowest)
+                    let places = failures.into_iter().flatten().map(|failure| {
+                        let named = failure["itemIdentifier"].as_str();
+                        let place = batch.iter().position(|(number, _)| Some(*number) == named);
+                        // Another identifier fails the whole batch.
+                        place.unwrap_or(0)
+                    });
+                    places.min()
                 });
                 match failed {
                     Ok(None) => {}
@@ -235,7 +249,7 @@ impl Mapping {
                     _ if tries < self.retries => left.push((batch, tries + 1)),
                     _ => {
                         let ends = [batch.first(), batch.last()];
-                        let [first, last] = ends.map(|one| sequence(one.unwrap()).to_owned());
+                        let [first, last] = ends.map(|one| one.unwrap().0.to_owned());
                         delivered.given_up.push((first, last, batch.len()));
                     }
                 }
