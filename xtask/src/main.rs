@@ -206,7 +206,11 @@ const SUITES: &[Suite] = &[
         name: "account",
         about: "a restart of three nodes with 1,000 open jobs within the budget of reads",
         environment: &[("JOBCAST_CASES", "1000")],
-        command: tests("resolvers", Target::Test("account"), "restart"),
+        command: tests(
+            "resolvers",
+            Target::Test("account"),
+            "a_restart_of_three_nodes_stays_within_the_budget_and_finds_every_job",
+        ),
     },
     Suite {
         name: "drain",

@@ -109,12 +109,18 @@ fn shard_id(table: &str) -> String {
 /// Works until it is dropped.
 pub(super) async fn drive(inner: &Arc<Inner>, mapping: &Mapping) {
     let config = &mapping.config;
-    let Some(mut reader) = Reader::open(inner, mapping) else {
-        tracing::warn!(
-            source = config.source,
-            "the stream of a mapping cannot be read"
-        );
-        return;
+    let mut reader = loop {
+        match Reader::open(inner, mapping) {
+            Some(reader) => break reader,
+            None => {
+                let source = &config.source;
+                tracing::warn!(
+                    source,
+                    "the stream of a mapping cannot be read; trying again"
+                );
+                tokio::time::sleep(inner.timing.stream_poll).await;
+            }
+        }
     };
     let policy = config.stream_policy();
     let mut shard = Shard::new(policy, inner.timing.batch_retry);
