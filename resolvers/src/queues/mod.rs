@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`local`] | the durable queues of the embedded service, with their dead letters |
 //! | `schema` | their tables |
-//! | [`sqs`] | the dead-letter queues of SQS (feature `aws`) |
+//! | `sqs` | the dead-letter queues of SQS (feature `aws`) |
 //!
 //! A queue does not read its messages: what a message means is decided where it is taken.
 
