@@ -16,6 +16,7 @@ PARTS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "Cond
 NOT_SHOWN = {
     "states:RedriveExecution": "ministack does not have it",
     "states:DescribeExecution": "only the sweep asks, which is a function",
+    "states:SendTaskSuccess": "only resumeJob, and the histories of ministack lack the token",
     "states:SendTaskFailure": "only resumeJob of a failed answer",
     "s3:AbortMultipartUpload": "only an upload that breaks off",
     "s3:DeleteObject": "only the purge, which is a function",
